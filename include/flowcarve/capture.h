@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Records of a capture file with their byte offsets: pcap (both byte orders; microseconds, nanoseconds and the
+ * "modified" variant with 24-byte record headers) and pcapng (all sections, byte orders and interfaces).
+ *
+ * Reads regular files with large pread()s. Does not decode packets, does not read live interfaces, does not uncompress.
+ *
+ * Threads: a handle belongs to one thread at a time. Memory: record data is valid until the next call on the handle.
+ * Limits: a record of more than 262144 captured bytes is damage (128 MiB for the link types that libpcap allows that
+ * much). Times outside of +-292 years around 1970 are clamped.
+ * Source: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng.
+ */
+#ifndef FLOWCARVE_CAPTURE_H
+#define FLOWCARVE_CAPTURE_H
+
+#include <flowcarve/error.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Time of a record that has none (pcapng simple packet block). */
+#define FC_TIME_NONE INT64_MIN
+
+enum fc_format {
+    FC_FORMAT_EMPTY = 0, /* a file of no bytes, or cut inside its first header */
+    FC_FORMAT_PCAP,      /* microseconds */
+    FC_FORMAT_PCAP_NS,
+    FC_FORMAT_PCAP_MODIFIED,
+    FC_FORMAT_PCAPNG
+};
+
+/* One interface of a capture; a pcap file has one, number 0 of section 0. */
+struct fc_interface {
+    uint64_t section_off; /* bytes: offset of the section header block; 0 in pcap */
+    uint64_t off;         /* bytes: offset of the interface description block; 0 in pcap */
+    int64_t tsoffset;     /* seconds added to each time */
+    uint32_t section;     /* from 0 */
+    uint32_t number;      /* inside its section, from 0 */
+    uint32_t link_type;   /* LINKTYPE_, FCS bits removed */
+    uint32_t snaplen;     /* as stored; 0: no limit */
+    uint8_t tsresol;      /* as if_tsresol: bit 7 set: power of 2, else of 10 */
+    bool big_endian;
+};
+
+struct fc_record {
+    uint64_t off;        /* bytes: offset of the record header (pcap) or block (pcapng) */
+    uint64_t next_off;   /* bytes: offset behind the record */
+    int64_t ts_ns;       /* since 1970-01-01 UTC, or FC_TIME_NONE */
+    const uint8_t *data; /* caplen bytes, valid until the next call */
+    uint32_t caplen;     /* captured bytes */
+    uint32_t origlen;    /* bytes on the wire, as the writer says: may be below caplen */
+    uint32_t link_type;
+    uint32_t section;
+    uint32_t iface; /* number inside the section */
+};
+
+struct fc_capture;
+
+/*
+ * Opens the capture at `path`. On success *out must go to fc_capture_close().
+ * An empty file, or one cut inside its first header, opens as FC_FORMAT_EMPTY: its first fc_capture_next() says so.
+ * FC_E_IO: cannot be opened or is no regular file. FC_E_FORMAT: not a capture that this library reads; the cause says
+ * what it looks like. FC_E_NOMEM.
+ */
+int fc_capture_open(const char *path, struct fc_capture **out, struct fc_error *err);
+
+/*
+ * Next record in file order: 1 and *rec filled, 0 at a clean end, FC_E_DAMAGED where the file cannot be read on (err:
+ * offset and cause; every later call says the same), FC_E_IO, FC_E_NOMEM.
+ */
+int fc_capture_next(struct fc_capture *capture, struct fc_record *rec, struct fc_error *err);
+
+enum fc_format fc_capture_format(const struct fc_capture *capture);
+uint64_t fc_capture_size(const struct fc_capture *capture); /* bytes, when opened */
+
+/* Interfaces seen so far; *count set. Valid until the next fc_capture_next(). */
+const struct fc_interface *fc_capture_interfaces(const struct fc_capture *capture, size_t *count);
+
+/* Closes; NULL is allowed. */
+void fc_capture_close(struct fc_capture *capture);
+
+/* "pcap", "pcap-ns", "pcap-modified", "pcapng", "empty". Static string. */
+const char *fc_format_name(enum fc_format format);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Carving: the records of chosen sessions, out of all captures they lie in, into one new capture in time order.
+ *
+ * Reads only what is carved (near records together). Every record is decoded again and must fit its session: a capture
+ * that is missing or has changed is an error, never a wrong packet.
+ *
+ * Threads: one at a time per db handle. Memory: 16 bytes a packet carved, and a window a capture.
+ */
+#ifndef FLOWCARVE_CARVE_H
+#define FLOWCARVE_CARVE_H
+
+#include <flowcarve/query.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum fc_carve_format {
+    FC_CARVE_AUTO = 0, /* pcap where it can hold the result, else pcapng */
+    FC_CARVE_PCAP,     /* FC_E_USAGE when the result has several link types, or times it cannot hold */
+    FC_CARVE_PCAPNG
+};
+
+struct fc_carve_options {
+    enum fc_carve_format format;
+    bool partial; /* leave out captures that are missing or have changed, instead of giving up */
+};
+
+struct fc_carve_result {
+    uint64_t sessions, packets;
+    uint64_t bytes_read; /* from captures */
+    uint64_t bytes_written;
+    uint64_t packets_missing; /* left out by `partial` */
+    struct fc_error *missing; /* why, one a capture; owned by the result */
+    size_t missing_count;
+};
+
+/*
+ * Writes the sessions that `filter` (NULL: all) selects to the descriptor `fd`, which is written to in order and not
+ * closed. Returns 0 also when nothing matched (result->sessions is 0; nothing is written then). *result is filled also
+ * on failure and must go to fc_carve_result_fini(). `stop` as in fc_index_run(). FC_E_MISSING, FC_E_CHANGED: a capture
+ * (err says which). FC_E_PIPE: fd was closed. FC_E_IO, FC_E_NOMEM, FC_E_DB, FC_E_FILTER, FC_E_USAGE, FC_E_INTERRUPTED.
+ */
+int fc_carve(struct fc_db *db, const struct fc_filter *filter, const struct fc_carve_options *options, int fd,
+             const int *stop, struct fc_carve_result *result, struct fc_error *err);
+void fc_carve_result_fini(struct fc_carve_result *result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Handle of an index that is open for reading. It is an ordinary SQLite file; this handle only checks that it is one
+ * of ours and of a schema version that this library reads. It never writes.
+ *
+ * Threads: one at a time per handle.
+ */
+#ifndef FLOWCARVE_DB_H
+#define FLOWCARVE_DB_H
+
+#include <flowcarve/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct fc_db;
+
+/*
+ * Opens the index at `path` for reading. On success *out must go to fc_db_close().
+ * FC_E_MISSING: no such file. FC_E_SCHEMA: not an index, or of another schema version. FC_E_DB: SQLite cannot read it.
+ */
+int fc_db_open(const char *path, struct fc_db **out, struct fc_error *err);
+
+/* Closes; NULL is allowed. Queries and carves on the handle must be closed before. */
+void fc_db_close(struct fc_db *db);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

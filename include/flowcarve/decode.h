@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Decoding of layer 2 to 4 headers, as far as a bitmask asks and no further.
+ *
+ * fc_decode() is pure: it reads only the given bytes, allocates nothing, keeps nothing, never fails and never
+ * reads past `caplen`. It does not reassemble, does not verify checksums and does not look into payload.
+ *
+ * Threads: any, no shared state. Memory: the caller's only.
+ * Limits: FC_VLAN_MAX tags and FC_MPLS_MAX labels are reported (more are skipped over), FC_LAYERS_MAX layers are
+ * listed, FC_DEPTH_MAX headers are followed; past that the rest is payload.
+ * Source: IEEE 802.1Q/802.3, RFC 791, 8200, 9293, 768, 9260, 792, 4443, 826, 3032, 2516, 1661; link types as listed
+ * by tcpdump.org; ICMP pairing as in Community ID v1.
+ */
+#ifndef FLOWCARVE_DECODE_H
+#define FLOWCARVE_DECODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What to decode. May differ from packet to packet. The key needs all but nothing more of what it names. */
+enum {
+    FC_WANT_KEY = 1u << 0,     /* flow key, direction, fragment state */
+    FC_WANT_TCP = 1u << 1,     /* TCP flags, sequence and acknowledgement numbers */
+    FC_WANT_MAC = 1u << 2,     /* link addresses */
+    FC_WANT_VLAN = 1u << 3,    /* 802.1Q / 802.1ad ids, outermost first */
+    FC_WANT_MPLS = 1u << 4,    /* MPLS labels, top of stack first */
+    FC_WANT_TTL = 1u << 5,     /* TTL or hop limit */
+    FC_WANT_DSCP = 1u << 6,    /* DSCP, 0-63 */
+    FC_WANT_PAYLOAD = 1u << 7, /* payload length above layer 4, from the IP lengths */
+    FC_WANT_SESSION = FC_WANT_KEY | FC_WANT_TCP,
+    FC_WANT_ALL = 0xff,
+    /* how to build the key */
+    FC_KEY_VLAN = 1u << 16 /* VLAN ids become part of the key (`domain`) */
+};
+
+/* Protocol numbers, one space for all: 0-255 are IP protocols, the others carry their class in the upper half. */
+enum {
+    FC_PROTO_ETHERTYPE = 0x10000, /* | EtherType */
+    FC_PROTO_LLC = 0x20000,       /* | DSAP << 8 | SSAP */
+    FC_PROTO_LINK = 0x30000,      /* | link type: records of a link type without a decoder */
+    FC_PROTO_PPP = 0x40000,       /* | PPP protocol */
+    FC_PROTO_MALFORMED = 0x50000, /* records that cannot be decoded */
+    FC_PROTO_ARP = FC_PROTO_ETHERTYPE | 0x0806
+};
+
+/* What the two addresses of a key are. */
+enum fc_addr_kind {
+    FC_ADDR_NONE = 0, /* no addresses: both all zero */
+    FC_ADDR_IPV4 = 4, /* first 4 bytes */
+    FC_ADDR_IPV6 = 6, /* 16 bytes */
+    FC_ADDR_MAC = 1   /* first 6 bytes */
+};
+
+/*
+ * Key of a bidirectional session. Canonical: endpoint 0 is the lower one by (address bytes, port), unless the packet
+ * is an ICMP message without counterpart, whose endpoint 0 is the sender. Unused bytes are zero, so that two keys are
+ * equal exactly when memcmp() says so. 48 bytes, no padding.
+ */
+struct fc_flow_key {
+    uint8_t addr[2][16];
+    uint16_t port[2];  /* host order; ICMP: type and its counterpart (or type and code); 0 when there is none */
+    uint8_t addr_kind; /* enum fc_addr_kind */
+    uint8_t one_way;   /* 1: ICMP message without counterpart, endpoints not sorted */
+    uint8_t spare[2];  /* zero */
+    uint32_t proto;    /* FC_PROTO_* space */
+    uint32_t domain;   /* 0, or with FC_KEY_VLAN: outermost id + 1 | (second id + 1) << 16 */
+};
+_Static_assert(sizeof(struct fc_flow_key) == 48, "fc_flow_key must have no padding");
+
+enum fc_frag {
+    FC_FRAG_NONE = 0,  /* whole datagram (also an IPv6 atomic fragment) */
+    FC_FRAG_FIRST = 1, /* offset 0, more to come: has the ports */
+    FC_FRAG_LATER = 2  /* offset > 0: ports in the key are 0 and unknown */
+};
+
+enum {
+    FC_TCP_FIN = 0x01,
+    FC_TCP_SYN = 0x02,
+    FC_TCP_RST = 0x04,
+    FC_TCP_PSH = 0x08,
+    FC_TCP_ACK = 0x10,
+    FC_TCP_URG = 0x20
+};
+
+enum fc_layer_type {
+    FC_LAYER_LINK = 1, /* link header of the capture's link type, offset 0 */
+    FC_LAYER_VLAN,
+    FC_LAYER_MPLS,
+    FC_LAYER_PPPOE,
+    FC_LAYER_PPP,
+    FC_LAYER_LLC,
+    FC_LAYER_ARP,
+    FC_LAYER_IPV4,
+    FC_LAYER_IPV6,
+    FC_LAYER_IPV6_EXT,
+    FC_LAYER_TCP,
+    FC_LAYER_UDP,
+    FC_LAYER_SCTP,
+    FC_LAYER_ICMP,
+    FC_LAYER_ICMPV6,
+    FC_LAYER_OTHER, /* another IP protocol's header */
+    FC_LAYER_PAYLOAD
+};
+
+enum { FC_VLAN_MAX = 4, FC_MPLS_MAX = 8, FC_LAYERS_MAX = 16, FC_DEPTH_MAX = 32 };
+
+struct fc_layer {
+    uint32_t off;  /* bytes from the start of the record's data */
+    uint16_t type; /* enum fc_layer_type */
+};
+
+/*
+ * Result of fc_decode(). Only members whose group is named in `got` are written; the rest is left as it was, so that
+ * a caller need not clear the struct between packets.
+ */
+struct fc_packet {
+    uint32_t got;           /* FC_WANT_* bits delivered; always a subset of the mask */
+    struct fc_flow_key key; /* FC_WANT_KEY: always delivered */
+    uint8_t dir;            /* FC_WANT_KEY: 0 when endpoint 0 sent this packet, else 1 */
+    uint8_t frag;           /* FC_WANT_KEY: enum fc_frag */
+    uint8_t malformed;      /* FC_WANT_KEY: 1 when the key is FC_PROTO_MALFORMED (a header is broken or cut) */
+    uint8_t tcp_flags;      /* FC_WANT_TCP: as on the wire; absent unless 14 bytes of the TCP header are there */
+    uint32_t frag_id;       /* FC_WANT_KEY when frag != FC_FRAG_NONE: IP identification */
+    uint32_t tcp_seq;       /* FC_WANT_TCP */
+    uint32_t tcp_ack;       /* FC_WANT_TCP */
+    uint8_t mac[2][6];      /* FC_WANT_MAC: [0] sender, [1] receiver; a cooked header has the sender only */
+    uint8_t vlan_count;     /* FC_WANT_VLAN: 1-FC_VLAN_MAX */
+    uint8_t mpls_count;     /* FC_WANT_MPLS: 1-FC_MPLS_MAX */
+    uint8_t ttl;            /* FC_WANT_TTL, of the IP layer of the key */
+    uint8_t dscp;           /* FC_WANT_DSCP, of the IP layer of the key */
+    uint16_t vlan[FC_VLAN_MAX];
+    uint32_t mpls[FC_MPLS_MAX];
+    uint32_t payload_bytes; /* FC_WANT_PAYLOAD: on the wire, link padding not counted */
+    uint8_t layer_count;    /* always delivered: layers in order, each with its offset */
+    struct fc_layer layer[FC_LAYERS_MAX];
+};
+
+/*
+ * Decodes one record.
+ *   link_type  LINKTYPE_ value of the record's interface (FCS bits removed)
+ *   data       captured bytes; may be NULL when caplen is 0
+ *   caplen     captured bytes at `data`
+ *   origlen    length on the wire, bytes
+ *   mask       FC_WANT_* and FC_KEY_*
+ *   out        result
+ * Always delivers a key when FC_WANT_KEY is in the mask: an unknown link type gives FC_PROTO_LINK, link-layer traffic
+ * without IP gives link addresses and EtherType, a broken or cut header gives FC_PROTO_MALFORMED.
+ */
+void fc_decode(uint32_t link_type, const uint8_t *data, uint32_t caplen, uint32_t origlen, uint32_t mask,
+               struct fc_packet *out);
+
+/* True when link_type has a decoder of its own. */
+bool fc_link_type_known(uint32_t link_type);
+
+/* Name of a link type as tcpdump.org writes it without LINKTYPE_ ("ETHERNET"), or NULL. Static string. */
+const char *fc_link_type_name(uint32_t link_type);
+
+/* Lower-case name of a protocol number ("tcp", "arp"), or NULL where it has none. Static string. */
+const char *fc_proto_name(uint32_t proto);
+
+/* Number of a protocol by name; -1 when unknown. */
+int64_t fc_proto_number(const char *name);
+
+/* The i-th named protocol, for filling a table: returns its number and sets *name, or -1 past the end. */
+int64_t fc_proto_at(unsigned i, const char **name);
+
+/* True when keys of this protocol have ports (ICMP types count as ports). */
+bool fc_proto_has_ports(uint32_t proto);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* All of libflowcarve. */
+#ifndef FLOWCARVE_FLOWCARVE_H
+#define FLOWCARVE_FLOWCARVE_H
+
+#include <flowcarve/capture.h>
+#include <flowcarve/carve.h>
+#include <flowcarve/db.h>
+#include <flowcarve/decode.h>
+#include <flowcarve/error.h>
+#include <flowcarve/index.h>
+#include <flowcarve/query.h>
+#include <flowcarve/verify.h>
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Indexing of captures into a database.
+ *
+ * The result does not depend on the number of threads nor on the chunk size. A call either completes and leaves the
+ * index on disk, or leaves the state from before. Captures with damage are indexed up to it; that is no failure.
+ *
+ * Threads: one call at a time per database; fc_progress may be read, and `stop` set, from any thread or signal handler.
+ */
+#ifndef FLOWCARVE_INDEX_H
+#define FLOWCARVE_INDEX_H
+
+#include <flowcarve/error.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct fc_index_options {
+    unsigned jobs;         /* reader threads; 0: one a processor */
+    uint64_t chunk_bytes;  /* 65536 to 1 GiB; 0: 16 MiB */
+    uint64_t memory_bytes; /* aim for flows and sessions not yet written; 0: 512 MiB. At least 16 MiB */
+    /*
+     * What follows is stored in the index and holds for all captures added later. NULL: what the index has, or the
+     * default. FC_E_USAGE when it differs from what the index has.
+     */
+    const char *profile;     /* flowcarve, wireshark, zeek, suricata, arkime, yaf */
+    const char *timeouts;    /* "tcp=3600,udp=180", see the manual */
+    const char *fields;      /* "mac,vlan,mpls,ttl,dscp,tcp-flags,isn,payload", "all" */
+    const char *filter;      /* pcap-filter(7): records that do not match are left out */
+    const char *exclude_net; /* "10.0.0.0/8,2001:db8::/32": records with an address in one are left out */
+    const char *key;         /* "vlan": VLAN ids are part of a session's key */
+    uint32_t sweep_runs;     /* runs between two sweeps of the flow table; 0: default. For tests */
+};
+
+/* Progress, written by the indexer with relaxed atomic stores (GCC __atomic or C11), read by whoever shows it. */
+struct fc_progress {
+    uint64_t bytes_total, bytes_done;
+    uint64_t files_total, files_done;
+    uint64_t records;
+    uint32_t phase; /* 0 planning, 1 reading, 2 joining, 3 writing, 4 done */
+};
+
+/* Something the user should know of one capture. */
+struct fc_notice {
+    enum { FC_NOTICE_SKIPPED, FC_NOTICE_DAMAGE, FC_NOTICE_REFUSED, FC_NOTICE_OLDER } kind;
+    struct fc_error what;
+};
+
+/* The balance: records = packets in sessions + ignored. */
+struct fc_index_result {
+    uint64_t files;         /* indexed now */
+    uint64_t files_known;   /* skipped, were indexed before and are unchanged */
+    uint64_t files_refused; /* named by the user, but no capture or unreadable */
+    uint64_t records;
+    uint64_t ignored;        /* left out by filter and exclude_net */
+    uint64_t malformed;      /* of the records: in malformed sessions */
+    uint64_t packets;        /* in the sessions written now */
+    uint64_t sessions;       /* new */
+    uint64_t continued;      /* sessions of the index that got packets */
+    uint64_t sessions_total; /* in the index */
+    uint64_t bytes;          /* size of the captures read */
+    uint64_t damaged_files;
+    uint64_t skipped_bytes;    /* behind damage */
+    uint64_t late_flows;       /* joined again at the end; UINT64_MAX: all */
+    uint64_t rescanned_chunks; /* whose start was guessed wrong */
+    uint64_t peak_flows;
+    int64_t read_ns, write_ns, sync_ns;
+    struct fc_notice *notices; /* owned by the result */
+    size_t notice_count;
+};
+
+/*
+ * Indexes files and folders into the database at db_path. *result is filled also on failure (what is known by then) and
+ * must go to fc_index_result_fini(). stop may be NULL; once *stop is not 0 the call ends with FC_E_INTERRUPTED.
+ * FC_E_FORMAT: none of the files is a capture; no index was made.
+ * FC_E_USAGE, FC_E_NOMEM, FC_E_IO, FC_E_DB, FC_E_SCHEMA, FC_E_CHANGED (a capture of the index has changed since).
+ */
+int fc_index_run(const char *db_path, const char *const *paths, size_t path_count,
+                 const struct fc_index_options *options, struct fc_progress *progress, const int *stop,
+                 struct fc_index_result *result, struct fc_error *err);
+void fc_index_result_fini(struct fc_index_result *result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

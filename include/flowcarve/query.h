@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sessions of an index by a filter in the words of pcap-filter(7).
+ *
+ * The filter is parsed to a tree and compiled to SQL with bound values; nothing of its text reaches SQLite.
+ * `src` and `dst` mean the client and the server of a session. A session matches when it fits as a whole, or, for
+ * `after` and `before`, when one of its packets would.
+ *
+ * Threads: one at a time per handle. Memory: rows and their text are valid until the next call on the handle.
+ */
+#ifndef FLOWCARVE_QUERY_H
+#define FLOWCARVE_QUERY_H
+
+#include <flowcarve/db.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Where a filter is wrong: bytes [off, off + len) of its text. */
+struct fc_filter_error {
+    size_t off;
+    size_t len;
+    char cause[256];
+};
+
+/* A parsed filter. Immutable after parsing. */
+struct fc_filter;
+
+/*
+ * Parses `text` (NUL-terminated; NULL or blank: every session). `now_ns` is what "ago" counts from, ns since 1970.
+ * On success *out must go to fc_filter_free(). FC_E_FILTER: *where says where and why. FC_E_NOMEM.
+ */
+int fc_filter_parse(const char *text, int64_t now_ns, struct fc_filter **out, struct fc_filter_error *where);
+void fc_filter_free(struct fc_filter *filter);
+
+/* One session as the index holds it. Text members are NULL where the index has NULL. */
+struct fc_session {
+    int64_t id;
+    bool has_time;
+    int64_t start_ns, end_ns;
+    uint32_t proto;                           /* FC_PROTO_* space */
+    int kind;                                 /* enum fc_addr_kind */
+    uint8_t client_addr[16], server_addr[16]; /* network order; 4, 16 or 6 bytes used, see kind */
+    int client_port, server_port;             /* -1: none */
+    uint64_t client_packets, server_packets, client_bytes, server_bytes;
+    int state; /* 0 new, 1 established, 2 closed, 3 reset, 4 midstream */
+    const char *vlan, *mpls;
+    const uint8_t *client_mac, *server_mac; /* 6 bytes or NULL */
+    /* -1: not in the index */
+    int64_t client_ttl, server_ttl, client_dscp, server_dscp, client_tcp_flags, server_tcp_flags;
+    int64_t client_isn, server_isn, client_payload, server_payload;
+};
+
+struct fc_query_options {
+    const char *sort; /* "KEY" or "KEY:desc" of the output's keys; NULL: by id */
+    int64_t limit;    /* -1: all */
+};
+
+struct fc_query;
+
+/*
+ * Starts a query. `filter` may be NULL (every session) and must outlive the query; so must `db`.
+ * FC_E_USAGE: unknown sort key. FC_E_FILTER: the filter needs a field that this index was made without.
+ * FC_E_DB: SQLite's message in err.
+ */
+int fc_query_open(struct fc_db *db, const struct fc_filter *filter, const struct fc_query_options *options,
+                  struct fc_query **out, struct fc_error *err);
+
+/* Next session: 1 and *row filled, 0 at the end, or a negative code. */
+int fc_query_next(struct fc_query *query, struct fc_session *row, struct fc_error *err);
+void fc_query_close(struct fc_query *query);
+
+/* Number of sessions that match, without reading them out. Negative code on failure. */
+int64_t fc_query_count(struct fc_db *db, const struct fc_filter *filter, struct fc_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

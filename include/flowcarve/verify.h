@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Verification: reads every capture of an index again and compares it with what the index says.
+ *
+ * For each capture: is it there and unchanged; does this library's reader, and libpcap where it can read the capture,
+ * find as many records as were indexed; is every record in exactly one session, and fits it, or was left out by the
+ * index's filter; do the sessions' sums agree with their records.
+ *
+ * Threads: one at a time per db handle. Memory: 12 bytes a packet, and 16 bytes a session.
+ */
+#ifndef FLOWCARVE_VERIFY_H
+#define FLOWCARVE_VERIFY_H
+
+#include <flowcarve/db.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct fc_verify_file {
+    uint32_t id;
+    char path[512];            /* shortened at the front when longer */
+    uint64_t indexed;          /* records by the index */
+    uint64_t records;          /* records read now */
+    uint64_t in_sessions;      /* of these: in exactly one session that they fit */
+    uint64_t ignored;          /* of these: left out by --filter or --exclude-net */
+    uint64_t malformed;        /* of those in sessions */
+    int64_t libpcap_records;   /* -1: libpcap cannot read this capture to its end */
+    char libpcap_message[256]; /* why */
+    uint64_t differences;
+};
+
+struct fc_verify_result {
+    struct fc_verify_file *files; /* owned by the result */
+    size_t file_count;
+    uint64_t sessions, records, in_sessions, ignored, differences;
+    struct fc_error *problems; /* the first ones in words; owned by the result */
+    size_t problem_count;
+};
+
+/*
+ * Verifies. Returns 0 when all agrees, FC_E_MISMATCH when it does not (result->problems), other codes when it could not
+ * be done. *result is filled in all cases and must go to fc_verify_result_fini(). `stop` as in fc_index_run().
+ */
+int fc_verify(struct fc_db *db, const int *stop, struct fc_verify_result *result, struct fc_error *err);
+void fc_verify_result_fini(struct fc_verify_result *result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,214 @@
+-- SPDX-License-Identifier: MIT
+-- The index of flowcarve: an ordinary SQLite database, schema version 1 (PRAGMA user_version).
+-- application_id is "fcrv" in ASCII, so that file(1) and flowcarve know the file.
+PRAGMA application_id = 0x66637276;
+PRAGMA user_version = 1;
+
+-- How this index was made; the same settings hold for every capture added later.
+--   profile, timeouts, fields, filter, exclude_net, key: the options of `flowcarve index`, '' when not given
+CREATE TABLE meta (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Names of protocol numbers. 0-255: IP protocols; 65536 + EtherType; 131072 + DSAP*256 + SSAP (LLC);
+-- 196608 + link type (no decoder); 262144 + PPP protocol; 327680: records that cannot be decoded.
+CREATE TABLE protocols (
+    proto INTEGER PRIMARY KEY,
+    name  TEXT NOT NULL
+);
+
+-- One row a capture, in the order in which they take part in the index.
+CREATE TABLE files (
+    id          INTEGER PRIMARY KEY,
+    path        NOT NULL,            -- TEXT, or BLOB when the name is not UTF-8
+    relative    INTEGER NOT NULL,    -- 1: path is relative to the folder of this database
+    size        INTEGER NOT NULL,    -- bytes
+    mtime_ns    INTEGER NOT NULL,    -- modification time when indexed
+    fingerprint INTEGER NOT NULL,    -- 64-bit hash of size and samples of the content
+    format      TEXT NOT NULL,       -- pcap, pcap-ns, pcap-modified, pcapng
+    byte_order  TEXT NOT NULL,       -- little, big, mixed
+    link_types  TEXT NOT NULL,       -- comma-separated numbers, ascending
+    records     INTEGER NOT NULL,    -- records read
+    ignored     INTEGER NOT NULL,    -- of these, left out on the user's wish (--filter, --exclude-net)
+    malformed   INTEGER NOT NULL,    -- of these, in the file's malformed session
+    first_ns    INTEGER,             -- earliest and latest time of a record, ns since 1970; NULL: none has a time
+    last_ns     INTEGER,
+    backward    INTEGER NOT NULL,    -- records whose time is before that of the record in front of them
+    end_off     INTEGER NOT NULL     -- offset behind the last good record
+);
+
+-- Interfaces of each capture (a pcap file has one).
+CREATE TABLE interfaces (
+    file       INTEGER NOT NULL REFERENCES files(id),
+    section    INTEGER NOT NULL,     -- pcapng section, from 0
+    section_off INTEGER NOT NULL,    -- offset of the section header
+    number     INTEGER NOT NULL,     -- interface number inside its section
+    off        INTEGER NOT NULL,     -- offset of the description block; 0 in pcap
+    big_endian INTEGER NOT NULL,
+    link_type  INTEGER NOT NULL,
+    snaplen    INTEGER NOT NULL,
+    tsresol    INTEGER NOT NULL,     -- if_tsresol as stored: bit 7 set: power of 2, else of 10
+    tsoffset   INTEGER NOT NULL,     -- seconds added to every time
+    PRIMARY KEY (file, section, number)
+) WITHOUT ROWID;
+
+-- What could not be read, byte range by byte range.
+CREATE TABLE damage (
+    file   INTEGER NOT NULL REFERENCES files(id),
+    off    INTEGER NOT NULL,
+    length INTEGER NOT NULL,         -- bytes not read
+    cause  TEXT NOT NULL,
+    PRIMARY KEY (file, off)
+) WITHOUT ROWID;
+
+-- One row a session. Addresses: INTEGER for IPv4 (host order), 16-byte BLOB for IPv6, 6-byte BLOB for link addresses,
+-- NULL for none; they sort and range-scan within their kind.
+CREATE TABLE session (
+    id             INTEGER PRIMARY KEY,  -- 1, 2, 3... in the order of the first packet
+    start_ns       INTEGER,              -- time of the earliest packet, ns since 1970; NULL: no packet has a time
+    duration_ns    INTEGER,              -- time from the earliest to the latest packet
+    proto          INTEGER NOT NULL,     -- see protocols
+    kind           INTEGER NOT NULL,     -- addresses: 4 IPv4, 6 IPv6, 1 link addresses, 0 none
+    client_addr,                         -- sender of the first packet (receiver when that is a SYN-ACK)
+    client_port    INTEGER,              -- NULL for protocols without ports
+    server_addr,
+    server_port    INTEGER,
+    client_packets INTEGER NOT NULL,
+    server_packets INTEGER NOT NULL,
+    client_bytes   INTEGER NOT NULL,     -- original lengths on the wire
+    server_bytes   INTEGER NOT NULL,
+    state          INTEGER NOT NULL,     -- 0 new, 1 established, 2 closed, 3 reset, 4 midstream
+    one_way        INTEGER NOT NULL,     -- 1: ICMP message without counterpart, its answer is another session
+    domain         INTEGER NOT NULL,     -- VLAN part of the key, 0 unless --key vlan
+    positions      BLOB NOT NULL         -- see below
+);
+
+-- Optional fields, for the sessions of an index made with --fields; what was not selected is NULL.
+CREATE TABLE session_fields (
+    id               INTEGER PRIMARY KEY REFERENCES session(id),
+    vlan             TEXT,               -- ids of the first tagged packet, outermost first: '10' or '10,20'
+    mpls             TEXT,               -- labels of the first labelled packet, top first: '16' or '16,17'
+    client_mac       BLOB,
+    server_mac       BLOB,
+    client_ttl       INTEGER,            -- of the first packet in that direction; so dscp
+    server_ttl       INTEGER,
+    client_dscp      INTEGER,
+    server_dscp      INTEGER,
+    client_tcp_flags INTEGER,            -- all flags seen in that direction, or-ed
+    server_tcp_flags INTEGER,
+    client_isn       INTEGER,            -- initial sequence number: of the SYN or SYN-ACK
+    server_isn       INTEGER,
+    client_payload   INTEGER,            -- bytes above layer 4
+    server_payload   INTEGER
+);
+
+-- What a later capture needs to continue a session or a fragmented datagram. Written and read by flowcarve only.
+CREATE TABLE open_session (
+    id    INTEGER PRIMARY KEY REFERENCES session(id),
+    state BLOB NOT NULL
+);
+CREATE TABLE open_fragment (
+    seq   INTEGER PRIMARY KEY,
+    state BLOB NOT NULL
+);
+
+-- session.positions: where the packets of a session are, byte by byte.
+--   varint   unsigned LEB128: 7 bits a byte, low bits first, bit 7 set on all but the last byte
+--   byte 0   encoding: 0 = plain, 1 = LZ4 block
+--   plain    segments up to the end of the blob
+--   LZ4      varint: plain size in bytes, then one LZ4 block that holds the segments
+--   segment  varint file id, varint n >= 1, varint offset of the first record, then n-1 varints: distance from
+--            each record to the next. Offsets are those of record headers (pcap) or blocks (pcapng), counted from the
+--            start of the file, and rise within a segment. A file has at most one segment in a blob;
+--            segments are in ascending order of the file id.
+CREATE VIEW sessions AS
+WITH
+    named AS (
+        SELECT s.*, p.name AS proto_name FROM session s LEFT JOIN protocols p ON p.proto = s.proto
+    ),
+    -- IPv6 as ':g:g:g:g:g:g:g:g:' in lower case without leading zeros
+    groups AS (
+        SELECT *,
+            CASE WHEN kind = 6 THEN
+                ':' || coalesce(nullif(ltrim(lower(substr(hex(client_addr),  1, 4)), '0'), ''), '0') || ':'
+                    || coalesce(nullif(ltrim(lower(substr(hex(client_addr),  5, 4)), '0'), ''), '0') || ':'
+                    || coalesce(nullif(ltrim(lower(substr(hex(client_addr),  9, 4)), '0'), ''), '0') || ':'
+                    || coalesce(nullif(ltrim(lower(substr(hex(client_addr), 13, 4)), '0'), ''), '0') || ':'
+                    || coalesce(nullif(ltrim(lower(substr(hex(client_addr), 17, 4)), '0'), ''), '0') || ':'
+                    || coalesce(nullif(ltrim(lower(substr(hex(client_addr), 21, 4)), '0'), ''), '0') || ':'
+                    || coalesce(nullif(ltrim(lower(substr(hex(client_addr), 25, 4)), '0'), ''), '0') || ':'
+                    || coalesce(nullif(ltrim(lower(substr(hex(client_addr), 29, 4)), '0'), ''), '0') || ':'
+            END AS cg,
+            CASE WHEN kind = 6 THEN
+                ':' || coalesce(nullif(ltrim(lower(substr(hex(server_addr),  1, 4)), '0'), ''), '0') || ':'
+                    || coalesce(nullif(ltrim(lower(substr(hex(server_addr),  5, 4)), '0'), ''), '0') || ':'
+                    || coalesce(nullif(ltrim(lower(substr(hex(server_addr),  9, 4)), '0'), ''), '0') || ':'
+                    || coalesce(nullif(ltrim(lower(substr(hex(server_addr), 13, 4)), '0'), ''), '0') || ':'
+                    || coalesce(nullif(ltrim(lower(substr(hex(server_addr), 17, 4)), '0'), ''), '0') || ':'
+                    || coalesce(nullif(ltrim(lower(substr(hex(server_addr), 21, 4)), '0'), ''), '0') || ':'
+                    || coalesce(nullif(ltrim(lower(substr(hex(server_addr), 25, 4)), '0'), ''), '0') || ':'
+                    || coalesce(nullif(ltrim(lower(substr(hex(server_addr), 29, 4)), '0'), ''), '0') || ':'
+            END AS sg
+        FROM named
+    ),
+    -- the longest run of zero groups, the first of equal ones (RFC 5952)
+    runs AS (
+        SELECT *,
+            CASE WHEN instr(cg, ':0:0:0:0:0:0:0:0:') THEN ':0:0:0:0:0:0:0:0:'
+                 WHEN instr(cg, ':0:0:0:0:0:0:0:') THEN ':0:0:0:0:0:0:0:'
+                 WHEN instr(cg, ':0:0:0:0:0:0:') THEN ':0:0:0:0:0:0:'
+                 WHEN instr(cg, ':0:0:0:0:0:') THEN ':0:0:0:0:0:'
+                 WHEN instr(cg, ':0:0:0:0:') THEN ':0:0:0:0:'
+                 WHEN instr(cg, ':0:0:0:') THEN ':0:0:0:'
+                 WHEN instr(cg, ':0:0:') THEN ':0:0:' END AS cz,
+            CASE WHEN instr(sg, ':0:0:0:0:0:0:0:0:') THEN ':0:0:0:0:0:0:0:0:'
+                 WHEN instr(sg, ':0:0:0:0:0:0:0:') THEN ':0:0:0:0:0:0:0:'
+                 WHEN instr(sg, ':0:0:0:0:0:0:') THEN ':0:0:0:0:0:0:'
+                 WHEN instr(sg, ':0:0:0:0:0:') THEN ':0:0:0:0:0:'
+                 WHEN instr(sg, ':0:0:0:0:') THEN ':0:0:0:0:'
+                 WHEN instr(sg, ':0:0:0:') THEN ':0:0:0:'
+                 WHEN instr(sg, ':0:0:') THEN ':0:0:' END AS sz
+        FROM groups
+    )
+SELECT
+    r.id AS id,
+    strftime('%Y-%m-%dT%H:%M:%S', start_ns / 1000000000, 'unixepoch')
+        || printf('.%09dZ', start_ns % 1000000000) AS start,
+    strftime('%Y-%m-%dT%H:%M:%S', (start_ns + duration_ns) / 1000000000, 'unixepoch')
+        || printf('.%09dZ', (start_ns + duration_ns) % 1000000000) AS "end",
+    start_ns,
+    start_ns + duration_ns AS end_ns,
+    printf('%d.%09d', duration_ns / 1000000000, duration_ns % 1000000000) AS duration,
+    coalesce(proto_name, CASE
+        WHEN proto < 65536 THEN cast(proto AS TEXT)
+        WHEN proto < 131072 THEN printf('0x%04x', proto - 65536)
+        WHEN proto < 196608 THEN printf('llc:0x%04x', proto - 131072)
+        WHEN proto < 262144 THEN printf('link:%d', proto - 196608)
+        ELSE printf('ppp:0x%04x', proto - 262144) END) AS proto,
+    CASE kind
+        WHEN 4 THEN printf('%d.%d.%d.%d', client_addr >> 24, client_addr >> 16 & 255, client_addr >> 8 & 255, client_addr & 255)
+        WHEN 6 THEN CASE WHEN cz IS NULL THEN trim(cg, ':')
+            ELSE ltrim(substr(cg, 1, instr(cg, cz) - 1), ':') || '::' || rtrim(substr(cg, instr(cg, cz) + length(cz)), ':') END
+        WHEN 1 THEN lower(substr(hex(client_addr), 1, 2) || ':' || substr(hex(client_addr), 3, 2) || ':' || substr(hex(client_addr), 5, 2)
+            || ':' || substr(hex(client_addr), 7, 2) || ':' || substr(hex(client_addr), 9, 2) || ':' || substr(hex(client_addr), 11, 2))
+        END AS client_addr,
+    client_port,
+    CASE kind
+        WHEN 4 THEN printf('%d.%d.%d.%d', server_addr >> 24, server_addr >> 16 & 255, server_addr >> 8 & 255, server_addr & 255)
+        WHEN 6 THEN CASE WHEN sz IS NULL THEN trim(sg, ':')
+            ELSE ltrim(substr(sg, 1, instr(sg, sz) - 1), ':') || '::' || rtrim(substr(sg, instr(sg, sz) + length(sz)), ':') END
+        WHEN 1 THEN lower(substr(hex(server_addr), 1, 2) || ':' || substr(hex(server_addr), 3, 2) || ':' || substr(hex(server_addr), 5, 2)
+            || ':' || substr(hex(server_addr), 7, 2) || ':' || substr(hex(server_addr), 9, 2) || ':' || substr(hex(server_addr), 11, 2))
+        END AS server_addr,
+    server_port,
+    client_packets, server_packets, client_bytes, server_bytes,
+    CASE state WHEN 0 THEN 'new' WHEN 1 THEN 'established' WHEN 2 THEN 'closed' WHEN 3 THEN 'reset' WHEN 4 THEN 'midstream' END AS state,
+    f.vlan, f.mpls,
+    CASE WHEN f.client_mac IS NOT NULL THEN lower(substr(hex(f.client_mac), 1, 2) || ':' || substr(hex(f.client_mac), 3, 2) || ':' || substr(hex(f.client_mac), 5, 2)
+        || ':' || substr(hex(f.client_mac), 7, 2) || ':' || substr(hex(f.client_mac), 9, 2) || ':' || substr(hex(f.client_mac), 11, 2)) END AS client_mac,
+    CASE WHEN f.server_mac IS NOT NULL THEN lower(substr(hex(f.server_mac), 1, 2) || ':' || substr(hex(f.server_mac), 3, 2) || ':' || substr(hex(f.server_mac), 5, 2)
+        || ':' || substr(hex(f.server_mac), 7, 2) || ':' || substr(hex(f.server_mac), 9, 2) || ':' || substr(hex(f.server_mac), 11, 2)) END AS server_mac,
+    f.client_ttl, f.server_ttl, f.client_dscp, f.server_dscp, f.client_tcp_flags, f.server_tcp_flags,
+    f.client_isn, f.server_isn, f.client_payload, f.server_payload
+FROM runs r LEFT JOIN session_fields f ON f.id = r.id;

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* The public, sequential face of the room. */
+#include "base/error.h"
+#include "base/export.h"
+#include "capture/reader.h"
+
+#include <stdlib.h>
+
+struct fc_capture {
+    struct fc_file file;
+    struct fc_reader reader;
+};
+
+FC_EXPORT int fc_capture_open(const char *path, struct fc_capture **out, struct fc_error *err)
+{
+    struct fc_capture *capture = calloc(1, sizeof *capture);
+    int rc;
+
+    *out = NULL;
+    if (!capture)
+        return fc_error_set(err, FC_E_NOMEM, path, FC_NO_OFFSET, "out of memory");
+    rc = fc_file_open(path, &capture->file, err);
+    if (rc) {
+        free(capture);
+        return rc;
+    }
+    rc = fc_reader_init(&capture->reader, FC_READER_BUFFER);
+    if (rc == 0)
+        rc = fc_reader_start(&capture->reader, &capture->file, 0, UINT64_MAX, NULL);
+    if (rc) {
+        fc_capture_close(capture);
+        return fc_error_set(err, rc, path, FC_NO_OFFSET, "out of memory");
+    }
+    *out = capture;
+    return 0;
+}
+
+FC_EXPORT int fc_capture_next(struct fc_capture *capture, struct fc_record *rec, struct fc_error *err)
+{
+    int rc = fc_reader_next(&capture->reader, rec);
+
+    if (rc < 0 && err)
+        *err = capture->reader.why;
+    return rc;
+}
+
+FC_EXPORT enum fc_format fc_capture_format(const struct fc_capture *capture)
+{
+    return capture->file.format;
+}
+
+FC_EXPORT uint64_t fc_capture_size(const struct fc_capture *capture)
+{
+    return capture->file.size;
+}
+
+FC_EXPORT const struct fc_interface *fc_capture_interfaces(const struct fc_capture *capture, size_t *count)
+{
+    if (capture->file.format == FC_FORMAT_PCAPNG) {
+        *count = capture->reader.met_count;
+        return capture->reader.met;
+    }
+    *count = capture->file.format == FC_FORMAT_EMPTY ? 0 : 1;
+    return &capture->file.pcap;
+}
+
+FC_EXPORT void fc_capture_close(struct fc_capture *capture)
+{
+    if (!capture)
+        return;
+    fc_reader_fini(&capture->reader);
+    fc_file_close(&capture->file);
+    free(capture);
+}
+
+FC_EXPORT const char *fc_format_name(enum fc_format format)
+{
+    static const char *const names[] = {"empty", "pcap", "pcap-ns", "pcap-modified", "pcapng"};
+    return (unsigned)format < sizeof names / sizeof names[0] ? names[format] : "unknown";
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+#include "capture/file.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/hash.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    MAGIC_US = 0xa1b2c3d4,
+    MAGIC_NS = 0xa1b23c4d,
+    MAGIC_MODIFIED = 0xa1b2cd34,
+    MAGIC_NG = 0x0a0d0d0a,
+    PCAP_HEADER = 24,
+};
+
+uint32_t fc_max_caplen(uint32_t link_type)
+{
+    switch (link_type) {
+    case 231: /* DBUS */
+    case 249: /* USBPCAP */
+    case 189: /* USB_LINUX */
+    case 220: /* USB_LINUX_MMAPPED */
+        return 128u << 20;
+    case 279: /* EBHSCR */
+        return 8u << 20;
+    default:
+        return 262144;
+    }
+}
+
+int64_t fc_file_read(const struct fc_file *file, void *buf, size_t n, uint64_t off, struct fc_error *err)
+{
+    size_t done = 0;
+
+    while (done < n) {
+        ssize_t r = pread(file->fd, (char *)buf + done, n - done, (off_t)(off + done));
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r < 0)
+            return fc_error_errno(err, FC_E_IO, file->path, off + done, "cannot read");
+        if (r == 0)
+            break;
+        done += (size_t)r;
+    }
+    return (int64_t)done;
+}
+
+/* What a file that is no capture looks like, for a message that helps. */
+static const char *looks_like(const uint8_t *h, size_t n)
+{
+    static const struct {
+        const char *magic;
+        size_t len;
+        const char *what;
+    } known[] = {
+        {"\x1f\x8b", 2, "gzip-compressed data; uncompress it first"},
+        {"\x28\xb5\x2f\xfd", 4, "zstd-compressed data; uncompress it first"},
+        {"\x04\x22\x4d\x18", 4, "lz4-compressed data; uncompress it first"},
+        {"\xfd"
+         "7zXZ",
+         5, "xz-compressed data; uncompress it first"},
+        {"BZh", 3, "bzip2-compressed data; uncompress it first"},
+        {"PK\x03\x04", 4, "a zip archive; unpack it first"},
+        {"snoop\0\0\0", 8, "a snoop capture; convert it with editcap"},
+        {"GMBU", 4, "a Network Monitor capture; convert it with editcap"},
+        {"RTSS", 4, "a Network Monitor capture; convert it with editcap"},
+        {"TRSNIFF data", 12, "a Sniffer capture; convert it with editcap"},
+        {"XCP\0", 4, "a NetXRay capture; convert it with editcap"},
+        {"SQLite format 3", 15, "an SQLite database"},
+        {"\xa1\xb2\xc3\x4d", 4, "a capture in a reserved variant of pcap"},
+    };
+
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (n >= known[i].len && memcmp(h, known[i].magic, known[i].len) == 0)
+            return known[i].what;
+    return "no pcap or pcapng magic number";
+}
+
+static int open_pcap(struct fc_file *file, const uint8_t *h, bool big, struct fc_error *err)
+{
+    uint32_t magic = fc_load32(h, big);
+    uint16_t major = fc_load16(h + 4, big), minor = fc_load16(h + 6, big);
+    uint32_t link = fc_load32(h + 20, big);
+
+    if (major != 2)
+        return fc_error_set(err, FC_E_FORMAT, file->path, 4, "not a capture: pcap version %u.%u, known is 2", major,
+                            minor);
+    /* bits 16-25 are reserved; 26-31 tell of a frame check sequence (draft-ietf-opsawg-pcap, section 4) */
+    if (link & 0x03ff0000)
+        return fc_error_set(err, FC_E_FORMAT, file->path, 20, "not a capture: reserved bits set in link type 0x%08x",
+                            link);
+    file->format = magic == MAGIC_NS         ? FC_FORMAT_PCAP_NS
+                   : magic == MAGIC_MODIFIED ? FC_FORMAT_PCAP_MODIFIED
+                                             : FC_FORMAT_PCAP;
+    file->record_header = magic == MAGIC_MODIFIED ? 24 : 16;
+    file->data_off = PCAP_HEADER;
+    file->swapped_lengths = minor < 3;
+    file->maybe_swapped = minor == 3;
+    file->pcap = (struct fc_interface){
+        .link_type = link & 0xffff,
+        .snaplen = fc_load32(h + 16, big),
+        .tsresol = magic == MAGIC_NS ? 9 : 6,
+        .big_endian = big,
+    };
+    file->max_caplen = fc_max_caplen(file->pcap.link_type);
+    return 0;
+}
+
+static int read_header(struct fc_file *file, struct fc_error *err)
+{
+    uint8_t h[PCAP_HEADER] = {0};
+    int64_t n = fc_file_read(file, h, sizeof h, 0, err);
+
+    if (n < 0)
+        return (int)n;
+    if ((uint64_t)n < file->size && n < PCAP_HEADER)
+        file->size = (uint64_t)n; /* became shorter since fstat() */
+    for (int big = 0; big < 2 && n >= 4; big++) {
+        uint32_t magic = fc_load32(h, big);
+        if (magic != MAGIC_US && magic != MAGIC_NS && magic != MAGIC_MODIFIED)
+            continue;
+        if (n < PCAP_HEADER) {
+            file->format = FC_FORMAT_EMPTY;
+            return 0;
+        }
+        return open_pcap(file, h, big, err);
+    }
+    if (n >= 4 && fc_load32(h, true) == MAGIC_NG) {
+        file->format = FC_FORMAT_PCAPNG;
+        file->max_caplen = 128u << 20;
+        return 0;
+    }
+    if (n == 0) {
+        file->format = FC_FORMAT_EMPTY;
+        return 0;
+    }
+    return fc_error_set(err, FC_E_FORMAT, file->path, 0, "not a capture: %s", looks_like(h, (size_t)n));
+}
+
+int fc_file_open(const char *path, struct fc_file *file, struct fc_error *err)
+{
+    struct stat st;
+    int rc;
+
+    memset(file, 0, sizeof *file);
+    /* O_NONBLOCK: opening a FIFO must not hang; it means nothing for regular files */
+    file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (file->fd < 0)
+        return fc_error_errno(err, FC_E_IO, path, FC_NO_OFFSET, "cannot open");
+    if (fstat(file->fd, &st) != 0) {
+        rc = fc_error_errno(err, FC_E_IO, path, FC_NO_OFFSET, "cannot stat");
+        goto fail;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        rc = fc_error_set(err, FC_E_IO, path, FC_NO_OFFSET, "not a regular file");
+        goto fail;
+    }
+    file->path = strdup(path);
+    if (!file->path) {
+        rc = fc_error_set(err, FC_E_NOMEM, path, FC_NO_OFFSET, "out of memory");
+        goto fail;
+    }
+    file->size = (uint64_t)st.st_size;
+    file->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    file->dev = st.st_dev;
+    file->ino = st.st_ino;
+    rc = read_header(file, err);
+    if (rc == 0)
+        return 0;
+fail:
+    fc_file_close(file);
+    return rc;
+}
+
+void fc_file_close(struct fc_file *file)
+{
+    if (file->fd >= 0)
+        close(file->fd);
+    free(file->path);
+    memset(file, 0, sizeof *file);
+    file->fd = -1;
+}
+
+int fc_file_fingerprint(const struct fc_file *file, uint64_t size, uint64_t *out, struct fc_error *err)
+{
+    enum { END_BYTES = 4096, SAMPLE_BYTES = 512, SAMPLES = 8 };
+    uint8_t buf[END_BYTES];
+    uint64_t h = fc_hash_fold(size ^ 0xa0761d6478bd642full, 0xe7037ed1a0b428dbull);
+
+    for (int i = 0; i < SAMPLES + 2; i++) {
+        bool end = i == 0 || i == SAMPLES + 1;
+        uint64_t want = end ? END_BYTES : SAMPLE_BYTES;
+        uint64_t off = i == SAMPLES + 1 ? (size > want ? size - want : 0)
+                                        : (uint64_t)((unsigned __int128)size * (unsigned)i / (SAMPLES + 1));
+        if (want > size - off)
+            want = size - off;
+        int64_t n = fc_file_read(file, buf, want, off, err);
+        if (n < 0)
+            return (int)n;
+        h = fc_hash_bytes(buf, (size_t)n, h);
+    }
+    *out = h;
+    return 0;
+}
+
+static int64_t clamp_time(__int128 ns)
+{
+    if (ns > INT64_MAX)
+        return INT64_MAX;
+    return ns <= INT64_MIN ? INT64_MIN + 1 : (int64_t)ns; /* INT64_MIN is FC_TIME_NONE */
+}
+
+int64_t fc_interface_time(const struct fc_interface *iface, uint64_t ticks)
+{
+    unsigned __int128 ns = ticks;
+    unsigned e = iface->tsresol & 127u;
+
+    if (iface->tsresol & 128) {
+        /* 64 + 30 bits, no overflow */
+        ns = ns * 1000000000u >> e;
+    } else {
+        for (; e < 9; e++)
+            ns *= 10;
+        for (; e > 9 && ns; e--)
+            ns /= 10;
+    }
+    return clamp_time((__int128)ns + (__int128)iface->tsoffset * 1000000000);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* A likely record boundary in the middle of a file: never trusted, only compared with what the part before finds. */
+#include "base/bytes.h"
+#include "capture/pcapng.h"
+#include "capture/window.h"
+
+enum {
+    CHAIN = 6,         /* headers in a row that must look right */
+    WINDOW = 64 << 10, /* bytes read at a time; also what a chain's next header is fetched with */
+    DAY = 86400,
+};
+
+/* Result of looking at one header: offset of the next one, 0: not plausible. */
+static uint64_t pcap_step(struct fc_reader *r, uint64_t off, int64_t hint_ns)
+{
+    const struct fc_file *file = r->file;
+    const struct fc_interface *iface = &file->pcap;
+    uint32_t head = file->record_header;
+
+    if (file->size - off < head)
+        return 0;
+    const uint8_t *p = fc_reader_bytes(r, off, head, WINDOW);
+    if (!p)
+        return 0;
+    bool big = iface->big_endian;
+    uint32_t caplen = fc_load32(p + 8, big), origlen = fc_load32(p + 12, big);
+    if (file->swapped_lengths || (file->maybe_swapped && caplen > origlen)) {
+        uint32_t t = caplen;
+        caplen = origlen;
+        origlen = t;
+    }
+    /* zero lengths are legal but rare, and zeroed payload is full of them */
+    if (caplen == 0 || caplen > file->max_caplen || caplen > origlen || origlen > file->max_caplen)
+        return 0;
+    if (fc_load32(p + 4, big) >= (iface->tsresol == 9 ? 1000000000u : 1000000u))
+        return 0;
+    if (hint_ns != FC_TIME_NONE) {
+        int64_t sec = fc_load32(p, big), hint = hint_ns / 1000000000;
+        if (sec < hint - DAY || sec > hint + 400 * (int64_t)DAY)
+            return 0;
+    }
+    return file->size - off - head < caplen ? 0 : off + head + caplen;
+}
+
+static uint64_t pcapng_step(struct fc_reader *r, uint64_t off, bool big)
+{
+    const struct fc_file *file = r->file;
+    uint64_t left = file->size - off;
+    const uint8_t *p;
+
+    if (left < 12 || !(p = fc_reader_bytes(r, off, 12, WINDOW)))
+        return 0;
+    uint32_t type = fc_load32(p, big), size = fc_load32(p + 4, big);
+    if (type == 0 || (type > 12 && type != 0x0bad && type != 0x40000bad && type != FC_BLOCK_SHB && !(type >> 31)))
+        return 0;
+    if (size < 12 || size & 3 || size > left || size > (256u << 20))
+        return 0;
+    if (type == FC_BLOCK_EPB) {
+        if (size < 32 || left < 28 || !(p = fc_reader_bytes(r, off, 28, WINDOW)))
+            return 0;
+        if (28 + (uint64_t)fc_load32(p + 20, big) > size - 4)
+            return 0;
+    }
+    p = fc_reader_bytes(r, off + size - 4, 4, WINDOW);
+    return p && fc_load32(p, big) == size ? off + size : 0;
+}
+
+static bool chain(struct fc_reader *r, uint64_t off, int64_t hint_ns, const struct fc_section *section)
+{
+    for (int i = 0; i < CHAIN; i++) {
+        off = section ? pcapng_step(r, off, section->big_endian) : pcap_step(r, off, hint_ns);
+        if (!off)
+            return false;
+        if (off == r->file->size)
+            return true;
+    }
+    return true;
+}
+
+uint64_t fc_reader_guess(struct fc_reader *reader, const struct fc_file *file, uint64_t from, uint64_t until,
+                         int64_t hint_ns, const struct fc_section *section)
+{
+    const struct fc_section *ng = file->format == FC_FORMAT_PCAPNG ? section : NULL;
+    uint64_t step = ng ? 4 : 1;
+
+    if (fc_reader_start(reader, file, from, file->size, NULL))
+        return UINT64_MAX;
+    if (ng)
+        from = (from + 3) & ~3ull;
+    for (uint64_t off = from; off < until && off < file->size; off += step) {
+        if (ng ? !pcapng_step(reader, off, ng->big_endian) : !pcap_step(reader, off, hint_ns)) {
+            if (reader->failed)
+                return UINT64_MAX;
+            continue;
+        }
+        if (chain(reader, off, hint_ns, ng))
+            return off;
+    }
+    return UINT64_MAX;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+#include "capture/pcapng.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "capture/window.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BYTE_ORDER_MAGIC = 0x1a2b3c4d,
+    /* Blocks that are no packets are read up to this size; the rest of a larger one is skipped over. */
+    BLOCK_READ_MAX = 1 << 20,
+    OPT_TSRESOL = 9,
+    OPT_TSOFFSET = 14
+};
+
+struct block {
+    uint64_t off;
+    uint64_t size; /* bytes, rounded up to 4 */
+    uint32_t type;
+    const uint8_t *p; /* the whole block, or its first 12 bytes when it is no packet and large */
+    bool big;
+};
+
+static int grow_ifaces(struct fc_interface **list, size_t count, size_t *room)
+{
+    if (count < *room)
+        return 0;
+    size_t more = *room ? *room * 2 : 4;
+    struct fc_interface *bigger = realloc(*list, more * sizeof **list);
+    if (!bigger)
+        return FC_E_NOMEM;
+    *list = bigger;
+    *room = more;
+    return 0;
+}
+
+static int section_header(struct fc_reader *reader, const struct block *b)
+{
+    uint16_t major, minor;
+
+    if (b->size < 28)
+        return fc_reader_damage(reader, b->off, "section header block is too short");
+    major = fc_load16(b->p + 12, b->big);
+    minor = fc_load16(b->p + 14, b->big);
+    if (major != 1 || (minor != 0 && minor != 2))
+        return fc_reader_damage(reader, b->off, "pcapng version is not 1.0 or 1.2");
+    reader->section.number++; /* UINT32_MAX + 1 is 0 */
+    reader->section.off = b->off;
+    reader->section.big_endian = b->big;
+    reader->section.count = 0;
+    return 0;
+}
+
+static void interface_options(struct fc_interface *iface, const struct block *b)
+{
+    const uint8_t *p = b->p + 16, *end = b->p + b->size - 4;
+
+    while (end - p >= 4) {
+        uint16_t code = fc_load16(p, b->big), len = fc_load16(p + 2, b->big);
+        if (code == 0 || len > end - p - 4)
+            break;
+        if (code == OPT_TSRESOL && len >= 1)
+            iface->tsresol = p[4];
+        else if (code == OPT_TSOFFSET && len >= 8)
+            iface->tsoffset = (int64_t)fc_load64(p + 4, b->big);
+        size_t step = 4 + ((len + 3u) & ~3u);
+        if (step > (size_t)(end - p))
+            break;
+        p += step;
+    }
+}
+
+static int interface_description(struct fc_reader *reader, const struct block *b)
+{
+    struct fc_section *s = &reader->section;
+    size_t room = s->room;
+
+    if (b->size < 20)
+        return fc_reader_damage(reader, b->off, "interface description block is too short");
+    if (grow_ifaces(&s->ifaces, s->count, &room) || grow_ifaces(&reader->met, reader->met_count, &reader->met_room)) {
+        fc_error_set(&reader->why, FC_E_NOMEM, reader->file->path, b->off, "out of memory");
+        return fc_reader_fail(reader, FC_E_NOMEM);
+    }
+    s->room = (uint32_t)room;
+    struct fc_interface iface = {
+        .section_off = s->off,
+        .off = b->off,
+        .section = s->number,
+        .number = s->count,
+        .link_type = fc_load16(b->p + 8, b->big),
+        .snaplen = fc_load32(b->p + 12, b->big),
+        .tsresol = 6,
+        .big_endian = b->big,
+    };
+    interface_options(&iface, b);
+    s->ifaces[s->count++] = iface;
+    reader->met[reader->met_count++] = iface;
+    return 0;
+}
+
+/* Enhanced and obsolete packet blocks differ in the interface field only. */
+static int packet_block(struct fc_reader *reader, const struct block *b, struct fc_record *rec)
+{
+    uint32_t number, high, low;
+
+    if (b->size < 32)
+        return fc_reader_damage(reader, b->off, "packet block is too short");
+    number = b->type == FC_BLOCK_EPB ? fc_load32(b->p + 8, b->big) : fc_load16(b->p + 8, b->big);
+    high = fc_load32(b->p + 12, b->big);
+    low = fc_load32(b->p + 16, b->big);
+    rec->caplen = fc_load32(b->p + 20, b->big);
+    rec->origlen = fc_load32(b->p + 24, b->big);
+    if (number >= reader->section.count)
+        return fc_reader_damage(reader, b->off, "packet block names an interface that was not described");
+    if (28 + (((uint64_t)rec->caplen + 3) & ~3ull) > b->size - 4)
+        return fc_reader_damage(reader, b->off, "packet does not fit into its block");
+    const struct fc_interface *iface = &reader->section.ifaces[number];
+    rec->ts_ns = fc_interface_time(iface, (uint64_t)high << 32 | low);
+    rec->data = b->p + 28;
+    rec->link_type = iface->link_type;
+    rec->iface = number;
+    return 1;
+}
+
+static int simple_block(struct fc_reader *reader, const struct block *b, struct fc_record *rec)
+{
+    if (b->size < 16)
+        return fc_reader_damage(reader, b->off, "simple packet block is too short");
+    if (!reader->section.count)
+        return fc_reader_damage(reader, b->off, "simple packet block without an interface");
+    const struct fc_interface *iface = &reader->section.ifaces[0];
+    uint64_t room = b->size - 16;
+    rec->origlen = fc_load32(b->p + 8, b->big);
+    rec->caplen = rec->origlen < room ? rec->origlen : (uint32_t)room;
+    if (iface->snaplen && rec->caplen > iface->snaplen)
+        rec->caplen = iface->snaplen;
+    rec->ts_ns = FC_TIME_NONE;
+    rec->data = b->p + 12;
+    rec->link_type = iface->link_type;
+    rec->iface = 0;
+    return 1;
+}
+
+static bool is_packet(uint32_t type)
+{
+    return type == FC_BLOCK_EPB || type == FC_BLOCK_PB || type == FC_BLOCK_SPB;
+}
+
+/* Reads the block at pos as far as it is of use and checks its frame. 0, or a negative code. */
+static int read_block(struct fc_reader *reader, size_t ahead, struct block *b)
+{
+    uint64_t left = reader->file->size - reader->pos;
+    const uint8_t *p;
+    uint32_t raw;
+
+    b->off = reader->pos;
+    if (left < 12)
+        return fc_reader_damage(reader, b->off, "file ends inside a block header");
+    if (!(p = fc_reader_bytes(reader, b->off, 12, ahead)))
+        return reader->failed;
+    b->big = reader->section.big_endian;
+    if (fc_load32(p, true) == FC_BLOCK_SHB) {
+        b->big = fc_load32(p + 8, true) == BYTE_ORDER_MAGIC;
+        if (!b->big && fc_load32(p + 8, false) != BYTE_ORDER_MAGIC)
+            return fc_reader_damage(reader, b->off, "section header block without a byte-order magic");
+    } else if (reader->section.number == UINT32_MAX) {
+        return fc_reader_damage(reader, b->off, "block before the first section header");
+    }
+    b->type = fc_load32(p, b->big);
+    raw = fc_load32(p + 4, b->big);
+    if (raw < 12)
+        return fc_reader_damage(reader, b->off, "block length is below 12");
+    /* Old writers left the length unpadded although the block is padded; as Wireshark, read it rounded up. */
+    b->size = ((uint64_t)raw + 3) & ~3ull;
+    if (b->size > left)
+        return fc_reader_damage(reader, b->off, "file ends inside a block");
+    if (is_packet(b->type) && b->size > (uint64_t)reader->file->max_caplen + (1 << 20))
+        return fc_reader_damage(reader, b->off, "packet block is larger than any packet can be");
+    bool whole = b->size <= BLOCK_READ_MAX || is_packet(b->type);
+    if (!whole && (b->type == FC_BLOCK_SHB || b->type == FC_BLOCK_IDB))
+        return fc_reader_damage(reader, b->off, "block is absurdly large");
+    if (!(p = fc_reader_bytes(reader, whole ? b->off : b->off + b->size - 4, whole ? (size_t)b->size : 4, ahead)))
+        return reader->failed;
+    if (fc_load32(whole ? p + b->size - 4 : p, b->big) != raw)
+        return fc_reader_damage(reader, b->off, "block lengths at both ends differ");
+    b->p = p;
+    return 0;
+}
+
+int fc_pcapng_next(struct fc_reader *reader, size_t ahead, struct fc_record *rec)
+{
+    while (reader->pos < reader->limit) {
+        struct block b = {0};
+        int rc = read_block(reader, ahead, &b);
+        if (rc)
+            return rc;
+        switch (b.type) {
+        case FC_BLOCK_SHB:
+            rc = section_header(reader, &b);
+            break;
+        case FC_BLOCK_IDB:
+            rc = interface_description(reader, &b);
+            break;
+        case FC_BLOCK_EPB:
+        case FC_BLOCK_PB:
+            rc = packet_block(reader, &b, rec);
+            break;
+        case FC_BLOCK_SPB:
+            rc = simple_block(reader, &b, rec);
+            break;
+        default: /* no packet: skipped by its length, as the format wants it */
+            break;
+        }
+        if (rc < 0)
+            return rc;
+        reader->pos = b.off + b.size;
+        if (rc == 1) {
+            rec->off = b.off;
+            rec->next_off = reader->pos;
+            rec->section = reader->section.number;
+            return 1;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* The reader's window on its file, shared by the formats. */
+#ifndef FC_CAPTURE_WINDOW_H
+#define FC_CAPTURE_WINDOW_H
+
+#include "capture/reader.h"
+
+/* Slow path of fc_reader_bytes(). */
+const uint8_t *fc_reader_refill(struct fc_reader *reader, uint64_t off, size_t need, size_t want);
+
+/*
+ * `need` bytes at `off`, which must lie inside the file; reads up to `want` bytes when they are not in the buffer. NULL
+ * on failure, with the reader marked failed. Valid until the next call.
+ */
+static inline const uint8_t *fc_reader_bytes(struct fc_reader *reader, uint64_t off, size_t need, size_t want)
+{
+    if (off >= reader->buf_off && off + need <= reader->buf_off + reader->buf_len)
+        return reader->buf + (off - reader->buf_off);
+    return fc_reader_refill(reader, off, need, want);
+}
+
+/* Marks the reader failed with code; returns it. */
+int fc_reader_fail(struct fc_reader *reader, int code);
+
+/* Marks the reader failed by damage at `off`; returns FC_E_DAMAGED. */
+int fc_reader_damage(struct fc_reader *reader, uint64_t off, const char *cause);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* Writes a capture: pcap with microseconds or nanoseconds, or pcapng. Threads: one. */
+#ifndef FC_CARVE_OUTPUT_H
+#define FC_CARVE_OUTPUT_H
+
+#include <flowcarve/capture.h>
+
+struct fc_output {
+    int fd;
+    bool pcapng, nanoseconds;
+    uint8_t *buf;
+    size_t len;
+    uint64_t written;     /* bytes, those in the buffer included */
+    uint32_t *link_types; /* pcapng: of the interfaces so far */
+    uint32_t iface_count;
+};
+
+/* Starts a capture on fd. link_type and snaplen: of a pcap file. FC_E_NOMEM. */
+int fc_output_init(struct fc_output *out, int fd, bool pcapng, bool nanoseconds, uint32_t link_type, uint32_t snaplen);
+/* Frees, without writing. */
+void fc_output_fini(struct fc_output *out);
+
+/* Appends a record; a time of FC_TIME_NONE is written as 0. FC_E_PIPE: closed by its reader. FC_E_IO, FC_E_NOMEM. */
+int fc_output_record(struct fc_output *out, const struct fc_record *rec);
+
+/* Writes what is left in the buffer. */
+int fc_output_flush(struct fc_output *out);
+
+#endif

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+#include "carve/plan.h"
+#include "base/error.h"
+#include "flow/positions.h"
+#include "query/filter.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void fc_carve_plan_fini(struct fc_carve_plan *plan)
+{
+    for (size_t i = 0; plan->files && i < plan->stored.count; i++) {
+        if (plan->files[i].open)
+            fc_file_close(&plan->files[i].file);
+        free(plan->files[i].pos);
+    }
+    free(plan->files);
+    free(plan->keys);
+    fc_stored_files_fini(&plan->stored);
+    memset(plan, 0, sizeof *plan);
+}
+
+static int add_position(struct fc_carve_file *f, uint64_t off, uint32_t session)
+{
+    if (f->count == f->room) {
+        size_t room = f->room ? f->room * 2 : 32;
+        struct fc_carve_pos *bigger = realloc(f->pos, room * sizeof *bigger);
+        if (!bigger)
+            return FC_E_NOMEM;
+        f->pos = bigger;
+        f->room = room;
+    }
+    f->pos[f->count++] = (struct fc_carve_pos){off, session};
+    return 0;
+}
+
+/* Adds the segments of a session. FC_E_DAMAGED: they cannot be what flowcarve has written. */
+static int add_segments(struct fc_carve_plan *plan, const uint8_t *p, size_t len, uint32_t session)
+{
+    const uint8_t *end = p + len;
+    struct fc_segment s;
+    int rc = 0;
+
+    while (p < end && rc == 0) {
+        if (!(p = fc_segment_head(p, end, &s)))
+            return FC_E_DAMAGED;
+        struct fc_stored_file *stored = fc_stored_files_find(&plan->stored, s.file);
+        if (!stored)
+            return FC_E_DAMAGED;
+        struct fc_carve_file *f = &plan->files[stored - plan->stored.items];
+        uint64_t off = s.first_off;
+        rc = add_position(f, off, session);
+        for (uint64_t i = 1; i < s.count && rc == 0; i++) {
+            if (!(p = fc_segment_next(p, end, &off)))
+                return FC_E_DAMAGED;
+            rc = add_position(f, off, session);
+        }
+    }
+    return rc;
+}
+
+static void add_times(struct fc_carve_plan *plan, sqlite3_stmt *stmt, int col)
+{
+    int64_t start, end;
+
+    if (sqlite3_column_type(stmt, col) == SQLITE_NULL)
+        return;
+    start = sqlite3_column_int64(stmt, col);
+    if (__builtin_add_overflow(start, sqlite3_column_int64(stmt, col + 1), &end))
+        end = INT64_MAX;
+    if (plan->low_ns == FC_TIME_NONE || start < plan->low_ns)
+        plan->low_ns = start;
+    if (plan->high_ns == FC_TIME_NONE || end > plan->high_ns)
+        plan->high_ns = end;
+}
+
+static int add_session(struct fc_carve_plan *plan, struct fc_db *db, sqlite3_stmt *stmt, struct fc_buffer *scratch,
+                       struct fc_error *err)
+{
+    struct fc_flow_key key;
+    const uint8_t *plain;
+    size_t len;
+    int client;
+    int rc = fc_key_from_row(stmt, 1, &key, &client);
+
+    if (rc == 0)
+        rc = fc_blob_decode(sqlite3_column_blob(stmt, 11), (size_t)sqlite3_column_bytes(stmt, 11), scratch, &plain,
+                            &len);
+    if (rc == 0 && plan->key_count == plan->key_room) {
+        size_t room = plan->key_room ? plan->key_room * 2 : 64;
+        struct fc_flow_key *bigger = realloc(plan->keys, room * sizeof *bigger);
+        if (bigger) {
+            plan->keys = bigger;
+            plan->key_room = room;
+        } else {
+            rc = FC_E_NOMEM;
+        }
+    }
+    if (rc == 0) {
+        plan->keys[plan->key_count++] = key;
+        add_times(plan, stmt, 9);
+        rc = add_segments(plan, plain, len, (uint32_t)(plan->key_count - 1));
+    }
+    if (rc == FC_E_DAMAGED)
+        return fc_error_set(err, FC_E_DB, db->path, FC_NO_OFFSET, "the row of session %lld is damaged",
+                            (long long)sqlite3_column_int64(stmt, 0));
+    return rc ? fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory") : 0;
+}
+
+static int collect(struct fc_carve_plan *plan, struct fc_db *db, const struct fc_filter *filter, struct fc_error *err)
+{
+    struct fc_buffer scratch = {0};
+    sqlite3_stmt *stmt = NULL;
+    int step, rc = fc_filter_prepare(filter, db,
+                                     "SELECT s.id, s.proto, s.kind, s.client_addr, s.client_port, s.server_addr,"
+                                     " s.server_port, s.one_way, s.domain, s.start_ns, s.duration_ns, s.positions"
+                                     " FROM session s",
+                                     "", &stmt, err);
+    if (rc)
+        return rc;
+    while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW)
+        rc = add_session(plan, db, stmt, &scratch, err);
+    if (rc == 0 && step != SQLITE_DONE)
+        rc = fc_db_error(db->sql, db->path, err, "cannot read the index");
+    sqlite3_finalize(stmt);
+    fc_buffer_fini(&scratch);
+    return rc;
+}
+
+static int compare_pos(const void *a, const void *b)
+{
+    const struct fc_carve_pos *x = a, *y = b;
+
+    return x->off < y->off ? -1 : x->off > y->off;
+}
+
+static void sort_positions(struct fc_carve_file *f)
+{
+    size_t i = 1;
+
+    while (i < f->count && f->pos[i - 1].off <= f->pos[i].off)
+        i++;
+    if (i < f->count) /* one session is in order already */
+        qsort(f->pos, f->count, sizeof *f->pos, compare_pos);
+}
+
+static int note_missing(struct fc_carve_result *result, const struct fc_error *why, uint64_t packets)
+{
+    struct fc_error *bigger = realloc(result->missing, (result->missing_count + 1) * sizeof *bigger);
+
+    if (!bigger)
+        return FC_E_NOMEM;
+    result->missing = bigger;
+    bigger[result->missing_count++] = *why;
+    result->packets_missing += packets;
+    return 0;
+}
+
+int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struct fc_filter *filter,
+                       const struct fc_carve_options *options, struct fc_carve_result *result, struct fc_error *err)
+{
+    int rc;
+
+    memset(plan, 0, sizeof *plan);
+    plan->low_ns = plan->high_ns = FC_TIME_NONE;
+    if ((rc = fc_stored_files_load(db, &plan->stored, err)))
+        return rc;
+    plan->files = calloc(plan->stored.count + 1, sizeof *plan->files);
+    char *key = fc_db_meta(db->sql, "key");
+    if (!plan->files || !key) {
+        free(key);
+        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    }
+    plan->mask = FC_WANT_KEY | (strcmp(key, "vlan") == 0 ? FC_KEY_VLAN : 0);
+    free(key);
+    if ((rc = collect(plan, db, filter, err)))
+        return rc;
+    result->sessions = plan->key_count;
+    for (size_t i = 0; i < plan->stored.count; i++) {
+        struct fc_carve_file *f = &plan->files[i];
+        struct fc_error why;
+        f->stored = &plan->stored.items[i];
+        if (!f->count)
+            continue;
+        sort_positions(f);
+        rc = fc_stored_file_open(f->stored, &f->file, &why);
+        if (rc && (rc == FC_E_NOMEM || !options->partial)) {
+            *err = why;
+            return rc;
+        }
+        if (rc && note_missing(result, &why, f->count))
+            return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+        if (rc)
+            f->count = 0;
+        else
+            fc_file_close(&f->file); /* there may be more captures than descriptors */
+    }
+    return 0;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* Which records are carved: the positions of the chosen sessions, by capture. Threads: one. */
+#ifndef FC_CARVE_PLAN_H
+#define FC_CARVE_PLAN_H
+
+#include "store/files.h"
+#include "store/record.h"
+
+#include <flowcarve/carve.h>
+
+struct fc_carve_pos {
+    uint64_t off;
+    uint32_t session; /* index into keys */
+};
+
+struct fc_carve_file {
+    const struct fc_stored_file *stored;
+    struct fc_file file; /* of use while open: see fc_carve_source_init() */
+    bool open;
+    struct fc_carve_pos *pos; /* ascending by offset */
+    size_t count, room;
+};
+
+struct fc_carve_plan {
+    struct fc_stored_files stored;
+    struct fc_carve_file *files; /* one a stored file */
+    struct fc_flow_key *keys;
+    size_t key_count, key_room;
+    uint32_t mask;           /* what fc_decode() must be asked for to compare keys */
+    int64_t low_ns, high_ns; /* times of the chosen sessions; FC_TIME_NONE: none has any */
+};
+
+/*
+ * Collects positions, and looks whether the captures that have some are there and unchanged. FC_E_MISSING,
+ * FC_E_CHANGED, FC_E_IO unless options->partial; FC_E_DB, FC_E_FILTER, FC_E_NOMEM. fc_carve_plan_fini() frees also
+ * after a failure.
+ */
+int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struct fc_filter *filter,
+                       const struct fc_carve_options *options, struct fc_carve_result *result, struct fc_error *err);
+void fc_carve_plan_fini(struct fc_carve_plan *plan);
+
+#endif

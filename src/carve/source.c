@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+#include "carve/source.h"
+#include "base/error.h"
+#include "capture/section.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    GAP = 32 << 10,   /* two records nearer than this are read together */
+    SPAN = 256 << 10, /* bytes read at a time, at most */
+    LONE = 2 << 10,   /* for a record without neighbours: most fit, the rest take a second read */
+};
+
+/* How much to read at position i: up to the last record that is near enough. */
+static size_t span(struct fc_carve_source *s, size_t i)
+{
+    uint64_t off = s->f->pos[i].off, last = off;
+
+    if (off < s->span_end)
+        return LONE;
+    for (i++; i < s->f->count && s->f->pos[i].off > last; i++) {
+        if (s->f->pos[i].off - last > GAP || s->f->pos[i].off - off > SPAN - LONE)
+            break;
+        last = s->f->pos[i].off;
+    }
+    s->span_end = last + 1;
+    return (size_t)(last - off) + LONE;
+}
+
+static int read_at(struct fc_carve_source *s, size_t i, struct fc_error *err)
+{
+    const struct fc_stored_file *stored = s->f->stored;
+    uint64_t off = s->f->pos[i].off;
+    bool ng = s->f->file.format == FC_FORMAT_PCAPNG;
+    int rc;
+
+    if (ng && !fc_section_covers(&s->section, stored->ifaces, stored->iface_count, off)) {
+        fc_section_free(&s->section);
+        if ((rc = fc_section_at(stored->ifaces, stored->iface_count, off, &s->section)) ||
+            (rc = fc_reader_start(&s->reader, &s->f->file, off, UINT64_MAX, &s->section)))
+            return fc_error_set(err, rc == FC_E_NOMEM ? rc : FC_E_CHANGED, stored->path, off,
+                                "no interface holds here");
+    }
+    uint64_t buf_end = s->reader.buf_off + s->reader.buf_len;
+    rc = fc_reader_at(&s->reader, off, span(s, i), &s->rec);
+    if (s->reader.buf_off + s->reader.buf_len != buf_end)
+        s->bytes_read += s->reader.buf_len;
+    if (rc == 1)
+        return 1;
+    *err = s->reader.why;
+    return rc == FC_E_DAMAGED
+               ? fc_error_set(err, FC_E_CHANGED, stored->path, off,
+                              "the capture has changed since it was indexed: %.300s", s->reader.why.cause)
+               : rc;
+}
+
+struct timed {
+    int64_t ns;
+    struct fc_carve_pos pos;
+};
+
+static int compare_timed(const void *a, const void *b)
+{
+    const struct timed *x = a, *y = b;
+
+    if (x->ns != y->ns)
+        return x->ns < y->ns ? -1 : 1;
+    return x->pos.off < y->pos.off ? -1 : x->pos.off > y->pos.off;
+}
+
+static int sort_by_time(struct fc_carve_source *s, struct fc_error *err)
+{
+    struct timed *list = malloc(s->f->count * sizeof *list);
+    int64_t last = FC_TIME_NONE;
+    int rc = 1;
+
+    if (!list)
+        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    for (size_t i = 0; i < s->f->count && rc == 1; i++) {
+        if ((rc = read_at(s, i, err)) != 1)
+            break;
+        last = s->rec.ts_ns == FC_TIME_NONE ? last : s->rec.ts_ns;
+        list[i] = (struct timed){last, s->f->pos[i]};
+    }
+    if (rc == 1) {
+        qsort(list, s->f->count, sizeof *list, compare_timed);
+        for (size_t i = 0; i < s->f->count; i++)
+            s->f->pos[i] = list[i].pos;
+    }
+    free(list);
+    s->span_end = 0;
+    return rc == 1 ? 0 : rc;
+}
+
+int fc_carve_source_init(struct fc_carve_source *s, struct fc_carve_plan *plan, struct fc_carve_file *file,
+                         struct fc_error *err)
+{
+    /* a capture with a handful of positions needs no large buffer */
+    uint64_t extent = file->pos[file->count - 1].off - file->pos[0].off;
+    int rc;
+
+    memset(s, 0, sizeof *s);
+    if ((rc = fc_file_open(file->stored->path, &file->file, err)))
+        return rc;
+    file->open = true;
+    s->f = file;
+    s->plan = plan;
+    s->order_ns = FC_TIME_NONE;
+    if (fc_reader_init(&s->reader, extent > SPAN ? SPAN : (size_t)extent + 2 * LONE) ||
+        fc_reader_start(&s->reader, &file->file, file->pos[0].off, UINT64_MAX, NULL))
+        rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    else
+        rc = file->stored->backward ? sort_by_time(s, err) : 0;
+    if (rc)
+        fc_carve_source_fini(s);
+    return rc;
+}
+
+void fc_carve_source_fini(struct fc_carve_source *s)
+{
+    fc_reader_fini(&s->reader);
+    fc_section_free(&s->section);
+    if (s->f && s->f->open)
+        fc_file_close(&s->f->file);
+    if (s->f)
+        s->f->open = false;
+    s->f = NULL;
+}
+
+int fc_carve_source_next(struct fc_carve_source *s, struct fc_error *err)
+{
+    struct fc_packet packet;
+    int rc;
+
+    if (s->next == s->f->count)
+        return 0;
+    if ((rc = read_at(s, s->next, err)) != 1)
+        return rc;
+    fc_decode(s->rec.link_type, s->rec.data, s->rec.caplen, s->rec.origlen, s->plan->mask, &packet);
+    if (!fc_key_fits(&s->plan->keys[s->f->pos[s->next].session], &packet))
+        return fc_error_set(err, FC_E_CHANGED, s->f->stored->path, s->rec.off,
+                            "the record here is not the one that was indexed");
+    if (s->rec.ts_ns != FC_TIME_NONE)
+        s->order_ns = s->rec.ts_ns;
+    s->next++;
+    return 1;
+}

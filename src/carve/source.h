@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* The chosen records of one capture, one by one, in time order as far as the capture is. Threads: one. */
+#ifndef FC_CARVE_SOURCE_H
+#define FC_CARVE_SOURCE_H
+
+#include "carve/plan.h"
+
+struct fc_carve_source {
+    struct fc_carve_file *f;
+    struct fc_carve_plan *plan;
+    struct fc_reader reader;
+    struct fc_section section;
+    size_t next;       /* position to read next */
+    uint64_t span_end; /* offsets up to here are read ahead together */
+    int64_t order_ns;  /* time by which the current record is merged: no time counts as that of the record before */
+    uint64_t bytes_read;
+    struct fc_record rec; /* current; data valid until the next call */
+};
+
+/*
+ * Opens a file of the plan and starts on it. A capture whose times run backwards has its positions put in the order of
+ * time first, for which their headers are read. FC_E_NOMEM, FC_E_IO, FC_E_CHANGED.
+ */
+int fc_carve_source_init(struct fc_carve_source *source, struct fc_carve_plan *plan, struct fc_carve_file *file,
+                         struct fc_error *err);
+void fc_carve_source_fini(struct fc_carve_source *source);
+
+/* 1: source->rec is the next record, and it fits its session; 0: end; FC_E_CHANGED: it does not; FC_E_IO, FC_E_NOMEM.
+ */
+int fc_carve_source_next(struct fc_carve_source *source, struct fc_error *err);
+
+#endif

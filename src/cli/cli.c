@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int fc_stop;
+
+static void on_signal(int number)
+{
+    (void)number;
+    __atomic_store_n(&fc_stop, 1, __ATOMIC_RELAXED);
+}
+
+void fc_catch_signals(void)
+{
+    /* the second signal ends the process the hard way, for whoever does not want to wait */
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+const char *fc_db_name(const char *option)
+{
+    const char *env = getenv("FLOWCARVE_DB");
+
+    return option ? option : env && *env ? env : "flowcarve.db";
+}
+
+void fc_complain(const char *fmt, ...)
+{
+    va_list ap;
+
+    fputs("flowcarve: ", stderr);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+}
+
+void fc_complain_error(const struct fc_error *err)
+{
+    char text[1200];
+
+    fc_complain("%s", fc_error_text(err, text, sizeof text));
+}
+
+bool fc_size_option(const char *text, uint64_t *bytes)
+{
+    char *end;
+    unsigned shift = 0;
+
+    errno = 0;
+    uint64_t n = strtoull(text, &end, 10);
+    if (end == text || errno || *text == '-')
+        return false;
+    switch (*end) {
+    case 'k':
+    case 'K':
+        shift = 10;
+        break;
+    case 'm':
+    case 'M':
+        shift = 20;
+        break;
+    case 'g':
+    case 'G':
+        shift = 30;
+        break;
+    case 't':
+    case 'T':
+        shift = 40;
+        break;
+    default:
+        break;
+    }
+    if (shift)
+        end++;
+    if (*end == 'i')
+        end++;
+    if (*end == 'B' || *end == 'b')
+        end++;
+    if (*end || n > UINT64_MAX >> shift)
+        return false;
+    *bytes = n << shift;
+    return true;
+}
+
+bool fc_number_option(const char *text, int64_t low, int64_t high, int64_t *number)
+{
+    char *end;
+
+    errno = 0;
+    *number = strtoll(text, &end, 10);
+    return end != text && !*end && !errno && *number >= low && *number <= high;
+}
+
+char *fc_join_words(int count, char **words)
+{
+    size_t len = 1;
+    char *text, *p;
+
+    for (int i = 0; i < count; i++)
+        len += strlen(words[i]) + 1;
+    text = p = malloc(len);
+    if (!text)
+        return NULL;
+    for (int i = 0; i < count; i++) {
+        if (i)
+            *p++ = ' ';
+        p = stpcpy(p, words[i]);
+    }
+    *p = '\0';
+    return text;
+}
+
+const char *fc_human_bytes(uint64_t bytes, char *buf, size_t size)
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+    double v = (double)bytes;
+    int u = 0;
+
+    while (v >= 999.5 && u < 6) {
+        v /= 1000;
+        u++;
+    }
+    snprintf(buf, size, u && v < 99.95 ? "%.1f %s" : "%.0f %s", v, units[u]);
+    return buf;
+}
+
+const char *fc_human_count(uint64_t n, char *buf, size_t size)
+{
+    char digits[24];
+    int len = snprintf(digits, sizeof digits, "%" PRIu64, n);
+    size_t out = 0;
+
+    for (int i = 0; i < len && out + 2 < size; i++) {
+        if (i && (len - i) % 3 == 0)
+            buf[out++] = ',';
+        buf[out++] = digits[i];
+    }
+    buf[out] = '\0';
+    return buf;
+}
+
+void fc_show_caret(const char *text, size_t off, size_t len)
+{
+    size_t n = strlen(text);
+
+    fprintf(stderr, "  ");
+    for (const char *p = text; *p; p++)
+        fputc((unsigned char)*p < ' ' ? ' ' : *p, stderr);
+    fprintf(stderr, "\n  %*s", (int)off, "");
+    if (off > n)
+        len = 1;
+    for (size_t i = 0; i < (len ? len : 1); i++)
+        fputc('^', stderr);
+    fputc('\n', stderr);
+}

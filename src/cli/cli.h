@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command line's own tools: a table of commands, each with a table of options, from which parsing and every help
+ * text come. Threads: the main one.
+ */
+#ifndef FC_CLI_CLI_H
+#define FC_CLI_CLI_H
+
+#include <flowcarve/error.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { FC_EXIT_OK = 0, FC_EXIT_NONE = 1, FC_EXIT_ERROR = 2 };
+
+struct fc_option {
+    const char *name; /* long name without dashes */
+    char short_name;  /* or 0 */
+    const char *arg;  /* name of its argument, NULL: takes none */
+    const char *help; /* one or more lines, separated by \n */
+};
+
+struct fc_command {
+    const char *name;
+    const char *usage;               /* behind the name */
+    const char *summary;             /* a line */
+    const char *details;             /* behind the options in the help, may be NULL */
+    const struct fc_option *options; /* ended by a NULL name */
+    int (*run)(int argc, char **argv);
+};
+
+extern const struct fc_command fc_command_index, fc_command_query, fc_command_carve, fc_command_verify;
+
+/*
+ * Parses argv[1..] of a command. For each option `set` gets its place in the table and its value; it returns 0, or -1
+ * when the value is no good (it has said why). Words are moved to argv[*first..argc). Options may stand anywhere; "--"
+ * ends them. Handles --help. Returns -1 to go on, or the exit status to end with.
+ */
+int fc_options_parse(const struct fc_command *command, int argc, char **argv,
+                     int (*set)(void *ctx, int option, const char *value), void *ctx, int *first);
+
+/* Options that every command has; `set` sees them as well. */
+#define FC_OPTION_DB                                                                                                   \
+    {                                                                                                                  \
+        "db", 'd', "DB", "the index (default: $FLOWCARVE_DB, else ./flowcarve.db)"                                     \
+    }
+
+/* The index to use: the option's value, else $FLOWCARVE_DB, else "flowcarve.db". */
+const char *fc_db_name(const char *option);
+
+/* "flowcarve: ..." on standard error. */
+void fc_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void fc_complain_error(const struct fc_error *err);
+
+/* "64k", "16M", "2G", or bytes. False when it is none. */
+bool fc_size_option(const char *text, uint64_t *bytes);
+/* A whole number from low to high. */
+bool fc_number_option(const char *text, int64_t low, int64_t high, int64_t *number);
+
+/* The words joined by blanks, a new string; NULL without memory. */
+char *fc_join_words(int count, char **words);
+
+/* "1.5 GB". Returns buf. */
+const char *fc_human_bytes(uint64_t bytes, char *buf, size_t size);
+/* "12,345,678". Returns buf. */
+const char *fc_human_count(uint64_t n, char *buf, size_t size);
+
+/* Set by SIGINT and SIGTERM once fc_catch_signals() was called. */
+extern int fc_stop;
+void fc_catch_signals(void);
+
+/* Prints the filter, and a caret line under bytes [off, off + len). */
+void fc_show_caret(const char *text, size_t off, size_t len);
+
+#endif

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/cli.h"
+#include "cli/cmd_query.h"
+#include "cli/target.h"
+
+#include <flowcarve/carve.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { DB, WRITE, ID, FORMAT, PARTIAL, QUIET, VERBOSE };
+
+static const struct fc_option options[] = {
+    [DB] = FC_OPTION_DB,
+    [WRITE] = {"write", 'w', "FILE", "the capture to write; - for standard output"},
+    [ID] = {"id", 'i', "N[,N...]", "sessions by their IDs"},
+    [FORMAT] = {"format", 'f', "NAME", "pcap or pcapng (default: pcap where it can hold the result)"},
+    [PARTIAL] = {"partial", 0, NULL, "carve the rest when captures are missing or have changed"},
+    [QUIET] = {"quiet", 'q', NULL, "errors only"},
+    [VERBOSE] = {"verbose", 'v', NULL, "also tell how many bytes were read"},
+    {0},
+};
+
+struct args {
+    const char *db, *path, *ids;
+    struct fc_carve_options o;
+    bool quiet, verbose;
+};
+
+static int set(void *ctx, int option, const char *value)
+{
+    struct args *a = ctx;
+
+    switch (option) {
+    case DB:
+        a->db = value;
+        return 0;
+    case WRITE:
+        a->path = value;
+        return 0;
+    case ID:
+        if (!*value || value[strspn(value, "0123456789,")] || value[0] == ',') {
+            fc_complain("carve: --id takes numbers with commas between them, not '%s'", value);
+            return -1;
+        }
+        a->ids = value;
+        return 0;
+    case FORMAT:
+        if (strcmp(value, "pcap") == 0) {
+            a->o.format = FC_CARVE_PCAP;
+        } else if (strcmp(value, "pcapng") == 0) {
+            a->o.format = FC_CARVE_PCAPNG;
+        } else {
+            fc_complain("carve: --format takes pcap or pcapng, not '%s'", value);
+            return -1;
+        }
+        return 0;
+    case PARTIAL:
+        a->o.partial = true;
+        return 0;
+    case QUIET:
+        a->quiet = true;
+        return 0;
+    default:
+        a->verbose = true;
+        return 0;
+    }
+}
+
+/* "(FILTER) and (id 1 or id 2)", a new string; NULL without memory. */
+static char *whole_filter(const char *words, const char *ids)
+{
+    size_t room = strlen(words) + (ids ? 8 * strlen(ids) : 0) + 64;
+    char *text = malloc(room), *p = text;
+
+    if (!text)
+        return NULL;
+    *p = '\0';
+    if (!ids)
+        return strcpy(text, words);
+    if (*words)
+        p += sprintf(p, "( %s ) and ", words);
+    p += sprintf(p, "( ");
+    for (const char *id = ids; *id;) {
+        size_t len = strcspn(id, ",");
+        if (len)
+            p += sprintf(p, "%sid %.*s ", id == ids ? "" : "or ", (int)len, id);
+        id += len + (id[len] == ',');
+    }
+    strcpy(p, ")");
+    return text;
+}
+
+static void report(const struct args *a, const struct fc_carve_result *r)
+{
+    char b[4][32], text[1200];
+
+    for (size_t i = 0; i < r->missing_count; i++)
+        fc_complain("warning: %s; left out", fc_error_text(&r->missing[i], text, sizeof text));
+    if (a->quiet)
+        return;
+    fprintf(stderr, "%s packets of %s sessions carved, %s", fc_human_count(r->packets, b[0], sizeof b[0]),
+            fc_human_count(r->sessions, b[1], sizeof b[1]), fc_human_bytes(r->bytes_written, b[2], sizeof b[2]));
+    if (r->packets_missing)
+        fprintf(stderr, "; %s packets missing", fc_human_count(r->packets_missing, b[3], sizeof b[3]));
+    if (a->verbose)
+        fprintf(stderr, "; %s read from captures", fc_human_bytes(r->bytes_read, b[3], sizeof b[3]));
+    fputc('\n', stderr);
+}
+
+static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filter *filter)
+{
+    struct fc_carve_result result = {0};
+    struct fc_target target;
+    struct fc_error err;
+    int status = FC_EXIT_ERROR, rc = fc_target_open(&target, a->path, &err);
+
+    if (rc == 0)
+        rc = fc_carve(db, filter, &a->o, target.fd, &fc_stop, &result, &err);
+    if (rc == 0 && !result.sessions) {
+        fc_target_abandon(&target);
+        if (!a->quiet)
+            fc_complain("no session matches");
+        status = FC_EXIT_NONE;
+    } else if (rc == 0 && (rc = fc_target_finish(&target, &err)) == 0) {
+        report(a, &result);
+        status = FC_EXIT_OK;
+    } else {
+        fc_target_abandon(&target);
+        if (rc == FC_E_PIPE)
+            status = FC_EXIT_OK; /* whoever reads has seen enough */
+        else
+            fc_complain_error(&err);
+        if (rc == FC_E_MISSING || rc == FC_E_CHANGED)
+            fc_complain("nothing was carved; --partial carves what the other captures hold");
+    }
+    fc_carve_result_fini(&result);
+    return status;
+}
+
+static int carve_text(const struct args *a, const char *text)
+{
+    struct fc_filter_error where;
+    struct fc_filter *filter = NULL;
+    struct fc_db *db = NULL;
+    struct timespec now;
+    struct fc_error err;
+    int status = FC_EXIT_ERROR;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    int rc = fc_filter_parse(text, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, &filter, &where);
+    if (rc == FC_E_FILTER)
+        fc_print_filter_error(text, &where);
+    else if (rc)
+        fc_complain("%s", fc_strerror(rc));
+    else if (fc_db_open(a->db, &db, &err))
+        fc_complain_error(&err);
+    else
+        status = carve_to(a, db, filter);
+    fc_db_close(db);
+    fc_filter_free(filter);
+    return status;
+}
+
+static int run(int argc, char **argv)
+{
+    struct args a = {0};
+    int first, rc = fc_options_parse(&fc_command_carve, argc, argv, set, &a, &first);
+
+    if (rc >= 0)
+        return rc;
+    if (!a.path) {
+        fc_complain("carve: no output given; -w FILE, or -w - for standard output");
+        return FC_EXIT_ERROR;
+    }
+    if (strcmp(a.path, "-") == 0 && isatty(STDOUT_FILENO)) {
+        fc_complain("carve: will not write a capture to a terminal");
+        return FC_EXIT_ERROR;
+    }
+    char *words = fc_join_words(argc - first, argv + first);
+    char *text = words ? whole_filter(words, a.ids) : NULL;
+    if (text) {
+        a.db = fc_db_name(a.db);
+        fc_catch_signals();
+        rc = carve_text(&a, text);
+    } else {
+        fc_complain("out of memory");
+        rc = FC_EXIT_ERROR;
+    }
+    free(words);
+    free(text);
+    return rc;
+}
+
+const struct fc_command fc_command_carve = {
+    .name = "carve",
+    .usage = "[OPTION...] [FILTER] -w FILE",
+    .summary = "write the packets of chosen sessions to a new capture",
+    .details =
+        "FILTER is that of 'flowcarve query'; without one, every session is carved. The output is in time order.\n"
+        "FILE appears when it is complete.\n",
+    .options = options,
+    .run = run,
+};

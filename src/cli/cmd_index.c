@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/cli.h"
+
+#include <flowcarve/index.h>
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { DB, JOBS, FIELDS, FILTER, EXCLUDE, PROFILE, TIMEOUT, KEY, CHUNK, MEMORY, QUIET, VERBOSE };
+
+static const struct fc_option options[] = {
+    [DB] = FC_OPTION_DB,
+    [JOBS] = {"jobs", 'j', "N", "reader threads (default: one a processor)"},
+    [FIELDS] = {"fields", 0, "LIST", "also index: mac,vlan,mpls,ttl,dscp,tcp-flags,isn,payload or all"},
+    [FILTER] = {"filter", 0, "BPF", "leave out records that this filter (see pcap-filter(7)) does not match"},
+    [EXCLUDE] = {"exclude-net", 0, "CIDR,...", "leave out records with an address in one of these ranges"},
+    [PROFILE] = {"profile", 0, "NAME", "session rules of: flowcarve, wireshark, zeek, suricata, arkime, yaf"},
+    [TIMEOUT] =
+        {"timeout", 0, "P=S,...",
+         "change timeouts, seconds or 'never': tcp-new, tcp, tcp-closed,\nudp-new, udp, icmp, sctp, other, active"},
+    [KEY] = {"key", 0, "LIST", "make VLAN ids part of a session's key: vlan"},
+    [CHUNK] = {"chunk-size", 0, "BYTES", "how much of a file a thread reads at a time (64k to 1G, default 16M)"},
+    [MEMORY] = {"memory", 0, "BYTES", "aim for sessions held in memory (from 16M, default 512M)"},
+    [QUIET] = {"quiet", 'q', NULL, "no balance and no progress"},
+    [VERBOSE] = {"verbose", 'v', NULL, "also tell of files passed over, and of timing"},
+    {0},
+};
+
+struct args {
+    const char *db;
+    struct fc_index_options o;
+    bool quiet, verbose;
+};
+
+static int set(void *ctx, int option, const char *value)
+{
+    struct args *a = ctx;
+    int64_t n;
+
+    switch (option) {
+    case DB:
+        a->db = value;
+        return 0;
+    case JOBS:
+        if (!fc_number_option(value, 1, 256, &n)) {
+            fc_complain("index: --jobs takes a number from 1 to 256, not '%s'", value);
+            return -1;
+        }
+        a->o.jobs = (unsigned)n;
+        return 0;
+    case FIELDS:
+        a->o.fields = value;
+        return 0;
+    case FILTER:
+        a->o.filter = value;
+        return 0;
+    case EXCLUDE:
+        a->o.exclude_net = value;
+        return 0;
+    case PROFILE:
+        a->o.profile = value;
+        return 0;
+    case TIMEOUT:
+        a->o.timeouts = value;
+        return 0;
+    case KEY:
+        a->o.key = value;
+        return 0;
+    case CHUNK:
+        if (!fc_size_option(value, &a->o.chunk_bytes) || a->o.chunk_bytes < 65536 || a->o.chunk_bytes > (1 << 30)) {
+            fc_complain("index: --chunk-size takes 64k to 1G, not '%s'", value);
+            return -1;
+        }
+        return 0;
+    case MEMORY:
+        if (!fc_size_option(value, &a->o.memory_bytes) || a->o.memory_bytes < (16 << 20)) {
+            fc_complain("index: --memory takes 16M or more, not '%s'", value);
+            return -1;
+        }
+        return 0;
+    case QUIET:
+        a->quiet = true;
+        return 0;
+    default:
+        a->verbose = true;
+        return 0;
+    }
+}
+
+struct show {
+    struct fc_progress progress;
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    bool ended;
+};
+
+static void draw(const struct fc_progress *p)
+{
+    static const char *const phases[] = {"looking", "reading", "joining", "writing", "done"};
+    uint64_t total = __atomic_load_n(&p->bytes_total, __ATOMIC_RELAXED);
+    uint64_t done = __atomic_load_n(&p->bytes_done, __ATOMIC_RELAXED);
+    uint32_t phase = __atomic_load_n(&p->phase, __ATOMIC_RELAXED);
+    char a[32], b[32], c[32];
+
+    fprintf(stderr, "\r\033[K%s %3d%%  %s of %s  %s records", phases[phase > 4 ? 4 : phase],
+            total ? (int)(done * 100 / total) : 0, fc_human_bytes(done, a, sizeof a),
+            fc_human_bytes(total, b, sizeof b),
+            fc_human_count(__atomic_load_n(&p->records, __ATOMIC_RELAXED), c, sizeof c));
+    fflush(stderr);
+}
+
+/* Draws five times a second until the run has ended. */
+static void *show_progress(void *arg)
+{
+    struct show *s = arg;
+    bool drawn = false;
+
+    pthread_mutex_lock(&s->lock);
+    while (!s->ended) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += 200000000;
+        if (until.tv_nsec >= 1000000000) {
+            until.tv_nsec -= 1000000000;
+            until.tv_sec++;
+        }
+        pthread_cond_timedwait(&s->done, &s->lock, &until);
+        if (!s->ended) {
+            draw(&s->progress);
+            drawn = true;
+        }
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (drawn)
+        fprintf(stderr, "\r\033[K");
+    return NULL;
+}
+
+static int run_shown(const struct args *a, char **words, int count, struct fc_index_result *result,
+                     struct fc_error *err)
+{
+    struct show show = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+    bool tty = !a->quiet && isatty(STDERR_FILENO);
+    pthread_t thread;
+    int rc;
+
+    tty = tty && pthread_create(&thread, NULL, show_progress, &show) == 0;
+    rc = fc_index_run(a->db, (const char *const *)words, (size_t)count, &a->o, &show.progress, &fc_stop, result, err);
+    if (tty) {
+        pthread_mutex_lock(&show.lock);
+        show.ended = true;
+        pthread_cond_signal(&show.done);
+        pthread_mutex_unlock(&show.lock);
+        pthread_join(thread, NULL);
+    }
+    return rc;
+}
+
+static void print_notices(const struct args *a, const struct fc_index_result *r)
+{
+    char text[1200];
+
+    for (size_t i = 0; i < r->notice_count; i++) {
+        const struct fc_notice *n = &r->notices[i];
+        fc_error_text(&n->what, text, sizeof text);
+        if (n->kind == FC_NOTICE_REFUSED)
+            fc_complain("%s", text);
+        else if (n->kind == FC_NOTICE_SKIPPED && a->verbose)
+            fc_complain("skipped: %s", text);
+        else if (n->kind == FC_NOTICE_DAMAGE || (n->kind == FC_NOTICE_OLDER && !a->quiet))
+            fc_complain("warning: %s", text);
+    }
+}
+
+static void print_balance(const struct args *a, const struct fc_index_result *r)
+{
+    char b[6][32];
+    uint64_t skipped = 0;
+
+    for (size_t i = 0; i < r->notice_count; i++)
+        skipped += r->notices[i].kind == FC_NOTICE_SKIPPED;
+    fprintf(stderr, "%s files, %s: %s records = %s packets in sessions + %s ignored\n",
+            fc_human_count(r->files, b[0], sizeof b[0]), fc_human_bytes(r->bytes, b[1], sizeof b[1]),
+            fc_human_count(r->records, b[2], sizeof b[2]), fc_human_count(r->packets, b[3], sizeof b[3]),
+            fc_human_count(r->ignored, b[4], sizeof b[4]));
+    fprintf(stderr, "%s sessions new, %s continued", fc_human_count(r->sessions, b[0], sizeof b[0]),
+            fc_human_count(r->continued, b[1], sizeof b[1]));
+    if (r->malformed)
+        fprintf(stderr, "; %s records malformed", fc_human_count(r->malformed, b[2], sizeof b[2]));
+    if (r->damaged_files)
+        fprintf(stderr, "; %s files damaged, %s not read", fc_human_count(r->damaged_files, b[3], sizeof b[3]),
+                fc_human_bytes(r->skipped_bytes, b[4], sizeof b[4]));
+    fputc('\n', stderr);
+    if (r->files_known)
+        fprintf(stderr, "%s files were indexed before and are unchanged\n",
+                fc_human_count(r->files_known, b[0], sizeof b[0]));
+    if (skipped && !a->verbose)
+        fprintf(stderr, "%s files passed over, which are no captures or come twice (-v names them)\n",
+                fc_human_count(skipped, b[0], sizeof b[0]));
+    if (a->verbose)
+        fprintf(stderr,
+                "read and joined %.3f s, written %.3f s, fsync %.3f s; %" PRIu64
+                " chunks read twice, at most %s flows at a time\n",
+                (double)r->read_ns / 1e9, (double)r->write_ns / 1e9, (double)r->sync_ns / 1e9, r->rescanned_chunks,
+                fc_human_count(r->peak_flows, b[0], sizeof b[0]));
+}
+
+static int run(int argc, char **argv)
+{
+    struct args a = {0};
+    struct fc_index_result result;
+    struct fc_error err = {0};
+    int first, rc = fc_options_parse(&fc_command_index, argc, argv, set, &a, &first);
+
+    if (rc >= 0)
+        return rc;
+    if (first == argc) {
+        fc_complain("index: no capture given (see 'flowcarve index --help')");
+        return FC_EXIT_ERROR;
+    }
+    a.db = fc_db_name(a.db);
+    fc_catch_signals();
+    rc = run_shown(&a, argv + first, argc - first, &result, &err);
+    print_notices(&a, &result);
+    if (rc)
+        fc_complain_error(&err);
+    else if (!a.quiet)
+        print_balance(&a, &result);
+    bool refused = result.files_refused != 0;
+    fc_index_result_fini(&result);
+    return rc || refused ? FC_EXIT_ERROR : FC_EXIT_OK;
+}
+
+const struct fc_command fc_command_index = {
+    .name = "index",
+    .usage = "[OPTION...] CAPTURE|FOLDER...",
+    .summary = "index captures, or add captures to an index",
+    .details =
+        "Captures are pcap or pcapng files; folders are searched to the bottom. What was indexed before and is\n"
+        "unchanged is passed over. --fields, --filter, --exclude-net, --profile, --timeout and --key are kept in\n"
+        "the index and hold for all that is added to it.\n",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/cmd_query.h"
+#include "cli/format.h"
+#include "query/fields.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { FOUND = 0, NOTHING = 1, FAILED = 2 };
+
+static int fail(const struct fc_error *err)
+{
+    char text[sizeof err->file + sizeof err->cause + 32];
+
+    fprintf(stderr, "flowcarve: %s\n", fc_error_text(err, text, sizeof text));
+    return FAILED;
+}
+
+/* Of a long filter the part around the place is shown, at most this many bytes. */
+enum { SHOWN = 76 };
+
+static bool starts_character(char c)
+{
+    return ((unsigned char)c & 0xc0) != 0x80;
+}
+
+void fc_print_filter_error(const char *filter, const struct fc_filter_error *where)
+{
+    size_t len = strlen(filter), off = where->off < len ? where->off : len;
+    size_t first = off > SHOWN / 2 && len > SHOWN ? off - SHOWN / 2 : 0;
+    size_t last = len - first > SHOWN ? first + SHOWN : len;
+    size_t end = off + where->len < last ? off + where->len : last;
+
+    while (first > 0 && !starts_character(filter[first]))
+        first--;
+    fprintf(stderr, "flowcarve: filter: %s\n  %s", where->cause, first ? "..." : "");
+    for (size_t i = first; i < last; i++)
+        fputc((unsigned char)filter[i] < 0x20 || filter[i] == 0x7f ? ' ' : filter[i], stderr);
+    fprintf(stderr, "%s\n  %s", last < len ? "..." : "", first ? "   " : "");
+    for (size_t i = first; i < off; i++)
+        if (starts_character(filter[i]))
+            fputc(' ', stderr);
+    fputc('^', stderr);
+    for (size_t i = off + 1; i < end; i++)
+        if (starts_character(filter[i]))
+            fputc('~', stderr);
+    fputc('\n', stderr);
+}
+
+static unsigned terminal_width(const struct fc_query_args *args)
+{
+    struct winsize size;
+
+    if (!args->tty || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0)
+        return 0;
+    return size.ws_col;
+}
+
+/* What to return when output has ended: a reader that has enough (EPIPE) is none of our troubles. */
+static int end_output(struct fc_out *out, int64_t rows)
+{
+    int failed = fc_out_flush(out);
+
+    if (failed == EPIPE)
+        return FOUND;
+    if (failed) {
+        fprintf(stderr, "flowcarve: cannot write the output: %s\n", strerror(failed));
+        return FAILED;
+    }
+    return rows > 0 ? FOUND : NOTHING;
+}
+
+static int print_sessions(struct fc_query *query, struct fc_writer *writer)
+{
+    struct fc_session row;
+    struct fc_error err;
+    int64_t rows = 0;
+    int rc = 1;
+
+    writer->fields = fc_query_fields(query);
+    fc_writer_start(writer);
+    while (rc > 0 && !writer->out->failed && (rc = fc_query_next(query, &row, &err)) > 0) {
+        rows++;
+        if (fc_writer_row(writer, &row) != 0) {
+            fprintf(stderr, "flowcarve: out of memory\n");
+            return FAILED;
+        }
+    }
+    fc_writer_finish(writer);
+    if (rc < 0) {
+        fc_out_flush(writer->out);
+        return fail(&err);
+    }
+    return end_output(writer->out, rows);
+}
+
+static int print_count(struct fc_db *db, const struct fc_filter *filter, const struct fc_query_args *args,
+                       struct fc_out *out)
+{
+    struct fc_error err;
+    int64_t count = fc_query_count(db, filter, &err);
+
+    if (count < 0)
+        return fail(&err);
+    if (args->limit >= 0 && count > args->limit)
+        count = args->limit;
+    out->len = (size_t)(fc_text_number(fc_out_room(out, FC_TEXT_MAX), (uint64_t)count) - out->buf);
+    fc_out_text(out, "\n");
+    return end_output(out, count);
+}
+
+static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc_query_args *args, int format)
+{
+    struct fc_query_options options = {.sort = args->sort, .limit = args->limit};
+    struct fc_out *out = calloc(1, sizeof *out);
+    struct fc_writer writer = {.out = out, .format = (enum fc_format)format, .color = args->color};
+    struct fc_query *query = NULL;
+    struct fc_error err;
+    int status;
+
+    if (!out) {
+        fprintf(stderr, "flowcarve: out of memory\n");
+        return FAILED;
+    }
+    out->fd = STDOUT_FILENO;
+    writer.width = terminal_width(args);
+    if (args->count)
+        status = print_count(db, filter, args, out);
+    else if (fc_query_open(db, filter, &options, &query, &err) != 0)
+        status = fail(&err);
+    else
+        status = print_sessions(query, &writer);
+    fc_query_close(query);
+    free(writer.table);
+    free(out);
+    return status;
+}
+
+int fc_cmd_query_run(const struct fc_query_args *args)
+{
+    int format = args->format ? fc_format_by_name(args->format) : args->tty ? FC_FORMAT_TABLE : FC_FORMAT_TSV;
+    struct fc_filter_error where;
+    struct fc_filter *filter = NULL;
+    struct fc_db *db = NULL;
+    struct timespec now;
+    struct fc_error err;
+    int status = FAILED, rc;
+
+    if (format < 0) {
+        fprintf(stderr, "flowcarve: unknown format '%s'; formats are table, json, csv, tsv\n", args->format);
+        return FAILED;
+    }
+    clock_gettime(CLOCK_REALTIME, &now);
+    rc = fc_filter_parse(args->filter, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, &filter, &where);
+    if (rc == FC_E_FILTER)
+        fc_print_filter_error(args->filter, &where);
+    else if (rc != 0)
+        fprintf(stderr, "flowcarve: %s\n", fc_strerror(rc));
+    else if (fc_db_open(args->db, &db, &err) != 0)
+        fail(&err);
+    else
+        status = run(db, filter, args, format);
+    fc_db_close(db);
+    fc_filter_free(filter);
+    return status;
+}

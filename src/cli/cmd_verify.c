@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/cli.h"
+
+#include <flowcarve/verify.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { DB, QUIET, VERBOSE };
+
+static const struct fc_option options[] = {
+    [DB] = FC_OPTION_DB,
+    [QUIET] = {"quiet", 'q', NULL, "differences only"},
+    [VERBOSE] = {"verbose", 'v', NULL, "also tell why libpcap cannot read a capture"},
+    {0},
+};
+
+struct args {
+    const char *db;
+    bool quiet, verbose;
+};
+
+static int set(void *ctx, int option, const char *value)
+{
+    struct args *a = ctx;
+
+    if (option == DB)
+        a->db = value;
+    else if (option == QUIET)
+        a->quiet = true;
+    else
+        a->verbose = true;
+    return 0;
+}
+
+static void print_balance(const struct args *a, const struct fc_verify_result *r)
+{
+    char b[4][32];
+
+    printf("%14s %14s %14s %10s %10s  %s\n", "records", "in sessions", "ignored", "libpcap", "", "capture");
+    for (size_t i = 0; i < r->file_count; i++) {
+        const struct fc_verify_file *f = &r->files[i];
+        char libpcap[32] = "-";
+        if (f->libpcap_records >= 0)
+            fc_human_count((uint64_t)f->libpcap_records, libpcap, sizeof libpcap);
+        printf("%14s %14s %14s %10s %10s  %s\n", fc_human_count(f->records, b[0], sizeof b[0]),
+               fc_human_count(f->in_sessions, b[1], sizeof b[1]), fc_human_count(f->ignored, b[2], sizeof b[2]),
+               libpcap, f->differences ? "DIFFERS" : "ok", f->path);
+        if (a->verbose && f->libpcap_records < 0 && f->libpcap_message[0])
+            printf("%76s libpcap: %s\n", "", f->libpcap_message);
+    }
+    printf("%s records = %s in sessions + %s ignored; %s sessions\n", fc_human_count(r->records, b[0], sizeof b[0]),
+           fc_human_count(r->in_sessions, b[1], sizeof b[1]), fc_human_count(r->ignored, b[2], sizeof b[2]),
+           fc_human_count(r->sessions, b[3], sizeof b[3]));
+}
+
+static int run(int argc, char **argv)
+{
+    struct fc_verify_result result;
+    struct args a = {0};
+    struct fc_db *db;
+    struct fc_error err;
+    char text[1200];
+    int first, rc = fc_options_parse(&fc_command_verify, argc, argv, set, &a, &first);
+
+    if (rc >= 0)
+        return rc;
+    if (first != argc) {
+        fc_complain("verify: takes no words, '%s' is one too many", argv[first]);
+        return FC_EXIT_ERROR;
+    }
+    fc_catch_signals();
+    if (fc_db_open(fc_db_name(a.db), &db, &err)) {
+        fc_complain_error(&err);
+        return FC_EXIT_ERROR;
+    }
+    rc = fc_verify(db, &fc_stop, &result, &err);
+    if (!a.quiet)
+        print_balance(&a, &result);
+    fflush(stdout);
+    for (size_t i = 0; i < result.problem_count; i++)
+        fc_complain("%s", fc_error_text(&result.problems[i], text, sizeof text));
+    if (result.differences > result.problem_count)
+        fc_complain("and %" PRIu64 " more", result.differences - result.problem_count);
+    if (rc)
+        fc_complain_error(&err);
+    else if (!a.quiet)
+        puts("the index and its captures agree");
+    fc_verify_result_fini(&result);
+    fc_db_close(db);
+    return rc ? FC_EXIT_ERROR : FC_EXIT_OK;
+}
+
+const struct fc_command fc_command_verify = {
+    .name = "verify",
+    .usage = "[OPTION...]",
+    .summary = "read all captures again and compare them with the index",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/format.h"
+#include "query/fields.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct {
+    const char *name;
+    uint32_t field; /* 0: always there */
+} columns[] = {
+    {"id", 0},
+    {"start", 0},
+    {"end", 0},
+    {"start_ns", 0},
+    {"end_ns", 0},
+    {"duration", 0},
+    {"proto", 0},
+    {"client_addr", 0},
+    {"client_port", 0},
+    {"server_addr", 0},
+    {"server_port", 0},
+    {"client_packets", 0},
+    {"server_packets", 0},
+    {"client_bytes", 0},
+    {"server_bytes", 0},
+    {"state", 0},
+    {"vlan", FC_FIELD_VLAN},
+    {"mpls", FC_FIELD_MPLS},
+    {"client_mac", FC_FIELD_MAC},
+    {"server_mac", FC_FIELD_MAC},
+    {"client_ttl", FC_FIELD_TTL},
+    {"server_ttl", FC_FIELD_TTL},
+    {"client_dscp", FC_FIELD_DSCP},
+    {"server_dscp", FC_FIELD_DSCP},
+    {"client_tcp_flags", FC_FIELD_TCP_FLAGS},
+    {"server_tcp_flags", FC_FIELD_TCP_FLAGS},
+    {"client_isn", FC_FIELD_ISN},
+    {"server_isn", FC_FIELD_ISN},
+    {"client_payload", FC_FIELD_PAYLOAD},
+    {"server_payload", FC_FIELD_PAYLOAD},
+};
+
+enum { COLUMNS = sizeof columns / sizeof columns[0] };
+
+int fc_format_by_name(const char *name)
+{
+    static const char *const names[] = {"table", "json", "csv", "tsv"};
+
+    for (int i = 0; i < 4; i++)
+        if (strcmp(names[i], name) == 0)
+            return i;
+    return -1;
+}
+
+int fc_out_flush(struct fc_out *out)
+{
+    size_t done = 0;
+
+    while (done < out->len && !out->failed) {
+        ssize_t n = write(out->fd, out->buf + done, out->len - done);
+        if (n >= 0)
+            done += (size_t)n;
+        else if (errno != EINTR)
+            out->failed = errno;
+    }
+    out->len = 0;
+    return out->failed;
+}
+
+char *fc_out_room(struct fc_out *out, size_t size)
+{
+    if (sizeof out->buf - out->len < size)
+        fc_out_flush(out);
+    return out->buf + out->len;
+}
+
+void fc_out_bytes(struct fc_out *out, const char *bytes, size_t len)
+{
+    while (len > 0) {
+        size_t part;
+
+        if (out->len == sizeof out->buf)
+            fc_out_flush(out);
+        part = sizeof out->buf - out->len < len ? sizeof out->buf - out->len : len;
+        memcpy(out->buf + out->len, bytes, part);
+        out->len += part;
+        bytes += part;
+        len -= part;
+    }
+}
+
+void fc_out_text(struct fc_out *out, const char *text)
+{
+    fc_out_bytes(out, text, strlen(text));
+}
+
+/* Bytes of the UTF-8 character at p, 0 when it is none. */
+static size_t utf8_length(const unsigned char *p)
+{
+    size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+
+    for (size_t i = 1; i < len; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
+        (p[0] == 0xf4 && p[1] > 0x8f))
+        return 0;
+    return len;
+}
+
+/* Text of unknown content in double quotes; what is not UTF-8 becomes U+FFFD, since JSON can hold nothing else. */
+static void json_text(struct fc_out *out, const char *text)
+{
+    static const char hex[] = "0123456789abcdef";
+    const unsigned char *p = (const unsigned char *)text;
+
+    fc_out_bytes(out, "\"", 1);
+    while (*p) {
+        size_t len = utf8_length(p);
+
+        if (len == 0) {
+            fc_out_bytes(out, "\xef\xbf\xbd", 3);
+            len = 1;
+        } else if (*p < 0x20) {
+            char escape[6] = {'\\', 'u', '0', '0', hex[*p >> 4], hex[*p & 15]};
+            fc_out_bytes(out, escape, sizeof escape);
+        } else {
+            if (*p == '"' || *p == '\\')
+                fc_out_bytes(out, "\\", 1);
+            fc_out_bytes(out, (const char *)p, len);
+        }
+        p += len;
+    }
+    fc_out_bytes(out, "\"", 1);
+}
+
+/* RFC 4180: quoted where a comma, a quote or a line's end is inside. */
+static void csv_text(struct fc_out *out, const char *text)
+{
+    const char *quote;
+
+    if (!strpbrk(text, ",\"\r\n")) {
+        fc_out_text(out, text);
+        return;
+    }
+    fc_out_bytes(out, "\"", 1);
+    while ((quote = strchr(text, '"'))) {
+        fc_out_bytes(out, text, (size_t)(quote - text) + 1);
+        fc_out_bytes(out, "\"", 1);
+        text = quote + 1;
+    }
+    fc_out_text(out, text);
+    fc_out_bytes(out, "\"", 1);
+}
+
+static void tsv_text(struct fc_out *out, const char *text)
+{
+    for (size_t plain; *text; text += plain) {
+        plain = strcspn(text, "\t\n\r\\");
+        fc_out_bytes(out, text, plain);
+        if (text[plain]) {
+            char escape[2] = {'\\', text[plain]};
+            escape[1] = text[plain] == '\t' ? 't' : text[plain] == '\n' ? 'n' : text[plain] == '\r' ? 'r' : '\\';
+            fc_out_bytes(out, escape, 2);
+            plain++;
+        }
+    }
+}
+
+/* What stands between two cells; in JSON also the key. */
+static void next_cell(struct fc_writer *w)
+{
+    while (columns[w->column].field & ~w->fields)
+        w->column++;
+    if (w->format == FC_FORMAT_JSON) {
+        fc_out_text(w->out, w->column ? ",\"" : "{\"");
+        fc_out_text(w->out, columns[w->column].name);
+        fc_out_bytes(w->out, "\":", 2);
+    } else if (w->column) {
+        fc_out_bytes(w->out, w->format == FC_FORMAT_CSV ? "," : "\t", 1);
+    }
+    w->column++;
+}
+
+static void null_cell(struct fc_writer *w)
+{
+    next_cell(w);
+    if (w->format == FC_FORMAT_JSON)
+        fc_out_bytes(w->out, "null", 4);
+}
+
+/* Text in [text, end) that needs no escaping anywhere; nothing is NULL. */
+static void plain_cell(struct fc_writer *w, const char *text, const char *end, bool quoted)
+{
+    if (text == end) {
+        null_cell(w);
+        return;
+    }
+    next_cell(w);
+    quoted &= w->format == FC_FORMAT_JSON;
+    if (quoted)
+        fc_out_bytes(w->out, "\"", 1);
+    fc_out_bytes(w->out, text, (size_t)(end - text));
+    if (quoted)
+        fc_out_bytes(w->out, "\"", 1);
+}
+
+static void text_cell(struct fc_writer *w, const char *text)
+{
+    if (!text) {
+        null_cell(w);
+        return;
+    }
+    next_cell(w);
+    if (w->format == FC_FORMAT_JSON)
+        json_text(w->out, text);
+    else if (w->format == FC_FORMAT_CSV)
+        csv_text(w->out, text);
+    else
+        tsv_text(w->out, text);
+}
+
+static void number_cell(struct fc_writer *w, uint64_t number)
+{
+    next_cell(w);
+    w->out->len = (size_t)(fc_text_number(fc_out_room(w->out, FC_TEXT_MAX), number) - w->out->buf);
+}
+
+/* -1 is NULL. */
+static void maybe_cell(struct fc_writer *w, int64_t number)
+{
+    if (number < 0)
+        null_cell(w);
+    else
+        number_cell(w, (uint64_t)number);
+}
+
+static void signed_cell(struct fc_writer *w, int64_t number)
+{
+    char buf[FC_TEXT_MAX], *p = buf;
+
+    if (number < 0)
+        *p++ = '-';
+    p = fc_text_number(p, number < 0 ? -(uint64_t)number : (uint64_t)number);
+    plain_cell(w, buf, p, false);
+}
+
+static void time_cells(struct fc_writer *w, const struct fc_session *row)
+{
+    char buf[FC_TEXT_MAX];
+
+    if (!row->has_time) {
+        for (int i = 0; i < 5; i++)
+            null_cell(w);
+        return;
+    }
+    plain_cell(w, buf, fc_text_time(buf, row->start_ns), true);
+    plain_cell(w, buf, fc_text_time(buf, row->end_ns), true);
+    signed_cell(w, row->start_ns);
+    signed_cell(w, row->end_ns);
+    plain_cell(w, buf, fc_text_duration(buf, row->end_ns - row->start_ns), false);
+}
+
+static void field_cells(struct fc_writer *w, const struct fc_session *row)
+{
+    const int64_t numbers[] = {row->client_ttl,       row->server_ttl,       row->client_dscp, row->server_dscp,
+                               row->client_tcp_flags, row->server_tcp_flags, row->client_isn,  row->server_isn,
+                               row->client_payload,   row->server_payload};
+    static const uint32_t fields[] = {FC_FIELD_TTL, FC_FIELD_DSCP, FC_FIELD_TCP_FLAGS, FC_FIELD_ISN, FC_FIELD_PAYLOAD};
+    char buf[FC_TEXT_MAX];
+
+    if (w->fields & FC_FIELD_VLAN)
+        text_cell(w, row->vlan);
+    if (w->fields & FC_FIELD_MPLS)
+        text_cell(w, row->mpls);
+    if (w->fields & FC_FIELD_MAC) {
+        plain_cell(w, buf, row->client_mac ? fc_text_addr(buf, 1, row->client_mac) : buf, true);
+        plain_cell(w, buf, row->server_mac ? fc_text_addr(buf, 1, row->server_mac) : buf, true);
+    }
+    for (unsigned i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (w->fields & fields[i / 2])
+            maybe_cell(w, numbers[i]);
+}
+
+void fc_writer_start(struct fc_writer *w)
+{
+    bool first = true;
+
+    if (w->format != FC_FORMAT_CSV && w->format != FC_FORMAT_TSV)
+        return;
+    for (unsigned i = 0; i < COLUMNS; i++) {
+        if (columns[i].field & ~w->fields)
+            continue;
+        if (!first)
+            fc_out_bytes(w->out, w->format == FC_FORMAT_CSV ? "," : "\t", 1);
+        fc_out_text(w->out, columns[i].name);
+        first = false;
+    }
+    fc_out_text(w->out, w->format == FC_FORMAT_CSV ? "\r\n" : "\n");
+}
+
+int fc_writer_row(struct fc_writer *w, const struct fc_session *row)
+{
+    char buf[FC_TEXT_MAX];
+
+    if (w->format == FC_FORMAT_TABLE)
+        return fc_table_row(w, row);
+    w->column = 0;
+    signed_cell(w, row->id);
+    time_cells(w, row);
+    plain_cell(w, buf, fc_text_proto(buf, row->proto), true);
+    plain_cell(w, buf, fc_text_addr(buf, row->kind, row->client_addr), true);
+    maybe_cell(w, row->client_port);
+    plain_cell(w, buf, fc_text_addr(buf, row->kind, row->server_addr), true);
+    maybe_cell(w, row->server_port);
+    number_cell(w, row->client_packets);
+    number_cell(w, row->server_packets);
+    number_cell(w, row->client_bytes);
+    number_cell(w, row->server_bytes);
+    text_cell(w, fc_text_state(row->state));
+    field_cells(w, row);
+    fc_out_text(w->out, w->format == FC_FORMAT_JSON ? "}\n" : w->format == FC_FORMAT_CSV ? "\r\n" : "\n");
+    return 0;
+}
+
+void fc_writer_finish(struct fc_writer *w)
+{
+    if (w->format == FC_FORMAT_TABLE)
+        fc_table_finish(w);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sessions as text: JSON lines, CSV, TSV and a table for people. The first three have one column a key, in the fixed
+ * order of the command line's contract, with the texts that the view `sessions` of the index has.
+ *
+ * Threads: a writer belongs to one. Memory: the writer has no heap of its own, apart from the table's first rows.
+ * Limits: what cannot be written is remembered, not reported; fc_out_flush() tells.
+ */
+#ifndef FC_CLI_FORMAT_H
+#define FC_CLI_FORMAT_H
+
+#include <flowcarve/query.h>
+
+enum fc_format { FC_FORMAT_TABLE, FC_FORMAT_JSON, FC_FORMAT_CSV, FC_FORMAT_TSV };
+
+/* The format of that name, -1 when there is none. */
+int fc_format_by_name(const char *name);
+
+/* Bytes on their way to a file descriptor. */
+struct fc_out {
+    int fd;
+    int failed; /* errno of the first write that failed, 0 when none did */
+    size_t len;
+    char buf[65536];
+};
+
+void fc_out_bytes(struct fc_out *out, const char *bytes, size_t len);
+void fc_out_text(struct fc_out *out, const char *text);
+/* `size` bytes (at most 512) at out->buf + out->len, to be filled in place; the caller moves out->len. */
+char *fc_out_room(struct fc_out *out, size_t size);
+/* Writes what is left. 0, or the errno of the first failure (EPIPE: the reader has gone). */
+int fc_out_flush(struct fc_out *out);
+
+/* Texts of single values. buf must have FC_TEXT_MAX bytes; they write no NUL and return the byte behind the text. */
+enum { FC_TEXT_MAX = 64 };
+char *fc_text_number(char *buf, uint64_t number);
+char *fc_text_time(char *buf, int64_t ns);     /* 2024-05-31T10:00:00.000000000Z */
+char *fc_text_duration(char *buf, int64_t ns); /* 12.000000001 */
+char *fc_text_addr(char *buf, int kind, const uint8_t *addr);
+char *fc_text_proto(char *buf, uint32_t proto);
+const char *fc_text_state(int state); /* NULL when there is none */
+
+struct fc_table; /* rows kept back to measure columns */
+
+struct fc_writer {
+    struct fc_out *out;
+    enum fc_format format;
+    uint32_t fields; /* FC_FIELD_* columns to write */
+    bool color;      /* table: with escape sequences */
+    unsigned width;  /* table: columns of the terminal, 0 when unknown */
+    unsigned column;
+    struct fc_table *table;
+};
+
+/* The header line of CSV and TSV. */
+void fc_writer_start(struct fc_writer *writer);
+/* One session. FC_E_NOMEM (table only), or 0. */
+int fc_writer_row(struct fc_writer *writer, const struct fc_session *row);
+/* Writes what the table has kept back and frees it; does not flush. Also for a writer that failed. */
+void fc_writer_finish(struct fc_writer *writer);
+
+/* format_table.c: the table's part of the above. */
+int fc_table_row(struct fc_writer *writer, const struct fc_session *row);
+void fc_table_finish(struct fc_writer *writer);
+
+#endif

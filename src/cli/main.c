@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/cli.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct fc_command *const commands[] = {&fc_command_index, &fc_command_query, &fc_command_carve,
+                                                    &fc_command_verify};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void help(FILE *out)
+{
+    fputs("flowcarve indexes packet captures by session and carves sessions out of them.\n\n"
+          "Usage: flowcarve COMMAND [OPTION...] [WORD...]\n\nCommands:\n",
+          out);
+    for (int i = 0; i < COMMANDS; i++)
+        fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("\n  flowcarve index day/*.pcap\n"
+          "  flowcarve query host 10.0.0.5 and port 443\n"
+          "  flowcarve carve --id 42 -w one.pcap\n\n"
+          "'flowcarve COMMAND --help' tells of a command's options. Exit status: 0 done or found,\n"
+          "1 nothing matched, 2 usage or other error.\n",
+          out);
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is seen where it is written to */
+    if (argc < 2) {
+        help(stderr);
+        return FC_EXIT_ERROR;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        help(stdout);
+        return FC_EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        puts("flowcarve " FC_VERSION);
+        return FC_EXIT_OK;
+    }
+    for (int i = 0; i < COMMANDS; i++)
+        if (strcmp(argv[1], commands[i]->name) == 0)
+            return commands[i]->run(argc - 1, argv + 1);
+    fc_complain("unknown command '%s' (index, query, carve, verify; see 'flowcarve --help')", argv[1]);
+    return FC_EXIT_ERROR;
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void print_help(const struct fc_command *c)
+{
+    printf("Usage: flowcarve %s %s\n%s\n\nOptions:\n", c->name, c->usage, c->summary);
+    for (const struct fc_option *o = c->options; o->name; o++) {
+        char left[64];
+        const char *p = o->help;
+        snprintf(left, sizeof left, "%c%c%s --%s%s%s", o->short_name ? '-' : ' ', o->short_name ? o->short_name : ' ',
+                 o->short_name ? "," : " ", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+        printf("  %-26s", left);
+        if (strlen(left) > 25)
+            printf("\n  %-26s", "");
+        while (*p) {
+            size_t len = strcspn(p, "\n");
+            printf(" %.*s\n", (int)len, p);
+            p += len + (p[len] == '\n');
+            if (*p)
+                printf("  %-26s", "");
+        }
+    }
+    printf("  %-26s this text\n", " -h, --help" + 1);
+    if (c->details)
+        printf("\n%s", c->details);
+}
+
+/* Edit distance, for "did you mean"; rows of at most 31 letters. */
+static unsigned distance(const char *a, const char *b)
+{
+    unsigned row[32];
+    size_t n = strlen(b);
+
+    if (n > 31 || strlen(a) > 31)
+        return 99;
+    for (unsigned j = 0; j <= n; j++)
+        row[j] = j;
+    for (unsigned i = 1; a[i - 1]; i++) {
+        unsigned diagonal = row[0];
+        row[0] = i;
+        for (unsigned j = 1; j <= n; j++) {
+            unsigned change = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            unsigned other = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+            row[j] = change < other ? change : other;
+        }
+    }
+    return row[n];
+}
+
+static void unknown(const struct fc_command *c, const char *word, const char *name)
+{
+    const struct fc_option *best = NULL;
+    unsigned least = 3;
+
+    for (const struct fc_option *o = c->options; o->name && name; o++) {
+        unsigned d = distance(name, o->name);
+        if (d < least) {
+            least = d;
+            best = o;
+        }
+    }
+    if (best)
+        fc_complain("%s: unknown option '%s'; did you mean '--%s'?", c->name, word, best->name);
+    else
+        fc_complain("%s: unknown option '%s' (see 'flowcarve %s --help')", c->name, word, c->name);
+}
+
+static int find_long(const struct fc_command *c, const char *name, size_t len)
+{
+    for (int i = 0; c->options[i].name; i++)
+        if (strlen(c->options[i].name) == len && memcmp(c->options[i].name, name, len) == 0)
+            return i;
+    return -1;
+}
+
+struct parse {
+    const struct fc_command *command;
+    int argc;
+    char **argv;
+    int at; /* argument being looked at */
+    int (*set)(void *ctx, int option, const char *value);
+    void *ctx;
+};
+
+/* The option's value: what follows in the word, or the next argument. */
+static int apply(struct parse *p, int option, const char *inside, const char *word)
+{
+    const struct fc_option *o = &p->command->options[option];
+    const char *value = inside;
+
+    if (!o->arg && inside) {
+        fc_complain("%s: option '--%s' takes no argument", p->command->name, o->name);
+        return FC_EXIT_ERROR;
+    }
+    if (o->arg && !value) {
+        if (p->at + 1 >= p->argc) {
+            fc_complain("%s: option '%s' needs %s", p->command->name, word, o->arg);
+            return FC_EXIT_ERROR;
+        }
+        value = p->argv[++p->at];
+    }
+    return p->set(p->ctx, option, value) ? FC_EXIT_ERROR : -1;
+}
+
+static int long_option(struct parse *p, const char *word)
+{
+    const char *name = word + 2, *eq = strchr(name, '=');
+    size_t len = eq ? (size_t)(eq - name) : strlen(name);
+    int i = find_long(p->command, name, len);
+
+    if (i < 0) {
+        char *copy = strndup(name, len);
+        unknown(p->command, word, copy);
+        free(copy);
+        return FC_EXIT_ERROR;
+    }
+    return apply(p, i, eq ? eq + 1 : NULL, word);
+}
+
+/* "-qj4": letters without argument, then at most one with. */
+static int short_options(struct parse *p, const char *word)
+{
+    for (const char *s = word + 1; *s; s++) {
+        int i = 0, rc;
+        while (p->command->options[i].name && p->command->options[i].short_name != *s)
+            i++;
+        if (!p->command->options[i].name) {
+            unknown(p->command, word, NULL);
+            return FC_EXIT_ERROR;
+        }
+        bool takes = p->command->options[i].arg != NULL;
+        if ((rc = apply(p, i, takes && s[1] ? s + 1 : NULL, word)) != -1 || takes)
+            return rc;
+    }
+    return -1;
+}
+
+int fc_options_parse(const struct fc_command *command, int argc, char **argv, int (*set)(void *, int, const char *),
+                     void *ctx, int *first)
+{
+    struct parse p = {command, argc, argv, 1, set, ctx};
+    int words = 0, rc;
+    char **keep = calloc((size_t)argc + 1, sizeof *keep);
+
+    if (!keep)
+        return FC_EXIT_ERROR;
+    for (; p.at < argc; p.at++) {
+        const char *word = argv[p.at];
+        rc = -1;
+        if (strcmp(word, "--") == 0) {
+            while (++p.at < argc)
+                keep[words++] = argv[p.at];
+            break;
+        }
+        if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+            print_help(command);
+            rc = FC_EXIT_OK;
+        } else if (word[0] == '-' && word[1] == '-') {
+            rc = long_option(&p, word);
+        } else if (word[0] == '-' && word[1]) {
+            rc = short_options(&p, word);
+        } else {
+            keep[words++] = argv[p.at];
+        }
+        if (rc != -1) {
+            free(keep);
+            return rc;
+        }
+    }
+    *first = argc - words;
+    memcpy(argv + *first, keep, (size_t)words * sizeof *keep);
+    free(keep);
+    return -1;
+}

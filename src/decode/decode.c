@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+#include <flowcarve/decode.h>
+#include <stddef.h>
+
+#include "base/export.h"
+#include "decode/key.h"
+#include "decode/walk.h"
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* Groups that need work of their own beside key and TCP fields. */
+#define OPTIONAL (FC_WANT_MAC | FC_WANT_VLAN | FC_WANT_MPLS | FC_WANT_TTL | FC_WANT_DSCP | FC_WANT_PAYLOAD)
+
+_Static_assert(offsetof(struct fc_flow_key, proto) == offsetof(struct fc_flow_key, port) + 8 &&
+                   offsetof(struct fc_flow_key, domain) == offsetof(struct fc_flow_key, port) + 12 &&
+                   offsetof(struct fc_flow_key, one_way) == offsetof(struct fc_flow_key, port) + 5,
+               "fc_key_tail() writes this layout");
+
+const uint8_t fc_no_addr[16];
+
+static fc_step_fn *const steps[FC_STEP_COUNT] = {
+    [FC_STEP_ETHERTYPE] = fc_step_ethertype,
+    [FC_STEP_LLC] = fc_step_llc,
+    [FC_STEP_MPLS] = fc_step_mpls,
+    [FC_STEP_PPPOE] = fc_step_pppoe,
+    [FC_STEP_PPP] = fc_step_ppp,
+    [FC_STEP_CHDLC] = fc_step_chdlc,
+    [FC_STEP_IP] = fc_step_ip,
+    [FC_STEP_IPV4] = fc_step_ipv4,
+    [FC_STEP_IPV6] = fc_step_ipv6,
+    [FC_STEP_IPPROTO] = fc_step_ipproto,
+};
+
+/* Bytes of an address that count. */
+static size_t addr_size(uint8_t kind)
+{
+    return kind == FC_ADDR_IPV6 ? 16 : kind == FC_ADDR_IPV4 ? 4 : kind == FC_ADDR_MAC ? 6 : 0;
+}
+
+/* Link sessions, and ICMP messages that are not sorted: the rarer keys, written plainly. */
+static unsigned key_other(const struct fc_walk *w, struct fc_flow_key *key, uint32_t domain)
+{
+    size_t size = addr_size(w->addr_kind);
+    unsigned swap = 0;
+
+    if (!w->one_way && size)
+        swap = memcmp(w->addr[0], w->addr[1], size) > 0;
+    memset(key->addr, 0, sizeof(key->addr));
+    if (size) {
+        memcpy(key->addr[swap], w->addr[0], size);
+        memcpy(key->addr[swap ^ 1], w->addr[1], size);
+    }
+    fc_key_tail(key, swap, w->port[0], w->port[1], w->addr_kind, w->one_way, w->proto, domain);
+    return swap;
+}
+
+static unsigned key_write(const struct fc_walk *w, struct fc_flow_key *key, uint32_t domain)
+{
+    if (w->one_way)
+        return key_other(w, key, domain);
+    if (w->addr_kind == FC_ADDR_IPV4)
+        return fc_key_ipv4(key, w->addr[0], w->addr[1], w->port[0], w->port[1], w->proto, domain);
+    if (w->addr_kind == FC_ADDR_IPV6)
+        return fc_key_ipv6(key, w->addr[0], w->addr[1], w->port[0], w->port[1], w->proto, domain);
+    return key_other(w, key, domain);
+}
+
+static uint32_t vlan_domain(const struct fc_walk *w)
+{
+    uint32_t domain = 0;
+
+    if (w->vlan_count > 0)
+        domain = w->vlan[0] + 1u;
+    if (w->vlan_count > 1)
+        domain |= (w->vlan[1] + 1u) << 16;
+    return domain;
+}
+
+static void deliver_session(struct fc_walk *w, enum fc_step last)
+{
+    struct fc_packet *out = w->out;
+
+    if (last == FC_STEP_MALFORMED) {
+        /* one session for all of them: whatever was read before may be as wrong as what broke */
+        w->addr_kind = FC_ADDR_NONE;
+        w->proto = FC_PROTO_MALFORMED;
+        w->port[0] = w->port[1] = 0;
+        w->one_way = 0;
+        w->frag = FC_FRAG_NONE;
+        w->ip = NULL;
+    }
+    uint32_t domain = w->mask & FC_KEY_VLAN && last != FC_STEP_MALFORMED ? vlan_domain(w) : 0;
+    out->dir = (uint8_t)key_write(w, &out->key, domain);
+    out->frag = w->frag;
+    out->malformed = last == FC_STEP_MALFORMED;
+    if (w->frag != FC_FRAG_NONE)
+        out->frag_id = w->frag_id;
+    w->got |= FC_WANT_KEY;
+}
+
+static void deliver_ip(struct fc_walk *w)
+{
+    struct fc_packet *out = w->out;
+    const uint8_t *ip = w->ip;
+
+    if (w->mask & FC_WANT_TTL)
+        out->ttl = w->ip_version == 4 ? ip[8] : ip[7];
+    if (w->mask & FC_WANT_DSCP)
+        out->dscp = w->ip_version == 4 ? ip[1] >> 2 : (uint8_t)((ip[0] & 15) << 2 | ip[1] >> 6);
+    w->got |= w->mask & (FC_WANT_TTL | FC_WANT_DSCP);
+    if (w->mask & FC_WANT_PAYLOAD && w->payload_known) {
+        out->payload_bytes = w->payload_bytes;
+        w->got |= FC_WANT_PAYLOAD;
+    }
+}
+
+static void deliver_optional(struct fc_walk *w)
+{
+    struct fc_packet *out = w->out;
+
+    if (w->mask & FC_WANT_MAC && w->link_kind == FC_ADDR_MAC) {
+        memcpy(out->mac[0], w->link_addr[0], 6);
+        memcpy(out->mac[1], w->link_addr[1], 6);
+        w->got |= FC_WANT_MAC;
+    }
+    if (w->mask & FC_WANT_VLAN && w->vlan_count) {
+        memcpy(out->vlan, w->vlan, w->vlan_count * sizeof(w->vlan[0]));
+        out->vlan_count = w->vlan_count;
+        w->got |= FC_WANT_VLAN;
+    }
+    if (w->mask & FC_WANT_MPLS && w->mpls_count) { /* the labels were written on the way */
+        out->mpls_count = w->mpls_count;
+        w->got |= FC_WANT_MPLS;
+    }
+    if (w->ip)
+        deliver_ip(w);
+}
+
+void fc_decode_walk(uint32_t link_type, const uint8_t *data, uint32_t caplen, uint32_t origlen, uint32_t mask,
+                    struct fc_packet *out)
+{
+    struct fc_walk w = {
+        .data = caplen ? data : fc_no_addr, /* no arithmetic on a null pointer */
+        .end = caplen,
+        .wire_len = caplen > origlen ? caplen : origlen, /* some writers leave the original length too small */
+        .mask = mask,
+        .link_type = link_type,
+        .out = out,
+    };
+    fc_step_fn *first = fc_link_step(link_type);
+    enum fc_step step = FC_STEP_DONE;
+
+    if (first)
+        step = first(&w);
+    else
+        w.proto = FC_PROTO_LINK | (link_type & 0xffff);
+    for (unsigned depth = 1; step > FC_STEP_MALFORMED && depth < FC_DEPTH_MAX; depth++)
+        step = steps[step](&w);
+
+    if (mask & FC_WANT_KEY)
+        deliver_session(&w, step);
+    if (UNLIKELY(mask & OPTIONAL))
+        deliver_optional(&w);
+    out->layer_count = w.layer_count;
+    out->got = w.got;
+}
+
+/* Ethernet, IPv4 and UDP header */
+enum { COMMON_MIN = 14 + 20 + 8 };
+
+static __attribute__((noinline)) uint32_t common_optional(const uint8_t *data, uint32_t mask, uint32_t payload,
+                                                          struct fc_packet *out)
+{
+    uint32_t wire_end = 14u + fc_be16(data + 16);
+
+    if (mask & FC_WANT_MAC) {
+        memcpy(out->mac[0], data + 6, 6);
+        memcpy(out->mac[1], data, 6);
+    }
+    if (mask & FC_WANT_TTL)
+        out->ttl = data[22];
+    if (mask & FC_WANT_DSCP)
+        out->dscp = data[15] >> 2;
+    if (mask & FC_WANT_PAYLOAD)
+        out->payload_bytes = wire_end > payload ? wire_end - payload : 0;
+    return mask & (FC_WANT_MAC | FC_WANT_TTL | FC_WANT_DSCP | FC_WANT_PAYLOAD);
+}
+
+/*
+ * Ethernet, IPv4 without options, whole datagram, TCP or UDP, all headers captured: nearly every packet there is.
+ * The caller has seen to it that COMMON_MIN bytes are there.
+ * Says the same as the walk would (a test compares them); returns false to leave the packet to it.
+ */
+static inline bool decode_common(const uint8_t *data, uint32_t caplen, uint32_t mask, struct fc_packet *out)
+{
+    const uint8_t *ip = data + 14, *l4 = data + 34;
+
+    if (UNLIKELY(fc_be16(data + 12) != FC_ETHERTYPE_IPV4 || ip[0] != 0x45 || fc_be16(ip + 6) & 0x3fff))
+        return false;
+    uint32_t end = 14u + fc_be16(ip + 2), got = FC_WANT_KEY, payload;
+    uint32_t proto = ip[9];
+    if (end > caplen)
+        end = caplen;
+    if (proto == FC_IPPROTO_TCP) {
+        if (UNLIKELY(end < 54 || l4[12] < 0x50))
+            return false;
+        payload = 34 + (l4[12] >> 4) * 4u;
+        if (mask & FC_WANT_TCP) {
+            out->tcp_flags = l4[13];
+            out->tcp_seq = fc_be32(l4 + 4);
+            out->tcp_ack = fc_be32(l4 + 8);
+            got |= FC_WANT_TCP;
+        }
+        out->layer[2] = (struct fc_layer){.off = 34, .type = FC_LAYER_TCP};
+    } else if (LIKELY(proto == FC_IPPROTO_UDP && end >= 42)) {
+        payload = 42;
+        out->layer[2] = (struct fc_layer){.off = 34, .type = FC_LAYER_UDP};
+    } else {
+        return false;
+    }
+    out->layer[0] = (struct fc_layer){.off = 0, .type = FC_LAYER_LINK};
+    out->layer[1] = (struct fc_layer){.off = 14, .type = FC_LAYER_IPV4};
+    out->layer[3] = (struct fc_layer){.off = payload, .type = FC_LAYER_PAYLOAD};
+    out->layer_count = 3 + (payload < end);
+    out->dir = (uint8_t)fc_key_ipv4(&out->key, ip + 12, ip + 16, fc_be16(l4), fc_be16(l4 + 2), proto, 0);
+    out->frag = FC_FRAG_NONE;
+    out->malformed = 0;
+    if (UNLIKELY(mask & OPTIONAL))
+        got |= common_optional(data, mask, payload, out);
+    out->got = got;
+    return true;
+}
+
+FC_EXPORT void fc_decode(uint32_t link_type, const uint8_t *data, uint32_t caplen, uint32_t origlen, uint32_t mask,
+                         struct fc_packet *out)
+{
+    if (LIKELY(link_type == FC_LINKTYPE_ETHERNET && caplen >= COMMON_MIN && mask & FC_WANT_KEY) &&
+        LIKELY(decode_common(data, caplen, mask, out)))
+        return;
+    fc_decode_walk(link_type, data, caplen, origlen, mask, out);
+}

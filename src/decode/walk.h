@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The walk over one record's headers: its state, the steps it is made of, and readers of network byte order.
+ *
+ * A step reads one header at `off`, notes what the session key needs of it, moves `off` behind it and names the step
+ * that reads the next header. The loop in decode.c counts steps against FC_DEPTH_MAX, so no chain of headers, however
+ * it nests, recurses or runs on. A tunnel is a step that returns FC_STEP_IP, FC_STEP_PPP, FC_STEP_MPLS ...: the inner
+ * headers overwrite the session noted so far.
+ *
+ * Invariant: off <= end <= the record's caplen. A step checks fc_left() before it reads.
+ */
+#ifndef FC_DECODE_WALK_H
+#define FC_DECODE_WALK_H
+
+#include <flowcarve/decode.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/bytes.h"
+
+enum { FC_LINKTYPE_ETHERNET = 1 };
+
+enum {
+    FC_IPPROTO_HOPOPTS = 0,
+    FC_IPPROTO_ICMP = 1,
+    FC_IPPROTO_TCP = 6,
+    FC_IPPROTO_UDP = 17,
+    FC_IPPROTO_DCCP = 33,
+    FC_IPPROTO_ROUTING = 43,
+    FC_IPPROTO_FRAGMENT = 44,
+    FC_IPPROTO_AH = 51,
+    FC_IPPROTO_ICMPV6 = 58,
+    FC_IPPROTO_DSTOPTS = 60,
+    FC_IPPROTO_SCTP = 132,
+    FC_IPPROTO_UDPLITE = 136
+};
+
+/* EtherTypes the walk goes into. */
+enum {
+    FC_ETHERTYPE_MIN = 0x0600, /* below: an 802.3 length */
+    FC_ETHERTYPE_IPV4 = 0x0800,
+    FC_ETHERTYPE_ARP = 0x0806,
+    FC_ETHERTYPE_RARP = 0x8035,
+    FC_ETHERTYPE_VLAN = 0x8100,
+    FC_ETHERTYPE_IPV6 = 0x86dd,
+    FC_ETHERTYPE_PPP = 0x880b,
+    FC_ETHERTYPE_MPLS = 0x8847,
+    FC_ETHERTYPE_MPLS_MCAST = 0x8848,
+    FC_ETHERTYPE_PPPOE = 0x8864,
+    FC_ETHERTYPE_QINQ = 0x88a8
+};
+
+enum fc_step {
+    FC_STEP_DONE = 0,  /* the session is known */
+    FC_STEP_MALFORMED, /* the header at `off` is broken or cut */
+    FC_STEP_ETHERTYPE, /* `next` is an EtherType */
+    FC_STEP_LLC,       /* IEEE 802.2 */
+    FC_STEP_MPLS,      /* one label */
+    FC_STEP_PPPOE,     /* session header, RFC 2516 */
+    FC_STEP_PPP,       /* RFC 1661/1662, with or without address and control, with or without compressed protocol */
+    FC_STEP_CHDLC,     /* Cisco HDLC */
+    FC_STEP_IP,        /* IPv4 or IPv6 by the first nibble */
+    FC_STEP_IPV4,
+    FC_STEP_IPV6,
+    FC_STEP_IPPROTO, /* `next` is an IP protocol or an IPv6 extension header */
+    FC_STEP_COUNT
+};
+
+struct fc_walk {
+    /* the record; only `off` and `end` move */
+    const uint8_t *data;
+    uint32_t off;      /* next header */
+    uint32_t end;      /* end of what was captured, without what an IP length calls padding */
+    uint32_t wire_len; /* record's length on the wire */
+    uint32_t mask;
+    uint32_t link_type;
+    uint32_t next; /* EtherType or IP protocol for the next step */
+    struct fc_packet *out;
+
+    /* the session noted so far, sender's side first */
+    const uint8_t *addr[2];
+    uint32_t proto;
+    uint32_t frag_id;
+    uint16_t port[2];
+    uint8_t addr_kind;
+    uint8_t one_way;
+    uint8_t frag;
+
+    /* what optional groups are made of */
+    uint8_t link_kind;  /* FC_ADDR_MAC or FC_ADDR_NONE */
+    uint8_t ip_version; /* of `ip`: 4 or 6 */
+    uint8_t payload_known;
+    uint8_t layer_count;
+    uint8_t mpls_count;
+    uint8_t vlan_count;
+    uint16_t vlan[FC_VLAN_MAX];
+    uint32_t got;
+    uint32_t payload_bytes;
+    const uint8_t *link_addr[2];
+    const uint8_t *ip;    /* IP header of the session */
+    uint64_t ip_wire_end; /* where its datagram ends on the wire; 64 bits: off + 65535 may pass 2^32 */
+};
+
+typedef enum fc_step fc_step_fn(struct fc_walk *w);
+
+/* Zeros, for an address a header does not carry. */
+extern const uint8_t fc_no_addr[16];
+
+/* decode.c: fc_decode() without its shortcut for common packets; says the same. For tests. */
+void fc_decode_walk(uint32_t link_type, const uint8_t *data, uint32_t caplen, uint32_t origlen, uint32_t mask,
+                    struct fc_packet *out);
+
+/* link.c: the link type's first step, or NULL when it has no decoder. */
+fc_step_fn *fc_link_step(uint32_t link_type);
+
+/* link.c */
+fc_step_fn fc_step_ethertype, fc_step_llc, fc_step_mpls, fc_step_pppoe, fc_step_ppp, fc_step_chdlc;
+/* ip.c */
+fc_step_fn fc_step_ip, fc_step_ipv4, fc_step_ipv6;
+/* transport.c */
+fc_step_fn fc_step_ipproto;
+/* transport.c: what follows at `off` is payload above layer 4. */
+void fc_walk_payload(struct fc_walk *w);
+
+static inline uint16_t fc_be16(const uint8_t *p)
+{
+    return fc_load16(p, true);
+}
+
+static inline uint32_t fc_be32(const uint8_t *p)
+{
+    return fc_load32(p, true);
+}
+
+static inline uint64_t fc_be64(const uint8_t *p)
+{
+    return fc_load64(p, true);
+}
+
+static inline uint32_t fc_left(const struct fc_walk *w)
+{
+    return w->end - w->off;
+}
+
+static inline const uint8_t *fc_here(const struct fc_walk *w)
+{
+    return w->data + w->off;
+}
+
+/* Moves behind a header of `bytes`, or to the end where it was cut. */
+static inline void fc_skip(struct fc_walk *w, uint32_t bytes)
+{
+    w->off += bytes < fc_left(w) ? bytes : fc_left(w);
+}
+
+/* Lists the layer at `off`, if any of it was captured. */
+static inline void fc_push_layer(struct fc_walk *w, enum fc_layer_type type)
+{
+    if (w->layer_count < FC_LAYERS_MAX && w->off < w->end)
+        w->out->layer[w->layer_count++] = (struct fc_layer){.off = w->off, .type = (uint16_t)type};
+}
+
+/* The session has no IP addresses: it goes by link addresses, where there are any. */
+static inline void fc_link_session(struct fc_walk *w, uint32_t proto)
+{
+    w->proto = proto;
+    w->addr_kind = w->link_kind;
+    w->addr[0] = w->link_addr[0];
+    w->addr[1] = w->link_addr[1];
+}
+
+#endif

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+#include "flow/chunk.h"
+#include "base/hash.h"
+#include "base/varint.h"
+#include "flow/positions.h"
+
+#include <stdlib.h>
+
+enum { START_FLOWS = 4096, START_RECORDS = 65536, START_ANCHORS = 256 };
+
+int fc_chunk_init(struct fc_chunk *c, const struct fc_table *table, const struct fc_rules *rules, bool want_extra)
+{
+    memset(c, 0, sizeof *c);
+    c->table = table;
+    c->rules = rules;
+    c->want_extra = want_extra;
+    c->flow_room = c->run_room = START_FLOWS;
+    c->pos_room = START_RECORDS;
+    c->slot_mask = 2 * START_FLOWS - 1;
+    c->flows = malloc(c->flow_room * sizeof *c->flows);
+    c->slots = calloc((size_t)c->slot_mask + 1, sizeof *c->slots);
+    c->runs = malloc(c->run_room * sizeof *c->runs);
+    c->run_flow = malloc(c->run_room * sizeof *c->run_flow);
+    c->extras = want_extra ? malloc(c->run_room * sizeof *c->extras) : NULL;
+    c->pos = malloc(c->pos_room * sizeof *c->pos);
+    if (c->flows && c->slots && c->runs && c->run_flow && c->pos && (c->extras || !want_extra))
+        return 0;
+    fc_chunk_fini(c);
+    return FC_E_NOMEM;
+}
+
+static void drop_events(struct fc_chunk *c)
+{
+    for (size_t i = 0; i < c->event_count; i++)
+        free(c->events[i].node);
+    c->event_count = 0;
+}
+
+void fc_chunk_fini(struct fc_chunk *c)
+{
+    drop_events(c);
+    free(c->flows);
+    free(c->slots);
+    free(c->runs);
+    free(c->run_flow);
+    free(c->extras);
+    free(c->pos);
+    free(c->events);
+    free(c->anchors);
+    free(c->sorted);
+    free(c->starts);
+    memset(c, 0, sizeof *c);
+}
+
+void fc_chunk_begin(struct fc_chunk *c, uint32_t file, uint64_t base_off)
+{
+    drop_events(c);
+    c->file = file;
+    c->base_off = base_off;
+    if (c->flow_count)
+        memset(c->slots, 0, ((size_t)c->slot_mask + 1) * sizeof *c->slots);
+    if (c->anchors)
+        memset(c->anchors, 0, ((size_t)c->anchor_mask + 1) * sizeof *c->anchors);
+    c->flow_count = c->run_count = c->first_count = 0;
+    c->pos_count = 0;
+}
+
+/* Grows *list to hold one more; room in items. */
+static int grow(void *list, uint32_t *room, size_t size)
+{
+    void **p = list, *bigger = realloc(*p, (size_t)*room * 2 * size);
+
+    if (!bigger)
+        return FC_E_NOMEM;
+    *p = bigger;
+    return 0;
+}
+
+static int grow_flows(struct fc_chunk *c)
+{
+    uint32_t mask = c->slot_mask * 2 + 1;
+    uint32_t *slots = calloc((size_t)mask + 1, sizeof *slots);
+
+    if (!slots || grow(&c->flows, &c->flow_room, sizeof *c->flows)) {
+        free(slots);
+        return FC_E_NOMEM;
+    }
+    c->flow_room *= 2;
+    free(c->slots);
+    c->slots = slots;
+    c->slot_mask = mask;
+    for (uint32_t i = 0; i < c->flow_count; i++) {
+        uint32_t s = (uint32_t)c->flows[i].hash & mask;
+        while (slots[s])
+            s = (s + 1) & mask;
+        slots[s] = i + 1;
+    }
+    return 0;
+}
+
+static int new_run(struct fc_chunk *c, uint32_t flow)
+{
+    if (c->run_count == c->run_room) {
+        if (grow(&c->runs, &c->run_room, sizeof *c->runs) || grow(&c->run_flow, &c->run_room, sizeof *c->run_flow) ||
+            (c->want_extra && grow(&c->extras, &c->run_room, sizeof *c->extras)))
+            return FC_E_NOMEM;
+        c->run_room *= 2;
+    }
+    fc_run_init(&c->runs[c->run_count]);
+    c->run_flow[c->run_count] = flow;
+    if (c->want_extra)
+        memset(&c->extras[c->run_count], 0, sizeof *c->extras);
+    c->flows[flow].run = c->run_count++;
+    return 0;
+}
+
+/* The flow of key; made, with an empty run, when new. UINT32_MAX without memory. */
+static uint32_t find_flow(struct fc_chunk *c, const struct fc_flow_key *key)
+{
+    uint64_t hash = fc_table_hash(c->table, key);
+    uint32_t s = (uint32_t)hash & c->slot_mask;
+
+    for (; c->slots[s]; s = (s + 1) & c->slot_mask) {
+        const struct fc_chunk_flow *flow = &c->flows[c->slots[s] - 1];
+        if (flow->hash == hash && memcmp(&flow->key, key, sizeof *key) == 0)
+            return c->slots[s] - 1;
+    }
+    if (c->flow_count == c->flow_room) {
+        if (grow_flows(c))
+            return UINT32_MAX;
+        for (s = (uint32_t)hash & c->slot_mask; c->slots[s]; s = (s + 1) & c->slot_mask)
+            ;
+    }
+    uint32_t i = c->flow_count;
+    c->flows[i].key = *key;
+    c->flows[i].hash = hash;
+    if (new_run(c, i))
+        return UINT32_MAX;
+    c->flow_count++;
+    c->slots[s] = i + 1;
+    return i;
+}
+
+static int add_packet(struct fc_chunk *c, uint32_t flow, const struct fc_record *rec, const struct fc_packet *packet)
+{
+    struct fc_run *run = &c->runs[c->flows[flow].run];
+
+    if (run->first_dir != FC_NO_DIR &&
+        fc_run_breaks(run, packet, rec->ts_ns, fc_rules_min_gap_ns(c->rules, c->flows[flow].key.proto))) {
+        if (new_run(c, flow))
+            return FC_E_NOMEM;
+        run = &c->runs[c->flows[flow].run];
+    }
+    fc_run_add(run, packet, rec->ts_ns, rec->origlen);
+    if (c->want_extra)
+        fc_extra_add(&c->extras[c->flows[flow].run], packet);
+    if (c->pos_count == c->pos_room) {
+        struct fc_chunk_pos *bigger = realloc(c->pos, c->pos_room * 2 * sizeof *bigger);
+        if (!bigger)
+            return FC_E_NOMEM;
+        c->pos = bigger;
+        c->pos_room *= 2;
+    }
+    c->pos[c->pos_count++] = (struct fc_chunk_pos){c->flows[flow].run, (uint32_t)(rec->off - c->base_off)};
+    return 0;
+}
+
+static int add_event(struct fc_chunk *c, const struct fc_fragment *event)
+{
+    if (c->event_count == c->event_room) {
+        size_t room = c->event_room ? c->event_room * 2 : 64;
+        struct fc_fragment *bigger = realloc(c->events, room * sizeof *bigger);
+        if (!bigger)
+            return FC_E_NOMEM;
+        c->events = bigger;
+        c->event_room = room;
+    }
+    c->events[c->event_count++] = *event;
+    return 0;
+}
+
+/* Slot of a datagram's latest first fragment in this chunk. */
+static uint32_t *anchor_slot(struct fc_chunk *c, const struct fc_flow_key *datagram)
+{
+    uint32_t s = (uint32_t)fc_table_hash(c->table, datagram) & c->anchor_mask;
+
+    while (c->anchors[s] && memcmp(&c->events[c->anchors[s] - 1].datagram, datagram, sizeof *datagram) != 0)
+        s = (s + 1) & c->anchor_mask;
+    return &c->anchors[s];
+}
+
+/* Keeps the anchor table less than half full: every event may become an entry. */
+static int grow_anchors(struct fc_chunk *c)
+{
+    uint32_t *old = c->anchors, old_mask = c->anchor_mask;
+
+    if (old && c->event_count * 2 < old_mask)
+        return 0;
+    uint32_t mask = old ? old_mask * 2 + 1 : START_ANCHORS - 1;
+    while (c->event_count * 2 >= mask)
+        mask = mask * 2 + 1;
+    uint32_t *fresh = calloc((size_t)mask + 1, sizeof *fresh);
+    if (!fresh)
+        return FC_E_NOMEM;
+    c->anchors = fresh;
+    c->anchor_mask = mask;
+    for (uint32_t i = 0; old && i <= old_mask; i++)
+        if (old[i])
+            *anchor_slot(c, &c->events[old[i] - 1].datagram) = old[i];
+    free(old);
+    return 0;
+}
+
+static void fill_event(struct fc_chunk *c, struct fc_fragment *event, const struct fc_record *rec,
+                       const struct fc_packet *packet)
+{
+    fc_fragment_key(packet, &event->datagram);
+    event->flow = packet->key;
+    event->off = rec->off;
+    event->ts_ns = rec->ts_ns;
+    event->node = NULL;
+    event->ordinal = c->first_count;
+    event->file = c->file;
+    event->dir = packet->dir;
+}
+
+static int add_first(struct fc_chunk *c, const struct fc_record *rec, const struct fc_packet *packet)
+{
+    struct fc_fragment event;
+    int rc;
+
+    c->first_count++;
+    fill_event(c, &event, rec, packet);
+    if ((rc = grow_anchors(c)))
+        return rc;
+    uint32_t *slot = anchor_slot(c, &event.datagram);
+    if ((rc = add_event(c, &event)))
+        return rc;
+    *slot = (uint32_t)c->event_count;
+    uint32_t flow = find_flow(c, &packet->key);
+    return flow == UINT32_MAX ? FC_E_NOMEM : add_packet(c, flow, rec, packet);
+}
+
+static struct fc_node *node_of_one(const struct fc_chunk *c, const struct fc_record *rec,
+                                   const struct fc_packet *packet)
+{
+    uint8_t pos[3 * FC_VARINT_MAX];
+    uint8_t *p = fc_varint_put(fc_varint_put(fc_varint_put(pos, c->file), 1), rec->off);
+    struct fc_node *node = fc_node_new(c->want_extra, (size_t)(p - pos));
+
+    if (!node)
+        return NULL;
+    memcpy(fc_node_positions(node), pos, node->pos_len);
+    node->first_file = c->file;
+    node->first_off = rec->off;
+    fc_run_add(&node->run, packet, rec->ts_ns, rec->origlen);
+    if (c->want_extra)
+        fc_extra_add(fc_node_extra(node), packet);
+    return node;
+}
+
+static int add_later(struct fc_chunk *c, const struct fc_record *rec, const struct fc_packet *packet)
+{
+    struct fc_fragment event;
+    int rc;
+
+    fill_event(c, &event, rec, packet);
+    if ((rc = grow_anchors(c)))
+        return rc;
+    uint32_t slot = *anchor_slot(c, &event.datagram);
+    /* one that fc_fragments has given up by now does not count here either */
+    if (slot && fc_fragment_near(c->events[slot - 1].ts_ns, rec->ts_ns) &&
+        c->first_count - c->events[slot - 1].ordinal < FC_FRAGMENT_MAX) {
+        const struct fc_fragment *first = &c->events[slot - 1];
+        struct fc_packet like_first = *packet;
+        like_first.dir = first->dir;
+        uint32_t flow = find_flow(c, &first->flow);
+        return flow == UINT32_MAX ? FC_E_NOMEM : add_packet(c, flow, rec, &like_first);
+    }
+    event.node = node_of_one(c, rec, packet);
+    if (!event.node)
+        return FC_E_NOMEM;
+    if ((rc = add_event(c, &event)))
+        free(event.node);
+    return rc;
+}
+
+int fc_chunk_add(struct fc_chunk *c, const struct fc_record *rec, const struct fc_packet *packet)
+{
+    if (__builtin_expect(packet->frag != FC_FRAG_NONE, 0))
+        return packet->frag == FC_FRAG_FIRST ? add_first(c, rec, packet) : add_later(c, rec, packet);
+    uint32_t flow = find_flow(c, &packet->key);
+    return flow == UINT32_MAX ? FC_E_NOMEM : add_packet(c, flow, rec, packet);
+}
+
+/* Counting sort of the offsets by run: starts[r] .. starts[r + 1] of `sorted` are those of run r, in file order. */
+static int sort_positions(struct fc_chunk *c)
+{
+    if (c->starts_room < (size_t)c->run_count + 2) {
+        free(c->starts);
+        c->starts_room = (size_t)c->run_room + 2;
+        c->starts = malloc(c->starts_room * sizeof *c->starts);
+    }
+    if (c->sorted_room < c->pos_count) {
+        free(c->sorted);
+        c->sorted_room = c->pos_room;
+        c->sorted = malloc(c->sorted_room * sizeof *c->sorted);
+    }
+    if (!c->starts || !c->sorted) {
+        c->starts_room = c->starts ? c->starts_room : 0;
+        c->sorted_room = c->sorted ? c->sorted_room : 0;
+        return c->pos_count ? FC_E_NOMEM : 0;
+    }
+    memset(c->starts, 0, ((size_t)c->run_count + 2) * sizeof *c->starts);
+    for (size_t i = 0; i < c->pos_count; i++)
+        c->starts[c->pos[i].run + 2]++;
+    for (uint32_t r = 2; r < c->run_count + 2; r++)
+        c->starts[r] += c->starts[r - 1];
+    /* starts[r + 1] is the fill mark of run r now, and its end afterwards */
+    for (size_t i = 0; i < c->pos_count; i++)
+        c->sorted[c->starts[c->pos[i].run + 1]++] = c->pos[i].off;
+    return 0;
+}
+
+static inline unsigned varint_size(uint64_t v)
+{
+    return (unsigned)(70 - __builtin_clzll(v | 1)) / 7;
+}
+
+static struct fc_node *make_node(const struct fc_chunk *c, uint32_t run, const uint32_t *offs, uint32_t n)
+{
+    uint64_t first = c->base_off + offs[0];
+    size_t len = varint_size(c->file) + varint_size(n) + varint_size(first);
+
+    for (uint32_t i = 1; i < n; i++)
+        len += varint_size(offs[i] - offs[i - 1]);
+    struct fc_node *node = fc_node_new(c->want_extra, len);
+    if (!node)
+        return NULL;
+    uint8_t *p = fc_varint_put(fc_varint_put(fc_varint_put(fc_node_positions(node), c->file), n), first);
+    for (uint32_t i = 1; i < n; i++)
+        p = fc_varint_put(p, offs[i] - offs[i - 1]);
+    node->run = c->runs[run];
+    if (c->want_extra)
+        *fc_node_extra(node) = c->extras[run];
+    node->first_file = c->file;
+    node->first_off = first;
+    return node;
+}
+
+int fc_chunk_publish(struct fc_chunk *c, struct fc_table *table)
+{
+    int rc = sort_positions(c);
+
+    for (uint32_t r = 0; r < c->run_count && rc == 0; r++) {
+        uint32_t n = c->starts[r + 1] - c->starts[r];
+        const struct fc_chunk_flow *flow = &c->flows[c->run_flow[r]];
+        if (!n)
+            continue;
+        struct fc_node *node = make_node(c, r, c->sorted + c->starts[r], n);
+        if (!node)
+            return FC_E_NOMEM;
+        if ((rc = fc_table_publish(table, &flow->key, flow->hash, node)))
+            free(node);
+    }
+    return rc;
+}

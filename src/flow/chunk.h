@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What one reader makes of one chunk of a capture: runs by flow, fragment events, counts. Private to its thread until
+ * the chunk's start is verified; then fc_chunk_publish() hands everything to the shared flow table.
+ *
+ * A small table of its own keeps the per-packet work in the cache; the shared table is touched once a run.
+ * Positions are kept as (run, offset) pairs in the order of arrival and sorted by run when published.
+ *
+ * Threads: one at a time. Limits: a chunk is at most FC_CHUNK_MAX bytes long.
+ */
+#ifndef FC_FLOW_CHUNK_H
+#define FC_FLOW_CHUNK_H
+
+#include "flow/fragment.h"
+#include "flow/table.h"
+
+#define FC_CHUNK_MAX ((uint64_t)1 << 30)
+
+struct fc_chunk_flow {
+    struct fc_flow_key key;
+    uint64_t hash;
+    uint32_t run; /* its latest */
+};
+
+struct fc_chunk {
+    /* immutable after init */
+    const struct fc_table *table;
+    const struct fc_rules *rules;
+    bool want_extra;
+    /* set by fc_chunk_begin() */
+    uint32_t file;
+    uint64_t base_off;
+    /* owner: reader */
+    struct fc_chunk_flow *flows;
+    uint32_t flow_count, flow_room;
+    uint32_t *slots; /* flow + 1 by hash; slot_mask + 1 of them */
+    uint32_t slot_mask;
+    struct fc_run *runs;
+    uint32_t *run_flow;
+    struct fc_extra *extras; /* by run, when want_extra */
+    uint32_t run_count, run_room;
+    struct fc_chunk_pos {
+        uint32_t run, off; /* off: from base_off */
+    } * pos;
+    size_t pos_count, pos_room;
+    struct fc_fragment *events; /* in file order */
+    size_t event_count, event_room;
+    uint32_t *anchors; /* event + 1 by datagram: the chunk's first fragments */
+    uint32_t anchor_mask;
+    uint32_t first_count; /* first fragments so far */
+    /* scratch of publishing */
+    uint32_t *sorted;
+    uint32_t *starts;
+    size_t sorted_room, starts_room;
+};
+
+/* FC_E_NOMEM. */
+int fc_chunk_init(struct fc_chunk *chunk, const struct fc_table *table, const struct fc_rules *rules, bool want_extra);
+void fc_chunk_fini(struct fc_chunk *chunk);
+
+/* Forgets everything and starts anew at base_off of a file. */
+void fc_chunk_begin(struct fc_chunk *chunk, uint32_t file, uint64_t base_off);
+
+/* Adds a decoded record. FC_E_NOMEM. */
+int fc_chunk_add(struct fc_chunk *chunk, const struct fc_record *rec, const struct fc_packet *packet);
+
+/* Hands all runs to the table. The events stay (their nodes change hands when the caller passes them on). FC_E_NOMEM.
+ */
+int fc_chunk_publish(struct fc_chunk *chunk, struct fc_table *table);
+
+#endif

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+#include "flow/fragment.h"
+#include "base/hash.h"
+
+#include <stdlib.h>
+
+/*
+ * Three lists of events, each in the order of arrival, and a hash index over the datagram for each:
+ *   near     first fragments of this capture, the latest of a datagram found first
+ *   waiting  later fragments of this capture that no first fragment has settled yet
+ *   far      first fragments of captures at their end, for fragments in other captures
+ *   orphans  later fragments of captures at their end
+ * A list is cut at the front (`begin`) and compacted when half of it is gone.
+ */
+struct list {
+    struct fc_fragment *items;
+    uint32_t *chain;   /* item -> next item of the same bucket towards the front, + 1 */
+    uint32_t *buckets; /* last item of each bucket, + 1; `mask` + 1 of them */
+    size_t begin, count, room;
+    uint32_t mask;
+};
+
+struct fc_fragments {
+    struct list near, waiting, far, orphans;
+    uint64_t seed;
+    fc_fragment_settled *settled;
+    void *ctx;
+};
+
+void fc_fragment_key(const struct fc_packet *packet, struct fc_flow_key *datagram)
+{
+    const struct fc_flow_key *key = &packet->key;
+
+    memset(datagram, 0, sizeof *datagram);
+    memcpy(datagram->addr[0], key->addr[packet->dir], 16);
+    memcpy(datagram->addr[1], key->addr[!packet->dir], 16);
+    datagram->port[0] = (uint16_t)(packet->frag_id >> 16);
+    datagram->port[1] = (uint16_t)packet->frag_id;
+    datagram->addr_kind = key->addr_kind;
+    /*
+     * RFC 8200 leaves the protocol out: behind the fragment header the first fragment may go on with extension headers
+     * that the later ones do not show. RFC 791 has it in.
+     */
+    datagram->proto = key->addr_kind == FC_ADDR_IPV6 ? 0 : key->proto;
+    datagram->domain = key->domain;
+}
+
+struct fc_fragments *fc_fragments_new(fc_fragment_settled *settled, void *ctx)
+{
+    struct fc_fragments *f = calloc(1, sizeof *f);
+
+    if (!f)
+        return NULL;
+    f->seed = fc_hash_secret();
+    f->settled = settled;
+    f->ctx = ctx;
+    return f;
+}
+
+static void list_fini(struct list *l)
+{
+    for (size_t i = l->begin; i < l->count; i++)
+        free(l->items[i].node);
+    free(l->items);
+    free(l->chain);
+    free(l->buckets);
+}
+
+void fc_fragments_free(struct fc_fragments *f)
+{
+    if (!f)
+        return;
+    list_fini(&f->near);
+    list_fini(&f->waiting);
+    list_fini(&f->far);
+    list_fini(&f->orphans);
+    free(f);
+}
+
+static void link_item(struct list *l, uint64_t seed, size_t i)
+{
+    uint32_t *bucket = &l->buckets[fc_hash48(&l->items[i].datagram, seed) & l->mask];
+
+    l->chain[i] = *bucket;
+    *bucket = (uint32_t)i + 1;
+}
+
+static void rebuild(struct list *l, uint64_t seed)
+{
+    memset(l->buckets, 0, ((size_t)l->mask + 1) * sizeof *l->buckets);
+    for (size_t i = 0; i < l->count; i++)
+        link_item(l, seed, i);
+}
+
+static void compact(struct list *l, uint64_t seed)
+{
+    if (l->begin < 64 || l->begin < l->count / 2)
+        return;
+    memmove(l->items, l->items + l->begin, (l->count - l->begin) * sizeof *l->items);
+    l->count -= l->begin;
+    l->begin = 0;
+    rebuild(l, seed);
+}
+
+static int list_add(struct list *l, uint64_t seed, const struct fc_fragment *item)
+{
+    if (l->count == l->room) {
+        size_t room = l->room ? l->room * 2 : 64;
+        struct fc_fragment *items = realloc(l->items, room * sizeof *items);
+        if (items)
+            l->items = items;
+        uint32_t *chain = realloc(l->chain, room * sizeof *chain);
+        if (chain)
+            l->chain = chain;
+        uint32_t *buckets = realloc(l->buckets, room * sizeof *buckets);
+        if (buckets) {
+            l->buckets = buckets;
+            if (!items || !chain)
+                rebuild(l, seed);
+        }
+        if (!items || !chain || !buckets)
+            return FC_E_NOMEM;
+        l->room = room;
+        l->mask = (uint32_t)room - 1;
+        rebuild(l, seed);
+    }
+    l->items[l->count++] = *item;
+    link_item(l, seed, l->count - 1);
+    return 0;
+}
+
+/* Walks the items of a datagram from the latest to the earliest: start with at = 0, NULL at the end. */
+static struct fc_fragment *list_find(struct list *l, uint64_t seed, const struct fc_flow_key *datagram, uint32_t *at)
+{
+    if (!l->count)
+        return NULL;
+    uint32_t i = *at ? l->chain[*at - 1] : l->buckets[fc_hash48(datagram, seed) & l->mask];
+    while (i > l->begin && memcmp(&l->items[i - 1].datagram, datagram, sizeof *datagram) != 0)
+        i = l->chain[i - 1];
+    *at = i;
+    return i > l->begin ? &l->items[i - 1] : NULL;
+}
+
+/* Gives a fragment its session: that of `first`, or its own with ports 0 when first is NULL. */
+static int settle(struct fc_fragments *f, struct fc_fragment *later, const struct fc_fragment *first)
+{
+    struct fc_node *node = later->node;
+    struct fc_run *run = &node->run;
+
+    later->node = NULL;
+    if (first && first->dir != later->dir) {
+        /* the two keys put the ends in another order (same address at both, other ports): turn the run round */
+        struct fc_run turned = *run;
+        for (int d = 0; d < 2; d++) {
+            turned.packets[d] = run->packets[!d];
+            turned.bytes[d] = run->bytes[!d];
+        }
+        turned.first_dir = !run->first_dir;
+        *run = turned;
+    }
+    return f->settled(f->ctx, first ? &first->flow : &later->flow, node);
+}
+
+/* Takes the front item off. */
+static struct fc_fragment pop(struct list *l)
+{
+    struct fc_fragment item = l->items[l->begin];
+
+    l->items[l->begin++].node = NULL;
+    return item;
+}
+
+static bool full(const struct list *l)
+{
+    return l->count - l->begin > FC_FRAGMENT_MAX;
+}
+
+/* Nearest first fragment in another capture. */
+static const struct fc_fragment *nearest(struct fc_fragments *f, const struct fc_fragment *orphan)
+{
+    const struct fc_fragment *best = NULL, *first;
+    uint64_t best_distance = 0;
+    uint32_t at = 0;
+
+    while ((first = list_find(&f->far, f->seed, &orphan->datagram, &at))) {
+        if (first->file == orphan->file || !fc_fragment_near(first->ts_ns, orphan->ts_ns))
+            continue;
+        int64_t a = first->ts_ns, b = orphan->ts_ns;
+        uint64_t distance = a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;
+        bool better =
+            !best || distance < best_distance ||
+            (distance == best_distance &&
+             (a < best->ts_ns || (a == best->ts_ns && (first->file < best->file ||
+                                                       (first->file == best->file && first->off < best->off)))));
+        if (better) {
+            best = first;
+            best_distance = distance;
+        }
+    }
+    return best;
+}
+
+static int settle_orphan(struct fc_fragments *f)
+{
+    struct fc_fragment orphan = pop(&f->orphans);
+
+    return settle(f, &orphan, nearest(f, &orphan));
+}
+
+/* Moves the front item of this capture's lists to those of captures at their end. */
+static int retire_near(struct fc_fragments *f)
+{
+    struct fc_fragment item = pop(&f->near);
+    int rc = list_add(&f->far, f->seed, &item);
+
+    if (rc == 0 && full(&f->far))
+        pop(&f->far);
+    compact(&f->far, f->seed);
+    compact(&f->near, f->seed);
+    return rc;
+}
+
+static int retire_waiting(struct fc_fragments *f)
+{
+    struct fc_fragment item = pop(&f->waiting);
+    int rc = 0;
+
+    if (item.node && (rc = list_add(&f->orphans, f->seed, &item)))
+        free(item.node);
+    if (rc == 0 && full(&f->orphans))
+        rc = settle_orphan(f);
+    compact(&f->orphans, f->seed);
+    compact(&f->waiting, f->seed);
+    return rc;
+}
+
+static int first_fragment(struct fc_fragments *f, const struct fc_fragment *event)
+{
+    struct fc_fragment *w;
+    uint32_t at = 0;
+    int rc = 0;
+
+    while (rc == 0 && (w = list_find(&f->waiting, f->seed, &event->datagram, &at)))
+        if (w->node && fc_fragment_near(w->ts_ns, event->ts_ns))
+            rc = settle(f, w, event);
+    if (rc || (rc = list_add(&f->near, f->seed, event)))
+        return rc;
+    return full(&f->near) ? retire_near(f) : 0;
+}
+
+static int later_fragment(struct fc_fragments *f, const struct fc_fragment *event)
+{
+    struct fc_fragment copy = *event;
+    uint32_t at = 0;
+    struct fc_fragment *first = list_find(&f->near, f->seed, &event->datagram, &at);
+
+    if (first && fc_fragment_near(first->ts_ns, event->ts_ns))
+        return settle(f, &copy, first);
+    int rc = list_add(&f->waiting, f->seed, event);
+    if (rc) {
+        free(event->node);
+        return rc;
+    }
+    return full(&f->waiting) ? retire_waiting(f) : 0;
+}
+
+int fc_fragments_event(struct fc_fragments *f, const struct fc_fragment *event)
+{
+    return event->node ? later_fragment(f, event) : first_fragment(f, event);
+}
+
+static bool within_reach(const struct fc_fragment *item, int64_t next_ns)
+{
+    return next_ns != INT64_MAX && (item->ts_ns >= next_ns || fc_fragment_near(item->ts_ns, next_ns));
+}
+
+int fc_fragments_end_of_file(struct fc_fragments *f, int64_t next_ns)
+{
+    int rc = 0;
+
+    while (rc == 0 && f->near.begin < f->near.count)
+        rc = retire_near(f);
+    while (rc == 0 && f->waiting.begin < f->waiting.count)
+        rc = retire_waiting(f);
+    while (rc == 0 && f->orphans.begin < f->orphans.count &&
+           !within_reach(&f->orphans.items[f->orphans.begin], next_ns))
+        rc = settle_orphan(f);
+    if (next_ns == INT64_MAX)
+        return rc; /* what is left of `far` is for captures added to the index later */
+    while (f->far.begin < f->far.count && !within_reach(&f->far.items[f->far.begin], next_ns))
+        pop(&f->far);
+    return rc;
+}
+
+const struct fc_fragment *fc_fragments_open(const struct fc_fragments *f, size_t *count)
+{
+    *count = f->far.count - f->far.begin;
+    return f->far.items + f->far.begin;
+}
+
+int fc_fragments_restore(struct fc_fragments *f, const struct fc_fragment *first)
+{
+    return list_add(&f->far, f->seed, first);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which session the later fragments of an IP datagram belong to: that of its first fragment, which alone has the ports.
+ *
+ * Rule: of the first fragments with the same (source, destination, protocol, identification, VLAN part of the key),
+ * within FC_FRAGMENT_WINDOW_NS of the fragment's time: the latest one before it in the same capture; else the next one
+ * behind it in the same capture; else the one nearest in time of another capture (then the earlier one, then the lower
+ * file). Without one, the fragment forms a session of its own with ports 0.
+ *
+ * A reader settles the first case within its chunk by itself (flow/chunk.h). What it cannot settle comes here as
+ * events, in file order, chunk by chunk and capture by capture, so that the outcome does not depend on where chunks
+ * were cut.
+ *
+ * Threads: one at a time, in order. Limits: of a capture the last FC_FRAGMENT_MAX first fragments are remembered, and
+ * as many later ones that wait for theirs; likewise over captures. Older ones are given up.
+ */
+#ifndef FC_FLOW_FRAGMENT_H
+#define FC_FLOW_FRAGMENT_H
+
+#include "flow/node.h"
+
+#define FC_FRAGMENT_WINDOW_NS (60 * 1000000000LL)
+enum { FC_FRAGMENT_MAX = 1 << 18 };
+
+/* A first fragment, or a later one that its reader could not settle. */
+struct fc_fragment {
+    struct fc_flow_key datagram; /* what both have in common, see fc_fragment_key() */
+    struct fc_flow_key flow;     /* first: key of its session; later: key with ports 0 */
+    uint64_t off;
+    int64_t ts_ns;
+    struct fc_node *node; /* later: its one-packet node; NULL in a first fragment */
+    uint32_t file;
+    uint32_t ordinal; /* first: how many there were in its chunk, with it */
+    uint8_t dir;      /* of the packet within `flow` */
+};
+
+/* Names a datagram: addresses by sender and receiver, identification, protocol, domain. */
+void fc_fragment_key(const struct fc_packet *packet, struct fc_flow_key *datagram);
+
+struct fc_fragments;
+
+/* A settled fragment's node goes here, with the key of its session; the node changes hands, also on failure. */
+typedef int fc_fragment_settled(void *ctx, const struct fc_flow_key *flow, struct fc_node *node);
+
+struct fc_fragments *fc_fragments_new(fc_fragment_settled *settled, void *ctx);
+/* Drops what is unsettled. NULL is allowed. */
+void fc_fragments_free(struct fc_fragments *fragments);
+
+/* Next event of the capture being read; a node changes hands. Negative: FC_E_NOMEM or what settled returned. */
+int fc_fragments_event(struct fc_fragments *fragments, const struct fc_fragment *event);
+
+/*
+ * The capture is at its end. next_ns: earliest first time of all captures still to come (INT64_MAX: none); what no
+ * later capture can settle is settled now.
+ */
+int fc_fragments_end_of_file(struct fc_fragments *fragments, int64_t next_ns);
+
+/* First fragments that a capture added later may need; ascending by time. For the index's open_fragment. */
+const struct fc_fragment *fc_fragments_open(const struct fc_fragments *fragments, size_t *count);
+/* Brings such a one back, before the first event. */
+int fc_fragments_restore(struct fc_fragments *fragments, const struct fc_fragment *first);
+
+/* True when two times may belong to one datagram. A record without a time fits any. */
+static inline bool fc_fragment_near(int64_t a, int64_t b)
+{
+    if (a == FC_TIME_NONE || b == FC_TIME_NONE)
+        return true;
+    uint64_t distance = a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;
+    return distance <= (uint64_t)FC_FRAGMENT_WINDOW_NS;
+}
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rules by which packets of one flow key become sessions: timeouts by protocol and state, and profiles that give
+ * the rules of other tools. Immutable after fc_rules_profile() and fc_rules_timeout().
+ */
+#ifndef FC_FLOW_RULES_H
+#define FC_FLOW_RULES_H
+
+#include <flowcarve/error.h>
+#include <stdint.h>
+
+#define FC_NEVER INT64_MAX
+
+enum fc_timeout {
+    FC_TIMEOUT_TCP_NEW = 0, /* one side has spoken */
+    FC_TIMEOUT_TCP_ESTABLISHED,
+    FC_TIMEOUT_TCP_CLOSED, /* both sides have sent FIN, or one RST */
+    FC_TIMEOUT_UDP_NEW,
+    FC_TIMEOUT_UDP,
+    FC_TIMEOUT_ICMP,
+    FC_TIMEOUT_SCTP,
+    FC_TIMEOUT_OTHER,
+    FC_TIMEOUT_ACTIVE, /* longest life of a session, however busy */
+    FC_TIMEOUT_COUNT
+};
+
+enum fc_state { FC_STATE_NEW = 0, FC_STATE_ESTABLISHED, FC_STATE_CLOSED, FC_STATE_RESET, FC_STATE_MIDSTREAM };
+
+struct fc_rules {
+    int64_t timeout_ns[FC_TIMEOUT_COUNT]; /* a gap longer than this ends the session; FC_NEVER: none does */
+};
+
+/* Sets the rules of a profile: flowcarve (the default), wireshark, zeek, suricata, arkime, yaf. FC_E_USAGE: unknown. */
+int fc_rules_profile(struct fc_rules *rules, const char *name);
+
+/*
+ * Changes timeouts by a list "name=seconds,...". Names: tcp-new, tcp (established), tcp-closed, udp-new, udp (both),
+ * icmp, sctp, other, active; seconds may have a fraction, "never" is none. FC_E_USAGE with err->cause.
+ */
+int fc_rules_timeout(struct fc_rules *rules, const char *list, struct fc_error *err);
+
+/* Timeout of a session of this protocol in this state, ns. */
+int64_t fc_rules_timeout_ns(const struct fc_rules *rules, uint32_t proto, enum fc_state state);
+
+/* Smallest timeout that a session of this protocol can have in any state: no smaller gap ever ends one. */
+int64_t fc_rules_min_gap_ns(const struct fc_rules *rules, uint32_t proto);
+
+#endif

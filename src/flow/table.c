@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MIT */
+#include "flow/table.h"
+#include "base/hash.h"
+#include "base/tsan.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <urcu.h>
+#include <urcu/rculfhash.h>
+
+enum {
+    SHARD_START = 64,  /* buckets a shard starts with */
+    LATE_MAX = 1 << 20 /* late flows that are remembered one by one */
+};
+
+#define FC_FLOW_CLOSED ((struct fc_node *)1)
+
+struct fc_flow {
+    struct cds_lfht_node ht;
+    struct rcu_head rcu;
+    /* immutable after it was added */
+    struct fc_flow_key key;
+    uint64_t hash;
+    /* shared: atomic */
+    _Atomic(struct fc_node *) head; /* runs not yet taken by a sweeper, or FC_FLOW_CLOSED */
+    /* owner: the shard's sweeper */
+    struct fc_node *owned; /* runs taken */
+    uint64_t owned_bytes;
+    int64_t owned_max_ns;
+    int64_t check_ns; /* no use in joining before the watermark passes this */
+};
+
+struct shard {
+    struct cds_lfht *ht;
+    /* shared: atomic, on a line of its own */
+    _Alignas(64) atomic_bool sweeping;
+    atomic_int_fast64_t bytes;
+    atomic_int_fast64_t flows;
+};
+
+struct fc_table {
+    /* immutable after init */
+    const struct fc_rules *rules;
+    uint64_t seed;
+    /* shared: atomic */
+    _Alignas(64) atomic_int_fast64_t evicted_ns; /* highest watermark any eviction has used */
+    /* shared: under late_lock */
+    _Alignas(64) pthread_mutex_t late_lock;
+    uint64_t *late;
+    size_t late_count, late_room;
+    bool late_all;
+    struct shard shards[FC_TABLE_SHARDS];
+};
+
+struct fc_table *fc_table_new(const struct fc_rules *rules)
+{
+    struct fc_table *t = aligned_alloc(64, (sizeof *t + 63) & ~(size_t)63);
+
+    if (!t)
+        return NULL;
+    memset(t, 0, sizeof *t);
+    t->rules = rules;
+    t->seed = fc_hash_secret();
+    atomic_init(&t->evicted_ns, INT64_MIN);
+    pthread_mutex_init(&t->late_lock, NULL);
+    for (int i = 0; i < FC_TABLE_SHARDS; i++) {
+        t->shards[i].ht = cds_lfht_new(SHARD_START, SHARD_START, 0, CDS_LFHT_AUTO_RESIZE, NULL);
+        if (!t->shards[i].ht) {
+            fc_table_free(t);
+            return NULL;
+        }
+    }
+    return t;
+}
+
+static void free_nodes(struct fc_node *node)
+{
+    while (node) {
+        struct fc_node *next = node->next;
+        free(node);
+        node = next;
+    }
+}
+
+static void free_flow(struct rcu_head *head)
+{
+    struct fc_flow *flow = caa_container_of(head, struct fc_flow, rcu);
+
+    FC_TSAN_ACQUIRE(flow);
+    free(flow);
+}
+
+void fc_table_free(struct fc_table *t)
+{
+    if (!t)
+        return;
+    for (int i = 0; i < FC_TABLE_SHARDS && t->shards[i].ht; i++) {
+        struct cds_lfht_iter iter;
+        struct fc_flow *flow;
+        rcu_read_lock();
+        cds_lfht_for_each_entry(t->shards[i].ht, &iter, flow, ht)
+        {
+            FC_TSAN_ACQUIRE(flow);
+            struct fc_node *head = atomic_load_explicit(&flow->head, memory_order_relaxed);
+            if (cds_lfht_del(t->shards[i].ht, &flow->ht) == 0) {
+                free_nodes(head == FC_FLOW_CLOSED ? NULL : head);
+                free_nodes(flow->owned);
+                FC_TSAN_RELEASE(flow);
+                call_rcu(&flow->rcu, free_flow);
+            }
+        }
+        rcu_read_unlock();
+        cds_lfht_destroy(t->shards[i].ht, NULL);
+    }
+    rcu_barrier();
+    pthread_mutex_destroy(&t->late_lock);
+    free(t->late);
+    free(t);
+}
+
+uint64_t fc_table_hash(const struct fc_table *t, const struct fc_flow_key *key)
+{
+    return fc_hash48(key, t->seed);
+}
+
+static struct shard *shard_of(struct fc_table *t, uint64_t hash)
+{
+    return &t->shards[hash >> 58]; /* the table inside takes the low bits */
+}
+
+static void note_late(struct fc_table *t, uint64_t hash)
+{
+    pthread_mutex_lock(&t->late_lock);
+    if (!t->late_all && t->late_count == t->late_room) {
+        size_t room = t->late_room ? t->late_room * 2 : 256;
+        uint64_t *bigger = room <= LATE_MAX ? realloc(t->late, room * sizeof *bigger) : NULL;
+        if (bigger) {
+            t->late = bigger;
+            t->late_room = room;
+        } else {
+            t->late_all = true; /* also without memory: costs time, not truth */
+        }
+    }
+    if (!t->late_all)
+        t->late[t->late_count++] = hash;
+    pthread_mutex_unlock(&t->late_lock);
+}
+
+static int match(struct cds_lfht_node *node, const void *key)
+{
+    return memcmp(&caa_container_of(node, struct fc_flow, ht)->key, key, sizeof(struct fc_flow_key)) == 0;
+}
+
+/* The flow of key, made with an empty list when there is none. Inside rcu_read_lock(). */
+static struct fc_flow *find_or_add(struct shard *shard, const struct fc_flow_key *key, uint64_t hash)
+{
+    struct cds_lfht_iter iter;
+
+    cds_lfht_lookup(shard->ht, (unsigned long)hash, match, key, &iter);
+    if (cds_lfht_iter_get_node(&iter))
+        return caa_container_of(cds_lfht_iter_get_node(&iter), struct fc_flow, ht);
+    struct fc_flow *fresh = calloc(1, sizeof *fresh);
+    if (!fresh)
+        return NULL;
+    fresh->key = *key;
+    fresh->hash = hash;
+    fresh->owned_max_ns = FC_TIME_NONE;
+    fresh->check_ns = INT64_MIN;
+    atomic_init(&fresh->head, NULL);
+    cds_lfht_node_init(&fresh->ht);
+    FC_TSAN_RELEASE(fresh);
+    struct cds_lfht_node *there = cds_lfht_add_unique(shard->ht, (unsigned long)hash, match, key, &fresh->ht);
+    if (there != &fresh->ht) {
+        free(fresh);
+        return caa_container_of(there, struct fc_flow, ht);
+    }
+    atomic_fetch_add_explicit(&shard->flows, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&shard->bytes, sizeof *fresh + 16, memory_order_relaxed);
+    return fresh;
+}
+
+/* Unlinks a closed flow; whoever does it first hands it to RCU. Inside rcu_read_lock(). */
+static void unlink_flow(struct shard *shard, struct fc_flow *flow)
+{
+    if (cds_lfht_del(shard->ht, &flow->ht) != 0)
+        return;
+    atomic_fetch_sub_explicit(&shard->flows, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&shard->bytes, sizeof *flow + 16, memory_order_relaxed);
+    FC_TSAN_RELEASE(flow);
+    call_rcu(&flow->rcu, free_flow);
+}
+
+/* False when the flow is closed. Pairs with take_list() (guarantee A) and close_flow() (B, C). */
+static bool push(struct fc_flow *flow, struct fc_node *node)
+{
+    struct fc_node *head = atomic_load_explicit(&flow->head, memory_order_relaxed);
+
+    do {
+        if (head == FC_FLOW_CLOSED)
+            return false;
+        node->next = head;
+    } while (
+        !atomic_compare_exchange_weak_explicit(&flow->head, &head, node, memory_order_seq_cst, memory_order_relaxed));
+    return true;
+}
+
+int fc_table_publish(struct fc_table *t, const struct fc_flow_key *key, uint64_t hash, struct fc_node *node)
+{
+    struct shard *shard = shard_of(t, hash);
+    int64_t min_ns = node->run.min_ns; /* the node is not ours any more once it is pushed */
+    int64_t size = (int64_t)fc_node_size(node);
+    bool prior = node->db_id != 0;
+
+    for (;;) {
+        rcu_read_lock();
+        struct fc_flow *flow = find_or_add(shard, key, hash);
+        if (!flow) {
+            rcu_read_unlock();
+            return FC_E_NOMEM;
+        }
+        FC_TSAN_ACQUIRE(flow);
+        bool pushed = push(flow, node);
+        if (!pushed)
+            unlink_flow(shard, flow);
+        rcu_read_unlock();
+        if (pushed)
+            break;
+    }
+    atomic_fetch_add_explicit(&shard->bytes, size, memory_order_relaxed);
+    /* guarantee C; a record without a time may belong to any session, so every eviction makes it late */
+    int64_t evicted = atomic_load_explicit(&t->evicted_ns, memory_order_seq_cst);
+    if (evicted != INT64_MIN && min_ns < evicted && !prior)
+        note_late(t, hash);
+    return 0;
+}
+
+/* Moves what publishers have pushed to the sweeper's list. Pairs with push() (guarantee A). */
+static void take_list(struct fc_flow *flow)
+{
+    struct fc_node *node = atomic_load_explicit(&flow->head, memory_order_relaxed);
+
+    if (!node)
+        return;
+    node = atomic_exchange_explicit(&flow->head, NULL, memory_order_acquire);
+    while (node) {
+        struct fc_node *next = node->next;
+        node->next = flow->owned;
+        flow->owned = node;
+        flow->owned_bytes += fc_node_size(node);
+        if (node->run.max_ns > flow->owned_max_ns)
+            flow->owned_max_ns = node->run.max_ns;
+        flow->check_ns = INT64_MIN;
+        node = next;
+    }
+}
+
+/* True when no more runs can be pushed. Pairs with push() (guarantees B, C). */
+static bool close_flow(struct fc_flow *flow)
+{
+    struct fc_node *empty = NULL;
+
+    return atomic_compare_exchange_strong_explicit(&flow->head, &empty, FC_FLOW_CLOSED, memory_order_seq_cst,
+                                                   memory_order_relaxed);
+}
+
+/* When the flow's last session times out; FC_NEVER when it does not. */
+static int64_t expiry(const struct fc_rules *rules, const struct fc_flow *flow, const struct fc_join *join)
+{
+    const struct fc_run *run = &join->sessions[join->session_count - 1].run;
+    enum fc_state state = fc_run_state(run, flow->key.proto);
+    int64_t timeout, at;
+
+    if (state == FC_STATE_MIDSTREAM)
+        state = run->packets[0] && run->packets[1] ? FC_STATE_ESTABLISHED : FC_STATE_NEW;
+    timeout = fc_rules_timeout_ns(rules, flow->key.proto, state);
+    /* by the latest time of the flow: an earlier session of it may have ended later, when times run backwards */
+    if (flow->owned_max_ns == FC_TIME_NONE || timeout == FC_NEVER ||
+        __builtin_add_overflow(flow->owned_max_ns, timeout, &at))
+        return FC_NEVER;
+    return at;
+}
+
+static int emit_flow(const struct fc_flow *flow, const struct fc_join *join, bool open, const struct fc_sink *sink)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < join->session_count && rc == 0; i++) {
+        const struct fc_joined *s = &join->sessions[i];
+        struct fc_ended ended = {
+            .key = &flow->key,
+            .hash = flow->hash,
+            .session = s,
+            .nodes = join->nodes + s->first,
+            .open = open && i + 1 == join->session_count,
+        };
+        rc = sink->emit(sink->ctx, &ended);
+    }
+    return rc;
+}
+
+struct sweep {
+    struct fc_table *table;
+    struct shard *shard;
+    enum fc_sweep_mode mode;
+    int64_t watermark_ns, clock_ns;
+    struct fc_join *join;
+    const struct fc_replay *replay;
+    const struct fc_sink *sink;
+};
+
+/* Inside rcu_read_lock(). */
+static int sweep_flow(const struct sweep *s, struct fc_flow *flow)
+{
+    const struct fc_rules *rules = s->table->rules;
+    int64_t end = FC_NEVER;
+    int rc;
+
+    take_list(flow);
+    if (!flow->owned)
+        return 0; /* just added, its run is on the way */
+    if (s->mode == FC_SWEEP_EXPIRED) {
+        int64_t gap = fc_rules_min_gap_ns(rules, flow->key.proto), soonest = FC_NEVER;
+        if (flow->check_ns == INT64_MIN && (gap == FC_NEVER || flow->owned_max_ns == FC_TIME_NONE ||
+                                            __builtin_add_overflow(flow->owned_max_ns, gap, &soonest)))
+            soonest = FC_NEVER;
+        else if (flow->check_ns != INT64_MIN)
+            soonest = flow->check_ns;
+        if (soonest >= s->watermark_ns)
+            return 0;
+    }
+    if ((rc = fc_join_run(s->join, rules, &flow->key, flow->owned, s->replay)))
+        return rc;
+    end = expiry(rules, flow, s->join);
+    flow->check_ns = end;
+    if (s->mode == FC_SWEEP_EXPIRED && end >= s->watermark_ns)
+        return 0;
+    if (!close_flow(flow))
+        return 0; /* a run has come meanwhile; the next sweep sees it */
+    bool open = s->mode == FC_SWEEP_FINISH && (end == FC_NEVER || end >= s->clock_ns);
+    rc = emit_flow(flow, s->join, open, s->sink);
+    if (s->mode == FC_SWEEP_FORCE)
+        note_late(s->table, flow->hash);
+    atomic_fetch_sub_explicit(&s->shard->bytes, (int64_t)flow->owned_bytes, memory_order_relaxed);
+    free_nodes(flow->owned);
+    flow->owned = NULL;
+    unlink_flow(s->shard, flow);
+    return rc;
+}
+
+int fc_table_sweep(struct fc_table *t, unsigned shard, enum fc_sweep_mode mode, int64_t watermark_ns, int64_t clock_ns,
+                   struct fc_join *join, const struct fc_replay *replay, const struct fc_sink *sink)
+{
+    struct sweep s = {t, &t->shards[shard], mode, watermark_ns, clock_ns, join, replay, sink};
+    struct cds_lfht_iter iter;
+    struct fc_flow *flow;
+    int rc = 0;
+
+    /* acquire: pairs with the release below, so that one sweeper's owner fields are the next one's */
+    if (atomic_exchange_explicit(&s.shard->sweeping, true, memory_order_acquire))
+        return 1;
+    int_fast64_t before = atomic_load_explicit(&t->evicted_ns, memory_order_relaxed);
+    while (mode != FC_SWEEP_FORCE && before < watermark_ns &&
+           !atomic_compare_exchange_weak_explicit(&t->evicted_ns, &before, watermark_ns, memory_order_seq_cst,
+                                                  memory_order_relaxed))
+        ;
+    rcu_read_lock();
+    cds_lfht_for_each_entry(s.shard->ht, &iter, flow, ht)
+    {
+        FC_TSAN_ACQUIRE(flow);
+        if ((rc = sweep_flow(&s, flow)))
+            break;
+    }
+    rcu_read_unlock();
+    atomic_store_explicit(&s.shard->sweeping, false, memory_order_release);
+    return rc;
+}
+
+uint64_t fc_table_bytes(const struct fc_table *t)
+{
+    int64_t sum = 0;
+
+    for (int i = 0; i < FC_TABLE_SHARDS; i++)
+        sum += atomic_load_explicit(&t->shards[i].bytes, memory_order_relaxed);
+    return sum > 0 ? (uint64_t)sum : 0;
+}
+
+uint64_t fc_table_flows(const struct fc_table *t)
+{
+    int64_t sum = 0;
+
+    for (int i = 0; i < FC_TABLE_SHARDS; i++)
+        sum += atomic_load_explicit(&t->shards[i].flows, memory_order_relaxed);
+    return sum > 0 ? (uint64_t)sum : 0;
+}
+
+static int compare_hash(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+const uint64_t *fc_table_late(struct fc_table *t, size_t *count, bool *all)
+{
+    size_t n = 0;
+
+    if (t->late_count)
+        qsort(t->late, t->late_count, sizeof *t->late, compare_hash);
+    for (size_t i = 0; i < t->late_count; i++)
+        if (i == 0 || t->late[i] != t->late[i - 1])
+            t->late[n++] = t->late[i];
+    t->late_count = n;
+    *count = n;
+    *all = t->late_all;
+    return t->late;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The shared flow table: flow key -> runs of that flow, from all readers.
+ *
+ * Readers publish runs in any order, lock-free: a lookup or insert in liburcu's cds_lfht, then one compare-and-swap on
+ * the flow's list. They decide nothing. A sweeper, one a shard at a time, takes the runs of flows that have been idle
+ * past their timeout at a point in capture time (the watermark), joins them to sessions (flow/join.h), emits these, and
+ * removes the flow; its memory is freed after an RCU grace period, since readers may still look at it. So memory
+ * follows the flows that are active, not the length of the capture.
+ *
+ * Correctness does not hang on the watermark. A run that starts before a watermark that was used to evict (times
+ * that run backwards), and whatever fc_table_sweep() evicts by force, is noted as `late`: the pieces of such flows are
+ * joined once more at the end (store/spool.h keeps them).
+ *
+ * Ordering guarantees
+ *   A. A node's contents happen before its visit by a sweeper: the CAS on fc_flow.head in fc_table_publish() (release)
+ * pairs with the exchange in take_list() (acquire). B. A flow whose head is FC_FLOW_CLOSED gets no more nodes: the
+ * closing CAS in close_flow() succeeds only on an empty list; a publisher that meets it helps to unlink the flow and
+ * looks again. C. A run that starts before an eviction watermark and was not seen by that eviction is noted late: the
+ * store of `evicted_ns` in fc_table_sweep() (seq_cst) precedes the closing CAS (seq_cst); the publisher loads it
+ * (seq_cst) behind its own CAS (seq_cst).
+ *
+ * Threads: publish by any registered with rcu_register_thread(); sweep by any such thread, concurrent with publishers
+ * and with sweeps of other shards; a sweep of a shard that is being swept is refused.
+ */
+#ifndef FC_FLOW_TABLE_H
+#define FC_FLOW_TABLE_H
+
+#include "flow/join.h"
+
+struct fc_table;
+
+enum { FC_TABLE_SHARDS = 64 };
+
+/* A session that leaves the table. Valid during the call. */
+struct fc_ended {
+    const struct fc_flow_key *key;
+    uint64_t hash;
+    const struct fc_joined *session;
+    struct fc_node *const *nodes; /* session->count of them, in order */
+    bool open;                    /* the flow's last session, not timed out at the clock given to the sweep */
+};
+struct fc_sink {
+    int (*emit)(void *ctx, const struct fc_ended *ended); /* 0, or a negative code that ends the sweep */
+    void *ctx;
+};
+
+enum fc_sweep_mode {
+    FC_SWEEP_EXPIRED, /* flows that no packet at or after the watermark can continue */
+    FC_SWEEP_FORCE,   /* all flows: their pieces are noted late, later ones may continue them */
+    FC_SWEEP_FINISH   /* all flows: nothing more comes */
+};
+
+/* rules must outlive the table. NULL without memory. */
+struct fc_table *fc_table_new(const struct fc_rules *rules);
+/* Frees everything; no other thread may use it any more. NULL is allowed. */
+void fc_table_free(struct fc_table *table);
+
+uint64_t fc_table_hash(const struct fc_table *table, const struct fc_flow_key *key);
+
+/* Hands a node over. hash: fc_table_hash() of the key. On FC_E_NOMEM the node stays the caller's. */
+int fc_table_publish(struct fc_table *table, const struct fc_flow_key *key, uint64_t hash, struct fc_node *node);
+
+/*
+ * Sweeps one shard. watermark_ns: every run that will be published from now on starts at or after it, or is late.
+ * clock_ns: latest time of any record, for `open` (FC_SWEEP_FINISH only). 1: somebody else is sweeping this shard.
+ * 0, FC_E_NOMEM, or what emit returned.
+ */
+int fc_table_sweep(struct fc_table *table, unsigned shard, enum fc_sweep_mode mode, int64_t watermark_ns,
+                   int64_t clock_ns, struct fc_join *join, const struct fc_replay *replay, const struct fc_sink *sink);
+
+/* Bytes held by flows and nodes now; flows now. Approximate while publishers run. */
+uint64_t fc_table_bytes(const struct fc_table *table);
+uint64_t fc_table_flows(const struct fc_table *table);
+
+/*
+ * Hashes of the flows noted late, ascending and unique. *all: there were too many, take every flow as late. Call when
+ * no thread uses the table any more. Valid until fc_table_free().
+ */
+const uint64_t *fc_table_late(struct fc_table *table, size_t *count, bool *all);
+
+#endif

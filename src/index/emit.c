@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* Sessions leaving the table, and packets read again for the joining of runs. */
+#include "base/error.h"
+#include "capture/section.h"
+#include "flow/positions.h"
+#include "index/pipeline.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int collect_positions(struct fc_emitter *e, const struct fc_ended *ended, const uint8_t **plain, size_t *len)
+{
+    size_t n = ended->session->count;
+    int rc = 0;
+
+    if (n == 1) {
+        *plain = fc_node_positions(ended->nodes[0]);
+        *len = ended->nodes[0]->pos_len;
+        return 0;
+    }
+    fc_positions_clear(&e->positions);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = fc_positions_add(&e->positions, fc_node_positions(ended->nodes[i]), ended->nodes[i]->pos_len);
+    if (rc == 0 && (rc = fc_buffer_reserve(&e->plain, fc_positions_size(&e->positions) + 1)) == 0) {
+        *len = fc_positions_write(&e->positions, e->plain.data);
+        *plain = e->plain.data;
+    }
+    return rc;
+}
+
+int fc_emitter_emit(void *ctx, const struct fc_ended *ended)
+{
+    struct fc_emitter *e = ctx;
+    const struct fc_joined *s = ended->session;
+    struct fc_session_record r = {
+        .key = *ended->key,
+        .hash = ended->hash,
+        .run = s->run,
+        .db_id = s->db_id,
+        .first_off = ended->nodes[0]->first_off,
+        .first_file = ended->nodes[0]->first_file,
+        .has_extra = s->has_extra,
+        .open = ended->open,
+    };
+    const uint8_t *plain = NULL;
+    size_t len = 0;
+    for (size_t i = 0; i < s->count; i++)
+        r.prior_packets += ended->nodes[i]->prior_packets;
+    int rc = collect_positions(e, ended, &plain, &len);
+
+    if (rc)
+        return fc_error_set(&e->err, rc, NULL, FC_NO_OFFSET, "cannot collect the positions of a session");
+    if (s->has_extra)
+        r.extra = s->extra;
+    if (len) {
+        if ((rc = fc_blob_encode(plain, len, &e->blob)))
+            return fc_error_set(&e->err, rc, NULL, FC_NO_OFFSET, "out of memory");
+        r.blob = e->blob.data;
+        r.blob_len = (uint32_t)e->blob.len;
+    } else {
+        r.unchanged = 1;
+    }
+    return fc_spool_add(e->spool, &r, &e->err);
+}
+
+void fc_emitter_fini(struct fc_emitter *e)
+{
+    fc_positions_fini(&e->positions);
+    fc_buffer_fini(&e->plain);
+    fc_buffer_fini(&e->blob);
+}
+
+static struct fc_scan_file *file_by_id(struct fc_pipeline *p, uint32_t id)
+{
+    uint32_t first = p->plan->count ? p->plan->files[0].id : 0;
+
+    /* ids are consecutive */
+    return id >= first && id - first < p->plan->count ? &p->files[id - first] : NULL;
+}
+
+/* Section of `off`, by the interfaces met so far. */
+static int find_section(struct fc_replayer *r, struct fc_scan_file *f, uint64_t off)
+{
+    int rc = 0;
+
+    if (r->lock)
+        pthread_mutex_lock(r->lock);
+    if (!fc_section_covers(&r->section, f->ifaces, f->iface_count, off)) {
+        fc_section_free(&r->section);
+        rc = fc_section_at(f->ifaces, f->iface_count, off, &r->section);
+    }
+    if (r->lock)
+        pthread_mutex_unlock(r->lock);
+    return rc;
+}
+
+/* Gets the reader to the file and the section of `off`. */
+static int aim(struct fc_replayer *r, struct fc_scan_file *f, uint64_t off)
+{
+    bool ng = f->plan->file.format == FC_FORMAT_PCAPNG;
+    struct fc_error err;
+    int rc;
+
+    if (!r->reader.buf && (rc = fc_reader_init(&r->reader, 64 << 10)))
+        return rc;
+    if (r->file_id != f->plan->id) {
+        if (r->file_id)
+            fc_file_close(&r->file);
+        r->file_id = 0;
+        r->reader.file = NULL; /* what is buffered belongs to the other file */
+        fc_section_free(&r->section);
+        if ((rc = fc_file_open(f->plan->file.path, &r->file, &err)))
+            return rc;
+        r->file_id = f->plan->id;
+    }
+    if (ng && (rc = find_section(r, f, off)))
+        return rc;
+    return fc_reader_start(&r->reader, &r->file, off, UINT64_MAX, ng ? &r->section : NULL);
+}
+
+int fc_replayer_read(void *ctx, const struct fc_flow_key *key, uint32_t file, uint64_t off, struct fc_packet *packet,
+                     int64_t *ts_ns, uint32_t *origlen)
+{
+    struct fc_replayer *r = ctx;
+    struct fc_scan_file *f = file_by_id(r->pipeline, file);
+    struct fc_record rec;
+    int rc;
+
+    if (!f)
+        return FC_E_MISSING; /* of an earlier run */
+    if ((rc = aim(r, f, off)))
+        return rc;
+    rc = fc_reader_at(&r->reader, off, 4096, &rec);
+    if (rc != 1)
+        return rc;
+    fc_decode(rec.link_type, rec.data, rec.caplen, rec.origlen, r->pipeline->settings->mask, packet);
+    /* the ends of a later fragment are known without ports only: by address, as they lie in the session's key */
+    if (packet->frag == FC_FRAG_LATER)
+        packet->dir = memcmp(packet->key.addr[packet->dir], key->addr[0], 16) != 0;
+    *ts_ns = rec.ts_ns;
+    *origlen = rec.origlen;
+    return 0;
+}
+
+void fc_replayer_fini(struct fc_replayer *r)
+{
+    if (r->file_id)
+        fc_file_close(&r->file);
+    fc_reader_fini(&r->reader);
+    fc_section_free(&r->section);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+#include "index/finish.h"
+#include "base/error.h"
+
+static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct fc_index_result *result,
+                       struct fc_error *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < p->plan->count && rc == 0; i++) {
+        const struct fc_scan_file *f = &p->files[i];
+        const struct fc_file *file = &f->plan->file;
+        bool ng = file->format == FC_FORMAT_PCAPNG;
+        struct fc_file_row row = {
+            .id = f->plan->id,
+            .path = file->path,
+            .size = file->size,
+            .mtime_ns = file->mtime_ns,
+            .fingerprint = f->fingerprint,
+            .format = file->format,
+            .records = f->records,
+            .ignored = f->ignored,
+            .malformed = f->malformed,
+            .backward = f->backward,
+            .first_ns = f->first_ns,
+            .last_ns = f->last_ns,
+            .end_off = f->next_off,
+            .ifaces = ng ? f->ifaces : &file->pcap,
+            .iface_count = ng ? f->iface_count : file->format != FC_FORMAT_EMPTY,
+            .damage = f->damage,
+            .damage_count = f->damage_count,
+        };
+        rc = fc_writer_add_file(writer, &row, err);
+        result->files++;
+        result->bytes += file->size;
+        result->records += f->records;
+        result->ignored += f->ignored;
+        result->malformed += f->malformed;
+        result->damaged_files += f->damage_count != 0;
+        for (size_t k = 0; k < f->damage_count; k++) {
+            struct fc_error why;
+            result->skipped_bytes += f->damage[k].length;
+            fc_error_set(&why, FC_E_DAMAGED, file->path, f->damage[k].off, "%s (%llu bytes not read)",
+                         f->damage[k].cause, (unsigned long long)f->damage[k].length);
+            fc_notice_add(result, FC_NOTICE_DAMAGE, &why);
+        }
+    }
+    return rc;
+}
+
+static int write_sessions(struct fc_pipeline *p, struct fc_writer *writer, struct fc_index_result *result,
+                          struct fc_error *err)
+{
+    struct fc_session_record record;
+    struct fc_merge *merge;
+    int rc = fc_merge_open(p->spools, p->jobs + 1, &merge, err);
+
+    if (rc)
+        return rc;
+    while ((rc = fc_merge_next(merge, &record, err)) == 1) {
+        if (p->stop && __atomic_load_n(p->stop, __ATOMIC_RELAXED)) {
+            rc = fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
+            break;
+        }
+        if ((rc = fc_writer_session(writer, &record, p->settings->fields, err)))
+            break;
+        if (record.unchanged)
+            continue;
+        result->sessions += record.db_id == 0;
+        result->continued += record.db_id != 0;
+        result->packets += record.run.packets[0] + record.run.packets[1] - record.prior_packets;
+    }
+    fc_merge_close(merge);
+    return rc;
+}
+
+int fc_write_index(struct fc_pipeline *p, struct fc_writer *writer, struct fc_index_result *result,
+                   struct fc_error *err)
+{
+    const struct fc_fragment *first;
+    int64_t from_ns;
+    size_t count;
+    int rc;
+
+    if ((rc = write_files(p, writer, result, err)) || (rc = fc_writer_clear_open(writer, err)) ||
+        (rc = write_sessions(p, writer, result, err)))
+        return rc;
+    first = fc_fragments_open(p->fragments, &count);
+    if (__builtin_sub_overflow(p->clock_ns, FC_FRAGMENT_WINDOW_NS, &from_ns))
+        from_ns = INT64_MIN;
+    return fc_writer_set_fragments(writer, first, count, from_ns, err);
+}

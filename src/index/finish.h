@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* The second half of an index run: late flows joined again, and everything written in order. Threads: one. */
+#ifndef FC_INDEX_FINISH_H
+#define FC_INDEX_FINISH_H
+
+#include "index/pipeline.h"
+
+/*
+ * Joins the pieces of flows that left the table too early (fc_table_late()), taking them from the spools and putting
+ * the sessions into the first. FC_E_NOMEM, FC_E_IO.
+ */
+int fc_rejoin(struct fc_pipeline *pipeline, struct fc_index_result *result, struct fc_error *err);
+
+/* Writes files, sessions and fragments to the index and fills the balance. */
+int fc_write_index(struct fc_pipeline *pipeline, struct fc_writer *writer, struct fc_index_result *result,
+                   struct fc_error *err);
+
+#endif

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/error.h"
+#include "base/export.h"
+#include "index/finish.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <urcu.h>
+
+enum { JOBS_MAX = 256 };
+
+#define MIB ((uint64_t)1 << 20)
+
+struct run {
+    struct fc_writer *writer;
+    struct fc_settings settings;
+    struct fc_plan plan;
+    struct fc_pipeline pipeline;
+    bool fresh;
+};
+
+static int64_t now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static void phase(struct fc_progress *progress, uint32_t n)
+{
+    if (progress)
+        __atomic_store_n(&progress->phase, n, __ATOMIC_RELAXED);
+}
+
+/* A setting of the index against the one asked for. Takes `stored`. */
+static int agree(const char *name, const char *asked, const char *stored, struct fc_error *err)
+{
+    if (!asked || strcmp(asked, stored) == 0)
+        return 0;
+    return fc_error_set(
+        err, FC_E_USAGE, NULL, FC_NO_OFFSET,
+        "the index was made with --%s '%s', and what is added must be too; use another database for '%s'", name, stored,
+        asked);
+}
+
+/* Settings of an existing index hold; what was asked for must be the same. */
+static int settings_of_index(struct run *run, const struct fc_index_options *options, struct fc_error *err)
+{
+    static const char *const names[] = {"profile", "timeouts", "fields", "filter", "exclude_net", "key"};
+    struct fc_index_options o = *options;
+    const char **texts[] = {&o.profile, &o.timeouts, &o.fields, &o.filter, &o.exclude_net, &o.key};
+    char *stored[6] = {0};
+    struct fc_settings asked = {0};
+    int rc = fc_settings_init(&asked, options, err); /* puts lists into their stored form */
+
+    const char *normal[] = {asked.profile, asked.timeouts,    asked.field_list,
+                            asked.filter,  asked.exclude_net, asked.key};
+    static const char *const flags[] = {"profile", "timeout", "fields", "filter", "exclude-net", "key"};
+    for (int i = 0; i < 6 && rc == 0; i++) {
+        stored[i] = fc_writer_meta(run->writer, names[i]);
+        if (!stored[i])
+            rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+        else
+            rc = agree(flags[i], *texts[i] ? normal[i] : NULL, stored[i], err);
+        *texts[i] = stored[i];
+    }
+    fc_settings_fini(&asked);
+    if (rc == 0)
+        rc = fc_settings_init(&run->settings, &o, err);
+    for (int i = 0; i < 6; i++)
+        free(stored[i]);
+    return rc;
+}
+
+static int settings_to_index(struct run *run, struct fc_error *err)
+{
+    const struct fc_settings *s = &run->settings;
+    const char *pairs[][2] = {{"profile", s->profile}, {"timeouts", s->timeouts},       {"fields", s->field_list},
+                              {"filter", s->filter},   {"exclude_net", s->exclude_net}, {"key", s->key}};
+    int rc = 0;
+
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0] && rc == 0; i++)
+        rc = fc_writer_set_meta(run->writer, pairs[i][0], pairs[i][1], err);
+    return rc;
+}
+
+static int init_pipeline(struct run *run, const struct fc_index_options *o, struct fc_progress *progress,
+                         const int *stop)
+{
+    struct fc_pipeline *p = &run->pipeline;
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+    p->settings = &run->settings;
+    p->plan = &run->plan;
+    p->chunk_bytes = o->chunk_bytes ? o->chunk_bytes : 16 * MIB;
+    p->memory_bytes = o->memory_bytes ? o->memory_bytes : 512 * MIB;
+    if (p->memory_bytes < 16 * MIB)
+        p->memory_bytes = 16 * MIB;
+    p->sweep_runs = o->sweep_runs;
+    p->jobs = o->jobs ? o->jobs : cpus > 0 ? (unsigned)cpus : 1;
+    if (p->jobs > JOBS_MAX)
+        p->jobs = JOBS_MAX;
+    p->progress = progress;
+    p->stop = stop;
+    p->clock_ns = FC_TIME_NONE;
+    p->table = fc_table_new(&run->settings.rules);
+    p->spools = calloc(p->jobs + 1, sizeof *p->spools);
+    p->files = calloc(run->plan.count + 1, sizeof *p->files);
+    if (!p->table || !p->spools || !p->files)
+        return FC_E_NOMEM;
+    for (unsigned i = 0; i <= p->jobs; i++)
+        if (!(p->spools[i] = fc_spool_new(fc_writer_folder(run->writer), p->memory_bytes / 2 / (p->jobs + 1))))
+            return FC_E_NOMEM;
+    for (size_t i = 0; i < run->plan.count; i++) {
+        struct fc_scan_file *f = &p->files[i];
+        f->plan = &run->plan.files[i];
+        f->next_off = f->plan->file.data_off;
+        f->section.number = UINT32_MAX;
+        f->first_ns = f->last_ns = f->tail_ns = FC_TIME_NONE;
+    }
+    return 0;
+}
+
+static void fini_pipeline(struct run *run)
+{
+    struct fc_pipeline *p = &run->pipeline;
+
+    fc_fragments_free(p->fragments);
+    fc_table_free(p->table);
+    for (unsigned i = 0; p->spools && i <= p->jobs; i++)
+        fc_spool_free(p->spools[i]);
+    free(p->spools);
+    for (size_t i = 0; p->files && i < run->plan.count; i++) {
+        fc_section_free(&p->files[i].section);
+        free(p->files[i].ifaces);
+        free(p->files[i].damage);
+    }
+    free(p->files);
+}
+
+/* A fragment whose session is known now, as a run of one packet. */
+static int settled(void *ctx, const struct fc_flow_key *flow, struct fc_node *node)
+{
+    struct run *run = ctx;
+    struct fc_table *table = run->pipeline.table;
+    int rc = fc_table_publish(table, flow, fc_table_hash(table, flow), node);
+
+    if (rc)
+        free(node);
+    return rc;
+}
+
+/* A session of the index that the new captures may continue. */
+static int prior(void *ctx, const struct fc_flow_key *key, int64_t id, const struct fc_run *state)
+{
+    struct run *run = ctx;
+    struct fc_node *node = fc_node_new(run->settings.fields != 0, 0);
+
+    if (!node)
+        return FC_E_NOMEM;
+    node->run = *state;
+    node->db_id = id;
+    node->prior_packets = state->packets[0] + state->packets[1];
+    return settled(run, key, node);
+}
+
+static int restore_fragment(void *ctx, const struct fc_fragment *first)
+{
+    return fc_fragments_restore(((struct run *)ctx)->pipeline.fragments, first);
+}
+
+static int load_priors(struct run *run, struct fc_error *err)
+{
+    int64_t from_ns = INT64_MIN, last_ns;
+    uint32_t id;
+    int rc;
+
+    for (size_t i = 0; i < run->plan.count && from_ns == INT64_MIN; i++)
+        from_ns = run->plan.files[i].first_ns; /* FC_TIME_NONE is INT64_MIN */
+    int64_t longest = 0;
+    for (int i = 0; i < FC_TIMEOUT_ACTIVE; i++)
+        longest = run->settings.rules.timeout_ns[i] > longest ? run->settings.rules.timeout_ns[i] : longest;
+    if (__builtin_sub_overflow(from_ns, longest, &from_ns))
+        from_ns = INT64_MIN;
+    rc = fc_writer_priors(run->writer, run->plan.older, from_ns, prior, run, err);
+    if (rc == 0)
+        rc = fc_writer_fragments(run->writer, restore_fragment, run, err);
+    if (rc == 0 && (rc = fc_writer_last(run->writer, &id, &last_ns, err)) == 0)
+        run->pipeline.clock_ns = last_ns;
+    return rc;
+}
+
+/* Every record read is in a session or was ignored; anything else is a fault of this program, and must not be stored.
+ */
+static int check_balance(const struct fc_index_result *r, struct fc_error *err)
+{
+    if (r->packets + r->ignored == r->records)
+        return 0;
+    return fc_error_set(
+        err, FC_E_MISMATCH, NULL, FC_NO_OFFSET,
+        "internal fault: %llu records read, %llu packets in sessions, %llu ignored; nothing was written",
+        (unsigned long long)r->records, (unsigned long long)r->packets, (unsigned long long)r->ignored);
+}
+
+static int read_and_write(struct run *run, const struct fc_index_options *o, struct fc_progress *progress,
+                          const int *stop, struct fc_index_result *result, struct fc_error *err)
+{
+    struct fc_pipeline *p = &run->pipeline;
+    int64_t start = now_ns(), written;
+    int rc = init_pipeline(run, o, progress, stop);
+
+    if (rc || !(p->fragments = fc_fragments_new(settled, run)))
+        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    if (!run->fresh) {
+        rcu_register_thread();
+        rc = load_priors(run, err);
+        rcu_unregister_thread();
+        if (rc)
+            return rc;
+    }
+    phase(progress, 1);
+    if ((rc = fc_pipeline_run(p, err)))
+        return rc;
+    phase(progress, 2);
+    if ((rc = fc_rejoin(p, result, err)))
+        return rc;
+    result->read_ns = now_ns() - start;
+    result->rescanned_chunks = p->rescanned;
+    result->peak_flows = p->peak_flows;
+    phase(progress, 3);
+    start = now_ns();
+    if ((rc = fc_write_index(p, run->writer, result, err)) || (rc = check_balance(result, err)))
+        return rc;
+    rc = fc_writer_commit(run->writer, &result->sync_ns, err);
+    written = now_ns() - start;
+    result->write_ns = written - result->sync_ns;
+    phase(progress, 4);
+    return rc;
+}
+
+static int plan_and_run(struct run *run, const char *const *paths, size_t path_count, const struct fc_index_options *o,
+                        struct fc_progress *progress, const int *stop, struct fc_index_result *result,
+                        struct fc_error *err)
+{
+    int rc = run->fresh ? fc_settings_init(&run->settings, o, err) : settings_of_index(run, o, err);
+
+    if (rc || (run->fresh && (rc = settings_to_index(run, err))))
+        return rc;
+    if ((rc = fc_plan_make(&run->plan, paths, path_count, run->writer, result, err)))
+        return rc;
+    if (!run->plan.count) {
+        if (result->files_known)
+            return 0; /* nothing new */
+        return fc_error_set(err, FC_E_FORMAT, NULL, FC_NO_OFFSET, "no capture to index");
+    }
+    if (progress) {
+        __atomic_store_n(&progress->bytes_total, run->plan.bytes, __ATOMIC_RELAXED);
+        __atomic_store_n(&progress->files_total, run->plan.count, __ATOMIC_RELAXED);
+    }
+    return read_and_write(run, o, progress, stop, result, err);
+}
+
+FC_EXPORT int fc_index_run(const char *db_path, const char *const *paths, size_t path_count,
+                           const struct fc_index_options *options, struct fc_progress *progress, const int *stop,
+                           struct fc_index_result *result, struct fc_error *err)
+{
+    struct fc_index_options o = options ? *options : (struct fc_index_options){0};
+    struct fc_error local;
+    struct run run = {0};
+    int rc;
+
+    err = err ? err : &local;
+    memset(result, 0, sizeof *result);
+    if (o.chunk_bytes && (o.chunk_bytes < 65536 || o.chunk_bytes > FC_CHUNK_MAX))
+        return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "chunk size must be 65536 to %llu bytes",
+                            (unsigned long long)FC_CHUNK_MAX);
+    rc = fc_writer_open(db_path, &run.writer, &run.fresh, err);
+    if (rc == 0)
+        rc = plan_and_run(&run, paths, path_count, &o, progress, stop, result, err);
+    fini_pipeline(&run);
+    fc_plan_fini(&run.plan);
+    fc_settings_fini(&run.settings);
+    fc_writer_close(run.writer);
+    return rc;
+}
+
+FC_EXPORT void fc_index_result_fini(struct fc_index_result *result)
+{
+    free(result->notices);
+    result->notices = NULL;
+    result->notice_count = 0;
+}

@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: MIT */
+#include "index/pipeline.h"
+#include "base/error.h"
+#include "index/slot.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <urcu.h>
+
+enum { SLOTS_PER_JOB = 3, SWEEP_RUNS = 1 << 18 };
+
+/* Shared by the workers of one run. Everything behind `lock` is guarded by it. */
+struct shared {
+    struct fc_pipeline *p;
+    struct fc_slot *slots;
+    size_t slot_count;
+    /* shared: atomic */
+    _Alignas(64) atomic_uint_fast64_t runs; /* published since the last sweep was called for */
+    atomic_uint_fast32_t sweep_cursor;      /* next shard to sweep; FC_TABLE_SHARDS: none */
+    atomic_int_fast64_t sweep_ns;           /* watermark of the sweep under way */
+    atomic_int sweep_mode;
+    atomic_int failed; /* code of the first failure; workers look at it between records */
+    /* shared: under the lock */
+    _Alignas(64) pthread_mutex_t lock;
+    pthread_cond_t changed;
+    size_t next_file; /* next chunk to claim */
+    uint32_t next_chunk;
+    uint64_t claimed, committed, published; /* chunks; all before `published` are in the table */
+    bool committing;                        /* a worker is scanning a chunk again at the commit frontier */
+    int64_t watermark_ns;
+    struct fc_error why;
+};
+
+struct worker {
+    struct shared *s;
+    unsigned number;
+    pthread_t thread;
+    bool started;
+    struct fc_reader reader;
+    struct fc_door door;
+    struct fc_join join;
+    struct fc_replayer replayer;
+    struct fc_emitter emitter;
+};
+
+static void fail(struct shared *s, int code, const struct fc_error *why)
+{
+    pthread_mutex_lock(&s->lock);
+    if (!s->failed) {
+        s->why = *why;
+        atomic_store_explicit(&s->failed, code, memory_order_relaxed); /* the lock orders it for those who care */
+    }
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static bool interrupted(const struct fc_pipeline *p)
+{
+    return p->stop && __atomic_load_n(p->stop, __ATOMIC_RELAXED) != 0;
+}
+
+static uint64_t chunk_end(const struct fc_pipeline *p, const struct fc_slot *slot)
+{
+    return (uint64_t)(slot->chunk + 1) * p->chunk_bytes;
+}
+
+/* Reads the chunk's records from slot->start on. 0; FC_E_NOMEM, FC_E_USAGE, FC_E_INTERRUPTED. Damage is a result. */
+static int scan(struct worker *w, struct fc_slot *slot, struct fc_error *err)
+{
+    struct fc_pipeline *p = w->s->p;
+    const struct fc_file *file = &slot->file->plan->file;
+    bool nets = p->settings->net_count != 0, filter = p->settings->filter[0] != 0;
+    struct fc_packet packet;
+    struct fc_record rec;
+    int rc;
+
+    fc_slot_begin(slot);
+    if (fc_reader_start(&w->reader, file, slot->start, chunk_end(p, slot),
+                        file->format == FC_FORMAT_PCAPNG && slot->section.number != UINT32_MAX ? &slot->section : NULL))
+        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    while ((rc = fc_reader_next(&w->reader, &rec)) == 1) {
+        if ((++slot->records & 0xfff) == 0 &&
+            (interrupted(p) || atomic_load_explicit(&w->s->failed, memory_order_relaxed)))
+            return fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
+        fc_slot_time(slot, rec.ts_ns);
+        if (filter) {
+            int match = fc_door_match(&w->door, &rec, err);
+            if (match < 0)
+                return match;
+            if (!match) {
+                slot->ignored++;
+                continue;
+            }
+        }
+        fc_decode(rec.link_type, rec.data, rec.caplen, rec.origlen, p->settings->mask, &packet);
+        if (nets && fc_settings_excludes(p->settings, &packet.key)) {
+            slot->ignored++;
+            continue;
+        }
+        if (packet.malformed) {
+            slot->malformed++;
+            packet.key.port[0] = (uint16_t)(slot->file->plan->id >> 16); /* a session of this file's own */
+            packet.key.port[1] = (uint16_t)slot->file->plan->id;
+        }
+        if (fc_chunk_add(&slot->chunk_runs, &rec, &packet))
+            return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    }
+    if (rc == FC_E_NOMEM) {
+        *err = w->reader.why;
+        return rc;
+    }
+    return fc_slot_end(slot, &w->reader, err);
+}
+
+/* Claims the next chunk. NULL: there is none left. Under the lock; may wait. */
+static struct fc_slot *claim(struct worker *w)
+{
+    struct shared *s = w->s;
+    struct fc_pipeline *p = s->p;
+
+    for (;;) {
+        if (s->failed)
+            return NULL;
+        while (s->next_file < p->plan->count && s->next_chunk >= p->files[s->next_file].chunk_count) {
+            s->next_file++;
+            s->next_chunk = 0;
+        }
+        if (s->next_file == p->plan->count)
+            return NULL;
+        if (s->claimed < s->published + s->slot_count)
+            break;
+        pthread_cond_wait(&s->changed, &s->lock);
+    }
+    struct fc_slot *slot = &s->slots[s->claimed % s->slot_count];
+    slot->file = &p->files[s->next_file];
+    slot->chunk = s->next_chunk++;
+    slot->seq = s->claimed++;
+    slot->state = FC_SLOT_CLAIMED;
+    slot->start = UINT64_MAX;
+    return slot;
+}
+
+/* Where to start: known when everything before is committed, else a guess. */
+static int choose_start(struct worker *w, struct fc_slot *slot, struct fc_error *err)
+{
+    struct shared *s = w->s;
+    struct fc_scan_file *f = slot->file;
+    int64_t hint = f->plan->first_ns;
+    int rc;
+
+    pthread_mutex_lock(&s->lock);
+    bool known = f->chunks_done == slot->chunk;
+    rc = fc_plan_reopen(f->plan, err);
+    fc_section_free(&slot->section);
+    if (rc == 0 && fc_section_copy(&slot->section, &f->section))
+        rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    slot->start = known ? f->next_off : UINT64_MAX;
+    slot->dead = f->ended;
+    pthread_mutex_unlock(&s->lock);
+    if (rc || known || slot->dead)
+        return rc;
+    uint64_t from = (uint64_t)slot->chunk * s->p->chunk_bytes;
+    slot->start = fc_reader_guess(&w->reader, &f->plan->file, from, chunk_end(s->p, slot), hint, &slot->section);
+    return 0;
+}
+
+/* A file that cannot be opened any more: its records are lost, and that is damage with a cause. */
+static void unreadable(struct fc_slot *slot, const struct fc_error *why)
+{
+    fc_slot_begin(slot);
+    slot->damaged = true;
+    slot->damage = *why;
+    slot->damage_off = 0;
+    slot->end = slot->start = slot->chunk == 0 ? slot->file->next_off : UINT64_MAX;
+}
+
+static int read_chunk(struct worker *w, struct fc_slot *slot, struct fc_error *err)
+{
+    int rc = choose_start(w, slot, err);
+
+    if (rc == FC_E_IO || rc == FC_E_CHANGED) {
+        unreadable(slot, err);
+        return 0;
+    }
+    if (rc == 0 && slot->chunk == 0) {
+        const struct fc_file *file = &slot->file->plan->file;
+        struct fc_error why; /* what cannot be read here cannot be read below either, and is damage there */
+        fc_file_fingerprint(file, file->size, &slot->file->fingerprint, &why);
+    }
+    if (rc == 0 && !slot->dead && slot->start != UINT64_MAX)
+        rc = scan(w, slot, err);
+    return rc;
+}
+
+/*
+ * Commits the finished chunk at the frontier. 1: done; 0: it started at the wrong place, *slot was set up to be scanned
+ * again. Under the lock.
+ */
+static int try_commit(struct shared *s, struct fc_slot *slot)
+{
+    struct fc_scan_file *f = slot->file;
+
+    if (f->ended || f->next_off >= chunk_end(s->p, slot) || f->next_off >= f->plan->file.size) {
+        /* damage in front, or a record that reaches over the whole chunk */
+        bool opening = slot->chunk == 0 && !f->ended; /* an empty file still has something to say */
+        if (!opening) {
+            fc_slot_begin(slot);
+            slot->dead = true;
+            return 1;
+        }
+    }
+    if (slot->start == f->next_off &&
+        (f->plan->file.format != FC_FORMAT_PCAPNG || fc_section_equal(&slot->section, &f->section)))
+        return 1;
+    slot->start = f->next_off;
+    fc_section_free(&slot->section);
+    if (fc_section_copy(&slot->section, &f->section))
+        return FC_E_NOMEM;
+    return 0;
+}
+
+/* After its last chunk: what is left of the fragments, and the descriptor. Under the lock. */
+static int end_file(struct shared *s, struct fc_scan_file *f)
+{
+    struct fc_pipeline *p = s->p;
+    size_t next = (size_t)(f - p->files) + 1;
+    int64_t next_ns = INT64_MAX;
+
+    for (size_t i = next; i < p->plan->count && next_ns == INT64_MAX; i++)
+        if (p->plan->files[i].first_ns != FC_TIME_NONE)
+            next_ns = p->plan->files[i].first_ns;
+    if (p->progress)
+        __atomic_store_n(&p->progress->files_done, next, __ATOMIC_RELAXED);
+    /* all its chunks are scanned: nobody reads it any more */
+    if (f->plan->file.fd >= 0)
+        close(f->plan->file.fd);
+    f->plan->file.fd = -1;
+    return fc_fragments_end_of_file(p->fragments, next_ns);
+}
+
+static int settle_chunk(struct shared *s, struct fc_slot *slot)
+{
+    struct fc_scan_file *f = slot->file;
+    struct fc_chunk *c = &slot->chunk_runs;
+    int rc = 0;
+
+    if (!slot->dead)
+        rc = fc_slot_merge(slot, f);
+    for (size_t i = 0; i < c->event_count && rc == 0; i++) {
+        struct fc_fragment event = c->events[i];
+        c->events[i].node = NULL; /* changes hands */
+        rc = fc_fragments_event(s->p->fragments, &event);
+    }
+    f->chunks_done++;
+    if (rc == 0 && f->chunks_done == f->chunk_count)
+        rc = end_file(s, f);
+    if (f->last_ns > s->p->clock_ns)
+        s->p->clock_ns = f->last_ns;
+    if (s->p->progress) {
+        uint64_t done = s->p->progress->bytes_done;
+        uint64_t size = f->plan->file.size, start = (uint64_t)slot->chunk * s->p->chunk_bytes;
+        done += start < size ? (size - start < s->p->chunk_bytes ? size - start : s->p->chunk_bytes) : 0;
+        __atomic_store_n(&s->p->progress->bytes_done, done, __ATOMIC_RELAXED);
+        __atomic_store_n(&s->p->progress->records, s->p->progress->records + (slot->dead ? 0 : slot->records),
+                         __ATOMIC_RELAXED);
+    }
+    return rc;
+}
+
+/*
+ * No record of a chunk from `published` on starts before this, as far as times run forward: the lowest time of the
+ * chunk before in the same capture, and the start of each capture not begun. Under the lock.
+ */
+static void move_watermark(struct shared *s, const struct fc_slot *last)
+{
+    struct fc_pipeline *p = s->p;
+    const struct fc_scan_file *f = last->file;
+    size_t i = (size_t)(f - p->files);
+    int64_t low = last->chunk + 1 < f->chunk_count ? last->low_ns : INT64_MAX;
+
+    for (i++; i < p->plan->count; i++) {
+        if (p->plan->files[i].first_ns == FC_TIME_NONE)
+            continue;
+        low = p->plan->files[i].first_ns < low ? p->plan->files[i].first_ns : low;
+        break; /* the plan is in this order */
+    }
+    if (low != FC_TIME_NONE && low != INT64_MAX && low > s->watermark_ns)
+        s->watermark_ns = low;
+}
+
+/* Calls for a sweep when enough has come, or memory runs short. Under the lock. */
+static void call_sweep(struct shared *s)
+{
+    struct fc_pipeline *p = s->p;
+    uint64_t flows = fc_table_flows(p->table);
+    bool short_of_memory = fc_table_bytes(p->table) > p->memory_bytes / 2;
+    uint64_t runs = atomic_load_explicit(&s->runs, memory_order_relaxed);
+
+    if (flows > p->peak_flows)
+        p->peak_flows = flows;
+    if (atomic_load_explicit(&s->sweep_cursor, memory_order_relaxed) < FC_TABLE_SHARDS)
+        return; /* one is under way */
+    /* as many new runs as there are flows: sweeping costs a constant share of publishing */
+    if (!short_of_memory && (runs < p->sweep_runs || runs < flows / 2))
+        return;
+    bool moved = s->watermark_ns > atomic_load_explicit(&s->sweep_ns, memory_order_relaxed);
+    if (!moved && !short_of_memory)
+        return;
+    atomic_store_explicit(&s->runs, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->sweep_ns, s->watermark_ns, memory_order_relaxed);
+    atomic_store_explicit(&s->sweep_mode, moved ? FC_SWEEP_EXPIRED : FC_SWEEP_FORCE, memory_order_relaxed);
+    /* release: pairs with the cursor's fetch-add in sweep_some() */
+    atomic_store_explicit(&s->sweep_cursor, 0, memory_order_release);
+}
+
+static int sweep_shard(struct worker *w, unsigned shard, enum fc_sweep_mode mode, int64_t watermark_ns)
+{
+    struct fc_replay replay = {fc_replayer_read, &w->replayer};
+    struct fc_sink sink = {fc_emitter_emit, &w->emitter};
+    struct fc_pipeline *p = w->s->p;
+
+    /* the clock moves under the lock while chunks come in; by the last sweep it stands */
+    int64_t clock_ns = mode == FC_SWEEP_FINISH ? p->clock_ns : 0;
+    int rc = fc_table_sweep(p->table, shard, mode, watermark_ns, clock_ns, &w->join, &replay, &sink);
+    if (rc < 0 && !w->emitter.err.code)
+        fc_error_set(&w->emitter.err, rc, NULL, FC_NO_OFFSET, "out of memory");
+    return rc;
+}
+
+/* Takes its share of a sweep that was called for. */
+static int sweep_some(struct worker *w, unsigned most)
+{
+    struct shared *s = w->s;
+    int rc = 0;
+
+    for (unsigned i = 0; i < most && rc >= 0; i++) {
+        if (atomic_load_explicit(&s->sweep_cursor, memory_order_relaxed) >= FC_TABLE_SHARDS)
+            return 0;
+        /* acquire: pairs with the store in call_sweep() */
+        unsigned shard = (unsigned)atomic_fetch_add_explicit(&s->sweep_cursor, 1, memory_order_acquire);
+        if (shard >= FC_TABLE_SHARDS)
+            return 0;
+        rc = sweep_shard(w, shard, (enum fc_sweep_mode)atomic_load_explicit(&s->sweep_mode, memory_order_relaxed),
+                         atomic_load_explicit(&s->sweep_ns, memory_order_relaxed));
+    }
+    return rc < 0 ? rc : 0;
+}
+
+static int publish(struct worker *w, struct fc_slot *slot, struct fc_error *err)
+{
+    struct shared *s = w->s;
+
+    if (!slot->dead) {
+        int rc = fc_chunk_publish(&slot->chunk_runs, s->p->table);
+        if (rc)
+            return fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
+        atomic_fetch_add_explicit(&s->runs, slot->chunk_runs.run_count, memory_order_relaxed);
+    }
+    pthread_mutex_lock(&s->lock);
+    slot->state = FC_SLOT_PUBLISHED;
+    while (s->published < s->committed) {
+        struct fc_slot *front = &s->slots[s->published % s->slot_count];
+        if (front->state != FC_SLOT_PUBLISHED)
+            break;
+        move_watermark(s, front);
+        front->state = FC_SLOT_FREE;
+        s->published++;
+    }
+    call_sweep(s);
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    return 0;
+}
+
+/* Commits what is ready at the frontier and publishes it. Only one worker at a time is inside. */
+static int advance(struct worker *w, struct fc_error *err)
+{
+    struct shared *s = w->s;
+    int rc = 0;
+
+    pthread_mutex_lock(&s->lock);
+    while (rc == 0 && !s->committing && s->committed < s->claimed && !s->failed) {
+        struct fc_slot *slot = &s->slots[s->committed % s->slot_count];
+        if (slot->state != FC_SLOT_SCANNED)
+            break;
+        int done = try_commit(s, slot);
+        if (done == 0) {
+            s->p->rescanned += slot->chunk != 0;
+            s->committing = true;
+            pthread_mutex_unlock(&s->lock);
+            rc = scan(w, slot, err);
+            pthread_mutex_lock(&s->lock);
+            s->committing = false;
+            if (rc)
+                break;
+            done = 1;
+        }
+        rc = done < 0 ? done : settle_chunk(s, slot);
+        if (rc) {
+            fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
+            break;
+        }
+        slot->state = FC_SLOT_COMMITTED;
+        s->committed++;
+        pthread_mutex_unlock(&s->lock);
+        rc = publish(w, slot, err);
+        if (rc == 0 && (rc = sweep_some(w, FC_TABLE_SHARDS / s->p->jobs / 4 + 1)))
+            *err = w->emitter.err;
+        pthread_mutex_lock(&s->lock);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+static void *work(void *arg)
+{
+    struct worker *w = arg;
+    struct shared *s = w->s;
+    struct fc_error err = {.code = 0};
+    int rc = 0;
+
+    rcu_register_thread();
+    while (rc == 0) {
+        pthread_mutex_lock(&s->lock);
+        struct fc_slot *slot = claim(w);
+        pthread_mutex_unlock(&s->lock);
+        if (!slot)
+            break;
+        rc = read_chunk(w, slot, &err);
+        if (rc)
+            break;
+        pthread_mutex_lock(&s->lock);
+        slot->state = FC_SLOT_SCANNED;
+        pthread_mutex_unlock(&s->lock);
+        rc = advance(w, &err);
+        if (rc == 0 && interrupted(s->p))
+            rc = fc_error_set(&err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
+    }
+    if (rc)
+        fail(s, rc, &err);
+    rcu_unregister_thread();
+    return NULL;
+}
+
+/* All chunks are in: every worker takes shards until none is left. */
+static void *finish(void *arg)
+{
+    struct worker *w = arg;
+    struct shared *s = w->s;
+    int rc = 0;
+
+    rcu_register_thread();
+    while (rc == 0 && !atomic_load_explicit(&s->failed, memory_order_relaxed)) {
+        unsigned shard = (unsigned)atomic_fetch_add_explicit(&s->sweep_cursor, 1, memory_order_relaxed);
+        if (shard >= FC_TABLE_SHARDS)
+            break;
+        rc = sweep_shard(w, shard, FC_SWEEP_FINISH, INT64_MAX);
+        if (rc == 0 && interrupted(s->p))
+            rc = fc_error_set(&w->emitter.err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
+    }
+    if (rc)
+        fail(s, rc, &w->emitter.err);
+    rcu_unregister_thread();
+    return NULL;
+}
+
+/* Runs `step` in all workers; the calling thread is the first of them. */
+static void run_all(struct worker *workers, unsigned jobs, void *(*step)(void *))
+{
+    for (unsigned i = 1; i < jobs; i++)
+        workers[i].started = pthread_create(&workers[i].thread, NULL, step, &workers[i]) == 0;
+    step(&workers[0]); /* also does the work of those that could not be started */
+    for (unsigned i = 1; i < jobs; i++)
+        if (workers[i].started)
+            pthread_join(workers[i].thread, NULL);
+}
+
+static int init_workers(struct shared *s, struct worker *workers)
+{
+    struct fc_pipeline *p = s->p;
+
+    for (size_t i = 0; i < s->slot_count; i++)
+        if (fc_slot_init(&s->slots[i], p->table, &p->settings->rules, (p->settings->fields != 0)))
+            return FC_E_NOMEM;
+    for (unsigned i = 0; i < p->jobs; i++) {
+        workers[i].s = s;
+        workers[i].number = i;
+        fc_door_init(&workers[i].door, p->settings);
+        workers[i].replayer = (struct fc_replayer){.pipeline = p, .lock = &s->lock};
+        workers[i].emitter.spool = p->spools[i];
+        if (fc_reader_init(&workers[i].reader, FC_READER_BUFFER))
+            return FC_E_NOMEM;
+    }
+    return 0;
+}
+
+static void fini_workers(struct shared *s, struct worker *workers)
+{
+    for (unsigned i = 0; i < s->p->jobs; i++) {
+        fc_reader_fini(&workers[i].reader);
+        fc_door_fini(&workers[i].door);
+        fc_join_fini(&workers[i].join);
+        fc_replayer_fini(&workers[i].replayer);
+        fc_emitter_fini(&workers[i].emitter);
+    }
+    for (size_t i = 0; i < s->slot_count; i++)
+        fc_slot_fini(&s->slots[i]);
+}
+
+int fc_pipeline_run(struct fc_pipeline *p, struct fc_error *err)
+{
+    struct shared *s = aligned_alloc(64, (sizeof *s + 63) & ~(size_t)63);
+    struct worker *workers = calloc(p->jobs, sizeof *workers);
+    int rc = FC_E_NOMEM;
+
+    if (s)
+        memset(s, 0, sizeof *s);
+    if (!s || !workers || !(s->slots = calloc(p->jobs * SLOTS_PER_JOB, sizeof *s->slots))) {
+        fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
+        goto out;
+    }
+    s->p = p;
+    s->slot_count = p->jobs * SLOTS_PER_JOB;
+    s->watermark_ns = INT64_MIN;
+    atomic_init(&s->sweep_cursor, FC_TABLE_SHARDS);
+    atomic_init(&s->sweep_ns, INT64_MIN);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->changed, NULL);
+    p->sweep_runs = p->sweep_runs ? p->sweep_runs : SWEEP_RUNS;
+    for (size_t i = 0; i < p->plan->count; i++)
+        p->files[i].chunk_count = (uint32_t)(p->plan->files[i].file.size / p->chunk_bytes + 1);
+    rc = init_workers(s, workers);
+    if (rc) {
+        fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
+    } else {
+        run_all(workers, p->jobs, work);
+        atomic_store_explicit(&s->sweep_cursor, 0, memory_order_relaxed);
+        if (!s->failed)
+            run_all(workers, p->jobs, finish);
+        rc = s->failed;
+        if (rc)
+            *err = s->why;
+    }
+    fini_workers(s, workers);
+    pthread_cond_destroy(&s->changed);
+    pthread_mutex_destroy(&s->lock);
+out:
+    if (s)
+        free(s->slots);
+    free(s);
+    free(workers);
+    return rc;
+}

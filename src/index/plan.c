@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+#include "index/plan.h"
+#include "base/error.h"
+#include "index/inputs.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { PEEK_BUFFER = 64 << 10 };
+
+void fc_notice_add(struct fc_index_result *result, int kind, const struct fc_error *what)
+{
+    struct fc_notice *bigger = realloc(result->notices, (result->notice_count + 1) * sizeof *bigger);
+
+    if (!bigger)
+        return;
+    result->notices = bigger;
+    bigger[result->notice_count].kind = kind;
+    bigger[result->notice_count++].what = *what;
+}
+
+void fc_plan_fini(struct fc_plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        fc_file_close(&plan->files[i].file);
+    free(plan->files);
+    memset(plan, 0, sizeof *plan);
+}
+
+static int64_t first_time(struct fc_reader *reader, const struct fc_file *file)
+{
+    struct fc_record rec;
+    int64_t ts = FC_TIME_NONE;
+
+    /* a few records: the first one may have no time */
+    if (fc_reader_start(reader, file, 0, UINT64_MAX, NULL) == 0)
+        for (int i = 0; i < 16 && ts == FC_TIME_NONE && fc_reader_next(reader, &rec) == 1; i++)
+            ts = rec.ts_ns;
+    return ts;
+}
+
+/* What the index knows of the file: 1 skip it, 0 index it, negative: it has changed. */
+static int known(struct fc_writer *writer, const struct fc_file *file, struct fc_index_result *result,
+                 struct fc_error *err)
+{
+    struct fc_known_file k;
+    uint64_t fingerprint;
+    int rc = fc_writer_known(writer, file->path, &k, err);
+
+    if (rc <= 0)
+        return rc;
+    if ((rc = fc_file_fingerprint(file, file->size, &fingerprint, err)))
+        return rc;
+    if (k.size != file->size || k.fingerprint != fingerprint)
+        return fc_error_set(err, FC_E_CHANGED, file->path, FC_NO_OFFSET,
+                            "has changed since it was indexed; index it into a new database");
+    result->files_known++;
+    return 1;
+}
+
+/* Keeps descriptors open for the files that fit into half of the process's limit. */
+static bool keep_open(size_t count)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 && count + 32 < limit.rlim_cur / 2;
+}
+
+static int add_file(struct fc_plan *plan, const struct fc_input *input, struct fc_reader *reader,
+                    struct fc_writer *writer, struct fc_index_result *result, struct fc_error *err)
+{
+    struct fc_plan_file f = {.id = 0};
+    struct fc_error why;
+    int rc = fc_file_open(input->path, &f.file, &why);
+
+    if (rc == FC_E_NOMEM) {
+        *err = why;
+        return rc;
+    }
+    if (rc) {
+        /* a folder may hold anything; what the user named must be a capture */
+        result->files_refused += input->named;
+        fc_notice_add(result, input->named ? FC_NOTICE_REFUSED : FC_NOTICE_SKIPPED, &why);
+        return 0;
+    }
+    rc = known(writer, &f.file, result, err);
+    if (rc) {
+        fc_file_close(&f.file);
+        return rc < 0 ? rc : 0;
+    }
+    f.named = input->named;
+    f.first_ns = first_time(reader, &f.file);
+    if (!keep_open(plan->count)) {
+        close(f.file.fd);
+        f.file.fd = -1;
+    }
+    if (plan->count == plan->room) {
+        size_t room = plan->room ? plan->room * 2 : 16;
+        struct fc_plan_file *bigger = realloc(plan->files, room * sizeof *bigger);
+        if (!bigger) {
+            fc_file_close(&f.file);
+            return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+        }
+        plan->files = bigger;
+        plan->room = room;
+    }
+    plan->files[plan->count++] = f;
+    plan->bytes += f.file.size;
+    return 0;
+}
+
+static int compare_inode(const void *a, const void *b)
+{
+    const struct fc_plan_file *x = a, *y = b;
+
+    if (x->file.dev != y->file.dev)
+        return x->file.dev < y->file.dev ? -1 : 1;
+    if (x->file.ino != y->file.ino)
+        return x->file.ino < y->file.ino ? -1 : 1;
+    return strcmp(x->file.path, y->file.path);
+}
+
+static int compare_start(const void *a, const void *b)
+{
+    const struct fc_plan_file *x = a, *y = b;
+
+    if (x->first_ns != y->first_ns)
+        return x->first_ns < y->first_ns ? -1 : 1;
+    return strcmp(x->file.path, y->file.path);
+}
+
+/* The same file under two names counts once. */
+static void drop_twins(struct fc_plan *plan, struct fc_index_result *result)
+{
+    size_t n = 0;
+
+    if (plan->count)
+        qsort(plan->files, plan->count, sizeof *plan->files, compare_inode);
+    for (size_t i = 0; i < plan->count; i++) {
+        struct fc_plan_file *f = &plan->files[i];
+        if (n && plan->files[n - 1].file.dev == f->file.dev && plan->files[n - 1].file.ino == f->file.ino) {
+            struct fc_error why;
+            fc_error_set(&why, FC_E_USAGE, f->file.path, FC_NO_OFFSET, "is the same file as %.400s",
+                         plan->files[n - 1].file.path);
+            if (strcmp(f->file.path, plan->files[n - 1].file.path) != 0)
+                fc_notice_add(result, FC_NOTICE_SKIPPED, &why);
+            plan->bytes -= f->file.size;
+            fc_file_close(&f->file);
+            continue;
+        }
+        if (n != i) {
+            plan->files[n] = *f;
+            f->file.fd = -1;
+            f->file.path = NULL;
+        }
+        n++;
+    }
+    plan->count = n;
+}
+
+static int number_files(struct fc_plan *plan, struct fc_writer *writer, struct fc_index_result *result,
+                        struct fc_error *err)
+{
+    int64_t last_ns;
+    uint32_t id;
+    int rc = fc_writer_last(writer, &id, &last_ns, err);
+
+    if (rc)
+        return rc;
+    if (plan->count)
+        qsort(plan->files, plan->count, sizeof *plan->files, compare_start);
+    for (size_t i = 0; i < plan->count; i++) {
+        struct fc_plan_file *f = &plan->files[i];
+        f->id = ++id;
+        if (last_ns != FC_TIME_NONE && f->first_ns != FC_TIME_NONE && f->first_ns < last_ns) {
+            struct fc_error why;
+            plan->older = true;
+            fc_error_set(&why, FC_OK, f->file.path, FC_NO_OFFSET,
+                         "starts before the end of what is indexed; session IDs stay as they are");
+            fc_notice_add(result, FC_NOTICE_OLDER, &why);
+        }
+    }
+    return 0;
+}
+
+int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, struct fc_writer *writer,
+                 struct fc_index_result *result, struct fc_error *err)
+{
+    struct fc_inputs inputs = {0};
+    struct fc_reader reader;
+    int rc;
+
+    memset(plan, 0, sizeof *plan);
+    if (fc_reader_init(&reader, PEEK_BUFFER))
+        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    rc = fc_inputs_collect(&inputs, paths, count, result, err);
+    for (size_t i = 0; i < inputs.count && rc == 0; i++)
+        rc = add_file(plan, &inputs.items[i], &reader, writer, result, err);
+    fc_inputs_fini(&inputs);
+    fc_reader_fini(&reader);
+    if (rc == 0) {
+        drop_twins(plan, result);
+        rc = number_files(plan, writer, result, err);
+    }
+    if (rc)
+        fc_plan_fini(plan);
+    return rc;
+}
+
+int fc_plan_reopen(struct fc_plan_file *f, struct fc_error *err)
+{
+    struct fc_file again;
+    int rc;
+
+    if (f->file.fd >= 0)
+        return 0;
+    if ((rc = fc_file_open(f->file.path, &again, err)))
+        return rc;
+    if (again.dev != f->file.dev || again.ino != f->file.ino || again.size < f->file.size ||
+        again.format != f->file.format) {
+        fc_file_close(&again);
+        return fc_error_set(err, FC_E_CHANGED, f->file.path, FC_NO_OFFSET, "was replaced while it was being indexed");
+    }
+    f->file.fd = again.fd;
+    free(again.path);
+    return 0;
+}

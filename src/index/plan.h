@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which captures are indexed, in which order: by the time of their first record, then by name. That order gives the
+ * files their IDs, and so takes part in the order of sessions: it must not depend on the order of the command line.
+ *
+ * Threads: one. Memory: a few hundred bytes a file.
+ */
+#ifndef FC_INDEX_PLAN_H
+#define FC_INDEX_PLAN_H
+
+#include "capture/reader.h"
+#include "store/writer.h"
+
+#include <flowcarve/index.h>
+
+struct fc_plan_file {
+    struct fc_file file; /* fd is -1 while it is not open */
+    int64_t first_ns;    /* of the first record that has a time; FC_TIME_NONE */
+    uint32_t id;
+    bool named; /* by the user, not found in a folder */
+};
+
+struct fc_plan {
+    struct fc_plan_file *files;
+    size_t count, room;
+    uint64_t bytes;
+    bool older; /* some capture starts before the end of what the index holds */
+};
+
+/* Adds a notice to the result; without memory it is lost. */
+void fc_notice_add(struct fc_index_result *result, int kind, const struct fc_error *what);
+
+/*
+ * Makes the plan. Files that are no captures, unreadable, given twice or already indexed are counted and noted in the
+ * result. FC_E_CHANGED: one was indexed and has changed. FC_E_NOMEM, FC_E_IO, FC_E_DB.
+ */
+int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, struct fc_writer *writer,
+                 struct fc_index_result *result, struct fc_error *err);
+void fc_plan_fini(struct fc_plan *plan);
+
+/* Opens a planned file for reading again. FC_E_CHANGED: it is another one now. */
+int fc_plan_reopen(struct fc_plan_file *file, struct fc_error *err);
+
+#endif

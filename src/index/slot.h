@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* A chunk on its way from being claimed to being published, and what was found in it. */
+#ifndef FC_INDEX_SLOT_H
+#define FC_INDEX_SLOT_H
+
+#include "index/pipeline.h"
+
+enum fc_slot_state { FC_SLOT_FREE, FC_SLOT_CLAIMED, FC_SLOT_SCANNED, FC_SLOT_COMMITTED, FC_SLOT_PUBLISHED };
+
+struct fc_slot {
+    /* under the pipeline's lock */
+    enum fc_slot_state state;
+    uint64_t seq;
+    /* owner: the worker that has claimed it, then the one that commits it */
+    struct fc_scan_file *file;
+    uint32_t chunk;
+    bool dead;                 /* holds no records: damage in front of it, or a record that covers it */
+    uint64_t start;            /* first record; UINT64_MAX: not known */
+    struct fc_section section; /* that holds at start */
+    struct fc_chunk chunk_runs;
+    /* results of scanning */
+    uint64_t end; /* where the next chunk starts */
+    struct fc_section end_section;
+    struct fc_interface *met; /* interfaces described in this chunk */
+    size_t met_count;
+    uint64_t records, ignored, malformed, backward;
+    int64_t low_ns, high_ns;  /* earliest and latest */
+    int64_t head_ns, tail_ns; /* first and last in file order */
+    bool damaged;
+    struct fc_error damage;
+    uint64_t damage_off;
+};
+
+int fc_slot_init(struct fc_slot *slot, const struct fc_table *table, const struct fc_rules *rules, bool want_extra);
+void fc_slot_fini(struct fc_slot *slot);
+
+/* Forgets results, before a scan. */
+void fc_slot_begin(struct fc_slot *slot);
+
+/* Counts a record's time. */
+static inline void fc_slot_time(struct fc_slot *slot, int64_t ts_ns)
+{
+    if (ts_ns == FC_TIME_NONE)
+        return;
+    if (slot->head_ns == FC_TIME_NONE) {
+        slot->head_ns = slot->low_ns = slot->high_ns = ts_ns;
+    } else {
+        slot->backward += ts_ns < slot->tail_ns;
+        slot->low_ns = ts_ns < slot->low_ns ? ts_ns : slot->low_ns;
+        slot->high_ns = ts_ns > slot->high_ns ? ts_ns : slot->high_ns;
+    }
+    slot->tail_ns = ts_ns;
+}
+
+/* Takes over from the reader, after a scan, where it stopped and why. FC_E_NOMEM. */
+int fc_slot_end(struct fc_slot *slot, struct fc_reader *reader, struct fc_error *err);
+
+/* Adds a committed chunk's results to its file. FC_E_NOMEM. */
+int fc_slot_merge(struct fc_slot *slot, struct fc_scan_file *file);
+
+#endif

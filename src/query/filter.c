@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+#include "query/filter.h"
+#include "base/error.h"
+#include "query/fields.h"
+#include "query/sql.h"
+#include "store/db.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int fail_memory(struct fc_db *db, struct fc_error *err)
+{
+    return fc_error_set(err, FC_E_NOMEM, db->path, FC_NO_OFFSET, "out of memory");
+}
+
+/* Fields that the filter asks for. */
+static uint32_t fields_used(const struct fc_ast *node)
+{
+    uint32_t used = node->type == FC_AST_VLAN ? FC_FIELD_VLAN : node->type == FC_AST_MPLS ? FC_FIELD_MPLS : 0;
+
+    for (const struct fc_ast *child = node->first; child; child = child->next)
+        used |= fields_used(child);
+    return used;
+}
+
+static int check_fields(const struct fc_filter *filter, struct fc_db *db, uint32_t held, struct fc_error *err)
+{
+    uint32_t missing = fields_used(filter->root) & ~held;
+
+    if (missing & FC_FIELD_VLAN)
+        return fc_error_set(err, FC_E_FILTER, db->path, FC_NO_OFFSET,
+                            "this index holds no VLAN ids; index with --fields vlan");
+    if (missing & FC_FIELD_MPLS)
+        return fc_error_set(err, FC_E_FILTER, db->path, FC_NO_OFFSET,
+                            "this index holds no MPLS labels; index with --fields mpls");
+    return 0;
+}
+
+static int compile_plan(struct fc_plan *plan, struct fc_db *db, uint32_t fields, struct fc_filter_sql *out,
+                        struct fc_error *err)
+{
+    struct fc_sql sql = {.fields = fields};
+    int limit = sqlite3_limit(fc_db_sqlite(db), SQLITE_LIMIT_VARIABLE_NUMBER, -1);
+    int rc = fc_cost(db, fields, plan, err);
+
+    if (rc != 0)
+        return rc;
+    fc_sql_plan(&sql, plan);
+    if (sql.failed)
+        rc = fail_memory(db, err);
+    else if (sql.bind_count > (size_t)limit)
+        rc = fc_error_set(err, FC_E_LIMIT, NULL, FC_NO_OFFSET, "the filter has %zu values, SQLite takes at most %d",
+                          sql.bind_count, limit);
+    if (rc != 0) {
+        fc_sql_fini(&sql);
+        return rc;
+    }
+    *out = (struct fc_filter_sql){sql.text, sql.bind, sql.bind_count, sql.bind_room};
+    return 0;
+}
+
+int fc_filter_compile(const struct fc_filter *filter, struct fc_db *db, struct fc_filter_sql *out, struct fc_error *err)
+{
+    uint32_t fields = fc_db_fields(db);
+    struct fc_arena arena = {0};
+    struct fc_plan *plan;
+    int rc;
+
+    memset(out, 0, sizeof *out);
+    if (!filter || !filter->root) {
+        out->where = strdup("1");
+        return out->where ? 0 : fail_memory(db, err);
+    }
+    rc = check_fields(filter, db, fields, err);
+    if (rc != 0)
+        return rc;
+    plan = fc_plan_build(&arena, filter->root);
+    rc = plan ? compile_plan(plan, db, fields, out, err) : fail_memory(db, err);
+    fc_arena_fini(&arena);
+    return rc;
+}
+
+void fc_filter_sql_fini(struct fc_filter_sql *sql)
+{
+    free(sql->where);
+    free(sql->bind);
+    memset(sql, 0, sizeof *sql);
+}
+
+int fc_filter_bind(const struct fc_filter_sql *sql, sqlite3_stmt *stmt, int first)
+{
+    int rc = SQLITE_OK;
+
+    for (size_t i = 0; i < sql->bind_count && rc == SQLITE_OK; i++) {
+        const struct fc_filter_bind *bind = &sql->bind[i];
+        int place = first + (int)i;
+
+        if (bind->type == FC_BIND_NUMBER)
+            rc = sqlite3_bind_int64(stmt, place, bind->number);
+        else if (bind->type == FC_BIND_BLOB)
+            rc = sqlite3_bind_blob(stmt, place, bind->bytes, (int)bind->len, SQLITE_TRANSIENT);
+        else
+            rc = sqlite3_bind_text(stmt, place, bind->bytes, (int)bind->len, SQLITE_TRANSIENT);
+    }
+    return rc;
+}
+
+int fc_filter_prepare(const struct fc_filter *filter, struct fc_db *db, const char *select, const char *tail,
+                      sqlite3_stmt **out, struct fc_error *err)
+{
+    sqlite3 *handle = fc_db_sqlite(db);
+    struct fc_filter_sql sql;
+    char *text = NULL;
+    int rc = fc_filter_compile(filter, db, &sql, err);
+
+    *out = NULL;
+    if (rc != 0)
+        return rc;
+    if (asprintf(&text, "%s WHERE %s %s", select, sql.where, tail) < 0) {
+        text = NULL;
+        rc = fail_memory(db, err);
+    } else if (sqlite3_prepare_v2(handle, text, -1, out, NULL) != SQLITE_OK ||
+               fc_filter_bind(&sql, *out, 1) != SQLITE_OK) {
+        rc = fc_db_error(handle, db->path, err, "cannot read the index");
+        sqlite3_finalize(*out);
+        *out = NULL;
+    }
+    free(text);
+    fc_filter_sql_fini(&sql);
+    return rc;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A filter as SQL over the table `session`, which the statement must know as `s`:
+ *
+ *     SELECT s.id, s.positions FROM session s WHERE <where>
+ *
+ * The text holds conditions of ours and `?` for every value of the user's. It is planned against the index at hand:
+ * of the conditions that an SQLite index can answer, the one that fetches the fewest rows is left usable to SQLite, the
+ * others are written so that it does not choose them.
+ *
+ * Threads: as the handle of the index. Memory: the caller's, see each function.
+ */
+#ifndef FC_QUERY_FILTER_H
+#define FC_QUERY_FILTER_H
+
+#include <flowcarve/query.h>
+#include <sqlite3.h>
+
+/* A value for a `?`. */
+struct fc_filter_bind {
+    enum { FC_BIND_NUMBER, FC_BIND_BLOB, FC_BIND_TEXT } type;
+    uint32_t len; /* bytes used, FC_BIND_BLOB and FC_BIND_TEXT */
+    int64_t number;
+    char bytes[16];
+};
+
+struct fc_filter_sql {
+    char *where; /* "1" for a filter that lets all pass */
+    struct fc_filter_bind *bind;
+    size_t bind_count, bind_room;
+};
+
+/*
+ * Compiles `filter` (NULL: every session) for the index. On success *out must go to fc_filter_sql_fini().
+ * FC_E_FILTER: the filter needs a field that this index was made without. FC_E_LIMIT: more values than SQLite takes.
+ * FC_E_DB, FC_E_NOMEM. On failure *out is empty.
+ */
+int fc_filter_compile(const struct fc_filter *filter, struct fc_db *db, struct fc_filter_sql *out,
+                      struct fc_error *err);
+void fc_filter_sql_fini(struct fc_filter_sql *sql);
+
+/* Binds all values, the first one to parameter `first` (1 when the filter has the first `?`). An SQLite result code. */
+int fc_filter_bind(const struct fc_filter_sql *sql, sqlite3_stmt *stmt, int first);
+
+/*
+ * Prepares `select` WHERE <filter> `tail` with the filter's values bound; `select` ends with "FROM session s" and the
+ * joins, neither text has a `?` of its own. On success *out must go to sqlite3_finalize(). Errors as above.
+ */
+int fc_filter_prepare(const struct fc_filter *filter, struct fc_db *db, const char *select, const char *tail,
+                      sqlite3_stmt **out, struct fc_error *err);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside of the parser: parse.c knows how conditions are put together, primitive.c what a single one means.
+ *
+ * Grammar (EBNF), after pcap-filter(7):
+ *   expr      = term { ( "and" | "or" ) term }            equal precedence, from left to right
+ *   term      = "not" term | "(" expr ")" | primitive
+ *   primitive = [ proto ] [ ends ] [ type ] values | proto | "vlan" | "mpls" | ( "after" | "before" ) time | value
+ *   values    = value | "not" values | "(" values { ( "and" | "or" ) values } ")"
+ * A value without qualifiers takes those of the primitive in front of it; behind ")" they are what they were at "(".
+ * After a primitive that has no value (`tcp`) there are none to take.
+ */
+#ifndef FC_QUERY_PARSE_H
+#define FC_QUERY_PARSE_H
+
+#include "query/ast.h"
+#include "query/lex.h"
+#include "query/words.h"
+
+enum { FC_PARSE_WORD_MAX = 128 }; /* bytes of a value's word, with its end */
+
+/* What stands in front of a value. */
+struct fc_qualifiers {
+    bool set; /* false: nothing to take over */
+    enum fc_qual_type type;
+    enum fc_qual_proto proto;
+    uint32_t proto_number;  /* FC_QUAL_NUMBER */
+    uint8_t ends;           /* enum fc_ends */
+    const char *proto_text; /* as written, for messages; proto_len bytes */
+    size_t proto_len;
+};
+
+struct fc_parser {
+    const char *text;
+    size_t off;            /* where the token behind `token` starts */
+    struct fc_token token; /* the current one */
+    int64_t now_ns;
+    unsigned nest;
+    struct fc_arena *arena;
+    struct fc_filter_error *where;
+};
+
+/* Fills the error for the token; returns FC_E_FILTER. */
+int fc_parse_fail(struct fc_parser *parser, const struct fc_token *token, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+void fc_parse_advance(struct fc_parser *parser);
+
+/* Copies the word; false when it does not fit. */
+bool fc_parse_word(const struct fc_token *token, char *buf, size_t size);
+
+/* The current token as a value of `qual`: *out, and the token is consumed. 0, FC_E_FILTER or FC_E_NOMEM. */
+int fc_parse_value(struct fc_parser *parser, const struct fc_qualifiers *qual, struct fc_ast **out);
+
+/* The same for what is an address of any kind; the token has at most FC_PARSE_WORD_MAX - 1 characters. */
+int fc_parse_address(struct fc_parser *parser, const struct fc_qualifiers *qual, struct fc_ast **out);
+
+/* Hands the leaf over and consumes its token; FC_E_NOMEM when leaf is NULL. */
+int fc_parse_take(struct fc_parser *parser, struct fc_ast *leaf, struct fc_ast **out);
+
+/* A decimal or 0x number up to max. Leading zeros are refused: tcpdump reads octal there, people do not. */
+bool fc_parse_number(const char *text, uint64_t max, int64_t *value);
+
+/* FC_E_FILTER: the protocol qualifier cannot stand in front of `what`. */
+int fc_parse_fail_qualifier(struct fc_parser *parser, const struct fc_qualifiers *qual, const char *what);
+
+/* True when a word that is no keyword can be a value of `qual`. */
+bool fc_parse_fits(const struct fc_qualifiers *qual, const struct fc_token *token);
+
+/* A protocol as a condition of its own. */
+int fc_parse_proto(struct fc_parser *parser, const struct fc_qualifiers *qual, struct fc_ast **out);
+
+/* The time behind `after` or `before`. */
+int fc_parse_time(struct fc_parser *parser, enum fc_qual_type type, struct fc_ast **out);
+
+#endif

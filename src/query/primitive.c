@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+#include "query/addr.h"
+#include "query/parse.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const states[] = {"new", "established", "closed", "reset", "midstream"};
+
+enum { WORD_MAX = FC_PARSE_WORD_MAX };
+
+bool fc_parse_number(const char *text, uint64_t max, int64_t *value)
+{
+    bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+    const char *digits = hex ? text + 2 : text;
+    uint64_t n = 0;
+
+    if (!*digits || (!hex && digits[0] == '0' && digits[1]))
+        return false;
+    for (const char *p = digits; *p; p++) {
+        unsigned digit;
+
+        if (!(hex ? isxdigit((unsigned char)*p) : isdigit((unsigned char)*p)))
+            return false;
+        digit = isdigit((unsigned char)*p) ? (unsigned)(*p - '0') : (unsigned)((*p | 0x20) - 'a' + 10);
+        if (n > (max - digit) / (hex ? 16 : 10))
+            return false;
+        n = n * (hex ? 16 : 10) + digit;
+    }
+    *value = (int64_t)n;
+    return true;
+}
+
+int fc_parse_take(struct fc_parser *p, struct fc_ast *leaf, struct fc_ast **out)
+{
+    *out = leaf;
+    if (!leaf)
+        return FC_E_NOMEM;
+    fc_parse_advance(p);
+    return 0;
+}
+
+int fc_parse_fail_qualifier(struct fc_parser *p, const struct fc_qualifiers *qual, const char *what)
+{
+    return fc_parse_fail(p, &p->token, "'%.*s' does not go with %s; put 'and' between them", (int)qual->proto_len,
+                         qual->proto_text, what);
+}
+
+/* Transports that the protocol qualifier leaves; 0 after an error. */
+static unsigned port_transports(struct fc_parser *p, const struct fc_qualifiers *qual)
+{
+    switch (qual->proto) {
+    case FC_QUAL_ANY:
+        return FC_TRANSPORT_ANY;
+    case FC_QUAL_TCP:
+        return FC_TRANSPORT_TCP;
+    case FC_QUAL_UDP:
+        return FC_TRANSPORT_UDP;
+    case FC_QUAL_SCTP:
+        return FC_TRANSPORT_SCTP;
+    default:
+        fc_parse_fail_qualifier(p, qual, "a port");
+        return 0;
+    }
+}
+
+/* One port as number or name; narrows *transports to what the name is registered for. */
+static bool port_by_text(const char *text, unsigned *transports, int64_t *port)
+{
+    uint16_t number;
+    unsigned known;
+
+    if (fc_parse_number(text, 65535, port))
+        return true;
+    if (isdigit((unsigned char)text[0]) && strspn(text, "0123456789") == strlen(text))
+        return false;
+    if (!fc_service_port(text, &number, &known))
+        return false;
+    /* a name that is known to TCP and UDP alike says nothing about the protocol */
+    if ((known & (FC_TRANSPORT_TCP | FC_TRANSPORT_UDP)) != (FC_TRANSPORT_TCP | FC_TRANSPORT_UDP))
+        *transports &= known;
+    *port = number;
+    return *transports != 0;
+}
+
+/* "A-B" at any of its hyphens, since names of services have hyphens too. */
+static bool split_range(char *word, unsigned *transports, int64_t *lo, int64_t *hi)
+{
+    for (char *dash = strchr(word, '-'); dash; dash = strchr(dash + 1, '-')) {
+        unsigned first = *transports, second = *transports;
+        bool ok;
+
+        *dash = '\0';
+        ok = port_by_text(word, &first, lo) && port_by_text(dash + 1, &second, hi);
+        *dash = '-';
+        if (ok) {
+            *transports = first == second ? first : *transports;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int fail_port(struct fc_parser *p, const struct fc_qualifiers *qual, const char *word)
+{
+    uint8_t addr[16];
+    int64_t lo, hi;
+    unsigned any = FC_TRANSPORT_ANY;
+    char copy[WORD_MAX];
+
+    snprintf(copy, sizeof copy, "%s", word);
+    if (fc_addr_ipv4(word, addr) == 4 || fc_addr_ipv6(word, addr))
+        return fc_parse_fail(p, &p->token, "'%s' is an address where a port is expected; write 'host %s'", word, word);
+    if (strspn(word, "0123456789") == strlen(word))
+        return fc_parse_fail(p, &p->token, "a port is a number from 0 to 65535 without leading zeros");
+    if (qual->type == FC_QUAL_PORT && split_range(copy, &any, &lo, &hi))
+        return fc_parse_fail(p, &p->token, "'%s' is a range; write 'portrange %s'", word, word);
+    if (port_by_text(word, &any, &lo))
+        return fc_parse_fail(p, &p->token, "service '%s' is not known for %.*s", word, (int)qual->proto_len,
+                             qual->proto_text);
+    return fc_parse_fail(p, &p->token, "'%s' is no port number and no known service", word);
+}
+
+static int parse_port(struct fc_parser *p, const struct fc_qualifiers *qual, char *word, struct fc_ast **out)
+{
+    unsigned transports = port_transports(p, qual);
+    struct fc_ast *leaf;
+    int64_t lo, hi;
+
+    if (transports == 0)
+        return FC_E_FILTER;
+    if (port_by_text(word, &transports, &lo))
+        hi = lo;
+    else if (qual->type != FC_QUAL_PORTRANGE || !split_range(word, &transports, &lo, &hi))
+        return fail_port(p, qual, word);
+    leaf = fc_ast_leaf(p->arena, FC_AST_PORT);
+    if (leaf) {
+        leaf->ends = qual->ends;
+        leaf->transports = (uint8_t)transports;
+        leaf->lo = lo < hi ? lo : hi;
+        leaf->hi = lo < hi ? hi : lo;
+    }
+    return fc_parse_take(p, leaf, out);
+}
+
+/* The forms in which protocols without a name are printed. */
+static bool proto_by_form(const char *word, int64_t *number)
+{
+    if (strncmp(word, "llc:", 4) == 0 && fc_parse_number(word + 4, 0xffff, number))
+        *number |= FC_PROTO_LLC;
+    else if (strncmp(word, "link:", 5) == 0 && fc_parse_number(word + 5, 0xffff, number))
+        *number |= FC_PROTO_LINK;
+    else if (strncmp(word, "ppp:", 4) == 0 && fc_parse_number(word + 4, 0xffff, number))
+        *number |= FC_PROTO_PPP;
+    else if (fc_parse_number(word, 0xffff, number) && (*number <= 255 || *number >= 0x600))
+        *number |= *number >= 0x600 ? FC_PROTO_ETHERTYPE : 0;
+    else
+        return false;
+    return true;
+}
+
+static int parse_protocol(struct fc_parser *p, const struct fc_qualifiers *qual, const char *word, struct fc_ast **out)
+{
+    struct fc_ast *leaf;
+    int64_t number;
+
+    if (qual->proto == FC_QUAL_LINK)
+        return fc_parse_fail(p, &p->token, "'ether proto' looks into packets; '%s' alone or 'proto %s' finds sessions",
+                             word, word);
+    if (qual->proto != FC_QUAL_ANY && qual->proto != FC_QUAL_IP && qual->proto != FC_QUAL_IP6)
+        return fc_parse_fail_qualifier(p, qual, "'proto'");
+    if (!proto_by_form(word, &number) && (number = fc_proto_by_name(word)) < 0)
+        return fc_parse_fail(p, &p->token, "'%s' is no protocol: a name or a number from 0 to 255", word);
+    if (number > 255 && qual->proto != FC_QUAL_ANY)
+        return fc_parse_fail(p, &p->token, "'%s' is no IP protocol", word);
+    leaf = fc_ast_leaf(p->arena, FC_AST_PROTO);
+    if (leaf) {
+        leaf->lo = number;
+        leaf->family = qual->proto == FC_QUAL_IP ? FC_ADDR_IPV4 : qual->proto == FC_QUAL_IP6 ? FC_ADDR_IPV6 : 0;
+    }
+    return fc_parse_take(p, leaf, out);
+}
+
+static int parse_label(struct fc_parser *p, const struct fc_qualifiers *qual, const char *word, struct fc_ast **out)
+{
+    bool vlan = qual->type == FC_QUAL_VLAN;
+    int64_t max = vlan ? 4095 : (1 << 20) - 1, number;
+    struct fc_ast *leaf;
+
+    if (!fc_parse_number(word, (uint64_t)max, &number))
+        return fc_parse_fail(p, &p->token, "%s is a number from 0 to %d", vlan ? "a VLAN id" : "an MPLS label",
+                             (int)max);
+    leaf = fc_ast_leaf(p->arena, vlan ? FC_AST_VLAN : FC_AST_MPLS);
+    if (leaf)
+        leaf->lo = number;
+    return fc_parse_take(p, leaf, out);
+}
+
+static int parse_id(struct fc_parser *p, char *word, struct fc_ast **out)
+{
+    char *dash = strchr(word, '-');
+    struct fc_ast *leaf;
+    int64_t lo, hi;
+    bool ok;
+
+    if (dash)
+        *dash = '\0';
+    ok = fc_parse_number(word, INT64_MAX, &lo);
+    hi = lo;
+    if (dash)
+        ok = ok && fc_parse_number(dash + 1, INT64_MAX, &hi);
+    if (!ok)
+        return fc_parse_fail(p, &p->token, "a session id is a number, a range of them N-M");
+    leaf = fc_ast_leaf(p->arena, FC_AST_ID);
+    if (leaf) {
+        leaf->lo = lo < hi ? lo : hi;
+        leaf->hi = lo < hi ? hi : lo;
+    }
+    return fc_parse_take(p, leaf, out);
+}
+
+static int state_number(const char *word)
+{
+    for (int i = 0; i < (int)(sizeof states / sizeof states[0]); i++)
+        if (strcmp(states[i], word) == 0)
+            return i;
+    return -1;
+}
+
+static int parse_state(struct fc_parser *p, const char *word, struct fc_ast **out)
+{
+    int state = state_number(word);
+    struct fc_ast *leaf;
+
+    if (state < 0)
+        return fc_parse_fail(p, &p->token, "'%s' is no state; states are new, established, closed, reset, midstream",
+                             word);
+    leaf = fc_ast_leaf(p->arena, FC_AST_STATE);
+    if (leaf)
+        leaf->lo = state;
+    return fc_parse_take(p, leaf, out);
+}
+
+int fc_parse_value(struct fc_parser *p, const struct fc_qualifiers *qual, struct fc_ast **out)
+{
+    char word[WORD_MAX];
+
+    if (!fc_parse_word(&p->token, word, sizeof word))
+        return fc_parse_fail(p, &p->token, "a word of %zu characters is too long", p->token.len);
+    switch (qual->type) {
+    case FC_QUAL_PORT:
+    case FC_QUAL_PORTRANGE:
+        return parse_port(p, qual, word, out);
+    case FC_QUAL_PROTO:
+        return parse_protocol(p, qual, word, out);
+    case FC_QUAL_VLAN:
+    case FC_QUAL_MPLS:
+        return parse_label(p, qual, word, out);
+    case FC_QUAL_ID:
+        return parse_id(p, word, out);
+    case FC_QUAL_STATE:
+        return parse_state(p, word, out);
+    default:
+        return fc_parse_address(p, qual, out);
+    }
+}
+
+bool fc_parse_fits(const struct fc_qualifiers *qual, const struct fc_token *token)
+{
+    char word[WORD_MAX];
+    unsigned transports = FC_TRANSPORT_ANY;
+    int64_t lo, hi;
+
+    if (token->escaped || isdigit((unsigned char)token->text[0]))
+        return true;
+    if (!fc_parse_word(token, word, sizeof word))
+        return false;
+    switch (qual->type) {
+    case FC_QUAL_PORTRANGE:
+        if (split_range(word, &transports, &lo, &hi))
+            return true;
+        /* fall through */
+    case FC_QUAL_PORT:
+        return port_by_text(word, &transports, &lo) || memchr(token->text, ':', token->len);
+    case FC_QUAL_PROTO:
+        if (!proto_by_form(word, &lo))
+            lo = fc_proto_by_name(word);
+        return lo >= 0 && (lo < 256 || qual->proto == FC_QUAL_ANY);
+    case FC_QUAL_STATE:
+        return state_number(word) >= 0;
+    default:
+        return strchr(word, ':') != NULL;
+    }
+}
+
+int fc_parse_proto(struct fc_parser *p, const struct fc_qualifiers *qual, struct fc_ast **out)
+{
+    bool family = qual->proto == FC_QUAL_IP || qual->proto == FC_QUAL_IP6;
+    struct fc_ast *leaf = fc_ast_leaf(p->arena, family ? FC_AST_FAMILY : FC_AST_PROTO);
+    static const uint32_t numbers[] = {
+        [FC_QUAL_ARP] = FC_PROTO_ARP, [FC_QUAL_RARP] = FC_RARP, [FC_QUAL_TCP] = 6,    [FC_QUAL_UDP] = 17,
+        [FC_QUAL_SCTP] = 132,         [FC_QUAL_ICMP] = 1,       [FC_QUAL_ICMP6] = 58,
+    };
+
+    *out = leaf;
+    if (!leaf)
+        return FC_E_NOMEM;
+    if (qual->proto == FC_QUAL_NUMBER)
+        leaf->lo = qual->proto_number;
+    else if (!family)
+        leaf->lo = numbers[qual->proto];
+    if (qual->proto == FC_QUAL_IP || qual->proto == FC_QUAL_ICMP)
+        leaf->family = FC_ADDR_IPV4;
+    else if (qual->proto == FC_QUAL_IP6 || qual->proto == FC_QUAL_ICMP6)
+        leaf->family = FC_ADDR_IPV6;
+    return 0;
+}

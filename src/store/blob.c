@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/blob.h"
+#include "base/varint.h"
+
+#include <lz4.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    PLAIN = 0,
+    COMPRESSED = 1,
+    /* Distances of a busy session repeat (one size of packet, few sessions); those of a short one do not. */
+    LZ4_FROM_BYTES = 256,
+    PLAIN_MAX = 1 << 30
+};
+
+int fc_buffer_reserve(struct fc_buffer *b, size_t size)
+{
+    size_t room = b->room ? b->room : 256;
+
+    if (size <= b->room)
+        return 0;
+    while (room < size)
+        room *= 2;
+    uint8_t *bigger = realloc(b->data, room);
+    if (!bigger)
+        return FC_E_NOMEM;
+    b->data = bigger;
+    b->room = room;
+    return 0;
+}
+
+void fc_buffer_fini(struct fc_buffer *b)
+{
+    free(b->data);
+    memset(b, 0, sizeof *b);
+}
+
+int fc_blob_encode(const uint8_t *plain, size_t len, struct fc_buffer *out)
+{
+    int rc = fc_buffer_reserve(out, 1 + FC_VARINT_MAX + len);
+
+    if (rc)
+        return rc;
+    if (len >= LZ4_FROM_BYTES && len <= PLAIN_MAX) {
+        uint8_t *p = fc_varint_put(out->data + 1, len);
+        /* room for an eighth less than plain: LZ4 gives up where it would not pay */
+        int n = LZ4_compress_default((const char *)plain, (char *)p, (int)len, (int)(len - len / 8));
+        if (n > 0) {
+            out->data[0] = COMPRESSED;
+            out->len = (size_t)(p + n - out->data);
+            return 0;
+        }
+    }
+    out->data[0] = PLAIN;
+    memcpy(out->data + 1, plain, len);
+    out->len = 1 + len;
+    return 0;
+}
+
+int fc_blob_decode(const void *blob, size_t len, struct fc_buffer *scratch, const uint8_t **plain, size_t *plain_len)
+{
+    const uint8_t *p = blob, *end = p + len;
+    uint64_t size;
+
+    if (len < 2)
+        return FC_E_DAMAGED;
+    if (*p == PLAIN) {
+        *plain = p + 1;
+        *plain_len = len - 1;
+        return 0;
+    }
+    if (*p++ != COMPRESSED || !(p = fc_varint_get(p, end, &size)) || size > PLAIN_MAX)
+        return FC_E_DAMAGED;
+    /* LZ4 packs at most 255 bytes into one: a hostile size cannot make us allocate more than that */
+    if (size / 255 > (uint64_t)(end - p) + 16)
+        return FC_E_DAMAGED;
+    int rc = fc_buffer_reserve(scratch, (size_t)size + 1);
+    if (rc)
+        return rc;
+    int n = LZ4_decompress_safe((const char *)p, (char *)scratch->data, (int)(end - p), (int)size);
+    if (n < 0 || (uint64_t)n != size)
+        return FC_E_DAMAGED;
+    *plain = scratch->data;
+    *plain_len = (size_t)size;
+    return 0;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/db.h"
+#include "base/error.h"
+#include "base/export.h"
+#include "store/schema.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+sqlite3 *fc_db_sqlite(struct fc_db *db)
+{
+    return db->sql;
+}
+
+int fc_db_error(sqlite3 *sql, const char *path, struct fc_error *err, const char *what)
+{
+    int rc = sql ? sqlite3_errcode(sql) & 0xff : SQLITE_NOMEM;
+    int code = rc == SQLITE_NOMEM ? FC_E_NOMEM : rc == SQLITE_INTERRUPT ? FC_E_INTERRUPTED : FC_E_DB;
+
+    return fc_error_set(err, code, path, FC_NO_OFFSET, "%s: %s", what, sql ? sqlite3_errmsg(sql) : "out of memory");
+}
+
+char *fc_db_meta(sqlite3 *sql, const char *name)
+{
+    sqlite3_stmt *stmt = NULL;
+    char *value = NULL;
+
+    if (sqlite3_prepare_v2(sql, "SELECT value FROM meta WHERE name = ?", -1, &stmt, NULL) == SQLITE_OK) {
+        sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
+        if (sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_text(stmt, 0))
+            value = strdup((const char *)sqlite3_column_text(stmt, 0));
+    }
+    sqlite3_finalize(stmt);
+    return value ? value : strdup("");
+}
+
+char *fc_path_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash == path ? strdup("/") : slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+    char *real = folder ? realpath(folder, NULL) : NULL;
+
+    free(folder);
+    return real;
+}
+
+static int64_t pragma_number(sqlite3 *sql, const char *pragma)
+{
+    sqlite3_stmt *stmt = NULL;
+    int64_t value = -1;
+
+    if (sqlite3_prepare_v2(sql, pragma, -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
+        value = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    return value;
+}
+
+static int check_schema(struct fc_db *db, struct fc_error *err)
+{
+    int64_t id = pragma_number(db->sql, "PRAGMA application_id");
+    int64_t version = pragma_number(db->sql, "PRAGMA user_version");
+
+    if (id == -1 && sqlite3_errcode(db->sql) != SQLITE_NOTADB)
+        return fc_db_error(db->sql, db->path, err, "cannot read the index");
+    if (id != FC_APPLICATION_ID)
+        return fc_error_set(err, FC_E_SCHEMA, db->path, FC_NO_OFFSET, "not a flowcarve index");
+    if (version != FC_SCHEMA_VERSION)
+        return fc_error_set(err, FC_E_SCHEMA, db->path, FC_NO_OFFSET,
+                            "index of schema version %lld, this flowcarve reads version %d", (long long)version,
+                            FC_SCHEMA_VERSION);
+    return 0;
+}
+
+FC_EXPORT int fc_db_open(const char *path, struct fc_db **out, struct fc_error *err)
+{
+    struct stat st;
+    struct fc_db *db;
+    int rc;
+
+    *out = NULL;
+    if (stat(path, &st) != 0)
+        return errno == ENOENT ? fc_error_set(err, FC_E_MISSING, path, FC_NO_OFFSET,
+                                              "no such index; make one with `flowcarve index`")
+                               : fc_error_errno(err, FC_E_IO, path, FC_NO_OFFSET, "cannot open the index");
+    db = calloc(1, sizeof *db);
+    if (!db || !(db->path = strdup(path)) || !(db->folder = fc_path_folder(path))) {
+        rc = fc_error_set(err, FC_E_NOMEM, path, FC_NO_OFFSET, "out of memory");
+        goto out;
+    }
+    rc = sqlite3_open_v2(path, &db->sql, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc != SQLITE_OK) {
+        rc = fc_db_error(db->sql, path, err, "cannot open the index");
+        goto out;
+    }
+    sqlite3_busy_timeout(db->sql, 5000);
+    /* a hand-made schema must not run functions of ours or SQLite's with side effects */
+    sqlite3_db_config(db->sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(db->sql, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    rc = check_schema(db, err);
+    if (rc == 0) {
+        *out = db;
+        return 0;
+    }
+out:
+    fc_db_close(db);
+    return rc;
+}
+
+FC_EXPORT void fc_db_close(struct fc_db *db)
+{
+    if (!db)
+        return;
+    sqlite3_close(db->sql);
+    free(db->path);
+    free(db->folder);
+    free(db);
+}

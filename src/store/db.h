@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside of struct fc_db, for the rooms that read an index. */
+#ifndef FC_STORE_DB_H
+#define FC_STORE_DB_H
+
+#include <flowcarve/db.h>
+#include <sqlite3.h>
+#include <stddef.h>
+
+struct fc_db {
+    sqlite3 *sql;
+    char *path;   /* as given */
+    char *folder; /* folder of the database, symbolic links resolved: relative captures start here */
+};
+
+/* The connection; owned by db. */
+sqlite3 *fc_db_sqlite(struct fc_db *db);
+
+/* Fills err with SQLite's message for the connection; returns FC_E_DB (FC_E_INTERRUPTED, FC_E_NOMEM where it says so).
+ */
+int fc_db_error(sqlite3 *sql, const char *path, struct fc_error *err, const char *what);
+
+/* Value of a row of `meta` copied to a new string ("" when there is none); NULL without memory. */
+char *fc_db_meta(sqlite3 *sql, const char *name);
+
+/* Folder of `path` with symbolic links resolved, a new string; NULL with errno when it does not exist. */
+char *fc_path_folder(const char *path);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/files.h"
+#include "base/error.h"
+#include "store/path.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+void fc_stored_files_fini(struct fc_stored_files *files)
+{
+    for (size_t i = 0; i < files->count; i++) {
+        free(files->items[i].path);
+        free(files->items[i].ifaces);
+    }
+    free(files->items);
+    memset(files, 0, sizeof *files);
+}
+
+struct fc_stored_file *fc_stored_files_find(const struct fc_stored_files *files, uint32_t id)
+{
+    size_t lo = 0, hi = files->count;
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (files->items[mid].id < id)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < files->count && files->items[lo].id == id ? &files->items[lo] : NULL;
+}
+
+static int load_file(struct fc_db *db, sqlite3_stmt *stmt, struct fc_stored_files *files, size_t *room,
+                     struct fc_error *err)
+{
+    struct fc_stored_file f = {0};
+    int64_t id = sqlite3_column_int64(stmt, 0);
+    char *name = fc_path_from_column(stmt, 1);
+
+    if (!name || id < 1 || id > UINT32_MAX) {
+        free(name);
+        return fc_error_set(err, FC_E_DB, db->path, FC_NO_OFFSET, "the row of file %lld is damaged", (long long)id);
+    }
+    f.path = fc_path_locate(db->folder, name, sqlite3_column_int(stmt, 2) != 0);
+    free(name);
+    if (files->count == *room) {
+        size_t more = *room ? *room * 2 : 16;
+        struct fc_stored_file *bigger = realloc(files->items, more * sizeof *bigger);
+        if (bigger) {
+            files->items = bigger;
+            *room = more;
+        }
+    }
+    if (!f.path || files->count == *room) {
+        free(f.path);
+        return fc_error_set(err, FC_E_NOMEM, db->path, FC_NO_OFFSET, "out of memory");
+    }
+    f.id = (uint32_t)id;
+    f.size = (uint64_t)sqlite3_column_int64(stmt, 3);
+    f.fingerprint = (uint64_t)sqlite3_column_int64(stmt, 4);
+    f.end_off = (uint64_t)sqlite3_column_int64(stmt, 5);
+    f.records = (uint64_t)sqlite3_column_int64(stmt, 6);
+    f.ignored = (uint64_t)sqlite3_column_int64(stmt, 7);
+    f.backward = (uint64_t)sqlite3_column_int64(stmt, 8);
+    f.damage_count = (uint64_t)sqlite3_column_int64(stmt, 9);
+    f.first_ns = sqlite3_column_type(stmt, 10) == SQLITE_NULL ? FC_TIME_NONE : sqlite3_column_int64(stmt, 10);
+    files->items[files->count++] = f;
+    return 0;
+}
+
+static int load_interface(sqlite3_stmt *stmt, struct fc_stored_file *f)
+{
+    if ((f->iface_count & (f->iface_count - 1)) == 0) { /* room is the next power of two */
+        size_t room = f->iface_count ? f->iface_count * 2 : 1;
+        struct fc_interface *bigger = realloc(f->ifaces, room * sizeof *bigger);
+        if (!bigger)
+            return FC_E_NOMEM;
+        f->ifaces = bigger;
+    }
+    f->ifaces[f->iface_count++] = (struct fc_interface){
+        .section = (uint32_t)sqlite3_column_int64(stmt, 1),
+        .section_off = (uint64_t)sqlite3_column_int64(stmt, 2),
+        .number = (uint32_t)sqlite3_column_int64(stmt, 3),
+        .off = (uint64_t)sqlite3_column_int64(stmt, 4),
+        .big_endian = sqlite3_column_int(stmt, 5) != 0,
+        .link_type = (uint32_t)sqlite3_column_int64(stmt, 6),
+        .snaplen = (uint32_t)sqlite3_column_int64(stmt, 7),
+        .tsresol = (uint8_t)sqlite3_column_int(stmt, 8),
+        .tsoffset = sqlite3_column_int64(stmt, 9),
+    };
+    return 0;
+}
+
+static int load_interfaces(struct fc_db *db, struct fc_stored_files *files, struct fc_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = 0, step;
+
+    if (sqlite3_prepare_v2(
+            db->sql,
+            "SELECT file, section, section_off, number, off, big_endian, link_type, snaplen, tsresol, tsoffset"
+            " FROM interfaces ORDER BY file, section, number",
+            -1, &stmt, NULL) != SQLITE_OK)
+        return fc_db_error(db->sql, db->path, err, "cannot read the index");
+    while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW) {
+        struct fc_stored_file *f = fc_stored_files_find(files, (uint32_t)sqlite3_column_int64(stmt, 0));
+        if (f && (rc = load_interface(stmt, f)))
+            fc_error_set(err, rc, db->path, FC_NO_OFFSET, "out of memory");
+    }
+    if (rc == 0 && step != SQLITE_DONE)
+        rc = fc_db_error(db->sql, db->path, err, "cannot read the index");
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
+int fc_stored_files_load(struct fc_db *db, struct fc_stored_files *files, struct fc_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    size_t room = 0;
+    int rc = 0, step;
+
+    memset(files, 0, sizeof *files);
+    if (sqlite3_prepare_v2(db->sql,
+                           "SELECT id, path, relative, size, fingerprint, end_off, records, ignored, backward,"
+                           " (SELECT count(*) FROM damage d WHERE d.file = f.id), first_ns FROM files f ORDER BY id",
+                           -1, &stmt, NULL) != SQLITE_OK)
+        return fc_db_error(db->sql, db->path, err, "cannot read the index");
+    while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW)
+        rc = load_file(db, stmt, files, &room, err);
+    if (rc == 0 && step != SQLITE_DONE)
+        rc = fc_db_error(db->sql, db->path, err, "cannot read the index");
+    sqlite3_finalize(stmt);
+    if (rc == 0)
+        rc = load_interfaces(db, files, err);
+    if (rc)
+        fc_stored_files_fini(files);
+    return rc;
+}
+
+int fc_stored_file_open(const struct fc_stored_file *stored, struct fc_file *file, struct fc_error *err)
+{
+    uint64_t fingerprint;
+    struct stat st;
+    int rc;
+
+    if (stat(stored->path, &st) != 0)
+        return errno == ENOENT || errno == ENOTDIR
+                   ? fc_error_set(err, FC_E_MISSING, stored->path, FC_NO_OFFSET, "the capture is missing")
+                   : fc_error_errno(err, FC_E_IO, stored->path, FC_NO_OFFSET, "cannot open the capture");
+    rc = fc_file_open(stored->path, file, err);
+    if (rc == FC_E_FORMAT)
+        return fc_error_set(err, FC_E_CHANGED, stored->path, FC_NO_OFFSET,
+                            "the capture has changed since it was indexed");
+    if (rc)
+        return rc;
+    rc = fc_file_fingerprint(file, file->size, &fingerprint, err);
+    if (rc == 0 && (file->size != stored->size || fingerprint != stored->fingerprint))
+        rc =
+            fc_error_set(err, FC_E_CHANGED, stored->path, FC_NO_OFFSET, "the capture has changed since it was indexed");
+    if (rc)
+        fc_file_close(file);
+    return rc;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* The captures of an index, for those who read them again. Threads: one. */
+#ifndef FC_STORE_FILES_H
+#define FC_STORE_FILES_H
+
+#include "capture/reader.h"
+#include "store/db.h"
+
+struct fc_stored_file {
+    uint32_t id;
+    char *path; /* where it is now, as far as the index can tell */
+    uint64_t size, fingerprint, end_off;
+    uint64_t records, ignored, backward;
+    int64_t first_ns;            /* earliest time; FC_TIME_NONE */
+    struct fc_interface *ifaces; /* in file order */
+    size_t iface_count;
+    uint64_t damage_count;
+};
+struct fc_stored_files {
+    struct fc_stored_file *items; /* ascending by id */
+    size_t count;
+};
+
+/* Loads all. FC_E_DB: a row is none that flowcarve has written, or SQLite fails. fc_stored_files_fini() frees. */
+int fc_stored_files_load(struct fc_db *db, struct fc_stored_files *files, struct fc_error *err);
+void fc_stored_files_fini(struct fc_stored_files *files);
+
+/* The file of an id, or NULL. */
+struct fc_stored_file *fc_stored_files_find(const struct fc_stored_files *files, uint32_t id);
+
+/*
+ * Opens the capture and checks that it is the one that was indexed. FC_E_MISSING, FC_E_CHANGED, FC_E_IO. On success
+ * fc_file_close() frees.
+ */
+int fc_stored_file_open(const struct fc_stored_file *stored, struct fc_file *file, struct fc_error *err);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/record.h"
+#include "base/bytes.h"
+
+int fc_session_record_compare(const struct fc_session_record *a, const struct fc_session_record *b)
+{
+    if (a->run.min_ns != b->run.min_ns)
+        return a->run.min_ns < b->run.min_ns ? -1 : 1;
+    if (a->first_file != b->first_file)
+        return a->first_file < b->first_file ? -1 : 1;
+    if (a->first_off != b->first_off)
+        return a->first_off < b->first_off ? -1 : 1;
+    return a->db_id < b->db_id ? -1 : a->db_id > b->db_id;
+}
+
+static int addr_from_column(sqlite3_stmt *stmt, int col, int kind, uint8_t addr[16])
+{
+    size_t want = kind == FC_ADDR_IPV6 ? 16 : 6;
+
+    memset(addr, 0, 16);
+    if (kind == FC_ADDR_NONE)
+        return sqlite3_column_type(stmt, col) == SQLITE_NULL ? 0 : FC_E_DAMAGED;
+    if (kind == FC_ADDR_IPV4) {
+        int64_t v = sqlite3_column_int64(stmt, col);
+        if (sqlite3_column_type(stmt, col) != SQLITE_INTEGER || v < 0 || v > UINT32_MAX)
+            return FC_E_DAMAGED;
+        for (int i = 0; i < 4; i++)
+            addr[i] = (uint8_t)(v >> (24 - 8 * i));
+        return 0;
+    }
+    if ((kind != FC_ADDR_IPV6 && kind != FC_ADDR_MAC) || sqlite3_column_type(stmt, col) != SQLITE_BLOB ||
+        sqlite3_column_bytes(stmt, col) != (int)want)
+        return FC_E_DAMAGED;
+    memcpy(addr, sqlite3_column_blob(stmt, col), want);
+    return 0;
+}
+
+static int port_from_column(sqlite3_stmt *stmt, int col, uint16_t *port)
+{
+    int64_t v = sqlite3_column_int64(stmt, col); /* 0 for NULL */
+
+    if (v < 0 || v > UINT16_MAX)
+        return FC_E_DAMAGED;
+    *port = (uint16_t)v;
+    return 0;
+}
+
+int fc_key_from_row(sqlite3_stmt *stmt, int col, struct fc_flow_key *key, int *client)
+{
+    uint8_t addr[2][16];
+    uint16_t port[2];
+    int64_t proto = sqlite3_column_int64(stmt, col), domain = sqlite3_column_int64(stmt, col + 7);
+    int kind = sqlite3_column_int(stmt, col + 1);
+
+    memset(key, 0, sizeof *key);
+    if (proto < 0 || proto > UINT32_MAX || domain < 0 || domain > UINT32_MAX ||
+        addr_from_column(stmt, col + 2, kind, addr[0]) || port_from_column(stmt, col + 3, &port[0]) ||
+        addr_from_column(stmt, col + 4, kind, addr[1]) || port_from_column(stmt, col + 5, &port[1]))
+        return FC_E_DAMAGED;
+    int order = memcmp(addr[0], addr[1], 16);
+    key->one_way = sqlite3_column_int(stmt, col + 6) != 0;
+    *client = !key->one_way && (order > 0 || (order == 0 && port[0] > port[1]));
+    for (int i = 0; i < 2; i++) {
+        memcpy(key->addr[i], addr[i ^ *client], 16);
+        key->port[i] = port[i ^ *client];
+    }
+    key->addr_kind = (uint8_t)kind;
+    key->proto = (uint32_t)proto;
+    key->domain = (uint32_t)domain;
+    return 0;
+}
+
+bool fc_key_fits(const struct fc_flow_key *key, const struct fc_packet *packet)
+{
+    const struct fc_flow_key *p = &packet->key;
+
+    if (key->proto == FC_PROTO_MALFORMED || p->proto == FC_PROTO_MALFORMED)
+        return key->proto == p->proto;
+    if (packet->frag == FC_FRAG_LATER) {
+        bool straight = memcmp(key->addr[0], p->addr[0], 16) == 0 && memcmp(key->addr[1], p->addr[1], 16) == 0;
+        bool turned = memcmp(key->addr[0], p->addr[1], 16) == 0 && memcmp(key->addr[1], p->addr[0], 16) == 0;
+        return key->addr_kind == p->addr_kind && key->domain == p->domain && (straight || turned);
+    }
+    return memcmp(key, p, sizeof *key) == 0;
+}
+
+void fc_bind_addr(sqlite3_stmt *stmt, int index, const struct fc_flow_key *key, int endpoint)
+{
+    const uint8_t *addr = key->addr[endpoint];
+
+    switch (key->addr_kind) {
+    case FC_ADDR_IPV4:
+        sqlite3_bind_int64(stmt, index, fc_load32(addr, true));
+        break;
+    case FC_ADDR_IPV6:
+        sqlite3_bind_blob(stmt, index, addr, 16, SQLITE_TRANSIENT);
+        break;
+    case FC_ADDR_MAC:
+        sqlite3_bind_blob(stmt, index, addr, 6, SQLITE_TRANSIENT);
+        break;
+    default:
+        sqlite3_bind_null(stmt, index);
+    }
+}
+
+static uint8_t *put_le(uint8_t *p, uint64_t v, int bytes)
+{
+    for (int i = 0; i < bytes; i++)
+        *p++ = (uint8_t)(v >> (8 * i));
+    return p;
+}
+
+static const uint8_t *get_le(const uint8_t *p, uint64_t *v, int bytes)
+{
+    *v = 0;
+    for (int i = 0; i < bytes; i++)
+        *v |= (uint64_t)*p++ << (8 * i);
+    return p;
+}
+
+void fc_open_state_write(const struct fc_run *r, uint8_t out[FC_OPEN_STATE_SIZE])
+{
+    uint8_t *p = out;
+
+    *p++ = 1; /* version */
+    p = put_le(p, (uint64_t)r->first_ns, 8);
+    p = put_le(p, (uint64_t)r->min_ns, 8);
+    p = put_le(p, (uint64_t)r->max_ns, 8);
+    for (int d = 0; d < 2; d++) {
+        p = put_le(p, r->packets[d], 8);
+        p = put_le(p, r->bytes[d], 8);
+        p = put_le(p, r->base[d], 4);
+        *p++ = r->tcp_flags[d];
+    }
+    p = put_le(p, r->syn_seq, 4);
+    *p++ = r->syn_dir;
+    *p++ = r->base_set;
+    *p++ = r->base_synack;
+    *p++ = r->first_dir;
+    *p++ = r->first_synack;
+    memset(p, 0, (size_t)(out + FC_OPEN_STATE_SIZE - p));
+}
+
+int fc_open_state_read(const void *blob, size_t len, struct fc_run *r)
+{
+    const uint8_t *p = blob;
+    uint64_t v;
+
+    if (len != FC_OPEN_STATE_SIZE || *p++ != 1)
+        return FC_E_DAMAGED;
+    fc_run_init(r);
+    p = get_le(p, &v, 8);
+    r->first_ns = (int64_t)v;
+    p = get_le(p, &v, 8);
+    r->min_ns = (int64_t)v;
+    p = get_le(p, &v, 8);
+    r->max_ns = (int64_t)v;
+    for (int d = 0; d < 2; d++) {
+        p = get_le(p, &r->packets[d], 8);
+        p = get_le(p, &r->bytes[d], 8);
+        p = get_le(p, &v, 4);
+        r->base[d] = (uint32_t)v;
+        r->tcp_flags[d] = *p++;
+    }
+    p = get_le(p, &v, 4);
+    r->syn_seq = (uint32_t)v;
+    r->syn_dir = *p++;
+    r->base_set = *p++ & 3;
+    r->base_synack = *p++ & 3;
+    r->first_dir = *p++;
+    r->first_synack = *p++ & 1;
+    return r->syn_dir > FC_NO_DIR || r->first_dir > FC_NO_DIR ? FC_E_DAMAGED : 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* A session on its way to the database, and the way back from a row to what the flow room needs. */
+#ifndef FC_STORE_RECORD_H
+#define FC_STORE_RECORD_H
+
+#include "flow/run.h"
+#include "store/blob.h"
+
+#include <sqlite3.h>
+
+struct fc_session_record {
+    struct fc_flow_key key;
+    uint64_t hash; /* of the key, under the flow table's seed */
+    struct fc_run run;
+    struct fc_extra extra;
+    int64_t db_id;          /* > 0: a session that the index already holds */
+    uint64_t prior_packets; /* of the run: those that the index already holds */
+    uint64_t first_off;     /* of the first packet in the flow's order */
+    uint32_t first_file;
+    uint8_t has_extra;
+    uint8_t open;      /* a later capture may continue it */
+    uint8_t unchanged; /* db_id, and nothing was added */
+    uint32_t blob_len;
+    const uint8_t *blob; /* positions, not owned; of a db_id session: the added ones */
+};
+
+/* Order of the sessions' IDs: time, file and offset of the first packet. <0, 0, >0. */
+int fc_session_record_compare(const struct fc_session_record *a, const struct fc_session_record *b);
+
+/* Columns that make a key: SELECT them in this order for fc_key_from_row(). */
+#define FC_KEY_COLUMNS "proto, kind, client_addr, client_port, server_addr, server_port, one_way, domain"
+
+/*
+ * The flow key of a row, from column `col` on. *client: endpoint that is the client. FC_E_DAMAGED: the row is none that
+ * flowcarve has written.
+ */
+int fc_key_from_row(sqlite3_stmt *stmt, int col, struct fc_flow_key *key, int *client);
+
+/*
+ * True when a packet may belong to the session of `key` (made by fc_key_from_row()). Exact, but for a later fragment,
+ * which shows its addresses only, and for a record that cannot be decoded.
+ */
+bool fc_key_fits(const struct fc_flow_key *key, const struct fc_packet *packet);
+
+/* Binds an address of a key as the schema has it. */
+void fc_bind_addr(sqlite3_stmt *stmt, int index, const struct fc_flow_key *key, int endpoint);
+
+/* State of an open session as the blob of open_session; little endian, fixed size. */
+enum { FC_OPEN_STATE_SIZE = 97 };
+void fc_open_state_write(const struct fc_run *run, uint8_t out[FC_OPEN_STATE_SIZE]);
+int fc_open_state_read(const void *blob, size_t len, struct fc_run *run);
+
+#endif

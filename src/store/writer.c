@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/writer.h"
+#include "base/error.h"
+#include "store/db.h"
+#include "store/path.h"
+#include "store/schema.h"
+#include "store/writer_internal.h"
+
+#include <flowcarve/decode.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+int fc_writer_error(struct fc_writer *w, struct fc_error *err, const char *what)
+{
+    return fc_db_error(w->sql, w->path, err, what);
+}
+
+int fc_writer_exec(struct fc_writer *w, const char *sql, struct fc_error *err)
+{
+    if (sqlite3_exec(w->sql, sql, NULL, NULL, NULL) != SQLITE_OK)
+        return fc_writer_error(w, err, "cannot write the index");
+    return 0;
+}
+
+sqlite3_stmt *fc_writer_stmt(struct fc_writer *w, enum fc_writer_stmt_id id, const char *sql)
+{
+    if (!w->stmts[id])
+        sqlite3_prepare_v3(w->sql, sql, -1, SQLITE_PREPARE_PERSISTENT, &w->stmts[id], NULL);
+    else
+        sqlite3_reset(w->stmts[id]);
+    return w->stmts[id];
+}
+
+int fc_writer_step(struct fc_writer *w, sqlite3_stmt *stmt, struct fc_error *err)
+{
+    int rc = sqlite3_step(stmt);
+
+    if (rc != SQLITE_DONE) {
+        rc = fc_writer_error(w, err, "cannot write the index");
+        sqlite3_reset(stmt);
+        return rc;
+    }
+    sqlite3_reset(stmt);
+    return 0;
+}
+
+/*
+ * The building site beside the name: "<path>.new". The lock keeps a second run out; one left by a killed run is not
+ * locked any more and is begun anew.
+ */
+static int open_site(struct fc_writer *w, struct fc_error *err)
+{
+    if (asprintf(&w->site, "%s.new", w->path) < 0) {
+        w->site = NULL;
+        return fc_error_set(err, FC_E_NOMEM, w->path, FC_NO_OFFSET, "out of memory");
+    }
+    w->lock_fd = open(w->site, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (w->lock_fd < 0)
+        return fc_error_errno(err, FC_E_IO, w->site, FC_NO_OFFSET, "cannot create");
+    if (flock(w->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        close(w->lock_fd);
+        w->lock_fd = -1;
+        return fc_error_set(err, FC_E_DB, w->site, FC_NO_OFFSET, "another flowcarve is making this index");
+    }
+    if (ftruncate(w->lock_fd, 0) != 0)
+        return fc_error_errno(err, FC_E_IO, w->site, FC_NO_OFFSET, "cannot truncate");
+    return 0;
+}
+
+static int fill_protocols(struct fc_writer *w, struct fc_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    const char *name;
+    int64_t proto;
+    int rc = 0;
+
+    if (sqlite3_prepare_v2(w->sql, "INSERT INTO protocols VALUES (?, ?)", -1, &stmt, NULL) != SQLITE_OK)
+        return fc_writer_error(w, err, "cannot write the index");
+    for (unsigned i = 0; rc == 0 && (proto = fc_proto_at(i, &name)) >= 0; i++) {
+        sqlite3_bind_int64(stmt, 1, proto);
+        sqlite3_bind_text(stmt, 2, name, -1, SQLITE_STATIC);
+        rc = fc_writer_step(w, stmt, err);
+    }
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
+static int open_fresh(struct fc_writer *w, struct fc_error *err)
+{
+    int rc = open_site(w, err);
+
+    if (rc)
+        return rc;
+    if (sqlite3_open_v2(w->site, &w->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
+        SQLITE_OK)
+        return fc_writer_error(w, err, "cannot create the index");
+    /* nobody sees the file before it is renamed: no journal, and one fsync at the end */
+    if ((rc = fc_writer_exec(w,
+                             "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
+                             "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY;"
+                             "BEGIN EXCLUSIVE",
+                             err)) ||
+        (rc = fc_writer_exec(w, fc_schema_flowcarve, err)))
+        return rc;
+    return fill_protocols(w, err);
+}
+
+static int open_existing(struct fc_writer *w, struct fc_error *err)
+{
+    struct fc_db *db = NULL;
+    int rc = fc_db_open(w->path, &db, err); /* is it one of ours? */
+
+    fc_db_close(db);
+    if (rc)
+        return rc;
+    if (sqlite3_open_v2(w->path, &w->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+        return fc_writer_error(w, err, "cannot open the index");
+    sqlite3_busy_timeout(w->sql, 2000);
+    return fc_writer_exec(w, "PRAGMA synchronous = FULL; PRAGMA cache_size = -32768; BEGIN IMMEDIATE", err);
+}
+
+int fc_writer_open(const char *path, struct fc_writer **out, bool *fresh, struct fc_error *err)
+{
+    struct fc_writer *w = calloc(1, sizeof *w);
+    struct stat st;
+    int rc;
+
+    *out = NULL;
+    if (!w)
+        return fc_error_set(err, FC_E_NOMEM, path, FC_NO_OFFSET, "out of memory");
+    w->lock_fd = -1;
+    w->path = strdup(path);
+    w->folder = fc_path_folder(path);
+    if (!w->path || !w->folder) {
+        rc = fc_error_errno(err, FC_E_IO, path, FC_NO_OFFSET, "cannot find the index's folder");
+    } else {
+        w->fresh = stat(path, &st) != 0 || st.st_size == 0;
+        rc = w->fresh ? open_fresh(w, err) : open_existing(w, err);
+    }
+    if (rc) {
+        fc_writer_close(w);
+        return rc;
+    }
+    *fresh = w->fresh;
+    *out = w;
+    return 0;
+}
+
+static void finish_sql(struct fc_writer *w)
+{
+    for (int i = 0; i < FC_WRITER_STMTS; i++) {
+        sqlite3_finalize(w->stmts[i]);
+        w->stmts[i] = NULL;
+    }
+    sqlite3_close(w->sql);
+    w->sql = NULL;
+}
+
+void fc_writer_close(struct fc_writer *w)
+{
+    if (!w)
+        return;
+    finish_sql(w); /* an open transaction is rolled back */
+    if (w->lock_fd >= 0 && !w->committed)
+        unlink(w->site);
+    if (w->lock_fd >= 0)
+        close(w->lock_fd);
+    fc_buffer_fini(&w->plain);
+    fc_buffer_fini(&w->blob);
+    fc_positions_fini(&w->positions);
+    free(w->path);
+    free(w->site);
+    free(w->folder);
+    free(w);
+}
+
+const char *fc_writer_folder(const struct fc_writer *w)
+{
+    return w->folder;
+}
+
+char *fc_writer_meta(struct fc_writer *w, const char *name)
+{
+    return fc_db_meta(w->sql, name);
+}
+
+int fc_writer_set_meta(struct fc_writer *w, const char *name, const char *value, struct fc_error *err)
+{
+    sqlite3_stmt *stmt = fc_writer_stmt(w, FC_STMT_META, "INSERT OR REPLACE INTO meta VALUES (?, ?)");
+
+    if (!stmt)
+        return fc_writer_error(w, err, "cannot write the index");
+    sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
+    sqlite3_bind_text(stmt, 2, value, -1, SQLITE_STATIC);
+    return fc_writer_step(w, stmt, err);
+}
+
+static int64_t now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static int sync_folder(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+
+    if (fd < 0)
+        return -1;
+    rc = fsync(fd);
+    close(fd);
+    return rc;
+}
+
+static int commit_fresh(struct fc_writer *w, int64_t *sync_ns, struct fc_error *err)
+{
+    int64_t start;
+    int rc;
+
+    if ((rc = fc_writer_exec(w, fc_schema_indexes, err)) || (rc = fc_writer_exec(w, "COMMIT", err)))
+        return rc;
+    finish_sql(w);
+    start = now_ns();
+    if (fsync(w->lock_fd) != 0)
+        return fc_error_errno(err, FC_E_IO, w->site, FC_NO_OFFSET, "cannot write to disk");
+    if (rename(w->site, w->path) != 0)
+        return fc_error_errno(err, FC_E_IO, w->path, FC_NO_OFFSET, "cannot rename the new index into place");
+    w->committed = true;
+    if (sync_folder(w->folder) != 0)
+        return fc_error_errno(err, FC_E_IO, w->folder, FC_NO_OFFSET, "cannot write the folder to disk");
+    if (sync_ns)
+        *sync_ns = now_ns() - start;
+    return 0;
+}
+
+int fc_writer_commit(struct fc_writer *w, int64_t *sync_ns, struct fc_error *err)
+{
+    if (sync_ns)
+        *sync_ns = 0;
+    if (w->fresh)
+        return commit_fresh(w, sync_ns, err);
+    int64_t start = now_ns();
+    int rc = fc_writer_exec(w, "COMMIT", err);
+    if (sync_ns)
+        *sync_ns = now_ns() - start;
+    w->committed = rc == 0;
+    return rc;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writes an index: a fresh one beside its name, renamed into place when it is complete and on disk; additions to an
+ * existing one in a single transaction. Whatever ends the process before fc_writer_commit() returns leaves the old
+ * state.
+ *
+ * Threads: one. Order of calls: open; meta, files and priors in any order; sessions in the order of their IDs; commit.
+ */
+#ifndef FC_STORE_WRITER_H
+#define FC_STORE_WRITER_H
+
+#include "flow/fragment.h"
+#include "store/record.h"
+
+#include <flowcarve/capture.h>
+
+struct fc_writer;
+
+/* A row of `files`, with its interfaces and damage. */
+struct fc_file_damage {
+    uint64_t off, length;
+    char cause[256];
+};
+struct fc_file_row {
+    uint32_t id;
+    const char *path; /* as the user gave it; remembered as store/path.h says */
+    uint64_t size;
+    int64_t mtime_ns;
+    uint64_t fingerprint;
+    enum fc_format format;
+    uint64_t records, ignored, malformed, backward;
+    int64_t first_ns, last_ns; /* FC_TIME_NONE: none */
+    uint64_t end_off;
+    const struct fc_interface *ifaces;
+    size_t iface_count;
+    const struct fc_file_damage *damage;
+    size_t damage_count;
+};
+
+/*
+ * Opens the index at `path` for writing; makes it when there is none. *fresh tells which. FC_E_SCHEMA: the file is
+ * something else. FC_E_DB: e.g. somebody else is writing it. FC_E_IO.
+ */
+int fc_writer_open(const char *path, struct fc_writer **out, bool *fresh, struct fc_error *err);
+
+/* Ends without a trace unless committed before. NULL is allowed. */
+void fc_writer_close(struct fc_writer *writer);
+
+/* Folder of the database, resolved. Valid until close. */
+const char *fc_writer_folder(const struct fc_writer *writer);
+
+/* Settings. A new string, "" when unset; NULL without memory. */
+char *fc_writer_meta(struct fc_writer *writer, const char *name);
+int fc_writer_set_meta(struct fc_writer *writer, const char *name, const char *value, struct fc_error *err);
+
+/* Looks a capture up by its name: 1 with what was remembered, 0 unknown, or negative. */
+struct fc_known_file {
+    uint32_t id;
+    uint64_t size, fingerprint;
+    int64_t mtime_ns;
+};
+int fc_writer_known(struct fc_writer *writer, const char *path, struct fc_known_file *known, struct fc_error *err);
+
+/* Highest file id so far; latest time of any capture so far (FC_TIME_NONE: none). */
+int fc_writer_last(struct fc_writer *writer, uint32_t *file_id, int64_t *last_ns, struct fc_error *err);
+
+int fc_writer_add_file(struct fc_writer *writer, const struct fc_file_row *row, struct fc_error *err);
+
+/*
+ * Sessions that captures starting at from_ns may continue: those that were open, and with `all` those whose last packet
+ * is not before from_ns. The callback gets key, state so far and ID.
+ */
+int fc_writer_priors(struct fc_writer *writer, bool all, int64_t from_ns,
+                     int (*prior)(void *ctx, const struct fc_flow_key *key, int64_t id, const struct fc_run *run),
+                     void *ctx, struct fc_error *err);
+
+/* First fragments that the index remembers, and their replacement (count first ones, those at or after from_ns). */
+int fc_writer_fragments(struct fc_writer *writer, int (*first)(void *ctx, const struct fc_fragment *fragment),
+                        void *ctx, struct fc_error *err);
+int fc_writer_set_fragments(struct fc_writer *writer, const struct fc_fragment *first, size_t count, int64_t from_ns,
+                            struct fc_error *err);
+
+/* Forgets which sessions were open; fc_writer_session() says anew. */
+int fc_writer_clear_open(struct fc_writer *writer, struct fc_error *err);
+
+/* Of the optional fields, those that FC_WANT_TCP brings are stored on wish only. */
+enum { FC_STORE_TCP_FLAGS = 1u << 24, FC_STORE_ISN = 1u << 25 };
+
+/* Adds a session under the next ID, or changes the one of record->db_id. fields: FC_WANT_* and FC_STORE_*. */
+int fc_writer_session(struct fc_writer *writer, const struct fc_session_record *record, uint32_t fields,
+                      struct fc_error *err);
+
+/* Makes what was written the index, on disk when this returns 0. sync_ns: time spent waiting for the disk; may be NULL.
+ */
+int fc_writer_commit(struct fc_writer *writer, int64_t *sync_ns, struct fc_error *err);
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* Captures, their interfaces and their damage. */
+#include "base/error.h"
+#include "store/path.h"
+#include "store/writer_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int remember(struct fc_writer *w, const char *path, char **name, bool *relative, struct fc_error *err)
+{
+    *name = fc_path_remember(w->folder, path, relative);
+    return *name ? 0 : fc_error_errno(err, FC_E_IO, path, FC_NO_OFFSET, "cannot resolve the path");
+}
+
+int fc_writer_known(struct fc_writer *w, const char *path, struct fc_known_file *known, struct fc_error *err)
+{
+    sqlite3_stmt *stmt = fc_writer_stmt(w, FC_STMT_KNOWN,
+                                        "SELECT id, size, fingerprint, mtime_ns FROM files"
+                                        " WHERE path = ? AND relative = ? ORDER BY id DESC LIMIT 1");
+    bool relative = false;
+    char *name;
+    int rc;
+
+    if (!stmt)
+        return fc_writer_error(w, err, "cannot read the index");
+    if ((rc = remember(w, path, &name, &relative, err)))
+        return rc;
+    fc_bind_path(stmt, 1, name);
+    sqlite3_bind_int(stmt, 2, relative);
+    rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW) {
+        known->id = (uint32_t)sqlite3_column_int64(stmt, 0);
+        known->size = (uint64_t)sqlite3_column_int64(stmt, 1);
+        known->fingerprint = (uint64_t)sqlite3_column_int64(stmt, 2);
+        known->mtime_ns = sqlite3_column_int64(stmt, 3);
+        rc = 1;
+    } else {
+        rc = rc == SQLITE_DONE ? 0 : fc_writer_error(w, err, "cannot read the index");
+    }
+    sqlite3_reset(stmt);
+    free(name);
+    return rc;
+}
+
+int fc_writer_last(struct fc_writer *w, uint32_t *file_id, int64_t *last_ns, struct fc_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = 0;
+
+    *file_id = 0;
+    *last_ns = FC_TIME_NONE;
+    if (sqlite3_prepare_v2(w->sql, "SELECT max(id), max(last_ns) FROM files", -1, &stmt, NULL) != SQLITE_OK ||
+        sqlite3_step(stmt) != SQLITE_ROW) {
+        rc = fc_writer_error(w, err, "cannot read the index");
+    } else {
+        *file_id = (uint32_t)sqlite3_column_int64(stmt, 0);
+        if (sqlite3_column_type(stmt, 1) != SQLITE_NULL)
+            *last_ns = sqlite3_column_int64(stmt, 1);
+    }
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
+static int compare_number(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* "1,113": link types of the interfaces, ascending, each once. */
+static void link_types(const struct fc_file_row *row, char *out, size_t size)
+{
+    uint32_t *types = malloc((row->iface_count + 1) * sizeof *types);
+    size_t len = 0;
+
+    out[0] = '\0';
+    if (!types)
+        return;
+    for (size_t i = 0; i < row->iface_count; i++)
+        types[i] = row->ifaces[i].link_type;
+    qsort(types, row->iface_count, sizeof *types, compare_number);
+    for (size_t i = 0; i < row->iface_count && len + 12 < size; i++)
+        if (i == 0 || types[i] != types[i - 1])
+            len += (size_t)snprintf(out + len, size - len, "%s%u", len ? "," : "", types[i]);
+    free(types);
+}
+
+static const char *byte_order(const struct fc_file_row *row)
+{
+    bool big = false, little = false;
+
+    for (size_t i = 0; i < row->iface_count; i++) {
+        big |= row->ifaces[i].big_endian;
+        little |= !row->ifaces[i].big_endian;
+    }
+    return big ? (little ? "mixed" : "big") : "little";
+}
+
+static int add_interfaces(struct fc_writer *w, const struct fc_file_row *row, struct fc_error *err)
+{
+    sqlite3_stmt *stmt = fc_writer_stmt(w, FC_STMT_IFACE, "INSERT INTO interfaces VALUES (?,?,?,?,?,?,?,?,?,?)");
+    int rc = 0;
+
+    if (!stmt)
+        return fc_writer_error(w, err, "cannot write the index");
+    for (size_t i = 0; i < row->iface_count && rc == 0; i++) {
+        const struct fc_interface *f = &row->ifaces[i];
+        sqlite3_bind_int64(stmt, 1, row->id);
+        sqlite3_bind_int64(stmt, 2, f->section);
+        sqlite3_bind_int64(stmt, 3, (int64_t)f->section_off);
+        sqlite3_bind_int64(stmt, 4, f->number);
+        sqlite3_bind_int64(stmt, 5, (int64_t)f->off);
+        sqlite3_bind_int(stmt, 6, f->big_endian);
+        sqlite3_bind_int64(stmt, 7, f->link_type);
+        sqlite3_bind_int64(stmt, 8, f->snaplen);
+        sqlite3_bind_int(stmt, 9, f->tsresol);
+        sqlite3_bind_int64(stmt, 10, f->tsoffset);
+        rc = fc_writer_step(w, stmt, err);
+    }
+    return rc;
+}
+
+static int add_damage(struct fc_writer *w, const struct fc_file_row *row, struct fc_error *err)
+{
+    sqlite3_stmt *stmt = fc_writer_stmt(w, FC_STMT_DAMAGE, "INSERT INTO damage VALUES (?,?,?,?)");
+    int rc = 0;
+
+    if (!stmt)
+        return fc_writer_error(w, err, "cannot write the index");
+    for (size_t i = 0; i < row->damage_count && rc == 0; i++) {
+        sqlite3_bind_int64(stmt, 1, row->id);
+        sqlite3_bind_int64(stmt, 2, (int64_t)row->damage[i].off);
+        sqlite3_bind_int64(stmt, 3, (int64_t)row->damage[i].length);
+        sqlite3_bind_text(stmt, 4, row->damage[i].cause, -1, SQLITE_STATIC);
+        rc = fc_writer_step(w, stmt, err);
+    }
+    return rc;
+}
+
+static void bind_time(sqlite3_stmt *stmt, int index, int64_t ns)
+{
+    if (ns == FC_TIME_NONE)
+        sqlite3_bind_null(stmt, index);
+    else
+        sqlite3_bind_int64(stmt, index, ns);
+}
+
+int fc_writer_add_file(struct fc_writer *w, const struct fc_file_row *row, struct fc_error *err)
+{
+    sqlite3_stmt *stmt = fc_writer_stmt(w, FC_STMT_FILE, "INSERT INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    char types[1024], *name;
+    bool relative = false;
+    int rc;
+
+    if (!stmt)
+        return fc_writer_error(w, err, "cannot write the index");
+    if ((rc = remember(w, row->path, &name, &relative, err)))
+        return rc;
+    link_types(row, types, sizeof types);
+    sqlite3_bind_int64(stmt, 1, row->id);
+    fc_bind_path(stmt, 2, name);
+    sqlite3_bind_int(stmt, 3, relative);
+    sqlite3_bind_int64(stmt, 4, (int64_t)row->size);
+    sqlite3_bind_int64(stmt, 5, row->mtime_ns);
+    sqlite3_bind_int64(stmt, 6, (int64_t)row->fingerprint);
+    sqlite3_bind_text(stmt, 7, fc_format_name(row->format), -1, SQLITE_STATIC);
+    sqlite3_bind_text(stmt, 8, byte_order(row), -1, SQLITE_STATIC);
+    sqlite3_bind_text(stmt, 9, types, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 10, (int64_t)row->records);
+    sqlite3_bind_int64(stmt, 11, (int64_t)row->ignored);
+    sqlite3_bind_int64(stmt, 12, (int64_t)row->malformed);
+    bind_time(stmt, 13, row->first_ns);
+    bind_time(stmt, 14, row->last_ns);
+    sqlite3_bind_int64(stmt, 15, (int64_t)row->backward);
+    sqlite3_bind_int64(stmt, 16, (int64_t)row->end_off);
+    rc = fc_writer_step(w, stmt, err);
+    sqlite3_clear_bindings(stmt);
+    free(name);
+    if (rc == 0)
+        rc = add_interfaces(w, row, err);
+    return rc ? rc : add_damage(w, row, err);
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+#include "verify/positions.h"
+#include "base/error.h"
+#include "flow/positions.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void fc_verify_positions_fini(struct fc_verify_positions *all)
+{
+    for (size_t i = 0; all->lists && i < all->list_count; i++) {
+        free(all->lists[i].off);
+        free(all->lists[i].session);
+    }
+    free(all->lists);
+    free(all->sessions);
+    memset(all, 0, sizeof *all);
+}
+
+static int add(struct fc_verify_list *l, uint64_t off, uint32_t session)
+{
+    if (l->count == l->room) {
+        size_t room = l->room ? l->room * 2 : 1024;
+        uint64_t *offs = realloc(l->off, room * sizeof *offs);
+        if (offs)
+            l->off = offs;
+        uint32_t *sessions = realloc(l->session, room * sizeof *sessions);
+        if (sessions)
+            l->session = sessions;
+        if (!offs || !sessions)
+            return FC_E_NOMEM;
+        l->room = room;
+    }
+    l->off[l->count] = off;
+    l->session[l->count++] = session;
+    return 0;
+}
+
+static int add_segments(struct fc_verify_positions *all, const struct fc_stored_files *files, const uint8_t *p,
+                        size_t len, uint32_t session)
+{
+    const uint8_t *end = p + len;
+    struct fc_segment s;
+    int rc = 0;
+
+    while (p < end && rc == 0) {
+        if (!(p = fc_segment_head(p, end, &s)))
+            return FC_E_DAMAGED;
+        const struct fc_stored_file *f = fc_stored_files_find(files, s.file);
+        if (!f)
+            return FC_E_DAMAGED;
+        uint64_t off = s.first_off;
+        for (uint64_t i = 0; i < s.count && rc == 0; i++) {
+            if (i && !(p = fc_segment_next(p, end, &off)))
+                return FC_E_DAMAGED;
+            rc = add(&all->lists[f - files->items], off, session);
+        }
+    }
+    return rc;
+}
+
+static int add_session(struct fc_verify_positions *all, sqlite3_stmt *stmt, const struct fc_stored_files *files,
+                       struct fc_buffer *scratch)
+{
+    struct fc_verify_session s = {.id = sqlite3_column_int64(stmt, 0)};
+    const uint8_t *plain;
+    size_t len;
+    int client;
+    int rc = fc_key_from_row(stmt, 1, &s.key, &client);
+
+    if (rc == 0)
+        rc = fc_blob_decode(sqlite3_column_blob(stmt, 13), (size_t)sqlite3_column_bytes(stmt, 13), scratch, &plain,
+                            &len);
+    if (rc)
+        return rc;
+    for (int i = 0; i < 2; i++) {
+        s.packets[client ^ i] = (uint64_t)sqlite3_column_int64(stmt, 9 + i);
+        s.bytes[client ^ i] = (uint64_t)sqlite3_column_int64(stmt, 11 + i);
+    }
+    /* equal ends: both directions look alike */
+    s.blind = memcmp(s.key.addr[0], s.key.addr[1], 16) == 0;
+    if (all->session_count == all->session_room) {
+        size_t room = all->session_room ? all->session_room * 2 : 1024;
+        struct fc_verify_session *bigger = realloc(all->sessions, room * sizeof *bigger);
+        if (!bigger)
+            return FC_E_NOMEM;
+        all->sessions = bigger;
+        all->session_room = room;
+    }
+    all->sessions[all->session_count++] = s;
+    return add_segments(all, files, plain, len, (uint32_t)(all->session_count - 1));
+}
+
+struct pair {
+    uint64_t off;
+    uint32_t session;
+};
+
+static int compare_pair(const void *a, const void *b)
+{
+    const struct pair *x = a, *y = b;
+
+    return x->off < y->off ? -1 : x->off > y->off;
+}
+
+static int sort_list(struct fc_verify_list *l)
+{
+    struct pair *pairs = malloc((l->count + 1) * sizeof *pairs);
+
+    if (!pairs)
+        return FC_E_NOMEM;
+    for (size_t i = 0; i < l->count; i++)
+        pairs[i] = (struct pair){l->off[i], l->session[i]};
+    qsort(pairs, l->count, sizeof *pairs, compare_pair);
+    for (size_t i = 0; i < l->count; i++) {
+        l->off[i] = pairs[i].off;
+        l->session[i] = pairs[i].session;
+    }
+    free(pairs);
+    return 0;
+}
+
+int fc_verify_positions_load(struct fc_db *db, const struct fc_stored_files *files, struct fc_verify_positions *all,
+                             void (*damaged)(void *, int64_t, const char *), void *ctx, struct fc_error *err)
+{
+    struct fc_buffer scratch = {0};
+    sqlite3_stmt *stmt = NULL;
+    int rc = 0, step = SQLITE_DONE;
+
+    memset(all, 0, sizeof *all);
+    all->list_count = files->count;
+    all->lists = calloc(files->count + 1, sizeof *all->lists);
+    if (!all->lists)
+        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    if (sqlite3_prepare_v2(db->sql,
+                           "SELECT id, " FC_KEY_COLUMNS ", client_packets, server_packets, client_bytes, server_bytes,"
+                           " positions FROM session",
+                           -1, &stmt, NULL) != SQLITE_OK)
+        return fc_db_error(db->sql, db->path, err, "cannot read the index");
+    while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW) {
+        rc = add_session(all, stmt, files, &scratch);
+        if (rc == FC_E_DAMAGED) {
+            damaged(ctx, sqlite3_column_int64(stmt, 0), "row or positions are damaged");
+            rc = 0;
+        }
+    }
+    for (size_t i = 0; i < all->list_count && rc == 0; i++)
+        rc = sort_list(&all->lists[i]);
+    if (rc)
+        fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
+    else if (step != SQLITE_DONE)
+        rc = fc_db_error(db->sql, db->path, err, "cannot read the index");
+    sqlite3_finalize(stmt);
+    fc_buffer_fini(&scratch);
+    return rc;
+}

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""decode_diff.py - flowcarve's session keys against the oracle's, packet by packet.
+
+  decode_diff.py DUMP ORACLE_DIR CAPTURES_DIR [-v]
+
+DUMP is the decode_dump binary, ORACLE_DIR holds decode.py and offsets.py, CAPTURES_DIR is searched for captures.
+Compared are key, direction and fragment state of the outermost IP layer; ICMP ports are left out (the oracle has none).
+Packets of link types without a decoder are counted, not compared. If CAPTURES_DIR has a community-id-expected.tsv, the
+Community IDs made from flowcarve's keys are compared with it too, ICMP included.
+
+Each difference is put into a category; those in EXPLAINED are known to be right as they are. Exit status 1 when any
+other is found. -v prints the first few of each category.
+"""
+import base64, collections, csv, hashlib, ipaddress, os, struct, subprocess, sys
+
+EXPLAINED = {
+    'shim': 'an encapsulation that flowcarve takes for a link-layer session (TEB, PBB, NSH, VN-Tag, 892F, pseudowire, '
+            'PPP bridging)',
+    'cooked': 'cooked records of ARPHRD kinds or protocol numbers that are not EtherTypes',
+    'pppoe-code': 'PPPoE session frame whose code is not 0',
+    'ext-behind-ah': 'IPv6 extension header behind AH: followed here, the oracle stops',
+    'depth': 'an extension header chain longer than FC_DEPTH_MAX: the key keeps the number reached',
+}
+EXTENSIONS = ('0', '43', '44', '51', '60')
+SHIMS = {0x6558, 0x88e7, 0x894f, 0x8926, 0x892f, 0x8847, 0x8848}
+
+
+def community_id(f):
+    ver, proto, a, pa, b, pb = f.split('|')
+    h = hashlib.sha1(b'\0\0' + ipaddress.ip_address(a).packed + ipaddress.ip_address(b).packed + bytes([int(proto), 0]))
+    if int(proto) in (1, 6, 17, 58, 132):
+        h.update(struct.pack('>HH', int(pa), int(pb)))
+    return '1:' + base64.b64encode(h.digest()).decode()
+
+
+def portless(key):
+    f = key.split('|')
+    if f[1] in ('1', '58'):
+        f[3] = f[5] = '0'
+    return '|'.join(f)
+
+
+def sort_icmp(key, way):
+    """An ICMP key without counterpart is not sorted: put it in the oracle's order."""
+    f = key.split('|')
+    if f[1] not in ('1', '58'):
+        return key, way
+    a, b = (ipaddress.ip_address(f[2]).packed, ipaddress.ip_address(f[4]).packed)
+    if a > b:
+        f[2], f[4], way = f[4], f[2], '<' if way == '>' else '>'
+    elif a == b:
+        way = '>'
+    return portless('|'.join(f)), way
+
+
+def category(ours, theirs, data, linktype, tags):
+    kind, key = ours[0], ours[1]
+    if kind == 'link' and theirs[0] != '-':
+        proto = int(key, 16)
+        if proto >> 16 == 1 and proto & 0xffff in SHIMS or proto in (0x40031, 0x40281, 0x40283):
+            return 'shim'
+        if proto == 0x18864:
+            return 'pppoe-code'
+        if linktype in (113, 276):
+            return 'cooked'
+        return 'not-ip-here'
+    if kind == 'malformed' and theirs[0] != '-':
+        return 'malformed-here'
+    if kind == 'ip' and theirs[0] == '-':
+        return 'ip-only-here'
+    if kind == 'ip' and ours[2] != theirs[1]:
+        return 'direction'
+    if kind == 'ip' and ours[3] != theirs[2]:
+        return 'fragment'
+    f, g = key.split('|'), theirs[0].split('|')
+    if f[:1] == g[:1] == ['6'] and g[1] in EXTENSIONS and f[2::2] == g[2::2]:
+        return 'ext-behind-ah'
+    if f[:1] == g[:1] == ['6'] and f[1] in EXTENSIONS and f[2::2] == g[2::2]:
+        return 'depth'
+    return 'key'
+
+
+def packets(offsets, path):
+    _, data = offsets.load(path)
+    if not data:
+        return
+    info = offsets.Info()
+    for _, data_off, caplen, origlen, _, linktype, _, _ in offsets.packets(data, info):
+        yield linktype, origlen, data[data_off:data_off + caplen]
+
+
+def run(dump, records):
+    text = ''.join('%d %d %s\n' % (lt, ol & 0xffffffff, b.hex() or '-') for lt, ol, b in records)
+    out = subprocess.run([dump], input=text, capture_output=True, text=True)
+    lines = out.stdout.splitlines()
+    if out.returncode or len(lines) != len(records):
+        sys.exit('decode_diff: %s failed: %s' % (dump, out.stderr))
+    return [l.split('\t') for l in lines]
+
+
+def theirs_of(oracle, linktype, data):
+    try:
+        d = oracle.decode(linktype, data)
+    except IndexError:  # the oracle trips over some cut headers
+        return ('-', '-', '-'), []
+    if not d.ls:
+        return ('-', '-', '-'), d.tags
+    key, way = oracle.key(d.ls[0])
+    return (key, way, {'M': 'L', 'A': '-'}.get(d.ls[0].frag, d.ls[0].frag)), d.tags
+
+
+def compare(oracle, name, records, result, count, samples):
+    for n, ((linktype, _, data), ours) in enumerate(zip(records, result), 1):
+        count['packets'] += 1
+        if ours[0] == 'unknown':
+            count['no decoder'] += 1
+            continue
+        theirs, tags = theirs_of(oracle, linktype, data)
+        count['compared'] += 1
+        if ours[0] == 'ip':
+            ours[1], ours[2] = sort_icmp(ours[1], ours[2])
+            if tuple(ours[1:4]) == theirs:
+                count['equal'] += 1
+                continue
+        elif theirs[0] == '-':
+            count['no IP in both: ' + ours[0]] += 1
+            continue
+        kind = category(ours, theirs, data, linktype, tags)
+        count['DIFF ' + kind] += 1
+        samples[kind].append((name, n, linktype, ours, theirs, data[:48].hex()))
+
+
+def check_community(name, expected, result, count, samples):
+    for frame, cid in expected:
+        ours = result[frame - 1]
+        made = community_id(ours[1]) if ours[0] == 'ip' else '-'
+        ok = made == cid
+        count['community id equal' if ok else 'DIFF community-id'] += 1
+        if not ok:
+            samples['community-id'].append((name, frame, ours, made, cid))
+
+
+def main(args):
+    verbose = '-v' in args
+    args = [a for a in args if a != '-v']
+    if len(args) != 3:
+        print(__doc__)
+        return 2
+    dump, oracle_dir, root = args
+    sys.path.insert(0, oracle_dir)
+    import decode as oracle, offsets
+    cids = collections.defaultdict(list)
+    tsv = os.path.join(root, 'community-id-expected.tsv')
+    if os.path.exists(tsv):
+        for r in csv.DictReader(open(tsv), delimiter='\t'):
+            cids[r['file']].append((int(r['frame']), r['community_id_v1_seed0']))
+    count, samples = collections.Counter(), collections.defaultdict(list)
+    for folder, _, files in sorted(os.walk(root)):
+        for f in sorted(files):
+            name = os.path.relpath(os.path.join(folder, f), root)
+            if name in ('MANIFEST.tsv', 'README.md', 'community-id-expected.tsv'):
+                continue
+            records = list(packets(offsets, os.path.join(folder, f)))
+            if not records:
+                count['files without packets'] += 1
+                continue
+            count['files'] += 1
+            result = run(dump, records)
+            check_community(name, cids.get(f, cids.get(name, [])), result, count, samples)
+            compare(oracle, name, records, result, count, samples)
+    bad = 0
+    for k, v in sorted(count.items()):
+        print('%8d  %s' % (v, k))
+    for kind, rows in sorted(samples.items()):
+        known = EXPLAINED.get(kind)
+        bad += 0 if known else len(rows)
+        print('%s: %d, %s' % (kind, len(rows), known or 'UNEXPLAINED'))
+        for row in rows[:12 if verbose else 0]:
+            print('   ', *row)
+    return 1 if bad else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))

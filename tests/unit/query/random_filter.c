@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* Random filters, written from the grammar of pcap-filter(7) and of ours. */
+#include "query_test.h"
+
+struct maker {
+    uint64_t *state;
+    bool pcap;
+    char *buf;
+    size_t len, size;
+};
+
+static void add(struct maker *m, const char *word)
+{
+    size_t len = strlen(word);
+
+    if (m->len + len + 2 > m->size)
+        return;
+    if (m->len && word[0] != ')' && m->buf[m->len - 1] != '(')
+        m->buf[m->len++] = ' ';
+    memcpy(m->buf + m->len, word, len + 1);
+    m->len += len;
+}
+
+static const char *pick(struct maker *m, const char *const *list)
+{
+    unsigned n = 0;
+
+    while (list[n])
+        n++;
+    return list[test_below(m->state, n)];
+}
+
+static const char *const hosts4[] = {"10.0.0.1", "10.0.0.2", "10.1.0.3",      "192.168.1.1",   "203.0.113.5",
+                                     "0.0.0.0",  "1.2.3.4",  "255.255.255.0", "255.255.255.5", NULL};
+static const char *const hosts6[] = {"2001:db8:1::1", "2001:db8:1::2", "fe80::", "fe80::7:0:0:1",
+                                     "fe80::3",       "::1",           NULL};
+static const char *const nets4[] = {"10.0.0.0/8",
+                                    "10.0.0.0/24",
+                                    "10.1.0.0/16",
+                                    "192.168.1.0/30",
+                                    "0.0.0.0/0",
+                                    "10.0.0.2/31",
+                                    "203.0.113",
+                                    "10.1",
+                                    "10",
+                                    "192.168.1.1",
+                                    "10.0.0.0 mask 255.0.0.0",
+                                    "0.0.0.1 mask 0.0.0.255",
+                                    "255.255.255.0/24",
+                                    "128.0.0.0/1",
+                                    NULL};
+static const char *const nets6[] = {"2001:db8::/32", "fe80::/10", "::/0", "fe80::/127",
+                                    "2001:db8:1::1", "2000::/3",  NULL};
+static const char *const ports[] = {"80",  "443", "0",   "65535", "0x50", "http", "domain",
+                                    "ssh", "ftp", "ntp", "1000",  "513",  NULL};
+static const char *const ranges[] = {"0-65535", "20-23", "80-443", "443-80", "ftp-ssh", "53", "1000-2000", NULL};
+static const char *const macs[] = {"20:01:0d:b8:00:01", "20:1:d:b8:0:2", "2001.0db8.0003", "20-01-0d-b8-00-00", NULL};
+static const char *const ends[] = {"src", "dst", "src or dst", "src and dst", "dst or src", NULL};
+
+static void add_value(struct maker *m, unsigned kind)
+{
+    static const char *const protos[] = {"6", "17", "1", "58", "47", "132", NULL};
+    static const char *const states[] = {"new", "established", "closed", "reset", "midstream", NULL};
+    static const char *const ids[] = {"1", "5-9", "100-200", "42", "300-1", "0-9999999", NULL};
+    static const char *const vlans[] = {"1", "10", "19", "0x0a", NULL};
+    static const char *const labels[] = {"100", "109", "118", NULL};
+    static const char *const *const lists[] = {hosts4, hosts6, nets4, nets6, ports,  ranges,
+                                               protos, states, ids,   vlans, labels, macs};
+
+    add(m, pick(m, lists[kind]));
+}
+
+enum { HOST4, HOST6, NET4, NET6, PORT, RANGE, PROTO, STATE, ID, VLAN, MPLS, MAC };
+
+/* Values behind qualifiers, sometimes several. */
+static void add_values(struct maker *m, unsigned kind)
+{
+    unsigned more = test_below(m->state, 8);
+
+    if (more == 0) {
+        add(m, "(");
+        add_value(m, kind);
+        add(m, "or");
+        add_value(m, kind);
+        add(m, ")");
+        return;
+    }
+    add_value(m, kind);
+    for (; more > 5; more--) {
+        add(m, test_below(m->state, 3) ? "or" : "and");
+        if (test_below(m->state, 6) == 0)
+            add(m, "not");
+        add_value(m, kind);
+    }
+}
+
+static void add_ends(struct maker *m)
+{
+    if (test_below(m->state, 2))
+        add(m, pick(m, ends));
+}
+
+static void add_address(struct maker *m)
+{
+    unsigned kind = test_below(m->state, 4);
+    static const char *const v4[] = {"ip", "arp", "rarp", NULL};
+
+    if (test_below(m->state, 4) == 0)
+        add(m, kind == HOST4 || kind == NET4 ? pick(m, v4) : "ip6");
+    add_ends(m);
+    add(m, kind <= HOST6 ? "host" : "net");
+    add_values(m, kind);
+}
+
+static void add_port(struct maker *m)
+{
+    static const char *const transports[] = {"tcp", "udp", "sctp", NULL};
+    bool range = test_below(m->state, 4) == 0;
+    const char *transport = test_below(m->state, 3) == 0 ? pick(m, transports) : NULL;
+
+    if (transport)
+        add(m, transport);
+    add_ends(m);
+    add(m, range ? "portrange" : "port");
+    if (transport) /* names are registered for one transport only */
+        add(m, range ? "20-443" : test_below(m->state, 2) ? "80" : "53");
+    else
+        add_values(m, range ? RANGE : PORT);
+}
+
+static void add_own(struct maker *m)
+{
+    static const char *const whole[] = {"vlan", "mpls", "lldp", "stp", "malformed", "gre", "sctp", NULL};
+    static const char *const times[] = {"after 2024-05-01",
+                                        "before 2024-05-01T09:00Z",
+                                        "after 1h ago",
+                                        "before 20 minutes ago",
+                                        "before 2024-05-01 08:30",
+                                        "after 2024-05-01T12:00+03:00",
+                                        "after @1714550000.5",
+                                        "before now",
+                                        NULL};
+
+    switch (test_below(m->state, 7)) {
+    case 0:
+        add(m, "state");
+        add_values(m, STATE);
+        break;
+    case 1:
+        add(m, "id");
+        add_values(m, ID);
+        break;
+    case 2:
+        add(m, "vlan");
+        add_values(m, VLAN);
+        break;
+    case 3:
+        add(m, "mpls");
+        add_values(m, MPLS);
+        break;
+    case 4:
+        add(m, pick(m, times));
+        break;
+    case 5:
+        add(m, "ether");
+        if (test_below(m->state, 2))
+            add(m, pick(m, ends));
+        else
+            add(m, "host");
+        add_values(m, MAC);
+        break;
+    default:
+        add(m, pick(m, whole));
+    }
+}
+
+static void add_primitive(struct maker *m)
+{
+    static const char *const lone[] = {"tcp", "udp", "sctp", "icmp", "icmp6", "arp", "rarp", "ip", "ip6", NULL};
+    static const char *const versions[] = {"ip", "ip6", NULL};
+
+    switch (test_below(m->state, m->pcap ? 6 : 9)) {
+    case 0:
+    case 1:
+        add_address(m);
+        break;
+    case 2:
+    case 3:
+        add_port(m);
+        break;
+    case 4:
+        if (test_below(m->state, 2))
+            add(m, pick(m, versions));
+        add(m, "proto");
+        add_values(m, PROTO);
+        break;
+    case 5:
+        add(m, pick(m, lone));
+        break;
+    default:
+        add_own(m);
+    }
+}
+
+static void add_expr(struct maker *m, unsigned depth)
+{
+    unsigned terms = 1 + test_below(m->state, depth ? 4 : 1);
+
+    for (unsigned i = 0; i < terms; i++) {
+        if (i)
+            add(m, test_below(m->state, 2) ? "and" : "or");
+        if (test_below(m->state, 5) == 0)
+            add(m, test_below(m->state, 2) ? "not" : "!");
+        if (depth && test_below(m->state, 2)) {
+            add(m, "(");
+            add_expr(m, depth - 1);
+            add(m, ")");
+        } else {
+            add_primitive(m);
+        }
+    }
+}
+
+char *test_filter(uint64_t *state, bool pcap, char *buf, size_t size)
+{
+    struct maker m = {state, pcap, buf, 0, size};
+
+    buf[0] = '\0';
+    add_expr(&m, 1 + test_below(state, 3));
+    return buf;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* What SQLite answers against what the naive twin says. */
+#include "query_test.h"
+
+/* Ids that the index gives for the filter must be those of the rows that the twin takes; else the first wrong id. */
+static int64_t first_difference(const struct test_index *index, const struct fc_filter *filter, const char *text)
+{
+    struct fc_query *query;
+    struct fc_session row;
+    struct fc_error err = {0};
+    int64_t wrong = 0, found = 0;
+    int rc;
+
+    cr_assert_eq(fc_query_open(index->db, filter, NULL, &query, &err), 0, "%s: %s", text, err.cause);
+    rc = fc_query_next(query, &row, &err);
+    for (unsigned i = 0; i < index->count && !wrong; i++) {
+        bool want = !filter->root || test_matches(filter->root, &index->rows[i].s);
+        bool have = rc > 0 && row.id == index->rows[i].s.id;
+
+        found += have;
+        if (want != have)
+            wrong = index->rows[i].s.id;
+        else if (have)
+            rc = fc_query_next(query, &row, &err);
+    }
+    cr_assert_geq(rc, 0, "%s: %s", text, err.cause);
+    fc_query_close(query);
+    if (!wrong)
+        cr_assert_eq(fc_query_count(index->db, filter, NULL), found, "count: %s", text);
+    return wrong;
+}
+
+static unsigned compare_random(unsigned rounds, uint32_t fields, unsigned sessions)
+{
+    uint64_t state = test_seed() + fields;
+    struct test_index *index = test_index_new(&state, sessions, fields);
+    unsigned differences = 0;
+
+    for (unsigned i = 0; i < rounds; i++) {
+        char text[2000];
+        struct fc_filter_error where;
+        struct fc_filter *filter;
+
+        test_filter(&state, fields != ALL_FIELDS, text, sizeof text);
+        cr_assert_eq(fc_filter_parse(text, NOW, &filter, &where), 0, "%s\n%s at %zu", text, where.cause, where.off);
+        int64_t wrong = first_difference(index, filter, text);
+        differences += wrong != 0;
+        if (wrong && !test_planted) {
+            struct fc_filter_sql sql;
+            fc_filter_compile(filter, index->db, &sql, NULL);
+            cr_assert_fail("session %lld: %s\n%s", (long long)wrong, text, sql.where);
+        }
+        fc_filter_free(filter);
+    }
+    test_index_free(index);
+    return differences;
+}
+
+Test(sql, gives_what_the_naive_twin_gives)
+{
+    compare_random(test_rounds(4000), ALL_FIELDS, 400);
+}
+
+Test(sql, gives_the_same_without_optional_fields)
+{
+    compare_random(test_rounds(1500), 0, 400);
+}
+
+Test(sql, gives_the_same_where_indexes_are_worth_it)
+{
+    compare_random(test_rounds(300), ALL_FIELDS, 8000);
+}
+
+Test(sql, the_twin_notices_a_planted_bug)
+{
+    test_planted = true;
+    cr_assert_gt(compare_random(300, ALL_FIELDS, 400), 10);
+}
+
+static void check_text(struct test_index *index, const char *text)
+{
+    struct fc_filter_error where;
+    struct fc_filter *filter;
+    int rc = fc_filter_parse(text, NOW, &filter, &where);
+
+    cr_assert_eq(rc, 0, "%.200s\n%s at %zu", text, where.cause, where.off);
+    cr_assert_eq(first_difference(index, filter, "..."), 0, "%.200s", text);
+    fc_filter_free(filter);
+}
+
+/* `count` times one of the formats in turn, with a number that differs. */
+static char *repeat(const char *first, const char *a, const char *b, unsigned count)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    fputs(first, out);
+    for (unsigned i = 0; i < count; i++) {
+        fprintf(out, i % 2 ? b : a, i >> 8 & 255, i & 255); /* NOLINT: formats of this file */
+    }
+    fclose(out);
+    return text;
+}
+
+Test(sql, takes_ten_thousand_hosts)
+{
+    uint64_t state = test_seed();
+    struct test_index *index = test_index_new(&state, 2000, 0);
+    char *text = repeat("host 10.0.0.1", " or host 10.0.%u.%u", " or 10.0.%u.%u", 10000);
+
+    check_text(index, text);
+    free(text);
+    text = repeat("not host 10.0.0.1", " and not host 10.0.%u.%u", " and not src host 10.1.%u.%u", 10000);
+    check_text(index, text);
+    free(text);
+    text = repeat("src and dst net 10.0.0", " or portrange %u-%u", " or src and dst net 10.%u.%u", 2000);
+    check_text(index, text);
+    free(text);
+    test_index_free(index);
+}
+
+Test(sql, takes_alternations_up_to_the_limit)
+{
+    uint64_t state = test_seed();
+    struct test_index *index = test_index_new(&state, 500, 0);
+    char *text = repeat("tcp", " and not src host 10.0.%u.%u", " or dst portrange %u-%u", 990);
+
+    check_text(index, text);
+    free(text);
+    test_index_free(index);
+}
+
+Test(sql, takes_the_deepest_nesting_on_every_side)
+{
+    uint64_t state = test_seed();
+    struct test_index *index = test_index_new(&state, 500, 0);
+    char text[20000], *p = text;
+    unsigned depth = FC_FILTER_NEST_MAX;
+
+    for (unsigned i = 0; i < depth; i++)
+        p += sprintf(p, "%s%s(", i % 2 ? "port 80 or " : "not arp and ", "");
+    p += sprintf(p, "tcp");
+    for (unsigned i = 0; i < depth; i++)
+        p += sprintf(p, "%s)", i % 3 ? " and dst net 10" : " or udp");
+    check_text(index, text);
+
+    for (p = text, depth = 0; depth < FC_FILTER_NEST_MAX; depth++)
+        p += sprintf(p, depth % 2 ? "not " : "(udp or ");
+    p += sprintf(p, "icmp");
+    for (depth = 0; depth < FC_FILTER_NEST_MAX / 2; depth++)
+        p += sprintf(p, ")");
+    check_text(index, text);
+    test_index_free(index);
+}
+
+/* A random tree of both operators, as bushy as parentheses allow. */
+static void bushy(FILE *out, uint64_t *state, unsigned depth, bool and)
+{
+    if (depth == 0) {
+        fprintf(out, "%s port %u", test_below(state, 2) ? "src" : "dst", test_below(state, 90));
+        return;
+    }
+    fputs(test_below(state, 4) ? "(" : "not (", out);
+    bushy(out, state, depth - 1, !and);
+    fputs(and? ") and (" : ") or (", out);
+    bushy(out, state, depth - 1 - test_below(state, depth), !and);
+    fputs(")", out);
+}
+
+Test(sql, takes_bushy_trees)
+{
+    uint64_t state = test_seed();
+    struct test_index *index = test_index_new(&state, 300, 0);
+
+    for (unsigned i = 0; i < 30; i++) {
+        char *text;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+
+        fputs("(", out);
+        bushy(out, &state, 14, true);
+        fputs(")", out);
+        fclose(out);
+        check_text(index, text);
+        free(text);
+    }
+    test_index_free(index);
+}
+
+Test(sql, more_values_than_sqlite_takes_is_an_error_of_ours)
+{
+    uint64_t state = test_seed();
+    struct test_index *index = test_index_new(&state, 10, 0);
+    char *text = repeat("host 10.0.0.1", " or %u.0.0.%u", " or 10.0.%u.%u", 600);
+    struct fc_error err;
+    struct fc_filter *filter;
+    struct fc_filter_sql sql;
+
+    sqlite3_limit(fc_db_sqlite(index->db), SQLITE_LIMIT_VARIABLE_NUMBER, 1000);
+    cr_assert_eq(fc_filter_parse(text, NOW, &filter, NULL), 0);
+    cr_assert_eq(fc_filter_compile(filter, index->db, &sql, &err), FC_E_LIMIT);
+    cr_assert(strstr(err.cause, "1000"));
+    cr_assert_null(sql.where);
+    fc_filter_free(filter);
+    free(text);
+    test_index_free(index);
+}
+
+Test(sql, fields_that_the_index_lacks_are_named)
+{
+    uint64_t state = test_seed();
+    struct test_index *index = test_index_new(&state, 10, FC_FIELD_TTL);
+    struct fc_error err;
+    struct fc_filter *filter;
+
+    cr_assert_eq(fc_filter_parse("tcp or not vlan 5", NOW, &filter, NULL), 0);
+    cr_assert_eq(fc_query_count(index->db, filter, &err), FC_E_FILTER);
+    cr_assert_str_eq(err.cause, "this index holds no VLAN ids; index with --fields vlan");
+    fc_filter_free(filter);
+    cr_assert_eq(fc_filter_parse("mpls", NOW, &filter, NULL), 0);
+    cr_assert_eq(fc_query_count(index->db, filter, &err), FC_E_FILTER);
+    cr_assert_str_eq(err.cause, "this index holds no MPLS labels; index with --fields mpls");
+    fc_filter_free(filter);
+    test_index_free(index);
+}
