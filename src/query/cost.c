@@ -56,7 +56,7 @@ static int count_range(struct cost *c, const struct fc_plan *leaf, size_t number
 static int cost_of_ranges(struct cost *c, struct fc_plan *leaf)
 {
     size_t ranges = fc_sql_ranges(leaf);
-    int64_t total = 0, count;
+    int64_t total = 0, count = 0;
     int rc;
 
     for (size_t i = 0; i < ranges; i++) {
