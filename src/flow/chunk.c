@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { START_FLOWS = 4096, START_RECORDS = 65536, START_ANCHORS = 256 };
+enum { START_FLOWS = 4096, START_RECORDS = 65536, START_ANCHORS = 256, PREFETCH = 8 };
 
 int fc_chunk_init(struct fc_chunk *c, const struct fc_table *table, const struct fc_rules *rules, bool want_extra)
 {
@@ -355,6 +355,8 @@ int fc_chunk_publish(struct fc_chunk *c, struct fc_table *table)
     for (uint32_t r = 0; r < c->run_count && rc == 0; r++) {
         uint32_t n = c->starts[r + 1] - c->starts[r];
         const struct fc_chunk_flow *flow = &c->flows[c->run_flow[r]];
+        if (r + PREFETCH < c->run_count)
+            fc_table_prefetch(table, c->flows[c->run_flow[r + PREFETCH]].hash);
         if (!n)
             continue;
         struct fc_node *node = make_node(c, r, c->sorted + c->starts[r], n);

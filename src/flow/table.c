@@ -7,32 +7,34 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <urcu.h>
-#include <urcu/rculfhash.h>
 
 enum {
-    SHARD_START = 64,  /* buckets a shard starts with */
-    LATE_MAX = 1 << 20 /* late flows that are remembered one by one */
+    BYTES_PER_FLOW = 256,      /* a flow with a short run */
+    BUCKETS_MIN = 1 << 14,     /* FC_TABLE_SHARDS of them are one shard each */
+    BUCKETS_MAX = 1 << 24,
+    LATE_MAX = 1 << 20         /* late flows that are remembered one by one */
 };
 
+#define DEFAULT_BYTES ((uint64_t)64 << 20)
 #define FC_FLOW_CLOSED ((struct fc_node *)1)
 
 struct fc_flow {
-    struct cds_lfht_node ht;
-    struct rcu_head rcu;
-    /* immutable after it was added */
+    /* first cache line: what a walk along the chain looks at. `next` is written by the shard's sweeper once it is linked */
+    _Atomic(struct fc_flow *) next;
+    uint64_t hash;             /* immutable after it was added; so is the key */
     struct fc_flow_key key;
-    uint64_t hash;
     /* shared: atomic */
     _Atomic(struct fc_node *) head; /* runs not yet taken by a sweeper, or FC_FLOW_CLOSED */
     /* owner: the shard's sweeper */
     struct fc_node *owned; /* runs taken */
     uint64_t owned_bytes;
     int64_t owned_max_ns;
-    int64_t check_ns; /* no use in joining before the watermark passes this */
+    int64_t check_ns;      /* no use in joining before the watermark passes this */
+    struct fc_flow *dead;  /* next of the flows that wait for the same grace period */
+    struct rcu_head rcu;
 };
 
 struct shard {
-    struct cds_lfht *ht;
     /* shared: atomic, on a line of its own */
     _Alignas(64) atomic_bool sweeping;
     atomic_int_fast64_t bytes;
@@ -43,6 +45,9 @@ struct fc_table {
     /* immutable after init */
     const struct fc_rules *rules;
     uint64_t seed;
+    unsigned shift; /* hash >> shift is the bucket: a shard is a stretch of buckets */
+    size_t bucket_count;
+    _Atomic(struct fc_flow *) *buckets;
     /* shared: atomic */
     _Alignas(64) atomic_int_fast64_t evicted_ns; /* highest watermark any eviction has used */
     /* shared: under late_lock */
@@ -53,25 +58,33 @@ struct fc_table {
     struct shard shards[FC_TABLE_SHARDS];
 };
 
-struct fc_table *fc_table_new(const struct fc_rules *rules)
+struct fc_table *fc_table_new_sized(const struct fc_rules *rules, uint64_t bytes)
 {
     struct fc_table *t = aligned_alloc(64, (sizeof *t + 63) & ~(size_t)63);
+    unsigned bits = 14;
 
     if (!t)
         return NULL;
     memset(t, 0, sizeof *t);
+    while ((1ull << bits) < BUCKETS_MAX && (1ull << bits) < bytes / BYTES_PER_FLOW)
+        bits++;
     t->rules = rules;
     t->seed = fc_hash_secret();
+    t->shift = 64 - bits;
+    t->bucket_count = (size_t)1 << bits;
+    t->buckets = calloc(t->bucket_count, sizeof *t->buckets); /* all zero is NULL; pages are made when touched */
     atomic_init(&t->evicted_ns, INT64_MIN);
     pthread_mutex_init(&t->late_lock, NULL);
-    for (int i = 0; i < FC_TABLE_SHARDS; i++) {
-        t->shards[i].ht = cds_lfht_new(SHARD_START, SHARD_START, 0, CDS_LFHT_AUTO_RESIZE, NULL);
-        if (!t->shards[i].ht) {
-            fc_table_free(t);
-            return NULL;
-        }
+    if (!t->buckets) {
+        fc_table_free(t);
+        return NULL;
     }
     return t;
+}
+
+struct fc_table *fc_table_new(const struct fc_rules *rules)
+{
+    return fc_table_new_sized(rules, DEFAULT_BYTES);
 }
 
 static void free_nodes(struct fc_node *node)
@@ -83,38 +96,37 @@ static void free_nodes(struct fc_node *node)
     }
 }
 
-static void free_flow(struct rcu_head *head)
+/* After a grace period: nobody stands on these any more. */
+static void free_flows(struct rcu_head *head)
 {
     struct fc_flow *flow = caa_container_of(head, struct fc_flow, rcu);
 
-    FC_TSAN_ACQUIRE(flow);
-    free(flow);
+    FC_TSAN_ACQUIRE(&free_flows);
+    while (flow) {
+        struct fc_flow *next = flow->dead;
+        free(flow);
+        flow = next;
+    }
 }
 
 void fc_table_free(struct fc_table *t)
 {
     if (!t)
         return;
-    for (int i = 0; i < FC_TABLE_SHARDS && t->shards[i].ht; i++) {
-        struct cds_lfht_iter iter;
-        struct fc_flow *flow;
-        rcu_read_lock();
-        cds_lfht_for_each_entry(t->shards[i].ht, &iter, flow, ht)
-        {
-            FC_TSAN_ACQUIRE(flow);
-            struct fc_node *head = atomic_load_explicit(&flow->head, memory_order_relaxed);
-            if (cds_lfht_del(t->shards[i].ht, &flow->ht) == 0) {
-                free_nodes(head == FC_FLOW_CLOSED ? NULL : head);
-                free_nodes(flow->owned);
-                FC_TSAN_RELEASE(flow);
-                call_rcu(&flow->rcu, free_flow);
-            }
+    for (size_t i = 0; t->buckets && i < t->bucket_count; i++) {
+        struct fc_flow *flow = atomic_load_explicit(&t->buckets[i], memory_order_relaxed);
+        while (flow) {
+            struct fc_flow *next = atomic_load_explicit(&flow->next, memory_order_relaxed);
+            struct fc_node *head_node = atomic_load_explicit(&flow->head, memory_order_relaxed);
+            free_nodes(head_node == FC_FLOW_CLOSED ? NULL : head_node);
+            free_nodes(flow->owned);
+            free(flow);
+            flow = next;
         }
-        rcu_read_unlock();
-        cds_lfht_destroy(t->shards[i].ht, NULL);
     }
-    rcu_barrier();
+    rcu_barrier(); /* those that were unlinked before */
     pthread_mutex_destroy(&t->late_lock);
+    free(t->buckets);
     free(t->late);
     free(t);
 }
@@ -124,9 +136,14 @@ uint64_t fc_table_hash(const struct fc_table *t, const struct fc_flow_key *key)
     return fc_hash48(key, t->seed);
 }
 
+void fc_table_prefetch(const struct fc_table *t, uint64_t hash)
+{
+    __builtin_prefetch(&t->buckets[hash >> t->shift], 1);
+}
+
 static struct shard *shard_of(struct fc_table *t, uint64_t hash)
 {
-    return &t->shards[hash >> 58]; /* the table inside takes the low bits */
+    return &t->shards[hash >> 58];
 }
 
 static void note_late(struct fc_table *t, uint64_t hash)
@@ -147,51 +164,66 @@ static void note_late(struct fc_table *t, uint64_t hash)
     pthread_mutex_unlock(&t->late_lock);
 }
 
-static int match(struct cds_lfht_node *node, const void *key)
+static struct fc_flow *new_flow(const struct fc_flow_key *key, uint64_t hash)
 {
-    return memcmp(&caa_container_of(node, struct fc_flow, ht)->key, key, sizeof(struct fc_flow_key)) == 0;
+    struct fc_flow *flow = malloc(sizeof *flow);
+
+    if (!flow)
+        return NULL;
+    flow->hash = hash;
+    flow->key = *key;
+    atomic_init(&flow->head, NULL);
+    flow->owned = NULL;
+    flow->owned_bytes = 0;
+    flow->owned_max_ns = FC_TIME_NONE;
+    flow->check_ns = INT64_MIN;
+    flow->dead = NULL;
+    return flow;
 }
 
-/* The flow of key, made with an empty list when there is none. Inside rcu_read_lock(). */
-static struct fc_flow *find_or_add(struct shard *shard, const struct fc_flow_key *key, uint64_t hash)
+/* The open flow of key on the chain from `flow` on; NULL when there is none. */
+static struct fc_flow *walk(struct fc_flow *flow, const struct fc_flow_key *key, uint64_t hash)
 {
-    struct cds_lfht_iter iter;
+    while (flow) {
+        if (flow->hash == hash && memcmp(&flow->key, key, sizeof *key) == 0 &&
+            atomic_load_explicit(&flow->head, memory_order_relaxed) != FC_FLOW_CLOSED)
+            return flow;
+        flow = atomic_load_explicit(&flow->next, memory_order_acquire); /* guarantee A */
+    }
+    return NULL;
+}
 
-    cds_lfht_lookup(shard->ht, (unsigned long)hash, match, key, &iter);
-    if (cds_lfht_iter_get_node(&iter))
-        return caa_container_of(cds_lfht_iter_get_node(&iter), struct fc_flow, ht);
-    struct fc_flow *fresh = calloc(1, sizeof *fresh);
+/* The flow of key, made with an empty list when there is none. NULL without memory. Inside rcu_read_lock(). */
+static struct fc_flow *find_or_add(struct fc_table *t, const struct fc_flow_key *key, uint64_t hash)
+{
+    _Atomic(struct fc_flow *) *bucket = &t->buckets[hash >> t->shift];
+    struct shard *shard = shard_of(t, hash);
+    struct fc_flow *first = atomic_load_explicit(bucket, memory_order_acquire); /* guarantee A */
+    struct fc_flow *flow = walk(first, key, hash), *fresh;
+
+    if (flow)
+        return flow;
+    fresh = new_flow(key, hash);
     if (!fresh)
         return NULL;
-    fresh->key = *key;
-    fresh->hash = hash;
-    fresh->owned_max_ns = FC_TIME_NONE;
-    fresh->check_ns = INT64_MIN;
-    atomic_init(&fresh->head, NULL);
-    cds_lfht_node_init(&fresh->ht);
-    FC_TSAN_RELEASE(fresh);
-    struct cds_lfht_node *there = cds_lfht_add_unique(shard->ht, (unsigned long)hash, match, key, &fresh->ht);
-    if (there != &fresh->ht) {
-        free(fresh);
-        return caa_container_of(there, struct fc_flow, ht);
+    for (;;) {
+        atomic_store_explicit(&fresh->next, first, memory_order_relaxed);
+        if (atomic_compare_exchange_strong_explicit(bucket, &first, fresh, memory_order_release, memory_order_acquire))
+            break;
+        /* others have added or unlinked flows meanwhile: is ours among them? (no ABA: what was unlinked is not freed, and so not
+         * added again, while we are inside) */
+        flow = walk(first, key, hash);
+        if (flow) {
+            free(fresh);
+            return flow;
+        }
     }
     atomic_fetch_add_explicit(&shard->flows, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&shard->bytes, sizeof *fresh + 16, memory_order_relaxed);
     return fresh;
 }
 
-/* Unlinks a closed flow; whoever does it first hands it to RCU. Inside rcu_read_lock(). */
-static void unlink_flow(struct shard *shard, struct fc_flow *flow)
-{
-    if (cds_lfht_del(shard->ht, &flow->ht) != 0)
-        return;
-    atomic_fetch_sub_explicit(&shard->flows, 1, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&shard->bytes, sizeof *flow + 16, memory_order_relaxed);
-    FC_TSAN_RELEASE(flow);
-    call_rcu(&flow->rcu, free_flow);
-}
-
-/* False when the flow is closed. Pairs with take_list() (guarantee A) and close_flow() (B, C). */
+/* False when the flow is closed. Pairs with take_list() (guarantee B) and close_flow() (C, D). */
 static bool push(struct fc_flow *flow, struct fc_node *node)
 {
     struct fc_node *head = atomic_load_explicit(&flow->head, memory_order_relaxed);
@@ -210,32 +242,28 @@ int fc_table_publish(struct fc_table *t, const struct fc_flow_key *key, uint64_t
     struct shard *shard = shard_of(t, hash);
     int64_t min_ns = node->run.min_ns; /* the node is not ours any more once it is pushed */
     int64_t size = (int64_t)fc_node_size(node);
-    bool prior = node->db_id != 0;
+    bool prior = node->db_id != 0, pushed;
 
-    for (;;) {
+    do {
         rcu_read_lock();
-        struct fc_flow *flow = find_or_add(shard, key, hash);
+        struct fc_flow *flow = find_or_add(t, key, hash);
         if (!flow) {
             rcu_read_unlock();
             return FC_E_NOMEM;
         }
-        FC_TSAN_ACQUIRE(flow);
-        bool pushed = push(flow, node);
-        if (!pushed)
-            unlink_flow(shard, flow);
+        pushed = push(flow, node); /* false: closed under our hands; it is passed over the next time */
+        FC_TSAN_RELEASE(&free_flows);
         rcu_read_unlock();
-        if (pushed)
-            break;
-    }
+    } while (!pushed);
     atomic_fetch_add_explicit(&shard->bytes, size, memory_order_relaxed);
-    /* guarantee C; a record without a time may belong to any session, so every eviction makes it late */
+    /* guarantee D; a record without a time may belong to any session, so every eviction makes it late */
     int64_t evicted = atomic_load_explicit(&t->evicted_ns, memory_order_seq_cst);
     if (evicted != INT64_MIN && min_ns < evicted && !prior)
         note_late(t, hash);
     return 0;
 }
 
-/* Moves what publishers have pushed to the sweeper's list. Pairs with push() (guarantee A). */
+/* Moves what publishers have pushed to the sweeper's list. Pairs with push() (guarantee B). */
 static void take_list(struct fc_flow *flow)
 {
     struct fc_node *node = atomic_load_explicit(&flow->head, memory_order_relaxed);
@@ -255,7 +283,7 @@ static void take_list(struct fc_flow *flow)
     }
 }
 
-/* True when no more runs can be pushed. Pairs with push() (guarantees B, C). */
+/* True when no more runs can be pushed. Pairs with push() (guarantees C, D). */
 static bool close_flow(struct fc_flow *flow)
 {
     struct fc_node *empty = NULL;
@@ -307,9 +335,10 @@ struct sweep {
     struct fc_join *join;
     const struct fc_replay *replay;
     const struct fc_sink *sink;
+    struct fc_flow *dead; /* unlinked, not yet handed to RCU */
 };
 
-/* Inside rcu_read_lock(). */
+/* 1: the flow was closed and its sessions emitted; 0: it stays; negative: it was closed, and emitting failed. */
 static int sweep_flow(const struct sweep *s, struct fc_flow *flow)
 {
     const struct fc_rules *rules = s->table->rules;
@@ -341,19 +370,53 @@ static int sweep_flow(const struct sweep *s, struct fc_flow *flow)
     rc = emit_flow(flow, s->join, open, s->sink);
     if (s->mode == FC_SWEEP_FORCE)
         note_late(s->table, flow->hash);
-    atomic_fetch_sub_explicit(&s->shard->bytes, (int64_t)flow->owned_bytes, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&s->shard->flows, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&s->shard->bytes, (int64_t)(flow->owned_bytes + sizeof *flow + 16), memory_order_relaxed);
     free_nodes(flow->owned);
     flow->owned = NULL;
-    unlink_flow(s->shard, flow);
-    return rc;
+    return rc ? rc : 1;
+}
+
+/* Takes a closed flow off its chain. Only the shard's sweeper unlinks, so `prev` stays linked; publishers add in front. */
+static void unlink_flow(_Atomic(struct fc_flow *) *bucket, struct fc_flow *prev, struct fc_flow *flow)
+{
+    struct fc_flow *next = atomic_load_explicit(&flow->next, memory_order_relaxed), *first = flow;
+
+    if (!prev) {
+        /* release: `next` was published before; pairs with the load in find_or_add() */
+        if (atomic_compare_exchange_strong_explicit(bucket, &first, next, memory_order_release, memory_order_acquire))
+            return;
+        for (prev = first; atomic_load_explicit(&prev->next, memory_order_acquire) != flow;)
+            prev = atomic_load_explicit(&prev->next, memory_order_acquire);
+    }
+    atomic_store_explicit(&prev->next, next, memory_order_release); /* pairs with walk() */
+}
+
+static int sweep_bucket(struct sweep *s, _Atomic(struct fc_flow *) *bucket)
+{
+    struct fc_flow *flow = atomic_load_explicit(bucket, memory_order_acquire), *prev = NULL; /* guarantee A */
+    int rc = 0;
+
+    while (flow && rc >= 0) {
+        struct fc_flow *next = atomic_load_explicit(&flow->next, memory_order_acquire);
+        rc = sweep_flow(s, flow);
+        if (rc != 0 && atomic_load_explicit(&flow->head, memory_order_relaxed) == FC_FLOW_CLOSED) {
+            unlink_flow(bucket, prev, flow);
+            flow->dead = s->dead;
+            s->dead = flow;
+        } else {
+            prev = flow;
+        }
+        flow = next;
+    }
+    return rc < 0 ? rc : 0;
 }
 
 int fc_table_sweep(struct fc_table *t, unsigned shard, enum fc_sweep_mode mode, int64_t watermark_ns, int64_t clock_ns,
                    struct fc_join *join, const struct fc_replay *replay, const struct fc_sink *sink)
 {
-    struct sweep s = {t, &t->shards[shard], mode, watermark_ns, clock_ns, join, replay, sink};
-    struct cds_lfht_iter iter;
-    struct fc_flow *flow;
+    struct sweep s = {t, &t->shards[shard], mode, watermark_ns, clock_ns, join, replay, sink, NULL};
+    size_t each = t->bucket_count / FC_TABLE_SHARDS;
     int rc = 0;
 
     /* acquire: pairs with the release below, so that one sweeper's owner fields are the next one's */
@@ -364,15 +427,12 @@ int fc_table_sweep(struct fc_table *t, unsigned shard, enum fc_sweep_mode mode, 
            !atomic_compare_exchange_weak_explicit(&t->evicted_ns, &before, watermark_ns, memory_order_seq_cst,
                                                   memory_order_relaxed))
         ;
-    rcu_read_lock();
-    cds_lfht_for_each_entry(s.shard->ht, &iter, flow, ht)
-    {
-        FC_TSAN_ACQUIRE(flow);
-        if ((rc = sweep_flow(&s, flow)))
-            break;
-    }
-    rcu_read_unlock();
+    for (size_t i = shard * each; i < (shard + 1) * each && rc == 0; i++)
+        if (atomic_load_explicit(&t->buckets[i], memory_order_relaxed))
+            rc = sweep_bucket(&s, &t->buckets[i]);
     atomic_store_explicit(&s.shard->sweeping, false, memory_order_release);
+    if (s.dead)
+        call_rcu(&s.dead->rcu, free_flows);
     return rc;
 }
 

@@ -2,26 +2,35 @@
 /*
  * The shared flow table: flow key -> runs of that flow, from all readers.
  *
- * Readers publish runs in any order, lock-free: a lookup or insert in liburcu's cds_lfht, then one compare-and-swap on
- * the flow's list. They decide nothing. A sweeper, one a shard at a time, takes the runs of flows that have been idle
- * past their timeout at a point in capture time (the watermark), joins them to sessions (flow/join.h), emits these, and
- * removes the flow; its memory is freed after an RCU grace period, since readers may still look at it. So memory
- * follows the flows that are active, not the length of the capture.
+ * Readers publish runs in any order, lock-free: a walk along a bucket's chain, one compare-and-swap to add a flow that is not
+ * there, one to push the run on the flow's list. They decide nothing. A sweeper, one a shard at a time, takes the runs of flows
+ * that have been idle past their timeout at a point in capture time (the watermark), joins them to sessions (flow/join.h),
+ * emits these, and unlinks the flow; its memory is freed after an RCU grace period, since readers may still stand on it. So
+ * memory follows the flows that are active, not the length of the capture.
  *
- * Correctness does not hang on the watermark. A run that starts before a watermark that was used to evict (times
- * that run backwards), and whatever fc_table_sweep() evicts by force, is noted as `late`: the pieces of such flows are
- * joined once more at the end (store/spool.h keeps them).
+ * The number of buckets is fixed from the memory that the flows may take, so the table never grows and never pauses; past that
+ * memory flows are evicted (FC_SWEEP_FORCE), which bounds the chains.
+ *
+ * Correctness does not hang on the watermark. A run that starts before a watermark that was used to evict (times that run
+ * backwards), and whatever is evicted by force, is noted as late: the pieces of such flows are joined once more at the
+ * end (store/spool.h keeps them).
  *
  * Ordering guarantees
- *   A. A node's contents happen before its visit by a sweeper: the CAS on fc_flow.head in fc_table_publish() (release)
- * pairs with the exchange in take_list() (acquire). B. A flow whose head is FC_FLOW_CLOSED gets no more nodes: the
- * closing CAS in close_flow() succeeds only on an empty list; a publisher that meets it helps to unlink the flow and
- * looks again. C. A run that starts before an eviction watermark and was not seen by that eviction is noted late: the
- * store of `evicted_ns` in fc_table_sweep() (seq_cst) precedes the closing CAS (seq_cst); the publisher loads it
- * (seq_cst) behind its own CAS (seq_cst).
+ *   A. A flow's key and hash happen before any look at it: the CAS on the bucket in find_or_add() (release) pairs with the
+ *      loads of bucket and `next` there and in sweep_bucket() (acquire).
+ *   B. A node's contents happen before its visit by a sweeper: the CAS on fc_flow.head in push() (release) pairs with the
+ *      exchange in take_list() (acquire).
+ *   C. A flow whose head is FC_FLOW_CLOSED gets no more nodes: the closing CAS in close_flow() succeeds only on an empty list. A
+ *      publisher that meets one passes over it and adds a new flow.
+ *   D. A run that starts before an eviction watermark and was not seen by that eviction is noted late: the store of `evicted_ns` in
+ *      fc_table_sweep() (seq_cst) precedes the closing CAS (seq_cst); the publisher loads it (seq_cst) behind its own CAS
+ *      (seq_cst).
  *
- * Threads: publish by any registered with rcu_register_thread(); sweep by any such thread, concurrent with publishers
- * and with sweeps of other shards; a sweep of a shard that is being swept is refused.
+ * Progress: publishing is lock-free; looking a flow up is wait-free in the length of the chain. Sweeping a shard excludes other
+ * sweeps of that shard, and nothing else.
+ *
+ * Threads: publish by any registered with rcu_register_thread(); sweep by any such thread; a sweep of a shard that is being
+ * swept is refused.
  */
 #ifndef FC_FLOW_TABLE_H
 #define FC_FLOW_TABLE_H
@@ -51,12 +60,16 @@ enum fc_sweep_mode {
     FC_SWEEP_FINISH   /* all flows: nothing more comes */
 };
 
-/* rules must outlive the table. NULL without memory. */
+/* rules must outlive the table. bytes: memory that flows are meant to take at most. NULL without memory. */
+struct fc_table *fc_table_new_sized(const struct fc_rules *rules, uint64_t bytes);
 struct fc_table *fc_table_new(const struct fc_rules *rules);
 /* Frees everything; no other thread may use it any more. NULL is allowed. */
 void fc_table_free(struct fc_table *table);
 
 uint64_t fc_table_hash(const struct fc_table *table, const struct fc_flow_key *key);
+
+/* Fetches what publishing under this hash will look at; for callers that know some runs ahead. */
+void fc_table_prefetch(const struct fc_table *table, uint64_t hash);
 
 /* Hands a node over. hash: fc_table_hash() of the key. On FC_E_NOMEM the node stays the caller's. */
 int fc_table_publish(struct fc_table *table, const struct fc_flow_key *key, uint64_t hash, struct fc_node *node);

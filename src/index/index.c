@@ -106,7 +106,8 @@ static int init_pipeline(struct run *run, const struct fc_index_options *o, stru
     p->progress = progress;
     p->stop = stop;
     p->clock_ns = FC_TIME_NONE;
-    p->table = fc_table_new(&run->settings.rules);
+    /* half of the memory is for flows; a small capture needs no large table */
+    p->table = fc_table_new_sized(&run->settings.rules, p->memory_bytes / 2 < run->plan.bytes ? p->memory_bytes / 2 : run->plan.bytes);
     p->spools = calloc(p->jobs + 1, sizeof *p->spools);
     p->files = calloc(run->plan.count + 1, sizeof *p->files);
     if (!p->table || !p->spools || !p->files)
