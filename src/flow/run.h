@@ -83,6 +83,9 @@ static inline bool fc_run_breaks(const struct fc_run *run, const struct fc_packe
     if (ts_ns != FC_TIME_NONE && run->max_ns != FC_TIME_NONE && ts_ns > run->max_ns &&
         (uint64_t)ts_ns - (uint64_t)run->max_ns > (uint64_t)min_gap_ns)
         return true;
+    /* packets without a time belong to what is in front of them, so they must not stand at the head of a run with times */
+    if (ts_ns != FC_TIME_NONE && run->max_ns == FC_TIME_NONE)
+        return true;
     return fc_packet_opens(p);
 }
 
