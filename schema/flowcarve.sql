@@ -38,6 +38,8 @@ CREATE TABLE files (
     end_off     INTEGER NOT NULL     -- offset behind the last good record
 );
 
+CREATE INDEX files_path ON files (path);
+
 -- Interfaces of each capture (a pcap file has one).
 CREATE TABLE interfaces (
     file       INTEGER NOT NULL REFERENCES files(id),

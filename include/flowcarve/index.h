@@ -61,7 +61,6 @@ struct fc_index_result {
     uint64_t packets;        /* in the sessions written now */
     uint64_t sessions;       /* new */
     uint64_t continued;      /* sessions of the index that got packets */
-    uint64_t sessions_total; /* in the index */
     uint64_t bytes;          /* size of the captures read */
     uint64_t damaged_files;
     uint64_t skipped_bytes;    /* behind damage */
