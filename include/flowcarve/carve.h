@@ -27,7 +27,8 @@ enum fc_carve_format {
 
 struct fc_carve_options {
     enum fc_carve_format format;
-    bool partial; /* leave out captures that are missing or have changed, instead of giving up */
+    bool partial;      /* leave out captures that are missing and records that have changed, instead of giving up */
+    const char *avoid; /* path that the output will replace, or NULL: FC_E_USAGE when it is the index or a capture of it */
 };
 
 struct fc_carve_result {

@@ -47,7 +47,7 @@ struct fc_reader {
     size_t met_count, met_room;
 };
 
-enum { FC_READER_BUFFER = 512 << 10 };
+enum { FC_READER_BUFFER = 128 << 10 };
 
 /* Allocates the buffer. FC_E_NOMEM. */
 int fc_reader_init(struct fc_reader *reader, size_t buf_size);

@@ -102,7 +102,10 @@ static int open_due(struct carve *c, struct fc_error *err)
         c->heap[c->live++] = c->opened++;
         if ((rc = fc_carve_source_next(s, err)) < 0)
             return rc;
-        rise(c);
+        if (rc == 0) /* partial: nothing of it is left */
+            c->live--;
+        else
+            rise(c);
     }
     return 0;
 }
@@ -122,7 +125,8 @@ struct traits {
 
 static void see(struct traits *t, const struct fc_interface *iface, bool *first)
 {
-    bool fine = iface->tsresol & 128 ? (iface->tsresol & 127) > 19 : iface->tsresol > 6;
+    /* 2^-6 is 15625 microseconds, the smallest power of two that is a whole number of them */
+    bool fine = iface->tsresol & 128 ? (iface->tsresol & 127) > 6 : iface->tsresol > 6;
 
     t->several |= !*first && t->link_type != iface->link_type;
     t->link_type = iface->link_type;
@@ -184,7 +188,7 @@ static int start_output(struct carve *c, const struct fc_carve_options *options,
     if (!pcapng && (t.several || odd_times))
         return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "a pcap file cannot hold %s; use pcapng",
                             t.several ? "several link types" : "these times");
-    rc = fc_output_init(&c->out, fd, pcapng, t.nanoseconds, t.link_type, t.snaplen);
+    rc = fc_output_init(&c->out, fd, pcapng, t.nanoseconds, t.link_type, t.snaplen, c->stop);
     return rc ? fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory") : 0;
 }
 
@@ -237,6 +241,8 @@ FC_EXPORT int fc_carve(struct fc_db *db, const struct fc_filter *filter, const s
         if (rc == 0)
             rc = merge(&c, result, err);
     }
+    if (rc == 0 && c.plan.changed && fc_carve_note(result, &c.plan.changed_why, c.plan.changed))
+        rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     for (size_t i = 0; i < c.opened; i++)
         close_source(&c, i);
     result->bytes_read = c.bytes_read;

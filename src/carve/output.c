@@ -13,6 +13,9 @@ static int write_all(struct fc_output *out, const void *data, size_t n)
     const uint8_t *p = data;
 
     while (n) {
+        /* a write that a signal cuts short comes back with what it has done */
+        if (out->stop && __atomic_load_n(out->stop, __ATOMIC_RELAXED))
+            return FC_E_INTERRUPTED;
         ssize_t w = write(out->fd, p, n);
         if (w < 0 && errno == EINTR)
             continue;
@@ -84,10 +87,11 @@ static int interface_block(struct fc_output *out, uint32_t link_type)
     return put(out, &b, sizeof b);
 }
 
-int fc_output_init(struct fc_output *out, int fd, bool pcapng, bool nanoseconds, uint32_t link_type, uint32_t snaplen)
+int fc_output_init(struct fc_output *out, int fd, bool pcapng, bool nanoseconds, uint32_t link_type, uint32_t snaplen, const int *stop)
 {
     memset(out, 0, sizeof *out);
     out->fd = fd;
+    out->stop = stop;
     out->pcapng = pcapng;
     out->nanoseconds = nanoseconds;
     out->buf = malloc(BUFFER);

@@ -7,6 +7,7 @@
 
 struct fc_output {
     int fd;
+    const int *stop; /* waiting for fd ends with FC_E_INTERRUPTED once *stop is not 0; may be NULL */
     bool pcapng, nanoseconds;
     uint8_t *buf;
     size_t len;
@@ -15,8 +16,8 @@ struct fc_output {
     uint32_t iface_count;
 };
 
-/* Starts a capture on fd. link_type and snaplen: of a pcap file. FC_E_NOMEM. */
-int fc_output_init(struct fc_output *out, int fd, bool pcapng, bool nanoseconds, uint32_t link_type, uint32_t snaplen);
+/* Starts a capture on fd. link_type and snaplen: of a pcap file. stop: see above. FC_E_NOMEM. */
+int fc_output_init(struct fc_output *out, int fd, bool pcapng, bool nanoseconds, uint32_t link_type, uint32_t snaplen, const int *stop);
 /* Frees, without writing. */
 void fc_output_fini(struct fc_output *out);
 

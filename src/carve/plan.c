@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 void fc_carve_plan_fini(struct fc_carve_plan *plan)
 {
@@ -144,7 +145,15 @@ static void sort_positions(struct fc_carve_file *f)
         qsort(f->pos, f->count, sizeof *f->pos, compare_pos);
 }
 
-static int note_missing(struct fc_carve_result *result, const struct fc_error *why, uint64_t packets)
+/* True when both names lead to the same file. */
+static bool is_file(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+int fc_carve_note(struct fc_carve_result *result, const struct fc_error *why, uint64_t packets)
 {
     struct fc_error *bigger = realloc(result->missing, (result->missing_count + 1) * sizeof *bigger);
 
@@ -163,6 +172,9 @@ int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struc
 
     memset(plan, 0, sizeof *plan);
     plan->low_ns = plan->high_ns = FC_TIME_NONE;
+    plan->partial = options->partial;
+    if (options->avoid && is_file(options->avoid, db->path))
+        return fc_error_set(err, FC_E_USAGE, options->avoid, FC_NO_OFFSET, "is the index");
     if ((rc = fc_stored_files_load(db, &plan->stored, err)))
         return rc;
     plan->files = calloc(plan->stored.count + 1, sizeof *plan->files);
@@ -180,6 +192,8 @@ int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struc
         struct fc_carve_file *f = &plan->files[i];
         struct fc_error why;
         f->stored = &plan->stored.items[i];
+        if (options->avoid && is_file(options->avoid, f->stored->path))
+            return fc_error_set(err, FC_E_USAGE, options->avoid, FC_NO_OFFSET, "is a capture of the index");
         if (!f->count)
             continue;
         sort_positions(f);
@@ -188,7 +202,7 @@ int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struc
             *err = why;
             return rc;
         }
-        if (rc && note_missing(result, &why, f->count))
+        if (rc && fc_carve_note(result, &why, f->count))
             return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
         if (rc)
             f->count = 0;

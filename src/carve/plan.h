@@ -26,6 +26,9 @@ struct fc_carve_plan {
     struct fc_carve_file *files; /* one a stored file */
     struct fc_flow_key *keys;
     size_t key_count, key_room;
+    bool partial;                /* records that have changed are left out */
+    uint64_t changed;            /* so many were, and why the first one */
+    struct fc_error changed_why;
     uint32_t mask;           /* what fc_decode() must be asked for to compare keys */
     int64_t low_ns, high_ns; /* times of the chosen sessions; FC_TIME_NONE: none has any */
 };
@@ -38,5 +41,8 @@ struct fc_carve_plan {
 int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struct fc_filter *filter,
                        const struct fc_carve_options *options, struct fc_carve_result *result, struct fc_error *err);
 void fc_carve_plan_fini(struct fc_carve_plan *plan);
+
+/* Notes packets that `partial` leaves out. FC_E_NOMEM. */
+int fc_carve_note(struct fc_carve_result *result, const struct fc_error *why, uint64_t packets);
 
 #endif

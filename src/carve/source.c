@@ -78,9 +78,13 @@ static int sort_by_time(struct fc_carve_source *s, struct fc_error *err)
     if (!list)
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     for (size_t i = 0; i < s->f->count && rc == 1; i++) {
-        if ((rc = read_at(s, i, err)) != 1)
+        rc = read_at(s, i, err);
+        if (rc == FC_E_CHANGED && s->plan->partial)
+            rc = 1; /* left out when its turn comes */
+        else if (rc == 1 && s->rec.ts_ns != FC_TIME_NONE)
+            last = s->rec.ts_ns;
+        if (rc != 1)
             break;
-        last = s->rec.ts_ns == FC_TIME_NONE ? last : s->rec.ts_ns;
         list[i] = (struct timed){last, s->f->pos[i]};
     }
     if (rc == 1) {
@@ -128,21 +132,38 @@ void fc_carve_source_fini(struct fc_carve_source *s)
     s->f = NULL;
 }
 
-int fc_carve_source_next(struct fc_carve_source *s, struct fc_error *err)
+static int next_fitting(struct fc_carve_source *s, struct fc_error *err)
 {
     struct fc_packet packet;
-    int rc;
+    int rc = read_at(s, s->next, err);
 
-    if (s->next == s->f->count)
-        return 0;
-    if ((rc = read_at(s, s->next, err)) != 1)
+    if (rc != 1)
         return rc;
     fc_decode(s->rec.link_type, s->rec.data, s->rec.caplen, s->rec.origlen, s->plan->mask, &packet);
     if (!fc_key_fits(&s->plan->keys[s->f->pos[s->next].session], &packet))
         return fc_error_set(err, FC_E_CHANGED, s->f->stored->path, s->rec.off,
                             "the record here is not the one that was indexed");
-    if (s->rec.ts_ns != FC_TIME_NONE)
-        s->order_ns = s->rec.ts_ns;
-    s->next++;
     return 1;
+}
+
+int fc_carve_source_next(struct fc_carve_source *s, struct fc_error *err)
+{
+    while (s->next < s->f->count) {
+        struct fc_error why;
+        int rc = next_fitting(s, &why);
+        s->next++;
+        if (rc == FC_E_CHANGED && s->plan->partial) {
+            if (!s->plan->changed++)
+                s->plan->changed_why = why;
+            continue;
+        }
+        if (rc != 1) {
+            *err = why;
+            return rc;
+        }
+        if (s->rec.ts_ns != FC_TIME_NONE)
+            s->order_ns = s->rec.ts_ns;
+        return 1;
+    }
+    return 0;
 }

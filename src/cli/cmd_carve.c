@@ -113,13 +113,15 @@ static void report(const struct args *a, const struct fc_carve_result *r)
 
 static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filter *filter)
 {
+    struct fc_carve_options o = a->o;
     struct fc_carve_result result = {0};
     struct fc_target target;
     struct fc_error err;
     int status = FC_EXIT_ERROR, rc = fc_target_open(&target, a->path, &err);
 
+    o.avoid = strcmp(a->path, "-") != 0 ? a->path : NULL;
     if (rc == 0)
-        rc = fc_carve(db, filter, &a->o, target.fd, &fc_stop, &result, &err);
+        rc = fc_carve(db, filter, &o, target.fd, &fc_stop, &result, &err);
     if (rc == 0 && !result.sessions) {
         fc_target_abandon(&target);
         if (!a->quiet)

@@ -38,6 +38,8 @@ void fc_print_filter_error(const char *filter, const struct fc_filter_error *whe
 
     while (first > 0 && !starts_character(filter[first]))
         first--;
+    while (last < len && !starts_character(filter[last]))
+        last++;
     fprintf(stderr, "flowcarve: filter: %s\n  %s", where->cause, first ? "..." : "");
     for (size_t i = first; i < last; i++)
         fputc((unsigned char)filter[i] < 0x20 || filter[i] == 0x7f ? ' ' : filter[i], stderr);

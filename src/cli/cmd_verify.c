@@ -3,8 +3,10 @@
 
 #include <flowcarve/verify.h>
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { DB, QUIET, VERBOSE };
 
@@ -88,6 +90,10 @@ static int run(int argc, char **argv)
         puts("the index and its captures agree");
     fc_verify_result_fini(&result);
     fc_db_close(db);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE) {
+        fc_complain("cannot write the balance: %s", strerror(errno));
+        rc = FC_E_IO;
+    }
     return rc ? FC_EXIT_ERROR : FC_EXIT_OK;
 }
 

@@ -251,8 +251,8 @@ static struct fc_node *node_of_one(const struct fc_chunk *c, const struct fc_rec
     if (!node)
         return NULL;
     memcpy(fc_node_positions(node), pos, node->pos_len);
-    node->first_file = c->file;
-    node->first_off = rec->off;
+    node->first_file = node->last_file = c->file;
+    node->first_off = node->last_off = rec->off;
     fc_run_add(&node->run, packet, rec->ts_ns, rec->origlen);
     if (c->want_extra)
         fc_extra_add(fc_node_extra(node), packet);
@@ -343,12 +343,13 @@ static struct fc_node *make_node(const struct fc_chunk *c, uint32_t run, const u
     node->run = c->runs[run];
     if (c->want_extra)
         *fc_node_extra(node) = c->extras[run];
-    node->first_file = c->file;
+    node->first_file = node->last_file = c->file;
     node->first_off = first;
+    node->last_off = c->base_off + offs[n - 1];
     return node;
 }
 
-int fc_chunk_publish(struct fc_chunk *c, struct fc_table *table)
+int fc_chunk_publish(struct fc_chunk *c, struct fc_table *table, uint64_t seq)
 {
     int rc = sort_positions(c);
 
@@ -362,6 +363,7 @@ int fc_chunk_publish(struct fc_chunk *c, struct fc_table *table)
         struct fc_node *node = make_node(c, r, c->sorted + c->starts[r], n);
         if (!node)
             return FC_E_NOMEM;
+        node->seq = seq;
         if ((rc = fc_table_publish(table, &flow->key, flow->hash, node)))
             free(node);
     }

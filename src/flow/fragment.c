@@ -252,10 +252,11 @@ static int later_fragment(struct fc_fragments *f, const struct fc_fragment *even
 {
     struct fc_fragment copy = *event;
     uint32_t at = 0;
-    struct fc_fragment *first = list_find(&f->near, f->seed, &event->datagram, &at);
+    struct fc_fragment *first;
 
-    if (first && fc_fragment_near(first->ts_ns, event->ts_ns))
-        return settle(f, &copy, first);
+    while ((first = list_find(&f->near, f->seed, &event->datagram, &at)))
+        if (fc_fragment_near(first->ts_ns, event->ts_ns))
+            return settle(f, &copy, first);
     int rc = list_add(&f->waiting, f->seed, event);
     if (rc) {
         free(event->node);
@@ -269,12 +270,7 @@ int fc_fragments_event(struct fc_fragments *f, const struct fc_fragment *event)
     return event->node ? later_fragment(f, event) : first_fragment(f, event);
 }
 
-static bool within_reach(const struct fc_fragment *item, int64_t next_ns)
-{
-    return next_ns != INT64_MAX && (item->ts_ns >= next_ns || fc_fragment_near(item->ts_ns, next_ns));
-}
-
-int fc_fragments_end_of_file(struct fc_fragments *f, int64_t next_ns)
+int fc_fragments_end_of_file(struct fc_fragments *f, bool last)
 {
     int rc = 0;
 
@@ -282,13 +278,9 @@ int fc_fragments_end_of_file(struct fc_fragments *f, int64_t next_ns)
         rc = retire_near(f);
     while (rc == 0 && f->waiting.begin < f->waiting.count)
         rc = retire_waiting(f);
-    while (rc == 0 && f->orphans.begin < f->orphans.count &&
-           !within_reach(&f->orphans.items[f->orphans.begin], next_ns))
+    /* what is left of `far` then is for captures added to the index later */
+    while (rc == 0 && last && f->orphans.begin < f->orphans.count)
         rc = settle_orphan(f);
-    if (next_ns == INT64_MAX)
-        return rc; /* what is left of `far` is for captures added to the index later */
-    while (f->far.begin < f->far.count && !within_reach(&f->far.items[f->far.begin], next_ns))
-        pop(&f->far);
     return rc;
 }
 

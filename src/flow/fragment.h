@@ -49,11 +49,8 @@ void fc_fragments_free(struct fc_fragments *fragments);
 /* Next event of the capture being read; a node changes hands. Negative: FC_E_NOMEM or what settled returned. */
 int fc_fragments_event(struct fc_fragments *fragments, const struct fc_fragment *event);
 
-/*
- * The capture is at its end. next_ns: earliest first time of all captures still to come (INT64_MAX: none); what no
- * later capture can settle is settled now.
- */
-int fc_fragments_end_of_file(struct fc_fragments *fragments, int64_t next_ns);
+/* The capture is at its end. last: no other one comes, so everything is settled now. */
+int fc_fragments_end_of_file(struct fc_fragments *fragments, bool last);
 
 /* First fragments that a capture added later may need; ascending by time. For the index's open_fragment. */
 const struct fc_fragment *fc_fragments_open(const struct fc_fragments *fragments, size_t *count);

@@ -8,6 +8,7 @@
 struct place {
     int64_t first_ns, last_ns; /* never before the packet in front of it in the same capture */
     struct fc_node *node;
+    bool mixed;                /* its packets interleave with those of nodes in front of it */
 };
 
 static int compare_file(const void *a, const void *b)
@@ -46,17 +47,71 @@ static int reserve(void **list, size_t *room, size_t want, size_t size)
     return 0;
 }
 
-/* Sorts places by file, gives them their times, then by time where files overlap. True when they do. */
+/*
+ * Marks nodes that start inside another one by position, which a fragment does whose first one came later, and pieces of a
+ * flow that were evicted by force. Places are in file order.
+ */
+static bool mark_inside(struct place *places, size_t n)
+{
+    uint64_t last_off = 0;
+    uint32_t last_file = 0;
+    bool any = false;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct fc_node *node = places[i].node;
+        places[i].mixed = !node->db_id && (node->first_file < last_file ||
+                                           (node->first_file == last_file && node->first_off <= last_off));
+        any |= places[i].mixed;
+        if (node->last_file > last_file || (node->last_file == last_file && node->last_off > last_off)) {
+            last_file = node->last_file;
+            last_off = node->last_off;
+        }
+    }
+    return any;
+}
+
+/*
+ * Marks nodes that start while a node of another capture lasts; equal times count, since the lower file's packet comes first.
+ * Places are in time order. Nodes of one capture never overlap in these times.
+ */
+static bool mark_overlapping(struct place *places, size_t n)
+{
+    int64_t last_ns = FC_TIME_NONE, other_ns = FC_TIME_NONE; /* latest end, and latest end in other files than its */
+    uint32_t last_file = 0;
+    bool any = false;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct fc_node *node = places[i].node;
+        int64_t against = node->first_file == last_file ? other_ns : last_ns;
+        if (i && !node->db_id && against != FC_TIME_NONE && places[i].first_ns <= against)
+            places[i].mixed = true;
+        any |= places[i].mixed;
+        if (node->last_file == last_file) {
+            last_ns = places[i].last_ns > last_ns ? places[i].last_ns : last_ns;
+        } else if (places[i].last_ns >= last_ns) {
+            other_ns = last_ns;
+            last_ns = places[i].last_ns;
+            last_file = node->last_file;
+        } else if (places[i].last_ns > other_ns) {
+            other_ns = places[i].last_ns;
+        }
+    }
+    return any;
+}
+
+/* Puts places in the flow's order. True when some nodes interleave. */
 static bool put_in_order(struct place *places, size_t n)
 {
     int64_t last = FC_TIME_NONE, before = FC_TIME_NONE;
-    bool overlap = false;
+    bool overlap = false, inside;
+    size_t around = 0; /* the node of this capture that reaches farthest */
 
     if (n > 1)
         qsort(places, n, sizeof *places, compare_file);
+    inside = mark_inside(places, n);
     for (size_t i = 0; i < n; i++) {
         const struct fc_node *node = places[i].node;
-        bool same = i && places[i - 1].node->first_file == node->first_file && !node->db_id;
+        bool same = i && places[i - 1].node->last_file == node->first_file && !node->db_id;
         if (!same) {
             before = last > before ? last : before; /* end of all captures in front */
             last = FC_TIME_NONE;
@@ -66,33 +121,71 @@ static bool put_in_order(struct place *places, size_t n)
             places[i].first_ns = before; /* no time at all: behind the captures in front */
         places[i].last_ns = node->run.max_ns > places[i].first_ns ? node->run.max_ns : places[i].first_ns;
         last = places[i].last_ns;
-        overlap |= places[i].first_ns < before;
+        /* what is behind it inside of another node counts as no earlier than it */
+        if (same && places[i].mixed && places[around].last_ns < last)
+            places[around].last_ns = last;
+        if (!same || node->last_off > places[around].node->last_off)
+            around = i;
+        overlap |= before != FC_TIME_NONE && places[i].first_ns <= before;
     }
-    if (overlap)
-        qsort(places, n, sizeof *places, compare_time);
-    return overlap;
+    if (!overlap)
+        return inside;
+    qsort(places, n, sizeof *places, compare_time);
+    return mark_overlapping(places, n);
+}
+
+/* Whether a node that interleaves with the cluster in front of it (folded in `run`, `extra`) can be folded as a whole. */
+static bool needs_packets(const struct fc_rules *rules, uint32_t proto, const struct fc_run *run, const struct fc_extra *extra,
+                          const struct fc_node *node)
+{
+    int64_t gap = fc_rules_min_gap_ns(rules, proto);
+    const struct fc_run *next = &node->run;
+
+    if (run->fragile || next->fragile || next->syn_dir != FC_NO_DIR || run->backward || next->backward)
+        return true;
+    /* somewhere inside the cluster there might be a gap in front of it */
+    if (next->first_ns == FC_TIME_NONE || run->first_ns == FC_TIME_NONE ||
+        (next->first_ns > run->first_ns && (uint64_t)next->first_ns - (uint64_t)run->first_ns > (uint64_t)gap &&
+         next->first_ns > run->max_ns))
+        return true;
+    if (next->first_ns < run->first_ns)
+        return true;
+    return fc_run_unclear(run, next) || (node->has_extra && fc_extra_unclear(extra, fc_node_extra(node)));
 }
 
 /*
- * True when a run opens a session in the middle of another capture's run, or where one session of the flow could
- * outlive the active timeout.
+ * True when a node cannot be folded as a whole: it interleaves with others in a way that could matter, or a session of the
+ * flow could outlive the active timeout.
  */
-static bool must_replay(const struct fc_rules *rules, const struct place *places, size_t n, bool overlap)
+static bool must_replay(const struct fc_rules *rules, uint32_t proto, const struct place *places, size_t n)
 {
-    int64_t active = rules->timeout_ns[FC_TIMEOUT_ACTIVE];
-    int64_t last = FC_TIME_NONE, first = n ? places[0].first_ns : 0;
+    int64_t active = rules->timeout_ns[FC_TIMEOUT_ACTIVE], low = FC_TIME_NONE, high = FC_TIME_NONE;
+    struct fc_extra extra;
+    struct fc_run run;
     bool replay = false;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && !replay; i++) {
         const struct fc_node *node = places[i].node;
-        if (node->db_id)
-            return false; /* the packets of the index's sessions are not at hand */
-        if (overlap && node->run.syn_dir != FC_NO_DIR && places[i].first_ns < last)
+        if (node->run.first_ns != FC_TIME_NONE) {
+            low = low == FC_TIME_NONE || node->run.min_ns < low ? node->run.min_ns : low;
+            high = node->run.max_ns > high ? node->run.max_ns : high;
+        }
+        if (active != FC_NEVER && low != FC_TIME_NONE && (uint64_t)high - (uint64_t)low > (uint64_t)active)
             replay = true;
-        last = places[i].last_ns > last ? places[i].last_ns : last;
-        if (active != FC_NEVER && first != FC_TIME_NONE && (uint64_t)last - (uint64_t)first > (uint64_t)active)
-            replay = true;
+        replay |= n > 1 && node->run.fragile;
+        if (!places[i].mixed) { /* a new cluster */
+            run = node->run;
+            if (node->has_extra)
+                extra = *fc_node_extra(node);
+            continue;
+        }
+        replay |= needs_packets(rules, proto, &run, &extra, node);
+        fc_run_mix(&run, &node->run);
+        if (node->has_extra)
+            fc_extra_fold(&extra, fc_node_extra(node));
     }
+    for (size_t i = 0; i < n; i++)
+        replay &= places[i].node->db_id == 0; /* the packets of the index's sessions are not at hand */
     return replay;
 }
 
@@ -115,8 +208,8 @@ static int explode_packet(struct fc_join *join, const struct fc_flow_key *key, c
     if (!node)
         return FC_E_NOMEM;
     memcpy(fc_node_positions(node), pos, len);
-    node->first_file = file;
-    node->first_off = off;
+    node->first_file = node->last_file = file;
+    node->first_off = node->last_off = off;
     fc_run_add(&node->run, &packet, ts_ns, origlen);
     if (node->has_extra)
         fc_extra_add(fc_node_extra(node), &packet);
@@ -200,6 +293,15 @@ static void begin_session(struct fc_joined *s, const struct fc_node *node, size_
     s->count = 1;
 }
 
+/* True when a session that goes on from `run` to `next` might have ended there with another past. */
+static bool breakable(const struct fc_rules *rules, uint32_t proto, const struct fc_run *run, const struct fc_run *next)
+{
+    if (next->syn_dir != FC_NO_DIR || run->max_ns == FC_TIME_NONE)
+        return true;
+    return next->first_ns != FC_TIME_NONE && next->first_ns > run->max_ns &&
+           (uint64_t)next->first_ns - (uint64_t)run->max_ns > (uint64_t)fc_rules_min_gap_ns(rules, proto);
+}
+
 static int make_sessions(struct fc_join *join, const struct fc_rules *rules, uint32_t proto)
 {
     struct fc_joined *s = NULL;
@@ -217,7 +319,13 @@ static int make_sessions(struct fc_join *join, const struct fc_rules *rules, uin
             begin_session(s, node, i);
             continue;
         }
-        fc_run_fold(&s->run, &node->run);
+        /* as a piece of several captures it has no one place among them any more */
+        s->run.fragile |= join->mixed[i] || node->last_file != join->nodes[s->first]->first_file ||
+                          breakable(rules, proto, &s->run, &node->run);
+        if (join->mixed[i])
+            fc_run_mix(&s->run, &node->run);
+        else
+            fc_run_fold(&s->run, &node->run);
         if (s->has_extra && node->has_extra)
             fc_extra_fold(&s->extra, fc_node_extra(node));
         if (node->db_id)
@@ -244,13 +352,21 @@ int fc_join_run(struct fc_join *join, const struct fc_rules *rules, const struct
     n = 0;
     for (struct fc_node *node = nodes; node; node = node->next)
         places[n++].node = node;
-    bool overlap = put_in_order(places, n);
-    if (replay && must_replay(rules, places, n, overlap) && (rc = explode(join, key, &places, &n, replay)))
-        return rc;
-    if ((rc = reserve((void **)&join->nodes, &join->node_room, n, sizeof *join->nodes)))
-        return rc;
+    bool mixed = put_in_order(places, n);
+    bool whole = !mixed && rules->timeout_ns[FC_TIMEOUT_ACTIVE] == FC_NEVER;
     for (size_t i = 0; i < n; i++)
+        whole &= !places[i].node->run.fragile;
+    if (replay && !whole && must_replay(rules, key->proto, places, n) &&
+        (rc = explode(join, key, &places, &n, replay)))
+        return rc;
+    if ((rc = reserve((void **)&join->nodes, &join->node_room, n, sizeof *join->nodes)) ||
+        (rc = reserve((void **)&join->mixed, &join->mixed_room, n, sizeof *join->mixed)))
+        return rc;
+    for (size_t i = 0; i < n; i++) {
         join->nodes[i] = places[i].node;
+        /* single packets in order are no mixture any more */
+        join->mixed[i] = places[i].mixed && !join->exploded_count;
+    }
     join->node_count = n;
     return make_sessions(join, rules, key->proto);
 }
@@ -259,6 +375,7 @@ void fc_join_fini(struct fc_join *join)
 {
     drop_exploded(join);
     free(join->nodes);
+    free(join->mixed);
     free(join->sessions);
     free(join->exploded);
     free(join->scratch);

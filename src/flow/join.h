@@ -4,10 +4,14 @@
  *
  * The order of a flow's packets: those of one capture in file order; captures whose times overlap are interleaved by
  * time, where a packet's time counts as no earlier than that of the packet of the same flow before it in the same
- * capture; equal times by file, then offset. Runs are put in this order as wholes. Where that could differ from the
- * order of their packets in its result (runs of two captures overlap and one of them opens a session in the middle, or
- * a session has outlived the active timeout), the runs concerned are taken apart into their packets again, which are
- * re-read for it.
+ * capture; equal times by file, then offset. Runs are put in this order as wholes. Runs that interleave (captures that
+ * overlap, a fragment whose first one came later, pieces of a flow that was evicted by force) are folded where their
+ * packets' order cannot matter; where it could, and where a session may have outlived the active timeout, the flow's
+ * runs are taken apart into their packets again, which are re-read for it.
+ *
+ * A flow that was evicted too early comes back in pieces, each a session again, as a node. Such a piece is as good as a run
+ * unless it went over a place where another past could have ended it (a SYN, a long gap): then it is fragile, and taken
+ * apart when there is another one.
  *
  * Threads: any, on nodes that belong to the caller.
  */
@@ -36,6 +40,8 @@ struct fc_joined {
 struct fc_join {
     struct fc_node **nodes; /* in order; those of `exploded` belong to the join, the others to the caller */
     size_t node_count, node_room;
+    bool *mixed; /* by node: its packets interleave with those of nodes in front of it */
+    size_t mixed_room;
     struct fc_joined *sessions;
     size_t session_count, session_room;
     struct fc_node **exploded;

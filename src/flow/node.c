@@ -15,7 +15,9 @@ struct fc_node *fc_node_new(bool has_extra, size_t pos_len)
     node->db_id = 0;
     node->prior_packets = 0;
     node->first_off = 0;
-    node->first_file = 0;
+    node->last_off = 0;
+    node->first_file = node->last_file = 0;
+    node->seq = 0;
     node->has_extra = has_extra;
     node->pos_len = pos_len;
     if (has_extra)

@@ -14,8 +14,11 @@ struct fc_node {
     int64_t db_id;          /* > 0: not a run but a session that the index already holds */
     uint64_t prior_packets; /* of the run: those that the index already holds */
     uint64_t first_off;     /* of the first position, for the order within a file */
+    uint64_t last_off;      /* of the last position */
     uint32_t first_file;    /* 0 for a session of the index: before everything */
-    uint32_t has_extra;
+    uint32_t last_file;
+    uint64_t seq;           /* of the chunk it comes from, in the order of commits; 0: of none */
+    bool has_extra;
     size_t pos_len;
     /* struct fc_extra when has_extra, then pos_len bytes of segments (flow/positions.h) */
     _Alignas(8) uint8_t data[];

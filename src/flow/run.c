@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "flow/run.h"
 
-void fc_run_add_tcp(struct fc_run *run, const struct fc_packet *p)
+/* Direction d counts from `base`, as the packet at ts_ns tells. */
+static void set_base(struct fc_run *run, unsigned d, uint32_t base, int64_t ts_ns)
+{
+    run->base[d] = base;
+    run->base_ns[d] = ts_ns;
+    run->base_set |= 1u << d;
+}
+
+void fc_run_add_tcp(struct fc_run *run, const struct fc_packet *p, int64_t ts_ns)
 {
     unsigned d = p->dir, bit = 1u << d, other = 1u << !d;
 
@@ -9,17 +17,13 @@ void fc_run_add_tcp(struct fc_run *run, const struct fc_packet *p)
     if (p->frag != FC_FRAG_NONE)
         return; /* the header of a fragmented datagram is not trusted with sequence numbers (as Wireshark does) */
     if ((p->tcp_flags & (FC_TCP_SYN | FC_TCP_ACK)) == (FC_TCP_SYN | FC_TCP_ACK)) {
-        run->base[d] = p->tcp_seq;
-        run->base_set |= bit;
+        set_base(run, d, p->tcp_seq, ts_ns);
         run->base_synack |= bit;
     } else if (!(run->base_set & bit)) {
-        run->base[d] = p->tcp_flags & FC_TCP_SYN ? p->tcp_seq : p->tcp_seq - 1;
-        run->base_set |= bit;
+        set_base(run, d, p->tcp_flags & FC_TCP_SYN ? p->tcp_seq : p->tcp_seq - 1, ts_ns);
     }
-    if ((p->tcp_flags & FC_TCP_ACK) && !(run->base_set & other)) {
-        run->base[!d] = p->tcp_ack - 1;
-        run->base_set |= other;
-    }
+    if ((p->tcp_flags & FC_TCP_ACK) && !(run->base_set & other))
+        set_base(run, !d, p->tcp_ack - 1, ts_ns);
 }
 
 void fc_extra_add(struct fc_extra *x, const struct fc_packet *p)
@@ -61,13 +65,16 @@ void fc_extra_add(struct fc_extra *x, const struct fc_packet *p)
     }
 }
 
-void fc_run_fold(struct fc_run *run, const struct fc_run *next)
+/* All but the bases, for which the order matters. */
+static void fold_counts(struct fc_run *run, const struct fc_run *next)
 {
     if (run->first_ns == FC_TIME_NONE) {
         run->first_ns = next->first_ns;
         run->min_ns = next->min_ns;
         run->max_ns = next->max_ns;
+        run->backward |= next->backward;
     } else if (next->first_ns != FC_TIME_NONE) {
+        run->backward |= next->backward | (next->min_ns < run->max_ns);
         run->min_ns = next->min_ns < run->min_ns ? next->min_ns : run->min_ns;
         run->max_ns = next->max_ns > run->max_ns ? next->max_ns : run->max_ns;
     }
@@ -77,18 +84,78 @@ void fc_run_fold(struct fc_run *run, const struct fc_run *next)
         run->syn_dir = next->syn_dir;
         run->syn_seq = next->syn_seq;
     }
+    run->fragile |= next->fragile;
     for (unsigned d = 0; d < 2; d++) {
-        unsigned bit = 1u << d;
         run->packets[d] += next->packets[d];
         run->bytes[d] += next->bytes[d];
         run->tcp_flags[d] |= next->tcp_flags[d];
-        if (!(next->base_set & bit))
-            continue;
-        if (!(run->base_set & bit) || (next->base_synack & bit))
-            run->base[d] = next->base[d];
     }
+}
+
+static void take_base(struct fc_run *run, const struct fc_run *next, unsigned d)
+{
+    run->base[d] = next->base[d];
+    run->base_ns[d] = next->base_ns[d];
+}
+
+void fc_run_fold(struct fc_run *run, const struct fc_run *next)
+{
+    fold_counts(run, next);
+    for (unsigned d = 0; d < 2; d++)
+        if ((next->base_set >> d & 1) && (!(run->base_set >> d & 1) || (next->base_synack >> d & 1)))
+            take_base(run, next, d);
     run->base_set |= next->base_set;
     run->base_synack |= next->base_synack;
+}
+
+void fc_run_mix(struct fc_run *run, const struct fc_run *other)
+{
+    fold_counts(run, other);
+    for (unsigned d = 0; d < 2; d++) {
+        if (!(other->base_set >> d & 1))
+            continue;
+        bool set = run->base_set >> d & 1, synack = run->base_synack >> d & 1, theirs = other->base_synack >> d & 1;
+        bool later = other->base_ns[d] > run->base_ns[d];
+        /* of SYN-ACKs the last one counts, whatever else there is; else whoever told first */
+        if (!set || (theirs && !synack) || (theirs == synack && later == theirs))
+            take_base(run, other, d);
+    }
+    run->base_set |= other->base_set;
+    run->base_synack |= other->base_synack;
+}
+
+bool fc_run_unclear(const struct fc_run *run, const struct fc_run *other)
+{
+    for (unsigned d = 0; d < 2; d++) {
+        bool both = run->base_set & other->base_set & 1u << d, synack = run->base_synack & other->base_synack & 1u << d;
+        bool one = (run->base_synack ^ other->base_synack) & 1u << d;
+        if (!both || one || run->base[d] == other->base[d])
+            continue;
+        if (synack || run->backward || other->backward || run->base_ns[d] == other->base_ns[d] ||
+            run->base_ns[d] == FC_TIME_NONE || other->base_ns[d] == FC_TIME_NONE)
+            return true;
+    }
+    return false;
+}
+
+bool fc_extra_unclear(const struct fc_extra *x, const struct fc_extra *o)
+{
+    if (x->vlan_count && o->vlan_count &&
+        (x->vlan_count != o->vlan_count || memcmp(x->vlan, o->vlan, x->vlan_count * sizeof x->vlan[0]) != 0))
+        return true;
+    if (x->mpls_count && o->mpls_count &&
+        (x->mpls_count != o->mpls_count || memcmp(x->mpls, o->mpls, x->mpls_count * sizeof x->mpls[0]) != 0))
+        return true;
+    if (x->has_mac && o->has_mac && memcmp(x->mac, o->mac, sizeof x->mac) != 0)
+        return true;
+    for (unsigned d = 0; d < 2; d++) {
+        unsigned bit = 1u << d;
+        if ((x->has_ttl & o->has_ttl & bit && x->ttl[d] != o->ttl[d]) ||
+            (x->has_dscp & o->has_dscp & bit && x->dscp[d] != o->dscp[d]) ||
+            (x->has_isn & o->has_isn & bit && x->isn[d] != o->isn[d]))
+            return true;
+    }
+    return false;
 }
 
 void fc_extra_fold(struct fc_extra *x, const struct fc_extra *next)
@@ -145,9 +212,24 @@ bool fc_run_splits(const struct fc_rules *rules, uint32_t proto, const struct fc
         return true;
     if (next->first_ns == FC_TIME_NONE || run->max_ns == FC_TIME_NONE || next->first_ns <= run->max_ns)
         return false;
+    return (uint64_t)next->first_ns - (uint64_t)run->max_ns > (uint64_t)fc_run_timeout_ns(rules, proto, run);
+}
+
+int64_t fc_run_timeout_ns(const struct fc_rules *rules, uint32_t proto, const struct fc_run *run)
+{
     enum fc_state state = fc_run_state(run, proto);
+
     /* a stream picked up in the middle of which one side was seen has not been answered either */
     if (state == FC_STATE_MIDSTREAM)
         state = run->packets[0] && run->packets[1] ? FC_STATE_ESTABLISHED : FC_STATE_NEW;
-    return (uint64_t)next->first_ns - (uint64_t)run->max_ns > (uint64_t)fc_rules_timeout_ns(rules, proto, state);
+    return fc_rules_timeout_ns(rules, proto, state);
+}
+
+int64_t fc_run_expiry_ns(const struct fc_rules *rules, uint32_t proto, const struct fc_run *run)
+{
+    int64_t timeout = fc_run_timeout_ns(rules, proto, run), at;
+
+    if (run->max_ns == FC_TIME_NONE || timeout == FC_NEVER || __builtin_add_overflow(run->max_ns, timeout, &at))
+        return FC_NEVER;
+    return at;
 }

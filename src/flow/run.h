@@ -33,6 +33,7 @@ struct fc_run {
      * it anew.
      */
     uint32_t base[2];
+    int64_t base_ns[2];   /* time of the packet that told it, when base_set; for runs that interleave */
     uint32_t syn_seq;     /* when the run starts with a SYN without ACK */
     uint8_t syn_dir;      /* its direction, or FC_NO_DIR */
     uint8_t base_set;     /* bit d: base[d] is known */
@@ -40,6 +41,8 @@ struct fc_run {
     uint8_t tcp_flags[2]; /* or-ed */
     uint8_t first_dir;    /* of the first packet; FC_NO_DIR in an empty run */
     uint8_t first_synack; /* the first packet was a SYN-ACK: its sender is the server */
+    uint8_t backward;     /* some packet was earlier than one before it */
+    uint8_t fragile;      /* a session ended up whole only for want of what was in front of it: see flow/join.h */
 };
 
 /* Optional fields, for an index made with --fields. The first packet that has one counts, but flags and payload. */
@@ -89,7 +92,7 @@ static inline bool fc_run_breaks(const struct fc_run *run, const struct fc_packe
     return fc_packet_opens(p);
 }
 
-void fc_run_add_tcp(struct fc_run *run, const struct fc_packet *p);
+void fc_run_add_tcp(struct fc_run *run, const struct fc_packet *p, int64_t ts_ns);
 
 /* Adds a packet. The caller has asked fc_run_breaks() before, unless the run is empty. */
 static inline void fc_run_add(struct fc_run *run, const struct fc_packet *p, int64_t ts_ns, uint32_t origlen)
@@ -98,6 +101,7 @@ static inline void fc_run_add(struct fc_run *run, const struct fc_packet *p, int
         if (run->first_ns == FC_TIME_NONE) {
             run->first_ns = run->min_ns = run->max_ns = ts_ns;
         } else {
+            run->backward |= ts_ns < run->max_ns;
             run->min_ns = ts_ns < run->min_ns ? ts_ns : run->min_ns;
             run->max_ns = ts_ns > run->max_ns ? ts_ns : run->max_ns;
         }
@@ -114,7 +118,7 @@ static inline void fc_run_add(struct fc_run *run, const struct fc_packet *p, int
     run->packets[p->dir]++;
     run->bytes[p->dir] += origlen;
     if (p->got & FC_WANT_TCP)
-        fc_run_add_tcp(run, p);
+        fc_run_add_tcp(run, p, ts_ns);
 }
 
 /* The same for the optional fields. */
@@ -124,7 +128,23 @@ void fc_extra_add(struct fc_extra *extra, const struct fc_packet *p);
 void fc_run_fold(struct fc_run *run, const struct fc_run *next);
 void fc_extra_fold(struct fc_extra *extra, const struct fc_extra *next);
 
+/*
+ * The same for a run whose packets interleave with those of `run`, as captures that overlap in time bring it; both have come
+ * in the order of their first packets. fc_run_unclear() must have said false.
+ */
+void fc_run_mix(struct fc_run *run, const struct fc_run *other);
+
+/* True when the fold of two interleaving runs needs their packets one by one. */
+bool fc_run_unclear(const struct fc_run *run, const struct fc_run *other);
+bool fc_extra_unclear(const struct fc_extra *extra, const struct fc_extra *other);
+
 enum fc_state fc_run_state(const struct fc_run *run, uint32_t proto);
+
+/* Timeout of the session that a run is, ns; FC_NEVER: none. */
+int64_t fc_run_timeout_ns(const struct fc_rules *rules, uint32_t proto, const struct fc_run *run);
+
+/* Latest time at which a packet still continues the session; FC_NEVER: at any time. */
+int64_t fc_run_expiry_ns(const struct fc_rules *rules, uint32_t proto, const struct fc_run *run);
 
 /* True when `next` begins another session than `run`. */
 bool fc_run_splits(const struct fc_rules *rules, uint32_t proto, const struct fc_run *run, const struct fc_run *next);

@@ -29,6 +29,7 @@ struct fc_flow {
     struct fc_node *owned; /* runs taken */
     uint64_t owned_bytes;
     int64_t owned_max_ns;
+    uint64_t owned_max_seq;
     int64_t check_ns;      /* no use in joining before the watermark passes this */
     struct fc_flow *dead;  /* next of the flows that wait for the same grace period */
     struct rcu_head rcu;
@@ -176,6 +177,7 @@ static struct fc_flow *new_flow(const struct fc_flow_key *key, uint64_t hash)
     flow->owned = NULL;
     flow->owned_bytes = 0;
     flow->owned_max_ns = FC_TIME_NONE;
+    flow->owned_max_seq = 0;
     flow->check_ns = INT64_MIN;
     flow->dead = NULL;
     return flow;
@@ -278,6 +280,8 @@ static void take_list(struct fc_flow *flow)
         flow->owned_bytes += fc_node_size(node);
         if (node->run.max_ns > flow->owned_max_ns)
             flow->owned_max_ns = node->run.max_ns;
+        if (node->seq > flow->owned_max_seq)
+            flow->owned_max_seq = node->seq;
         flow->check_ns = INT64_MIN;
         node = next;
     }
@@ -290,23 +294,6 @@ static bool close_flow(struct fc_flow *flow)
 
     return atomic_compare_exchange_strong_explicit(&flow->head, &empty, FC_FLOW_CLOSED, memory_order_seq_cst,
                                                    memory_order_relaxed);
-}
-
-/* When the flow's last session times out; FC_NEVER when it does not. */
-static int64_t expiry(const struct fc_rules *rules, const struct fc_flow *flow, const struct fc_join *join)
-{
-    const struct fc_run *run = &join->sessions[join->session_count - 1].run;
-    enum fc_state state = fc_run_state(run, flow->key.proto);
-    int64_t timeout, at;
-
-    if (state == FC_STATE_MIDSTREAM)
-        state = run->packets[0] && run->packets[1] ? FC_STATE_ESTABLISHED : FC_STATE_NEW;
-    timeout = fc_rules_timeout_ns(rules, flow->key.proto, state);
-    /* by the latest time of the flow: an earlier session of it may have ended later, when times run backwards */
-    if (flow->owned_max_ns == FC_TIME_NONE || timeout == FC_NEVER ||
-        __builtin_add_overflow(flow->owned_max_ns, timeout, &at))
-        return FC_NEVER;
-    return at;
 }
 
 static int emit_flow(const struct fc_flow *flow, const struct fc_join *join, bool open, const struct fc_sink *sink)
@@ -331,7 +318,9 @@ struct sweep {
     struct fc_table *table;
     struct shard *shard;
     enum fc_sweep_mode mode;
-    int64_t watermark_ns, clock_ns;
+    int64_t watermark_ns;
+    uint64_t seq;
+    int64_t clock_ns;
     struct fc_join *join;
     const struct fc_replay *replay;
     const struct fc_sink *sink;
@@ -355,12 +344,12 @@ static int sweep_flow(const struct sweep *s, struct fc_flow *flow)
             soonest = FC_NEVER;
         else if (flow->check_ns != INT64_MIN)
             soonest = flow->check_ns;
-        if (soonest >= s->watermark_ns)
+        if (soonest >= s->watermark_ns || flow->owned_max_seq >= s->seq)
             return 0;
     }
     if ((rc = fc_join_run(s->join, rules, &flow->key, flow->owned, s->replay)))
         return rc;
-    end = expiry(rules, flow, s->join);
+    end = fc_run_expiry_ns(rules, flow->key.proto, &s->join->sessions[s->join->session_count - 1].run);
     flow->check_ns = end;
     if (s->mode == FC_SWEEP_EXPIRED && end >= s->watermark_ns)
         return 0;
@@ -412,10 +401,10 @@ static int sweep_bucket(struct sweep *s, _Atomic(struct fc_flow *) *bucket)
     return rc < 0 ? rc : 0;
 }
 
-int fc_table_sweep(struct fc_table *t, unsigned shard, enum fc_sweep_mode mode, int64_t watermark_ns, int64_t clock_ns,
-                   struct fc_join *join, const struct fc_replay *replay, const struct fc_sink *sink)
+int fc_table_sweep(struct fc_table *t, unsigned shard, enum fc_sweep_mode mode, int64_t watermark_ns, uint64_t seq,
+                   int64_t clock_ns, struct fc_join *join, const struct fc_replay *replay, const struct fc_sink *sink)
 {
-    struct sweep s = {t, &t->shards[shard], mode, watermark_ns, clock_ns, join, replay, sink, NULL};
+    struct sweep s = {t, &t->shards[shard], mode, watermark_ns, seq, clock_ns, join, replay, sink, NULL};
     size_t each = t->bucket_count / FC_TABLE_SHARDS;
     int rc = 0;
 
@@ -431,8 +420,10 @@ int fc_table_sweep(struct fc_table *t, unsigned shard, enum fc_sweep_mode mode, 
         if (atomic_load_explicit(&t->buckets[i], memory_order_relaxed))
             rc = sweep_bucket(&s, &t->buckets[i]);
     atomic_store_explicit(&s.shard->sweeping, false, memory_order_release);
-    if (s.dead)
+    if (s.dead) {
+        FC_TSAN_RELEASE(&free_flows); /* the list; pairs with free_flows() */
         call_rcu(&s.dead->rcu, free_flows);
+    }
     return rc;
 }
 

@@ -75,11 +75,14 @@ void fc_table_prefetch(const struct fc_table *table, uint64_t hash);
 int fc_table_publish(struct fc_table *table, const struct fc_flow_key *key, uint64_t hash, struct fc_node *node);
 
 /*
- * Sweeps one shard. watermark_ns: every run that will be published from now on starts at or after it, or is late.
- * clock_ns: latest time of any record, for `open` (FC_SWEEP_FINISH only). 1: somebody else is sweeping this shard.
- * 0, FC_E_NOMEM, or what emit returned.
+ * Sweeps one shard.
+ *   watermark_ns  every run that will be published from now on starts at or after it, or is late
+ *   seq           chunks before this one have been published; FC_SWEEP_EXPIRED leaves flows alone that have runs of later ones,
+ *                 since runs in front of those may be missing
+ *   clock_ns      latest time of any record, for `open` (FC_SWEEP_FINISH only)
+ * 1: somebody else is sweeping this shard. 0, FC_E_NOMEM, or what emit returned.
  */
-int fc_table_sweep(struct fc_table *table, unsigned shard, enum fc_sweep_mode mode, int64_t watermark_ns,
+int fc_table_sweep(struct fc_table *table, unsigned shard, enum fc_sweep_mode mode, int64_t watermark_ns, uint64_t seq,
                    int64_t clock_ns, struct fc_join *join, const struct fc_replay *replay, const struct fc_sink *sink);
 
 /* Bytes held by flows and nodes now; flows now. Approximate while publishers run. */

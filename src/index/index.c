@@ -274,6 +274,7 @@ FC_EXPORT int fc_index_run(const char *db_path, const char *const *paths, size_t
     int rc;
 
     err = err ? err : &local;
+    err->code = FC_OK;
     memset(result, 0, sizeof *result);
     if (o.chunk_bytes && (o.chunk_bytes < 65536 || o.chunk_bytes > FC_CHUNK_MAX))
         return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "chunk size must be 65536 to %llu bytes",
@@ -285,6 +286,8 @@ FC_EXPORT int fc_index_run(const char *db_path, const char *const *paths, size_t
     fc_plan_fini(&run.plan);
     fc_settings_fini(&run.settings);
     fc_writer_close(run.writer);
+    if (rc && err->code != rc) /* memory that ran out where there is no more to say of it */
+        fc_error_set(err, rc, NULL, FC_NO_OFFSET, "%s", fc_strerror(rc));
     return rc;
 }
 

@@ -20,7 +20,8 @@ struct shared {
     /* shared: atomic */
     _Alignas(64) atomic_uint_fast64_t runs; /* published since the last sweep was called for */
     atomic_uint_fast32_t sweep_cursor;      /* next shard to sweep; FC_TABLE_SHARDS: none */
-    atomic_int_fast64_t sweep_ns;           /* watermark of the sweep under way */
+    atomic_int_fast64_t sweep_ns;        /* watermark of the sweep under way, */
+    atomic_uint_fast64_t sweep_seq;      /* and the chunk it stands for */
     atomic_int sweep_mode;
     atomic_int failed; /* code of the first failure; workers look at it between records */
     /* shared: under the lock */
@@ -227,18 +228,14 @@ static int end_file(struct shared *s, struct fc_scan_file *f)
 {
     struct fc_pipeline *p = s->p;
     size_t next = (size_t)(f - p->files) + 1;
-    int64_t next_ns = INT64_MAX;
 
-    for (size_t i = next; i < p->plan->count && next_ns == INT64_MAX; i++)
-        if (p->plan->files[i].first_ns != FC_TIME_NONE)
-            next_ns = p->plan->files[i].first_ns;
     if (p->progress)
         __atomic_store_n(&p->progress->files_done, next, __ATOMIC_RELAXED);
     /* all its chunks are scanned: nobody reads it any more */
     if (f->plan->file.fd >= 0)
         close(f->plan->file.fd);
     f->plan->file.fd = -1;
-    return fc_fragments_end_of_file(p->fragments, next_ns);
+    return fc_fragments_end_of_file(p->fragments, next == p->plan->count);
 }
 
 static int settle_chunk(struct shared *s, struct fc_slot *slot)
@@ -311,12 +308,14 @@ static void call_sweep(struct shared *s)
         return;
     atomic_store_explicit(&s->runs, 0, memory_order_relaxed);
     atomic_store_explicit(&s->sweep_ns, s->watermark_ns, memory_order_relaxed);
+    atomic_store_explicit(&s->sweep_seq, s->published + 1, memory_order_relaxed);
     atomic_store_explicit(&s->sweep_mode, moved ? FC_SWEEP_EXPIRED : FC_SWEEP_FORCE, memory_order_relaxed);
     /* release: pairs with the cursor's fetch-add in sweep_some() */
     atomic_store_explicit(&s->sweep_cursor, 0, memory_order_release);
 }
 
-static int sweep_shard(struct worker *w, unsigned shard, enum fc_sweep_mode mode, int64_t watermark_ns)
+static int sweep_shard(struct worker *w, unsigned shard, enum fc_sweep_mode mode, int64_t watermark_ns,
+                       uint64_t seq)
 {
     struct fc_replay replay = {fc_replayer_read, &w->replayer};
     struct fc_sink sink = {fc_emitter_emit, &w->emitter};
@@ -324,7 +323,7 @@ static int sweep_shard(struct worker *w, unsigned shard, enum fc_sweep_mode mode
 
     /* the clock moves under the lock while chunks come in; by the last sweep it stands */
     int64_t clock_ns = mode == FC_SWEEP_FINISH ? p->clock_ns : 0;
-    int rc = fc_table_sweep(p->table, shard, mode, watermark_ns, clock_ns, &w->join, &replay, &sink);
+    int rc = fc_table_sweep(p->table, shard, mode, watermark_ns, seq, clock_ns, &w->join, &replay, &sink);
     if (rc < 0 && !w->emitter.err.code)
         fc_error_set(&w->emitter.err, rc, NULL, FC_NO_OFFSET, "out of memory");
     return rc;
@@ -344,7 +343,8 @@ static int sweep_some(struct worker *w, unsigned most)
         if (shard >= FC_TABLE_SHARDS)
             return 0;
         rc = sweep_shard(w, shard, (enum fc_sweep_mode)atomic_load_explicit(&s->sweep_mode, memory_order_relaxed),
-                         atomic_load_explicit(&s->sweep_ns, memory_order_relaxed));
+                         atomic_load_explicit(&s->sweep_ns, memory_order_relaxed),
+                         atomic_load_explicit(&s->sweep_seq, memory_order_relaxed));
     }
     return rc < 0 ? rc : 0;
 }
@@ -354,7 +354,7 @@ static int publish(struct worker *w, struct fc_slot *slot, struct fc_error *err)
     struct shared *s = w->s;
 
     if (!slot->dead) {
-        int rc = fc_chunk_publish(&slot->chunk_runs, s->p->table);
+        int rc = fc_chunk_publish(&slot->chunk_runs, s->p->table, slot->seq + 1);
         if (rc)
             return fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
         atomic_fetch_add_explicit(&s->runs, slot->chunk_runs.run_count, memory_order_relaxed);
@@ -457,7 +457,7 @@ static void *finish(void *arg)
         unsigned shard = (unsigned)atomic_fetch_add_explicit(&s->sweep_cursor, 1, memory_order_relaxed);
         if (shard >= FC_TABLE_SHARDS)
             break;
-        rc = sweep_shard(w, shard, FC_SWEEP_FINISH, INT64_MAX);
+        rc = sweep_shard(w, shard, FC_SWEEP_FINISH, INT64_MAX, UINT64_MAX);
         if (rc == 0 && interrupted(s->p))
             rc = fc_error_set(&w->emitter.err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
     }

@@ -29,16 +29,21 @@ void fc_plan_fini(struct fc_plan *plan)
     memset(plan, 0, sizeof *plan);
 }
 
-static int64_t first_time(struct fc_reader *reader, const struct fc_file *file)
+/* FC_E_NOMEM: not to be taken for a capture without times, the order of files depends on it. */
+static int first_time(struct fc_reader *reader, const struct fc_file *file, int64_t *ts_ns)
 {
     struct fc_record rec;
-    int64_t ts = FC_TIME_NONE;
+    int rc;
 
+    reader->file = NULL; /* another file, though at the same address: what is buffered is not of it */
+    rc = fc_reader_start(reader, file, 0, UINT64_MAX, NULL) ? FC_E_NOMEM : 1;
+
+    *ts_ns = FC_TIME_NONE;
     /* a few records: the first one may have no time */
-    if (fc_reader_start(reader, file, 0, UINT64_MAX, NULL) == 0)
-        for (int i = 0; i < 16 && ts == FC_TIME_NONE && fc_reader_next(reader, &rec) == 1; i++)
-            ts = rec.ts_ns;
-    return ts;
+    for (int i = 0; i < 16 && *ts_ns == FC_TIME_NONE && rc == 1; i++)
+        if ((rc = fc_reader_next(reader, &rec)) == 1)
+            *ts_ns = rec.ts_ns;
+    return rc == FC_E_NOMEM ? rc : 0;
 }
 
 /* What the index knows of the file: 1 skip it, 0 index it, negative: it has changed. */
@@ -91,7 +96,10 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, struct f
         return rc < 0 ? rc : 0;
     }
     f.named = input->named;
-    f.first_ns = first_time(reader, &f.file);
+    if ((rc = first_time(reader, &f.file, &f.first_ns))) {
+        fc_file_close(&f.file);
+        return fc_error_set(err, rc, input->path, FC_NO_OFFSET, "out of memory");
+    }
     if (!keep_open(plan->count)) {
         close(f.file.fd);
         f.file.fd = -1;

@@ -39,6 +39,23 @@ static bool is_late(const struct rejoin *r, uint64_t hash)
     return lo < r->late_count && r->late[lo] == hash;
 }
 
+/* The last position of a node made from a session. */
+static void find_end(struct fc_node *node)
+{
+    const uint8_t *p = fc_node_positions(node), *end = p + node->pos_len;
+    struct fc_segment s;
+
+    node->last_file = node->first_file;
+    node->last_off = node->first_off;
+    while (p < end && (p = fc_segment_head(p, end, &s))) {
+        uint64_t off = s.first_off;
+        for (uint64_t i = 1; i < s.count && p; i++)
+            p = fc_segment_next(p, end, &off);
+        node->last_file = s.file;
+        node->last_off = off;
+    }
+}
+
 static int take(void *ctx, const struct fc_session_record *record)
 {
     struct rejoin *r = ctx;
@@ -70,6 +87,7 @@ static int take(void *ctx, const struct fc_session_record *record)
         *fc_node_extra(node) = record->extra;
     if (len)
         memcpy(fc_node_positions(node), plain, len);
+    find_end(node);
     r->pieces[r->count++] = (struct piece){record->key, record->hash, node};
     return 1;
 }
@@ -86,14 +104,9 @@ static int compare_piece(const void *a, const void *b)
 /* Whether the flow's last session may go on in a later capture. */
 static bool still_open(const struct fc_pipeline *p, const struct fc_flow_key *key, const struct fc_run *run)
 {
-    enum fc_state state = fc_run_state(run, key->proto);
-    int64_t timeout, end;
+    int64_t end = fc_run_expiry_ns(&p->settings->rules, key->proto, run);
 
-    if (state == FC_STATE_MIDSTREAM)
-        state = run->packets[0] && run->packets[1] ? FC_STATE_ESTABLISHED : FC_STATE_NEW;
-    timeout = fc_rules_timeout_ns(&p->settings->rules, key->proto, state);
-    return run->max_ns == FC_TIME_NONE || timeout == FC_NEVER || __builtin_add_overflow(run->max_ns, timeout, &end) ||
-           end >= p->clock_ns;
+    return end == FC_NEVER || end >= p->clock_ns;
 }
 
 static int join_pieces(struct fc_pipeline *p, struct rejoin *r, struct fc_emitter *emitter, struct fc_join *join,

@@ -7,10 +7,12 @@
 #include "query/fields.h"
 #include "query/sql.h"
 #include "store/db.h"
+#include "store/span.h"
 
 enum {
-    FEW = 1000, /* rows so few that looking for something better would take longer than fetching them */
-    SHARE = 4   /* beyond 1/SHARE of all rows, reading the table from front to end is faster than an index */
+    FEW = 1000,  /* rows so few that looking for something better would take longer than fetching them */
+    CHEAPER = 4, /* rows side by side for the price of one that is looked up by an index */
+    SHARE = 16   /* beyond 1/SHARE of all rows, reading the table from front to end is faster than an index */
 };
 
 struct cost {
@@ -56,8 +58,13 @@ static int count_range(struct cost *c, const struct fc_plan *leaf, size_t number
 static int cost_of_ranges(struct cost *c, struct fc_plan *leaf)
 {
     size_t ranges = fc_sql_ranges(leaf);
+    size_t most = (size_t)sqlite3_limit(fc_db_sqlite(c->db), SQLITE_LIMIT_VARIABLE_NUMBER, -1);
     int64_t total = 0, count = 0;
     int rc;
+
+    /* a list that no statement can hold */
+    if (leaf->value_count > most / 2)
+        return 0;
 
     for (size_t i = 0; i < ranges; i++) {
         int64_t limit = c->limit - total < c->budget ? c->limit - total : c->budget;
@@ -80,6 +87,23 @@ static int cost_of_ranges(struct cost *c, struct fc_plan *leaf)
     return 0;
 }
 
+/* Sessions of all spans that a window touches. They are read in the order of the table, which makes them cheaper. */
+static int cost_of_times(struct cost *c, struct fc_plan *leaf)
+{
+    struct fc_sql sql = {.fields = c->fields};
+    int64_t count = 0;
+    int rc;
+
+    fc_sql_add(&sql, "SELECT count(*) FROM session_span p WHERE ");
+    fc_sql_spans_condition(&sql, leaf);
+    rc = sql.failed ? fc_error_set(c->err, FC_E_NOMEM, c->db->path, FC_NO_OFFSET, "out of memory")
+                    : run_count(c, sql.text, &sql, &count);
+    fc_sql_fini(&sql);
+    if (rc == 0 && count * FC_SPAN_SESSIONS / CHEAPER <= c->limit)
+        leaf->cost = count * FC_SPAN_SESSIONS / CHEAPER;
+    return rc;
+}
+
 static int cost_of_leaf(struct cost *c, struct fc_plan *leaf)
 {
     const struct fc_ast *value = leaf->value[0];
@@ -100,8 +124,10 @@ static int cost_of_leaf(struct cost *c, struct fc_plan *leaf)
         /* fall through */
     case FC_AST_HOST:
     case FC_AST_PORT:
-    case FC_AST_BEFORE:
         return cost_of_ranges(c, leaf);
+    case FC_AST_AFTER:
+    case FC_AST_BEFORE:
+        return cost_of_times(c, leaf);
     case FC_AST_ID:
         leaf->cost = (int64_t)leaf->value_count;
         if (value->hi - value->lo > c->limit)
@@ -128,6 +154,7 @@ static unsigned width(const struct fc_plan *plan)
         return 2;
     case FC_AST_PORT:
         return 3;
+    case FC_AST_AFTER:
     case FC_AST_BEFORE:
         return 5;
     default:

@@ -37,32 +37,31 @@ static int check_fields(const struct fc_filter *filter, struct fc_db *db, uint32
     return 0;
 }
 
-static int compile_plan(struct fc_plan *plan, struct fc_db *db, uint32_t fields, struct fc_filter_sql *out,
-                        struct fc_error *err)
+/* Writes the text: with candidates, or without when their values are too many for a statement. */
+static int write_where(struct fc_sql *sql, struct fc_plan *plan, struct fc_db *db, struct fc_error *err)
 {
-    struct fc_sql sql = {.fields = fields};
-    int limit = sqlite3_limit(fc_db_sqlite(db), SQLITE_LIMIT_VARIABLE_NUMBER, -1);
-    int rc = fc_cost(db, fields, plan, err);
+    size_t most = (size_t)sqlite3_limit(fc_db_sqlite(db), SQLITE_LIMIT_VARIABLE_NUMBER, -1);
+    int rc = fc_cost(db, sql->fields, plan, err);
 
     if (rc != 0)
         return rc;
-    fc_sql_plan(&sql, plan);
-    if (sql.failed)
-        rc = fail_memory(db, err);
-    else if (sql.bind_count > (size_t)limit)
-        rc = fc_error_set(err, FC_E_LIMIT, NULL, FC_NO_OFFSET, "the filter has %zu values, SQLite takes at most %d",
-                          sql.bind_count, limit);
-    if (rc != 0) {
-        fc_sql_fini(&sql);
-        return rc;
+    fc_sql_plan(sql, plan, fc_sql_candidates(sql, plan));
+    if (sql->bind_count > most && plan->cost != FC_PLAN_SCAN) {
+        sql->len = sql->bind_count = 0;
+        fc_sql_plan(sql, plan, false);
     }
-    *out = (struct fc_filter_sql){sql.text, sql.bind, sql.bind_count, sql.bind_room};
+    if (sql->failed)
+        return fail_memory(db, err);
+    if (sql->bind_count > most)
+        return fc_error_set(err, FC_E_LIMIT, NULL, FC_NO_OFFSET, "the filter has %zu values, SQLite takes at most %zu",
+                            sql->bind_count, most);
     return 0;
 }
 
 int fc_filter_compile(const struct fc_filter *filter, struct fc_db *db, struct fc_filter_sql *out, struct fc_error *err)
 {
     uint32_t fields = fc_db_fields(db);
+    struct fc_sql sql = {.fields = fields};
     struct fc_arena arena = {0};
     struct fc_plan *plan;
     int rc;
@@ -76,7 +75,11 @@ int fc_filter_compile(const struct fc_filter *filter, struct fc_db *db, struct f
     if (rc != 0)
         return rc;
     plan = fc_plan_build(&arena, filter->root);
-    rc = plan ? compile_plan(plan, db, fields, out, err) : fail_memory(db, err);
+    rc = plan ? write_where(&sql, plan, db, err) : fail_memory(db, err);
+    if (rc == 0)
+        *out = (struct fc_filter_sql){sql.text, sql.bind, sql.bind_count, sql.bind_room};
+    else
+        fc_sql_fini(&sql);
     fc_arena_fini(&arena);
     return rc;
 }

@@ -4,9 +4,9 @@
  *
  *     SELECT s.id, s.positions FROM session s WHERE <where>
  *
- * The text holds conditions of ours and `?` for every value of the user's. It is planned against the index at hand:
- * of the conditions that an SQLite index can answer, the one that fetches the fewest rows is left usable to SQLite, the
- * others are written so that it does not choose them.
+ * The text holds conditions of ours and `?` for every value of the user's. It is planned against the index at hand: where
+ * conditions are narrow, it starts from a list of the ids that they give, which is what SQLite then reads, in ascending
+ * order and without sorting.
  *
  * Threads: as the handle of the index. Memory: the caller's, see each function.
  */
@@ -16,7 +16,7 @@
 #include <flowcarve/query.h>
 #include <sqlite3.h>
 
-/* A value for a `?`. */
+/* A value for a parameter. */
 struct fc_filter_bind {
     enum { FC_BIND_NUMBER, FC_BIND_BLOB, FC_BIND_TEXT } type;
     uint32_t len; /* bytes used, FC_BIND_BLOB and FC_BIND_TEXT */
@@ -44,7 +44,7 @@ int fc_filter_bind(const struct fc_filter_sql *sql, sqlite3_stmt *stmt, int firs
 
 /*
  * Prepares `select` WHERE <filter> `tail` with the filter's values bound; `select` ends with "FROM session s" and the
- * joins, neither text has a `?` of its own. On success *out must go to sqlite3_finalize(). Errors as above.
+ * joins, neither text has parameters of its own. On success *out must go to sqlite3_finalize(). Errors as above.
  */
 int fc_filter_prepare(const struct fc_filter *filter, struct fc_db *db, const char *select, const char *tail,
                       sqlite3_stmt **out, struct fc_error *err);

@@ -191,9 +191,47 @@ static bool gather_negations(struct fc_arena *arena, struct fc_plan *node)
     return true;
 }
 
+static bool is_time(const struct fc_plan *plan)
+{
+    return plan->type == FC_PLAN_LEAF &&
+           (plan->value[0]->type == FC_AST_AFTER || plan->value[0]->type == FC_AST_BEFORE);
+}
+
+/* `after` and `before` that hold together become one leaf: a window. */
+static bool gather_times(struct fc_arena *arena, struct fc_plan *node)
+{
+    const struct fc_ast **value;
+    struct fc_plan *window = NULL;
+    size_t count = 0, values = 0;
+
+    for (size_t i = 0; i < node->child_count; i++)
+        values += is_time(node->child[i]) ? node->child[i]->value_count : 0;
+    value = fc_arena_alloc(arena, values * sizeof(struct fc_ast *));
+    if (!value)
+        return false;
+    values = 0;
+    for (size_t i = 0; i < node->child_count; i++) {
+        struct fc_plan *child = node->child[i];
+
+        for (size_t k = 0; is_time(child) && k < child->value_count; k++)
+            value[values++] = child->value[k];
+        if (!is_time(child) || !window)
+            node->child[count++] = child;
+        if (is_time(child) && !window)
+            window = child;
+    }
+    node->child_count = count;
+    if (window) {
+        window->value = value;
+        window->value_count = values;
+    }
+    return true;
+}
+
 static struct fc_plan *finish(struct fc_arena *arena, struct fc_plan *node)
 {
-    bool ok = node->type == FC_PLAN_OR ? gather_lists(arena, node) : gather_negations(arena, node);
+    bool ok = node->type == FC_PLAN_OR ? gather_lists(arena, node)
+                                       : gather_times(arena, node) && gather_negations(arena, node);
 
     if (!ok)
         return NULL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A filter's tree made ready for SQL: chains of one operator flattened, double negations gone, and values that an `or`
- * joins and that differ in nothing else gathered in one leaf (`host A or host B` becomes one list of addresses).
+ * joins and that differ in nothing else gathered in one leaf (`host A or host B` becomes one list of addresses), and
+ * times that an `and` joins likewise.
  *
  * Memory: everything lives in the arena; the plan points into the filter's tree.
  */
@@ -18,9 +19,9 @@ struct fc_plan {
     uint32_t leaves; /* in the whole subtree */
     struct fc_plan **child;
     size_t child_count;
-    const struct fc_ast **value; /* leaf: at least one, all of one type, ends, scope... */
+    const struct fc_ast **value; /* leaf: one or more, all of one type, ends, scope...; of times all hold, else one */
     size_t value_count;
-    int64_t cost;  /* rows that an index would fetch for it, FC_PLAN_SCAN when no index helps; see sql.c */
+    int64_t cost;  /* rows that an index would fetch for it, FC_PLAN_SCAN when no index helps; see cost.c */
     size_t driver; /* `and`: the child whose index is used, when cost is not FC_PLAN_SCAN */
 };
 

@@ -9,11 +9,11 @@
 /* SQLite's parser has a stack of 100 and its expressions a depth of 1000; what is deeper is written as CASE. */
 enum {
     CHAIN_MAX = 32,   /* operands of one operator before they are grouped by parentheses */
-    PLAIN_LEVELS = 3, /* levels at the top that are always written with AND and OR, for the sake of indexes */
-    PLAIN_HEIGHT = 8  /* below them, the height up to which a subtree is */
+    PLAIN_HEIGHT = 8, /* height up to which a subtree is written with AND and OR */
+    RANGES_MAX = 16   /* networks of a leaf to which each session is compared one by one */
 };
 
-static void write_plan(struct fc_sql *sql, const struct fc_plan *plan, bool use_index, unsigned level);
+static void write_plan(struct fc_sql *sql, const struct fc_plan *plan);
 
 void fc_sql_fini(struct fc_sql *sql)
 {
@@ -28,6 +28,7 @@ void fc_sql_add(struct fc_sql *sql, const char *fmt, ...)
     va_list ap;
     int len;
 
+    /* no piece of text here is longer than half of this */
     if (sql->room - sql->len < 256) {
         size_t room = sql->room * 2 + 1024;
         char *text = sql->failed ? NULL : realloc(sql->text, room);
@@ -79,15 +80,10 @@ static void bind_bytes(struct fc_sql *sql, int type, const void *bytes, size_t l
     memcpy(bind->bytes, bytes, len);
 }
 
-static uint32_t ipv4_number(const uint8_t *addr)
-{
-    return (uint32_t)addr[0] << 24 | (uint32_t)addr[1] << 16 | (uint32_t)addr[2] << 8 | addr[3];
-}
-
 static void bind_address(struct fc_sql *sql, int family, const uint8_t *addr)
 {
     if (family == FC_ADDR_IPV4)
-        bind_number(sql, ipv4_number(addr));
+        bind_number(sql, (int64_t)addr[0] << 24 | (int64_t)addr[1] << 16 | (int64_t)addr[2] << 8 | addr[3]);
     else
         bind_bytes(sql, FC_BIND_BLOB, addr, family == FC_ADDR_IPV6 ? 16 : 6);
 }
@@ -127,8 +123,8 @@ static void write_network(struct fc_sql *sql, const struct fc_ast *net, const ch
     uint8_t last[16];
 
     if (!fc_plan_is_range(net)) {
-        bind_number(sql, ipv4_number(net->mask));
-        bind_number(sql, ipv4_number(net->addr));
+        bind_address(sql, net->family, net->mask);
+        bind_address(sql, net->family, net->addr);
         fc_sql_add(sql, "(%s & ?) = ?", column);
         return;
     }
@@ -137,6 +133,9 @@ static void write_network(struct fc_sql *sql, const struct fc_ast *net, const ch
     bind_address(sql, net->family, net->addr);
     bind_address(sql, net->family, last);
     fc_sql_add(sql, "%s BETWEEN ? AND ?", column);
+    /* a range of 16-byte blobs has 6-byte ones in it; their length is known without leaving the index */
+    if (net->family == FC_ADDR_IPV6)
+        fc_sql_add(sql, " AND length(%s) = 16", column);
 }
 
 /* The condition at one end of the session for the leaf's value `i` (for all values where they are a list). */
@@ -161,35 +160,57 @@ static bool has_ends(const struct fc_ast *value)
            value->type == FC_AST_PORT;
 }
 
+bool fc_sql_has_times(const struct fc_plan *leaf)
+{
+    return leaf->value[0]->type == FC_AST_AFTER || leaf->value[0]->type == FC_AST_BEFORE;
+}
+
+/* Every time of the window, compared with a first and a last time. */
+static void write_times(struct fc_sql *sql, const struct fc_plan *leaf, const char *first, const char *last)
+{
+    for (size_t i = 0; i < leaf->value_count; i++) {
+        bool after = leaf->value[i]->type == FC_AST_AFTER;
+
+        bind_number(sql, leaf->value[i]->lo);
+        fc_sql_add(sql, "%s%s %s ?", i ? " AND " : "", after ? last : first, after ? ">=" : "<");
+    }
+}
+
+void fc_sql_spans_condition(struct fc_sql *sql, const struct fc_plan *leaf)
+{
+    write_times(sql, leaf, "p.start_ns", "p.end_ns");
+}
+
 size_t fc_sql_ranges(const struct fc_plan *leaf)
 {
     const struct fc_ast *value = leaf->value[0];
     size_t ends = has_ends(value) && value->ends == FC_ENDS_EITHER ? 2 : 1;
 
+    if (value->type == FC_AST_VLAN || value->type == FC_AST_MPLS || fc_sql_has_times(leaf))
+        return 0;
     return value->type == FC_AST_NET ? ends * leaf->value_count : ends;
 }
 
 void fc_sql_range(struct fc_sql *sql, const struct fc_plan *leaf, size_t number, bool use_index)
 {
     const struct fc_ast *value = leaf->value[0];
-    bool server = value->ends == FC_ENDS_EITHER ? number & 1 : value->ends == FC_ENDS_DST;
-    size_t i = value->type != FC_AST_NET ? 0 : value->ends == FC_ENDS_EITHER ? number / 2 : number;
-    const char *plus = use_index ? "" : "+";
-    char column[16];
+    const char *id = use_index ? "s.id" : "+s.id";
 
-    if (has_ends(value)) {
-        write_end(sql, leaf, i, server, use_index);
-        return;
-    }
-    snprintf(column, sizeof column, "%ss.%s", plus, value->type == FC_AST_ID ? "id" : "start_ns");
-    if (value->type == FC_AST_BEFORE) {
-        bind_number(sql, value->lo);
-        fc_sql_add(sql, "%s < ?", column);
-    } else if (value->lo != value->hi) {
-        write_between(sql, column, value->lo, value->hi);
-    } else {
-        write_list(sql, leaf, column);
-    }
+    if (has_ends(value) && value->ends == FC_ENDS_EITHER)
+        write_end(sql, leaf, value->type == FC_AST_NET ? number / 2 : 0, number & 1, use_index);
+    else if (has_ends(value))
+        write_end(sql, leaf, number, value->ends == FC_ENDS_DST, use_index);
+    else if (value->lo != value->hi)
+        write_between(sql, id, value->lo, value->hi);
+    else
+        write_list(sql, leaf, id);
+}
+
+/* True when the ranges say all about a session. */
+static bool has_no_rest(const struct fc_ast *value)
+{
+    return value->type != FC_AST_PORT && value->type != FC_AST_MAC && value->scope == FC_SCOPE_ANY &&
+           (value->type != FC_AST_NET || fc_plan_is_range(value));
 }
 
 /* What must hold besides the ranges, with AND in front of it. */
@@ -200,10 +221,8 @@ static void write_rest(struct fc_sql *sql, const struct fc_ast *value)
 
     if (value->type == FC_AST_PORT)
         fc_sql_add(sql, " AND s.proto%s", transports[value->transports & 7]);
-    if (value->type == FC_AST_MAC)
-        fc_sql_add(sql, " AND s.kind = 1");
-    /* a range of 16-byte blobs has 6-byte ones in it */
-    if (value->type == FC_AST_NET && (value->family == FC_ADDR_IPV6 || !fc_plan_is_range(value)))
+    /* a mask makes numbers of blobs */
+    if (value->type == FC_AST_MAC || (value->type == FC_AST_NET && !fc_plan_is_range(value)))
         fc_sql_add(sql, " AND s.kind = %d", value->family);
     if (value->scope == FC_SCOPE_IP)
         fc_sql_add(sql, " AND s.proto < 256");
@@ -213,11 +232,11 @@ static void write_rest(struct fc_sql *sql, const struct fc_ast *value)
         fc_sql_add(sql, " AND s.proto = %d", FC_RARP);
 }
 
-typedef void write_item(struct fc_sql *sql, const void *items, size_t i, bool use_index, unsigned level);
+typedef void write_item(struct fc_sql *sql, const void *items, size_t i);
 
 /* item[first] OP ... OP item[last - 1], as a tree of parentheses that is wide rather than deep. */
 static void write_chain(struct fc_sql *sql, const char *op, write_item *write, const void *items, size_t first,
-                        size_t last, bool use_index, unsigned level)
+                        size_t last)
 {
     size_t count = last - first, each = 1;
 
@@ -228,101 +247,92 @@ static void write_chain(struct fc_sql *sql, const char *op, write_item *write, c
 
         fc_sql_add(sql, "%s", i == first ? "(" : op);
         if (end - i == 1)
-            write(sql, items, i, use_index, level);
+            write(sql, items, i);
         else
-            write_chain(sql, op, write, items, i, end, use_index, level);
+            write_chain(sql, op, write, items, i, end);
     }
     fc_sql_add(sql, ")");
 }
 
-static void write_range_item(struct fc_sql *sql, const void *items, size_t i, bool use_index, unsigned level)
+static void write_range(struct fc_sql *sql, const void *items, size_t i)
 {
-    const struct fc_plan *leaf = items;
-
-    (void)level;
-    fc_sql_add(sql, "(");
-    fc_sql_range(sql, leaf, i, use_index);
-    /* inside each branch, where an index needs it; outside of all of them it is shorter */
-    if (use_index)
-        write_rest(sql, leaf->value[0]);
-    fc_sql_add(sql, ")");
+    fc_sql_range(sql, items, i, false);
 }
 
-static void write_ranges(struct fc_sql *sql, const struct fc_plan *leaf, bool use_index)
+static void write_ranges(struct fc_sql *sql, const struct fc_plan *leaf)
 {
     const struct fc_ast *value = leaf->value[0];
 
     fc_sql_add(sql, "(");
     if (has_ends(value) && value->ends == FC_ENDS_BOTH) {
-        write_end(sql, leaf, 0, false, use_index);
+        write_end(sql, leaf, 0, false, false);
         fc_sql_add(sql, " AND ");
-        write_end(sql, leaf, 0, true, use_index);
-        write_rest(sql, value);
-    } else {
-        write_chain(sql, " OR ", write_range_item, leaf, 0, fc_sql_ranges(leaf), use_index, 0);
-        if (!use_index)
-            write_rest(sql, value);
+        write_end(sql, leaf, 0, true, false);
+    } else if (leaf->value_count <= RANGES_MAX || value->type != FC_AST_NET || !fc_sql_listed_ranges(sql, leaf)) {
+        write_chain(sql, " OR ", write_range, leaf, 0, fc_sql_ranges(leaf));
+    }
+    write_rest(sql, value);
+    fc_sql_add(sql, ")");
+}
+
+bool fc_sql_has_fields(const struct fc_sql *sql, const struct fc_plan *leaf)
+{
+    enum fc_ast_type type = leaf->value[0]->type;
+
+    return type == FC_AST_VLAN || type == FC_AST_MPLS || (type == FC_AST_MAC && (sql->fields & FC_FIELD_MAC));
+}
+
+void fc_sql_fields_condition(struct fc_sql *sql, const struct fc_plan *leaf)
+{
+    const struct fc_ast *value = leaf->value[0];
+    const char *column = value->type == FC_AST_VLAN ? "vlan" : "mpls";
+
+    if (value->type != FC_AST_MAC && value->lo < 0) {
+        fc_sql_add(sql, "x.%s IS NOT NULL", column);
+        return;
+    }
+    if (value->type != FC_AST_MAC) {
+        char text[16];
+
+        snprintf(text, sizeof text, ",%d,", (int)value->lo);
+        bind_bytes(sql, FC_BIND_TEXT, text, strlen(text));
+        fc_sql_add(sql, "instr(',' || x.%s || ',', ?)", column);
+        return;
+    }
+    fc_sql_add(sql, "(");
+    if (value->ends != FC_ENDS_DST)
+        write_list(sql, leaf, "x.client_mac");
+    if (value->ends == FC_ENDS_EITHER || value->ends == FC_ENDS_BOTH)
+        fc_sql_add(sql, "%s", value->ends == FC_ENDS_BOTH ? " AND " : " OR ");
+    if (value->ends != FC_ENDS_SRC)
+        write_list(sql, leaf, "x.server_mac");
+    fc_sql_add(sql, ")");
+}
+
+static void write_fields(struct fc_sql *sql, const struct fc_plan *leaf)
+{
+    bool also = leaf->value[0]->type == FC_AST_MAC; /* sessions of link addresses have them in `session` */
+
+    fc_sql_add(sql, "(");
+    if (also)
+        write_ranges(sql, leaf);
+    if (fc_sql_has_fields(sql, leaf)) {
+        fc_sql_add(sql, "%sEXISTS (SELECT 1 FROM session_fields x WHERE x.id = s.id AND ", also ? " OR " : "");
+        fc_sql_fields_condition(sql, leaf);
+        fc_sql_add(sql, ")");
     }
     fc_sql_add(sql, ")");
 }
 
-/* A condition on session_fields: as a list of ids when it is to lead, else looked up session by session. */
-static void open_fields(struct fc_sql *sql, bool use_index)
-{
-    if (use_index)
-        fc_sql_add(sql, "s.id IN (SELECT x.id FROM session_fields x WHERE ");
-    else
-        fc_sql_add(sql, "EXISTS (SELECT 1 FROM session_fields x WHERE x.id = s.id AND ");
-}
-
-static void write_mac(struct fc_sql *sql, const struct fc_plan *leaf, bool use_index)
-{
-    uint8_t ends = leaf->value[0]->ends;
-
-    if (!(sql->fields & FC_FIELD_MAC)) {
-        write_ranges(sql, leaf, use_index);
-        return;
-    }
-    fc_sql_add(sql, "(");
-    write_ranges(sql, leaf, use_index);
-    fc_sql_add(sql, " OR ");
-    open_fields(sql, use_index);
-    fc_sql_add(sql, "(");
-    if (ends != FC_ENDS_DST)
-        write_list(sql, leaf, "x.client_mac");
-    if (ends == FC_ENDS_EITHER || ends == FC_ENDS_BOTH)
-        fc_sql_add(sql, "%s", ends == FC_ENDS_BOTH ? " AND " : " OR ");
-    if (ends != FC_ENDS_SRC)
-        write_list(sql, leaf, "x.server_mac");
-    fc_sql_add(sql, ")))");
-}
-
-static void write_tag(struct fc_sql *sql, const struct fc_ast *value, bool use_index)
-{
-    const char *column = value->type == FC_AST_VLAN ? "vlan" : "mpls";
-    char text[16];
-
-    open_fields(sql, use_index);
-    if (value->lo < 0) {
-        fc_sql_add(sql, "x.%s IS NOT NULL)", column);
-        return;
-    }
-    snprintf(text, sizeof text, ",%d,", (int)value->lo);
-    bind_bytes(sql, FC_BIND_TEXT, text, strlen(text));
-    fc_sql_add(sql, "instr(',' || x.%s || ',', ?))", column);
-}
-
-static void write_leaf(struct fc_sql *sql, const struct fc_plan *leaf, bool use_index)
+static void write_leaf(struct fc_sql *sql, const struct fc_plan *leaf)
 {
     const struct fc_ast *value = leaf->value[0];
 
     switch (value->type) {
     case FC_AST_MAC:
-        write_mac(sql, leaf, use_index);
-        break;
     case FC_AST_VLAN:
     case FC_AST_MPLS:
-        write_tag(sql, value, use_index);
+        write_fields(sql, leaf);
         break;
     case FC_AST_FAMILY:
         fc_sql_add(sql, "(s.kind = %d AND s.proto < 256)", value->family);
@@ -338,26 +348,14 @@ static void write_leaf(struct fc_sql *sql, const struct fc_plan *leaf, bool use_
         write_list(sql, leaf, "s.state");
         break;
     case FC_AST_AFTER:
-        bind_number(sql, value->lo);
-        fc_sql_add(sql, "s.start_ns + s.duration_ns >= ?");
+    case FC_AST_BEFORE:
+        fc_sql_add(sql, "(");
+        write_times(sql, leaf, "s.start_ns", "s.start_ns + s.duration_ns");
+        fc_sql_add(sql, ")");
         break;
     default:
-        write_ranges(sql, leaf, use_index);
+        write_ranges(sql, leaf);
     }
-}
-
-/* An address and a port of the same end share an index: with one in use, the other narrows it. */
-static bool same_index(const struct fc_plan *driver, const struct fc_plan *other)
-{
-    const struct fc_ast *a, *b;
-
-    if (driver->type != FC_PLAN_LEAF || other->type != FC_PLAN_LEAF || driver->value_count > 1 ||
-        other->value_count > 1)
-        return false;
-    a = driver->value[0];
-    b = other->value[0];
-    return ((a->type == FC_AST_HOST && b->type == FC_AST_PORT) || (a->type == FC_AST_PORT && b->type == FC_AST_HOST)) &&
-           a->ends == b->ends && (a->ends == FC_ENDS_SRC || a->ends == FC_ENDS_DST);
 }
 
 struct children {
@@ -365,32 +363,22 @@ struct children {
     const struct fc_plan *skip; /* a child to leave out, or NULL */
 };
 
-static void write_child(struct fc_sql *sql, const void *items, size_t i, bool use_index, unsigned level)
+static void write_child(struct fc_sql *sql, const void *items, size_t i)
 {
     const struct children *children = items;
     const struct fc_plan *node = children->node, *child = node->child[i];
 
-    if (children->skip && child == children->skip) {
+    if (child == children->skip)
         fc_sql_add(sql, node->type == FC_PLAN_AND ? "1" : "0");
-        return;
-    }
-    if (use_index && node->type == FC_PLAN_AND && i != node->driver)
-        use_index = same_index(node->child[node->driver], child);
-    write_plan(sql, child, use_index, level + 1);
+    else
+        write_plan(sql, child);
 }
 
-static void write_children(struct fc_sql *sql, const struct children *children, bool use_index, unsigned level)
+static void write_children(struct fc_sql *sql, const struct children *children)
 {
     const struct fc_plan *node = children->node;
-    bool alone = use_index && level > 0 && node->type == FC_PLAN_AND;
 
-    /* SQLite looks for indexes in an `or` only one level deep, but a list of ids it can always use */
-    if (alone)
-        fc_sql_add(sql, "s.id IN (SELECT s.id FROM session s WHERE ");
-    write_chain(sql, node->type == FC_PLAN_AND ? " AND " : " OR ", write_child, children, 0, node->child_count,
-                use_index, level);
-    if (alone)
-        fc_sql_add(sql, ")");
+    write_chain(sql, node->type == FC_PLAN_AND ? " AND " : " OR ", write_child, children, 0, node->child_count);
 }
 
 static const struct fc_plan *heaviest(const struct fc_plan *node)
@@ -408,7 +396,7 @@ static const struct fc_plan *heaviest(const struct fc_plan *node)
  * operand of an `or`, and if none does the rest of the path is the answer. What hangs off the path has at most half
  * the leaves, so that the depth of the SQL grows with the logarithm of the filter's size.
  */
-static void write_case(struct fc_sql *sql, const struct fc_plan *node, unsigned level)
+static void write_case(struct fc_sql *sql, const struct fc_plan *node)
 {
     bool positive = true;
 
@@ -420,35 +408,70 @@ static void write_case(struct fc_sql *sql, const struct fc_plan *node, unsigned 
             positive = !positive;
         } else {
             fc_sql_add(sql, " WHEN ");
-            write_children(sql, &others, false, level + 1);
+            write_children(sql, &others);
             fc_sql_add(sql, "%s THEN %d", node->type == FC_PLAN_AND ? " IS NOT TRUE" : "",
                        (node->type == FC_PLAN_OR) == positive);
         }
         node = others.skip;
     }
     fc_sql_add(sql, " ELSE (");
-    write_plan(sql, node, false, level + 1);
+    write_plan(sql, node);
     fc_sql_add(sql, "%s END", positive ? ")" : ") IS NOT TRUE");
 }
 
-static void write_plan(struct fc_sql *sql, const struct fc_plan *plan, bool use_index, unsigned level)
+static void write_plan(struct fc_sql *sql, const struct fc_plan *plan)
 {
     struct children all = {plan, NULL};
 
     if (plan->type == FC_PLAN_LEAF) {
-        write_leaf(sql, plan, use_index);
-    } else if (level >= PLAIN_LEVELS && plan->height > PLAIN_HEIGHT) {
-        write_case(sql, plan, level);
+        write_leaf(sql, plan);
+    } else if (plan->height > PLAIN_HEIGHT) {
+        write_case(sql, plan);
     } else if (plan->type == FC_PLAN_NOT) {
         fc_sql_add(sql, "(");
-        write_plan(sql, plan->child[0], false, level + 1);
+        write_plan(sql, plan->child[0]);
         fc_sql_add(sql, ") IS NOT TRUE");
     } else {
-        write_children(sql, &all, use_index, level);
+        write_children(sql, &all);
     }
 }
 
-void fc_sql_plan(struct fc_sql *sql, const struct fc_plan *plan)
+/* A leaf whose ranges are the candidates: only the rest is left to ask. */
+static bool is_listed(const struct fc_sql *sql, const struct fc_plan *plan)
 {
-    write_plan(sql, plan, plan->cost != FC_PLAN_SCAN, 0);
+    return plan->type == FC_PLAN_LEAF && plan->value[0]->ends != FC_ENDS_BOTH && fc_sql_ranges(plan) > 0 &&
+           !fc_sql_has_fields(sql, plan);
+}
+
+static bool all_listed(const struct fc_sql *sql, const struct fc_plan *plan)
+{
+    for (size_t i = 0; i < plan->child_count; i++)
+        if (!is_listed(sql, plan->child[i]) || !has_no_rest(plan->child[i]->value[0]))
+            return false;
+    return plan->type == FC_PLAN_OR;
+}
+
+void fc_sql_plan(struct fc_sql *sql, const struct fc_plan *plan, bool listed)
+{
+    const struct fc_plan *leaf = listed && plan->type == FC_PLAN_AND ? plan->child[plan->driver] : plan;
+    struct children others = {plan, leaf};
+
+    fc_sql_add(sql, "(");
+    if (listed && is_listed(sql, leaf)) {
+        fc_sql_add(sql, "1");
+        write_rest(sql, leaf->value[0]);
+        if (leaf != plan) {
+            fc_sql_add(sql, " AND ");
+            write_children(sql, &others);
+        }
+    } else if (listed && all_listed(sql, leaf)) {
+        fc_sql_add(sql, "1");
+        if (leaf != plan) {
+            fc_sql_add(sql, " AND ");
+            write_children(sql, &others);
+        }
+    } else {
+        write_plan(sql, plan);
+    }
+    fc_sql_add(sql, ")");
 }

@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside of the compiler from plans to SQL: sql.c writes text, cost.c asks the index what conditions would fetch.
+ * Inside of the compiler from plans to SQL. The result is
  *
- * Every text is an expression over `session s` that is true, or false or NULL; NULL means false, and whatever negates
- * one does it with IS NOT TRUE. That way `not port 80` finds sessions without ports.
+ *     s.id IN (<candidates>) AND <condition>
+ *
+ * where the candidates are ids from the narrowest conditions that an index can answer, and the condition is the whole
+ * filter, written so that SQLite looks for no index in it. The list comes out of the index alone and in ascending
+ * order, so that rows are read in the order of the table and need no sorting. Without a narrow condition the first
+ * part is left out and the table is read from front to end.
+ *
+ * sql.c writes conditions, cost.c asks the index what they would fetch, candidates.c writes the list.
+ *
+ * Every condition is true, or false or NULL; NULL means false, and whatever negates one does it with IS NOT TRUE.
+ * That way `not port 80` finds sessions without ports.
  */
 #ifndef FC_QUERY_SQL_H
 #define FC_QUERY_SQL_H
@@ -23,17 +32,31 @@ struct fc_sql {
 void fc_sql_fini(struct fc_sql *sql);
 void fc_sql_add(struct fc_sql *sql, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* The condition of a plan that fc_cost() has been through. */
-void fc_sql_plan(struct fc_sql *sql, const struct fc_plan *plan);
+/* The condition of a plan; `listed`: behind the candidates, which need not be asked again what they were found by. */
+void fc_sql_plan(struct fc_sql *sql, const struct fc_plan *plan, bool listed);
 
 /*
- * Conditions of a leaf that one range or list of an index can answer; the leaf is true when one of them is, apart from
- * what does not depend on an index (protocol, kind of address).
+ * Conditions of a leaf that one range or list of an index can answer. A session for which the leaf is true fulfils at
+ * least one of them, or of what the two kinds of conditions behind this ask of other tables.
  */
 size_t fc_sql_ranges(const struct fc_plan *leaf);
 void fc_sql_range(struct fc_sql *sql, const struct fc_plan *leaf, size_t number, bool use_index);
 
+/* What a leaf asks of `session_fields x`, with nothing written and false where it asks nothing. */
+bool fc_sql_has_fields(const struct fc_sql *sql, const struct fc_plan *leaf);
+void fc_sql_fields_condition(struct fc_sql *sql, const struct fc_plan *leaf);
+
+/* What a leaf that is a window of time asks of `session_span p`. */
+bool fc_sql_has_times(const struct fc_plan *leaf);
+void fc_sql_spans_condition(struct fc_sql *sql, const struct fc_plan *leaf);
+
 /* Sets cost and driver in the whole plan. 0 or FC_E_DB, FC_E_NOMEM, FC_E_INTERRUPTED. */
 int fc_cost(struct fc_db *db, uint32_t fields, struct fc_plan *plan, struct fc_error *err);
+
+/* Writes "s.id IN (...) AND "; false and nothing where no index helps. */
+bool fc_sql_candidates(struct fc_sql *sql, const struct fc_plan *plan);
+
+/* A leaf's ranges as a list of ids, for comparing each session with a list instead of with thousands of ranges. */
+bool fc_sql_listed_ranges(struct fc_sql *sql, const struct fc_plan *leaf);
 
 #endif

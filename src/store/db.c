@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,14 +30,29 @@ char *fc_db_meta(sqlite3 *sql, const char *name)
 {
     sqlite3_stmt *stmt = NULL;
     char *value = NULL;
+    bool found = false;
 
     if (sqlite3_prepare_v2(sql, "SELECT value FROM meta WHERE name = ?", -1, &stmt, NULL) == SQLITE_OK) {
         sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
-        if (sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_text(stmt, 0))
+        found = sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_text(stmt, 0);
+        if (found)
             value = strdup((const char *)sqlite3_column_text(stmt, 0));
     }
     sqlite3_finalize(stmt);
-    return value ? value : strdup("");
+    return found ? value : strdup("");
+}
+
+int fc_db_sqlite_open(const char *path, sqlite3 **sql, int flags)
+{
+    char *plain = NULL;
+    int rc;
+
+    *sql = NULL;
+    if (asprintf(&plain, "%s%s", *path == '/' ? "" : "./", path) < 0)
+        return SQLITE_NOMEM;
+    rc = sqlite3_open_v2(plain, sql, flags, NULL);
+    free(plain);
+    return rc;
 }
 
 char *fc_path_folder(const char *path)
@@ -86,12 +103,14 @@ FC_EXPORT int fc_db_open(const char *path, struct fc_db **out, struct fc_error *
         return errno == ENOENT ? fc_error_set(err, FC_E_MISSING, path, FC_NO_OFFSET,
                                               "no such index; make one with `flowcarve index`")
                                : fc_error_errno(err, FC_E_IO, path, FC_NO_OFFSET, "cannot open the index");
+    if (!S_ISREG(st.st_mode))
+        return fc_error_set(err, FC_E_SCHEMA, path, FC_NO_OFFSET, "not a flowcarve index");
     db = calloc(1, sizeof *db);
     if (!db || !(db->path = strdup(path)) || !(db->folder = fc_path_folder(path))) {
         rc = fc_error_set(err, FC_E_NOMEM, path, FC_NO_OFFSET, "out of memory");
         goto out;
     }
-    rc = sqlite3_open_v2(path, &db->sql, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+    rc = fc_db_sqlite_open(path, &db->sql, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX);
     if (rc != SQLITE_OK) {
         rc = fc_db_error(db->sql, path, err, "cannot open the index");
         goto out;

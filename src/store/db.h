@@ -23,6 +23,12 @@ int fc_db_error(sqlite3 *sql, const char *path, struct fc_error *err, const char
 /* Value of a row of `meta` copied to a new string ("" when there is none); NULL without memory. */
 char *fc_db_meta(sqlite3 *sql, const char *name);
 
+/*
+ * Opens path with sqlite3_open_v2(), as the name of a file whatever it looks like: neither ":memory:" nor "file:..." has a
+ * meaning of its own.
+ */
+int fc_db_sqlite_open(const char *path, sqlite3 **sql, int flags);
+
 /* Folder of `path` with symbolic links resolved, a new string; NULL with errno when it does not exist. */
 char *fc_path_folder(const char *path);
 

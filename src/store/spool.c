@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/spool.h"
 #include "base/error.h"
+#include "store/io.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -32,11 +30,17 @@ struct segment {
     uint64_t off, len;
 };
 
+/* Where a record is in memory. Its time is kept beside, so that sorting seldom looks at the record itself. */
+struct ref {
+    int64_t min_ns;
+    size_t off;
+};
+
 struct fc_spool {
     const char *folder;
     size_t budget;
     struct fc_buffer mem;
-    size_t *refs; /* offsets of the records in mem */
+    struct ref *refs; /* of the records in mem */
     size_t ref_count, ref_room;
     bool sorted;
     int fd;
@@ -156,8 +160,12 @@ static int compare_headers(const struct header *a, const struct header *b)
 
 static int compare_refs(const void *a, const void *b, void *mem)
 {
-    return compare_headers((const struct header *)((uint8_t *)mem + *(const size_t *)a),
-                           (const struct header *)((uint8_t *)mem + *(const size_t *)b));
+    const struct ref *x = a, *y = b;
+
+    if (x->min_ns != y->min_ns)
+        return x->min_ns < y->min_ns ? -1 : 1;
+    return compare_headers((const struct header *)((uint8_t *)mem + x->off),
+                           (const struct header *)((uint8_t *)mem + y->off));
 }
 
 static void sort(struct fc_spool *s)
@@ -167,35 +175,12 @@ static void sort(struct fc_spool *s)
     s->sorted = true;
 }
 
-static int open_file(struct fc_spool *s, struct fc_error *err)
-{
-    char name[4096];
-
-    s->fd = open(s->folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (s->fd >= 0)
-        return 0;
-    /* a file system without O_TMPFILE */
-    snprintf(name, sizeof name, "%s/.flowcarve-XXXXXX", s->folder);
-    s->fd = mkostemp(name, O_CLOEXEC);
-    if (s->fd < 0)
-        return fc_error_errno(err, FC_E_IO, s->folder, FC_NO_OFFSET, "cannot make a temporary file");
-    unlink(name);
-    return 0;
-}
-
 static int write_all(struct fc_spool *s, const uint8_t *p, size_t n, struct fc_error *err)
 {
-    while (n) {
-        ssize_t w = pwrite(s->fd, p, n, (off_t)s->file_len);
-        if (w < 0 && errno == EINTR)
-            continue;
-        if (w <= 0)
-            return fc_error_errno(err, FC_E_IO, s->folder, FC_NO_OFFSET, "cannot write a temporary file");
-        p += w;
-        n -= (size_t)w;
-        s->file_len += (uint64_t)w;
-    }
-    return 0;
+    int rc = fc_io_write(s->fd, p, n, s->file_len, s->folder, err);
+
+    s->file_len += rc ? 0 : n;
+    return rc;
 }
 
 /* Writes the records in memory as a sorted segment. */
@@ -205,8 +190,12 @@ static int spill(struct fc_spool *s, struct fc_error *err)
     uint64_t start;
     int rc = 0;
 
-    if (s->fd < 0 && (rc = open_file(s, err)))
-        return rc;
+    if (s->fd < 0) {
+        int fd = fc_io_temporary(s->folder, err);
+        if (fd < 0)
+            return fd;
+        s->fd = fd;
+    }
     if (s->segment_count == s->segment_room) {
         size_t room = s->segment_room ? s->segment_room * 2 : 16;
         struct segment *bigger = realloc(s->segments, room * sizeof *bigger);
@@ -220,7 +209,7 @@ static int spill(struct fc_spool *s, struct fc_error *err)
     if (fc_buffer_reserve(&out, 4 * WINDOW))
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     for (size_t i = 0; i < s->ref_count && rc == 0; i++) {
-        const uint8_t *p = s->mem.data + s->refs[i];
+        const uint8_t *p = s->mem.data + s->refs[i].off;
         size_t size = ((const struct header *)p)->size;
         if (out.len + size > out.room) {
             rc = write_all(s, out.data, out.len, err);
@@ -253,7 +242,7 @@ int fc_spool_add(struct fc_spool *s, const struct fc_session_record *r, struct f
         return rc;
     if (s->ref_count == s->ref_room) {
         size_t room = s->ref_room ? s->ref_room * 2 : 1024;
-        size_t *bigger = realloc(s->refs, room * sizeof *bigger);
+        struct ref *bigger = realloc(s->refs, room * sizeof *bigger);
         if (!bigger)
             return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
         s->refs = bigger;
@@ -263,7 +252,7 @@ int fc_spool_add(struct fc_spool *s, const struct fc_session_record *r, struct f
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     memset(s->mem.data + s->mem.len + size - 8, 0, 8);
     write_record(s->mem.data + s->mem.len, r, size);
-    s->refs[s->ref_count++] = s->mem.len;
+    s->refs[s->ref_count++] = (struct ref){r->run.min_ns, s->mem.len};
     s->mem.len += size;
     s->sorted = false;
     s->count++;
@@ -282,21 +271,6 @@ struct source {
     const uint8_t *record; /* the current one */
 };
 
-static int read_at(const struct fc_spool *s, uint8_t *p, size_t n, uint64_t off, struct fc_error *err)
-{
-    while (n) {
-        ssize_t r = pread(s->fd, p, n, (off_t)off);
-        if (r < 0 && errno == EINTR)
-            continue;
-        if (r <= 0)
-            return fc_error_errno(err, FC_E_IO, s->folder, FC_NO_OFFSET, "cannot read a temporary file");
-        p += r;
-        n -= (size_t)r;
-        off += (uint64_t)r;
-    }
-    return 0;
-}
-
 static int source_window(struct source *s, size_t need, struct fc_error *err)
 {
     size_t want = need > WINDOW ? need : WINDOW;
@@ -309,7 +283,7 @@ static int source_window(struct source *s, size_t need, struct fc_error *err)
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     s->buf_off = s->off;
     s->buf.len = want;
-    return read_at(s->spool, s->buf.data, want, s->off, err);
+    return fc_io_read(s->spool->fd, s->buf.data, want, s->off, s->spool->folder, err);
 }
 
 /* 1: s->record is the next record; 0: end. Taken ones are passed over. */
@@ -322,7 +296,7 @@ static int source_next(struct source *s, struct fc_error *err)
         if (s->in_memory) {
             if (s->ref == s->spool->ref_count)
                 return 0;
-            s->record = s->spool->mem.data + s->spool->refs[s->ref++];
+            s->record = s->spool->mem.data + s->spool->refs[s->ref++].off;
         } else {
             if (s->off == s->end)
                 return 0;

@@ -23,8 +23,17 @@ int fc_writer_error(struct fc_writer *w, struct fc_error *err, const char *what)
     return fc_db_error(w->sql, w->path, err, what);
 }
 
+int fc_writer_no_memory(struct fc_writer *w, struct fc_error *err)
+{
+    return fc_error_set(err, FC_E_NOMEM, w->path, FC_NO_OFFSET, "out of memory");
+}
+
 int fc_writer_exec(struct fc_writer *w, const char *sql, struct fc_error *err)
 {
+    int rc = fc_writer_sql(w, err);
+
+    if (rc)
+        return rc;
     if (sqlite3_exec(w->sql, sql, NULL, NULL, NULL) != SQLITE_OK)
         return fc_writer_error(w, err, "cannot write the index");
     return 0;
@@ -99,16 +108,7 @@ static int open_fresh(struct fc_writer *w, struct fc_error *err)
 
     if (rc)
         return rc;
-    if (sqlite3_open_v2(w->site, &w->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
-        SQLITE_OK)
-        return fc_writer_error(w, err, "cannot create the index");
-    /* nobody sees the file before it is renamed: no journal, and one fsync at the end */
-    if ((rc = fc_writer_exec(w,
-                             "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
-                             "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY;"
-                             "BEGIN EXCLUSIVE",
-                             err)) ||
-        (rc = fc_writer_exec(w, fc_schema_flowcarve, err)))
+    if ((rc = fc_writer_open_site(w, err)) || (rc = fc_writer_exec(w, fc_schema_flowcarve, err)))
         return rc;
     return fill_protocols(w, err);
 }
@@ -121,7 +121,7 @@ static int open_existing(struct fc_writer *w, struct fc_error *err)
     fc_db_close(db);
     if (rc)
         return rc;
-    if (sqlite3_open_v2(w->path, &w->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+    if (fc_db_sqlite_open(w->path, &w->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX) != SQLITE_OK)
         return fc_writer_error(w, err, "cannot open the index");
     sqlite3_busy_timeout(w->sql, 2000);
     return fc_writer_exec(w, "PRAGMA synchronous = FULL; PRAGMA cache_size = -32768; BEGIN IMMEDIATE", err);
@@ -138,11 +138,13 @@ int fc_writer_open(const char *path, struct fc_writer **out, bool *fresh, struct
         return fc_error_set(err, FC_E_NOMEM, path, FC_NO_OFFSET, "out of memory");
     w->lock_fd = -1;
     w->path = strdup(path);
-    w->folder = fc_path_folder(path);
-    if (!w->path || !w->folder) {
+    w->folder = w->path ? fc_path_folder(path) : NULL;
+    if (!w->path || (!w->folder && errno == ENOMEM)) {
+        rc = fc_error_set(err, FC_E_NOMEM, path, FC_NO_OFFSET, "out of memory");
+    } else if (!w->folder) {
         rc = fc_error_errno(err, FC_E_IO, path, FC_NO_OFFSET, "cannot find the index's folder");
     } else {
-        w->fresh = stat(path, &st) != 0 || st.st_size == 0;
+        w->fresh = stat(path, &st) != 0 || (S_ISREG(st.st_mode) && st.st_size == 0);
         rc = w->fresh ? open_fresh(w, err) : open_existing(w, err);
     }
     if (rc) {
@@ -154,21 +156,12 @@ int fc_writer_open(const char *path, struct fc_writer **out, bool *fresh, struct
     return 0;
 }
 
-static void finish_sql(struct fc_writer *w)
-{
-    for (int i = 0; i < FC_WRITER_STMTS; i++) {
-        sqlite3_finalize(w->stmts[i]);
-        w->stmts[i] = NULL;
-    }
-    sqlite3_close(w->sql);
-    w->sql = NULL;
-}
-
 void fc_writer_close(struct fc_writer *w)
 {
     if (!w)
         return;
-    finish_sql(w); /* an open transaction is rolled back */
+    fc_writer_close_sql(w); /* an open transaction is rolled back */
+    fc_bulk_free(w->bulk);
     if (w->lock_fd >= 0 && !w->committed)
         unlink(w->site);
     if (w->lock_fd >= 0)
@@ -176,6 +169,7 @@ void fc_writer_close(struct fc_writer *w)
     fc_buffer_fini(&w->plain);
     fc_buffer_fini(&w->blob);
     fc_positions_fini(&w->positions);
+    fc_spans_fini(&w->spans);
     free(w->path);
     free(w->site);
     free(w->folder);
@@ -189,14 +183,17 @@ const char *fc_writer_folder(const struct fc_writer *w)
 
 char *fc_writer_meta(struct fc_writer *w, const char *name)
 {
-    return fc_db_meta(w->sql, name);
+    return fc_writer_sql(w, NULL) ? NULL : fc_db_meta(w->sql, name);
 }
 
 int fc_writer_set_meta(struct fc_writer *w, const char *name, const char *value, struct fc_error *err)
 {
-    sqlite3_stmt *stmt = fc_writer_stmt(w, FC_STMT_META, "INSERT OR REPLACE INTO meta VALUES (?, ?)");
+    int rc = fc_writer_sql(w, err);
+    sqlite3_stmt *stmt;
 
-    if (!stmt)
+    if (rc)
+        return rc;
+    if (!(stmt = fc_writer_stmt(w, FC_STMT_META, "INSERT OR REPLACE INTO meta VALUES (?, ?)")))
         return fc_writer_error(w, err, "cannot write the index");
     sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
     sqlite3_bind_text(stmt, 2, value, -1, SQLITE_STATIC);
@@ -227,9 +224,9 @@ static int commit_fresh(struct fc_writer *w, int64_t *sync_ns, struct fc_error *
     int64_t start;
     int rc;
 
-    if ((rc = fc_writer_exec(w, fc_schema_indexes, err)) || (rc = fc_writer_exec(w, "COMMIT", err)))
+    if ((rc = fc_writer_exec(w, "COMMIT", err)))
         return rc;
-    finish_sql(w);
+    fc_writer_close_sql(w);
     start = now_ns();
     if (fsync(w->lock_fd) != 0)
         return fc_error_errno(err, FC_E_IO, w->site, FC_NO_OFFSET, "cannot write to disk");
@@ -245,12 +242,15 @@ static int commit_fresh(struct fc_writer *w, int64_t *sync_ns, struct fc_error *
 
 int fc_writer_commit(struct fc_writer *w, int64_t *sync_ns, struct fc_error *err)
 {
+    int64_t start;
+    int rc = fc_writer_settle(w, err);
+
     if (sync_ns)
         *sync_ns = 0;
-    if (w->fresh)
-        return commit_fresh(w, sync_ns, err);
-    int64_t start = now_ns();
-    int rc = fc_writer_exec(w, "COMMIT", err);
+    if (rc || w->fresh)
+        return rc ? rc : commit_fresh(w, sync_ns, err);
+    start = now_ns();
+    rc = fc_writer_exec(w, "COMMIT", err);
     if (sync_ns)
         *sync_ns = now_ns() - start;
     w->committed = rc == 0;

@@ -4,7 +4,11 @@
  * existing one in a single transaction. Whatever ends the process before fc_writer_commit() returns leaves the old
  * state.
  *
- * Threads: one. Order of calls: open; meta, files and priors in any order; sessions in the order of their IDs; commit.
+ * Sessions of a fresh index do not pass through SQLite's INSERT but are written as finished b-trees (store/bulk.h). It is
+ * fastest, then, when nothing else is called between the first and the last of them; if it is, the rest is INSERTed.
+ *
+ * Threads: one (commit uses a second one of its own). Order of calls: open; meta, files and priors in any order; sessions
+ * in the order of their IDs; commit.
  */
 #ifndef FC_STORE_WRITER_H
 #define FC_STORE_WRITER_H
@@ -45,6 +49,10 @@ int fc_writer_open(const char *path, struct fc_writer **out, bool *fresh, struct
 
 /* Ends without a trace unless committed before. NULL is allowed. */
 void fc_writer_close(struct fc_writer *writer);
+
+/* Memory for sorting the indexes of a fresh database, 256 MB unless said before the first session; at least 1 MB. What
+ * exceeds it goes to an unnamed file in the folder. */
+void fc_writer_set_memory(struct fc_writer *writer, size_t bytes);
 
 /* Folder of the database, resolved. Valid until close. */
 const char *fc_writer_folder(const struct fc_writer *writer);

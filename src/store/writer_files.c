@@ -17,13 +17,16 @@ static int remember(struct fc_writer *w, const char *path, char **name, bool *re
 
 int fc_writer_known(struct fc_writer *w, const char *path, struct fc_known_file *known, struct fc_error *err)
 {
-    sqlite3_stmt *stmt = fc_writer_stmt(w, FC_STMT_KNOWN,
-                                        "SELECT id, size, fingerprint, mtime_ns FROM files"
-                                        " WHERE path = ? AND relative = ? ORDER BY id DESC LIMIT 1");
+    int rc = fc_writer_sql(w, err);
+    sqlite3_stmt *stmt;
     bool relative = false;
     char *name;
-    int rc;
 
+    if (rc)
+        return rc;
+    stmt = fc_writer_stmt(w, FC_STMT_KNOWN,
+                          "SELECT id, size, fingerprint, mtime_ns FROM files"
+                          " WHERE path = ? AND relative = ? ORDER BY id DESC LIMIT 1");
     if (!stmt)
         return fc_writer_error(w, err, "cannot read the index");
     if ((rc = remember(w, path, &name, &relative, err)))
@@ -48,10 +51,12 @@ int fc_writer_known(struct fc_writer *w, const char *path, struct fc_known_file 
 int fc_writer_last(struct fc_writer *w, uint32_t *file_id, int64_t *last_ns, struct fc_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    int rc = 0;
+    int rc = fc_writer_sql(w, err);
 
     *file_id = 0;
     *last_ns = FC_TIME_NONE;
+    if (rc)
+        return rc;
     if (sqlite3_prepare_v2(w->sql, "SELECT max(id), max(last_ns) FROM files", -1, &stmt, NULL) != SQLITE_OK ||
         sqlite3_step(stmt) != SQLITE_ROW) {
         rc = fc_writer_error(w, err, "cannot read the index");
@@ -150,11 +155,14 @@ static void bind_time(sqlite3_stmt *stmt, int index, int64_t ns)
 
 int fc_writer_add_file(struct fc_writer *w, const struct fc_file_row *row, struct fc_error *err)
 {
-    sqlite3_stmt *stmt = fc_writer_stmt(w, FC_STMT_FILE, "INSERT INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    int rc = fc_writer_sql(w, err);
     char types[1024], *name;
     bool relative = false;
-    int rc;
+    sqlite3_stmt *stmt;
 
+    if (rc)
+        return rc;
+    stmt = fc_writer_stmt(w, FC_STMT_FILE, "INSERT INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     if (!stmt)
         return fc_writer_error(w, err, "cannot write the index");
     if ((rc = remember(w, row->path, &name, &relative, err)))

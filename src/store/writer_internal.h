@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by the files of the writer. */
+/*
+ * Shared by the files of the writer.
+ *
+ * A fresh index passes through three stages: SQL until the first session; bulk while sessions come (the database is
+ * closed in SQLite, `sql` is NULL); SQL again from the next call of another kind on, opened anew. fc_writer_sql() leads
+ * back from bulk, and every function that needs SQLite calls it first. Sessions that come after that, those of an
+ * existing index, and those of a writer with `insert_only`, are INSERTed.
+ */
 #ifndef FC_STORE_WRITER_INTERNAL_H
 #define FC_STORE_WRITER_INTERNAL_H
 
 #include "flow/positions.h"
+#include "store/bulk.h"
+#include "store/open_pack.h"
+#include "store/span.h"
 #include "store/writer.h"
 
 enum fc_writer_stmt_id {
@@ -27,6 +37,15 @@ struct fc_writer {
     char *site;  /* fresh: where it is built */
     int lock_fd; /* fresh: the site, locked */
     bool fresh, committed;
+    bool insert_only; /* set by tests before the first session: no bulk, the twin that is right by construction */
+    bool indexed;     /* fresh: schema_indexes has been executed */
+    bool bulk_done;
+    int broken; /* code with which bulk failed: nothing can be written any more */
+    size_t memory_bytes;
+    struct fc_bulk *bulk;
+    struct fc_index_stat stats[FC_SESSION_INDEXES]; /* of a bulk that is done */
+    struct fc_spans spans;
+    struct fc_open_pack open;
     int64_t next_id; /* 0: not known yet */
     sqlite3_stmt *stmts[FC_WRITER_STMTS];
     struct fc_buffer plain, blob;
@@ -34,10 +53,26 @@ struct fc_writer {
 };
 
 int fc_writer_error(struct fc_writer *writer, struct fc_error *err, const char *what);
+int fc_writer_no_memory(struct fc_writer *writer, struct fc_error *err);
 int fc_writer_exec(struct fc_writer *writer, const char *sql, struct fc_error *err);
 /* The prepared statement of this id, reset; NULL on failure. Owned by the writer. */
 sqlite3_stmt *fc_writer_stmt(struct fc_writer *writer, enum fc_writer_stmt_id id, const char *sql);
 /* Runs a statement that returns no row, and resets it. */
 int fc_writer_step(struct fc_writer *writer, sqlite3_stmt *stmt, struct fc_error *err);
+
+/* Opens the building site in SQLite, in a transaction; closes what SQLite has open (a transaction is rolled back). */
+int fc_writer_open_site(struct fc_writer *writer, struct fc_error *err);
+void fc_writer_close_sql(struct fc_writer *writer);
+
+/* To the bulk stage, if this session can go there: 1, else 0, or a negative code. */
+int fc_writer_to_bulk(struct fc_writer *writer, const struct fc_session_record *record, struct fc_error *err);
+/* To the SQL stage. */
+int fc_writer_sql(struct fc_writer *writer, struct fc_error *err);
+/* Writes what is collected besides the rows: the last open sessions, spans, statistics. */
+int fc_writer_settle(struct fc_writer *writer, struct fc_error *err);
+
+/* Notes an open session; writes the row at hand. */
+int fc_writer_open_session(struct fc_writer *writer, int64_t id, const struct fc_run *run, struct fc_error *err);
+int fc_writer_flush_open(struct fc_writer *writer, struct fc_error *err);
 
 #endif

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Sessions, and what lets a later capture continue them. */
+/* Sessions by INSERT and UPDATE. */
 #include "base/error.h"
+#include "store/session_row.h"
 #include "store/writer_internal.h"
 
 #include <flowcarve/decode.h>
-
-#include <stdio.h>
-#include <string.h>
 
 static int next_id(struct fc_writer *w, int64_t *id, struct fc_error *err)
 {
@@ -35,11 +33,8 @@ static void bind_session(sqlite3_stmt *stmt, const struct fc_session_record *r)
         sqlite3_bind_null(stmt, 2);
         sqlite3_bind_null(stmt, 3);
     } else {
-        int64_t duration;
-        if (__builtin_sub_overflow(run->max_ns, run->min_ns, &duration))
-            duration = INT64_MAX;
         sqlite3_bind_int64(stmt, 2, run->min_ns);
-        sqlite3_bind_int64(stmt, 3, duration);
+        sqlite3_bind_int64(stmt, 3, fc_run_duration_ns(run));
     }
     sqlite3_bind_int64(stmt, 4, r->key.proto);
     sqlite3_bind_int(stmt, 5, r->key.addr_kind);
@@ -85,15 +80,6 @@ static int merge_positions(struct fc_writer *w, const struct fc_session_record *
     return rc == FC_E_NOMEM ? fc_error_set(err, rc, w->path, FC_NO_OFFSET, "out of memory") : rc;
 }
 
-static void list_numbers(char *out, size_t size, const uint16_t *small, const uint32_t *large, unsigned n)
-{
-    size_t len = 0;
-
-    out[0] = '\0';
-    for (unsigned i = 0; i < n; i++)
-        len += (size_t)snprintf(out + len, size - len, "%s%u", i ? "," : "", small ? small[i] : large[i]);
-}
-
 static void bind_if(sqlite3_stmt *stmt, int index, bool has, uint64_t v)
 {
     if (has)
@@ -126,13 +112,13 @@ static int write_fields(struct fc_writer *w, int64_t id, const struct fc_session
         " client_payload = coalesce(client_payload + excluded.client_payload, client_payload, excluded.client_payload),"
         " server_payload = coalesce(server_payload + excluded.server_payload, server_payload, "
         "excluded.server_payload)");
-    char vlan[FC_VLAN_MAX * 8], mpls[FC_MPLS_MAX * 12];
+    char vlan[FC_VLAN_TEXT], mpls[FC_MPLS_TEXT];
     int client = fc_run_client(&r->run);
 
     if (!stmt)
         return fc_writer_error(w, err, "cannot write the index");
-    list_numbers(vlan, sizeof vlan, x->vlan, NULL, x->vlan_count);
-    list_numbers(mpls, sizeof mpls, NULL, x->mpls, x->mpls_count);
+    fc_vlan_text(x, vlan);
+    fc_mpls_text(x, mpls);
     sqlite3_bind_int64(stmt, 1, id);
     sqlite3_bind_text(stmt, 2, x->vlan_count ? vlan : NULL, -1, SQLITE_STATIC);
     sqlite3_bind_text(stmt, 3, x->mpls_count ? mpls : NULL, -1, SQLITE_STATIC);
@@ -148,19 +134,6 @@ static int write_fields(struct fc_writer *w, int64_t id, const struct fc_session
         bind_if(stmt, 12 + i, (fields & FC_STORE_ISN) && (x->has_isn >> d & 1), x->isn[d]);
         bind_if(stmt, 14 + i, x->has_payload >> d & 1, x->payload_bytes[d]);
     }
-    return fc_writer_step(w, stmt, err);
-}
-
-static int write_open(struct fc_writer *w, int64_t id, const struct fc_run *run, struct fc_error *err)
-{
-    sqlite3_stmt *stmt = fc_writer_stmt(w, FC_STMT_OPEN, "INSERT OR REPLACE INTO open_session VALUES (?, ?)");
-    uint8_t state[FC_OPEN_STATE_SIZE];
-
-    if (!stmt)
-        return fc_writer_error(w, err, "cannot write the index");
-    fc_open_state_write(run, state);
-    sqlite3_bind_int64(stmt, 1, id);
-    sqlite3_bind_blob(stmt, 2, state, sizeof state, SQLITE_STATIC);
     return fc_writer_step(w, stmt, err);
 }
 
@@ -191,147 +164,32 @@ static int write_row(struct fc_writer *w, int64_t id, const struct fc_session_re
     return fc_writer_step(w, stmt, err);
 }
 
+static int insert_session(struct fc_writer *w, int64_t *id, const struct fc_session_record *r, uint32_t fields,
+                          struct fc_error *err)
+{
+    int rc;
+
+    if (!*id && (rc = next_id(w, id, err)))
+        return rc;
+    rc = write_row(w, *id, r, err);
+    return rc == 0 && fields && r->has_extra ? write_fields(w, *id, r, fields, err) : rc;
+}
+
 int fc_writer_session(struct fc_writer *w, const struct fc_session_record *r, uint32_t fields, struct fc_error *err)
 {
     int64_t id = r->db_id;
-    int rc;
+    int rc = fc_writer_to_bulk(w, r, err);
 
-    if (!r->unchanged) {
-        if (!id && (rc = next_id(w, &id, err)))
-            return rc;
-        if ((rc = write_row(w, id, r, err)))
-            return rc;
-        if (fields && r->has_extra && (rc = write_fields(w, id, r, fields, err)))
-            return rc;
-    }
-    return r->open ? write_open(w, id, &r->run, err) : 0;
-}
-
-int fc_writer_clear_open(struct fc_writer *w, struct fc_error *err)
-{
-    return fc_writer_exec(w, "DELETE FROM open_session", err);
-}
-
-/* What the row alone tells, for a session that was not open any more. */
-static void run_from_row(sqlite3_stmt *stmt, int client, uint32_t proto, struct fc_run *run)
-{
-    static const uint8_t flags[] = {
-        [FC_STATE_NEW] = FC_TCP_SYN,
-        [FC_STATE_ESTABLISHED] = FC_TCP_SYN,
-        [FC_STATE_CLOSED] = FC_TCP_SYN | FC_TCP_FIN,
-        [FC_STATE_RESET] = FC_TCP_SYN | FC_TCP_RST,
-        [FC_STATE_MIDSTREAM] = 0,
-    };
-    int64_t state = sqlite3_column_int64(stmt, 15);
-
-    fc_run_init(run);
-    if (sqlite3_column_type(stmt, 9) != SQLITE_NULL) {
-        run->first_ns = run->min_ns = sqlite3_column_int64(stmt, 9);
-        if (__builtin_add_overflow(run->min_ns, sqlite3_column_int64(stmt, 10), &run->max_ns))
-            run->max_ns = INT64_MAX;
-    }
-    for (int i = 0; i < 2; i++) {
-        run->packets[client ^ i] = (uint64_t)sqlite3_column_int64(stmt, 11 + i);
-        run->bytes[client ^ i] = (uint64_t)sqlite3_column_int64(stmt, 13 + i);
-        if (proto == 6 && state >= 0 && state <= FC_STATE_MIDSTREAM)
-            run->tcp_flags[i] = flags[state];
-    }
-    run->first_dir = (uint8_t)client;
-}
-
-int fc_writer_priors(struct fc_writer *w, bool all, int64_t from_ns,
-                     int (*prior)(void *ctx, const struct fc_flow_key *key, int64_t id, const struct fc_run *run),
-                     void *ctx, struct fc_error *err)
-{
-    sqlite3_stmt *stmt = NULL;
-    int rc, step;
-
-    if (sqlite3_prepare_v2(
-            w->sql,
-            "SELECT s.id, " FC_KEY_COLUMNS
-            ", start_ns, duration_ns, client_packets, server_packets, client_bytes, server_bytes, s.state,"
-            " o.state FROM session s LEFT JOIN open_session o ON o.id = s.id"
-            " WHERE o.id IS NOT NULL OR (?1 AND (start_ns IS NULL OR start_ns + duration_ns >= ?2))",
-            -1, &stmt, NULL) != SQLITE_OK)
-        return fc_writer_error(w, err, "cannot read the index");
-    sqlite3_bind_int(stmt, 1, all);
-    sqlite3_bind_int64(stmt, 2, from_ns);
-    rc = 0;
-    while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW) {
-        struct fc_flow_key key;
-        struct fc_run run;
-        int client;
-        if (fc_key_from_row(stmt, 1, &key, &client) ||
-            (sqlite3_column_type(stmt, 16) == SQLITE_BLOB &&
-             fc_open_state_read(sqlite3_column_blob(stmt, 16), (size_t)sqlite3_column_bytes(stmt, 16), &run))) {
-            rc = fc_error_set(err, FC_E_DB, w->path, FC_NO_OFFSET, "session %lld is damaged",
-                              (long long)sqlite3_column_int64(stmt, 0));
-            break;
-        }
-        if (sqlite3_column_type(stmt, 16) != SQLITE_BLOB)
-            run_from_row(stmt, client, key.proto, &run);
-        rc = prior(ctx, &key, sqlite3_column_int64(stmt, 0), &run);
-    }
-    if (rc == 0 && step != SQLITE_DONE)
-        rc = fc_writer_error(w, err, "cannot read the index");
-    sqlite3_finalize(stmt);
-    return rc;
-}
-
-/* open_fragment.state: the struct's fields in native order, guarded by their size. */
-struct saved_fragment {
-    struct fc_flow_key datagram, flow;
-    uint64_t off;
-    int64_t ts_ns;
-    uint32_t file, dir;
-};
-
-int fc_writer_fragments(struct fc_writer *w, int (*first)(void *, const struct fc_fragment *), void *ctx,
-                        struct fc_error *err)
-{
-    sqlite3_stmt *stmt = NULL;
-    int rc = 0, step;
-
-    if (sqlite3_prepare_v2(w->sql, "SELECT state FROM open_fragment ORDER BY seq", -1, &stmt, NULL) != SQLITE_OK)
-        return fc_writer_error(w, err, "cannot read the index");
-    while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW) {
-        struct saved_fragment s;
-        if (sqlite3_column_bytes(stmt, 0) != (int)sizeof s)
-            continue;
-        memcpy(&s, sqlite3_column_blob(stmt, 0), sizeof s);
-        struct fc_fragment f = {
-            .datagram = s.datagram, .flow = s.flow, .off = s.off, .ts_ns = s.ts_ns, .file = s.file, .dir = s.dir & 1};
-        rc = first(ctx, &f);
-    }
-    if (rc == 0 && step != SQLITE_DONE)
-        rc = fc_writer_error(w, err, "cannot read the index");
-    sqlite3_finalize(stmt);
-    return rc;
-}
-
-int fc_writer_set_fragments(struct fc_writer *w, const struct fc_fragment *first, size_t count, int64_t from_ns,
-                            struct fc_error *err)
-{
-    sqlite3_stmt *stmt;
-    int rc = fc_writer_exec(w, "DELETE FROM open_fragment", err);
-
-    if (rc)
+    if (rc < 0)
         return rc;
-    if (!(stmt = fc_writer_stmt(w, FC_STMT_FRAGMENT, "INSERT INTO open_fragment (state) VALUES (?)")))
-        return fc_writer_error(w, err, "cannot write the index");
-    for (size_t i = 0; i < count && rc == 0; i++) {
-        struct saved_fragment s;
-        if (first[i].ts_ns != FC_TIME_NONE && first[i].ts_ns < from_ns)
-            continue;
-        memset(&s, 0, sizeof s);
-        s.datagram = first[i].datagram;
-        s.flow = first[i].flow;
-        s.off = first[i].off;
-        s.ts_ns = first[i].ts_ns;
-        s.file = first[i].file;
-        s.dir = first[i].dir;
-        sqlite3_bind_blob(stmt, 1, &s, sizeof s, SQLITE_TRANSIENT);
-        rc = fc_writer_step(w, stmt, err);
+    if (rc == 1) {
+        id = w->next_id++;
+        if ((rc = fc_bulk_session(w->bulk, id, r, fields, err)))
+            return w->broken = rc;
+    } else if (!r->unchanged && (rc = insert_session(w, &id, r, fields, err))) {
+        return rc;
     }
-    return rc;
+    if (!r->unchanged && fc_spans_add(&w->spans, id, &r->run))
+        return fc_writer_no_memory(w, err);
+    return r->open ? fc_writer_open_session(w, id, &r->run, err) : 0;
 }

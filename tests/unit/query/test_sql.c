@@ -88,6 +88,55 @@ static void check_text(struct test_index *index, const char *text)
     fc_filter_free(filter);
 }
 
+Test(sql, every_pair_of_conditions_goes_together)
+{
+    static const char *const parts[] = {
+        "src host 10.0.0.1",
+        "dst host 10.0.0.1",
+        "host 10.0.0.1",
+        "src and dst host 10.0.0.1",
+        "src port 80",
+        "dst port 80",
+        "port 80",
+        "src and dst port 80",
+        "udp port 53",
+        "portrange 20-80",
+        "src portrange 20-80",
+        "src net 10",
+        "net 10",
+        "host (10.0.0.1 or 10.1.0.2)",
+        "net (10.0.0.0/30 or fe80::/127)",
+        "ip6 host fe80::",
+        "arp host 10.0.0.1",
+        "ether host 20:01:0d:b8:00:01",
+        "ether src 20:01:0d:b8:00:01",
+        "vlan 10",
+        "vlan",
+        "id 5-300",
+        "id 7 or 9",
+        "state new",
+        "before 1h ago",
+        "after 1h ago",
+        "after 90 min ago and before 1h ago",
+        "tcp",
+        "ip",
+    };
+    static const char *const joins[] = {"%s and (%s)", "%s or (%s)", "%s and not (%s)", "not (%s) and not (%s)"};
+    uint64_t state = test_seed();
+    struct test_index *index = test_index_new(&state, 1500, ALL_FIELDS);
+
+    for (unsigned i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        for (unsigned k = 0; k < sizeof parts / sizeof parts[0]; k++) {
+            for (unsigned j = 0; j < 4; j++) {
+                char text[200];
+                snprintf(text, sizeof text, joins[j], parts[i], parts[k]);
+                check_text(index, text);
+            }
+        }
+    }
+    test_index_free(index);
+}
+
 /* `count` times one of the formats in turn, with a number that differs. */
 static char *repeat(const char *first, const char *a, const char *b, unsigned count)
 {
@@ -154,6 +203,26 @@ Test(sql, takes_the_deepest_nesting_on_every_side)
     test_index_free(index);
 }
 
+Test(sql, takes_thousands_of_networks_and_their_negation)
+{
+    uint64_t state = test_seed();
+    struct test_index *index = test_index_new(&state, 2000, 0);
+    char *text = repeat("net 10.0.0.0/30", " or net 172.%u.%u", " or 10.%u.%u", 5000);
+    char *not = malloc(strlen(text) + 200);
+
+    check_text(index, text);
+    sprintf(not, "not (%s or net 2001:db8:1::/126)", text);
+    check_text(index, not );
+    sprintf(not, "(%s or net 2001:db8:1::/126) and tcp and not src port 80", text);
+    check_text(index, not );
+    free(text);
+    free(not );
+    text = repeat("src net 10.0.0.0/30", " or ip6 net 2001:db8:%x:%x::/64", " or arp net 10.%u.%u", 300);
+    check_text(index, text);
+    free(text);
+    test_index_free(index);
+}
+
 /* A random tree of both operators, as bushy as parentheses allow. */
 static void bushy(FILE *out, uint64_t *state, unsigned depth, bool and)
 {
@@ -192,7 +261,7 @@ Test(sql, more_values_than_sqlite_takes_is_an_error_of_ours)
 {
     uint64_t state = test_seed();
     struct test_index *index = test_index_new(&state, 10, 0);
-    char *text = repeat("host 10.0.0.1", " or %u.0.0.%u", " or 10.0.%u.%u", 600);
+    char *text = repeat("host 10.0.0.1", " or %u.0.0.%u", " or 10.0.%u.%u", 1200);
     struct fc_error err;
     struct fc_filter *filter;
     struct fc_filter_sql sql;

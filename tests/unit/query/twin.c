@@ -117,7 +117,7 @@ static void print_address(FILE *out, const struct fc_ast *node)
     char text[64];
     unsigned bits = 0;
 
-    fputs(scopes[node->scope], out);
+    fputs(node->scope == FC_SCOPE_IP && node->family == FC_ADDR_IPV6 ? "ip6 " : scopes[node->scope], out);
     fprintf(out, "%s ", node->type == FC_AST_NET ? "net" : "host");
     fputs(inet_ntop(node->family == 6 ? AF_INET6 : AF_INET, node->addr, text, sizeof text), out);
     if (node->type != FC_AST_NET)

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/bulk.h"
+#include "base/error.h"
+#include "store/btree.h"
+#include "store/db.h"
+#include "store/session_row.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Below this, a second thread would take longer to start than it helps; and one builder at a time leaves no gaps. */
+enum { THREAD_FROM_ROWS = 50000 };
+
+struct fc_bulk {
+    struct fc_pages pages;
+    bool pages_open;
+    struct fc_btree *session, *fields, *open;
+    struct fc_session_index index[FC_SESSION_INDEXES];
+    struct fc_row row;
+    uint64_t rows;
+    atomic_uint next; /* index to be built */
+};
+
+static uint32_t *root_of(struct fc_bulk_roots *roots, const char *name)
+{
+    if (strcmp(name, "session") == 0)
+        return &roots->session;
+    if (strcmp(name, "session_fields") == 0)
+        return &roots->fields;
+    if (strcmp(name, "open_session") == 0)
+        return &roots->open;
+    for (unsigned i = 0; i < FC_SESSION_INDEXES; i++)
+        if (strcmp(name, fc_session_indexes[i].name) == 0)
+            return &roots->index[i];
+    return NULL;
+}
+
+int fc_bulk_roots_read(sqlite3 *sql, const char *name, struct fc_bulk_roots *roots, struct fc_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    unsigned found = 0, unknown = 0;
+    int rc;
+
+    *roots = (struct fc_bulk_roots){0};
+    if (sqlite3_prepare_v2(sql,
+                           "SELECT name, rootpage FROM sqlite_schema WHERE type IN ('table', 'index')"
+                           " AND tbl_name IN ('session', 'session_fields', 'open_session')",
+                           -1, &stmt, NULL) != SQLITE_OK)
+        return fc_db_error(sql, name, err, "cannot read the index");
+    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        uint32_t *root = root_of(roots, (const char *)sqlite3_column_text(stmt, 0));
+        if (root)
+            *root = (uint32_t)sqlite3_column_int64(stmt, 1);
+        found += root != NULL;
+        unknown += root == NULL;
+    }
+    sqlite3_finalize(stmt);
+    if (rc != SQLITE_DONE)
+        return fc_db_error(sql, name, err, "cannot read the index");
+    if (found != 3 + FC_SESSION_INDEXES || unknown)
+        return fc_error_set(err, FC_E_DB, name, FC_NO_OFFSET, "the schema has another set of indexes");
+    return 0;
+}
+
+int fc_bulk_new(int fd, const char *name, const char *folder, size_t budget, const struct fc_bulk_roots *roots,
+                struct fc_bulk **out, struct fc_error *err)
+{
+    struct fc_bulk *b = calloc(1, sizeof *b);
+    int rc = FC_E_NOMEM;
+
+    *out = NULL;
+    if (!b)
+        return fc_error_set(err, rc, name, FC_NO_OFFSET, "out of memory");
+    for (unsigned i = 0; i < FC_SESSION_INDEXES; i++)
+        fc_session_index_init(&b->index[i], i, roots->index[i], budget, folder);
+    if ((rc = fc_pages_open(&b->pages, fd, name, err))) {
+        fc_bulk_free(b);
+        return rc;
+    }
+    b->pages_open = true;
+    b->session = fc_btree_new(&b->pages, FC_BTREE_TABLE, roots->session);
+    b->fields = fc_btree_new(&b->pages, FC_BTREE_TABLE, roots->fields);
+    b->open = fc_btree_new(&b->pages, FC_BTREE_TABLE, roots->open);
+    if (!b->session || !b->fields || !b->open) {
+        fc_bulk_free(b);
+        return fc_error_set(err, FC_E_NOMEM, name, FC_NO_OFFSET, "out of memory");
+    }
+    *out = b;
+    return 0;
+}
+
+void fc_bulk_free(struct fc_bulk *b)
+{
+    if (!b)
+        return;
+    fc_btree_free(b->session);
+    fc_btree_free(b->fields);
+    fc_btree_free(b->open);
+    for (unsigned i = 0; i < FC_SESSION_INDEXES; i++)
+        fc_session_index_fini(&b->index[i]);
+    fc_row_fini(&b->row);
+    if (b->pages_open)
+        fc_pages_close(&b->pages);
+    free(b);
+}
+
+/* Ends the row at hand and appends it; rc: of what made the row. */
+static int append(struct fc_bulk *b, struct fc_btree *tree, int64_t id, int rc, struct fc_error *err)
+{
+    const uint8_t *record;
+    size_t len;
+
+    if (rc)
+        return fc_error_set(err, rc, b->pages.name, FC_NO_OFFSET, "out of memory");
+    fc_row_end(&b->row, &record, &len);
+    return fc_btree_add(tree, id, record, len, err);
+}
+
+int fc_bulk_session(struct fc_bulk *b, int64_t id, const struct fc_session_record *r, uint32_t fields,
+                    struct fc_error *err)
+{
+    int rc = append(b, b->session, id, fc_session_row(&b->row, r), err);
+
+    for (unsigned i = 0; i < FC_SESSION_INDEXES && rc == 0; i++)
+        rc = fc_session_index_add(&b->index[i], id, r, err);
+    if (rc == 0 && fields && r->has_extra)
+        rc = append(b, b->fields, id, fc_session_fields_row(&b->row, r, fields), err);
+    b->rows++;
+    return rc;
+}
+
+int fc_bulk_open(struct fc_bulk *b, int64_t id, const void *state, size_t len, struct fc_error *err)
+{
+    return append(b, b->open, id, fc_blob_row(&b->row, state, len), err);
+}
+
+static int build_indexes(struct fc_bulk *b, struct fc_error *err)
+{
+    int rc = 0;
+
+    for (unsigned i; rc == 0 && (i = atomic_fetch_add(&b->next, 1)) < FC_SESSION_INDEXES;)
+        rc = fc_session_index_build(&b->index[i], &b->pages, err);
+    return rc;
+}
+
+struct helper {
+    struct fc_bulk *bulk;
+    struct fc_error err;
+    int rc;
+};
+
+static void *run_helper(void *arg)
+{
+    struct helper *h = arg;
+
+    h->rc = build_indexes(h->bulk, &h->err);
+    return NULL;
+}
+
+/* With a second thread where that pays and there is one to be had. */
+static int build_together(struct fc_bulk *b, struct fc_error *err)
+{
+    struct helper helper = {.bulk = b};
+    pthread_t thread;
+    bool second = b->rows >= THREAD_FROM_ROWS && sysconf(_SC_NPROCESSORS_ONLN) > 1 &&
+                  pthread_create(&thread, NULL, run_helper, &helper) == 0;
+    int rc = build_indexes(b, err);
+
+    if (second)
+        pthread_join(thread, NULL);
+    if (rc == 0 && helper.rc) {
+        rc = helper.rc;
+        if (err)
+            *err = helper.err;
+    }
+    return rc;
+}
+
+int fc_bulk_finish(struct fc_bulk *b, struct fc_index_stat stats[FC_SESSION_INDEXES], struct fc_error *err)
+{
+    struct fc_btree *const trees[] = {b->session, b->fields, b->open};
+    int rc = 0;
+
+    for (unsigned i = 0; i < sizeof trees / sizeof trees[0] && rc == 0; i++)
+        rc = fc_btree_finish(trees[i], err);
+    if (rc == 0)
+        rc = build_together(b, err);
+    for (unsigned i = 0; i < FC_SESSION_INDEXES; i++)
+        stats[i] = (struct fc_index_stat){b->index[i].name, b->index[i].rows, b->index[i].distinct};
+    return rc ? rc : fc_pages_finish(&b->pages, err);
+}

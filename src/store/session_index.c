@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/session_index.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "store/btree.h"
+#include "store/sqlite_record.h"
+
+enum {
+    ROWID_BITS = 31,
+    LENGTH_SHIFT = 56,
+    /* shares of the memory: two addresses of 3 + 2, two ports of 2, and two sorts at once of the largest */
+    NARROW_PARTS = 2,
+    WIDE_PARTS = 3,
+    PARTS = 2 * (NARROW_PARTS + WIDE_PARTS) + 2 * NARROW_PARTS + 2 * WIDE_PARTS
+};
+
+const struct fc_session_index_name fc_session_indexes[FC_SESSION_INDEXES] = {
+    {"session_client", "client_addr", false, false},
+    {"session_server", "server_addr", false, true},
+    {"session_client_port", "client_port", true, false},
+    {"session_server_port", "server_port", true, true},
+};
+
+void fc_session_index_init(struct fc_session_index *index, unsigned which, uint32_t root, size_t budget,
+                           const char *folder)
+{
+    *index = (struct fc_session_index){.name = &fc_session_indexes[which], .root = root};
+    fc_sorter_init(&index->narrow, 1, ROWID_BITS, budget / PARTS * NARROW_PARTS, folder);
+    fc_sorter_init(&index->wide, 3, LENGTH_SHIFT, budget / PARTS * WIDE_PARTS, folder);
+}
+
+void fc_session_index_fini(struct fc_session_index *index)
+{
+    fc_sorter_fini(&index->narrow);
+    fc_sorter_fini(&index->wide);
+}
+
+int fc_session_index_add(struct fc_session_index *index, int64_t rowid, const struct fc_session_record *r,
+                         struct fc_error *err)
+{
+    int endpoint = fc_run_client(&r->run) ^ index->name->server;
+    const uint8_t *addr = r->key.addr[endpoint];
+    uint64_t entry[FC_SORTER_WORDS_MAX] = {0};
+    unsigned len = 0;
+
+    if (index->name->port) {
+        entry[0] = fc_proto_has_ports(r->key.proto) ? r->key.port[endpoint] + UINT64_C(1) : 0;
+    } else if (r->key.addr_kind == FC_ADDR_IPV4) {
+        entry[0] = fc_load32(addr, true) + UINT64_C(1);
+    } else if (r->key.addr_kind != FC_ADDR_NONE) {
+        len = r->key.addr_kind == FC_ADDR_IPV6 ? 16 : 6;
+        memcpy(entry, addr, len);
+        entry[0] = __builtin_bswap64(entry[0]);
+        entry[1] = __builtin_bswap64(entry[1]);
+        entry[2] = (uint64_t)len << LENGTH_SHIFT | (uint64_t)rowid;
+        return fc_sorter_add(&index->wide, entry, err);
+    }
+    entry[0] = entry[0] << ROWID_BITS | (uint64_t)rowid;
+    return fc_sorter_add(&index->narrow, entry, err);
+}
+
+/* Record of an index entry: header of three bytes, value, rowid. The value's serial type and content are there. */
+static size_t end_record(uint8_t *record, uint8_t *p, int64_t rowid)
+{
+    unsigned bytes;
+
+    record[0] = 3;
+    record[2] = (uint8_t)fc_sqlite_int_type(rowid, &bytes);
+    return (size_t)(fc_sqlite_int(p, rowid, bytes) - record);
+}
+
+static int build_narrow(struct fc_session_index *index, struct fc_btree *tree, struct fc_error *err)
+{
+    uint8_t record[3 + 8 + 8];
+    const uint64_t *entry;
+    uint64_t last = UINT64_MAX;
+    int rc = fc_sorter_sort(&index->narrow, err);
+
+    if (rc)
+        return rc;
+    while ((rc = fc_sorter_next(&index->narrow, &entry, err)) == 1) {
+        int64_t rowid = (int64_t)(*entry & FC_INDEX_ROWID_MAX);
+        uint64_t value = *entry >> ROWID_BITS;
+        unsigned bytes = 0;
+        record[1] = value ? (uint8_t)fc_sqlite_int_type((int64_t)value - 1, &bytes) : 0;
+        uint8_t *p = fc_sqlite_int(record + 3, (int64_t)value - 1, bytes);
+        if ((rc = fc_btree_add(tree, 0, record, end_record(record, p, rowid), err)))
+            return rc;
+        index->distinct += value != last;
+        last = value;
+    }
+    index->rows += index->narrow.total;
+    return rc;
+}
+
+static int build_wide(struct fc_session_index *index, struct fc_btree *tree, struct fc_error *err)
+{
+    uint8_t record[3 + 16 + 8];
+    uint64_t last[FC_SORTER_WORDS_MAX] = {0}; /* no entry has length 0 */
+    const uint64_t *entry;
+    int rc = fc_sorter_sort(&index->wide, err);
+
+    if (rc)
+        return rc;
+    while ((rc = fc_sorter_next(&index->wide, &entry, err)) == 1) {
+        uint64_t big[2] = {__builtin_bswap64(entry[0]), __builtin_bswap64(entry[1])};
+        uint64_t len = entry[2] >> LENGTH_SHIFT;
+        record[1] = (uint8_t)(12 + 2 * len);
+        memcpy(record + 3, big, sizeof big);
+        size_t size = end_record(record, record + 3 + len, (int64_t)(entry[2] & ((UINT64_C(1) << LENGTH_SHIFT) - 1)));
+        if ((rc = fc_btree_add(tree, 0, record, size, err)))
+            return rc;
+        index->distinct += entry[0] != last[0] || entry[1] != last[1] || len != last[2];
+        last[0] = entry[0];
+        last[1] = entry[1];
+        last[2] = len;
+    }
+    index->rows += index->wide.total;
+    return rc;
+}
+
+int fc_session_index_build(struct fc_session_index *index, struct fc_pages *pages, struct fc_error *err)
+{
+    struct fc_btree *tree = fc_btree_new(pages, FC_BTREE_INDEX, index->root);
+    int rc;
+
+    if (!tree)
+        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    index->rows = index->distinct = 0;
+    rc = build_narrow(index, tree, err);
+    if (rc == 0)
+        rc = build_wide(index, tree, err);
+    if (rc == 0)
+        rc = fc_btree_finish(tree, err);
+    fc_btree_free(tree);
+    fc_session_index_fini(index);
+    return rc;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/session_row.h"
+#include "base/bytes.h"
+#include "store/writer.h"
+
+#include <stdio.h>
+
+void fc_vlan_text(const struct fc_extra *x, char text[FC_VLAN_TEXT])
+{
+    size_t len = 0;
+
+    text[0] = '\0';
+    for (unsigned i = 0; i < x->vlan_count; i++)
+        len += (size_t)snprintf(text + len, FC_VLAN_TEXT - len, "%s%u", i ? "," : "", x->vlan[i]);
+}
+
+void fc_mpls_text(const struct fc_extra *x, char text[FC_MPLS_TEXT])
+{
+    size_t len = 0;
+
+    text[0] = '\0';
+    for (unsigned i = 0; i < x->mpls_count; i++)
+        len += (size_t)snprintf(text + len, FC_MPLS_TEXT - len, "%s%u", i ? "," : "", x->mpls[i]);
+}
+
+int64_t fc_run_duration_ns(const struct fc_run *run)
+{
+    int64_t duration;
+
+    return __builtin_sub_overflow(run->max_ns, run->min_ns, &duration) ? INT64_MAX : duration;
+}
+
+static void add_addr(struct fc_row *row, const struct fc_flow_key *key, int endpoint)
+{
+    const uint8_t *addr = key->addr[endpoint];
+
+    switch (key->addr_kind) {
+    case FC_ADDR_IPV4:
+        fc_row_int(row, fc_load32(addr, true));
+        break;
+    case FC_ADDR_IPV6:
+        fc_row_bytes(row, addr, 16, 0);
+        break;
+    case FC_ADDR_MAC:
+        fc_row_bytes(row, addr, 6, 0);
+        break;
+    default:
+        fc_row_null(row);
+    }
+}
+
+static void add_if(struct fc_row *row, bool has, int64_t v)
+{
+    if (has)
+        fc_row_int(row, v);
+    else
+        fc_row_null(row);
+}
+
+int fc_session_row(struct fc_row *row, const struct fc_session_record *r)
+{
+    const struct fc_run *run = &r->run;
+    bool ports = fc_proto_has_ports(r->key.proto), timed = run->min_ns != FC_TIME_NONE;
+    int client = fc_run_client(run), rc = fc_row_begin(row, 2 * sizeof r->key.addr + r->blob_len);
+
+    if (rc)
+        return rc;
+    fc_row_null(row); /* the id is the rowid */
+    add_if(row, timed, run->min_ns);
+    add_if(row, timed, timed ? fc_run_duration_ns(run) : 0);
+    fc_row_int(row, r->key.proto);
+    fc_row_int(row, r->key.addr_kind);
+    for (int i = 0; i < 2; i++) {
+        add_addr(row, &r->key, client ^ i);
+        add_if(row, ports, r->key.port[client ^ i]);
+    }
+    for (int i = 0; i < 2; i++)
+        fc_row_int(row, (int64_t)run->packets[client ^ i]);
+    for (int i = 0; i < 2; i++)
+        fc_row_int(row, (int64_t)run->bytes[client ^ i]);
+    fc_row_int(row, (int)fc_run_state(run, r->key.proto));
+    fc_row_int(row, r->key.one_way);
+    fc_row_int(row, r->key.domain);
+    fc_row_bytes(row, r->blob, r->blob_len, 0);
+    return 0;
+}
+
+static void add_text(struct fc_row *row, const char *text)
+{
+    if (*text)
+        fc_row_bytes(row, text, strlen(text), 1);
+    else
+        fc_row_null(row);
+}
+
+int fc_session_fields_row(struct fc_row *row, const struct fc_session_record *r, uint32_t fields)
+{
+    const struct fc_extra *x = &r->extra;
+    int client = fc_run_client(&r->run), rc = fc_row_begin(row, FC_VLAN_TEXT + FC_MPLS_TEXT + sizeof x->mac);
+    char vlan[FC_VLAN_TEXT], mpls[FC_MPLS_TEXT];
+
+    if (rc)
+        return rc;
+    fc_vlan_text(x, vlan);
+    fc_mpls_text(x, mpls);
+    fc_row_null(row);
+    add_text(row, vlan);
+    add_text(row, mpls);
+    for (int i = 0; i < 2; i++) {
+        if (x->has_mac >> (client ^ i) & 1)
+            fc_row_bytes(row, x->mac[client ^ i], 6, 0);
+        else
+            fc_row_null(row);
+    }
+    for (int i = 0; i < 2; i++)
+        add_if(row, x->has_ttl >> (client ^ i) & 1, x->ttl[client ^ i]);
+    for (int i = 0; i < 2; i++)
+        add_if(row, x->has_dscp >> (client ^ i) & 1, x->dscp[client ^ i]);
+    for (int i = 0; i < 2; i++)
+        add_if(row, (fields & FC_STORE_TCP_FLAGS) && (x->has_flags >> (client ^ i) & 1), x->tcp_flags[client ^ i]);
+    for (int i = 0; i < 2; i++)
+        add_if(row, (fields & FC_STORE_ISN) && (x->has_isn >> (client ^ i) & 1), x->isn[client ^ i]);
+    for (int i = 0; i < 2; i++)
+        add_if(row, x->has_payload >> (client ^ i) & 1, (int64_t)x->payload_bytes[client ^ i]);
+    return 0;
+}
+
+int fc_blob_row(struct fc_row *row, const void *blob, size_t len)
+{
+    int rc = fc_row_begin(row, len);
+
+    if (rc)
+        return rc;
+    fc_row_null(row);
+    fc_row_bytes(row, blob, len, 0);
+    return 0;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Rows of `session`, `session_fields` and `open_session` as SQLite records; the same that the INSERTs store. */
+#ifndef FC_STORE_SESSION_ROW_H
+#define FC_STORE_SESSION_ROW_H
+
+#include "store/record.h"
+#include "store/sqlite_record.h"
+
+/* The row of a session, and of its optional fields (of which `fields` names the stored ones). FC_E_NOMEM. */
+int fc_session_row(struct fc_row *row, const struct fc_session_record *record);
+int fc_session_fields_row(struct fc_row *row, const struct fc_session_record *record, uint32_t fields);
+
+/* A row of an id and a blob. FC_E_NOMEM. */
+int fc_blob_row(struct fc_row *row, const void *blob, size_t len);
+
+/* "10,20": ids of VLANs or labels, text that ends in 0; "" for none. */
+enum { FC_VLAN_TEXT = FC_VLAN_MAX * 8, FC_MPLS_TEXT = FC_MPLS_MAX * 12 };
+void fc_vlan_text(const struct fc_extra *extra, char text[FC_VLAN_TEXT]);
+void fc_mpls_text(const struct fc_extra *extra, char text[FC_MPLS_TEXT]);
+
+/* duration_ns of a run that has times. */
+int64_t fc_run_duration_ns(const struct fc_run *run);
+
+#endif

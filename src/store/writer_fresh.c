@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* The stages of a fresh index, and the statistics for SQLite's planner. */
+#include "base/error.h"
+#include "store/db.h"
+#include "store/schema.h"
+#include "store/writer_internal.h"
+
+#include <stdio.h>
+
+enum {
+    MEMORY_DEFAULT = 256 << 20,
+    MEMORY_MIN = 1 << 20,
+    /* Statistics of an index that is added to are exact up to so many rows, and beyond of every doubling. */
+    COUNT_ROWS = 1000000
+};
+
+int fc_writer_open_site(struct fc_writer *w, struct fc_error *err)
+{
+    if (fc_db_sqlite_open(w->site, &w->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX) !=
+        SQLITE_OK)
+        return fc_writer_error(w, err, "cannot create the index");
+    /* nobody sees the file before it is renamed: no journal, and one fsync at the end */
+    return fc_writer_exec(w,
+                          "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
+                          "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY;"
+                          "BEGIN EXCLUSIVE",
+                          err);
+}
+
+void fc_writer_close_sql(struct fc_writer *w)
+{
+    for (int i = 0; i < FC_WRITER_STMTS; i++) {
+        sqlite3_finalize(w->stmts[i]);
+        w->stmts[i] = NULL;
+    }
+    sqlite3_close(w->sql);
+    w->sql = NULL;
+}
+
+static int begin_bulk(struct fc_writer *w, struct fc_error *err)
+{
+    size_t memory = w->memory_bytes ? w->memory_bytes : MEMORY_DEFAULT;
+    struct fc_bulk_roots roots;
+    int rc;
+
+    if ((rc = fc_writer_exec(w, fc_schema_indexes, err)))
+        return rc;
+    w->indexed = true;
+    if ((rc = fc_bulk_roots_read(w->sql, w->site, &roots, err)) || (rc = fc_writer_exec(w, "COMMIT", err)))
+        return rc;
+    fc_writer_close_sql(w);
+    w->next_id = 1;
+    return fc_bulk_new(w->lock_fd, w->site, w->folder, memory < MEMORY_MIN ? MEMORY_MIN : memory, &roots, &w->bulk,
+                       err);
+}
+
+int fc_writer_to_bulk(struct fc_writer *w, const struct fc_session_record *r, struct fc_error *err)
+{
+    int rc;
+
+    if (w->broken)
+        return fc_writer_sql(w, err);
+    if (!w->fresh || w->insert_only || w->bulk_done || r->db_id || w->next_id > FC_INDEX_ROWID_MAX) {
+        rc = fc_writer_sql(w, err);
+        return rc;
+    }
+    if (w->bulk)
+        return 1;
+    if ((rc = begin_bulk(w, err)))
+        w->broken = rc;
+    return rc ? rc : 1;
+}
+
+int fc_writer_sql(struct fc_writer *w, struct fc_error *err)
+{
+    int rc;
+
+    if (w->broken)
+        return fc_error_set(err, w->broken, w->path, FC_NO_OFFSET, "cannot write the index after a failure");
+    if (!w->bulk)
+        return 0;
+    rc = fc_bulk_finish(w->bulk, w->stats, err);
+    fc_bulk_free(w->bulk);
+    w->bulk = NULL;
+    w->bulk_done = true;
+    if (rc == 0)
+        rc = fc_writer_open_site(w, err);
+    w->broken = rc;
+    return rc;
+}
+
+/* A number from a query; -1 when there is none. */
+static int64_t query_number(struct fc_writer *w, const char *sql)
+{
+    sqlite3_stmt *stmt = NULL;
+    int64_t n = -1;
+
+    if (sqlite3_prepare_v2(w->sql, sql, -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
+        n = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    return n;
+}
+
+/* The same by reading the indexes. */
+static void count_stats(struct fc_writer *w, int64_t rows)
+{
+    char sql[160];
+
+    for (unsigned i = 0; i < FC_SESSION_INDEXES; i++) {
+        const struct fc_session_index_name *name = &fc_session_indexes[i];
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM (SELECT DISTINCT %s FROM session INDEXED BY %s)", name->column,
+                 name->name);
+        int64_t distinct = query_number(w, sql);
+        w->stats[i] = (struct fc_index_stat){name, (uint64_t)rows, distinct > 0 ? (uint64_t)distinct : 1};
+    }
+}
+
+/* sqlite_stat1, as ANALYZE fills it: rows of an index, and how many have the same value, on average, rounded up. */
+static int write_stats(struct fc_writer *w, struct fc_error *err)
+{
+    static const char find_rows[] = "SELECT max(CAST(stat AS INTEGER)) FROM sqlite_stat1 WHERE tbl = 'session'";
+    char sql[200];
+    int rc = fc_writer_exec(w, "ANALYZE sqlite_schema", err); /* makes the table */
+    int64_t rows;
+
+    if (rc)
+        return rc;
+    if ((rows = query_number(w, "SELECT max(id) FROM session")) <= 0)
+        return 0;
+    if (!w->stats[0].name || w->stats[0].rows != (uint64_t)rows) {
+        if (rows > COUNT_ROWS && rows / 2 < query_number(w, find_rows))
+            return 0;
+        count_stats(w, rows);
+    }
+    rc = fc_writer_exec(w, "DELETE FROM sqlite_stat1 WHERE tbl = 'session'", err);
+    for (unsigned i = 0; i < FC_SESSION_INDEXES && rc == 0; i++) {
+        const struct fc_index_stat *s = &w->stats[i];
+        snprintf(sql, sizeof sql, "INSERT INTO sqlite_stat1 VALUES ('session', '%s', '%llu %llu')", s->name->name,
+                 (unsigned long long)s->rows, (unsigned long long)((s->rows + s->distinct - 1) / s->distinct));
+        rc = fc_writer_exec(w, sql, err);
+    }
+    return rc;
+}
+
+int fc_writer_settle(struct fc_writer *w, struct fc_error *err)
+{
+    int rc;
+
+    if ((rc = fc_writer_sql(w, err)) || (rc = fc_writer_flush_open(w, err)))
+        return rc;
+    if (w->fresh && !w->indexed && (rc = fc_writer_exec(w, fc_schema_indexes, err)))
+        return rc;
+    w->indexed = true;
+    if (fc_spans_write(&w->spans, w->sql) != SQLITE_OK)
+        return fc_writer_error(w, err, "cannot write the index");
+    return write_stats(w, err);
+}
+
+void fc_writer_set_memory(struct fc_writer *w, size_t bytes)
+{
+    w->memory_bytes = bytes;
+}

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: MIT
+"""The command line as scripts and people know it. `test_cli.py --bless` writes the golden files anew; look at the diff."""
+import csv, io, json, os, sqlite3, sys, unittest
+
+import support
+from support import S, T0, flowcarve, index, select, sessions, tcp, udp
+
+GOLDEN = os.path.join(support.ROOT, 'tests', 'golden')
+BLESS = '--bless' in sys.argv
+OPTIONAL = ('vlan mpls client_mac server_mac client_ttl server_ttl client_dscp server_dscp client_tcp_flags '
+            'server_tcp_flags client_isn server_isn client_payload server_payload').split()
+
+
+class Cli(support.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.write('small.pcap', self.small())
+        index('small.db', '-q', 'small.pcap', cwd=self.folder)
+
+    def small(self):
+        """One of each: TCP with its end, UDP over IPv6, ICMP, ARP, an unknown EtherType, VLAN, a broken packet."""
+        c, v = ('10.1.2.3', 40000), ('198.51.100.7', 443)
+        t = lambda ms: T0 + ms * 1_000_000
+        ip6 = lambda a: bytes.fromhex('20010db8000000000000000000000%03x' % a)
+        six = bytes([0x60, 0, 0, 0]) + (12).to_bytes(2, 'big') + bytes([17, 64])
+        dns = support.udp_datagram(5353, 53, b'abcd')
+        icmp = lambda kind: support.eth(support.ipv4(*(('10.1.2.3', '10.9.9.9') if kind == 8 else
+                                                       ('10.9.9.9', '10.1.2.3')), 1, bytes([kind, 0]) + bytes(30)))
+        arp = lambda op, a, b: support.eth(bytes([0, 1, 8, 0, 6, 4, 0, op]) + bytes(6) + support.ip4(a) + bytes(6) +
+                                           support.ip4(b), 0x806)
+        return support.pcap_bytes([
+            (t(0), tcp(*c, *v, 'S', 1)), (t(1), tcp(*v, *c, 'SA', 9, 2)), (t(2), tcp(*c, *v, 'A', 2, 10)),
+            (t(3), tcp(*c, *v, 'PA', 2, 10, b'GET')), (t(4), tcp(*v, *c, 'FA', 10, 5)), (t(5), tcp(*c, *v, 'FA', 5, 11)),
+            (t(6), support.eth(six + ip6(1) + ip6(2) + dns, 0x86dd)), (t(7), support.eth(six + ip6(1) + ip6(2) + dns, 0x86dd)),
+            (t(8), icmp(8)), (t(9), icmp(0)), (t(10), arp(1, '10.1.2.3', '10.1.2.1')), (t(11), arp(2, '10.1.2.1', '10.1.2.3')),
+            (t(12), support.eth(b'lldp', 0x88cc)), (t(13), udp('10.1.2.3', 1, '10.1.2.4', 2, b'tagged', vlan=42)),
+            (t(14), support.eth(b'\x45\0\0')), (t(15), tcp('10.1.2.5', 9, *v, 'R', 7)), (t(16), tcp('10.1.2.6', 9, *v, 'A', 7, 7)),
+            (t(17), support.eth(b'own', 0x88b5)), (t(3000), support.eth(support.ipv4('10.1.2.3', '224.0.0.5', 89, bytes(24))))])
+
+    def golden(self, name, *words, ok=0, **kw):
+        """Compares exit status, output and messages of a command with a file."""
+        r = flowcarve(*words, ok=ok, cwd=self.folder, **kw)
+        text = '$ flowcarve %s\nexit %d\n--- stdout\n%s--- stderr\n%s' % (
+            ' '.join("'%s'" % w if ' ' in w or '\\' in w or not w else w for w in words), r.rc, r.text, r.err)
+        path = os.path.join(GOLDEN, name + '.txt')
+        if BLESS:
+            os.makedirs(GOLDEN, exist_ok=True)
+            support.write(path, text.encode())
+        self.assertTrue(os.path.exists(path), 'no golden file %s; --bless makes it' % name)
+        self.assertEqual(text, support.read_bytes(path).decode())
+        return r
+
+    # ---- help and usage
+
+    def test_help(self):
+        self.golden('help', '--help')
+        for command in ('index', 'query', 'carve', 'verify'):
+            self.golden('help-' + command, command, '--help')
+            self.assertEqual(flowcarve(command, '-h').out, flowcarve(command, '--help').out)
+        self.assertEqual(flowcarve('-h').out, flowcarve('--help').out)
+        r = flowcarve(ok=2)
+        self.assertEqual((r.out, 'Usage:' in r.err), (b'', True))
+
+    def test_version(self):
+        for word in ('--version', '-V'):
+            self.assertRegex(flowcarve(word).text, r'^flowcarve \d+\.\d+\.\d+\n$')
+
+    def test_help_names_every_option_of_the_contract(self):
+        for command, options in (('index', '--db --jobs --fields --filter --exclude-net --profile --timeout --chunk-size '
+                                           '--memory --quiet --verbose -d -j -q -v'),
+                                 ('query', '--db --format --sort --limit --count -d'),
+                                 ('carve', '--db --write --id -w -d -q -v'), ('verify', '--db -d')):
+            words = flowcarve(command, '--help').text.replace(',', ' ').split()
+            for o in options.split():
+                self.assertIn(o, words, command)
+
+    def test_wrong_usage(self):
+        for name, words in (
+                ('unknown-command', ['quary']), ('unknown-option', ['query', '--formta', 'json']),
+                ('unknown-option-far', ['query', '--xyzzy']), ('unknown-letter', ['index', '-z']),
+                ('option-without-value', ['query', '--format']), ('option-with-value', ['query', '--count=3']),
+                ('bad-jobs', ['index', '-j', '0', 'small.pcap']), ('bad-chunk', ['index', '--chunk-size', '1k', 'small.pcap']),
+                ('bad-memory', ['index', '--memory', '1M', 'small.pcap']), ('bad-limit', ['query', '--limit', '-1']),
+                ('bad-format', ['query', '-d', 'small.db', '--format', 'xml']),
+                ('bad-sort', ['query', '-d', 'small.db', '--sort', 'colour']),
+                ('bad-sort-order', ['query', '-d', 'small.db', '--sort', 'start:down']),
+                ('bad-carve-format', ['carve', '-d', 'small.db', '--format', 'json', '-w', 'o']),
+                ('bad-profile', ['index', '-d', 'y.db', '--profile', 'shark', 'small.pcap']),
+                ('bad-timeout', ['index', '-d', 'y.db', '--timeout', 'tpc=3', 'small.pcap']),
+                ('bad-timeout-value', ['index', '-d', 'y.db', '--timeout', 'tcp=soon', 'small.pcap']),
+                ('bad-fields', ['index', '-d', 'y.db', '--fields', 'mac,colour', 'small.pcap']),
+                ('bad-key', ['index', '-d', 'y.db', '--key', 'mac', 'small.pcap']),
+                ('bad-exclude', ['index', '-d', 'y.db', '--exclude-net', '10.0.0.0/33', 'small.pcap']),
+                ('index-nothing', ['index', '-d', 'y.db']), ('verify-words', ['verify', '-d', 'small.db', 'tcp']),
+                ('carve-nowhere', ['carve', '-d', 'small.db', 'tcp']), ('no-index', ['query', '-d', 'missing.db']),
+                ('no-capture', ['index', '-d', 'y.db', 'missing.pcap'])):
+            with self.subTest(name):
+                self.golden('usage-' + name, *words, ok=2)
+                self.assertEqual(self.listing(), ['small.db', 'small.pcap'], 'something was made')
+
+    def test_a_filter_that_libpcap_does_not_understand(self):
+        """The words are libpcap's, and differ between its versions."""
+        r = index('y.db', '--filter', 'tcp prot 3', 'small.pcap', cwd=self.folder, ok=2)
+        self.assert_says(r, 'tcp prot 3')
+        self.assertEqual(self.listing(), ['small.db', 'small.pcap'])
+
+    def test_filter_errors(self):
+        for name, words in (
+                ('word', 'tcp and prot 80'), ('value', 'port http80 and tcp'), ('address', 'host 10.0.0.256'),
+                ('net', 'net 10.0.0.1/8'), ('range', 'portrange 80-x'), ('missing-value', 'tcp and host'),
+                ('missing-operand', 'tcp and'), ('open', '( tcp or udp'), ('close', 'tcp )'), ('empty', '( )'),
+                ('arithmetic', 'tcp[13] = 2'), ('port', 'port 65536'), ('state', 'state openn'), ('time', 'after yesterdayy'),
+                ('date', 'before 2024-02-30'), ('id', 'id one'), ('wide', 'host 10.0.0.1 or ünïcode'), ('vlan', 'vlan 42'),
+                ('sql', "host 1' or 1=1 --"), ('qualifier', 'icmp port 80')):
+            with self.subTest(name):
+                r = self.golden('filter-' + name, 'query', '-d', 'small.db', '--', words, ok=2)
+                self.assertEqual(r.out, b'')
+                if name == 'vlan':
+                    continue  # nothing wrong with the words: the index was made without the field
+                text, caret = r.err.splitlines()[1:3]
+                self.assertEqual(text.strip(), words)
+                at = caret.index('^')
+                self.assertEqual(set(caret), {' ', '^'} | ({'~'} if '~' in caret else set()))
+                marked = text[at:at + len(caret) - at]
+                self.assertTrue(marked.strip() or at == len(text), 'marks nothing: %r' % marked)
+        # the same in carve, where --id adds words of its own
+        r = flowcarve('carve', '-d', 'small.db', '-w', '-', 'port', 'http80', cwd=self.folder, ok=2)
+        self.assertEqual(r.err.splitlines()[2].index('^'), r.err.splitlines()[1].index('http80'))
+
+    def test_words_and_options_in_any_order(self):
+        want = flowcarve('query', '-d', 'small.db', '--format', 'csv', 'tcp and port 443', cwd=self.folder).out
+        self.assertTrue(want.count(b'\n') > 1)
+        for words in (['tcp', 'and', '-d', 'small.db', 'port', '443', '--format', 'csv'],
+                      ['--format=csv', 'tcp and', '-dsmall.db', '--', 'port 443'], ['tcp and port 443', '-fcsv', '--db=small.db'],
+                      ['-d', 'small.db', '-f', 'csv', '--', 'tcp', 'and', 'port', '443']):
+            self.assertEqual(flowcarve('query', *words, cwd=self.folder).out, want, words)
+        flowcarve('query', '-d', 'small.db', '--', '--count', cwd=self.folder, ok=2)  # a word, and no good one
+
+    def test_where_the_index_is(self):
+        count = lambda *w, **env: flowcarve('query', '-c', *w, cwd=self.folder, env=env, ok=(0, 2))
+        self.assertEqual(count('-d', 'small.db').rc, 0)
+        self.assertEqual(count(FLOWCARVE_DB='small.db').rc, 0)
+        self.assertEqual(count('-d', 'small.db', FLOWCARVE_DB='missing.db').rc, 0, '-d goes before the environment')
+        self.assertEqual(count(FLOWCARVE_DB='missing.db').rc, 2)
+        self.assert_says(count(), 'flowcarve.db')
+        self.assert_says(count(FLOWCARVE_DB=''), 'flowcarve.db')
+        flowcarve('index', '-q', 'small.pcap', cwd=self.folder)
+        self.assertEqual(count().rc, 0)
+        flowcarve('verify', '-q', cwd=self.folder)
+        flowcarve('carve', '-w', 'o.pcap', cwd=self.folder)
+        self.assertEqual(self.listing(), ['flowcarve.db', 'o.pcap', 'small.db', 'small.pcap'])
+
+    def test_exit_status(self):
+        for words, rc in ((['query', 'tcp'], 0), (['query', 'sctp'], 1), (['query', 'sctp', '--count'], 1),
+                          (['query', 'tcp', '--limit', '0'], 1), (['query', 'tpc'], 2), (['carve', 'sctp', '-w', '-'], 1),
+                          (['carve', 'tcp', '-w', 'o.pcap'], 0), (['verify'], 0), (['nothing'], 2)):
+            self.assertEqual(flowcarve(words[0], '-d', 'small.db', *words[1:], cwd=self.folder, ok=None).rc, rc, words)
+
+    def test_quiet_and_verbose(self):
+        r = index('q.db', '-q', 'small.pcap', cwd=self.folder)
+        self.assertEqual((r.out, r.err), (b'', ''))
+        r = index('n.db', 'small.pcap', cwd=self.folder)
+        self.assertEqual(r.out, b'', 'standard output is for results')
+        self.assert_says(r, '19 records = 19 packets in sessions + 0 ignored')
+        r = flowcarve('carve', '-d', 'small.db', '-w', 'o.pcap', '-q', cwd=self.folder)
+        self.assertEqual((r.out, r.err), (b'', ''))
+        r = flowcarve('verify', '-d', 'small.db', '-q', cwd=self.folder)
+        self.assertEqual((r.out, r.err), (b'', ''))
+
+    # ---- results
+
+    def test_formats_are_golden(self):
+        for name in ('json', 'csv', 'tsv', 'table'):
+            self.golden('query-' + name, 'query', '-d', 'small.db', '--format', name)
+        index('all.db', '-q', '--fields', 'all', 'small.pcap', cwd=self.folder)
+        for name in ('json', 'csv', 'tsv'):
+            self.golden('query-all-' + name, 'query', '-d', 'all.db', '--format', name)
+        # not on a terminal: tsv
+        self.assertEqual(flowcarve('query', '-d', 'small.db', cwd=self.folder).out,
+                         flowcarve('query', '-d', 'small.db', '-f', 'tsv', cwd=self.folder).out)
+
+    def rows(self, db, form, *words):
+        """Rows of a format as the texts of csv; None where there is nothing."""
+        out = flowcarve('query', '-d', self.path(db), '--format', form, *words).text
+        if form == 'json':
+            return [{k: None if v is None else v if isinstance(v, str) else str(v) for k, v in json.loads(
+                l, parse_float=str, parse_int=str).items()} for l in out.splitlines()]
+        rows = csv.DictReader(io.StringIO(out), dialect='excel' if form == 'csv' else 'excel-tab')
+        return [{k: v or None for k, v in r.items()} for r in rows]
+
+    def test_keys_and_values_agree_everywhere(self):
+        """JSON, CSV, TSV and `select * from sessions` say the same, with the keys of the contract in their order."""
+        f = self.fcgen('c.pcap', '--packets', '3000', '--sessions', '300', '--vlan', '30', '--ipv6', '40')
+        tool = support.shutil.which('sqlite3')
+        for fields in ('', 'all', 'vlan', 'mac,ttl', 'isn,tcp-flags,payload', 'mpls,dscp'):
+            with self.subTest(fields=fields):
+                db = 'f%s.db' % fields
+                index(self.path(db), '-q', *(['--fields', fields] if fields else []), f[0], self.path('small.pcap'))
+                rows = self.rows(db, 'json')
+                keys = list(rows[0])
+                self.assertEqual(keys[:len(support.KEYS)], support.KEYS)
+                names = {'mac': ['client_mac', 'server_mac'], 'ttl': ['client_ttl', 'server_ttl'], 'vlan': ['vlan'],
+                         'isn': ['client_isn', 'server_isn'], 'tcp-flags': ['client_tcp_flags', 'server_tcp_flags'],
+                         'payload': ['client_payload', 'server_payload'], 'mpls': ['mpls'],
+                         'dscp': ['client_dscp', 'server_dscp']}
+                chosen = OPTIONAL if fields == 'all' else [k for w in fields.split(',') if w for k in names[w]]
+                self.assertEqual(keys[len(support.KEYS):], [k for k in OPTIONAL if k in chosen])
+                self.assertEqual(self.rows(db, 'csv'), rows)
+                self.assertEqual(self.rows(db, 'tsv'), rows)
+                with support.open_db(self.path(db)) as c:
+                    c.row_factory = sqlite3.Row
+                    view = [dict(r) for r in c.execute('SELECT * FROM sessions ORDER BY id')]
+                self.assertEqual(list(view[0]), support.KEYS + OPTIONAL)
+                self.assertEqual([{k: None if r[k] is None else str(r[k]) for k in keys} for r in view], rows)
+                if tool:
+                    out = support.run(tool, '-csv', '-header', self.path(db), 'select * from sessions order by id').text
+                    got = [{k: r[k] or None for k in keys} for r in csv.DictReader(io.StringIO(out))]
+                    self.assertEqual(got, rows)
+
+    def test_json_is_json(self):
+        jq = support.tool('jq')
+        out = flowcarve('query', '-d', self.path('small.db'), '--format', 'json').out
+        self.write('out.json', out)
+        got = support.run(jq, '-r', '.id, .proto, .client_addr, .duration', self.path('out.json')).text
+        self.assertEqual(got.count('\n'), 4 * len(sessions(self.path('small.db'))))
+
+    def test_sort_limit_count(self):
+        f = self.fcgen('c.pcap', '--packets', '3000', '--sessions', '300')
+        db = self.path('x.db')
+        index(db, '-q', *f)
+        rows = sessions(db)
+        self.assertEqual([r['id'] for r in rows], sorted(r['id'] for r in rows), 'by id unless told')
+        for key in support.KEYS:
+            for order in ('', ':desc', ':asc'):
+                r = flowcarve('query', '-d', db, '--format', 'json', '--sort', key + order, ok=(0, 2))
+                if r.rc:
+                    self.assertEqual(order, ':asc', str(r))
+                    continue
+                got = [json.loads(l) for l in r.text.splitlines()]
+                self.assertEqual(sorted(g['id'] for g in got), [x['id'] for x in rows], key)
+                if not key.endswith('addr'):
+                    values = [float(g[key]) if key == 'duration' else g[key] for g in got if g[key] is not None]
+                    if order == ':desc':
+                        values.reverse()
+                    if key not in ('proto', 'state'):
+                        self.assertEqual(values, sorted(values), key + order)
+        self.assertEqual(sessions(db, '--sort', 'bytes:desc', '--limit', '1')[0]['id'],
+                         max(rows, key=lambda s: s['client_bytes'] + s['server_bytes'])['id'])
+        self.assertEqual(sessions(db, '--limit', '7'), rows[:7])
+        for words in ([], ['tcp'], ['host 10.0.0.1'], ['not udp']):
+            self.assertEqual(int(flowcarve('query', '-d', db, '--count', *words).text), len(sessions(db, *words)))
+        self.assertEqual(flowcarve('query', '-d', db, '--count', 'port', '1', ok=1).text, '0\n')
+
+    def test_what_the_balance_says(self):
+        """Nothing is dropped in silence: what --filter and --exclude-net leave out is counted, and verify knows."""
+        r = index(self.path('x.db'), '--exclude-net', '198.51.100.0/24,2001:db8::/32', self.path('small.pcap'))
+        self.assert_says(r, '19 records = 9 packets in sessions + 10 ignored')
+        r = flowcarve('verify', '-d', self.path('x.db'))
+        self.assertIn('19 records = 9 in sessions + 10 ignored', r.text)
+        r = index(self.path('y.db'), '--filter', 'udp', self.path('small.pcap'))
+        self.assert_says(r, '19 records = 2 packets in sessions + 17 ignored')
+        flowcarve('verify', '-d', self.path('y.db'))
+
+    def test_filter_of_the_index_against_tcpdump(self):
+        tcpdump = support.tool('tcpdump')
+        f, = self.fcgen('c.pcap', '--packets', '3000', '--sessions', '300', '--vlan', '0')
+        for text in ('tcp', 'host 10.0.0.1 or arp', 'tcp[13] & 2 != 0', 'len > 200 and not ip6', 'vlan', 'greater 1000'):
+            db = self.path('x.db')
+            index(db, '-q', '--filter', text, f)
+            want = support.run(tcpdump, '-n', '-r', f, '-w', '-', text).out
+            self.assertEqual([support.key_of(r) for r in self.carved(db, ok=(0, 1))],
+                             [support.key_of(r) for r in support.parse_capture(want)], text)
+            support.verify(db)
+            os.remove(db)
+
+
+if __name__ == '__main__':
+    if BLESS:
+        sys.argv.remove('--bless')
+    support.main()

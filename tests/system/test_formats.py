@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: MIT
+"""The same packets in any container give the same sessions; broken containers give what is in front of the damage."""
+import gzip, os, shutil, struct, subprocess, sys, unittest
+
+import support
+from support import S, T0, block, epb, flowcarve, idb, index, option, select, sessions, shb, udp
+
+
+def us(ts):
+    return ts // 1000
+
+
+def good(packets):
+    """{name: bytes}: `packets` in every container that flowcarve reads."""
+    out = {}
+    for e, n in (('<', 'le'), ('>', 'be')):
+        plain = support.pcap_bytes(packets, e=e)
+        out['us-%s.pcap' % n] = plain
+        out['ns-%s.pcap' % n] = support.pcap_bytes(packets, e=e, magic=0xa1b23c4d)
+        out['modified-%s.pcap' % n] = support.pcap_bytes(packets, e=e, magic=0xa1b2cd34)
+        out['snaplen-0-%s.pcap' % n] = support.pcap_bytes(packets, e=e, snaplen=0)
+        out['snaplen-tiny-%s.pcap' % n] = support.pcap_bytes(packets, e=e, snaplen=1)
+        out['snaplen-max-%s.pcap' % n] = support.pcap_bytes(packets, e=e, snaplen=0xffffffff)
+        out['fcs-%s.pcap' % n] = plain[:20] + struct.pack(e + 'I', 1 | 0x54000000) + plain[24:]
+        blocks = lambda i=0, unit=us, opts=b'': [epb(e, i, unit(p[0]), p[1], p[2] if len(p) > 2 else None, opts)
+                                                 for p in packets]
+        out['us-%s.pcapng' % n] = shb(e) + idb(e) + b''.join(blocks())
+        out['ns-%s.pcapng' % n] = shb(e) + idb(e, 1, option(e, 9, b'\x09')) + b''.join(blocks(unit=lambda t: t))
+        out['2pow30-%s.pcapng' % n] = shb(e) + idb(e, 1, option(e, 9, b'\x9e')) + b''.join(
+            blocks(unit=lambda t: -(-t * 2**30 // S)))
+        out['offset-%s.pcapng' % n] = shb(e) + idb(e, 1, option(e, 14, struct.pack(e + 'q', 10**6))) + b''.join(
+            blocks(unit=lambda t: us(t) - 10**12))
+        out['negative-offset-%s.pcapng' % n] = shb(e) + idb(e, 1, option(e, 14, struct.pack(e + 'q', -10**6))) + \
+            b''.join(blocks(unit=lambda t: us(t) + 10**12))
+        out['comments-%s.pcapng' % n] = shb(e) + idb(e, 1, option(e, 2, b'eth0') + option(e, 1, b'x' * 333)) + b''.join(
+            blocks(opts=option(e, 1, b'a comment') + option(e, 2, bytes(4)) + option(e, 0, b'')))
+        noise = block(e, 4, bytes(4)) + block(e, 5, bytes(12)) + block(e, 0xbad, bytes(12)) + block(e, 10, bytes(9)) + \
+            block(e, 0x7fff0001, b'unknown')
+        out['noise-%s.pcapng' % n] = shb(e) + noise + idb(e) + noise.join(blocks()) + noise
+        out['third-interface-%s.pcapng' % n] = shb(e) + idb(e, 101) + idb(e, 113) + idb(e) + b''.join(blocks(2))
+        out['sections-%s.pcapng' % n] = b''.join(shb(e) + idb(e) + b for b in blocks())
+        out['late-interface-%s.pcapng' % n] = shb(e) + idb(e) + b''.join(blocks()[:9]) + idb(e) + b''.join(blocks(1)[9:])
+    out['sections-of-both-orders.pcapng'] = b''.join(
+        shb(e) + idb(e) + epb(e, 0, us(p[0]), p[1], p[2] if len(p) > 2 else None)
+        for e, p in zip('<>>' * len(packets), packets))
+    return out
+
+
+def broken(packets):
+    """{name: (bytes, records in front of the damage, offset of the damage or None)}"""
+    n, out = len(packets), {}
+    pcap = support.pcap_bytes(packets)
+    last = 16 + len(packets[-1][1])
+    head = len(pcap) - last
+    out['cut-in-header.pcap'] = pcap[:head + 9], n - 1, head
+    out['cut-in-data.pcap'] = pcap[:-1], n - 1, head
+    out['no-packets.pcap'] = pcap[:24], 0, None
+    out['huge-caplen.pcap'] = pcap + struct.pack('<IIII', 1, 1, 0x7fffffff, 60) + b'\xaa' * 60, n, len(pcap)
+    out['caplen-all-ones.pcap'] = pcap + b'\xff' * 40, n, len(pcap)
+    out['zeros-behind.pcap'] = pcap + bytes(7), n, len(pcap)
+    middle = support.pcap_bytes(packets[:n // 2])
+    out['garbage-in-the-middle.pcap'] = middle + b'\xff' * 99 + pcap[24:], n // 2, len(middle)
+    ng = shb() + idb() + b''.join(epb('<', 0, us(p[0]), p[1]) for p in packets)
+    at = len(ng) - len(epb('<', 0, 0, packets[-1][1]))
+    patch = lambda off, word: ng[:off] + struct.pack('<I', word) + ng[off + 4:]
+    out['cut-in-block.pcapng'] = ng[:-5], n - 1, at
+    out['cut-in-block-header.pcapng'] = ng[:at + 6], n - 1, at
+    out['trailer-differs.pcapng'] = patch(len(ng) - 4, 12345), n - 1, at
+    out['block-length-0.pcapng'] = patch(at + 4, 0), n - 1, at
+    out['block-length-8.pcapng'] = patch(at + 4, 8), n - 1, at
+    out['block-length-max.pcapng'] = patch(at + 4, 0xfffffffc), n - 1, at
+    out['unknown-interface.pcapng'] = patch(at + 8, 7), n - 1, at
+    out['interface-max.pcapng'] = patch(at + 8, 0xffffffff), n - 1, at
+    out['caplen-beyond-block.pcapng'] = patch(at + 20, 60000), n - 1, at
+    out['caplen-max.pcapng'] = patch(at + 20, 0xfffffff0), n - 1, at
+    out['no-interface.pcapng'] = shb() + epb('<', 0, us(T0), packets[0][1]), 0, len(shb())
+    out['bad-order-mark.pcapng'] = ng + shb()[:8] + b'\1\2\3\4' + shb()[12:], n, len(ng)
+    return out
+
+
+class Formats(support.TestCase):
+    def packets(self):
+        r = support.rng('formats')
+        f, = self.fcgen('seed.pcap', '--packets', '200', '--sessions', '20', '--vlan', '20')
+        out = [(p.ts_ns, p.data, p.origlen) for p in support.read_capture(f)]
+        os.remove(f)
+        out[7] = (out[7][0], out[7][1][:60], out[7][2])  # a cut one
+        self.assertFalse([p for p in out if p[0] % 1000])
+        return out
+
+    def test_good_containers(self):
+        packets = self.packets()
+        want = None
+        for name, data in good(packets).items():
+            with self.subTest(name):
+                f, db = self.write(name, data), self.path(name + '.db')
+                index(db, '-q', f, '--jobs', '2', '--chunk-size', '64k')
+                got = sessions(db)
+                want = want or got
+                self.assertEqual(got, want)
+                support.check_index(db)
+                support.verify(db)
+                self.assert_carves(db, [f])
+                self.assertEqual(select(db, 'SELECT count(*) FROM damage'), [(0,)])
+                e = 'big' if '-be.' in name else 'mixed' if 'both' in name else 'little'
+                kind = 'pcapng' if name.endswith('pcapng') else 'pcap-modified' if 'modified' in name else \
+                    'pcap-ns' if name.startswith('ns') else 'pcap'
+                self.assertEqual(select(db, 'SELECT format, byte_order, records FROM files'), [(kind, e, len(packets))])
+        self.assertEqual(sum(s['client_packets'] + s['server_packets'] for s in want), len(packets))
+
+    def test_broken_containers(self):
+        for name, (data, count, off) in broken([p[:2] for p in self.packets()]).items():
+            with self.subTest(name):
+                f, db = self.write(name, data), self.path(name + '.db')
+                r = index(db, f)
+                self.assertEqual(select(db, 'SELECT sum(records) FROM files'), [(count,)])
+                self.assertEqual(sum(s['client_packets'] + s['server_packets'] for s in sessions(db)), count)
+                damage = select(db, 'SELECT off, length, cause FROM damage')
+                if off is None:
+                    self.assertEqual(damage, [])
+                else:
+                    self.assertEqual([d[:2] for d in damage], [(off, len(data) - off)])
+                    self.assert_says(r, '%s@%d: ' % (name, off), damage[0][2])
+                support.verify(db)
+                if count:
+                    self.assertEqual(len(self.carved(db)), count)
+                # a second run does not take it for a new or a changed capture
+                self.assert_says(index(db, f), 'unchanged')
+
+    def test_damage_is_the_same_for_all_settings(self):
+        """Garbage in the middle of a capture that many threads read: all stop at the same place."""
+        files = self.fcgen('c.pcap', '--packets', '6000')
+        data = support.read_bytes(files[0])
+        records = support.read_capture(files[0])
+        r = support.rng('damage')
+        for _ in range(support.rounds(6, 60)):
+            k = r.randrange(1, len(records))
+            off = records[k].off
+            f = self.write('d.pcap', data[:off + 8] + b'\xff\xff\xff\x7f' + data[off + 12:])
+            first = None
+            for jobs in ('1', '2', '8'):
+                for chunk in ('64k', '100001', '16M'):
+                    db = self.path('x.db')
+                    index(db, '-q', '--jobs', jobs, '--chunk-size', chunk, f)
+                    text = support.dump(db)
+                    first = first or text
+                    self.assert_same_dump(first, text, '%s %s' % (jobs, chunk))
+                    self.assertEqual(select(db, 'SELECT records FROM files'), [(k,)])
+                    self.assertEqual(select(db, 'SELECT off, length FROM damage'), [(off, len(data) - off)])
+                    os.remove(db)
+
+    def test_every_length_of_a_cut_capture(self):
+        """A capture that is still being written, or a full disk: any length must do."""
+        packets = [(T0 + i * S, udp('10.0.0.%d' % i, 5, '10.0.0.9', 53, b'xyz'[:i])) for i in range(3)]
+        for name, data in (('c.pcap', support.pcap_bytes(packets)), ('c.pcapng', support.pcapng_bytes(packets))):
+            whole = [r.off for r in support.read_capture(self.write(name, data))] + [len(data)]
+            for n in range(0, len(data), 1 if support.LONG else 5):
+                f, db = self.write(name, data[:n]), self.path('x.db')
+                r = index(db, '-q', f, ok=(0, 2))
+                want = sum(e <= n for e in whole[1:])
+                if r.rc == 2:
+                    self.assertLess(n, 32, 'refused')
+                    self.assertEqual(want, 0)
+                    self.assertNotIn('x.db', self.listing())
+                    self.assertIn(name, r.err)
+                    continue
+                self.assertEqual(select(db, 'SELECT sum(records) FROM files'), [(want,)], '%s of %d bytes' % (name, n))
+                support.verify(db)
+                os.remove(db)
+
+    def test_variants_of_the_oracle(self):
+        if not support.ORACLE:
+            self.skipTest('FLOWCARVE_ORACLE is not set')
+        seeds = [self.fcgen('seed.pcap', '--packets', '300', '--vlan', '20', '--fragments', '10')[0]]
+        if support.CAPTURES:
+            seeds += self.real_seeds()
+        for n, seed in enumerate(seeds):
+            out = self.path('v%d' % n)
+            subprocess.run([sys.executable, os.path.join(support.ORACLE, 'variants.py'), seed, out], check=True,
+                           env=dict(os.environ, PYTHONDONTWRITEBYTECODE='1'))
+            expect = dict(l.split('\t') for l in support.read_bytes(os.path.join(out, 'EXPECT.tsv')).decode().splitlines()[1:])
+            want = None
+            for name, count in expect.items():
+                with self.subTest(seed=os.path.basename(seed), name=name):
+                    f, db = os.path.join(out, name), os.path.join(out, 'x.db')
+                    if os.path.exists(db):
+                        os.remove(db)
+                    if name.endswith('.gz'):
+                        self.refused_gzip(f)
+                        continue
+                    r = index(db, f, ok=(0, 2))
+                    if r.rc == 2:  # nothing in it and nothing to tell a format from
+                        self.assertEqual((int(count), os.path.basename(name)), (0, 'zero-bytes.pcap'), r)
+                        continue
+                    self.assertEqual(select(db, 'SELECT coalesce(sum(records), 0) FROM files'), [(int(count),)])
+                    support.verify(db)
+                    if name.startswith('good/'):
+                        got = sessions(db)
+                        want = want or got
+                        self.assertEqual(got, want)
+
+    def real_seeds(self):
+        rows = support.read_truth(os.path.join(support.CAPTURES, 'MANIFEST.tsv'))
+        rows = [r for r in rows if r['status'] == 'ok' and 'z:' not in r['features'] and ',' not in r['linktypes'] and
+                20 < int(r['packets']) < 2000 and r['linktypes'].split(':')[0] in ('1', '113', '276', '101', '0')]
+        r = support.rng('variants')
+        return [os.path.join(support.CAPTURES, x['path']) for x in r.sample(rows, min(len(rows), support.rounds(3, 30)))]
+
+    # ---- what is no capture
+
+    def refused(self, name, data, *says):
+        f, db = self.write(name, data), self.path('x.db')
+        r = index(db, f, ok=2)
+        self.assert_says(r, name, *says)
+        self.assertEqual(self.listing(), sorted([name]), 'something was left')
+        return r
+
+    def refused_gzip(self, f):
+        db = self.path('gz.db')
+        r = index(db, f, ok=2)
+        self.assert_says(r, os.path.basename(f), 'gzip')
+        self.assertFalse(os.path.exists(db))
+
+    def test_gzip_is_refused(self):
+        f = self.write('c.pcap.gz', gzip.compress(support.pcap_bytes(self.packets())))
+        self.refused_gzip(f)
+
+    def test_not_a_capture(self):
+        r = support.rng('noise')
+        for name, data in (('a.txt', b'hello world\n' * 99), ('a.bin', r.randbytes(5000)), ('zeros', bytes(5000)),
+                           ('a.pcap', b'\xd4\xc3\xb2\xa0' + bytes(400)), ('x.snoop', b'snoop\0\0\0' + bytes(99))):
+            with self.subTest(name):
+                self.setUp()
+                self.refused(name, data, 'not a capture')
+
+    def test_a_database_is_no_capture(self):
+        f = self.write('c.pcap', support.pcap_bytes(self.packets()))
+        index(self.path('x.db'), '-q', f)
+        r = index(self.path('y.db'), self.path('x.db'), ok=2)
+        self.assert_says(r, 'not a capture')
+        # and a capture is no database
+        before = support.read_bytes(f)
+        for command in (['index', f], ['query'], ['carve', '-w', '-'], ['verify']):
+            r = flowcarve(*command[:1], '-d', f, *command[1:], ok=2)
+            self.assert_says(r, 'c.pcap')
+            self.assertEqual(support.read_bytes(f), before)
+
+    def test_a_bad_one_beside_good_ones(self):
+        """What can be indexed is, what cannot is named, and the status says that not all is well."""
+        g = self.write('good.pcap', support.pcap_bytes(self.packets()))
+        b = self.write('bad.pcap', b'nothing of the kind, but long enough')
+        r = index(self.path('x.db'), g, b, self.path('missing.pcap'), ok=2)
+        self.assert_says(r, 'bad.pcap', 'not a capture', 'missing.pcap', '200 records')
+        self.assertEqual(select(self.path('x.db'), 'SELECT sum(records) FROM files'), [(200,)])
+        # found in a folder, it is passed over
+        r = index(self.path('y.db'), self.folder, '-v')
+        self.assert_says(r, 'bad.pcap')
+        self.assertEqual(select(self.path('y.db'), 'SELECT sum(records) FROM files'), [(200,)])
+
+    def test_zero_length_file(self):
+        """No bytes: an empty capture or a refusal, but told, and never in the way of others."""
+        z = self.write('zero.pcap', b'')
+        r = index(self.path('x.db'), z, ok=(0, 2))
+        if r.rc == 0:
+            self.assertEqual(sessions(self.path('x.db')), [])
+        self.assertIn('zero.pcap', r.err)
+        g = self.write('good.pcap', support.pcap_bytes(self.packets()))
+        index(self.path('y.db'), z, g, ok=(0, 2))
+        self.assertEqual(select(self.path('y.db'), 'SELECT sum(records) FROM files'), [(200,)])
+        support.verify(self.path('y.db'))
+
+
+if __name__ == '__main__':
+    support.main()

@@ -1,0 +1,610 @@
+# SPDX-License-Identifier: MIT
+"""Killed, interrupted, out of space, out of descriptors, odd names, damaged indexes: nothing is lost, nothing crashes."""
+import contextlib, json, os, resource, shutil, signal, sqlite3, subprocess, sys, time, unittest
+
+import support
+from support import S, T0, flowcarve, index, select, sessions, udp
+
+NOBODY = 65534
+
+
+def spawn(*args, **kw):
+    return subprocess.Popen([support.FLOWCARVE, *args], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                            env=support.environment(), **kw)
+
+
+def ended(p, seconds=support.SECONDS):
+    _, err = p.communicate(timeout=seconds)
+    return support.Result(p.args, p.returncode, b'', err)
+
+
+class Killed(support.TestCase):
+    def setUp(self):
+        super().setUp()
+        os.mkdir(self.path('caps'))
+        self.files = self.fcgen('caps/c.pcap', '--packets', '120000', '--sizes', 'small', '--packets-per-session', '4',
+                                '--files', '6')
+        self.db = self.path('x.db')
+        # how long a run takes here, so that kills fall into it
+        start = time.monotonic()
+        index(self.path('whole.db'), '-q', *self.files)
+        self.seconds = time.monotonic() - start
+        self.want = select(self.path('whole.db'), 'SELECT count(*), sum(client_packets + server_packets) FROM session')
+        os.remove(self.path('whole.db'))
+        self.r = support.rng('kill', self.id())
+
+    def kill_at_random(self, number, words):
+        p = spawn('index', '-q', '-d', self.db, '--jobs', '2', '--chunk-size', '64k', '--memory', '16M', *words)
+        time.sleep(self.r.uniform(0, self.seconds * 1.1))
+        p.send_signal(number)
+        return ended(p)
+
+    def totals(self):
+        return select(self.db, 'SELECT count(*), sum(client_packets + server_packets) FROM session')
+
+    def test_kill_while_making_an_index(self):
+        killed = 0
+        for _ in range(support.rounds(15, 300)):
+            r = self.kill_at_random(signal.SIGKILL, self.files)
+            if r.rc == 0:
+                self.assertEqual(self.totals(), self.want)
+                os.remove(self.db)
+                continue
+            killed += 1
+            self.assertFalse(os.path.exists(self.db) and self.totals() != self.want, 'half an index under its name')
+            r = flowcarve('query', '-d', self.db, '--count', ok=(0, 2))
+            if os.path.exists(self.db):
+                os.remove(self.db)
+        self.assertGreater(killed, 3, 'hardly a run was killed')
+        index(self.db, '-q', *self.files)
+        self.assertEqual(self.totals(), self.want)
+        self.assertEqual(self.listing(), ['caps', 'x.db'], 'leftovers of the killed runs')
+        support.verify(self.db)
+
+    def test_kill_while_adding(self):
+        half = self.path('half.db')
+        index(half, '-q', *self.files[:3])
+        text, killed = support.dump(half), 0
+        for _ in range(support.rounds(15, 300)):
+            for name in self.listing():
+                if name.startswith('x.db'):
+                    os.remove(self.path(name))
+            shutil.copy(half, self.db)
+            r = self.kill_at_random(signal.SIGKILL, self.files[3:])
+            if r.rc == 0:
+                self.assertEqual(self.totals(), self.want)
+                continue
+            killed += 1
+            # flowcarve first: it must cope with what the other left, before SQLite tools have tidied up
+            n = int(flowcarve('query', '-d', self.db, '--count').text)
+            self.assertEqual(select(self.db, 'PRAGMA integrity_check'), [('ok',)])
+            if self.totals() != self.want:
+                self.assert_same_dump(text, support.dump(self.db), 'after the kill')
+                self.assertEqual(n, select(half, 'SELECT count(*) FROM session')[0][0])
+            index(self.db, '-q', *self.files)
+            self.assertEqual(self.totals(), self.want)
+        self.assertGreater(killed, 3, 'hardly a run was killed')
+        self.assertEqual(self.listing(), ['caps', 'half.db', 'x.db'], 'leftovers of the killed runs')
+        support.check_index(self.db)
+
+    def test_journal_of_a_killed_run(self):
+        """A large addition is on disk in part when it is killed; SQLite's journal then holds the state from before.
+        Questions must bring it back (or wait for nobody), not fail until somebody adds again."""
+        index(self.db, '-q', *self.files[:3])
+        before = sessions(self.db)
+        killed = subprocess.run([sys.executable, '-c', """if 1:
+            import os, sqlite3, sys
+            c = sqlite3.connect(sys.argv[1], isolation_level=None)
+            c.execute('PRAGMA cache_size = 1')
+            c.execute('BEGIN IMMEDIATE')
+            c.execute('UPDATE session SET client_bytes = client_bytes + 7, start_ns = 0')
+            os.kill(os.getpid(), 9)
+            """, self.db])
+        self.assertEqual(killed.returncode, -signal.SIGKILL)
+        self.assertGreater(os.path.getsize(self.db + '-journal'), 512, 'no journal: the test itself is at fault')
+        kept = {n: support.read_bytes(self.path(n)) for n in ('x.db', 'x.db-journal')}
+        for words in (['query', '--format', 'json'], ['carve', '-w', '-'], ['verify']):
+            with self.subTest(words=words[0]):
+                for name, data in kept.items():
+                    self.write(name, data)
+                r = flowcarve(words[0], '-d', self.db, *words[1:])
+                if words[0] == 'query':
+                    self.assertTrue([json.loads(l) for l in r.text.splitlines()] == before, 'not the state from before')
+        for name, data in kept.items():
+            self.write(name, data)
+        index(self.db, '-q', *self.files)
+        self.assertEqual(self.totals(), self.want)
+        support.check_index(self.db)
+
+    def test_interrupt_leaves_nothing(self):
+        stopped = 0
+        for number in (signal.SIGINT, signal.SIGTERM):
+            for _ in range(support.rounds(8, 100)):
+                r = self.kill_at_random(number, self.files)
+                if r.rc == -number:
+                    # before the handler was there: nothing had begun
+                    self.assertEqual(self.listing(), ['caps'])
+                    continue
+                support.judge(r, (0, 2))
+                if r.rc == 2:
+                    stopped += 1
+                    self.assert_says(r, 'interrupted')
+                    self.assertEqual(self.listing(), ['caps'], 'left by an interrupted run')
+                else:
+                    os.remove(self.db)
+        self.assertGreater(stopped, 2, 'hardly a run was interrupted')
+
+    def test_interrupt_while_adding(self):
+        half = self.path('half.db')
+        index(half, '-q', *self.files[:3])
+        before, stopped = support.read_bytes(half), 0
+        for _ in range(support.rounds(10, 100)):
+            shutil.copy(half, self.db)
+            r = self.kill_at_random(signal.SIGINT, self.files[3:])
+            if r.rc == 0:
+                continue
+            self.assertIn(r.rc, (2, -signal.SIGINT), str(r))
+            stopped += r.rc == 2
+            self.assertEqual(self.listing(), ['caps', 'half.db', 'x.db'])
+            self.assertEqual(support.read_bytes(self.db), before, 'an interrupted run changed the index')
+        self.assertGreater(stopped, 1, 'hardly a run was interrupted')
+
+    def test_two_runs_at_once(self):
+        """Both end; at least one succeeds; the other either waited or says who is in its way."""
+        for existing in (False, True):
+            for _ in range(support.rounds(4, 50)):
+                if os.path.exists(self.db):
+                    os.remove(self.db)
+                words = self.files
+                if existing:
+                    index(self.db, '-q', *self.files[:3])
+                    words = self.files[3:]
+                runs = [spawn('index', '-q', '-d', self.db, *words) for _ in range(3)]
+                results = [support.judge(ended(p), (0, 2)) for p in runs]
+                self.assertIn(0, [r.rc for r in results])
+                for r in results:
+                    if r.rc:
+                        self.assert_says(r, 'another')
+                self.assertEqual(self.totals(), self.want)
+                self.assertEqual(select(self.db, 'SELECT count(*) FROM files'), [(6,)])
+                self.assertEqual(self.listing(), ['caps', 'x.db'])
+        support.check_index(self.db)
+
+    def test_questions_while_adding(self):
+        """Who asks during a run gets the state before or the state after, never a failure."""
+        index(self.db, '-q', *self.files[:3])
+        before = self.totals()[0][0]
+        p = spawn('index', '-q', '-d', self.db, *self.files[3:])
+        seen = set()
+        while p.poll() is None:
+            seen.add(int(flowcarve('query', '-d', self.db, '--count').text))
+        support.judge(ended(p), 0)
+        self.assertLessEqual(seen, {before, self.want[0][0]})
+
+
+class Space(support.TestCase):
+    def limited(self, size, *args, ok=2):
+        """Runs with a limit on the size of files, which makes write() fail like a full disk does."""
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        return flowcarve(*args, ok=ok, preexec_fn=limit, restore_signals=False)
+
+    def setUp(self):
+        super().setUp()
+        os.mkdir(self.path('caps'))
+        self.files = self.fcgen('caps/c.pcap', '--packets', '60000', '--sizes', 'small', '--packets-per-session', '3',
+                                '--files', '2')
+        self.db = self.path('x.db')
+
+    def test_no_space_for_a_fresh_index(self):
+        index(self.path('whole.db'), '-q', *self.files)
+        size = os.path.getsize(self.path('whole.db'))
+        os.remove(self.path('whole.db'))
+        for share in (0, .001, .1, .5, .9, .999):
+            r = self.limited(int(size * share), 'index', '-q', '-d', self.db, *self.files)
+            self.assertRegex(r.err, 'flowcarve: .*(write|full|large|space|disk)', str(r))
+            self.assertEqual(self.listing(), ['caps'], 'left behind at %g of the size' % share)
+        self.limited(int(size * 2), 'index', '-q', '-d', self.db, *self.files, ok=0)
+
+    def test_no_space_for_adding(self):
+        index(self.db, '-q', self.files[0])
+        text, size = support.dump(self.db), os.path.getsize(self.db)
+        for limit in (4096, size // 2, size, size + 8192, int(size * 1.5)):
+            r = self.limited(limit, 'index', '-q', '-d', self.db, self.files[1])
+            self.assertRegex(r.err, 'flowcarve: .*(write|full|large|space|disk|I/O)', str(r))
+            flowcarve('query', '-d', self.db, '--count')
+            self.assert_same_dump(text, support.dump(self.db), 'after a failed write')
+            self.assertEqual(self.listing(), ['caps', 'x.db'])
+        index(self.db, '-q', self.files[1])
+        support.check_index(self.db)
+
+    def test_no_space_for_a_carve(self):
+        index(self.db, '-q', *self.files)
+        for limit in (0, 10, 4096, 1 << 20):
+            r = self.limited(limit, 'carve', '-d', self.db, '-w', self.path('o.pcap'))
+            self.assert_says(r, 'too large')
+            self.assertEqual(self.listing(), ['caps', 'x.db'])
+
+    def test_spools_do_not_fit(self):
+        """Little memory makes flowcarve put sessions aside on disk; that must fail as clearly."""
+        r = self.limited(100000, 'index', '-q', '-d', self.db, '--memory', '16M', *self.files)
+        self.assertEqual(self.listing(), ['caps'])
+
+    def test_a_disk_that_is_really_full(self):
+        folder = self.path('tiny')
+        os.mkdir(folder)
+        if os.geteuid() != 0 or not shutil.which('mount') or subprocess.run(
+                ['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder], stderr=subprocess.DEVNULL).returncode:
+            self.skipTest('cannot mount a tmpfs here; the file size limits above stand for it')
+        self.addCleanup(subprocess.run, ['umount', '-l', folder])
+        db = os.path.join(folder, 'x.db')
+        r = index(db, '-q', *self.files, ok=2)
+        self.assertRegex(r.err, 'full|No space')
+        self.assertEqual(os.listdir(folder), [])
+        small = self.fcgen('caps/s.pcap', '--packets', '300', '--start', '1600000000')
+        index(db, '-q', *small)
+        text = support.dump(db)
+        self.assertRegex(index(db, '-q', *self.files, ok=2).err, 'full|No space')
+        self.assertEqual(os.listdir(folder), ['x.db'])
+        self.assert_same_dump(text, support.dump(db))
+        index(self.db, '-q', *self.files)
+        r = flowcarve('carve', '-d', self.db, '-w', os.path.join(folder, 'o.pcap'), ok=2)
+        self.assert_says(r, 'space')
+        self.assertEqual(os.listdir(folder), ['x.db'])
+
+    def test_output_to_a_full_device(self):
+        index(self.db, '-q', *self.files)
+        for words in (['query'], ['query', '--count'], ['query', '--format', 'json'], ['query', '--format', 'table'],
+                      ['carve', '-w', '-'], ['verify'], ['verify', '-q']):
+            with self.subTest(words=words), open('/dev/full', 'wb') as full:
+                p = subprocess.run([support.FLOWCARVE, words[0], '-d', self.db, *words[1:]], stdout=full,
+                                   stderr=subprocess.PIPE, env=support.environment(), timeout=60)
+                quiet = words == ['verify', '-q']
+                support.judge(support.Result(words, p.returncode, b'', p.stderr), 0 if quiet else 2)
+
+
+class Rights(support.TestCase):
+    """As somebody who may not write. Root may always, so it becomes nobody."""
+
+    def setUp(self):
+        super().setUp()
+        self.user = {}
+        if os.geteuid() == 0:
+            self.user = dict(user=NOBODY, group=NOBODY, extra_groups=[])
+            probe = subprocess.run([support.FLOWCARVE, '--version'], capture_output=True, env=support.environment(),
+                                   **self.user) if self.reachable(support.FLOWCARVE) else None
+            if probe is None or probe.returncode:
+                self.skipTest('nobody may not run ' + support.FLOWCARVE)
+        os.chmod(self.folder, 0o755)
+        self.files = self.fcgen('c.pcap', '--packets', '500')
+        self.db = self.path('x.db')
+        index(self.db, '-q', *self.files)
+        self.addCleanup(os.chmod, self.folder, 0o755)
+
+    def reachable(self, path):
+        while path != '/':
+            if not os.stat(path).st_mode & 0o001:
+                return False
+            path = os.path.dirname(path)
+        return True
+
+    def test_an_index_in_a_folder_for_reading_only(self):
+        os.chmod(self.db, 0o444)
+        os.chmod(self.folder, 0o555)
+        before = self.listing()
+        flowcarve('query', '-d', self.db, **self.user)
+        flowcarve('verify', '-d', self.db, **self.user)
+        r = flowcarve('carve', '-d', self.db, '-w', '-', **self.user)
+        self.assertEqual(len(support.parse_capture(r.out)), 500)
+        r = flowcarve('carve', '-d', self.db, '-w', self.path('o.pcap'), ok=2, **self.user)
+        self.assert_says(r, 'o.pcap', 'permission')
+        r = index(self.path('y.db'), *self.files, ok=2, **self.user)
+        self.assert_says(r, 'y.db', 'permission')
+        os.chmod(self.folder, 0o755)
+        new = self.fcgen('d.pcap', '--packets', '10', '--start', '1800000000')
+        os.chmod(self.folder, 0o555)
+        r = index(self.db, *new, ok=2, **self.user)
+        self.assert_says(r, 'x.db')
+        self.assertEqual(self.listing(), sorted(before + ['d.pcap']))
+
+    def test_captures_that_may_not_be_read(self):
+        os.chmod(self.files[0], 0)
+        os.chmod(self.folder, 0o777)
+        r = index(self.path('y.db'), self.files[0], ok=2, **self.user)
+        self.assert_says(r, 'c.pcap', 'permission')
+        r = flowcarve('carve', '-d', self.db, '-w', '-', ok=2, **self.user)
+        self.assert_says(r, 'c.pcap', 'permission')
+
+
+class Names(support.TestCase):
+    def tiny(self, name, n=0, host=1):
+        data = support.pcap_bytes([(T0 + n * S, udp('10.0.0.%d' % host, 1000 + n % 50000, '10.0.1.1', 53))])
+        name = os.fsencode(name)
+        path = os.path.join(os.fsencode(self.folder), name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'wb') as f:
+            f.write(data)
+        return path
+
+    def test_more_captures_than_descriptors(self):
+        """3,000 captures with 64 descriptors: indexed, carved, verified; --jobs 8 each with files of its own."""
+        n = 3000
+        for i in range(n):
+            self.tiny('caps/%04d/c.pcap' % i if i % 100 == 0 else 'caps/%04d.pcap' % i, i)
+
+        def limit():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        db = self.path('x.db')
+        for jobs in ('8', '1'):
+            if os.path.exists(db):
+                os.remove(db)
+            index(db, '-q', '--jobs', jobs, self.path('caps'), preexec_fn=limit)
+            self.assertEqual(select(db, 'SELECT count(*), sum(records) FROM files'), [(n, n)])
+        r = flowcarve('carve', '-d', db, '-w', '-', preexec_fn=limit)
+        got = support.parse_capture(r.out)
+        self.assertEqual([g.ts_ns for g in got], [T0 + i * S for i in range(n)])
+        support.verify(db, preexec_fn=limit)
+
+    def test_odd_names(self):
+        names = ['plain', 'with space', 'new\nline', 'tab\there', 'quote\'"', 'ünïcode-日本', '-dash', '--help', '%s%n',
+                 '?mode=memory', 'back\\slash', '$(id)', 'a' * 200, b'not-utf8-\xff\xfe\x80', b'\xe2\x28\xa1', ' ',
+                 '.hidden', '*.pcap', 'semi;colon']
+        paths = [self.tiny(b'caps/' + os.fsencode(n), i) for i, n in enumerate(names)]
+        db = self.path('x.db')
+        index(db, '-q', '--', *paths)
+        self.assertEqual(select(db, 'SELECT sum(records) FROM files'), [(len(names),)])
+        self.assertEqual(set(support.index_files(db).values()), {os.path.realpath(p) for p in paths})
+        self.assertEqual(len(self.carved(db)), len(names))
+        support.verify(db)
+        self.assert_says(index(db, self.path('caps')), '%d files were indexed before' % len(names))
+        # each one by itself, relative, from inside its folder
+        for i, n in enumerate(names):
+            single = self.path('single.db')
+            index(single, '-q', '--', os.fsencode(n), cwd=self.path('caps'))
+            self.assertEqual(len(self.carved(single)), 1, n)
+            os.remove(paths[i])
+            r = flowcarve('carve', '-d', single, '-w', '-', ok=2)
+            self.assertNotIn(b'\n\n', r.err_bytes)
+            os.remove(single)
+
+    def test_odd_names_of_databases_and_outputs(self):
+        f = self.tiny('c.pcap')
+        for name in ('with space', 'new\nline', '?mode=memory', '%20', '#hash', 'file:x', b'\xff\xfe', ':memory:', 'x',
+                     "quote'"):
+            with self.subTest(name=name):
+                folder = os.path.join(os.fsencode(self.folder), b'sub')
+                shutil.rmtree(folder, True)
+                os.mkdir(folder)
+                db, out = os.fsencode(name) + b'.db', os.fsencode(name) + b'.pcap'
+                if name == ':memory:':
+                    db = b':memory:'
+                index(db, '-q', f, cwd=folder)
+                self.assertEqual(os.listdir(folder), [db])
+                flowcarve('carve', '-d', db, '-w', out, cwd=folder)
+                self.assertEqual(sorted(os.listdir(folder)), sorted([db, out]))
+                support.verify(db, cwd=folder)
+                index(db, '-q', self.tiny('later.pcap', 7), cwd=folder)
+                self.assertEqual(flowcarve('query', '-d', db, '--count', cwd=folder).text, '2\n')
+                self.assertEqual(sorted(os.listdir(folder)), sorted([db, out]))
+
+    def test_the_same_file_more_than_once(self):
+        f = os.fsdecode(self.tiny('caps/a.pcap'))
+        os.symlink('a.pcap', self.path('caps/link.pcap'))
+        os.link(f, self.path('caps/hard.pcap'))
+        os.symlink('.', self.path('caps/loop'))
+        os.symlink('nowhere', self.path('caps/dangling.pcap'))
+        os.symlink('caps', self.path('folder'))
+        db = self.path('x.db')
+        for words in ([f, f], [f, self.path('caps')], [self.path('caps'), self.path('caps')],
+                      [self.path('caps/link.pcap'), f], [self.path('caps/./a.pcap'), f, self.path('folder')],
+                      [self.path('caps/loop/loop/a.pcap'), f], [self.path('folder')]):
+            with self.subTest(words=words):
+                index(db, '-q', *words)
+                self.assertEqual(select(db, 'SELECT count(*), sum(records) FROM files'), [(1, 1)])
+                support.check_index(db)
+                os.remove(db)
+        self.assert_says(index(db, self.path('caps/dangling.pcap'), ok=2), 'dangling.pcap')
+
+    def test_what_is_no_regular_file(self):
+        os.mkfifo(self.path('fifo'))
+        os.mkdir(self.path('empty'))
+        self.tiny('caps/c.pcap')
+        os.mkfifo(self.path('caps/fifo'))
+        for name, word in ((self.path('fifo'), 'fifo'), ('/dev/null', '/dev/null'), ('/dev/zero', '/dev/zero'),
+                           (self.path('missing'), 'missing'), ('', 'flowcarve'), (self.path('empty'), 'no capture')):
+            r = index(self.path('x.db'), name, ok=2, seconds=20)
+            self.assert_says(r, word)
+            self.assertFalse(os.path.exists(self.path('x.db')))
+        index(self.path('x.db'), '-q', self.path('caps'), seconds=20)  # a FIFO in a folder does not block either
+        self.assertEqual(select(self.path('x.db'), 'SELECT count(*) FROM files'), [(1,)])
+        for command in (['query'], ['verify'], ['carve', '-w', '-']):
+            for db in (self.path('fifo'), self.path('empty'), '/dev/null', self.path('missing')):
+                r = flowcarve(command[0], '-d', db, *command[1:], ok=2, seconds=20)
+                self.assertTrue(r.err.startswith('flowcarve: '), str(r))
+        for db in (self.path('fifo'), self.path('empty'), '/dev/null', self.path('no/such/folder.db')):
+            index(db, self.path('caps'), ok=2, seconds=20)
+
+    def test_somebody_elses_database_is_not_touched(self):
+        db = self.path('other.db')
+        with contextlib.closing(sqlite3.connect(db)) as c:
+            c.execute('CREATE TABLE session (id INTEGER PRIMARY KEY, precious)')
+            c.execute('INSERT INTO session VALUES (1, 2)')
+            c.commit()
+        before = support.read_bytes(db)
+        for command in (['index', self.tiny('c.pcap')], ['query'], ['verify'], ['carve', '-w', '-']):
+            r = flowcarve(command[0], '-d', db, *command[1:], ok=2)
+            self.assert_says(r, 'other.db')
+        self.assertEqual(support.read_bytes(db), before)
+
+    def test_an_index_of_another_version_is_not_touched(self):
+        db, f = self.path('x.db'), self.tiny('c.pcap')
+        index(db, '-q', f)
+        with support.open_db(db, True) as c:
+            c.execute('PRAGMA user_version = 99')
+        before = support.read_bytes(db)
+        for command in (['index', self.tiny('d.pcap', 3)], ['query'], ['verify'], ['carve', '-w', '-']):
+            self.assert_says(flowcarve(command[0], '-d', db, *command[1:], ok=2), 'version')
+        self.assertEqual(support.read_bytes(db), before)
+
+
+class Damaged(support.TestCase):
+    """An index with anything in it: questions may fail, with a message; they do not crash, hang or eat all memory."""
+
+    def setUp(self):
+        super().setUp()
+        self.files = self.fcgen('c.pcap', '--packets', '1500', '--sessions', '60', '--files', '2')
+        self.files += self.fcgen('d.pcapng', '--packets', '300', '--format', 'pcapng', '--interfaces', '2', '--seed', '2')
+        self.good = self.path('good.db')
+        index(self.good, '-q', '--fields', 'all', *self.files)
+        self.db = self.path('x.db')
+        self.r = support.rng('damaged', self.id())
+
+    def ask(self, what):
+        def limit():  # 2 GB of address space; not with sanitizers, which need terabytes of it
+            if 'asan' not in support.FLOWCARVE and 'tsan' not in support.FLOWCARVE:
+                resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+        out = self.path('o.cap')
+        for words in (['query', '--format', self.r.choice(('json', 'csv', 'tsv', 'table'))],
+                      ['query', '--count', self.r.choice(('tcp', 'host 10.0.0.1', 'port 443', 'net 10.0.0.0/8'))],
+                      ['query', '--sort', self.r.choice(support.KEYS) + ':desc', '--limit', '5'],
+                      ['carve', '-w', out], ['carve', '--partial', '-w', out], ['verify']):
+            try:
+                r = flowcarve(words[0], '-d', self.db, *words[1:], ok=(0, 1, 2), seconds=60, preexec_fn=limit)
+            except AssertionError as e:
+                kept = os.path.join(support.scratch(), 'fc-damaged-%s.db' % self.r.randrange(10**6))
+                shutil.copy(self.db, kept)
+                raise AssertionError('%s; the index is kept as %s: %s' % (what, kept, e)) from None
+            if r.rc == 2:
+                self.assertIn('flowcarve: ', r.err, '%s: says nothing: %s' % (what, r))
+            if os.path.exists(out):
+                self.check_output(out, what)
+                os.remove(out)
+        self.assertEqual([n for n in self.listing() if n.startswith('o.cap')], [])
+
+    def check_output(self, out, what):
+        """What a carve put under its name is a capture of records that exist."""
+        if not hasattr(self, 'known'):
+            self.known = {support.key_of(r)[1:4] for f in self.files for r in support.read_capture(f)}
+        for rec in support.read_capture(out):  # times hang on the interfaces that the index tells of
+            self.assertTrue(support.key_of(rec)[1:4] in self.known, what + ': carved what is in no capture')
+
+    def test_flipped_bytes(self):
+        data = support.read_bytes(self.good)
+        for i in range(support.rounds(40, 3000)):
+            d = bytearray(data)
+            for _ in range(self.r.choice((1, 1, 3, 20, 200))):
+                d[self.r.randrange(100 if self.r.random() < .1 else len(d))] = self.r.randrange(256)
+            support.write(self.db, d)
+            self.ask('round %d' % i)
+
+    def test_cut(self):
+        data = support.read_bytes(self.good)
+        for n in [0, 1, 15, 16, 99, 100, 512, 4095, 4096, 4097] + [
+                self.r.randrange(len(data)) for _ in range(support.rounds(8, 100))]:
+            support.write(self.db, data[:n])
+            self.ask('%d bytes' % n)
+
+    def test_pages_of_noise(self):
+        data = support.read_bytes(self.good)
+        for i in range(support.rounds(10, 300)):
+            d = bytearray(data)
+            at = self.r.randrange(1, len(d) // 4096) * 4096
+            d[at:at + 4096] = self.r.choice((bytes(4096), self.r.randbytes(4096), b'\xff' * 4096))
+            support.write(self.db, d)
+            self.ask('page at %d' % at)
+
+    def changed(self, *statements):
+        """A copy of the index, changed by SQL with all constraints off."""
+        shutil.copy(self.good, self.db)
+        with support.open_db(self.db, True) as c:
+            c.execute('PRAGMA writable_schema = ON')
+            c.execute("UPDATE sqlite_schema SET sql = replace(replace(sql, 'NOT NULL', ''), ') STRICT', ')')"
+                      " WHERE type = 'table' AND sql NOT LIKE '%WITHOUT ROWID%'")
+            c.execute('PRAGMA writable_schema = RESET')
+        with support.open_db(self.db, True) as c:
+            for s in statements:
+                c.execute(*([s] if isinstance(s, str) else s))
+
+    VALUES = (None, -1, 0, 1, 255, 65536, 2**31, 2**32, 2**63 - 1, -2**63, 1.5, -1e300, float('inf'), '', 'text',
+              'x' * 5000, b'', b'\0', b'\xff' * 16, b'\x01' * 4000)
+
+    def test_any_value_in_any_column(self):
+        columns = {t: [r[1] for r in select(self.good, 'PRAGMA table_info(%s)' % t)] for t in (
+            'session', 'session_fields', 'files', 'protocols', 'damage', 'open_session', 'interfaces', 'meta')}
+        cases = [(t, c, v) for t in columns for c in columns[t] for v in self.VALUES
+                 if not (c in ('id', 'proto') and t != 'session')]
+        for table, column, value in self.r.sample(cases, support.rounds(90, len(cases))):
+            what = '%s.%s = %r' % (table, column, value if not isinstance(value, (str, bytes)) else value[:20])
+            one = self.r.random() < .5
+            try:
+                self.changed(('UPDATE OR IGNORE %s SET %s = ?%s' % (
+                    table, column, ' WHERE rowid = 2' if one and table not in ('interfaces', 'meta', 'damage') else ''),
+                    (value,)))
+            except sqlite3.IntegrityError:
+                continue  # what SQLite itself does not let happen
+            self.ask(what)
+
+    def test_positions_of_all_kinds(self):
+        v = self.varint
+        huge = (2**32, 2**63, 2**64 - 1)
+        blobs = [b'\0', b'\1', b'\2', b'\0\x80', b'\0' + b'\xff' * 9 + b'\1', b'\0' + b'\xff' * 30,
+                 b'\0' + v(1) + v(0) + v(24), b'\0' + v(0) + v(1) + v(24), b'\0' + v(99) + v(1) + v(24),
+                 b'\0' + v(1) + v(2) + v(24) + v(0), b'\0' + v(1) + v(2) + v(24), b'\0' + v(2) + v(1) + v(24) + v(1) + v(1) + v(24)]
+        for h in huge:
+            blobs += [b'\0' + v(1) + v(h) + v(24) + v(1) * 20, b'\0' + v(1) + v(1) + v(h), b'\0' + v(h) + v(1) + v(24),
+                      b'\0' + v(1) + v(2) + v(24) + v(h), b'\1' + v(h) + b'\x10a', b'\1' + v(h)]
+        blobs += [b'\1' + v(100) + b'\xff' * 30, b'\1' + v(100) + b'\x1fa\0\0' + b'\xff' * 5, b'\1' + v(5) + b'\x14a\x09\0',
+                  b'\1' + v(1 << 30) + b'\x1fa\1\0' + b'\xff' * 4000 + b'\0', b'\1' + v(0), b'\1' + v(3) + b'\x30\1\1']
+        blobs += [b'\0' + self.r.randbytes(self.r.randrange(1, 60)) for _ in range(support.rounds(15, 500))]
+        blobs += [b'\1' + v(self.r.randrange(300)) + self.r.randbytes(self.r.randrange(1, 60))
+                  for _ in range(support.rounds(15, 500))]
+        for blob in blobs:
+            self.changed(('UPDATE session SET positions = ? WHERE id = 5', (blob,)))
+            self.ask('positions %s' % blob[:40].hex())
+            flowcarve('verify', '-d', self.db, ok=2)
+
+    def varint(self, n):
+        out = bytearray()
+        while n > 127:
+            out.append(n & 127 | 128)
+            n >>= 7
+        return bytes(out + bytes([n]))
+
+    def test_rows_missing_and_too_many(self):
+        for statements in (['DELETE FROM files'], ['DELETE FROM files WHERE id = 2'], ['DELETE FROM interfaces'],
+                           ['DELETE FROM session'], ['DELETE FROM protocols'], ['DELETE FROM session_fields'],
+                           ['DELETE FROM meta'], ['DROP TABLE files'], ['DROP TABLE session'], ['DROP VIEW sessions'],
+                           ['DROP TABLE meta'], ['DROP TABLE interfaces'], ['DROP INDEX session_client'],
+                           ['UPDATE files SET path = path || char(0) || 1'],
+                           ['UPDATE files SET path = ?', ('/' + 'x' * 9000,)],
+                           ['UPDATE files SET path = (SELECT path FROM files WHERE id = 1)'],
+                           ['UPDATE interfaces SET link_type = 101, big_endian = 1']):
+            self.changed(tuple(statements) if len(statements) == 2 else statements[0])
+            self.ask(statements[0])
+
+    def test_adding_to_a_damaged_index(self):
+        """A run that adds either works or leaves the file as it was; it does not crash."""
+        new = self.fcgen('e.pcap', '--packets', '200', '--start', '1700000001', '--seed', '9')
+        data = support.read_bytes(self.good)
+        for i in range(support.rounds(25, 1000)):
+            if i % 2:
+                d = bytearray(data)
+                for _ in range(self.r.choice((1, 3, 20))):
+                    d[self.r.randrange(len(d))] = self.r.randrange(256)
+                support.write(self.db, d)
+            else:
+                table, column = self.r.choice((('open_session', 'state'), ('open_fragment', 'state'), ('session', 'positions'),
+                                               ('session', 'client_addr'), ('meta', 'value'), ('files', 'last_ns'),
+                                               ('session', 'duration_ns'), ('session', 'kind')))
+                self.changed(('UPDATE %s SET %s = ?' % (table, column), (self.r.choice(self.VALUES),)))
+            before = support.read_bytes(self.db)
+            r = index(self.db, '-q', *new, ok=(0, 2), seconds=60)
+            if r.rc == 2:
+                self.assertIn('flowcarve: ', r.err)
+                self.assertTrue(support.read_bytes(self.db) == before, 'a failed run changed the index: %s' % r)
+                self.assertEqual([n for n in self.listing() if n.startswith('x.db')], ['x.db'])
+
+
+if __name__ == '__main__':
+    support.main()

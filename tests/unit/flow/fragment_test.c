@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+/* Which session a later fragment belongs to, rule by rule. Events come in the order of captures. */
+#include <criterion/criterion.h>
+
+#include "flow/fragment.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define S 1000000000LL
+enum { NONE = 0, SETTLED_MAX = 64 };
+
+/* Where fragments went: by their offset, the port of the session, NONE for one of their own. */
+struct outcome {
+    struct {
+        uint32_t file;
+        uint64_t off;
+        unsigned port;
+        struct fc_run run;
+    } settled[SETTLED_MAX];
+    size_t count;
+    struct fc_fragments *fragments;
+};
+
+static int settled(void *ctx, const struct fc_flow_key *flow, struct fc_node *node)
+{
+    struct outcome *o = ctx;
+
+    cr_assert_lt(o->count, SETTLED_MAX);
+    o->settled[o->count].file = node->first_file;
+    o->settled[o->count].off = node->first_off;
+    o->settled[o->count].port = flow->port[0];
+    o->settled[o->count++].run = node->run;
+    free(node);
+    return 0;
+}
+
+static void begin(struct outcome *o)
+{
+    memset(o, 0, sizeof *o);
+    cr_assert_not_null(o->fragments = fc_fragments_new(settled, o));
+}
+
+static struct fc_packet packet_of(unsigned id, unsigned dir, enum fc_frag frag)
+{
+    struct fc_packet p;
+
+    memset(&p, 0, sizeof p);
+    p.got = FC_WANT_KEY;
+    p.key.addr[0][3] = 1;
+    p.key.addr[1][3] = 2;
+    p.key.addr_kind = FC_ADDR_IPV4;
+    p.key.proto = 17;
+    p.dir = (uint8_t)dir;
+    p.frag = (uint8_t)frag;
+    p.frag_id = id;
+    return p;
+}
+
+static struct fc_fragment event_of(const struct fc_packet *p, uint32_t file, uint64_t off, int64_t ts)
+{
+    struct fc_fragment e;
+
+    memset(&e, 0, sizeof e);
+    fc_fragment_key(p, &e.datagram);
+    e.flow = p->key;
+    e.off = off;
+    e.ts_ns = ts;
+    e.file = file;
+    e.dir = p->dir;
+    return e;
+}
+
+/* A first fragment of datagram `id`, whose session is known by `port`. */
+static void first(struct outcome *o, uint32_t file, uint64_t off, int64_t ts, unsigned id, unsigned port)
+{
+    struct fc_packet p = packet_of(id, 0, FC_FRAG_FIRST);
+
+    p.key.port[0] = (uint16_t)port;
+    struct fc_fragment e = event_of(&p, file, off, ts);
+    cr_assert_eq(fc_fragments_event(o->fragments, &e), 0);
+}
+
+static void later_dir(struct outcome *o, uint32_t file, uint64_t off, int64_t ts, unsigned id, unsigned dir)
+{
+    struct fc_packet p = packet_of(id, dir, FC_FRAG_LATER);
+    struct fc_fragment e = event_of(&p, file, off, ts);
+
+    cr_assert_not_null(e.node = fc_node_new(false, 0));
+    e.node->first_file = file;
+    e.node->first_off = off;
+    fc_run_add(&e.node->run, &p, ts, 100);
+    cr_assert_eq(fc_fragments_event(o->fragments, &e), 0);
+}
+
+static void later(struct outcome *o, uint32_t file, uint64_t off, int64_t ts, unsigned id)
+{
+    later_dir(o, file, off, ts, id, 0);
+}
+
+static void end(struct outcome *o, bool last)
+{
+    cr_assert_eq(fc_fragments_end_of_file(o->fragments, last), 0);
+}
+
+/* The fragment at an offset went to the session of `port`. Ends the test's fragments on the way. */
+static void expect(struct outcome *o, uint32_t file, uint64_t off, unsigned port)
+{
+    for (size_t i = 0; i < o->count; i++) {
+        if (o->settled[i].file == file && o->settled[i].off == off) {
+            cr_assert_eq(o->settled[i].port, port, "offset %llu went to %u, not %u", (unsigned long long)off,
+                         o->settled[i].port, port);
+            return;
+        }
+    }
+    cr_assert_fail("offset %llu was not settled", (unsigned long long)off);
+}
+
+static void done(struct outcome *o, size_t count)
+{
+    cr_assert_eq(o->count, count);
+    fc_fragments_free(o->fragments);
+}
+
+Test(fragment, the_latest_first_fragment_in_front_counts)
+{
+    struct outcome o;
+    begin(&o);
+    first(&o, 1, 10, 0, 7, 1001);
+    first(&o, 1, 20, 1, 7, 1002);
+    later(&o, 1, 30, 2, 7);
+    first(&o, 1, 40, 3, 7, 1003);
+    end(&o, true);
+    expect(&o, 1, 30, 1002);
+    done(&o, 1);
+}
+
+Test(fragment, without_one_in_front_the_next_one_behind_counts)
+{
+    struct outcome o;
+    begin(&o);
+    later(&o, 1, 10, 0, 7);
+    first(&o, 1, 20, 1, 7, 1001);
+    first(&o, 1, 30, 2, 7, 1002);
+    end(&o, true);
+    expect(&o, 1, 10, 1001);
+    done(&o, 1);
+}
+
+Test(fragment, an_older_one_counts_when_the_latest_is_too_far_in_time)
+{
+    struct outcome o;
+    begin(&o);
+    first(&o, 1, 10, 0, 7, 1001);
+    first(&o, 1, 20, 100 * S, 7, 1002);
+    later(&o, 1, 30, 30 * S, 7);
+    end(&o, true);
+    expect(&o, 1, 30, 1001);
+    done(&o, 1);
+}
+
+Test(fragment, the_window_is_sixty_seconds_to_the_nanosecond)
+{
+    struct outcome o;
+    begin(&o);
+    first(&o, 1, 10, 0, 7, 1001);
+    later(&o, 1, 20, 60 * S, 7);
+    later(&o, 1, 30, 60 * S + 1, 7);
+    end(&o, true);
+    expect(&o, 1, 20, 1001);
+    expect(&o, 1, 30, NONE);
+    done(&o, 2);
+}
+
+Test(fragment, another_identification_is_another_datagram)
+{
+    struct outcome o;
+    begin(&o);
+    first(&o, 1, 10, 0, 7, 1001);
+    later(&o, 1, 20, 1, 8);
+    end(&o, true);
+    expect(&o, 1, 20, NONE);
+    done(&o, 1);
+}
+
+Test(fragment, the_other_direction_is_another_datagram)
+{
+    struct outcome o;
+    begin(&o);
+    first(&o, 1, 10, 0, 7, 1001);
+    later_dir(&o, 1, 20, 1, 7, 1);
+    end(&o, true);
+    expect(&o, 1, 20, NONE);
+    done(&o, 1);
+}
+
+Test(fragment, the_same_capture_goes_before_a_nearer_one_elsewhere)
+{
+    struct outcome o;
+    begin(&o);
+    first(&o, 1, 10, 50 * S, 7, 1001);
+    end(&o, false);
+    first(&o, 2, 10, 0, 7, 1002);
+    later(&o, 2, 20, 50 * S, 7);
+    end(&o, true);
+    expect(&o, 2, 20, 1002);
+    done(&o, 1);
+}
+
+Test(fragment, of_other_captures_the_nearest_in_time_counts)
+{
+    struct outcome o;
+    begin(&o);
+    first(&o, 1, 10, 0, 7, 1001);
+    first(&o, 1, 20, 20 * S, 7, 1002);
+    end(&o, false);
+    later(&o, 2, 10, 8 * S, 7);
+    later(&o, 2, 20, 15 * S, 7);
+    end(&o, true);
+    expect(&o, 2, 10, 1001);
+    expect(&o, 2, 20, 1002);
+    done(&o, 2);
+}
+
+Test(fragment, a_later_capture_can_have_the_first_fragment)
+{
+    struct outcome o;
+    begin(&o);
+    later(&o, 1, 10, 10 * S, 7);
+    end(&o, false);
+    first(&o, 2, 10, 11 * S, 7, 1001);
+    end(&o, true);
+    expect(&o, 1, 10, 1001);
+    done(&o, 1);
+}
+
+Test(fragment, at_the_same_distance_the_earlier_one_counts)
+{
+    struct outcome o;
+    begin(&o);
+    first(&o, 1, 10, 12 * S, 7, 1001);
+    end(&o, false);
+    first(&o, 2, 10, 8 * S, 7, 1002);
+    end(&o, false);
+    later(&o, 3, 10, 10 * S, 7);
+    end(&o, true);
+    expect(&o, 3, 10, 1002);
+    done(&o, 1);
+}
+
+Test(fragment, at_the_same_time_the_lower_file_counts)
+{
+    struct outcome o;
+    begin(&o);
+    first(&o, 1, 10, 8 * S, 7, 1001);
+    end(&o, false);
+    first(&o, 2, 10, 8 * S, 7, 1002);
+    end(&o, false);
+    later(&o, 3, 10, 10 * S, 7);
+    end(&o, true);
+    expect(&o, 3, 10, 1001);
+    done(&o, 1);
+}
+
+Test(fragment, one_that_waits_does_not_hide_those_behind_it)
+{
+    struct outcome o;
+    begin(&o);
+    first(&o, 1, 10, 0, 7, 1001);
+    end(&o, false);
+    later(&o, 2, 10, 100 * S, 8); /* waits for capture 3 */
+    later(&o, 2, 20, 1 * S, 7);
+    end(&o, false);
+    first(&o, 3, 10, 101 * S, 8, 1003);
+    end(&o, true);
+    expect(&o, 2, 10, 1003);
+    expect(&o, 2, 20, 1001);
+    done(&o, 2);
+}
+
+Test(fragment, one_that_nobody_settles_has_a_session_of_its_own)
+{
+    struct outcome o;
+    begin(&o);
+    later(&o, 1, 10, 0, 7);
+    end(&o, true);
+    expect(&o, 1, 10, NONE);
+    done(&o, 1);
+}
+
+Test(fragment, ipv6_does_not_look_at_the_protocol)
+{
+    struct fc_packet a = packet_of(7, 0, FC_FRAG_FIRST), b = packet_of(7, 0, FC_FRAG_LATER);
+    struct fc_flow_key x, y;
+
+    a.key.addr_kind = b.key.addr_kind = FC_ADDR_IPV6;
+    b.key.proto = 60;
+    fc_fragment_key(&a, &x);
+    fc_fragment_key(&b, &y);
+    cr_assert_eq(memcmp(&x, &y, sizeof x), 0);
+    a.key.addr_kind = b.key.addr_kind = FC_ADDR_IPV4;
+    fc_fragment_key(&a, &x);
+    fc_fragment_key(&b, &y);
+    cr_assert_neq(memcmp(&x, &y, sizeof x), 0);
+}
+
+Test(fragment, vlans_that_are_part_of_the_key_keep_datagrams_apart)
+{
+    struct fc_packet a = packet_of(7, 0, FC_FRAG_FIRST), b = packet_of(7, 0, FC_FRAG_LATER);
+    struct fc_flow_key x, y;
+
+    a.key.domain = 5;
+    fc_fragment_key(&a, &x);
+    fc_fragment_key(&b, &y);
+    cr_assert_neq(memcmp(&x, &y, sizeof x), 0);
+}
+
+Test(fragment, what_is_open_at_the_end_can_be_restored)
+{
+    struct outcome o, next;
+    size_t count;
+
+    begin(&o);
+    first(&o, 1, 10, 10 * S, 7, 1001);
+    end(&o, true);
+    const struct fc_fragment *open = fc_fragments_open(o.fragments, &count);
+    cr_assert_eq(count, 1);
+    begin(&next);
+    cr_assert_eq(fc_fragments_restore(next.fragments, open), 0);
+    later(&next, 2, 10, 11 * S, 7);
+    end(&next, true);
+    expect(&next, 2, 10, 1001);
+    done(&next, 1);
+    done(&o, 0);
+}
+
+Test(fragment, a_run_is_turned_round_when_the_first_fragment_has_its_ends_in_the_other_order)
+{
+    struct fc_packet a = packet_of(7, 1, FC_FRAG_FIRST), b = packet_of(7, 0, FC_FRAG_LATER);
+    struct outcome o;
+
+    begin(&o);
+    a.key.addr[1][3] = b.key.addr[1][3] = 1; /* an address that talks to itself */
+    a.key.port[0] = 5;
+    struct fc_fragment e = event_of(&a, 1, 10, 0);
+    cr_assert_eq(fc_fragments_event(o.fragments, &e), 0);
+    e = event_of(&b, 1, 20, 0);
+    e.node = fc_node_new(false, 0);
+    e.node->first_file = 1;
+    e.node->first_off = 20;
+    fc_run_add(&e.node->run, &b, 0, 100);
+    cr_assert_eq(fc_fragments_event(o.fragments, &e), 0);
+    expect(&o, 1, 20, 5);
+    cr_assert_eq(o.settled[0].run.packets[1], 1);
+    cr_assert_eq(o.settled[0].run.bytes[1], 100);
+    cr_assert_eq(o.settled[0].run.first_dir, 1);
+    done(&o, 1);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* Sessions by the flow table against those of the naive twin. */
+#include <criterion/criterion.h>
+
+#include "machine.h"
+#include "twin.h"
+
+static const char *const profiles[] = {"flowcarve", "wireshark", "zeek", "suricata", "arkime", "yaf"};
+
+/* What a family of rounds is about; the rest is drawn. */
+struct family {
+    const char *name;
+    unsigned files; /* at most */
+    unsigned backwards, untimed, fragments;
+    bool overlap, mirrored, any_watermark, force;
+    bool active; /* rules with a short active timeout */
+};
+
+static void draw_rules(struct fc_rules *rules, struct rng *rng, const struct family *f)
+{
+    fc_rules_profile(rules, profiles[rng_below(rng, 6)]);
+    if (rng_chance(rng, 30)) /* short and uneven */
+        cr_assert_eq(fc_rules_timeout(rules, "tcp-new=2,tcp=5,tcp-closed=1,udp-new=1,udp=3,icmp=1,other=2", NULL), 0);
+    if (f->active)
+        cr_assert_eq(fc_rules_timeout(rules, rng_chance(rng, 50) ? "active=7" : "active=400", NULL), 0);
+}
+
+/* One round; returns a description of the first difference, or NULL. */
+static const char *round_of(uint64_t seed, const struct family *f, char *buf, size_t size)
+{
+    struct rng rng = {seed};
+    struct fc_rules rules;
+    struct traffic t;
+    struct twin twin;
+    struct machine_result result;
+
+    draw_rules(&rules, &rng, f);
+    struct machine_options m = {
+        .rules = &rules,
+        .extra = rng_chance(&rng, 30),
+        .threads = rng_chance(&rng, 70) ? 1 : (unsigned)rng_between(&rng, 2, 4),
+        .cut = (unsigned)(rng_chance(&rng, 30) ? 0 : rng_between(&rng, 3, 60)),
+        .sweep = (unsigned)(rng_chance(&rng, 20) ? 0 : rng_between(&rng, 5, 60)),
+        .any_watermark = f->any_watermark,
+        .force = f->force,
+        .in_order = rng_chance(&rng, 40),
+        .spool_budget = rng_chance(&rng, 20) ? 2000 : 1 << 20,
+    };
+    m.mask = m.extra ? FC_WANT_ALL : FC_WANT_SESSION;
+    struct traffic_options o = {
+        .rules = &rules,
+        .mask = m.mask,
+        .files = (unsigned)rng_between(&rng, 1, f->files),
+        .packets = (unsigned)rng_between(&rng, 2, rng_chance(&rng, 70) ? 15 : 120),
+        .keys = (unsigned)rng_between(&rng, 1, 4),
+        .backwards = f->backwards,
+        .untimed = f->untimed,
+        .fragments = f->fragments,
+        .overlap = f->overlap,
+        .mirrored = f->mirrored,
+    };
+    traffic_make(&t, &rng, &o);
+    twin_make(&twin, &t, &rules);
+    int rc = machine_run(&t, &rng, &m, &result);
+    const char *why = rc ? fc_strerror(rc) : machine_differs(&result, &twin, m.extra, buf, size);
+    machine_free(&result);
+    twin_free(&twin);
+    traffic_free(&t);
+    return why;
+}
+
+static void rounds(const struct family *f)
+{
+    uint64_t seed = test_seed(f->name), n = test_rounds(250), bad = 0, first = 0;
+    char buf[512], text[512] = "";
+
+    for (uint64_t i = 0; i < n; i++) {
+        const char *why = round_of(seed + i, f, buf, sizeof buf);
+        if (why && getenv("FC_ALL")) fprintf(stderr, "DIFF %s %llu: %s\n", f->name, (unsigned long long)(seed + i), why);
+        if (why && bad++ == 0) {
+            first = seed + i;
+            snprintf(text, sizeof text, "%s", why);
+        }
+    }
+    cr_assert_eq(bad, 0, "%s: %llu of %llu rounds differ; the first, FLOWCARVE_TEST_SEED=%llu: %s", f->name,
+                 (unsigned long long)bad, (unsigned long long)n, (unsigned long long)first, text);
+}
+
+Test(twin, one_capture_whose_times_run_forward)
+{
+    rounds(&(struct family){.name = "one capture", .files = 1});
+}
+
+Test(twin, consecutive_captures)
+{
+    rounds(&(struct family){.name = "consecutive captures", .files = 4});
+}
+
+Test(twin, captures_that_overlap)
+{
+    rounds(&(struct family){.name = "overlapping captures", .files = 4, .overlap = true});
+}
+
+Test(twin, times_that_run_backwards)
+{
+    rounds(&(struct family){.name = "backwards", .files = 3, .overlap = true, .backwards = 15});
+}
+
+Test(twin, fragments_apart_from_their_first_one)
+{
+    rounds(&(struct family){.name = "fragments", .files = 3, .overlap = true, .fragments = 40});
+}
+
+Test(twin, fragments_and_times_that_run_backwards)
+{
+    rounds(&(struct family){.name = "fragments, backwards", .files = 3, .fragments = 40, .backwards = 15});
+}
+
+Test(twin, records_without_a_time)
+{
+    rounds(&(struct family){.name = "untimed", .files = 3, .overlap = true, .untimed = 15});
+}
+
+Test(twin, an_active_timeout)
+{
+    rounds(&(struct family){.name = "active", .files = 3, .overlap = true, .active = true});
+}
+
+Test(twin, watermarks_that_are_wrong)
+{
+    rounds(&(struct family){.name = "wrong watermarks", .files = 3, .overlap = true, .any_watermark = true});
+}
+
+Test(twin, flows_that_are_forced_out)
+{
+    rounds(&(struct family){.name = "forced", .files = 3, .force = true});
+}
+
+Test(twin, everything_at_once)
+{
+    rounds(&(struct family){.name = "everything",
+                            .files = 4,
+                            .overlap = true,
+                            .backwards = 8,
+                            .untimed = 4,
+                            .fragments = 15,
+
+                            .any_watermark = true,
+                            .force = true,
+                            .active = true});
+}

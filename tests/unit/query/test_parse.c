@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/* Trees and errors of filters; that they mean what libpcap says is test_pcap.c's. */
+#include "query_test.h"
+
+static void expect_tree(const char *text, const char *tree)
+{
+    struct fc_filter_error where;
+    struct fc_filter *filter;
+    char *got;
+
+    cr_assert_eq(fc_filter_parse(text, NOW, &filter, &where), 0, "%s: %s at %zu", text, where.cause, where.off);
+    got = test_tree(filter);
+    cr_expect_str_eq(got, tree, "%s\n  reads as %s\n  expected %s", text, got, tree);
+    free(got);
+    fc_filter_free(filter);
+}
+
+/* `marked` is the wrong part of the filter, at its first place unless it ends the filter. */
+static void expect_error(const char *text, const char *marked, const char *cause)
+{
+    struct fc_filter_error where = {0};
+    struct fc_filter *filter;
+    const char *place = marked[0] ? strstr(text, marked) : text + strlen(text);
+
+    cr_assert_eq(fc_filter_parse(text, NOW, &filter, &where), FC_E_FILTER, "accepted: %s", text);
+    cr_expect_null(filter);
+    cr_expect(strstr(where.cause, cause), "%s\n  says %s\n  expected %s", text, where.cause, cause);
+    cr_expect_eq(where.off, (size_t)(place - text), "%s: %s at %zu", text, where.cause, where.off);
+    cr_expect_eq(where.len, strlen(marked), "%s: %s has length %zu", text, where.cause, where.len);
+}
+
+Test(parse, nothing_means_every_session)
+{
+    struct fc_filter *filter;
+
+    expect_tree("", "");
+    expect_tree(" \t\n", "");
+    cr_assert_eq(fc_filter_parse(NULL, NOW, &filter, NULL), 0);
+    cr_assert_null(filter->root);
+    fc_filter_free(filter);
+    fc_filter_free(NULL);
+}
+
+Test(parse, and_binds_no_tighter_than_or)
+{
+    expect_tree("tcp or udp and ip", "((proto 6 or proto 17) and ip)");
+    expect_tree("tcp and udp or ip", "((proto 6 and proto 17) or ip)");
+    expect_tree("tcp or (udp and ip)", "(proto 6 or (proto 17 and ip))");
+    expect_tree("tcp || udp && ip", "((proto 6 or proto 17) and ip)");
+    expect_tree("tcp or udp or ip", "(proto 6 or proto 17 or ip)");
+}
+
+Test(parse, not_binds_tightest)
+{
+    expect_tree("not tcp and udp", "((not proto 6) and proto 17)");
+    expect_tree("! tcp or !udp", "((not proto 6) or (not proto 17))");
+    expect_tree("!(tcp or udp)", "(not (proto 6 or proto 17))");
+    expect_tree("not not tcp", "(not (not proto 6))");
+}
+
+Test(parse, qualifiers_carry_over_to_bare_values)
+{
+    expect_tree("not host 10.0.0.1 and 10.0.0.2", "((not host 10.0.0.1) and host 10.0.0.2)");
+    expect_tree("port 80 or 443", "(port 80 or port 443)");
+    expect_tree("port 80 or not 443", "(port 80 or (not port 443))");
+    expect_tree("tcp dst port 21 or 20", "(dst tcp port 21 or dst tcp port 20)");
+    expect_tree("tcp port 80 and (host 10.0.0.1) or 90", "((tcp port 80 and host 10.0.0.1) or tcp port 90)");
+    expect_tree("src 10.0.0.1 or 10.0.0.2", "(src host 10.0.0.1 or src host 10.0.0.2)");
+    expect_tree("host 10.0.0.1 and (10.0.0.2 or 10.0.0.3)", "(host 10.0.0.1 and (host 10.0.0.2 or host 10.0.0.3))");
+    expect_tree("port (80 or not 443)", "(port 80 or (not port 443))");
+    expect_tree("id 1 or 5-7", "(id 1 or id 5-7)");
+    expect_tree("state closed or reset", "(state 2 or state 3)");
+    expect_tree("vlan 10 or 20", "(vlan 10 or vlan 20)");
+}
+
+Test(parse, ends_are_client_and_server)
+{
+    expect_tree("src or dst port 80", "port 80");
+    expect_tree("dst and src net 10", "src and dst net 10.0.0.0/8");
+    expect_tree("src host 10.0.0.1 and src port 80", "(src host 10.0.0.1 and src port 80)");
+    expect_tree("dst 10.0.0.1", "dst host 10.0.0.1");
+    expect_error("src or src port 80", "or", "an address is expected");
+    expect_error("src", "", "the filter ends where an address is expected");
+}
+
+Test(parse, addresses_in_every_form)
+{
+    expect_tree("10.0.0.1", "host 10.0.0.1");
+    expect_tree("10.0.0.0/8", "net 10.0.0.0/8");
+    expect_tree("2001:db8::1", "host 2001:db8::1");
+    expect_tree("src 2001:db8::/32", "src net 2001:db8::/32");
+    expect_tree("fe80::1 or ::", "(host fe80::1 or host ::)");
+    expect_tree("host 10.0.0.1/32", "net 10.0.0.1/32");
+    expect_tree("net 10", "net 10.0.0.0/8");
+    expect_tree("net 192.168.1", "net 192.168.1.0/24");
+    expect_tree("net 192.168.1.7", "net 192.168.1.7/32");
+    expect_tree("net 10.1/16", "net 10.1.0.0/16");
+    expect_tree("net 10/8", "net 10.0.0.0/8");
+    expect_tree("net 0.0.0.0/0", "net 0.0.0.0/0");
+    expect_tree("net 10.0.0.0 mask 255.0.0.0", "net 10.0.0.0/8");
+    expect_tree("net 0.0.0.1 mask 0.0.0.255", "net 0.0.0.1/0 mask 0.0.0.255");
+    expect_tree("ip6 net 2001:db8::/32", "ip6 net 2001:db8::/32");
+    expect_tree("arp host 10.0.0.1", "arp host 10.0.0.1");
+    expect_tree("ether host 0:11:22:33:44:55", "ether host 00:11:22:33:44:55");
+    expect_tree("ether src 0011.2233.4455", "src ether host 00:11:22:33:44:55");
+    expect_tree("ether dst 001122334455", "dst ether host 00:11:22:33:44:55");
+}
+
+Test(parse, wrong_addresses_are_explained)
+{
+    expect_error("net 10.0.0.5/8", "10.0.0.5/8", "non-network bits set in '10.0.0.5/8'; the network is 10.0.0.0/8");
+    expect_error("net 10.0.0.5 mask 255.0.0.0", "10.0.0.5", "the network is 10.0.0.0/8");
+    expect_error("net 10.0.0.5 mask 255.0.0.2", "10.0.0.5", "the network is 10.0.0.0 mask 255.0.0.2");
+    expect_error("net 2001:db8::1/32", "2001:db8::1/32", "the network is 2001:db8::/32");
+    expect_error("net 10.0.0.0/33", "10.0.0.0/33", "0 to 32");
+    expect_error("net ::/129", "::/129", "0 to 128");
+    expect_error("net 10.0.0.0/", "10.0.0.0/", "0 to 32");
+    expect_error("host 10.0.0.0/24", "10.0.0.0/24", "write 'net 10.0.0.0/24'");
+    expect_error("host 10.1", "10.1", "write 'net 10.1'");
+    expect_error("host 10.0.0.256", "10.0.0.256", "no IPv4 address");
+    expect_error("host 010.0.0.1", "010.0.0.1", "no IPv4 address");
+    expect_error("host 1::2::3", "1::2::3", "no IPv6 address");
+    expect_error("host 00:11:22:33:44:55", "00:11:22:33:44:55", "write 'ether host 00:11:22:33:44:55'");
+    expect_error("host example.org", "example.org", "names are not looked up");
+    expect_error("src sundown", "sundown", "names are not looked up");
+    expect_error("ip host ::1", "::1", "'ip' does not go with an IPv6 address");
+    expect_error("arp host ::1", "::1", "'arp' does not go with an IPv6 address");
+    expect_error("tcp host 10.0.0.1", "10.0.0.1", "'tcp' does not go with an address; put 'and' between them");
+    expect_error("ether host 10.0.0.1", "10.0.0.1", "no link address");
+    expect_error("ether net 10", "10", "no networks of link addresses");
+    expect_error("net 10.0.0.0 mask tcp", "tcp", "a mask such as");
+    expect_error("net 10 mask", "", "a mask such as");
+    expect_error("host", "", "the filter ends where an address is expected");
+    expect_error("host and tcp", "and", "'and' where an address is expected");
+    expect_error("src 443", "443", "is 'port 443' meant?");
+}
+
+Test(parse, ports_are_numbers_names_and_ranges)
+{
+    expect_tree("port 0x50", "port 80");
+    expect_tree("port domain", "port 53");
+    expect_tree("tcp port domain", "tcp port 53");
+    expect_tree("port ssh", "tcp port 22");
+    expect_tree("portrange 10-20 or 30", "(port 10-20 or port 30)");
+    expect_tree("portrange 20-10", "port 10-20");
+    expect_tree("portrange ftp-data-ssh", "tcp port 20-22");
+    expect_tree("sctp dst portrange 5-6", "dst sctp port 5-6");
+    expect_tree("port 0 or 65535", "(port 0 or port 65535)");
+    expect_error("port 65536", "65536", "0 to 65535");
+    expect_error("port 080", "080", "without leading zeros");
+    expect_error("port 10-20", "10-20", "write 'portrange 10-20'");
+    expect_error("port 10.0.0.1", "10.0.0.1", "write 'host 10.0.0.1'");
+    expect_error("port 80 or 10.0.0.1", "10.0.0.1", "write 'host 10.0.0.1'");
+    expect_error("port nosuchservice", "nosuchservice", "no known service");
+    expect_error("udp port ssh", "ssh", "'ssh' is not known for udp");
+    expect_error("ip port 80", "80", "'ip' does not go with a port");
+    expect_error("icmp port 80", "80", "'icmp' does not go with a port");
+    expect_error("tcp 80", "80", "is '80' a port or an address? Write 'tcp port ...' or 'tcp and host ...'");
+}
+
+Test(parse, protocols_by_number_name_and_word)
+{
+    expect_tree("icmp", "ip proto 1");
+    expect_tree("icmp6 or icmpv6", "(ip6 proto 58 or ip6 proto 58)");
+    expect_tree("proto 6", "proto 6");
+    expect_tree("proto tcp", "proto 6");
+    expect_tree("proto \\tcp or 17", "(proto 6 or proto 17)");
+    expect_tree("ip6 proto 17", "ip6 proto 17");
+    expect_tree("ip and ip6", "(ip and ip6)");
+    expect_tree("arp or rarp", "(proto 67590 or proto 98357)");
+    expect_tree("proto 0x9000", "proto 102400");
+    expect_tree("proto llc:0x4242", "proto 148034");
+    expect_tree("proto link:147", "proto 196755");
+    expect_tree("proto ppp:0x0021", "proto 262177");
+    expect_error("proto 256", "256", "no protocol");
+    expect_error("proto nosuch", "nosuch", "no protocol");
+    expect_error("ip proto 0x9000", "0x9000", "no IP protocol");
+    expect_error("tcp proto 6", "6", "'tcp' does not go with 'proto'");
+    expect_error("src proto 6", "proto", "no source and destination");
+}
+
+Test(parse, words_of_sessions)
+{
+    expect_tree("vlan", "vlan");
+    expect_tree("vlan and tcp", "(vlan and proto 6)");
+    expect_tree("vlan (10 or 20)", "(vlan 10 or vlan 20)");
+    expect_tree("mpls 16 and not mpls 17", "(mpls 16 and (not mpls 17))");
+    expect_tree("id 7-5", "id 5-7");
+    expect_tree("after 2024-05-01 and before 2024-05-02", "(after 1714521600000000000 and before 1714608000000000000)");
+    expect_tree("after 2024-05-01 10:00 or tcp", "(after 1714557600000000000 or proto 6)");
+    expect_tree("after now", "after 1714557600000000000");
+    expect_tree("before 10 minutes ago", "before 1714557000000000000");
+    expect_tree("after 2h ago and tcp", "(after 1714550400000000000 and proto 6)");
+    expect_tree("before @1.5", "before 1500000000");
+    expect_error("vlan 4096", "4096", "0 to 4095");
+    expect_error("mpls 1048576", "1048576", "0 to 1048575");
+    expect_error("id 5-", "5-", "a session id is a number");
+    expect_error("id x", "x", "a session id is a number");
+    expect_error("state open", "open", "states are new, established");
+    expect_error("after", "", "a time is expected");
+    expect_error("after tomorrow", "tomorrow", "a time is expected");
+    expect_error("after 2024-02-30", "2024-02-30", "there is no such time");
+    expect_error("after 2024-05-01 25:00", "2024-05-01 25:00", "there is no such time");
+    expect_error("after 2h", "2h", "'ago' is missing behind '2h'");
+    expect_error("after 2 and tcp", "and", "a unit is expected behind '2'");
+    expect_error("after 2 parsecs ago", "parsecs", "unknown unit");
+    expect_error("after 9999999999999w ago", "9999999999999w", "outside of");
+    expect_error("tcp state new", "state", "'and' is needed between 'tcp' and 'state'");
+}
+
+Test(parse, typing_errors_get_a_suggestion)
+{
+    expect_error("tpc port 80", "tpc", "unknown word 'tpc'; did you mean 'tcp'?");
+    expect_error("tcp prot 80", "prot", "did you mean 'port'?");
+    expect_error("TCP", "TCP", "did you mean 'tcp'?");
+    expect_error("hots 10.0.0.1", "hots", "did you mean 'host'?");
+    expect_error("tcp nad udp", "nad", "did you mean 'and'?");
+    expect_error("portrang 1-2", "portrang", "did you mean 'portrange'?");
+    expect_error("frobnicate", "frobnicate", "unknown word 'frobnicate'");
+}
+
+Test(parse, words_about_packets_say_so)
+{
+    static const char hint[] = "looks into packets; carve the sessions first, then filter with tcpdump";
+
+    expect_error("tcp[13] & 2 != 0", "[", hint);
+    expect_error("less 100", "less", hint);
+    expect_error("tcp and len > 5", "len", hint);
+    expect_error("ip broadcast", "broadcast", hint);
+    expect_error("gateway 10.0.0.1", "gateway", hint);
+    expect_error("ether proto 0x800", "0x800", "looks into packets");
+    expect_error("tcp & udp", "&", hint);
+}
+
+Test(parse, broken_structure_points_to_the_place)
+{
+    expect_error("(tcp", "(", "never closed");
+    expect_error("tcp)", ")", "')' without '('");
+    expect_error("()", ")", "')' where a condition is expected");
+    expect_error("tcp and", "", "the filter ends where a condition is expected");
+    expect_error("and tcp", "and", "'and' where a condition is expected");
+    expect_error("tcp udp", "udp", "'udp' where 'and' or 'or' is expected");
+    expect_error("tcp (udp)", "(", "'(' where 'and' or 'or' is expected");
+    expect_error("host (10.0.0.1", "(", "never closed");
+    expect_error("src (host 10.0.0.1)", "host", "only an address may stand in these parentheses");
+    expect_error("443", "443", "is 'port 443' meant?");
+    expect_error("tcp or 443", "443", "is 'port 443' meant?");
+}
+
+Test(parse, limits_are_errors_not_crashes)
+{
+    struct fc_filter_error where;
+    struct fc_filter *filter;
+    size_t size = FC_FILTER_TEXT_MAX + 2;
+    char *text = malloc(size);
+
+    memset(text, '(', size);
+    text[5000] = '\0';
+    cr_expect_eq(fc_filter_parse(text, NOW, &filter, &where), FC_E_FILTER);
+    cr_expect_eq(where.off, FC_FILTER_NEST_MAX);
+    memset(text, '!', 5000);
+    cr_expect_eq(fc_filter_parse(text, NOW, &filter, &where), FC_E_FILTER);
+    memset(text, ' ', size);
+    text[size - 1] = '\0';
+    cr_expect_eq(fc_filter_parse(text, NOW, &filter, &where), FC_E_FILTER);
+    cr_expect(strstr(where.cause, "bytes"));
+    memset(text, 'x', size);
+    text[300] = '\0';
+    cr_expect_eq(fc_filter_parse(text, NOW, &filter, &where), FC_E_FILTER);
+    strcpy(text, "tcp");
+    for (unsigned i = 0; i < 600; i++)
+        strcat(text, " and udp or tcp");
+    cr_expect_eq(fc_filter_parse(text, NOW, &filter, &where), FC_E_FILTER);
+    cr_expect(strstr(where.cause, "group with parentheses"));
+    strcpy(text, "host ");
+    for (unsigned i = 0; i < 50; i++)
+        strcat(text, "10.0.0.1");
+    cr_expect_eq(fc_filter_parse(text, NOW, &filter, &where), FC_E_FILTER);
+    free(text);
+}
+
+/* Any bytes: the parser must come back with a tree or a place inside the text. */
+Test(parse, survives_random_bytes_and_broken_filters)
+{
+    static const char alphabet[] = "abcdehinoprstuvx0123456789.:/-()!&|[]<>= \\@T\xc3\xff\x01";
+    uint64_t state = test_seed();
+    char text[2000];
+
+    for (unsigned i = 0, rounds = test_rounds(40000); i < rounds; i++) {
+        struct fc_filter_error where = {0};
+        struct fc_filter *filter;
+        unsigned len = test_below(&state, 60);
+
+        if (i % 2) {
+            test_filter(&state, false, text, sizeof text);
+            len = (unsigned)strlen(text);
+            for (unsigned k = 0; k < 3 && len; k++)
+                text[test_below(&state, len)] = alphabet[test_below(&state, sizeof alphabet - 1)];
+        } else {
+            for (unsigned k = 0; k < len; k++)
+                text[k] = alphabet[test_below(&state, sizeof alphabet - 1)];
+        }
+        text[len] = '\0';
+        if (fc_filter_parse(text, NOW, &filter, &where) == 0)
+            fc_filter_free(filter);
+        else
+            cr_assert(where.off + where.len <= strlen(text) && where.cause[0], "%s", text);
+    }
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* Filters must start from an index where that fetches few rows, and must not where it fetches many. */
+#include "query_test.h"
+
+/* The steps of SQLite's plan, joined by " | "; free() it. */
+static char *explain(struct test_index *index, const char *text)
+{
+    struct fc_filter_error where;
+    struct fc_filter *filter;
+    struct fc_error err;
+    sqlite3_stmt *stmt;
+    char *plan = NULL;
+    size_t size;
+    FILE *out = open_memstream(&plan, &size);
+
+    cr_assert_eq(fc_filter_parse(text, NOW, &filter, &where), 0, "%s: %s", text, where.cause);
+    cr_assert_eq(fc_filter_prepare(filter, index->db, "EXPLAIN QUERY PLAN SELECT s.id, s.positions FROM session s",
+                                   "ORDER BY s.id", &stmt, &err),
+                 0, "%s", err.cause);
+    while (sqlite3_step(stmt) == SQLITE_ROW)
+        fprintf(out, " | %s", (const char *)sqlite3_column_text(stmt, 3));
+    sqlite3_finalize(stmt);
+    fc_filter_free(filter);
+    fclose(out);
+    return plan;
+}
+
+/* 50,000 sessions: 10.0.0.1 serves all, each 192.168.x.y has few, port 443 is everywhere, the others are rare. */
+static struct test_index *new_index(void)
+{
+    return test_index_sql(
+        "vlan",
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)"
+        "INSERT INTO session SELECT i, i * 1000000000, 5, 6, 4, 3232235520 + i % 20000, 1024 + i % 60000, 167772161,"
+        "    CASE i % 100 WHEN 0 THEN i % 10000 ELSE 443 END, 1, 1, 100, 100, 2, 0, 0, zeroblob(30) FROM n;"
+        "UPDATE session SET duration_ns = 9000000000000 WHERE id % 30000 = 77;"
+        "INSERT INTO session_fields(id, vlan) SELECT id, CASE id % 100 WHEN 0 THEN '10' END FROM session;");
+}
+
+static void expect_plan(struct test_index *index, const char *text, const char *const *steps)
+{
+    char *plan = explain(index, text);
+
+    for (unsigned i = 0; steps[i]; i++)
+        cr_expect(steps[i][0] == '!' ? !strstr(plan, steps[i] + 1) : strstr(plan, steps[i]) != NULL, "%s: no %s in%s",
+                  text, steps[i], plan);
+    /* rows come in the order of the table either way */
+    cr_expect(!strstr(plan, "ORDER BY"), "%s:%s", text, plan);
+    free(plan);
+}
+
+#define STEPS(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define BY_ID "SEARCH s USING INTEGER PRIMARY KEY (rowid=?)"
+#define CLIENT "SEARCH s USING COVERING INDEX session_client (client_addr=?)"
+#define SERVER "SEARCH s USING COVERING INDEX session_server (server_addr=?)"
+#define CLIENT_PORT "SEARCH s USING COVERING INDEX session_client_port (client_port=?)"
+#define SERVER_PORT "SEARCH s USING COVERING INDEX session_server_port (server_port=?)"
+
+Test(plan, narrow_conditions_start_from_their_index)
+{
+    struct test_index *index = new_index();
+
+    expect_plan(index, "host 192.168.0.7", STEPS("!SCAN", BY_ID, CLIENT, SERVER));
+    expect_plan(index, "src host 192.168.0.7", STEPS("!SCAN", BY_ID, CLIENT, "!" SERVER));
+    expect_plan(index, "host 192.168.0.7 or 192.168.0.8 or 10.9.9.9", STEPS("!SCAN", BY_ID, CLIENT, SERVER));
+    expect_plan(index, "port 9000", STEPS("!SCAN", BY_ID, CLIENT_PORT, SERVER_PORT));
+    expect_plan(index, "tcp dst port 9000", STEPS("!SCAN", BY_ID, SERVER_PORT, "!" CLIENT_PORT));
+    expect_plan(index, "portrange 9000-9100", STEPS("!SCAN", "session_client_port (client_port>? AND client_port<?)"));
+    expect_plan(index, "net 192.168.0", STEPS("!SCAN", "session_client (client_addr>? AND client_addr<?)"));
+    expect_plan(index, "net 2001:db8::/32", STEPS("!SCAN", "session_server (server_addr>? AND server_addr<?)"));
+    expect_plan(index, "id 5", STEPS("!SCAN", BY_ID));
+    expect_plan(index, "id 5-50", STEPS("!SCAN", "PRIMARY KEY (rowid>? AND rowid<?)"));
+    expect_plan(index, "before @100", STEPS("!SCAN s", "SCAN p", "PRIMARY KEY (rowid>? AND rowid<?)"));
+    expect_plan(index, "tcp and after @20000 and port 443 and before @20100", STEPS("!SCAN s", "SCAN p"));
+    expect_plan(index, "after @49900 or host 192.168.0.7", STEPS("!SCAN s", "SCAN p", CLIENT));
+    expect_plan(index, "vlan 10 and host 192.168.0.7", STEPS("!SCAN", CLIENT));
+    test_index_free(index);
+}
+
+Test(plan, wide_conditions_read_the_table)
+{
+    struct test_index *index = new_index();
+
+    expect_plan(index, "host 10.0.0.1", STEPS("SCAN s", "!SEARCH"));
+    expect_plan(index, "port 443", STEPS("SCAN s", "!SEARCH"));
+    expect_plan(index, "net 0.0.0.0/0", STEPS("SCAN s", "!SEARCH"));
+    expect_plan(index, "not host 192.168.0.7", STEPS("SCAN s", "!SEARCH"));
+    expect_plan(index, "host 192.168.0.7 or tcp", STEPS("SCAN s", "!SEARCH"));
+    expect_plan(index, "", STEPS("SCAN s"));
+    test_index_free(index);
+}
+
+Test(plan, the_narrowest_of_several_leads)
+{
+    struct test_index *index = new_index();
+
+    expect_plan(index, "host 10.0.0.1 and port 9000", STEPS("!SCAN", SERVER_PORT, "!" SERVER));
+    expect_plan(index, "host 192.168.0.7 and port 443", STEPS("!SCAN", CLIENT, "!" SERVER_PORT));
+    expect_plan(index, "tcp and state closed and not port 80 and host 192.168.0.7", STEPS("!SCAN", CLIENT));
+    expect_plan(index, "(host 192.168.0.7 and port 443) or (dst port 9000 and dst host 10.0.0.1)",
+                STEPS("!SCAN", CLIENT, SERVER_PORT));
+    test_index_free(index);
+}
+
+/* Sessions of the window, counted without any plan. */
+static int64_t count_plainly(struct test_index *index, int64_t after, int64_t before)
+{
+    sqlite3_stmt *stmt;
+    int64_t count;
+
+    sqlite3_prepare_v2(fc_db_sqlite(index->db),
+                       "SELECT count(*) FROM session WHERE start_ns + duration_ns >= ? AND start_ns < ?", -1, &stmt,
+                       NULL);
+    sqlite3_bind_int64(stmt, 1, after * 1000000000);
+    sqlite3_bind_int64(stmt, 2, before * 1000000000);
+    cr_assert_eq(sqlite3_step(stmt), SQLITE_ROW);
+    count = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    return count;
+}
+
+Test(plan, windows_of_time_lose_no_session)
+{
+    struct test_index *index = new_index();
+    uint64_t state = test_seed();
+
+    for (unsigned i = 0; i < 300; i++) {
+        int64_t after = test_below(&state, 52000), before = after + (int64_t)test_below(&state, 100 << i % 10);
+        char text[100];
+        struct fc_filter *filter;
+
+        snprintf(text, sizeof text, "after @%lld and before @%lld", (long long)after, (long long)before);
+        cr_assert_eq(fc_filter_parse(text, NOW, &filter, NULL), 0);
+        cr_assert_eq(fc_query_count(index->db, filter, NULL), count_plainly(index, after, before), "%s", text);
+        fc_filter_free(filter);
+    }
+    test_index_free(index);
+}
+
+Test(plan, thousands_of_networks_are_planned_in_time)
+{
+    struct test_index *index = new_index();
+    char *text = NULL, *plan;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    fputs("net 172.16.0.0/24", out);
+    for (unsigned i = 1; i < 10000; i++)
+        fprintf(out, " or 172.%u.%u.0/24", 16 + i / 256, i % 256);
+    fclose(out);
+    plan = explain(index, text);
+    cr_expect(!strstr(plan, "SCAN s"));
+    free(plan);
+    free(text);
+    test_index_free(index);
+}

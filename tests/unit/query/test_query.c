@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading sessions out: order, limits, and indexes that someone has damaged. */
+#include "query_test.h"
+
+static void open_query(struct test_index *index, const char *sort, int64_t limit, struct fc_query **query)
+{
+    struct fc_query_options options = {.sort = sort, .limit = limit};
+    struct fc_error err = {0};
+
+    cr_assert_eq(fc_query_open(index->db, NULL, &options, query, &err), 0, "%s", err.cause);
+}
+
+Test(query, gives_every_member_of_a_session)
+{
+    struct test_index *index = test_index_sql(
+        "mac,vlan,mpls,ttl,dscp,tcp-flags,isn,payload",
+        "INSERT INTO session VALUES(7, 1714557600000000000, 2500000000, 6, 4, 167772161, 1234, 3232235777, 443,"
+        "    10, 11, 1200, 1300, 2, 0, 0, x'00');"
+        "INSERT INTO session_fields VALUES(7, '10,20', '16', x'001122334455', x'66778899aabb', 64, 63, 0, 46, 27, 19,"
+        "    4294967295, 1, 100, 0);");
+    struct fc_query *query;
+    struct fc_session s;
+
+    open_query(index, NULL, -1, &query);
+    cr_assert_eq(fc_query_fields(query), ALL_FIELDS);
+    cr_assert_eq(fc_query_next(query, &s, NULL), 1);
+    cr_assert(s.id == 7 && s.has_time && s.start_ns == NOW && s.end_ns == NOW + 2500000000 && s.proto == 6);
+    cr_assert(s.kind == FC_ADDR_IPV4 && !memcmp(s.client_addr, (uint8_t[4]){10, 0, 0, 1}, 4));
+    cr_assert(!memcmp(s.server_addr, (uint8_t[4]){192, 168, 1, 1}, 4) && s.client_port == 1234 && s.server_port == 443);
+    cr_assert(s.client_packets == 10 && s.server_packets == 11 && s.client_bytes == 1200 && s.server_bytes == 1300);
+    cr_assert(s.state == 2 && !strcmp(s.vlan, "10,20") && !strcmp(s.mpls, "16"));
+    cr_assert(s.client_mac[5] == 0x55 && s.server_mac[0] == 0x66);
+    cr_assert(s.client_ttl == 64 && s.server_ttl == 63 && s.client_dscp == 0 && s.server_dscp == 46);
+    cr_assert(s.client_tcp_flags == 27 && s.server_tcp_flags == 19 && s.client_isn == 4294967295 && s.server_isn == 1);
+    cr_assert(s.client_payload == 100 && s.server_payload == 0);
+    cr_assert_eq(fc_query_next(query, &s, NULL), 0);
+    cr_assert_eq(fc_query_next(query, &s, NULL), 0);
+    fc_query_close(query);
+    test_index_free(index);
+}
+
+Test(query, without_fields_says_that_there_are_none)
+{
+    struct test_index *index = test_index_sql(
+        "",
+        "INSERT INTO session VALUES(1, NULL, NULL, 327680, 0, NULL, NULL, NULL, NULL, 1, 0, 60, 0, 0, 0, 0, x'00');");
+    struct fc_query *query;
+    struct fc_session s;
+
+    open_query(index, NULL, -1, &query);
+    cr_assert_eq(fc_query_fields(query), 0);
+    cr_assert_eq(fc_query_next(query, &s, NULL), 1);
+    cr_assert(!s.has_time && s.kind == FC_ADDR_NONE && s.client_port == -1 && s.server_port == -1);
+    cr_assert(!s.vlan && !s.client_mac && s.client_ttl == -1 && s.server_payload == -1);
+    fc_query_close(query);
+    fc_query_close(NULL);
+    test_index_free(index);
+}
+
+static int64_t sort_value(const char *key, const struct fc_session *s)
+{
+    if (strcmp(key, "bytes") == 0)
+        return (int64_t)(s->client_bytes + s->server_bytes);
+    if (strcmp(key, "packets") == 0)
+        return (int64_t)(s->client_packets + s->server_packets);
+    if (strcmp(key, "duration") == 0)
+        return s->has_time ? s->end_ns - s->start_ns : -1;
+    if (strcmp(key, "client_port") == 0)
+        return s->client_port;
+    return s->id;
+}
+
+Test(query, sorts_by_keys_of_the_output_and_breaks_ties_by_id)
+{
+    static const char *const keys[] = {"bytes", "packets", "duration", "client_port", "id"};
+    uint64_t state = test_seed();
+    struct test_index *index = test_index_new(&state, 500, 0);
+
+    for (unsigned i = 0; i < 3 * sizeof keys / sizeof keys[0]; i++) {
+        const char *key = keys[i / 3];
+        static const char *const orders[] = {"", ":asc", ":desc"};
+        char sort[40];
+        struct fc_query *query;
+        struct fc_session s;
+        int64_t last = 0, last_id = 0;
+        unsigned count = 0;
+
+        sprintf(sort, "%s%s", key, orders[i % 3]);
+        open_query(index, sort, -1, &query);
+        while (fc_query_next(query, &s, NULL) > 0) {
+            int64_t value = sort_value(key, &s);
+            if (count++)
+                cr_assert(i % 3 == 2 ? value < last || (value == last && s.id > last_id)
+                                     : value > last || (value == last && s.id > last_id),
+                          "%s: %lld after %lld", sort, (long long)s.id, (long long)last_id);
+            last = value;
+            last_id = s.id;
+        }
+        cr_assert_eq(count, 500);
+        fc_query_close(query);
+    }
+    test_index_free(index);
+}
+
+Test(query, every_key_of_the_output_can_be_sorted_by)
+{
+    static const char *const keys[] = {"id",
+                                       "start",
+                                       "end",
+                                       "start_ns",
+                                       "end_ns",
+                                       "duration",
+                                       "proto",
+                                       "client_addr",
+                                       "client_port",
+                                       "server_addr",
+                                       "server_port",
+                                       "client_packets",
+                                       "server_packets",
+                                       "client_bytes",
+                                       "server_bytes",
+                                       "state",
+                                       "packets",
+                                       "bytes",
+                                       "vlan",
+                                       "mpls",
+                                       "client_mac",
+                                       "server_mac",
+                                       "client_ttl",
+                                       "server_ttl",
+                                       "client_dscp",
+                                       "server_dscp",
+                                       "client_tcp_flags",
+                                       "server_tcp_flags",
+                                       "client_isn",
+                                       "server_isn",
+                                       "client_payload",
+                                       "server_payload"};
+    uint64_t state = test_seed();
+    struct test_index *index = test_index_new(&state, 20, ALL_FIELDS);
+    struct fc_query *query;
+    struct fc_session s;
+
+    for (unsigned i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        open_query(index, keys[i], -1, &query);
+        cr_assert_eq(fc_query_next(query, &s, NULL), 1);
+        fc_query_close(query);
+    }
+    test_index_free(index);
+}
+
+Test(query, unknown_keys_are_refused_with_a_list)
+{
+    static const char *const wrong[] = {"size", "", "id:down", "id:", "vlan", "bytes desc", "id;drop table session"};
+    uint64_t state = test_seed();
+    struct test_index *index = test_index_new(&state, 5, FC_FIELD_TTL);
+
+    for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct fc_query_options options = {.sort = wrong[i], .limit = -1};
+        struct fc_query *query;
+        struct fc_error err;
+
+        cr_assert_eq(fc_query_open(index->db, NULL, &options, &query, &err), FC_E_USAGE, "%s", wrong[i]);
+        cr_assert_null(query);
+        cr_assert(strstr(err.cause, "server_bytes") && strstr(err.cause, "client_ttl"), "%s", err.cause);
+    }
+    test_index_free(index);
+}
+
+Test(query, limits)
+{
+    uint64_t state = test_seed();
+    struct test_index *index = test_index_new(&state, 50, 0);
+    static const int64_t limits[] = {0, 1, 49, 50, 51, -1};
+
+    for (unsigned i = 0; i < 6; i++) {
+        struct fc_query *query;
+        struct fc_session s;
+        int64_t n = 0;
+
+        open_query(index, "bytes:desc", limits[i], &query);
+        while (fc_query_next(query, &s, NULL) > 0)
+            n++;
+        cr_assert_eq(n, limits[i] < 0 || limits[i] > 50 ? 50 : limits[i]);
+        fc_query_close(query);
+    }
+    cr_assert_eq(fc_query_count(index->db, NULL, NULL), 50);
+    test_index_free(index);
+}
+
+/* SQL of an index without the types and NOT NULL of the schema, as an attacker's file would be, with anything in it. */
+static char *damaged_tables(uint64_t *state)
+{
+    static const char *const values[] = {"NULL",
+                                         "-1",
+                                         "99999999999999",
+                                         "1.5",
+                                         "'text'",
+                                         "x''",
+                                         "x'0102'",
+                                         "zeroblob(16)",
+                                         "zeroblob(6)",
+                                         "zeroblob(100)",
+                                         "9223372036854775807",
+                                         "-9223372036854775808",
+                                         "''"};
+    char *sql = NULL;
+    size_t size;
+    FILE *out = open_memstream(&sql, &size);
+
+    fputs(
+        "DROP VIEW sessions; DROP TABLE session; DROP TABLE session_fields;"
+        "CREATE TABLE session(id INTEGER PRIMARY KEY, start_ns, duration_ns, proto, kind, client_addr, client_port,"
+        "server_addr, server_port, client_packets, server_packets, client_bytes, server_bytes, state, one_way, domain,"
+        "positions);"
+        "CREATE TABLE session_fields(id INTEGER PRIMARY KEY, vlan, mpls, client_mac, server_mac, client_ttl, "
+        "server_ttl,"
+        "client_dscp, server_dscp, client_tcp_flags, server_tcp_flags, client_isn, server_isn, client_payload,"
+        "server_payload);"
+        /* one session with a time, so that the table of spans can be made */
+        "INSERT INTO session(id, start_ns, duration_ns) VALUES(1000, 0, 9223372036854775806);",
+        out);
+    for (unsigned id = 1; id <= 40; id++) {
+        fprintf(out, "INSERT INTO session VALUES(%u", id);
+        for (unsigned i = 0; i < 16; i++)
+            fprintf(out, ",%s",
+                    i == 3 && test_below(state, 2) ? (test_below(state, 2) ? "4" : "6")
+                                                   : values[test_below(state, 13)]);
+        fprintf(out, ");INSERT INTO session_fields VALUES(%u", id);
+        for (unsigned i = 0; i < 14; i++)
+            fprintf(out, ",%s", values[test_below(state, 13)]);
+        fputs(");", out);
+    }
+    fclose(out);
+    return sql;
+}
+
+static void check_damaged_row(const struct fc_session *s)
+{
+    cr_assert(s->client_port >= -1 && s->client_port <= 65535 && s->server_port >= -1 && s->server_port <= 65535);
+    cr_assert(s->state >= -1 && s->state <= 4 && (s->kind == 0 || s->kind == 1 || s->kind == 4 || s->kind == 6));
+    cr_assert(s->client_bytes <= INT64_MAX && s->client_ttl >= -1 && s->client_ttl <= 255);
+    cr_assert(!s->has_time || s->end_ns >= s->start_ns);
+    /* to be looked at by the address sanitizer */
+    cr_assert(!s->client_mac || s->client_mac[5] + 1);
+    cr_assert(!s->vlan || strlen(s->vlan) < 100);
+}
+
+/* Whatever stands in the columns, reading it is safe and what makes no sense is nothing. */
+Test(query, a_damaged_index_gives_nulls)
+{
+    uint64_t state = test_seed();
+
+    for (unsigned round = 0; round < 20; round++) {
+        char *sql = damaged_tables(&state);
+        struct test_index *index = test_index_sql("mac,vlan,mpls,ttl,dscp,tcp-flags,isn,payload", sql);
+        struct fc_query *query;
+        struct fc_session s;
+        unsigned count = 0;
+
+        open_query(index, NULL, -1, &query);
+        for (; fc_query_next(query, &s, NULL) > 0; count++)
+            check_damaged_row(&s);
+        cr_assert_eq(count, 41);
+        fc_query_close(query);
+        for (unsigned i = 0; i < 100; i++) {
+            char text[2000];
+            struct fc_filter *filter;
+
+            test_filter(&state, false, text, sizeof text);
+            cr_assert_eq(fc_filter_parse(text, NOW, &filter, NULL), 0);
+            cr_assert_geq(fc_query_count(index->db, filter, NULL), 0);
+            fc_filter_free(filter);
+        }
+        test_index_free(index);
+        free(sql);
+    }
+}
+
+Test(query, a_missing_table_is_an_error)
+{
+    struct test_index *index = test_index_sql("vlan", "DROP VIEW sessions; DROP TABLE session_fields;");
+    struct fc_query *query;
+    struct fc_filter *filter;
+    struct fc_error err;
+
+    cr_assert_eq(fc_query_open(index->db, NULL, NULL, &query, &err), FC_E_DB);
+    cr_assert(strstr(err.cause, "session_fields"));
+    cr_assert_eq(fc_filter_parse("vlan", NOW, &filter, NULL), 0);
+    cr_assert_eq(fc_query_count(index->db, filter, &err), FC_E_DB);
+    fc_filter_free(filter);
+    test_index_free(index);
+}

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+/* A fresh index by finished b-trees against its twin by INSERT and CREATE INDEX. */
+#include "btree_support.h"
+#include "rng.h"
+#include "store/writer_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+TestSuite(btree_writer, .fini = bt_clean, .timeout = 600);
+
+struct plan {
+    uint64_t seed;
+    size_t memory_bytes;
+    unsigned sessions;
+    int kinds; /* 0: all; else one of FC_ADDR_* */
+    uint32_t fields;
+    size_t blob_max;
+};
+
+static void draw_key(struct rng *rng, const struct plan *plan, struct fc_flow_key *key)
+{
+    static const int kinds[] = {FC_ADDR_IPV4, FC_ADDR_IPV4, FC_ADDR_IPV6, FC_ADDR_MAC, FC_ADDR_NONE};
+    static const uint32_t protos[] = {6, 17, 1, 132, 47, 58};
+    uint8_t common = (uint8_t)rng_below(rng, 3);
+
+    memset(key, 0, sizeof *key);
+    key->addr_kind = (uint8_t)(plan->kinds ? plan->kinds : kinds[rng_below(rng, 5)]);
+    key->proto = key->addr_kind == FC_ADDR_MAC    ? FC_PROTO_ETHERTYPE | 0x88cc
+                 : key->addr_kind == FC_ADDR_NONE ? FC_PROTO_MALFORMED
+                                                  : protos[rng_below(rng, 6)];
+    for (int i = 0; i < 2; i++) {
+        size_t len = key->addr_kind == FC_ADDR_IPV4 ? 4 : key->addr_kind == FC_ADDR_IPV6 ? 16 : 6;
+        if (key->addr_kind == FC_ADDR_NONE)
+            continue;
+        /* blobs of 6 and of 16 bytes that start alike; zeros behind; integers of every length */
+        memset(key->addr[i], rng_chance(rng, 50) ? 0 : common, len);
+        if (rng_chance(rng, 80))
+            key->addr[i][len - 1 - rng_below(rng, len < 4 ? len : 4)] = (uint8_t)rng_next(rng);
+        if (rng_chance(rng, 30))
+            rng_fill(rng, key->addr[i], len);
+        key->port[i] = (uint16_t)(rng_next(rng) >> (rng_chance(rng, 50) ? 48 : 60));
+    }
+    key->one_way = rng_chance(rng, 3);
+    key->domain = rng_chance(rng, 5) ? (uint32_t)rng_next(rng) : 0;
+}
+
+static void draw_run(struct rng *rng, int64_t *clock_ns, const struct fc_flow_key *key, struct fc_run *run)
+{
+    fc_run_init(run);
+    *clock_ns += (int64_t)(rng_next(rng) >> (rng_chance(rng, 98) ? 44 : 14));
+    if (rng_chance(rng, 97)) {
+        run->min_ns = *clock_ns;
+        run->max_ns = run->min_ns + (int64_t)(rng_next(rng) >> rng_between(rng, 20, 63));
+        run->first_ns = rng_chance(rng, 95) ? run->min_ns : run->min_ns + (run->max_ns - run->min_ns) / 2;
+    }
+    for (int d = 0; d < 2; d++) {
+        run->packets[d] = rng_next(rng) >> rng_between(rng, 40, 63);
+        run->bytes[d] = rng_next(rng) >> rng_between(rng, 10, 63);
+    }
+    run->first_dir = (uint8_t)rng_below(rng, 2);
+    if (key->proto != 6)
+        return;
+    run->first_synack = rng_chance(rng, 20);
+    run->base_set = (uint8_t)rng_below(rng, 4);
+    run->base_synack = run->base_set & (uint8_t)rng_below(rng, 4);
+    for (int d = 0; d < 2; d++) {
+        run->tcp_flags[d] = (uint8_t)rng_next(rng);
+        if (run->base_set >> d & 1)
+            run->base[d] = (uint32_t)rng_next(rng);
+    }
+    if (rng_chance(rng, 60)) {
+        run->syn_dir = (uint8_t)rng_below(rng, 2);
+        run->syn_seq = rng_chance(rng, 80) ? run->base[run->syn_dir] : (uint32_t)rng_next(rng);
+    }
+}
+
+static void draw_extra(struct rng *rng, struct fc_extra *x)
+{
+    memset(x, 0, sizeof *x);
+    x->vlan_count = (uint8_t)rng_below(rng, FC_VLAN_MAX + 1);
+    x->mpls_count = (uint8_t)rng_below(rng, FC_MPLS_MAX + 1);
+    rng_fill(rng, x->vlan, sizeof x->vlan);
+    for (int i = 0; i < FC_MPLS_MAX; i++)
+        x->mpls[i] = (uint32_t)rng_below(rng, 1 << 20);
+    rng_fill(rng, x->mac, sizeof x->mac);
+    rng_fill(rng, x->ttl, sizeof x->ttl);
+    rng_fill(rng, x->isn, sizeof x->isn);
+    x->dscp[0] = (uint8_t)rng_below(rng, 64);
+    x->payload_bytes[0] = rng_next(rng) >> rng_between(rng, 1, 63);
+    x->has_mac = (uint8_t)rng_below(rng, 4);
+    x->has_ttl = (uint8_t)rng_below(rng, 4);
+    x->has_dscp = (uint8_t)rng_below(rng, 4);
+    x->has_isn = (uint8_t)rng_below(rng, 4);
+    x->has_flags = (uint8_t)rng_below(rng, 4);
+    x->has_payload = (uint8_t)rng_below(rng, 4);
+}
+
+/* Sessions [first, last) of a plan into a writer. They are the same whoever asks. */
+static void write_sessions(struct fc_writer *w, const struct plan *plan, unsigned first, unsigned last)
+{
+    uint8_t *blob = malloc(plan->blob_max + 16);
+    int64_t clock_ns = INT64_C(1700000000000000000);
+    struct fc_error err;
+
+    for (unsigned i = 0; i < last; i++) {
+        struct rng rng = {plan->seed * 1000003 + i};
+        struct fc_session_record r = {0};
+        draw_key(&rng, plan, &r.key);
+        draw_run(&rng, &clock_ns, &r.key, &r.run);
+        if (rng_chance(&rng, 1)) { /* a duration that no column can hold */
+            r.run.min_ns = -INT64_C(9000000000000000000);
+            r.run.max_ns = INT64_C(9000000000000000000);
+        }
+        r.has_extra = plan->fields && rng_chance(&rng, 80);
+        if (r.has_extra)
+            draw_extra(&rng, &r.extra);
+        r.open = rng_chance(&rng, 50);
+        r.blob_len = (uint32_t)rng_between(&rng, 2, rng_chance(&rng, 95) ? 20 : plan->blob_max + 3);
+        memset(blob, (int)i, r.blob_len);
+        blob[0] = 0;
+        r.blob = blob;
+        if (i >= first)
+            cr_assert_eq(fc_writer_session(w, &r, plan->fields, &err), 0, "%s", err.cause);
+    }
+    free(blob);
+}
+
+static struct fc_writer *new_writer(const char *path, const struct plan *plan, bool insert)
+{
+    struct fc_writer *w;
+    struct fc_error err;
+    bool fresh;
+
+    cr_assert_eq(fc_writer_open(path, &w, &fresh, &err), 0, "%s", err.cause);
+    w->insert_only = insert;
+    if (plan->memory_bytes)
+        fc_writer_set_memory(w, plan->memory_bytes);
+    return w;
+}
+
+static void end_writer(struct fc_writer *w)
+{
+    struct fc_error err;
+
+    cr_assert_eq(fc_writer_commit(w, NULL, &err), 0, "%s", err.cause);
+    fc_writer_close(w);
+}
+
+static void add_notes(struct fc_writer *w)
+{
+    struct fc_fragment f = {.file = 1, .off = 99, .ts_ns = 5};
+    struct fc_error err;
+
+    cr_assert_eq(fc_writer_set_fragments(w, &f, 1, 0, &err), 0, "%s", err.cause);
+    cr_assert_eq(fc_writer_set_meta(w, "after", "the sessions", &err), 0, "%s", err.cause);
+}
+
+static void make(const char *path, const struct plan *plan, bool insert)
+{
+    struct fc_writer *w = new_writer(path, plan, insert);
+
+    write_sessions(w, plan, 0, plan->sessions);
+    add_notes(w);
+    end_writer(w);
+}
+
+/* Soundness and equality of two databases. */
+static void judge(const char *fast, const char *twin, const struct plan *plan)
+{
+    sqlite3 *a = bt_open(twin), *b = bt_open(fast);
+    const char *why = bt_difference(a, b);
+
+    cr_assert_null(why, "seed %llu: %s", (unsigned long long)plan->seed, why);
+    why = bt_check(b);
+    cr_assert_str_eq(why, "ok", "seed %llu: %s", (unsigned long long)plan->seed, why);
+    sqlite3_close(a);
+    sqlite3_close(b);
+}
+
+static void compare(const struct plan *plan)
+{
+    const char *fast = bt_path(0), *twin = bt_path(1);
+
+    make(fast, plan, false);
+    make(twin, plan, true);
+    judge(fast, twin, plan);
+}
+
+Test(btree_writer, every_row_and_statistic_is_that_of_the_twin)
+{
+    static const int kinds[] = {0, 0, 0, FC_ADDR_IPV4, FC_ADDR_IPV6, FC_ADDR_MAC};
+    uint64_t seed = test_seed("writer");
+
+    for (uint64_t i = 0; i < test_rounds(60); i++) {
+        struct rng rng = {seed + i};
+        struct plan plan = {.seed = seed + i,
+                            .sessions = (unsigned)rng_below(&rng, rng_chance(&rng, 30) ? 5 : 3000),
+                            .kinds = kinds[rng_below(&rng, 6)],
+                            .fields = rng_chance(&rng, 40) ? FC_WANT_ALL | FC_STORE_TCP_FLAGS : 0,
+                            .blob_max = rng_chance(&rng, 80) ? 300 : 30000};
+        compare(&plan);
+    }
+}
+
+Test(btree_writer, what_does_not_fit_the_memory_gives_the_same)
+{
+    struct plan plan = {.seed = 5, .sessions = 60000, .blob_max = 20, .memory_bytes = 1};
+
+    compare(&plan); /* above 50,000 sessions two threads build indexes */
+    plan.kinds = FC_ADDR_IPV6;
+    compare(&plan);
+}
+
+Test(btree_writer, a_blob_of_megabytes)
+{
+    struct plan plan = {.seed = 6, .sessions = 300, .blob_max = 4 << 20};
+
+    compare(&plan);
+}
+
+Test(btree_writer, sessions_after_another_call_are_inserted)
+{
+    struct plan plan = {.seed = 7, .sessions = 900, .blob_max = 200, .fields = FC_WANT_ALL};
+    const char *paths[2] = {bt_path(0), bt_path(1)};
+
+    for (int insert = 0; insert < 2; insert++) {
+        struct fc_writer *w = new_writer(paths[insert], &plan, insert);
+        write_sessions(w, &plan, 0, 500);
+        char *value = fc_writer_meta(w, "nothing"); /* back to SQLite */
+        cr_assert_str_eq(value, "");
+        free(value);
+        cr_assert(insert || w->bulk_done);
+        write_sessions(w, &plan, 500, 900);
+        end_writer(w);
+    }
+    judge(paths[0], paths[1], &plan);
+}
+
+Test(btree_writer, an_index_that_is_added_to_is_that_of_the_twin)
+{
+    struct plan plan = {.seed = 8, .sessions = 2500, .blob_max = 200, .fields = FC_WANT_ALL};
+    const char *paths[2] = {bt_path(0), bt_path(1)};
+
+    for (int insert = 0; insert < 2; insert++) {
+        struct fc_writer *w = new_writer(paths[insert], &plan, insert);
+        write_sessions(w, &plan, 0, 1500);
+        end_writer(w);
+        w = new_writer(paths[insert], &plan, insert);
+        cr_assert(!w->fresh);
+        write_sessions(w, &plan, 1500, 2500);
+        end_writer(w);
+    }
+    judge(paths[0], paths[1], &plan);
+}
+
+/* Statistics: the numbers of SQLite's own ANALYZE, but for its rounding of what is nearly unique. */
+Test(btree_writer, statistics_are_those_of_analyze)
+{
+    struct plan plan = {.seed = 9, .sessions = 4000, .blob_max = 20};
+    const char *path = bt_path(0);
+    sqlite3 *sql;
+
+    make(path, &plan, false);
+    sql = bt_open(path);
+    bt_exec(sql, "CREATE TEMP TABLE ours AS SELECT * FROM sqlite_stat1 WHERE tbl = 'session'; ANALYZE session");
+    cr_assert_eq(bt_number(sql,
+                           "SELECT count(*) FROM ours JOIN sqlite_stat1 s USING (tbl, idx) WHERE s.stat = ours.stat"
+                           " OR (ours.stat LIKE '% 2' AND s.stat LIKE '% 1')"),
+                 FC_SESSION_INDEXES);
+    sqlite3_close(sql);
+}
+
+struct prior_check {
+    const struct plan *plan;
+    struct fc_run *run; /* by ID - 1 */
+    struct fc_flow_key *key;
+    uint8_t *want;
+    unsigned seen, closed;
+};
+
+static int compare_prior(void *ctx, const struct fc_flow_key *key, int64_t id, const struct fc_run *run)
+{
+    struct prior_check *c = ctx;
+
+    cr_assert(id >= 1 && id <= c->plan->sessions);
+    if (c->want[id - 1]) {
+        cr_assert_eq(memcmp(run, &c->run[id - 1], sizeof *run), 0, "session %lld", (long long)id);
+        cr_assert_eq(memcmp(key, &c->key[id - 1], sizeof *key), 0, "session %lld", (long long)id);
+        c->want[id - 1] = 0;
+        c->seen++;
+    } else {
+        c->closed++;
+    }
+    return 0;
+}
+
+/* What was open comes back as it was; the others once each when all are wanted. */
+static void check_priors(bool insert)
+{
+    struct plan plan = {.seed = 10, .sessions = 3000, .blob_max = 20, .kinds = FC_ADDR_IPV4};
+    struct prior_check c = {.plan = &plan};
+    const char *path = bt_path(0);
+    int64_t clock_ns = INT64_C(1700000000000000000);
+    struct fc_writer *w = new_writer(path, &plan, insert);
+    struct fc_error err;
+    unsigned open = 0;
+
+    c.run = calloc(plan.sessions, sizeof *c.run);
+    c.key = calloc(plan.sessions, sizeof *c.key);
+    c.want = calloc(plan.sessions, 1);
+    for (unsigned i = 0; i < plan.sessions; i++) {
+        struct rng rng = {i};
+        struct fc_session_record r = {.blob = (const uint8_t *)"\0\1\1\1", .blob_len = 4};
+        uint8_t *low = r.key.addr[0], *high = r.key.addr[1];
+        r.key = (struct fc_flow_key){.addr_kind = FC_ADDR_IPV4, .proto = rng_chance(&rng, 60) ? 6 : 17};
+        rng_fill(&rng, low, 4);
+        memset(high, 255, 4);
+        draw_run(&rng, &clock_ns, &r.key, &r.run);
+        r.open = c.want[i] = rng_chance(&rng, 60);
+        open += r.open;
+        c.run[i] = r.run;
+        c.key[i] = r.key;
+        cr_assert_eq(fc_writer_session(w, &r, 0, &err), 0);
+    }
+    end_writer(w);
+    uint8_t *again = malloc(plan.sessions);
+    memcpy(again, c.want, plan.sessions);
+    w = new_writer(path, &plan, insert);
+    cr_assert_eq(fc_writer_priors(w, false, 0, compare_prior, &c, &err), 0, "%s", err.cause);
+    cr_assert(c.seen == open && c.closed == 0);
+    free(c.want);
+    c.want = again;
+    cr_assert_eq(fc_writer_priors(w, true, INT64_MIN, compare_prior, &c, &err), 0, "%s", err.cause);
+    cr_assert(c.seen == 2 * open && c.closed == plan.sessions - open);
+    fc_writer_close(w);
+    free(c.want);
+    free(c.run);
+    free(c.key);
+}
+
+Test(btree_writer, open_sessions_come_back_as_they_were)
+{
+    check_priors(false);
+    check_priors(true);
+}
+
+Test(btree_writer, damaged_notes_of_open_sessions_are_an_error)
+{
+    struct plan plan = {.seed = 11, .sessions = 50, .blob_max = 20};
+    const char *path = bt_path(0);
+    struct fc_error err;
+    uint8_t sound[4096];
+
+    make(path, &plan, false);
+    sqlite3 *sql = bt_open(path);
+    sqlite3_stmt *stmt = NULL;
+    sqlite3_prepare_v2(sql, "SELECT state FROM open_session", -1, &stmt, NULL);
+    cr_assert_eq(sqlite3_step(stmt), SQLITE_ROW);
+    size_t len = (size_t)sqlite3_column_bytes(stmt, 0);
+    memcpy(sound, sqlite3_column_blob(stmt, 0), len);
+    sqlite3_finalize(stmt);
+    sqlite3_close(sql);
+    for (size_t cut = 0; cut <= len; cut++) {
+        struct fc_open_reader reader;
+        struct fc_run run;
+        uint8_t *exact = malloc(cut + 1); /* ASan watches its end */
+        int64_t id;
+        memcpy(exact, sound, cut);
+        int rc = fc_open_reader_init(&reader, 1, exact, cut);
+        while (rc == 0 && (rc = fc_open_reader_next(&reader, &id, &run)) == 1)
+            rc = 0;
+        cr_assert(rc == 0 || rc == FC_E_DAMAGED);
+        free(exact);
+    }
+    sql = bt_open(path);
+    bt_exec(sql, "UPDATE open_session SET state = x'02ff'");
+    sqlite3_close(sql);
+    struct fc_writer *w = new_writer(path, &plan, false);
+    cr_assert_eq(fc_writer_priors(w, false, 0, compare_prior, &(struct prior_check){.plan = &plan}, &err), FC_E_DB);
+    fc_writer_close(w);
+}
