@@ -244,7 +244,7 @@ int fc_table_publish(struct fc_table *t, const struct fc_flow_key *key, uint64_t
     struct shard *shard = shard_of(t, hash);
     int64_t min_ns = node->run.min_ns; /* the node is not ours any more once it is pushed */
     int64_t size = (int64_t)fc_node_size(node);
-    bool prior = node->db_id != 0, pushed;
+    bool prior = node->db_id != 0, loose = node->seq == 0, pushed;
 
     do {
         rcu_read_lock();
@@ -258,9 +258,12 @@ int fc_table_publish(struct fc_table *t, const struct fc_flow_key *key, uint64_t
         rcu_read_unlock();
     } while (!pushed);
     atomic_fetch_add_explicit(&shard->bytes, size, memory_order_relaxed);
-    /* guarantee D; a record without a time may belong to any session, so every eviction makes it late */
+    /*
+     * Guarantee D. A record without a time may belong to any session, and a fragment of no chunk (seq 0) may lie in front
+     * of what was evicted although it is later: every eviction makes them late.
+     */
     int64_t evicted = atomic_load_explicit(&t->evicted_ns, memory_order_seq_cst);
-    if (evicted != INT64_MIN && min_ns < evicted && !prior)
+    if (evicted != INT64_MIN && (loose || min_ns < evicted) && !prior)
         note_late(t, hash);
     return 0;
 }
