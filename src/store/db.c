@@ -92,6 +92,21 @@ static int check_schema(struct fc_db *db, struct fc_error *err)
     return 0;
 }
 
+/*
+ * An addition that was killed may have left a journal with the state before it. A connection for reading only cannot
+ * bring that back, and says SQLITE_READONLY; one for writing does when it reads for the first time.
+ */
+static void roll_back(const char *path)
+{
+    sqlite3 *sql = NULL;
+
+    if (fc_db_sqlite_open(path, &sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX) == SQLITE_OK) {
+        sqlite3_busy_timeout(sql, 5000);
+        pragma_number(sql, "PRAGMA user_version");
+    }
+    sqlite3_close(sql);
+}
+
 FC_EXPORT int fc_db_open(const char *path, struct fc_db **out, struct fc_error *err)
 {
     struct stat st;
@@ -119,6 +134,8 @@ FC_EXPORT int fc_db_open(const char *path, struct fc_db **out, struct fc_error *
     /* a hand-made schema must not run functions of ours or SQLite's with side effects */
     sqlite3_db_config(db->sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(db->sql, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    if (pragma_number(db->sql, "PRAGMA user_version") == -1 && (sqlite3_errcode(db->sql) & 0xff) == SQLITE_READONLY)
+        roll_back(path);
     rc = check_schema(db, err);
     if (rc == 0) {
         *out = db;

@@ -48,6 +48,13 @@ def tool(name):
 
 # ---------------------------------------------------------------- programs
 
+@functools.lru_cache(None)
+def sanitized():
+    """Is the binary built with a sanitizer? Those need terabytes of address space."""
+    data = read_bytes(FLOWCARVE)
+    return any(name in data for name in (b'__asan_init', b'__tsan_init', b'__ubsan_handle'))
+
+
 def environment(**more):
     env = {k: v for k, v in os.environ.items() if not k.startswith('FLOWCARVE')}
     env.update(LC_ALL='C.UTF-8', TZ='UTC',
