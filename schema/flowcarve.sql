@@ -181,7 +181,7 @@ SELECT
         || printf('.%09dZ', (start_ns + duration_ns) % 1000000000) AS "end",
     start_ns,
     start_ns + duration_ns AS end_ns,
-    printf('%d.%09d', duration_ns / 1000000000, duration_ns % 1000000000) AS duration,
+    CASE WHEN duration_ns IS NOT NULL THEN printf('%d.%09d', duration_ns / 1000000000, duration_ns % 1000000000) END AS duration,
     coalesce(proto_name, CASE
         WHEN proto < 65536 THEN cast(proto AS TEXT)
         WHEN proto < 131072 THEN printf('0x%04x', proto - 65536)

@@ -14,6 +14,7 @@ struct family {
     unsigned backwards, untimed, fragments;
     bool overlap, mirrored, any_watermark, force;
     bool active; /* rules with a short active timeout */
+    bool eager;  /* one or two flows, short chunks, a sweep behind each */
 };
 
 static void draw_rules(struct fc_rules *rules, struct rng *rng, const struct family *f)
@@ -59,6 +60,11 @@ static const char *round_of(uint64_t seed, const struct family *f, char *buf, si
         .overlap = f->overlap,
         .mirrored = f->mirrored,
     };
+    if (f->eager) {
+        m.cut = 60;
+        m.sweep = 100;
+        o.keys = (unsigned)rng_between(&rng, 1, 2);
+    }
     traffic_make(&t, &rng, &o);
     twin_make(&twin, &t, &rules);
     int rc = machine_run(&t, &rng, &m, &result);
@@ -71,12 +77,13 @@ static const char *round_of(uint64_t seed, const struct family *f, char *buf, si
 
 static void rounds(const struct family *f)
 {
-    uint64_t seed = test_seed(f->name), n = test_rounds(250), bad = 0, first = 0;
+    uint64_t seed = test_seed(f->name), n = test_rounds(150), bad = 0, first = 0;
     char buf[512], text[512] = "";
 
     for (uint64_t i = 0; i < n; i++) {
         const char *why = round_of(seed + i, f, buf, sizeof buf);
-        if (why && getenv("FC_ALL")) fprintf(stderr, "DIFF %s %llu: %s\n", f->name, (unsigned long long)(seed + i), why);
+        if (why && getenv("FLOWCARVE_TEST_ALL"))
+            fprintf(stderr, "DIFF %s %llu: %s\n", f->name, (unsigned long long)(seed + i), why);
         if (why && bad++ == 0) {
             first = seed + i;
             snprintf(text, sizeof text, "%s", why);
@@ -134,6 +141,22 @@ Test(twin, watermarks_that_are_wrong)
 Test(twin, flows_that_are_forced_out)
 {
     rounds(&(struct family){.name = "forced", .files = 3, .force = true});
+}
+
+Test(twin, flows_swept_behind_every_chunk)
+{
+    rounds(&(struct family){.name = "eager", .files = 2, .eager = true});
+}
+
+Test(twin, flows_swept_behind_every_chunk_and_times_that_run_backwards)
+{
+    rounds(&(struct family){.name = "eager, backwards", .files = 1, .backwards = 20, .eager = true});
+}
+
+Test(twin, flows_swept_behind_every_chunk_with_fragments_and_times_that_run_backwards)
+{
+    rounds(&(struct family){
+        .name = "eager, fragments, backwards", .files = 1, .backwards = 25, .fragments = 60, .eager = true});
 }
 
 Test(twin, everything_at_once)
