@@ -102,8 +102,8 @@ static int run(struct bench *b, unsigned first, unsigned count, uint64_t from, u
         b->sessions = result.sessions;
         b->continued = result.continued;
         b->packets = result.packets;
-    } else if (!rc && (result.sessions != b->sessions || result.continued != b->continued ||
-                       result.packets != b->packets)) {
+    } else if (!rc &&
+               (result.sessions != b->sessions || result.continued != b->continued || result.packets != b->packets)) {
         complain(b, "a run that did without gave other sessions");
     }
     if (rc && (err.code != rc || !err.cause[0]))

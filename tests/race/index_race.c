@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A whole index run: readers, commits, sweeps and spools with four threads on small chunks, twice, with equal results. */
+/* A whole index run: readers, commits, sweeps and spools with four threads on small chunks; results as with one. */
 #include "traffic.h"
 
 #include <flowcarve/index.h>

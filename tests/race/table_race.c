@@ -5,8 +5,8 @@
  * What a publisher wrote before it published a run must be visible to whoever is given the run. With FC_PLANT_RACE it
  * is written behind the publication instead: ThreadSanitizer must then complain, or the suite proves nothing.
  */
-#include "flow/table.h"
 #include "base/varint.h"
+#include "flow/table.h"
 #include "rng.h"
 
 #include <pthread.h>
@@ -22,9 +22,9 @@ struct shared {
     struct fc_rules rules;
     uint64_t seed;
     atomic_int publishing, failed;
-    atomic_int_fast64_t clock_ns;                    /* of the publishers */
-    uint64_t stamp[PUBLISHERS * RUNS];               /* plain: the hand-over orders it */
-    atomic_uchar seen[PUBLISHERS * RUNS];            /* how often a run came out */
+    atomic_int_fast64_t clock_ns;         /* of the publishers */
+    uint64_t stamp[PUBLISHERS * RUNS];    /* plain: the hand-over orders it */
+    atomic_uchar seen[PUBLISHERS * RUNS]; /* how often a run came out */
     atomic_uint_fast64_t sessions, published_packets, emitted_packets;
 };
 struct worker {
@@ -117,7 +117,8 @@ static void sweep_all(struct shared *s, struct fc_join *join, enum fc_sweep_mode
     struct fc_sink sink = {emit, s};
 
     for (unsigned i = 0; i < FC_TABLE_SHARDS; i++)
-        check(s, fc_table_sweep(s->table, i, mode, watermark_ns, UINT64_MAX, 0, join, NULL, &sink) >= 0, "a sweep failed");
+        check(s, fc_table_sweep(s->table, i, mode, watermark_ns, UINT64_MAX, 0, join, NULL, &sink) >= 0,
+              "a sweep failed");
 }
 
 static void *sweeper(void *arg)

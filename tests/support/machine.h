@@ -15,12 +15,12 @@ struct machine_options {
     uint32_t mask;
     bool extra;
     unsigned threads;
-    unsigned cut;         /* per cent: a chunk ends behind a packet */
-    unsigned sweep;       /* per cent: sweeps after a chunk was published */
-    bool any_watermark;   /* any time at all; else one that no later chunk starts before, as the table wants it */
-    bool force;           /* now and then everything leaves the table */
-    bool in_order;        /* chunks are published in file order */
-    size_t spool_budget;  /* bytes */
+    unsigned cut;        /* per cent: a chunk ends behind a packet */
+    unsigned sweep;      /* per cent: sweeps after a chunk was published */
+    bool any_watermark;  /* any time at all; else one that no later chunk starts before, as the table wants it */
+    bool force;          /* now and then everything leaves the table */
+    bool in_order;       /* chunks are published in file order */
+    size_t spool_budget; /* bytes */
 };
 
 struct machine_session {

@@ -51,9 +51,18 @@ static void put_ip(struct frame *f, struct rng *r, const struct flow *flow, unsi
 static unsigned tcp_flags(struct rng *r)
 {
     static const uint8_t flags[] = {
-        FC_TCP_SYN, FC_TCP_SYN, FC_TCP_SYN, FC_TCP_SYN | FC_TCP_ACK, FC_TCP_SYN | FC_TCP_ACK,
-        FC_TCP_ACK, FC_TCP_ACK, FC_TCP_ACK, FC_TCP_ACK,              FC_TCP_FIN | FC_TCP_ACK,
-        FC_TCP_RST, 0,
+        FC_TCP_SYN,
+        FC_TCP_SYN,
+        FC_TCP_SYN,
+        FC_TCP_SYN | FC_TCP_ACK,
+        FC_TCP_SYN | FC_TCP_ACK,
+        FC_TCP_ACK,
+        FC_TCP_ACK,
+        FC_TCP_ACK,
+        FC_TCP_ACK,
+        FC_TCP_FIN | FC_TCP_ACK,
+        FC_TCP_RST,
+        0,
     };
     return flags[rng_below(r, sizeof flags)];
 }

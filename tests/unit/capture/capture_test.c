@@ -112,8 +112,8 @@ static void random_pcap(struct maker *m, struct rng *r, unsigned kind, unsigned 
         uint32_t caplen = (uint32_t)rng_below(r, caplen_max + 1);
         uint8_t *data = malloc(caplen + 1u);
         rng_fill(r, data, caplen);
-        make_record(m, magic == (uint32_t)MAKE_MODIFIED ? 24 : 16, 1700000000 + i, (uint32_t)rng_below(r, 1000000), caplen,
-                    caplen + (uint32_t)rng_below(r, 3), data);
+        make_record(m, magic == (uint32_t)MAKE_MODIFIED ? 24 : 16, 1700000000 + i, (uint32_t)rng_below(r, 1000000),
+                    caplen, caplen + (uint32_t)rng_below(r, 3), data);
         free(data);
     }
 }

@@ -242,7 +242,9 @@ Test(pcap, what_is_no_capture_is_refused_with_what_it_looks_like)
 {
     refused("\x1f\x8b\x08", 3, "gzip");
     refused("\x28\xb5\x2f\xfd", 4, "zstd");
-    refused("\xfd" "7zXZ", 6, "xz");
+    refused("\xfd"
+            "7zXZ",
+            6, "xz");
     refused("PK\x03\x04", 4, "zip");
     refused("snoop\0\0\0", 8, "snoop");
     refused("SQLite format 3", 16, "SQLite");

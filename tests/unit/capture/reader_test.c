@@ -82,8 +82,8 @@ static void start_at(struct fc_reader *reader, const struct fc_file *file, const
     for (size_t i = 0; i < all->iface_count && all->ifaces[i].off < off; i++) {
         const struct fc_interface *f = &all->ifaces[i];
         if (section.number != f->section)
-            section = (struct fc_section){.off = f->section_off, .number = f->section, .big_endian = f->big_endian,
-                                          .ifaces = &all->ifaces[i]};
+            section = (struct fc_section){
+                .off = f->section_off, .number = f->section, .big_endian = f->big_endian, .ifaces = &all->ifaces[i]};
         section.count++;
     }
     cr_assert_eq(fc_reader_start(reader, file, 0, UINT64_MAX, all->iface_count ? &section : NULL), 0);

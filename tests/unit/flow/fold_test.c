@@ -16,8 +16,8 @@ struct stretch {
 
 static void random_packet(struct fc_packet *p, struct rng *r, bool tcp)
 {
-    static const uint8_t flags[] = {FC_TCP_SYN, FC_TCP_SYN | FC_TCP_ACK, FC_TCP_ACK, FC_TCP_FIN | FC_TCP_ACK,
-                                    FC_TCP_RST, 0,                      0xff};
+    static const uint8_t flags[] = {
+        FC_TCP_SYN, FC_TCP_SYN | FC_TCP_ACK, FC_TCP_ACK, FC_TCP_FIN | FC_TCP_ACK, FC_TCP_RST, 0, 0xff};
 
     memset(p, 0, sizeof *p);
     p->got = FC_WANT_KEY | (tcp ? FC_WANT_TCP : 0) | ((uint32_t)rng_next(r) & FC_WANT_EXTRA);

@@ -237,8 +237,9 @@ Test(rules, a_list_of_timeouts_changes_those_named)
 
 Test(rules, a_wrong_list_of_timeouts_is_refused_with_its_cause)
 {
-    static const char *const wrong[] = {"udp", "udp=", "udp=x", "udp=-1", "udp=1x", "udp=nan", "udp=1e99", "ftp=3", "=3",
-                                        "udp=11111111111111111111111111111111111111111111"};
+    static const char *const wrong[] = {
+        "udp",     "udp=",     "udp=x", "udp=-1", "udp=1x",
+        "udp=nan", "udp=1e99", "ftp=3", "=3",     "udp=11111111111111111111111111111111111111111111"};
 
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct fc_rules rules = rules_of("flowcarve");

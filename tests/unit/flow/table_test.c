@@ -59,7 +59,7 @@ static struct fc_flow_key key_of(unsigned flow)
 }
 
 /* A run of one packet at a time, from the chunk `seq` (0: of none). */
-static struct fc_node *node_at(int64_t ts, uint64_t off, uint64_t seq)
+static struct fc_node *node_at(unsigned dir, int64_t ts, uint64_t off, uint64_t seq)
 {
     struct fc_node *node = fc_node_new(false, 3);
     struct fc_packet p;
@@ -67,6 +67,7 @@ static struct fc_node *node_at(int64_t ts, uint64_t off, uint64_t seq)
     cr_assert_not_null(node);
     memset(&p, 0, sizeof p);
     p.got = FC_WANT_KEY;
+    p.dir = (uint8_t)dir;
     memcpy(fc_node_positions(node), (uint8_t[]){1, 1, (uint8_t)off}, 3);
     node->first_file = node->last_file = 1;
     node->first_off = node->last_off = off;
@@ -79,7 +80,7 @@ static void publish(unsigned flow, int64_t ts, uint64_t off, uint64_t seq)
 {
     struct fc_flow_key key = key_of(flow);
 
-    cr_assert_eq(fc_table_publish(table, &key, fc_table_hash(table, &key), node_at(ts, off, seq)), 0);
+    cr_assert_eq(fc_table_publish(table, &key, fc_table_hash(table, &key), node_at(0, ts, off, seq)), 0);
 }
 
 static int emit(void *ctx, const struct fc_ended *ended)
@@ -124,6 +125,17 @@ Test(table, a_flow_stays_while_the_watermark_is_not_behind_its_timeout)
     cr_assert_eq(sweep(FC_SWEEP_EXPIRED, 180 * S + 1, 9, 0).count, 1);
     cr_assert_eq(fc_table_flows(table), 0);
     cr_assert_eq(fc_table_bytes(table), 0);
+}
+
+Test(table, an_answered_flow_stays_for_the_timeout_of_its_state)
+{
+    struct fc_flow_key key = key_of(1);
+
+    cr_assert_eq(fc_rules_timeout(&rules, "udp-new=60", NULL), 0);
+    publish(1, 0, 1, 1);
+    cr_assert_eq(fc_table_publish(table, &key, fc_table_hash(table, &key), node_at(1, 0, 2, 1)), 0);
+    cr_assert_eq(sweep(FC_SWEEP_EXPIRED, 180 * S, 9, 0).count, 0);
+    cr_assert_eq(sweep(FC_SWEEP_EXPIRED, 180 * S + 1, 9, 0).count, 1);
 }
 
 Test(table, a_packet_at_the_watermark_goes_on_with_the_flow_that_stayed)
@@ -179,7 +191,7 @@ Test(table, a_fragment_of_no_chunk_is_late_behind_any_eviction)
 Test(table, a_session_of_the_index_is_never_late)
 {
     struct fc_flow_key key = key_of(1);
-    struct fc_node *node = node_at(0, 0, 0);
+    struct fc_node *node = node_at(0, 0, 0, 0);
 
     node->db_id = 7;
     sweep(FC_SWEEP_EXPIRED, 1000 * S, 1, 0);
