@@ -26,7 +26,10 @@ struct fc_flow {
     /* shared: atomic */
     _Atomic(struct fc_node *) head; /* runs not yet taken by a sweeper, or FC_FLOW_CLOSED */
     /* owner: the shard's sweeper */
-    struct fc_node *owned; /* runs taken */
+    union {
+        struct fc_node *owned;  /* runs taken */
+        struct fc_table *table; /* once it is dead: whom to tell when it is gone */
+    };
     uint64_t owned_bytes;
     int64_t owned_max_ns;
     uint64_t owned_max_seq;
@@ -56,6 +59,10 @@ struct fc_table {
     uint64_t *late;
     size_t late_count, late_room;
     bool late_all;
+    /* shared: under reclaim_lock */
+    pthread_mutex_t reclaim_lock;
+    pthread_cond_t reclaimed;
+    uint64_t reclaiming; /* batches of flows that wait for their grace period */
     struct shard shards[FC_TABLE_SHARDS];
 };
 
@@ -76,6 +83,8 @@ struct fc_table *fc_table_new_sized(const struct fc_rules *rules, uint64_t bytes
     t->buckets = calloc(t->bucket_count, sizeof *t->buckets); /* all zero is NULL; pages are made when touched */
     atomic_init(&t->evicted_ns, INT64_MIN);
     pthread_mutex_init(&t->late_lock, NULL);
+    pthread_mutex_init(&t->reclaim_lock, NULL);
+    pthread_cond_init(&t->reclaimed, NULL);
     if (!t->buckets) {
         fc_table_free(t);
         return NULL;
@@ -101,13 +110,38 @@ static void free_nodes(struct fc_node *node)
 static void free_flows(struct rcu_head *head)
 {
     struct fc_flow *flow = caa_container_of(head, struct fc_flow, rcu);
+    struct fc_table *t;
 
     FC_TSAN_ACQUIRE(&free_flows);
+    t = flow->table;
     while (flow) {
         struct fc_flow *next = flow->dead;
         free(flow);
         flow = next;
     }
+    pthread_mutex_lock(&t->reclaim_lock);
+    if (--t->reclaiming == 0)
+        pthread_cond_signal(&t->reclaimed); /* under the lock: the table may be gone behind it */
+    pthread_mutex_unlock(&t->reclaim_lock);
+}
+
+static void reclaim(struct fc_table *t, struct fc_flow *dead)
+{
+    pthread_mutex_lock(&t->reclaim_lock);
+    t->reclaiming++;
+    pthread_mutex_unlock(&t->reclaim_lock);
+    dead->table = t;
+    FC_TSAN_RELEASE(&free_flows); /* the list; pairs with free_flows() */
+    call_rcu(&dead->rcu, free_flows);
+}
+
+/* Waits for all that were unlinked before. Not rcu_barrier(), whose end tools that watch for races cannot follow. */
+static void wait_reclaimed(struct fc_table *t)
+{
+    pthread_mutex_lock(&t->reclaim_lock);
+    while (t->reclaiming)
+        pthread_cond_wait(&t->reclaimed, &t->reclaim_lock);
+    pthread_mutex_unlock(&t->reclaim_lock);
 }
 
 void fc_table_free(struct fc_table *t)
@@ -125,8 +159,10 @@ void fc_table_free(struct fc_table *t)
             flow = next;
         }
     }
-    rcu_barrier(); /* those that were unlinked before */
+    wait_reclaimed(t);
     pthread_mutex_destroy(&t->late_lock);
+    pthread_mutex_destroy(&t->reclaim_lock);
+    pthread_cond_destroy(&t->reclaimed);
     free(t->buckets);
     free(t->late);
     free(t);
@@ -423,10 +459,8 @@ int fc_table_sweep(struct fc_table *t, unsigned shard, enum fc_sweep_mode mode, 
         if (atomic_load_explicit(&t->buckets[i], memory_order_relaxed))
             rc = sweep_bucket(&s, &t->buckets[i]);
     atomic_store_explicit(&s.shard->sweeping, false, memory_order_release);
-    if (s.dead) {
-        FC_TSAN_RELEASE(&free_flows); /* the list; pairs with free_flows() */
-        call_rcu(&s.dead->rcu, free_flows);
-    }
+    if (s.dead)
+        reclaim(t, s.dead);
     return rc;
 }
 
