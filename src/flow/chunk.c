@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { START_FLOWS = 4096, START_RECORDS = 65536, START_ANCHORS = 256, PREFETCH = 8 };
+enum { START_FLOWS = 4096, START_RECORDS = 65536, START_ANCHORS = 256, PREFETCH = 12 };
 
 int fc_chunk_init(struct fc_chunk *c, const struct fc_table *table, const struct fc_rules *rules, bool want_extra)
 {
@@ -49,6 +49,7 @@ void fc_chunk_fini(struct fc_chunk *c)
     free(c->anchors);
     free(c->sorted);
     free(c->starts);
+    free(c->bytes);
     memset(c, 0, sizeof *c);
 }
 
@@ -250,12 +251,12 @@ static struct fc_node *node_of_one(const struct fc_chunk *c, const struct fc_rec
 
     if (!node)
         return NULL;
-    memcpy(fc_node_positions(node), pos, node->pos_len);
+    memcpy(node->pos, pos, node->pos_len);
     node->first_file = node->last_file = c->file;
     node->first_off = node->last_off = rec->off;
     fc_run_add(&node->run, packet, rec->ts_ns, rec->origlen);
     if (c->want_extra)
-        fc_extra_add(fc_node_extra(node), packet);
+        fc_extra_add(node->extra, packet);
     return node;
 }
 
@@ -322,50 +323,59 @@ static int sort_positions(struct fc_chunk *c)
     return 0;
 }
 
-static inline unsigned varint_size(uint64_t v)
+/* Writes the positions of a run as one segment; returns its length. FC_E_NOMEM: negative. */
+static int64_t write_positions(struct fc_chunk *c, const uint32_t *offs, uint32_t n)
 {
-    return (unsigned)(70 - __builtin_clzll(v | 1)) / 7;
-}
+    size_t most = ((size_t)n + 3) * FC_VARINT_MAX;
 
-static struct fc_node *make_node(const struct fc_chunk *c, uint32_t run, const uint32_t *offs, uint32_t n)
-{
-    uint64_t first = c->base_off + offs[0];
-    size_t len = varint_size(c->file) + varint_size(n) + varint_size(first);
-
-    for (uint32_t i = 1; i < n; i++)
-        len += varint_size(offs[i] - offs[i - 1]);
-    struct fc_node *node = fc_node_new(c->want_extra, len);
-    if (!node)
-        return NULL;
-    uint8_t *p = fc_varint_put(fc_varint_put(fc_varint_put(fc_node_positions(node), c->file), n), first);
+    if (c->bytes_room < most) {
+        free(c->bytes);
+        c->bytes = malloc(most * 2);
+        c->bytes_room = c->bytes ? most * 2 : 0;
+        if (!c->bytes)
+            return FC_E_NOMEM;
+    }
+    uint8_t *p = fc_varint_put(fc_varint_put(fc_varint_put(c->bytes, c->file), n), c->base_off + offs[0]);
     for (uint32_t i = 1; i < n; i++)
         p = fc_varint_put(p, offs[i] - offs[i - 1]);
-    node->run = c->runs[run];
-    if (c->want_extra)
-        *fc_node_extra(node) = c->extras[run];
-    node->first_file = node->last_file = c->file;
-    node->first_off = first;
-    node->last_off = c->base_off + offs[n - 1];
-    return node;
+    return p - c->bytes;
 }
 
-int fc_chunk_publish(struct fc_chunk *c, struct fc_table *table, uint64_t seq)
+static int publish_run(struct fc_chunk *c, struct fc_table *table, struct fc_pool *pool, uint32_t run, uint32_t seq)
+{
+    const uint32_t *offs = c->sorted + c->starts[run];
+    uint32_t n = c->starts[run + 1] - c->starts[run];
+    const struct fc_chunk_flow *flow = &c->flows[c->run_flow[run]];
+    int64_t len;
+
+    if (!n)
+        return 0;
+    if ((len = write_positions(c, offs, n)) < 0)
+        return (int)len;
+    struct fc_node node = {
+        .run = c->runs[run],
+        .first_file = c->file,
+        .last_file = c->file,
+        .first_off = c->base_off + offs[0],
+        .last_off = c->base_off + offs[n - 1],
+        .seq = seq,
+        .extra = c->want_extra ? &c->extras[run] : NULL,
+        .pos = c->bytes,
+        .pos_len = (size_t)len,
+    };
+    return fc_table_publish(table, pool, &flow->key, flow->hash, &node);
+}
+
+int fc_chunk_publish(struct fc_chunk *c, struct fc_table *table, struct fc_pool *pool, uint32_t seq)
 {
     int rc = sort_positions(c);
 
     for (uint32_t r = 0; r < c->run_count && rc == 0; r++) {
-        uint32_t n = c->starts[r + 1] - c->starts[r];
-        const struct fc_chunk_flow *flow = &c->flows[c->run_flow[r]];
+        if (r + 2 * PREFETCH < c->run_count)
+            fc_table_prefetch(table, c->flows[c->run_flow[r + 2 * PREFETCH]].hash);
         if (r + PREFETCH < c->run_count)
-            fc_table_prefetch(table, c->flows[c->run_flow[r + PREFETCH]].hash);
-        if (!n)
-            continue;
-        struct fc_node *node = make_node(c, r, c->sorted + c->starts[r], n);
-        if (!node)
-            return FC_E_NOMEM;
-        node->seq = seq;
-        if ((rc = fc_table_publish(table, &flow->key, flow->hash, node)))
-            free(node);
+            fc_table_prefetch_flow(table, c->flows[c->run_flow[r + PREFETCH]].hash);
+        rc = publish_run(c, table, pool, r, seq);
     }
     return rc;
 }

@@ -51,7 +51,8 @@ struct fc_chunk {
     /* scratch of publishing */
     uint32_t *sorted;
     uint32_t *starts;
-    size_t sorted_room, starts_room;
+    uint8_t *bytes;
+    size_t sorted_room, starts_room, bytes_room;
 };
 
 /* FC_E_NOMEM. */
@@ -64,8 +65,10 @@ void fc_chunk_begin(struct fc_chunk *chunk, uint32_t file, uint64_t base_off);
 /* Adds a decoded record. FC_E_NOMEM. */
 int fc_chunk_add(struct fc_chunk *chunk, const struct fc_record *rec, const struct fc_packet *packet);
 
-/* Hands all runs to the table; seq: place of the chunk in the order of commits, from 1. The events stay (their nodes change hands when the caller passes them on). FC_E_NOMEM.
+/*
+ * Copies all runs to the table; seq: place of the chunk in the order of commits, from 1. The events stay (their nodes change
+ * hands when the caller passes them on). FC_E_NOMEM.
  */
-int fc_chunk_publish(struct fc_chunk *chunk, struct fc_table *table, uint64_t seq);
+int fc_chunk_publish(struct fc_chunk *chunk, struct fc_table *table, struct fc_pool *pool, uint32_t seq);
 
 #endif

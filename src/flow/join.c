@@ -150,7 +150,7 @@ static bool needs_packets(const struct fc_rules *rules, uint32_t proto, const st
         return true;
     if (next->first_ns < run->first_ns)
         return true;
-    return fc_run_unclear(run, next) || (node->has_extra && fc_extra_unclear(extra, fc_node_extra(node)));
+    return fc_run_unclear(run, next) || (node->extra && fc_extra_unclear(extra, node->extra));
 }
 
 /*
@@ -175,14 +175,14 @@ static bool must_replay(const struct fc_rules *rules, uint32_t proto, const stru
         replay |= n > 1 && node->run.fragile;
         if (!places[i].mixed) { /* a new cluster */
             run = node->run;
-            if (node->has_extra)
-                extra = *fc_node_extra(node);
+            if (node->extra)
+                extra = *node->extra;
             continue;
         }
         replay |= needs_packets(rules, proto, &run, &extra, node);
         fc_run_mix(&run, &node->run);
-        if (node->has_extra)
-            fc_extra_fold(&extra, fc_node_extra(node));
+        if (node->extra)
+            fc_extra_fold(&extra, node->extra);
     }
     for (size_t i = 0; i < n; i++)
         replay &= places[i].node->db_id == 0; /* the packets of the index's sessions are not at hand */
@@ -204,15 +204,15 @@ static int explode_packet(struct fc_join *join, const struct fc_flow_key *key, c
     struct fc_position_file one = {.file = file, .count = 1, .first_off = off};
     struct fc_positions list = {.files = &one, .count = 1};
     size_t len = fc_positions_write(&list, pos);
-    struct fc_node *node = fc_node_new(from->has_extra, len);
+    struct fc_node *node = fc_node_new(from->extra, len);
     if (!node)
         return FC_E_NOMEM;
-    memcpy(fc_node_positions(node), pos, len);
+    memcpy(node->pos, pos, len);
     node->first_file = node->last_file = file;
     node->first_off = node->last_off = off;
     fc_run_add(&node->run, &packet, ts_ns, origlen);
-    if (node->has_extra)
-        fc_extra_add(fc_node_extra(node), &packet);
+    if (node->extra)
+        fc_extra_add(node->extra, &packet);
     rc = reserve((void **)&join->exploded, &join->exploded_room, join->exploded_count + 1, sizeof *join->exploded);
     if (rc) {
         free(node);
@@ -225,7 +225,7 @@ static int explode_packet(struct fc_join *join, const struct fc_flow_key *key, c
 static int explode_node(struct fc_join *join, const struct fc_flow_key *key, const struct fc_node *node,
                         const struct fc_replay *replay)
 {
-    const uint8_t *p = fc_node_positions(node), *end = p + node->pos_len;
+    const uint8_t *p = node->pos, *end = p + node->pos_len;
     struct fc_segment s;
 
     while (p < end) {
@@ -285,9 +285,9 @@ static bool outlives(const struct fc_rules *rules, const struct fc_run *run, con
 static void begin_session(struct fc_joined *s, const struct fc_node *node, size_t index)
 {
     s->run = node->run;
-    s->has_extra = node->has_extra;
-    if (node->has_extra)
-        s->extra = *fc_node_extra(node);
+    s->has_extra = node->extra;
+    if (node->extra)
+        s->extra = *node->extra;
     s->db_id = node->db_id;
     s->first = index;
     s->count = 1;
@@ -326,13 +326,20 @@ static int make_sessions(struct fc_join *join, const struct fc_rules *rules, uin
             fc_run_mix(&s->run, &node->run);
         else
             fc_run_fold(&s->run, &node->run);
-        if (s->has_extra && node->has_extra)
-            fc_extra_fold(&s->extra, fc_node_extra(node));
+        if (s->has_extra && node->extra)
+            fc_extra_fold(&s->extra, node->extra);
         if (node->db_id)
             s->db_id = node->db_id;
         s->count++;
     }
     return 0;
+}
+
+struct fc_node *fc_join_views(struct fc_join *join, size_t count)
+{
+    if (reserve((void **)&join->views, &join->view_room, count, sizeof *join->views))
+        return NULL;
+    return join->views;
 }
 
 int fc_join_run(struct fc_join *join, const struct fc_rules *rules, const struct fc_flow_key *key,
@@ -379,5 +386,6 @@ void fc_join_fini(struct fc_join *join)
     free(join->sessions);
     free(join->exploded);
     free(join->scratch);
+    free(join->views);
     memset(join, 0, sizeof *join);
 }

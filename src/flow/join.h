@@ -48,7 +48,12 @@ struct fc_join {
     size_t exploded_count, exploded_room;
     void *scratch;
     size_t scratch_room;
+    struct fc_node *views; /* fc_join_views() */
+    size_t view_room;
 };
+
+/* `count` nodes to fill, linked in a list, for the next fc_join_run(). NULL without memory. */
+struct fc_node *fc_join_views(struct fc_join *join, size_t count);
 
 /*
  * Joins the nodes of the list `nodes` (linked by next). Results stay valid until the next call or fc_join_fini().

@@ -10,17 +10,10 @@ struct fc_node *fc_node_new(bool has_extra, size_t pos_len)
 
     if (!node)
         return NULL;
-    node->next = NULL;
+    memset(node, 0, sizeof *node + extra);
     fc_run_init(&node->run);
-    node->db_id = 0;
-    node->prior_packets = 0;
-    node->first_off = 0;
-    node->last_off = 0;
-    node->first_file = node->last_file = 0;
-    node->seq = 0;
-    node->has_extra = has_extra;
+    node->extra = has_extra ? (struct fc_extra *)(node + 1) : NULL;
+    node->pos = (uint8_t *)(node + 1) + extra;
     node->pos_len = pos_len;
-    if (has_extra)
-        memset(node->data, 0, extra);
     return node;
 }

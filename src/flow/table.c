@@ -2,6 +2,8 @@
 #include "flow/table.h"
 #include "base/hash.h"
 #include "base/tsan.h"
+#include "flow/key.h"
+#include "flow/packed.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -9,40 +11,48 @@
 #include <urcu.h>
 
 enum {
-    BYTES_PER_FLOW = 256,      /* a flow with a short run */
+    BYTES_PER_FLOW = 128,      /* a flow with a short run */
     BUCKETS_MIN = 1 << 14,     /* FC_TABLE_SHARDS of them are one shard each */
-    BUCKETS_MAX = 1 << 24,
-    LATE_MAX = 1 << 20         /* late flows that are remembered one by one */
+    BUCKETS_MAX = 1 << 26,
+    LATE_MAX = 1 << 20,        /* late flows that are remembered one by one */
+    AHEAD = 8                  /* buckets whose flows are fetched ahead by a sweep */
 };
 
 #define DEFAULT_BYTES ((uint64_t)64 << 20)
-#define FC_FLOW_CLOSED ((struct fc_node *)1)
+#define FC_FLOW_CLOSED ((struct fc_packed *)1)
 
+/*
+ * One cache line with a narrow key: all that a walk along the chain looks at, and all that a sweep does. `next` is written by
+ * the shard's sweeper once the flow is linked; tag and key are immutable after it was added.
+ */
 struct fc_flow {
-    /* first cache line: what a walk along the chain looks at. `next` is written by the shard's sweeper once it is linked */
     _Atomic(struct fc_flow *) next;
-    uint64_t hash;             /* immutable after it was added; so is the key */
-    struct fc_flow_key key;
-    /* shared: atomic */
-    _Atomic(struct fc_node *) head; /* runs not yet taken by a sweeper, or FC_FLOW_CLOSED */
+    _Atomic(struct fc_packed *) head; /* shared: runs not yet taken by a sweeper, or FC_FLOW_CLOSED */
     /* owner: the shard's sweeper */
-    union {
-        struct fc_node *owned;  /* runs taken */
-        struct fc_table *table; /* once it is dead: whom to tell when it is gone */
-    };
-    uint64_t owned_bytes;
-    int64_t owned_max_ns;
-    uint64_t owned_max_seq;
-    int64_t check_ns;      /* no use in joining before the watermark passes this */
-    struct fc_flow *dead;  /* next of the flows that wait for the same grace period */
-    struct rcu_head rcu;
+    struct fc_packed *owned; /* runs taken; once it is unlinked this links those that wait for a grace period */
+    int64_t check_ns; /* no use in joining before the watermark passes this */
+    uint32_t owned_max_seq;
+    uint32_t tag; /* low half of the hash; bit 0: the key is wide */
+    bool joined;  /* check_ns comes from joining all of `owned` */
+    _Alignas(8) uint8_t key[]; /* struct fc_narrow_key or struct fc_flow_key */
+};
+_Static_assert(sizeof(struct fc_flow) + sizeof(struct fc_narrow_key) == 64, "a narrow flow is a cache line");
+_Static_assert(offsetof(struct fc_flow, owned) == offsetof(struct fc_free, next), "a dead flow is linked as a free object");
+
+/* Flows of one size that wait for a grace period. */
+struct grave {
+    struct fc_free *first, *last;
 };
 
 struct shard {
     /* shared: atomic, on a line of its own */
     _Alignas(64) atomic_bool sweeping;
-    atomic_int_fast64_t bytes;
-    atomic_int_fast64_t flows;
+    atomic_bool reclaiming; /* `batch` waits for its grace period */
+    /* owner: the sweeper, and while `reclaiming` its RCU callback */
+    struct rcu_head rcu;
+    struct fc_table *table;
+    struct grave batch[2];
+    struct grave dead[2]; /* unlinked, not yet handed to RCU; [1]: with a wide key */
 };
 
 struct fc_table {
@@ -52,8 +62,11 @@ struct fc_table {
     unsigned shift; /* hash >> shift is the bucket: a shard is a stretch of buckets */
     size_t bucket_count;
     _Atomic(struct fc_flow *) *buckets;
+    struct fc_heap heap;
     /* shared: atomic */
     _Alignas(64) atomic_int_fast64_t evicted_ns; /* highest watermark any eviction has used */
+    _Alignas(64) atomic_int_fast64_t bytes;
+    atomic_int_fast64_t flows;
     /* shared: under late_lock */
     _Alignas(64) pthread_mutex_t late_lock;
     uint64_t *late;
@@ -62,7 +75,7 @@ struct fc_table {
     /* shared: under reclaim_lock */
     pthread_mutex_t reclaim_lock;
     pthread_cond_t reclaimed;
-    uint64_t reclaiming; /* batches of flows that wait for their grace period */
+    unsigned reclaiming; /* shards whose batch waits for its grace period */
     struct shard shards[FC_TABLE_SHARDS];
 };
 
@@ -81,10 +94,13 @@ struct fc_table *fc_table_new_sized(const struct fc_rules *rules, uint64_t bytes
     t->shift = 64 - bits;
     t->bucket_count = (size_t)1 << bits;
     t->buckets = calloc(t->bucket_count, sizeof *t->buckets); /* all zero is NULL; pages are made when touched */
+    fc_heap_init(&t->heap);
     atomic_init(&t->evicted_ns, INT64_MIN);
     pthread_mutex_init(&t->late_lock, NULL);
     pthread_mutex_init(&t->reclaim_lock, NULL);
     pthread_cond_init(&t->reclaimed, NULL);
+    for (int i = 0; i < FC_TABLE_SHARDS; i++)
+        t->shards[i].table = t;
     if (!t->buckets) {
         fc_table_free(t);
         return NULL;
@@ -97,45 +113,64 @@ struct fc_table *fc_table_new(const struct fc_rules *rules)
     return fc_table_new_sized(rules, DEFAULT_BYTES);
 }
 
-static void free_nodes(struct fc_node *node)
+static size_t flow_bytes(bool wide)
 {
-    while (node) {
-        struct fc_node *next = node->next;
-        free(node);
-        node = next;
-    }
+    return sizeof(struct fc_flow) + (wide ? sizeof(struct fc_flow_key) : sizeof(struct fc_narrow_key));
 }
 
-/* After a grace period: nobody stands on these any more. */
+static size_t flow_size(const struct fc_flow *flow)
+{
+    return flow_bytes(flow->tag & 1);
+}
+
+/* After a grace period: nobody stands on these flows any more. The thread has no pool of its own. */
 static void free_flows(struct rcu_head *head)
 {
-    struct fc_flow *flow = caa_container_of(head, struct fc_flow, rcu);
+    struct shard *shard = caa_container_of(head, struct shard, rcu);
     struct fc_table *t;
 
     FC_TSAN_ACQUIRE(&free_flows);
-    t = flow->table;
-    while (flow) {
-        struct fc_flow *next = flow->dead;
-        free(flow);
-        flow = next;
-    }
+    t = shard->table;
+    for (int wide = 0; wide < 2; wide++)
+        if (shard->batch[wide].first)
+            fc_heap_return(&t->heap, flow_bytes(wide), shard->batch[wide].first, shard->batch[wide].last);
+    atomic_store_explicit(&shard->reclaiming, false, memory_order_release); /* pairs with reclaim() */
     pthread_mutex_lock(&t->reclaim_lock);
     if (--t->reclaiming == 0)
         pthread_cond_signal(&t->reclaimed); /* under the lock: the table may be gone behind it */
     pthread_mutex_unlock(&t->reclaim_lock);
 }
 
-static void reclaim(struct fc_table *t, struct fc_flow *dead)
+/* Puts an unlinked flow aside; readers may still be on it, so what they look at stays. */
+static void bury(struct shard *shard, struct fc_flow *flow)
 {
+    struct fc_free *object = (struct fc_free *)flow;
+    struct grave *grave = &shard->dead[flow->tag & 1];
+
+    object->next = grave->first;
+    grave->first = object;
+    if (!grave->last)
+        grave->last = object;
+}
+
+/* Hands unlinked flows to RCU; while an earlier batch of the shard waits, they stay until the next sweep. */
+static void reclaim(struct fc_table *t, struct shard *shard)
+{
+    if (!shard->dead[0].first && !shard->dead[1].first)
+        return;
+    if (atomic_load_explicit(&shard->reclaiming, memory_order_acquire)) /* pairs with free_flows() */
+        return;
+    memcpy(shard->batch, shard->dead, sizeof shard->batch);
+    memset(shard->dead, 0, sizeof shard->dead);
+    atomic_store_explicit(&shard->reclaiming, true, memory_order_relaxed);
     pthread_mutex_lock(&t->reclaim_lock);
     t->reclaiming++;
     pthread_mutex_unlock(&t->reclaim_lock);
-    dead->table = t;
-    FC_TSAN_RELEASE(&free_flows); /* the list; pairs with free_flows() */
-    call_rcu(&dead->rcu, free_flows);
+    FC_TSAN_RELEASE(&free_flows); /* the batch; pairs with free_flows() */
+    call_rcu(&shard->rcu, free_flows);
 }
 
-/* Waits for all that were unlinked before. Not rcu_barrier(), whose end tools that watch for races cannot follow. */
+/* Waits for all that RCU was given. Not rcu_barrier(), whose end tools that watch for races cannot follow. */
 static void wait_reclaimed(struct fc_table *t)
 {
     pthread_mutex_lock(&t->reclaim_lock);
@@ -144,28 +179,48 @@ static void wait_reclaimed(struct fc_table *t)
     pthread_mutex_unlock(&t->reclaim_lock);
 }
 
+/* Gives nodes back; returns their bytes. Small ones need no pool when the whole heap goes. */
+static int64_t free_nodes(struct fc_pool *pool, struct fc_packed *node)
+{
+    int64_t bytes = 0;
+
+    while (node) {
+        struct fc_packed *next = node->next;
+        bytes += node->size;
+        if (pool)
+            fc_pool_give(pool, node, node->size);
+        else if (node->size > FC_POOL_MAX)
+            free(node);
+        node = next;
+    }
+    return bytes;
+}
+
 void fc_table_free(struct fc_table *t)
 {
     if (!t)
         return;
+    wait_reclaimed(t);
     for (size_t i = 0; t->buckets && i < t->bucket_count; i++) {
         struct fc_flow *flow = atomic_load_explicit(&t->buckets[i], memory_order_relaxed);
-        while (flow) {
-            struct fc_flow *next = atomic_load_explicit(&flow->next, memory_order_relaxed);
-            struct fc_node *head_node = atomic_load_explicit(&flow->head, memory_order_relaxed);
-            free_nodes(head_node == FC_FLOW_CLOSED ? NULL : head_node);
-            free_nodes(flow->owned);
-            free(flow);
-            flow = next;
+        for (; flow; flow = atomic_load_explicit(&flow->next, memory_order_relaxed)) {
+            struct fc_packed *head = atomic_load_explicit(&flow->head, memory_order_relaxed);
+            free_nodes(NULL, head == FC_FLOW_CLOSED ? NULL : head);
+            free_nodes(NULL, flow->owned);
         }
     }
-    wait_reclaimed(t);
+    fc_heap_fini(&t->heap);
     pthread_mutex_destroy(&t->late_lock);
     pthread_mutex_destroy(&t->reclaim_lock);
     pthread_cond_destroy(&t->reclaimed);
     free(t->buckets);
     free(t->late);
     free(t);
+}
+
+void fc_table_pool(struct fc_table *t, struct fc_pool *pool)
+{
+    fc_pool_init(pool, &t->heap);
 }
 
 uint64_t fc_table_hash(const struct fc_table *t, const struct fc_flow_key *key)
@@ -178,9 +233,10 @@ void fc_table_prefetch(const struct fc_table *t, uint64_t hash)
     __builtin_prefetch(&t->buckets[hash >> t->shift], 1);
 }
 
-static struct shard *shard_of(struct fc_table *t, uint64_t hash)
+void fc_table_prefetch_flow(const struct fc_table *t, uint64_t hash)
 {
-    return &t->shards[hash >> 58];
+    /* looked at no further than to fetch it: it may be gone by then */
+    __builtin_prefetch(atomic_load_explicit(&t->buckets[hash >> t->shift], memory_order_relaxed), 1);
 }
 
 static void note_late(struct fc_table *t, uint64_t hash)
@@ -201,29 +257,66 @@ static void note_late(struct fc_table *t, uint64_t hash)
     pthread_mutex_unlock(&t->late_lock);
 }
 
-static struct fc_flow *new_flow(const struct fc_flow_key *key, uint64_t hash)
+/* A key as the table keeps it. */
+struct stored_key {
+    struct fc_narrow_key narrow;
+    const void *bytes;
+    size_t size;
+    uint32_t tag;
+};
+
+static void store_key(const struct fc_flow_key *key, uint64_t hash, struct stored_key *k)
 {
-    struct fc_flow *flow = malloc(sizeof *flow);
+    k->tag = (uint32_t)hash | 1;
+    k->bytes = key;
+    k->size = sizeof *key;
+    if (!fc_key_narrow(key, &k->narrow))
+        return;
+    k->tag &= ~1u;
+    k->bytes = &k->narrow;
+    k->size = sizeof k->narrow;
+}
+
+static void load_key(const struct fc_flow *flow, struct fc_flow_key *key)
+{
+    if (flow->tag & 1)
+        memcpy(key, flow->key, sizeof *key);
+    else
+        fc_key_widen((const struct fc_narrow_key *)flow->key, key);
+}
+
+static uint32_t proto_of(const struct fc_flow *flow)
+{
+    return flow->tag & 1 ? ((const struct fc_flow_key *)flow->key)->proto : ((const struct fc_narrow_key *)flow->key)->proto;
+}
+
+static struct fc_flow *new_flow(struct fc_pool *pool, const struct stored_key *k)
+{
+    struct fc_flow *flow = fc_pool_take(pool, sizeof *flow + k->size);
 
     if (!flow)
         return NULL;
-    flow->hash = hash;
-    flow->key = *key;
     atomic_init(&flow->head, NULL);
     flow->owned = NULL;
-    flow->owned_bytes = 0;
-    flow->owned_max_ns = FC_TIME_NONE;
-    flow->owned_max_seq = 0;
     flow->check_ns = INT64_MIN;
-    flow->dead = NULL;
+    flow->owned_max_seq = 0;
+    flow->tag = k->tag;
+    flow->joined = false;
+    memcpy(flow->key, k->bytes, k->size);
     return flow;
 }
 
+static bool same_key(const struct fc_flow *flow, const struct stored_key *k)
+{
+    return k->tag & 1 ? memcmp(flow->key, k->bytes, sizeof(struct fc_flow_key)) == 0
+                      : memcmp(flow->key, &k->narrow, sizeof k->narrow) == 0;
+}
+
 /* The open flow of key on the chain from `flow` on; NULL when there is none. */
-static struct fc_flow *walk(struct fc_flow *flow, const struct fc_flow_key *key, uint64_t hash)
+static struct fc_flow *walk(struct fc_flow *flow, const struct stored_key *k)
 {
     while (flow) {
-        if (flow->hash == hash && memcmp(&flow->key, key, sizeof *key) == 0 &&
+        if (flow->tag == k->tag && same_key(flow, k) &&
             atomic_load_explicit(&flow->head, memory_order_relaxed) != FC_FLOW_CLOSED)
             return flow;
         flow = atomic_load_explicit(&flow->next, memory_order_acquire); /* guarantee A */
@@ -232,16 +325,15 @@ static struct fc_flow *walk(struct fc_flow *flow, const struct fc_flow_key *key,
 }
 
 /* The flow of key, made with an empty list when there is none. NULL without memory. Inside rcu_read_lock(). */
-static struct fc_flow *find_or_add(struct fc_table *t, const struct fc_flow_key *key, uint64_t hash)
+static struct fc_flow *find_or_add(struct fc_table *t, struct fc_pool *pool, const struct stored_key *k, uint64_t hash)
 {
     _Atomic(struct fc_flow *) *bucket = &t->buckets[hash >> t->shift];
-    struct shard *shard = shard_of(t, hash);
     struct fc_flow *first = atomic_load_explicit(bucket, memory_order_acquire); /* guarantee A */
-    struct fc_flow *flow = walk(first, key, hash), *fresh;
+    struct fc_flow *flow = walk(first, k), *fresh;
 
     if (flow)
         return flow;
-    fresh = new_flow(key, hash);
+    fresh = new_flow(pool, k);
     if (!fresh)
         return NULL;
     for (;;) {
@@ -250,21 +342,21 @@ static struct fc_flow *find_or_add(struct fc_table *t, const struct fc_flow_key 
             break;
         /* others have added or unlinked flows meanwhile: is ours among them? (no ABA: what was unlinked is not freed, and so not
          * added again, while we are inside) */
-        flow = walk(first, key, hash);
+        flow = walk(first, k);
         if (flow) {
-            free(fresh);
+            fc_pool_give(pool, fresh, flow_size(fresh));
             return flow;
         }
     }
-    atomic_fetch_add_explicit(&shard->flows, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&shard->bytes, sizeof *fresh + 16, memory_order_relaxed);
+    atomic_fetch_add_explicit(&t->flows, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&t->bytes, (int64_t)flow_size(fresh), memory_order_relaxed);
     return fresh;
 }
 
 /* False when the flow is closed. Pairs with take_list() (guarantee B) and close_flow() (C, D). */
-static bool push(struct fc_flow *flow, struct fc_node *node)
+static bool push(struct fc_flow *flow, struct fc_packed *node)
 {
-    struct fc_node *head = atomic_load_explicit(&flow->head, memory_order_relaxed);
+    struct fc_packed *head = atomic_load_explicit(&flow->head, memory_order_relaxed);
 
     do {
         if (head == FC_FLOW_CLOSED)
@@ -275,75 +367,95 @@ static bool push(struct fc_flow *flow, struct fc_node *node)
     return true;
 }
 
-int fc_table_publish(struct fc_table *t, const struct fc_flow_key *key, uint64_t hash, struct fc_node *node)
+int fc_table_publish(struct fc_table *t, struct fc_pool *pool, const struct fc_flow_key *key, uint64_t hash,
+                     const struct fc_node *node)
 {
-    struct shard *shard = shard_of(t, hash);
-    int64_t min_ns = node->run.min_ns; /* the node is not ours any more once it is pushed */
-    int64_t size = (int64_t)fc_node_size(node);
-    bool prior = node->db_id != 0, loose = node->seq == 0, pushed;
+    uint8_t head[FC_PACKED_HEAD_MAX];
+    struct stored_key k;
+    size_t size, head_len = fc_packed_head(node, head, &size);
+    struct fc_packed *packed = fc_pool_take(pool, size);
+    bool pushed;
 
+    if (!packed)
+        return FC_E_NOMEM;
+    fc_packed_write(packed, node, head, head_len, size);
+    store_key(key, hash, &k);
     do {
         rcu_read_lock();
-        struct fc_flow *flow = find_or_add(t, key, hash);
+        struct fc_flow *flow = find_or_add(t, pool, &k, hash);
         if (!flow) {
             rcu_read_unlock();
+            fc_pool_give(pool, packed, size);
             return FC_E_NOMEM;
         }
-        pushed = push(flow, node); /* false: closed under our hands; it is passed over the next time */
+        pushed = push(flow, packed); /* false: closed under our hands; it is passed over the next time */
         FC_TSAN_RELEASE(&free_flows);
         rcu_read_unlock();
     } while (!pushed);
-    atomic_fetch_add_explicit(&shard->bytes, size, memory_order_relaxed);
+    atomic_fetch_add_explicit(&t->bytes, (int64_t)size, memory_order_relaxed);
     /*
      * Guarantee D. A record without a time may belong to any session, and a fragment of no chunk (seq 0) may lie in front
      * of what was evicted although it is later: every eviction makes them late.
      */
     int64_t evicted = atomic_load_explicit(&t->evicted_ns, memory_order_seq_cst);
-    if (evicted != INT64_MIN && (loose || min_ns < evicted) && !prior)
+    if (evicted != INT64_MIN && (node->seq == 0 || node->run.min_ns < evicted) && !node->db_id)
         note_late(t, hash);
     return 0;
 }
 
-/* Moves what publishers have pushed to the sweeper's list. Pairs with push() (guarantee B). */
-static void take_list(struct fc_flow *flow)
+/* Earliest end of a flow whose last packet came at max_ns, whatever its state. */
+static int64_t soonest_end(int64_t max_ns, int64_t gap_ns)
 {
-    struct fc_node *node = atomic_load_explicit(&flow->head, memory_order_relaxed);
+    int64_t end;
+
+    if (max_ns == FC_TIME_NONE)
+        return INT64_MIN; /* joining tells */
+    if (gap_ns == FC_NEVER || __builtin_add_overflow(max_ns, gap_ns, &end))
+        return FC_NEVER;
+    return end;
+}
+
+/* Moves what publishers have pushed to the sweeper's list. Pairs with push() (guarantee B). */
+static void take_list(const struct fc_rules *rules, struct fc_flow *flow)
+{
+    struct fc_packed *node = atomic_load_explicit(&flow->head, memory_order_relaxed);
 
     if (!node)
         return;
     node = atomic_exchange_explicit(&flow->head, NULL, memory_order_acquire);
+    int64_t gap = fc_rules_min_gap_ns(rules, proto_of(flow)), soonest = INT64_MIN;
     while (node) {
-        struct fc_node *next = node->next;
+        struct fc_packed *next = node->next;
+        int64_t end = soonest_end(node->max_ns, gap);
         node->next = flow->owned;
         flow->owned = node;
-        flow->owned_bytes += fc_node_size(node);
-        if (node->run.max_ns > flow->owned_max_ns)
-            flow->owned_max_ns = node->run.max_ns;
+        soonest = end > soonest ? end : soonest;
         if (node->seq > flow->owned_max_seq)
             flow->owned_max_seq = node->seq;
-        flow->check_ns = INT64_MIN;
         node = next;
     }
+    /* what joining has found before may not hold any more: the flow may have closed since */
+    flow->check_ns = flow->joined || soonest > flow->check_ns ? soonest : flow->check_ns;
+    flow->joined = false;
 }
 
 /* True when no more runs can be pushed. Pairs with push() (guarantees C, D). */
 static bool close_flow(struct fc_flow *flow)
 {
-    struct fc_node *empty = NULL;
+    struct fc_packed *empty = NULL;
 
     return atomic_compare_exchange_strong_explicit(&flow->head, &empty, FC_FLOW_CLOSED, memory_order_seq_cst,
                                                    memory_order_relaxed);
 }
 
-static int emit_flow(const struct fc_flow *flow, const struct fc_join *join, bool open, const struct fc_sink *sink)
+static int emit_flow(const struct fc_flow_key *key, const struct fc_join *join, bool open, const struct fc_sink *sink)
 {
     int rc = 0;
 
     for (size_t i = 0; i < join->session_count && rc == 0; i++) {
         const struct fc_joined *s = &join->sessions[i];
         struct fc_ended ended = {
-            .key = &flow->key,
-            .hash = flow->hash,
+            .key = key,
             .session = s,
             .nodes = join->nodes + s->first,
             .open = open && i + 1 == join->session_count,
@@ -355,6 +467,7 @@ static int emit_flow(const struct fc_flow *flow, const struct fc_join *join, boo
 
 struct sweep {
     struct fc_table *table;
+    struct fc_pool *pool;
     struct shard *shard;
     enum fc_sweep_mode mode;
     int64_t watermark_ns;
@@ -363,44 +476,57 @@ struct sweep {
     struct fc_join *join;
     const struct fc_replay *replay;
     const struct fc_sink *sink;
-    struct fc_flow *dead; /* unlinked, not yet handed to RCU */
 };
+
+/* Unpacks the runs of a flow and joins them. */
+static int join_flow(const struct sweep *s, const struct fc_flow_key *key, const struct fc_flow *flow)
+{
+    size_t n = 0;
+
+    for (const struct fc_packed *packed = flow->owned; packed; packed = packed->next)
+        n++;
+    struct fc_node *nodes = fc_join_views(s->join, n);
+    if (!nodes)
+        return FC_E_NOMEM;
+    n = 0;
+    for (const struct fc_packed *packed = flow->owned; packed; packed = packed->next, n++) {
+        fc_packed_read(packed, &nodes[n]);
+        if (n)
+            nodes[n - 1].next = &nodes[n];
+    }
+    return fc_join_run(s->join, s->table->rules, key, nodes, s->replay);
+}
 
 /* 1: the flow was closed and its sessions emitted; 0: it stays; negative: it was closed, and emitting failed. */
 static int sweep_flow(const struct sweep *s, struct fc_flow *flow)
 {
     const struct fc_rules *rules = s->table->rules;
+    struct fc_flow_key key;
     int64_t end = FC_NEVER;
     int rc;
 
-    take_list(flow);
+    take_list(rules, flow);
     if (!flow->owned)
         return 0; /* just added, its run is on the way */
-    if (s->mode == FC_SWEEP_EXPIRED) {
-        int64_t gap = fc_rules_min_gap_ns(rules, flow->key.proto), soonest = FC_NEVER;
-        if (flow->check_ns == INT64_MIN && (gap == FC_NEVER || flow->owned_max_ns == FC_TIME_NONE ||
-                                            __builtin_add_overflow(flow->owned_max_ns, gap, &soonest)))
-            soonest = FC_NEVER;
-        else if (flow->check_ns != INT64_MIN)
-            soonest = flow->check_ns;
-        if (soonest >= s->watermark_ns || flow->owned_max_seq >= s->seq)
-            return 0;
-    }
-    if ((rc = fc_join_run(s->join, rules, &flow->key, flow->owned, s->replay)))
+    if (s->mode == FC_SWEEP_EXPIRED && (flow->check_ns >= s->watermark_ns || flow->owned_max_seq >= s->seq))
+        return 0;
+    load_key(flow, &key);
+    if ((rc = join_flow(s, &key, flow)))
         return rc;
-    end = fc_run_expiry_ns(rules, flow->key.proto, &s->join->sessions[s->join->session_count - 1].run);
+    end = fc_run_expiry_ns(rules, key.proto, &s->join->sessions[s->join->session_count - 1].run);
     flow->check_ns = end;
+    flow->joined = true;
     if (s->mode == FC_SWEEP_EXPIRED && end >= s->watermark_ns)
         return 0;
     if (!close_flow(flow))
         return 0; /* a run has come meanwhile; the next sweep sees it */
     bool open = s->mode == FC_SWEEP_FINISH && (end == FC_NEVER || end >= s->clock_ns);
-    rc = emit_flow(flow, s->join, open, s->sink);
+    rc = emit_flow(&key, s->join, open, s->sink);
     if (s->mode == FC_SWEEP_FORCE)
-        note_late(s->table, flow->hash);
-    atomic_fetch_sub_explicit(&s->shard->flows, 1, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&s->shard->bytes, (int64_t)(flow->owned_bytes + sizeof *flow + 16), memory_order_relaxed);
-    free_nodes(flow->owned);
+        note_late(s->table, fc_table_hash(s->table, &key));
+    int64_t bytes = (int64_t)flow_size(flow) + free_nodes(s->pool, flow->owned);
+    atomic_fetch_sub_explicit(&s->table->flows, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&s->table->bytes, bytes, memory_order_relaxed);
     flow->owned = NULL;
     return rc ? rc : 1;
 }
@@ -430,8 +556,7 @@ static int sweep_bucket(struct sweep *s, _Atomic(struct fc_flow *) *bucket)
         rc = sweep_flow(s, flow);
         if (rc != 0 && atomic_load_explicit(&flow->head, memory_order_relaxed) == FC_FLOW_CLOSED) {
             unlink_flow(bucket, prev, flow);
-            flow->dead = s->dead;
-            s->dead = flow;
+            bury(s->shard, flow);
         } else {
             prev = flow;
         }
@@ -440,10 +565,27 @@ static int sweep_bucket(struct sweep *s, _Atomic(struct fc_flow *) *bucket)
     return rc < 0 ? rc : 0;
 }
 
-int fc_table_sweep(struct fc_table *t, unsigned shard, enum fc_sweep_mode mode, int64_t watermark_ns, uint64_t seq,
-                   int64_t clock_ns, struct fc_join *join, const struct fc_replay *replay, const struct fc_sink *sink)
+/* Fetches what the sweep of the buckets to come will look at: first flows, then the runs of those. */
+static void fetch_ahead(const struct fc_table *t, size_t bucket, size_t end, int64_t watermark_ns)
 {
-    struct sweep s = {t, &t->shards[shard], mode, watermark_ns, seq, clock_ns, join, replay, sink, NULL};
+    const struct fc_flow *flow;
+
+    if (bucket + 2 * AHEAD < end)
+        __builtin_prefetch(atomic_load_explicit(&t->buckets[bucket + 2 * AHEAD], memory_order_relaxed), 1);
+    if (bucket + AHEAD >= end || !(flow = atomic_load_explicit(&t->buckets[bucket + AHEAD], memory_order_acquire)))
+        return; /* guarantee A */
+    __builtin_prefetch(atomic_load_explicit(&flow->head, memory_order_relaxed), 1);
+    if (flow->check_ns < watermark_ns && flow->owned) {
+        __builtin_prefetch(flow->owned);
+        __builtin_prefetch((const uint8_t *)flow->owned + 64);
+    }
+}
+
+int fc_table_sweep(struct fc_table *t, struct fc_pool *pool, unsigned shard, enum fc_sweep_mode mode,
+                   int64_t watermark_ns, uint64_t seq, int64_t clock_ns, struct fc_join *join,
+                   const struct fc_replay *replay, const struct fc_sink *sink)
+{
+    struct sweep s = {t, pool, &t->shards[shard], mode, watermark_ns, seq, clock_ns, join, replay, sink};
     size_t each = t->bucket_count / FC_TABLE_SHARDS;
     int rc = 0;
 
@@ -455,31 +597,26 @@ int fc_table_sweep(struct fc_table *t, unsigned shard, enum fc_sweep_mode mode, 
            !atomic_compare_exchange_weak_explicit(&t->evicted_ns, &before, watermark_ns, memory_order_seq_cst,
                                                   memory_order_relaxed))
         ;
-    for (size_t i = shard * each; i < (shard + 1) * each && rc == 0; i++)
+    for (size_t i = shard * each; i < (shard + 1) * each && rc == 0; i++) {
+        fetch_ahead(t, i, (shard + 1) * each, watermark_ns);
         if (atomic_load_explicit(&t->buckets[i], memory_order_relaxed))
             rc = sweep_bucket(&s, &t->buckets[i]);
+    }
+    reclaim(t, s.shard);
     atomic_store_explicit(&s.shard->sweeping, false, memory_order_release);
-    if (s.dead)
-        reclaim(t, s.dead);
     return rc;
 }
 
 uint64_t fc_table_bytes(const struct fc_table *t)
 {
-    int64_t sum = 0;
-
-    for (int i = 0; i < FC_TABLE_SHARDS; i++)
-        sum += atomic_load_explicit(&t->shards[i].bytes, memory_order_relaxed);
-    return sum > 0 ? (uint64_t)sum : 0;
+    int64_t n = atomic_load_explicit(&t->bytes, memory_order_relaxed);
+    return n > 0 ? (uint64_t)n : 0;
 }
 
 uint64_t fc_table_flows(const struct fc_table *t)
 {
-    int64_t sum = 0;
-
-    for (int i = 0; i < FC_TABLE_SHARDS; i++)
-        sum += atomic_load_explicit(&t->shards[i].flows, memory_order_relaxed);
-    return sum > 0 ? (uint64_t)sum : 0;
+    int64_t n = atomic_load_explicit(&t->flows, memory_order_relaxed);
+    return n > 0 ? (uint64_t)n : 0;
 }
 
 static int compare_hash(const void *a, const void *b)

@@ -36,6 +36,7 @@
 #define FC_FLOW_TABLE_H
 
 #include "flow/join.h"
+#include "flow/pool.h"
 
 struct fc_table;
 
@@ -44,7 +45,6 @@ enum { FC_TABLE_SHARDS = 64 };
 /* A session that leaves the table. Valid during the call. */
 struct fc_ended {
     const struct fc_flow_key *key;
-    uint64_t hash;
     const struct fc_joined *session;
     struct fc_node *const *nodes; /* session->count of them, in order */
     bool open;                    /* the flow's last session, not timed out at the clock given to the sweep */
@@ -68,11 +68,16 @@ void fc_table_free(struct fc_table *table);
 
 uint64_t fc_table_hash(const struct fc_table *table, const struct fc_flow_key *key);
 
-/* Fetches what publishing under this hash will look at; for callers that know some runs ahead. */
-void fc_table_prefetch(const struct fc_table *table, uint64_t hash);
+/* A pool of the table's memory, for one thread that publishes or sweeps. No call ends its use: the table frees all. */
+void fc_table_pool(struct fc_table *table, struct fc_pool *pool);
 
-/* Hands a node over. hash: fc_table_hash() of the key. On FC_E_NOMEM the node stays the caller's. */
-int fc_table_publish(struct fc_table *table, const struct fc_flow_key *key, uint64_t hash, struct fc_node *node);
+/* Fetch what publishing under this hash will look at, for callers that know some runs ahead: first its bucket, then its flow. */
+void fc_table_prefetch(const struct fc_table *table, uint64_t hash);
+void fc_table_prefetch_flow(const struct fc_table *table, uint64_t hash);
+
+/* Publishes a copy of the node. hash: fc_table_hash() of the key. FC_E_NOMEM. */
+int fc_table_publish(struct fc_table *table, struct fc_pool *pool, const struct fc_flow_key *key, uint64_t hash,
+                     const struct fc_node *node);
 
 /*
  * Sweeps one shard.
@@ -82,8 +87,8 @@ int fc_table_publish(struct fc_table *table, const struct fc_flow_key *key, uint
  *   clock_ns      latest time of any record, for `open` (FC_SWEEP_FINISH only)
  * 1: somebody else is sweeping this shard. 0, FC_E_NOMEM, or what emit returned.
  */
-int fc_table_sweep(struct fc_table *table, unsigned shard, enum fc_sweep_mode mode, int64_t watermark_ns, uint64_t seq,
-                   int64_t clock_ns, struct fc_join *join, const struct fc_replay *replay, const struct fc_sink *sink);
+int fc_table_sweep(struct fc_table *table, struct fc_pool *pool, unsigned shard, enum fc_sweep_mode mode,
+                   int64_t watermark_ns, uint64_t seq, int64_t clock_ns, struct fc_join *join, const struct fc_replay *replay, const struct fc_sink *sink);
 
 /* Bytes held by flows and nodes now; flows now. Approximate while publishers run. */
 uint64_t fc_table_bytes(const struct fc_table *table);

@@ -15,13 +15,13 @@ static int collect_positions(struct fc_emitter *e, const struct fc_ended *ended,
     int rc = 0;
 
     if (n == 1) {
-        *plain = fc_node_positions(ended->nodes[0]);
+        *plain = ended->nodes[0]->pos;
         *len = ended->nodes[0]->pos_len;
         return 0;
     }
     fc_positions_clear(&e->positions);
     for (size_t i = 0; i < n && rc == 0; i++)
-        rc = fc_positions_add(&e->positions, fc_node_positions(ended->nodes[i]), ended->nodes[i]->pos_len);
+        rc = fc_positions_add(&e->positions, ended->nodes[i]->pos, ended->nodes[i]->pos_len);
     if (rc == 0 && (rc = fc_buffer_reserve(&e->plain, fc_positions_size(&e->positions) + 1)) == 0) {
         *len = fc_positions_write(&e->positions, e->plain.data);
         *plain = e->plain.data;
@@ -35,7 +35,6 @@ int fc_emitter_emit(void *ctx, const struct fc_ended *ended)
     const struct fc_joined *s = ended->session;
     struct fc_session_record r = {
         .key = *ended->key,
-        .hash = ended->hash,
         .run = s->run,
         .db_id = s->db_id,
         .first_off = ended->nodes[0]->first_off,

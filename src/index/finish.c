@@ -51,7 +51,7 @@ static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct f
 static int write_sessions(struct fc_pipeline *p, struct fc_writer *writer, struct fc_index_result *result,
                           struct fc_error *err)
 {
-    struct fc_session_record record;
+    const struct fc_session_record *record;
     struct fc_merge *merge;
     int rc = fc_merge_open(p->spools, p->jobs + 1, &merge, err);
 
@@ -62,13 +62,13 @@ static int write_sessions(struct fc_pipeline *p, struct fc_writer *writer, struc
             rc = fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
             break;
         }
-        if ((rc = fc_writer_session(writer, &record, p->settings->fields, err)))
+        if ((rc = fc_writer_session(writer, record, p->settings->fields, err)))
             break;
-        if (record.unchanged)
+        if (record->unchanged)
             continue;
-        result->sessions += record.db_id == 0;
-        result->continued += record.db_id != 0;
-        result->packets += record.run.packets[0] + record.run.packets[1] - record.prior_packets;
+        result->sessions += record->db_id == 0;
+        result->continued += record->db_id != 0;
+        result->packets += record->run.packets[0] + record->run.packets[1] - record->prior_packets;
     }
     fc_merge_close(merge);
     return rc;

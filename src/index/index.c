@@ -18,6 +18,7 @@ struct run {
     struct fc_settings settings;
     struct fc_plan plan;
     struct fc_pipeline pipeline;
+    struct fc_pool pool; /* for what is settled under the pipeline's lock, and before it starts */
     bool fresh;
 };
 
@@ -108,6 +109,8 @@ static int init_pipeline(struct run *run, const struct fc_index_options *o, stru
     p->clock_ns = FC_TIME_NONE;
     /* half of the memory is for flows; a small capture needs no large table */
     p->table = fc_table_new_sized(&run->settings.rules, p->memory_bytes / 2 < run->plan.bytes ? p->memory_bytes / 2 : run->plan.bytes);
+    if (p->table)
+        fc_table_pool(p->table, &run->pool);
     p->spools = calloc(p->jobs + 1, sizeof *p->spools);
     p->files = calloc(run->plan.count + 1, sizeof *p->files);
     if (!p->table || !p->spools || !p->files)
@@ -147,10 +150,9 @@ static int settled(void *ctx, const struct fc_flow_key *flow, struct fc_node *no
 {
     struct run *run = ctx;
     struct fc_table *table = run->pipeline.table;
-    int rc = fc_table_publish(table, flow, fc_table_hash(table, flow), node);
+    int rc = fc_table_publish(table, &run->pool, flow, fc_table_hash(table, flow), node);
 
-    if (rc)
-        free(node);
+    free(node);
     return rc;
 }
 
@@ -158,14 +160,16 @@ static int settled(void *ctx, const struct fc_flow_key *flow, struct fc_node *no
 static int prior(void *ctx, const struct fc_flow_key *key, int64_t id, const struct fc_run *state)
 {
     struct run *run = ctx;
-    struct fc_node *node = fc_node_new(run->settings.fields != 0, 0);
+    struct fc_table *table = run->pipeline.table;
+    struct fc_extra none;
+    struct fc_node node = {
+        .run = *state,
+        .db_id = id,
+        .prior_packets = state->packets[0] + state->packets[1],
+        .extra = run->settings.fields ? memset(&none, 0, sizeof none) : NULL,
+    };
 
-    if (!node)
-        return FC_E_NOMEM;
-    node->run = *state;
-    node->db_id = id;
-    node->prior_packets = state->packets[0] + state->packets[1];
-    return settled(run, key, node);
+    return fc_table_publish(table, &run->pool, key, fc_table_hash(table, key), &node);
 }
 
 static int restore_fragment(void *ctx, const struct fc_fragment *first)

@@ -42,6 +42,7 @@ struct worker {
     bool started;
     struct fc_reader reader;
     struct fc_door door;
+    struct fc_pool pool; /* of the table's memory */
     struct fc_join join;
     struct fc_replayer replayer;
     struct fc_emitter emitter;
@@ -323,7 +324,7 @@ static int sweep_shard(struct worker *w, unsigned shard, enum fc_sweep_mode mode
 
     /* the clock moves under the lock while chunks come in; by the last sweep it stands */
     int64_t clock_ns = mode == FC_SWEEP_FINISH ? p->clock_ns : 0;
-    int rc = fc_table_sweep(p->table, shard, mode, watermark_ns, seq, clock_ns, &w->join, &replay, &sink);
+    int rc = fc_table_sweep(p->table, &w->pool, shard, mode, watermark_ns, seq, clock_ns, &w->join, &replay, &sink);
     if (rc < 0 && !w->emitter.err.code)
         fc_error_set(&w->emitter.err, rc, NULL, FC_NO_OFFSET, "out of memory");
     return rc;
@@ -354,7 +355,7 @@ static int publish(struct worker *w, struct fc_slot *slot, struct fc_error *err)
     struct shared *s = w->s;
 
     if (!slot->dead) {
-        int rc = fc_chunk_publish(&slot->chunk_runs, s->p->table, slot->seq + 1);
+        int rc = fc_chunk_publish(&slot->chunk_runs, s->p->table, &w->pool, (uint32_t)slot->seq + 1);
         if (rc)
             return fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
         atomic_fetch_add_explicit(&s->runs, slot->chunk_runs.run_count, memory_order_relaxed);
@@ -461,6 +462,8 @@ static void *finish(void *arg)
         if (rc == 0 && interrupted(s->p))
             rc = fc_error_set(&w->emitter.err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
     }
+    if (rc == 0)
+        rc = fc_spool_sort(w->emitter.spool, &w->emitter.err);
     if (rc)
         fail(s, rc, &w->emitter.err);
     rcu_unregister_thread();
@@ -488,6 +491,7 @@ static int init_workers(struct shared *s, struct worker *workers)
     for (unsigned i = 0; i < p->jobs; i++) {
         workers[i].s = s;
         workers[i].number = i;
+        fc_table_pool(p->table, &workers[i].pool);
         fc_door_init(&workers[i].door, p->settings);
         workers[i].replayer = (struct fc_replayer){.pipeline = p, .lock = &s->lock};
         workers[i].emitter.spool = p->spools[i];

@@ -13,6 +13,7 @@ struct piece {
 };
 
 struct rejoin {
+    const struct fc_table *table;
     const uint64_t *late; /* ascending; NULL: all flows */
     size_t late_count;
     uint64_t parts, part; /* only flows whose hash falls into this part */
@@ -42,7 +43,7 @@ static bool is_late(const struct rejoin *r, uint64_t hash)
 /* The last position of a node made from a session. */
 static void find_end(struct fc_node *node)
 {
-    const uint8_t *p = fc_node_positions(node), *end = p + node->pos_len;
+    const uint8_t *p = node->pos, *end = p + node->pos_len;
     struct fc_segment s;
 
     node->last_file = node->first_file;
@@ -61,9 +62,10 @@ static int take(void *ctx, const struct fc_session_record *record)
     struct rejoin *r = ctx;
     const uint8_t *plain = NULL;
     size_t len = 0;
+    uint64_t hash = fc_table_hash(r->table, &record->key);
     int rc;
 
-    if (!is_late(r, record->hash))
+    if (!is_late(r, hash))
         return 0;
     if (record->blob_len && (rc = fc_blob_decode(record->blob, record->blob_len, &r->scratch, &plain, &len)))
         return rc;
@@ -84,11 +86,11 @@ static int take(void *ctx, const struct fc_session_record *record)
     node->first_off = record->first_off;
     node->first_file = record->first_file;
     if (record->has_extra)
-        *fc_node_extra(node) = record->extra;
+        *node->extra = record->extra;
     if (len)
-        memcpy(fc_node_positions(node), plain, len);
+        memcpy(node->pos, plain, len);
     find_end(node);
-    r->pieces[r->count++] = (struct piece){record->key, record->hash, node};
+    r->pieces[r->count++] = (struct piece){record->key, hash, node};
     return 1;
 }
 
@@ -126,7 +128,6 @@ static int join_pieces(struct fc_pipeline *p, struct rejoin *r, struct fc_emitte
             const struct fc_joined *s = &join->sessions[k];
             struct fc_ended ended = {
                 .key = &r->pieces[i].key,
-                .hash = r->pieces[i].hash,
                 .session = s,
                 .nodes = join->nodes + s->first,
                 .open = k + 1 == join->session_count && still_open(p, &r->pieces[i].key, &s->run),
@@ -155,7 +156,7 @@ int fc_rejoin(struct fc_pipeline *p, struct fc_index_result *result, struct fc_e
     struct fc_replay replay = {fc_replayer_read, &replayer};
     struct fc_emitter emitter = {0};
     struct fc_join join = {0};
-    struct rejoin r = {0};
+    struct rejoin r = {.table = p->table};
     bool all;
     int rc = 0;
 

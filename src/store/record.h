@@ -10,7 +10,6 @@
 
 struct fc_session_record {
     struct fc_flow_key key;
-    uint64_t hash; /* of the key, under the flow table's seed */
     struct fc_run run;
     struct fc_extra extra;
     int64_t db_id;          /* > 0: a session that the index already holds */

@@ -1,47 +1,43 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/spool.h"
 #include "base/error.h"
+#include "flow/key.h"
+#include "flow/packed.h"
 #include "store/io.h"
+#include "store/sorter.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { WINDOW = 256 << 10 };
+enum { WINDOW = 256 << 10, AHEAD = 8 };
 
 /*
- * A record in memory or in a segment: struct header, then the extra fields when it has them, then the blob, padded
- * to 8. Native layout: a spool does not outlive its process.
+ * A record in memory or in a segment: this, the key, the run, what an earlier run has left (db_id records only), the extra
+ * fields, the blob; padded to 8. Native layout: a spool does not outlive its process.
  */
 struct header {
     uint32_t size; /* of all, padded */
-    uint32_t taken;
-    struct fc_flow_key key;
-    uint64_t hash;
-    struct fc_run run;
-    int64_t db_id;
-    uint64_t prior_packets;
-    uint64_t first_off;
     uint32_t first_file;
+    uint64_t first_off;
     uint32_t blob_len;
-    uint8_t has_extra, open, unchanged, pad[5];
+    uint8_t taken; /* 1 once it was extracted */
+    uint8_t bits;
+    uint8_t pad[2];
 };
+enum { OPEN = 1, UNCHANGED = 2, WITH_EXTRA = 4, NARROW = 8 };
+
+/* All of a record but extra fields and blob, at the most. */
+enum { HEAD_MAX = sizeof(struct header) + sizeof(struct fc_flow_key) + FC_PACKED_RUN_MAX + 16 };
 
 struct segment {
     uint64_t off, len;
-};
-
-/* Where a record is in memory. Its time is kept beside, so that sorting seldom looks at the record itself. */
-struct ref {
-    int64_t min_ns;
-    size_t off;
 };
 
 struct fc_spool {
     const char *folder;
     size_t budget;
     struct fc_buffer mem;
-    struct ref *refs; /* of the records in mem */
-    size_t ref_count, ref_room;
+    struct fc_sorter refs; /* of the records in mem: time of the earliest packet, offset in mem */
     bool sorted;
     int fd;
     uint64_t file_len;
@@ -59,6 +55,7 @@ struct fc_spool *fc_spool_new(const char *folder, size_t budget)
     s->folder = folder;
     s->budget = budget;
     s->fd = -1;
+    fc_sorter_init(&s->refs, 2, 63, SIZE_MAX, folder); /* offsets ascend */
     return s;
 }
 
@@ -69,7 +66,7 @@ void fc_spool_free(struct fc_spool *s)
     if (s->fd >= 0)
         close(s->fd);
     fc_buffer_fini(&s->mem);
-    free(s->refs);
+    fc_sorter_fini(&s->refs);
     free(s->segments);
     free(s);
 }
@@ -89,90 +86,115 @@ uint64_t fc_spool_bytes(const struct fc_spool *s)
     return s->bytes;
 }
 
-static size_t record_size(const struct fc_session_record *r)
-{
-    size_t n = sizeof(struct header) + (r->has_extra ? sizeof r->extra : 0) + r->blob_len;
-    return (n + 7) & ~(size_t)7;
-}
-
-static void write_record(uint8_t *p, const struct fc_session_record *r, size_t size)
+/* Writes all of a record but extra fields and blob to p; returns its length. The header's size is left. */
+static size_t write_head(uint8_t *p, const struct fc_session_record *r)
 {
     struct header h = {
-        .size = (uint32_t)size,
-        .key = r->key,
-        .hash = r->hash,
-        .run = r->run,
-        .db_id = r->db_id,
-        .prior_packets = r->prior_packets,
-        .first_off = r->first_off,
         .first_file = r->first_file,
+        .first_off = r->first_off,
         .blob_len = r->blob_len,
-        .has_extra = r->has_extra,
-        .open = r->open,
-        .unchanged = r->unchanged,
+        .bits = (uint8_t)((r->open ? OPEN : 0) | (r->unchanged ? UNCHANGED : 0) | (r->has_extra ? WITH_EXTRA : 0)),
     };
+    struct fc_narrow_key narrow;
+    uint8_t *start = p;
+    bool prior = r->db_id || r->prior_packets;
 
-    memcpy(p, &h, sizeof h);
     p += sizeof h;
-    if (r->has_extra) {
-        memcpy(p, &r->extra, sizeof r->extra);
-        p += sizeof r->extra;
+    if (fc_key_narrow(&r->key, &narrow)) {
+        h.bits |= NARROW;
+        memcpy(p, &narrow, sizeof narrow);
+        p += sizeof narrow;
+    } else {
+        memcpy(p, &r->key, sizeof r->key);
+        p += sizeof r->key;
     }
-    if (r->blob_len)
-        memcpy(p, r->blob, r->blob_len);
+    memcpy(start, &h, sizeof h);
+    p = fc_run_pack(p, &r->run, prior);
+    if (prior) {
+        memcpy(p, &r->db_id, 8);
+        memcpy(p + 8, &r->prior_packets, 8);
+        p += 16;
+    }
+    return (size_t)(p - start);
 }
 
 /* The record at p, whose blob stays there. */
 static void read_record(const uint8_t *p, struct fc_session_record *r)
 {
     struct header h;
+    bool prior;
 
     memcpy(&h, p, sizeof h);
     p += sizeof h;
-    r->key = h.key;
-    r->hash = h.hash;
-    r->run = h.run;
-    r->db_id = h.db_id;
-    r->prior_packets = h.prior_packets;
+    if (h.bits & NARROW) {
+        struct fc_narrow_key narrow;
+        memcpy(&narrow, p, sizeof narrow);
+        fc_key_widen(&narrow, &r->key);
+        p += sizeof narrow;
+    } else {
+        memcpy(&r->key, p, sizeof r->key);
+        p += sizeof r->key;
+    }
+    p = fc_run_unpack(p, &r->run, &prior);
+    r->db_id = 0;
+    r->prior_packets = 0;
+    if (prior) {
+        memcpy(&r->db_id, p, 8);
+        memcpy(&r->prior_packets, p + 8, 8);
+        p += 16;
+    }
     r->first_off = h.first_off;
     r->first_file = h.first_file;
     r->blob_len = h.blob_len;
-    r->has_extra = h.has_extra;
-    r->open = h.open;
-    r->unchanged = h.unchanged;
-    if (h.has_extra) {
+    r->open = (h.bits & OPEN) != 0;
+    r->unchanged = (h.bits & UNCHANGED) != 0;
+    r->has_extra = (h.bits & WITH_EXTRA) != 0;
+    if (r->has_extra) {
         memcpy(&r->extra, p, sizeof r->extra);
         p += sizeof r->extra;
     }
     r->blob = p;
 }
 
-static int compare_headers(const struct header *a, const struct header *b)
+/* Times as unsigned numbers of the same order. */
+static uint64_t sort_time(int64_t ns)
 {
-    if (a->run.min_ns != b->run.min_ns)
-        return a->run.min_ns < b->run.min_ns ? -1 : 1;
-    if (a->first_file != b->first_file)
-        return a->first_file < b->first_file ? -1 : 1;
-    if (a->first_off != b->first_off)
-        return a->first_off < b->first_off ? -1 : 1;
-    return a->db_id < b->db_id ? -1 : a->db_id > b->db_id;
+    return (uint64_t)ns ^ (uint64_t)1 << 63;
 }
 
-static int compare_refs(const void *a, const void *b, void *mem)
+static int compare_places(const void *a, const void *b, void *mem)
 {
-    const struct ref *x = a, *y = b;
+    const struct header *x = (const struct header *)((uint8_t *)mem + ((const uint64_t *)a)[1]);
+    const struct header *y = (const struct header *)((uint8_t *)mem + ((const uint64_t *)b)[1]);
+    struct fc_session_record r, q;
 
-    if (x->min_ns != y->min_ns)
-        return x->min_ns < y->min_ns ? -1 : 1;
-    return compare_headers((const struct header *)((uint8_t *)mem + x->off),
-                           (const struct header *)((uint8_t *)mem + y->off));
+    if (x->first_file != y->first_file)
+        return x->first_file < y->first_file ? -1 : 1;
+    if (x->first_off != y->first_off)
+        return x->first_off < y->first_off ? -1 : 1;
+    read_record((const uint8_t *)x, &r);
+    read_record((const uint8_t *)y, &q);
+    return r.db_id < q.db_id ? -1 : r.db_id > q.db_id;
 }
 
-static void sort(struct fc_spool *s)
+int fc_spool_sort(struct fc_spool *s, struct fc_error *err)
 {
-    if (!s->sorted && s->ref_count)
-        qsort_r(s->refs, s->ref_count, sizeof *s->refs, compare_refs, s->mem.data);
+    uint64_t *e;
+    int rc;
+
+    if (s->sorted || !s->refs.count)
+        return 0;
+    if ((rc = fc_sorter_sort(&s->refs, err)))
+        return rc;
+    e = s->refs.entry;
+    for (size_t i = 0, end; i < s->refs.count; i = end) {
+        for (end = i + 1; end < s->refs.count && e[2 * end] == e[2 * i];)
+            end++;
+        if (end > i + 1)
+            qsort_r(e + 2 * i, end - i, 2 * sizeof *e, compare_places, s->mem.data);
+    }
     s->sorted = true;
+    return 0;
 }
 
 static int write_all(struct fc_spool *s, const uint8_t *p, size_t n, struct fc_error *err)
@@ -205,11 +227,12 @@ static int spill(struct fc_spool *s, struct fc_error *err)
         s->segment_room = room;
     }
     start = s->file_len;
-    sort(s);
+    if ((rc = fc_spool_sort(s, err)))
+        return rc;
     if (fc_buffer_reserve(&out, 4 * WINDOW))
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
-    for (size_t i = 0; i < s->ref_count && rc == 0; i++) {
-        const uint8_t *p = s->mem.data + s->refs[i].off;
+    for (size_t i = 0; i < s->refs.count && rc == 0; i++) {
+        const uint8_t *p = s->mem.data + s->refs.entry[2 * i + 1];
         size_t size = ((const struct header *)p)->size;
         if (out.len + size > out.room) {
             rc = write_all(s, out.data, out.len, err);
@@ -229,30 +252,34 @@ static int spill(struct fc_spool *s, struct fc_error *err)
         return rc;
     s->segments[s->segment_count++] = (struct segment){start, s->file_len - start};
     s->mem.len = 0;
-    s->ref_count = 0;
+    s->refs.count = 0;
+    s->refs.next = 0;
+    s->sorted = false;
     return 0;
 }
 
 int fc_spool_add(struct fc_spool *s, const struct fc_session_record *r, struct fc_error *err)
 {
-    size_t size = record_size(r);
+    uint8_t head[HEAD_MAX], *p;
+    size_t head_len = write_head(head, r), extra = r->has_extra ? sizeof r->extra : 0;
+    size_t size = (head_len + extra + r->blob_len + 7) & ~(size_t)7;
     int rc;
 
-    if (s->ref_count && s->mem.len + size + (s->ref_count + 1) * sizeof *s->refs > s->budget && (rc = spill(s, err)))
+    if (s->refs.count && s->mem.len + size + (s->refs.count + 1) * 16 > s->budget && (rc = spill(s, err)))
         return rc;
-    if (s->ref_count == s->ref_room) {
-        size_t room = s->ref_room ? s->ref_room * 2 : 1024;
-        struct ref *bigger = realloc(s->refs, room * sizeof *bigger);
-        if (!bigger)
-            return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
-        s->refs = bigger;
-        s->ref_room = room;
-    }
+    uint64_t ref[2] = {sort_time(r->run.min_ns), s->mem.len};
     if (size > UINT32_MAX || fc_buffer_reserve(&s->mem, s->mem.len + size))
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
-    memset(s->mem.data + s->mem.len + size - 8, 0, 8);
-    write_record(s->mem.data + s->mem.len, r, size);
-    s->refs[s->ref_count++] = (struct ref){r->run.min_ns, s->mem.len};
+    if ((rc = fc_sorter_add(&s->refs, ref, err)))
+        return rc;
+    p = s->mem.data + s->mem.len;
+    memset(p + size - 8, 0, 8);
+    memcpy(p, head, head_len);
+    memcpy(p, &(uint32_t){(uint32_t)size}, 4);
+    if (extra)
+        memcpy(p + head_len, &r->extra, extra);
+    if (r->blob_len)
+        memcpy(p + head_len + extra, r->blob, r->blob_len);
     s->mem.len += size;
     s->sorted = false;
     s->count++;
@@ -268,7 +295,8 @@ struct source {
     uint64_t off, end;    /* next record, in the file */
     struct fc_buffer buf; /* holds [buf_off, buf_off + buf.len) */
     uint64_t buf_off;
-    const uint8_t *record; /* the current one */
+    const uint8_t *at; /* the current record, */
+    struct fc_session_record record; /* and what it says */
 };
 
 static int source_window(struct source *s, size_t need, struct fc_error *err)
@@ -286,7 +314,14 @@ static int source_window(struct source *s, size_t need, struct fc_error *err)
     return fc_io_read(s->spool->fd, s->buf.data, want, s->off, s->spool->folder, err);
 }
 
-/* 1: s->record is the next record; 0: end. Taken ones are passed over. */
+/* Records in memory are met in the order of time, so here and there. */
+static void fetch(const uint8_t *record)
+{
+    __builtin_prefetch(record);
+    __builtin_prefetch(record + 64);
+}
+
+/* 1: s->at and s->record are the next record; 0: end. Taken ones are passed over. */
 static int source_next(struct source *s, struct fc_error *err)
 {
     for (;;) {
@@ -294,9 +329,12 @@ static int source_next(struct source *s, struct fc_error *err)
         int rc;
 
         if (s->in_memory) {
-            if (s->ref == s->spool->ref_count)
+            const struct fc_sorter *refs = &s->spool->refs;
+            if (s->ref == refs->count)
                 return 0;
-            s->record = s->spool->mem.data + s->spool->refs[s->ref++].off;
+            if (s->ref + AHEAD < refs->count)
+                fetch(s->spool->mem.data + refs->entry[2 * (s->ref + AHEAD) + 1]);
+            s->at = s->spool->mem.data + refs->entry[2 * s->ref++ + 1];
         } else {
             if (s->off == s->end)
                 return 0;
@@ -305,20 +343,22 @@ static int source_next(struct source *s, struct fc_error *err)
             h = (const struct header *)(s->buf.data + (s->off - s->buf_off));
             if ((rc = source_window(s, h->size, err)))
                 return rc;
-            s->record = s->buf.data + (s->off - s->buf_off);
-            s->off += ((const struct header *)s->record)->size;
+            s->at = s->buf.data + (s->off - s->buf_off);
+            s->off += ((const struct header *)s->at)->size;
         }
-        h = (const struct header *)s->record;
-        if (!h->taken)
+        h = (const struct header *)s->at;
+        if (!h->taken) {
+            read_record(s->at, &s->record);
             return 1;
+        }
     }
 }
 
 static int mark_taken(struct source *s, struct fc_error *err)
 {
-    static const uint32_t one = 1;
+    static const uint8_t one = 1;
     struct fc_spool *spool = s->spool;
-    struct header *h = (struct header *)(uintptr_t)s->record;
+    struct header *h = (struct header *)(uintptr_t)s->at;
 
     h->taken = 1;
     spool->count--;
@@ -333,7 +373,6 @@ static int mark_taken(struct source *s, struct fc_error *err)
 int fc_spool_extract(struct fc_spool *s, int (*take)(void *, const struct fc_session_record *), void *ctx,
                      struct fc_error *err)
 {
-    struct fc_session_record record;
     int rc = 0;
 
     for (size_t i = 0; i <= s->segment_count && rc == 0; i++) {
@@ -344,8 +383,7 @@ int fc_spool_extract(struct fc_spool *s, int (*take)(void *, const struct fc_ses
             src.end = src.off + s->segments[i].len;
         }
         while ((rc = source_next(&src, err)) == 1) {
-            read_record(src.record, &record);
-            rc = take(ctx, &record);
+            rc = take(ctx, &src.record);
             if (rc < 0 || (rc == 1 && (rc = mark_taken(&src, err)) < 0))
                 break;
         }
@@ -363,8 +401,7 @@ struct fc_merge {
 
 static bool before(const struct fc_merge *m, size_t a, size_t b)
 {
-    return compare_headers((const struct header *)m->sources[m->heap[a]].record,
-                           (const struct header *)m->sources[m->heap[b]].record) < 0;
+    return fc_session_record_compare(&m->sources[m->heap[a]].record, &m->sources[m->heap[b]].record) < 0;
 }
 
 static void sift(struct fc_merge *m, size_t i)
@@ -402,7 +439,11 @@ int fc_merge_open(struct fc_spool *const *spools, size_t count, struct fc_merge 
     }
     for (size_t i = 0; i < count; i++) {
         struct fc_spool *s = spools[i];
-        sort(s);
+        int rc = fc_spool_sort(s, err);
+        if (rc) {
+            fc_merge_close(m);
+            return rc;
+        }
         for (size_t k = 0; k < s->segment_count; k++)
             m->sources[m->count++] =
                 (struct source){.spool = s, .off = s->segments[k].off, .end = s->segments[k].off + s->segments[k].len};
@@ -423,7 +464,7 @@ int fc_merge_open(struct fc_spool *const *spools, size_t count, struct fc_merge 
     return 0;
 }
 
-int fc_merge_next(struct fc_merge *m, struct fc_session_record *record, struct fc_error *err)
+int fc_merge_next(struct fc_merge *m, const struct fc_session_record **record, struct fc_error *err)
 {
     if (m->started && m->live) {
         int rc = source_next(&m->sources[m->heap[0]], err);
@@ -436,7 +477,7 @@ int fc_merge_next(struct fc_merge *m, struct fc_session_record *record, struct f
     m->started = true;
     if (!m->live)
         return 0;
-    read_record(m->sources[m->heap[0]].record, record);
+    *record = &m->sources[m->heap[0]].record;
     return 1;
 }
 

@@ -52,7 +52,7 @@ static struct fc_flow_key key_of(unsigned flow)
     return key;
 }
 
-static void publish_one(struct shared *s, struct rng *rng, uint64_t id, int64_t ts_ns)
+static void publish_one(struct shared *s, struct fc_pool *pool, struct rng *rng, uint64_t id, int64_t ts_ns)
 {
     struct fc_flow_key key = key_of((unsigned)rng_below(rng, FLOWS));
     uint8_t pos[3 * FC_VARINT_MAX];
@@ -62,7 +62,7 @@ static void publish_one(struct shared *s, struct rng *rng, uint64_t id, int64_t 
 
     if (!node)
         abort();
-    memcpy(fc_node_positions(node), pos, node->pos_len);
+    memcpy(node->pos, pos, node->pos_len);
     node->first_file = 1;
     node->first_off = id;
     node->run.first_ns = node->run.min_ns = node->run.max_ns = ts_ns;
@@ -72,7 +72,8 @@ static void publish_one(struct shared *s, struct rng *rng, uint64_t id, int64_t 
 #ifndef FC_PLANT_RACE
     s->stamp[id] = ~id;
 #endif
-    check(s, fc_table_publish(s->table, &key, fc_table_hash(s->table, &key), node) == 0, "publishing failed");
+    check(s, fc_table_publish(s->table, pool, &key, fc_table_hash(s->table, &key), node) == 0, "publishing failed");
+    free(node);
 #ifdef FC_PLANT_RACE
     s->stamp[id] = ~id;
 #endif
@@ -83,11 +84,13 @@ static void *publisher(void *arg)
     struct worker *w = arg;
     struct shared *s = w->s;
     struct rng rng = {s->seed + w->number};
+    struct fc_pool pool;
 
     rcu_register_thread();
+    fc_table_pool(s->table, &pool);
     for (uint64_t i = 0; i < RUNS; i++) {
         int64_t now = atomic_fetch_add_explicit(&s->clock_ns, (int64_t)rng_below(&rng, 20 * MS), memory_order_relaxed);
-        publish_one(s, &rng, w->number * RUNS + i, now - (int64_t)rng_below(&rng, 3 * MS));
+        publish_one(s, &pool, &rng, w->number * RUNS + i, now - (int64_t)rng_below(&rng, 3 * MS));
     }
     atomic_fetch_sub(&s->publishing, 1);
     rcu_unregister_thread();
@@ -112,12 +115,12 @@ static int emit(void *ctx, const struct fc_ended *ended)
     return 0;
 }
 
-static void sweep_all(struct shared *s, struct fc_join *join, enum fc_sweep_mode mode, int64_t watermark_ns)
+static void sweep_all(struct shared *s, struct fc_pool *pool, struct fc_join *join, enum fc_sweep_mode mode, int64_t watermark_ns)
 {
     struct fc_sink sink = {emit, s};
 
     for (unsigned i = 0; i < FC_TABLE_SHARDS; i++)
-        check(s, fc_table_sweep(s->table, i, mode, watermark_ns, UINT64_MAX, 0, join, NULL, &sink) >= 0,
+        check(s, fc_table_sweep(s->table, pool, i, mode, watermark_ns, UINT64_MAX, 0, join, NULL, &sink) >= 0,
               "a sweep failed");
 }
 
@@ -127,12 +130,14 @@ static void *sweeper(void *arg)
     struct shared *s = w->s;
     struct rng rng = {s->seed ^ (0x5eed + w->number)};
     struct fc_join join = {0};
+    struct fc_pool pool;
 
     rcu_register_thread();
+    fc_table_pool(s->table, &pool);
     while (atomic_load(&s->publishing)) {
         int64_t now = atomic_load_explicit(&s->clock_ns, memory_order_relaxed);
         bool force = rng_chance(&rng, 20);
-        sweep_all(s, &join, force ? FC_SWEEP_FORCE : FC_SWEEP_EXPIRED, now - (int64_t)rng_below(&rng, 40 * MS));
+        sweep_all(s, &pool, &join, force ? FC_SWEEP_FORCE : FC_SWEEP_EXPIRED, now - (int64_t)rng_below(&rng, 40 * MS));
     }
     fc_join_fini(&join);
     rcu_unregister_thread();
@@ -156,6 +161,7 @@ static int one_round(uint64_t seed)
 {
     struct shared *s = calloc(1, sizeof *s);
     struct fc_join join = {0};
+    struct fc_pool pool;
 
     if (!s)
         abort();
@@ -166,7 +172,8 @@ static int one_round(uint64_t seed)
     if (fc_rules_timeout(&s->rules, "udp=0.02", NULL) || !(s->table = fc_table_new(&s->rules)))
         abort();
     run_threads(s);
-    sweep_all(s, &join, FC_SWEEP_FINISH, INT64_MAX);
+    fc_table_pool(s->table, &pool);
+    sweep_all(s, &pool, &join, FC_SWEEP_FINISH, INT64_MAX);
     for (unsigned i = 0; i < PUBLISHERS * RUNS; i++)
         check(s, atomic_load(&s->seen[i]) == 1, "a run did not come out once");
     check(s, s->emitted_packets == s->published_packets, "packets were lost");

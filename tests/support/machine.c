@@ -34,6 +34,7 @@ struct machine {
 struct worker {
     struct machine *m;
     struct rng rng;
+    struct fc_pool pool;
     struct fc_join join;
     struct fc_replayer replayer;
     struct fc_emitter emitter;
@@ -137,7 +138,7 @@ static int sweep(struct worker *w, unsigned shard, enum fc_sweep_mode mode, int6
     struct machine *m = w->m;
     struct fc_replay replay = {fc_replayer_read, &w->replayer};
     struct fc_sink sink = {fc_emitter_emit, &w->emitter};
-    int rc = fc_table_sweep(m->p.table, shard, mode, watermark, seq, m->p.clock_ns, &w->join, &replay, &sink);
+    int rc = fc_table_sweep(m->p.table, &w->pool, shard, mode, watermark, seq, m->p.clock_ns, &w->join, &replay, &sink);
 
     return rc < 0 ? rc : 0;
 }
@@ -164,15 +165,15 @@ static int sweep_some(struct worker *w)
     return rc;
 }
 
-static int publish(struct machine *m, struct op *op)
+static int publish(struct worker *w, struct op *op)
 {
+    struct machine *m = w->m;
     int rc;
 
     if (op->chunk) {
-        rc = fc_chunk_publish(op->chunk, m->p.table, (uint64_t)(op - m->ops) + 1);
+        rc = fc_chunk_publish(op->chunk, m->p.table, &w->pool, (uint32_t)(op - m->ops) + 1);
     } else {
-        rc = fc_table_publish(m->p.table, &op->key, fc_table_hash(m->p.table, &op->key), op->node);
-        op->node = NULL;
+        rc = fc_table_publish(m->p.table, &w->pool, &op->key, fc_table_hash(m->p.table, &op->key), op->node);
     }
     atomic_store(&op->done, true);
     return rc;
@@ -187,7 +188,7 @@ static void *work(void *arg)
 
     rcu_register_thread();
     while (rc == 0 && (i = atomic_fetch_add(&m->next, 1)) < m->op_count) {
-        rc = publish(m, &m->ops[m->order[i]]);
+        rc = publish(w, &m->ops[m->order[i]]);
         if (rc == 0 && rng_chance(&w->rng, m->options->sweep))
             rc = sweep_some(w);
     }
@@ -323,7 +324,7 @@ static int add_session(struct machine_result *result, const struct fc_session_re
 
 static int collect(struct machine *m, struct machine_result *result)
 {
-    struct fc_session_record record;
+    const struct fc_session_record *record;
     struct fc_index_result counts = {0};
     struct fc_merge *merge;
     int rc = fc_rejoin(&m->p, &counts, &(struct fc_error){0});
@@ -332,7 +333,7 @@ static int collect(struct machine *m, struct machine_result *result)
     if (rc || (rc = fc_merge_open(m->p.spools, m->p.jobs + 1, &merge, NULL)))
         return rc;
     while ((rc = fc_merge_next(merge, &record, NULL)) == 1)
-        if ((rc = add_session(result, &record)))
+        if ((rc = add_session(result, record)))
             break;
     fc_merge_close(merge);
     return rc;
@@ -352,6 +353,7 @@ int machine_run(const struct traffic *t, struct rng *rng, const struct machine_o
         workers[i].rng.state = rng_next(rng);
         workers[i].replayer.pipeline = &m.p;
         workers[i].emitter.spool = m.p.spools[i];
+        fc_table_pool(m.p.table, &workers[i].pool);
     }
     rc = read_files(&m, rng);
     set_order(&m, rng);

@@ -28,12 +28,14 @@ struct seen {
 static struct fc_rules rules;
 static struct fc_table *table;
 static struct fc_join join;
+static struct fc_pool pool;
 
 static void setup(void)
 {
     rcu_register_thread();
     fc_rules_profile(&rules, "flowcarve");
     cr_assert_not_null(table = fc_table_new(&rules));
+    fc_table_pool(table, &pool);
 }
 
 static void teardown(void)
@@ -59,7 +61,7 @@ static struct fc_flow_key key_of(unsigned flow)
 }
 
 /* A run of one packet at a time, from the chunk `seq` (0: of none). */
-static struct fc_node *node_at(unsigned dir, int64_t ts, uint64_t off, uint64_t seq)
+static struct fc_node *node_at(unsigned dir, int64_t ts, uint64_t off, uint32_t seq)
 {
     struct fc_node *node = fc_node_new(false, 3);
     struct fc_packet p;
@@ -68,7 +70,7 @@ static struct fc_node *node_at(unsigned dir, int64_t ts, uint64_t off, uint64_t 
     memset(&p, 0, sizeof p);
     p.got = FC_WANT_KEY;
     p.dir = (uint8_t)dir;
-    memcpy(fc_node_positions(node), (uint8_t[]){1, 1, (uint8_t)off}, 3);
+    memcpy(node->pos, (uint8_t[]){1, 1, (uint8_t)off}, 3);
     node->first_file = node->last_file = 1;
     node->first_off = node->last_off = off;
     node->seq = seq;
@@ -76,11 +78,18 @@ static struct fc_node *node_at(unsigned dir, int64_t ts, uint64_t off, uint64_t 
     return node;
 }
 
-static void publish(unsigned flow, int64_t ts, uint64_t off, uint64_t seq)
+/* Publishes a copy, as the table does, and frees the node. */
+static void publish_node(const struct fc_flow_key *key, struct fc_node *node)
+{
+    cr_assert_eq(fc_table_publish(table, &pool, key, fc_table_hash(table, key), node), 0);
+    free(node);
+}
+
+static void publish(unsigned flow, int64_t ts, uint64_t off, uint32_t seq)
 {
     struct fc_flow_key key = key_of(flow);
 
-    cr_assert_eq(fc_table_publish(table, &key, fc_table_hash(table, &key), node_at(0, ts, off, seq)), 0);
+    publish_node(&key, node_at(0, ts, off, seq));
 }
 
 static int emit(void *ctx, const struct fc_ended *ended)
@@ -93,7 +102,7 @@ static int emit(void *ctx, const struct fc_ended *ended)
     seen->session[seen->count].min_ns = ended->session->run.min_ns;
     seen->session[seen->count++].open = ended->open;
     if (seen->again)
-        cr_assert_eq(fc_table_sweep(table, seen->shard, FC_SWEEP_FINISH, 0, 1, 0, &join, NULL, &sink), 1);
+        cr_assert_eq(fc_table_sweep(table, &pool, seen->shard, FC_SWEEP_FINISH, 0, 1, 0, &join, NULL, &sink), 1);
     return seen->rc;
 }
 
@@ -103,7 +112,7 @@ static struct seen sweep(enum fc_sweep_mode mode, int64_t watermark_ns, uint64_t
     struct fc_sink sink = {emit, &seen};
 
     for (unsigned i = 0; i < FC_TABLE_SHARDS; i++)
-        cr_assert_eq(fc_table_sweep(table, i, mode, watermark_ns, seq, clock_ns, &join, NULL, &sink), 0);
+        cr_assert_eq(fc_table_sweep(table, &pool, i, mode, watermark_ns, seq, clock_ns, &join, NULL, &sink), 0);
     return seen;
 }
 
@@ -133,7 +142,7 @@ Test(table, an_answered_flow_stays_for_the_timeout_of_its_state)
 
     cr_assert_eq(fc_rules_timeout(&rules, "udp-new=60", NULL), 0);
     publish(1, 0, 1, 1);
-    cr_assert_eq(fc_table_publish(table, &key, fc_table_hash(table, &key), node_at(1, 0, 2, 1)), 0);
+    publish_node(&key, node_at(1, 0, 2, 1));
     cr_assert_eq(sweep(FC_SWEEP_EXPIRED, 180 * S, 9, 0).count, 0);
     cr_assert_eq(sweep(FC_SWEEP_EXPIRED, 180 * S + 1, 9, 0).count, 1);
 }
@@ -195,7 +204,7 @@ Test(table, a_session_of_the_index_is_never_late)
 
     node->db_id = 7;
     sweep(FC_SWEEP_EXPIRED, 1000 * S, 1, 0);
-    cr_assert_eq(fc_table_publish(table, &key, fc_table_hash(table, &key), node), 0);
+    publish_node(&key, node);
     cr_assert_eq(late(), 0);
 }
 
@@ -249,7 +258,7 @@ Test(table, a_shard_that_is_being_swept_refuses_another_sweep)
     struct fc_sink sink = {emit, &seen};
 
     publish(1, 0, 1, 1);
-    cr_assert_eq(fc_table_sweep(table, seen.shard, FC_SWEEP_FINISH, 0, 1, 0, &join, NULL, &sink), 0);
+    cr_assert_eq(fc_table_sweep(table, &pool, seen.shard, FC_SWEEP_FINISH, 0, 1, 0, &join, NULL, &sink), 0);
     cr_assert_eq(seen.count, 1);
 }
 
@@ -260,7 +269,7 @@ Test(table, what_emit_fails_with_ends_the_sweep_and_nothing_leaks)
     struct fc_sink sink = {emit, &seen};
 
     publish(1, 0, 1, 1);
-    cr_assert_eq(fc_table_sweep(table, (unsigned)(fc_table_hash(table, &key) >> 58), FC_SWEEP_FINISH, 0, 1, 0, &join,
+    cr_assert_eq(fc_table_sweep(table, &pool, (unsigned)(fc_table_hash(table, &key) >> 58), FC_SWEEP_FINISH, 0, 1, 0, &join,
                                 NULL, &sink),
                  FC_E_IO);
 }

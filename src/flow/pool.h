@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory for what lives in the flow table: many small objects that are made by one thread and given back by another.
+ *
+ * A heap owns all memory, in slabs that go back to the system only as a whole. A pool is one thread's share of it: free lists by
+ * size, so that taking and giving needs neither lock nor atomic. Objects may be given back to any pool of the heap; what a pool
+ * was given it hands out again itself. Large objects go to malloc().
+ *
+ * malloc() costs more here than all the rest of publishing: blocks that another thread has allocated go back to that
+ * thread's arena, under its lock.
+ *
+ * Threads: a pool belongs to one thread at a time; heap: fc_heap_return() and pools that fill up, any.
+ * Memory: what was in use at the most, by size.
+ */
+#ifndef FC_FLOW_POOL_H
+#define FC_FLOW_POOL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    FC_POOL_SMALL = 256, /* up to here in steps of 16, */
+    FC_POOL_MAX = 1024,  /* up to here in steps of 64 bytes, above by malloc() */
+    FC_POOL_CLASSES = FC_POOL_SMALL / 16 + (FC_POOL_MAX - FC_POOL_SMALL) / 64 + 1
+};
+
+/* What a free object holds. The first words are left as they were: a list may be made while readers still look at those. */
+struct fc_free {
+    uint64_t kept[2];
+    struct fc_free *next;
+};
+
+struct fc_heap {
+    /* shared: under the lock */
+    pthread_mutex_t lock;
+    void **slabs;
+    size_t slab_count, slab_room, slab_bytes; /* bytes: of the next one */
+    /* shared: atomic; objects given back by a thread without a pool */
+    _Atomic(struct fc_free *) returned[FC_POOL_CLASSES];
+};
+
+struct fc_pool {
+    struct fc_heap *heap;
+    struct fc_free *lists[FC_POOL_CLASSES];
+    uint8_t *next, *end; /* of the current slab */
+};
+
+void fc_heap_init(struct fc_heap *heap);
+/* Frees all slabs. Large objects must have been given back. */
+void fc_heap_fini(struct fc_heap *heap);
+
+/* Gives back a list, first to last, of objects that were taken with this size, FC_POOL_MAX at the most. */
+void fc_heap_return(struct fc_heap *heap, size_t size, struct fc_free *first, struct fc_free *last);
+
+void fc_pool_init(struct fc_pool *pool, struct fc_heap *heap);
+
+/* size: that of struct fc_free at least. Objects of 64 bytes and multiples of it lie on cache lines. NULL without memory. */
+void *fc_pool_take(struct fc_pool *pool, size_t size);
+/* size: as it was taken with. */
+void fc_pool_give(struct fc_pool *pool, void *object, size_t size);
+
+#endif
