@@ -17,7 +17,7 @@ int fc_chunk_init(struct fc_chunk *c, const struct fc_table *table, const struct
     c->flow_room = c->run_room = START_FLOWS;
     c->pos_room = START_RECORDS;
     c->slot_mask = 2 * START_FLOWS - 1;
-    c->flows = malloc(c->flow_room * sizeof *c->flows);
+    c->flows = aligned_alloc(64, c->flow_room * sizeof *c->flows);
     c->slots = calloc((size_t)c->slot_mask + 1, sizeof *c->slots);
     c->runs = malloc(c->run_room * sizeof *c->runs);
     c->run_flow = malloc(c->run_room * sizeof *c->run_flow);
@@ -64,6 +64,7 @@ void fc_chunk_begin(struct fc_chunk *c, uint32_t file, uint64_t base_off)
         memset(c->anchors, 0, ((size_t)c->anchor_mask + 1) * sizeof *c->anchors);
     c->flow_count = c->run_count = c->first_count = 0;
     c->pos_count = 0;
+    c->queued = 0;
 }
 
 /* Grows *list to hold one more; room in items. */
@@ -82,10 +83,16 @@ static int grow_flows(struct fc_chunk *c)
     uint32_t mask = c->slot_mask * 2 + 1;
     uint32_t *slots = calloc((size_t)mask + 1, sizeof *slots);
 
-    if (!slots || grow(&c->flows, &c->flow_room, sizeof *c->flows)) {
+    struct fc_chunk_flow *flows = aligned_alloc(64, (size_t)c->flow_room * 2 * sizeof *flows);
+
+    if (!slots || !flows) {
         free(slots);
+        free(flows);
         return FC_E_NOMEM;
     }
+    memcpy(flows, c->flows, c->flow_count * sizeof *flows);
+    free(c->flows);
+    c->flows = flows;
     c->flow_room *= 2;
     free(c->slots);
     c->slots = slots;
@@ -116,9 +123,8 @@ static int new_run(struct fc_chunk *c, uint32_t flow)
 }
 
 /* The flow of key; made, with an empty run, when new. UINT32_MAX without memory. */
-static uint32_t find_flow(struct fc_chunk *c, const struct fc_flow_key *key)
+static uint32_t find_flow(struct fc_chunk *c, const struct fc_flow_key *key, uint64_t hash)
 {
-    uint64_t hash = fc_table_hash(c->table, key);
     uint32_t s = (uint32_t)hash & c->slot_mask;
 
     for (; c->slots[s]; s = (s + 1) & c->slot_mask) {
@@ -142,7 +148,8 @@ static uint32_t find_flow(struct fc_chunk *c, const struct fc_flow_key *key)
     return i;
 }
 
-static int add_packet(struct fc_chunk *c, uint32_t flow, const struct fc_record *rec, const struct fc_packet *packet)
+static int add_packet(struct fc_chunk *c, uint32_t flow, const struct fc_chunk_packet *rec,
+                      const struct fc_packet *packet)
 {
     struct fc_run *run = &c->runs[c->flows[flow].run];
 
@@ -212,7 +219,7 @@ static int grow_anchors(struct fc_chunk *c)
     return 0;
 }
 
-static void fill_event(struct fc_chunk *c, struct fc_fragment *event, const struct fc_record *rec,
+static void fill_event(struct fc_chunk *c, struct fc_fragment *event, const struct fc_chunk_packet *rec,
                        const struct fc_packet *packet)
 {
     fc_fragment_key(packet, &event->datagram);
@@ -225,7 +232,7 @@ static void fill_event(struct fc_chunk *c, struct fc_fragment *event, const stru
     event->dir = packet->dir;
 }
 
-static int add_first(struct fc_chunk *c, const struct fc_record *rec, const struct fc_packet *packet)
+static int add_first(struct fc_chunk *c, const struct fc_chunk_packet *rec, const struct fc_packet *packet)
 {
     struct fc_fragment event;
     int rc;
@@ -238,11 +245,11 @@ static int add_first(struct fc_chunk *c, const struct fc_record *rec, const stru
     if ((rc = add_event(c, &event)))
         return rc;
     *slot = (uint32_t)c->event_count;
-    uint32_t flow = find_flow(c, &packet->key);
+    uint32_t flow = find_flow(c, &packet->key, fc_table_hash(c->table, &packet->key));
     return flow == UINT32_MAX ? FC_E_NOMEM : add_packet(c, flow, rec, packet);
 }
 
-static struct fc_node *node_of_one(const struct fc_chunk *c, const struct fc_record *rec,
+static struct fc_node *node_of_one(const struct fc_chunk *c, const struct fc_chunk_packet *rec,
                                    const struct fc_packet *packet)
 {
     uint8_t pos[3 * FC_VARINT_MAX];
@@ -260,7 +267,7 @@ static struct fc_node *node_of_one(const struct fc_chunk *c, const struct fc_rec
     return node;
 }
 
-static int add_later(struct fc_chunk *c, const struct fc_record *rec, const struct fc_packet *packet)
+static int add_later(struct fc_chunk *c, const struct fc_chunk_packet *rec, const struct fc_packet *packet)
 {
     struct fc_fragment event;
     int rc;
@@ -275,7 +282,7 @@ static int add_later(struct fc_chunk *c, const struct fc_record *rec, const stru
         const struct fc_fragment *first = &c->events[slot - 1];
         struct fc_packet like_first = *packet;
         like_first.dir = first->dir;
-        uint32_t flow = find_flow(c, &first->flow);
+        uint32_t flow = find_flow(c, &first->flow, fc_table_hash(c->table, &first->flow));
         return flow == UINT32_MAX ? FC_E_NOMEM : add_packet(c, flow, rec, &like_first);
     }
     event.node = node_of_one(c, rec, packet);
@@ -286,12 +293,55 @@ static int add_later(struct fc_chunk *c, const struct fc_record *rec, const stru
     return rc;
 }
 
+static int add_fragment(struct fc_chunk *c, const struct fc_chunk_packet *rec)
+{
+    const struct fc_packet *packet = &rec->packet;
+
+    return packet->frag == FC_FRAG_FIRST ? add_first(c, rec, packet) : add_later(c, rec, packet);
+}
+
+/* Every pass fetches what the next one looks at: slot, flow, run. */
+int fc_chunk_end(struct fc_chunk *c)
+{
+    struct fc_chunk_packet *q = c->queue;
+    unsigned n = c->queued;
+    int rc = 0;
+
+    c->queued = 0;
+    for (unsigned i = 0; i < n; i++) {
+        q[i].hash = fc_table_hash(c->table, &q[i].packet.key);
+        __builtin_prefetch(&c->slots[(uint32_t)q[i].hash & c->slot_mask]);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        uint32_t slot = c->slots[(uint32_t)q[i].hash & c->slot_mask];
+        __builtin_prefetch(&c->flows[slot ? slot - 1 : c->flow_count], 1);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        if (q[i].packet.frag != FC_FRAG_NONE)
+            continue;
+        q[i].flow = find_flow(c, &q[i].packet.key, q[i].hash);
+        if (q[i].flow == UINT32_MAX)
+            return FC_E_NOMEM;
+        const uint8_t *run = (const uint8_t *)&c->runs[c->flows[q[i].flow].run];
+        __builtin_prefetch(run, 1);
+        __builtin_prefetch(run + 64, 1);
+    }
+    for (unsigned i = 0; i < n && rc == 0; i++)
+        rc = __builtin_expect(q[i].packet.frag != FC_FRAG_NONE, 0) ? add_fragment(c, &q[i])
+                                                                   : add_packet(c, q[i].flow, &q[i], &q[i].packet);
+    return rc;
+}
+
 int fc_chunk_add(struct fc_chunk *c, const struct fc_record *rec, const struct fc_packet *packet)
 {
-    if (__builtin_expect(packet->frag != FC_FRAG_NONE, 0))
-        return packet->frag == FC_FRAG_FIRST ? add_first(c, rec, packet) : add_later(c, rec, packet);
-    uint32_t flow = find_flow(c, &packet->key);
-    return flow == UINT32_MAX ? FC_E_NOMEM : add_packet(c, flow, rec, packet);
+    struct fc_chunk_packet *q = &c->queue[c->queued];
+
+    if (packet != &q->packet)
+        q->packet = *packet;
+    q->off = rec->off;
+    q->ts_ns = rec->ts_ns;
+    q->origlen = rec->origlen;
+    return ++c->queued == FC_CHUNK_BATCH ? fc_chunk_end(c) : 0;
 }
 
 /* Counting sort of the offsets by run: starts[r] .. starts[r + 1] of `sorted` are those of run r, in file order. */

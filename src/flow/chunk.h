@@ -22,6 +22,8 @@ struct fc_chunk_flow {
     uint32_t run; /* its latest */
 };
 
+enum { FC_CHUNK_BATCH = 16 };
+
 struct fc_chunk {
     /* immutable after init */
     const struct fc_table *table;
@@ -43,6 +45,14 @@ struct fc_chunk {
         uint32_t run, off; /* off: from base_off */
     } * pos;
     size_t pos_count, pos_room;
+    /* packets are looked up some at a time, so that what they need is fetched before it is needed */
+    unsigned queued;
+    struct fc_chunk_packet {
+        struct fc_packet packet;
+        uint64_t hash, off;
+        int64_t ts_ns;
+        uint32_t origlen, flow;
+    } queue[FC_CHUNK_BATCH];
     struct fc_fragment *events; /* in file order */
     size_t event_count, event_room;
     uint32_t *anchors; /* event + 1 by datagram: the chunk's first fragments */
@@ -62,8 +72,17 @@ void fc_chunk_fini(struct fc_chunk *chunk);
 /* Forgets everything and starts anew at base_off of a file. */
 void fc_chunk_begin(struct fc_chunk *chunk, uint32_t file, uint64_t base_off);
 
+/* Where to decode the next record to, so that fc_chunk_add() need not copy it. */
+static inline struct fc_packet *fc_chunk_packet(struct fc_chunk *chunk)
+{
+    return &chunk->queue[chunk->queued].packet;
+}
+
 /* Adds a decoded record. FC_E_NOMEM. */
 int fc_chunk_add(struct fc_chunk *chunk, const struct fc_record *rec, const struct fc_packet *packet);
+
+/* Ends adding: what was added is in runs and events now. FC_E_NOMEM. */
+int fc_chunk_end(struct fc_chunk *chunk);
 
 /*
  * Copies all runs to the table; seq: place of the chunk in the order of commits, from 1. The events stay (their nodes change

@@ -13,7 +13,7 @@
 #define ASAN_UNPOISON_MEMORY_REGION(addr, size) ((void)(addr), (void)(size))
 #endif
 
-enum { SLAB_FIRST = 64 << 10, SLAB_MAX = 2 << 20, REFILL = 4096 };
+enum { SLAB_FIRST = 64 << 10, SLAB_MAX = 2 << 20, REFILL = 4096, AHEAD = 8 };
 
 void fc_heap_init(struct fc_heap *heap)
 {
@@ -65,6 +65,13 @@ void fc_pool_init(struct fc_pool *pool, struct fc_heap *heap)
     pool->heap = heap;
 }
 
+void fc_pool_fini(struct fc_pool *pool)
+{
+    for (unsigned i = 0; i < FC_POOL_CLASSES; i++)
+        free(pool->stacks[i].objects);
+    memset(pool, 0, sizeof *pool);
+}
+
 static inline unsigned class_of(size_t size)
 {
     return (unsigned)(size <= FC_POOL_SMALL ? (size + 15) / 16
@@ -95,60 +102,80 @@ static bool take_returned(struct fc_pool *pool, unsigned class)
 
     if (!atomic_load_explicit(returned, memory_order_relaxed))
         return false;
-    pool->lists[class] = atomic_exchange_explicit(returned, NULL, memory_order_acquire);
-    return pool->lists[class] != NULL;
+    pool->stacks[class].list = atomic_exchange_explicit(returned, NULL, memory_order_acquire);
+    return pool->stacks[class].list != NULL;
+}
+
+/* False without memory. */
+static bool grow(struct fc_pool_stack *stack)
+{
+    uint32_t room = stack->room ? stack->room * 2 : 128;
+    void **bigger = realloc(stack->objects, room * sizeof *bigger);
+
+    if (!bigger)
+        return false;
+    stack->objects = bigger;
+    stack->room = room;
+    return true;
 }
 
 /* Cuts a stretch of the slab into objects of one class. */
-static int refill(struct fc_pool *pool, unsigned class)
+static bool refill(struct fc_pool *pool, unsigned class)
 {
+    struct fc_pool_stack *stack = &pool->stacks[class];
     size_t size = class_size(class), bytes;
 
     if ((size_t)(pool->end - pool->next) < REFILL) {
         uint8_t *slab = new_slab(pool->heap, &bytes);
         if (!slab)
-            return -1;
+            return false;
         pool->next = slab;
         pool->end = slab + bytes;
     }
-    uint8_t *p = pool->next, *end = p + REFILL;
-    for (; p + size <= end; p += size) {
-        struct fc_free *object = (struct fc_free *)p;
-        ASAN_UNPOISON_MEMORY_REGION(object, sizeof *object);
-        object->next = pool->lists[class];
-        ASAN_POISON_MEMORY_REGION(object, size);
-        pool->lists[class] = object;
-    }
-    pool->next = end;
-    return 0;
+    while (stack->room < REFILL / size)
+        if (!grow(stack))
+            return false;
+    /* the first one on top, so that memory is used in its order */
+    for (size_t off = REFILL / size * size; off > 0; off -= size)
+        stack->objects[stack->count++] = pool->next + off - size;
+    pool->next += REFILL;
+    return true;
 }
 
 void *fc_pool_take(struct fc_pool *pool, size_t size)
 {
     unsigned class = class_of(size);
-    struct fc_free *object;
+    struct fc_pool_stack *stack = &pool->stacks[class];
+    void *object;
 
     if (__builtin_expect(size > FC_POOL_MAX, 0))
         return malloc(size);
-    if (__builtin_expect(!pool->lists[class], 0) && !take_returned(pool, class) && refill(pool, class))
+    if (!stack->count && (stack->list || take_returned(pool, class))) {
+        object = stack->list;
+        ASAN_UNPOISON_MEMORY_REGION(object, class_size(class));
+        stack->list = stack->list->next;
+        __builtin_prefetch(stack->list, 1); /* the next one will be taken soon */
+        return object;
+    }
+    if (__builtin_expect(!stack->count, 0) && !refill(pool, class))
         return NULL;
-    object = pool->lists[class];
+    object = stack->objects[--stack->count];
+    __builtin_prefetch(stack->objects[stack->count < AHEAD ? 0 : stack->count - AHEAD], 1);
     ASAN_UNPOISON_MEMORY_REGION(object, class_size(class));
-    pool->lists[class] = object->next;
-    __builtin_prefetch(object->next, 1); /* the next one will be taken soon */
     return object;
 }
 
-void fc_pool_give(struct fc_pool *pool, void *p, size_t size)
+void fc_pool_give(struct fc_pool *pool, void *object, size_t size)
 {
     unsigned class = class_of(size);
-    struct fc_free *object = p;
+    struct fc_pool_stack *stack = &pool->stacks[class];
 
     if (size > FC_POOL_MAX) {
-        free(p);
+        free(object);
         return;
     }
-    object->next = pool->lists[class];
-    pool->lists[class] = object;
-    ASAN_POISON_MEMORY_REGION(p, class_size(class));
+    ASAN_POISON_MEMORY_REGION(object, class_size(class));
+    if (stack->count == stack->room && !grow(stack))
+        return; /* out of use until the heap goes */
+    stack->objects[stack->count++] = object;
 }

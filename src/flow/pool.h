@@ -2,8 +2,8 @@
 /*
  * Memory for what lives in the flow table: many small objects that are made by one thread and given back by another.
  *
- * A heap owns all memory, in slabs that go back to the system only as a whole. A pool is one thread's share of it: free lists by
- * size, so that taking and giving needs neither lock nor atomic. Objects may be given back to any pool of the heap; what a pool
+ * A heap owns all memory, in slabs that go back to the system only as a whole. A pool is one thread's share of it: stacks of free
+ * objects by size, so that taking and giving needs neither lock nor atomic, and giving does not even touch the object. Objects may be given back to any pool of the heap; what a pool
  * was given it hands out again itself. Large objects go to malloc().
  *
  * malloc() costs more here than all the rest of publishing: blocks that another thread has allocated go back to that
@@ -26,7 +26,7 @@ enum {
     FC_POOL_CLASSES = FC_POOL_SMALL / 16 + (FC_POOL_MAX - FC_POOL_SMALL) / 64 + 1
 };
 
-/* What a free object holds. The first words are left as they were: a list may be made while readers still look at those. */
+/* What an object holds that a thread without a pool gives back. The first words are left as they were: a list may be made while readers still look at those. */
 struct fc_free {
     uint64_t kept[2];
     struct fc_free *next;
@@ -43,7 +43,11 @@ struct fc_heap {
 
 struct fc_pool {
     struct fc_heap *heap;
-    struct fc_free *lists[FC_POOL_CLASSES];
+    struct fc_pool_stack {
+        void **objects;
+        uint32_t count, room;
+        struct fc_free *list; /* taken over from the heap */
+    } stacks[FC_POOL_CLASSES];
     uint8_t *next, *end; /* of the current slab */
 };
 
@@ -55,6 +59,8 @@ void fc_heap_fini(struct fc_heap *heap);
 void fc_heap_return(struct fc_heap *heap, size_t size, struct fc_free *first, struct fc_free *last);
 
 void fc_pool_init(struct fc_pool *pool, struct fc_heap *heap);
+/* Forgets what is free in it; the memory is the heap's. */
+void fc_pool_fini(struct fc_pool *pool);
 
 /* size: that of struct fc_free at least. Objects of 64 bytes and multiples of it lie on cache lines. NULL without memory. */
 void *fc_pool_take(struct fc_pool *pool, size_t size);

@@ -15,6 +15,9 @@ enum {
     BUCKETS_MIN = 1 << 14,     /* FC_TABLE_SHARDS of them are one shard each */
     BUCKETS_MAX = 1 << 26,
     LATE_MAX = 1 << 20,        /* late flows that are remembered one by one */
+    FORCED_SHARE = 2,          /* buckets a word of the filter */
+    SAMPLE = 2048,             /* flows looked at for their age */
+    BATCH = 32,                /* flows whose runs are fetched together */
     AHEAD = 8                  /* buckets whose flows are fetched ahead by a sweep */
 };
 
@@ -33,7 +36,8 @@ struct fc_flow {
     int64_t check_ns; /* no use in joining before the watermark passes this */
     uint32_t owned_max_seq;
     uint32_t tag; /* low half of the hash; bit 0: the key is wide */
-    bool joined;  /* check_ns comes from joining all of `owned` */
+    _Atomic uint32_t last; /* shared: about when its latest packet came, in coarse() seconds; a hint */
+    bool joined;           /* owner: check_ns comes from joining all of `owned` */
     _Alignas(8) uint8_t key[]; /* struct fc_narrow_key or struct fc_flow_key */
 };
 _Static_assert(sizeof(struct fc_flow) + sizeof(struct fc_narrow_key) == 64, "a narrow flow is a cache line");
@@ -63,6 +67,8 @@ struct fc_table {
     size_t bucket_count;
     _Atomic(struct fc_flow *) *buckets;
     struct fc_heap heap;
+    /* shared: atomic; a Bloom filter of the flows that were evicted by force, one word a bucket at the most */
+    atomic_uint_fast64_t *forced;
     /* shared: atomic */
     _Alignas(64) atomic_int_fast64_t evicted_ns; /* highest watermark any eviction has used */
     _Alignas(64) atomic_int_fast64_t bytes;
@@ -94,6 +100,7 @@ struct fc_table *fc_table_new_sized(const struct fc_rules *rules, uint64_t bytes
     t->shift = 64 - bits;
     t->bucket_count = (size_t)1 << bits;
     t->buckets = calloc(t->bucket_count, sizeof *t->buckets); /* all zero is NULL; pages are made when touched */
+    t->forced = calloc(t->bucket_count / FORCED_SHARE, sizeof *t->forced);
     fc_heap_init(&t->heap);
     atomic_init(&t->evicted_ns, INT64_MIN);
     pthread_mutex_init(&t->late_lock, NULL);
@@ -101,7 +108,7 @@ struct fc_table *fc_table_new_sized(const struct fc_rules *rules, uint64_t bytes
     pthread_cond_init(&t->reclaimed, NULL);
     for (int i = 0; i < FC_TABLE_SHARDS; i++)
         t->shards[i].table = t;
-    if (!t->buckets) {
+    if (!t->buckets || !t->forced) {
         fc_table_free(t);
         return NULL;
     }
@@ -214,6 +221,7 @@ void fc_table_free(struct fc_table *t)
     pthread_mutex_destroy(&t->reclaim_lock);
     pthread_cond_destroy(&t->reclaimed);
     free(t->buckets);
+    free(t->forced);
     free(t->late);
     free(t);
 }
@@ -290,6 +298,30 @@ static uint32_t proto_of(const struct fc_flow *flow)
     return flow->tag & 1 ? ((const struct fc_flow_key *)flow->key)->proto : ((const struct fc_narrow_key *)flow->key)->proto;
 }
 
+/* Where a hash is in the filter, and its bits there. */
+static atomic_uint_fast64_t *forced_word(const struct fc_table *t, uint64_t hash, uint64_t *bits)
+{
+    *bits = 1ull << (hash & 63) | 1ull << (hash >> 6 & 63) | 1ull << (hash >> 12 & 63);
+    return &t->forced[(hash >> t->shift) / FORCED_SHARE];
+}
+
+/* A flow that comes again after it was evicted by force: its pieces must be joined. Guarantee E. */
+static bool was_forced(const struct fc_table *t, uint64_t hash)
+{
+    uint64_t bits;
+    atomic_uint_fast64_t *word = forced_word(t, hash, &bits);
+
+    return (atomic_load_explicit(word, memory_order_relaxed) & bits) == bits;
+}
+
+/* Seconds, about, in 32 bits; 0: no time. */
+static uint32_t coarse(int64_t ns)
+{
+    int64_t s = ns >> 30;
+
+    return ns == FC_TIME_NONE || s < 0 ? 0 : s > UINT32_MAX ? UINT32_MAX : (uint32_t)s;
+}
+
 static struct fc_flow *new_flow(struct fc_pool *pool, const struct stored_key *k)
 {
     struct fc_flow *flow = fc_pool_take(pool, sizeof *flow + k->size);
@@ -301,6 +333,7 @@ static struct fc_flow *new_flow(struct fc_pool *pool, const struct stored_key *k
     flow->check_ns = INT64_MIN;
     flow->owned_max_seq = 0;
     flow->tag = k->tag;
+    atomic_init(&flow->last, 0);
     flow->joined = false;
     memcpy(flow->key, k->bytes, k->size);
     return flow;
@@ -317,7 +350,7 @@ static struct fc_flow *walk(struct fc_flow *flow, const struct stored_key *k)
 {
     while (flow) {
         if (flow->tag == k->tag && same_key(flow, k) &&
-            atomic_load_explicit(&flow->head, memory_order_relaxed) != FC_FLOW_CLOSED)
+            atomic_load_explicit(&flow->head, memory_order_acquire) != FC_FLOW_CLOSED) /* guarantee E */
             return flow;
         flow = atomic_load_explicit(&flow->next, memory_order_acquire); /* guarantee A */
     }
@@ -350,6 +383,8 @@ static struct fc_flow *find_or_add(struct fc_table *t, struct fc_pool *pool, con
     }
     atomic_fetch_add_explicit(&t->flows, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&t->bytes, (int64_t)flow_size(fresh), memory_order_relaxed);
+    if (was_forced(t, hash))
+        note_late(t, hash);
     return fresh;
 }
 
@@ -388,6 +423,8 @@ int fc_table_publish(struct fc_table *t, struct fc_pool *pool, const struct fc_f
             fc_pool_give(pool, packed, size);
             return FC_E_NOMEM;
         }
+        if (coarse(node->run.max_ns) > atomic_load_explicit(&flow->last, memory_order_relaxed))
+            atomic_store_explicit(&flow->last, coarse(node->run.max_ns), memory_order_relaxed);
         pushed = push(flow, packed); /* false: closed under our hands; it is passed over the next time */
         FC_TSAN_RELEASE(&free_flows);
         rcu_read_unlock();
@@ -476,6 +513,11 @@ struct sweep {
     struct fc_join *join;
     const struct fc_replay *replay;
     const struct fc_sink *sink;
+    unsigned count; /* in batch */
+    struct {
+        _Atomic(struct fc_flow *) *bucket;
+        struct fc_flow *flow;
+    } batch[BATCH];
 };
 
 /* Unpacks the runs of a flow and joins them. */
@@ -497,19 +539,38 @@ static int join_flow(const struct sweep *s, const struct fc_flow_key *key, const
     return fc_join_run(s->join, s->table->rules, key, nodes, s->replay);
 }
 
-/* 1: the flow was closed and its sessions emitted; 0: it stays; negative: it was closed, and emitting failed. */
-static int sweep_flow(const struct sweep *s, struct fc_flow *flow)
+/* Whether the flow's runs should be joined now. */
+static bool is_due(const struct sweep *s, struct fc_flow *flow)
+{
+    if (s->mode == FC_SWEEP_FORCE && atomic_load_explicit(&flow->last, memory_order_relaxed) > coarse(s->watermark_ns))
+        return false;
+    take_list(s->table->rules, flow);
+    if (!flow->owned)
+        return false; /* just added, its run is on the way */
+    return s->mode != FC_SWEEP_EXPIRED || (flow->check_ns < s->watermark_ns && flow->owned_max_seq < s->seq);
+}
+
+/* Takes a closed flow off its chain. Only the shard's sweeper unlinks; publishers add in front. */
+static void unlink_flow(_Atomic(struct fc_flow *) *bucket, struct fc_flow *flow)
+{
+    struct fc_flow *next = atomic_load_explicit(&flow->next, memory_order_relaxed), *first = flow, *prev;
+
+    /* release: `next` was published before; pairs with the load in find_or_add() */
+    if (atomic_compare_exchange_strong_explicit(bucket, &first, next, memory_order_release, memory_order_acquire))
+        return;
+    for (prev = first; atomic_load_explicit(&prev->next, memory_order_acquire) != flow;)
+        prev = atomic_load_explicit(&prev->next, memory_order_acquire);
+    atomic_store_explicit(&prev->next, next, memory_order_release); /* pairs with walk() */
+}
+
+/* Joins a due flow; when it has ended, emits its sessions and takes it out. 0, FC_E_NOMEM, or what emit returned. */
+static int sweep_flow(const struct sweep *s, _Atomic(struct fc_flow *) *bucket, struct fc_flow *flow)
 {
     const struct fc_rules *rules = s->table->rules;
     struct fc_flow_key key;
     int64_t end = FC_NEVER;
     int rc;
 
-    take_list(rules, flow);
-    if (!flow->owned)
-        return 0; /* just added, its run is on the way */
-    if (s->mode == FC_SWEEP_EXPIRED && (flow->check_ns >= s->watermark_ns || flow->owned_max_seq >= s->seq))
-        return 0;
     load_key(flow, &key);
     if ((rc = join_flow(s, &key, flow)))
         return rc;
@@ -518,74 +579,83 @@ static int sweep_flow(const struct sweep *s, struct fc_flow *flow)
     flow->joined = true;
     if (s->mode == FC_SWEEP_EXPIRED && end >= s->watermark_ns)
         return 0;
+    if (s->mode == FC_SWEEP_FORCE) {
+        uint64_t bits;
+        atomic_uint_fast64_t *word = forced_word(s->table, fc_table_hash(s->table, &key), &bits);
+        atomic_fetch_or_explicit(word, bits, memory_order_relaxed); /* published by closing; guarantee E */
+    }
     if (!close_flow(flow))
         return 0; /* a run has come meanwhile; the next sweep sees it */
-    bool open = s->mode == FC_SWEEP_FINISH && (end == FC_NEVER || end >= s->clock_ns);
+    bool open = s->mode == FC_SWEEP_FORCE || (s->mode == FC_SWEEP_FINISH && (end == FC_NEVER || end >= s->clock_ns));
     rc = emit_flow(&key, s->join, open, s->sink);
-    if (s->mode == FC_SWEEP_FORCE)
-        note_late(s->table, fc_table_hash(s->table, &key));
     int64_t bytes = (int64_t)flow_size(flow) + free_nodes(s->pool, flow->owned);
     atomic_fetch_sub_explicit(&s->table->flows, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&s->table->bytes, bytes, memory_order_relaxed);
-    flow->owned = NULL;
-    return rc ? rc : 1;
+    unlink_flow(bucket, flow);
+    bury(s->shard, flow);
+    return rc;
 }
 
-/* Takes a closed flow off its chain. Only the shard's sweeper unlinks, so `prev` stays linked; publishers add in front. */
-static void unlink_flow(_Atomic(struct fc_flow *) *bucket, struct fc_flow *prev, struct fc_flow *flow)
+/* Due flows are collected, so that their runs can be fetched before they are needed. */
+static int sweep_batch(struct sweep *s)
 {
-    struct fc_flow *next = atomic_load_explicit(&flow->next, memory_order_relaxed), *first = flow;
+    int rc = 0;
 
-    if (!prev) {
-        /* release: `next` was published before; pairs with the load in find_or_add() */
-        if (atomic_compare_exchange_strong_explicit(bucket, &first, next, memory_order_release, memory_order_acquire))
-            return;
-        for (prev = first; atomic_load_explicit(&prev->next, memory_order_acquire) != flow;)
-            prev = atomic_load_explicit(&prev->next, memory_order_acquire);
-    }
-    atomic_store_explicit(&prev->next, next, memory_order_release); /* pairs with walk() */
+    for (unsigned i = 0; i < s->count; i++)
+        if (s->batch[i].flow->owned->next)
+            __builtin_prefetch(s->batch[i].flow->owned->next);
+    for (unsigned i = 0; i < s->count && rc == 0; i++)
+        rc = sweep_flow(s, s->batch[i].bucket, s->batch[i].flow);
+    s->count = 0;
+    return rc;
 }
 
 static int sweep_bucket(struct sweep *s, _Atomic(struct fc_flow *) *bucket)
 {
-    struct fc_flow *flow = atomic_load_explicit(bucket, memory_order_acquire), *prev = NULL; /* guarantee A */
+    struct fc_flow *flow = atomic_load_explicit(bucket, memory_order_acquire), *next; /* guarantee A */
     int rc = 0;
 
-    while (flow && rc >= 0) {
-        struct fc_flow *next = atomic_load_explicit(&flow->next, memory_order_acquire);
-        rc = sweep_flow(s, flow);
-        if (rc != 0 && atomic_load_explicit(&flow->head, memory_order_relaxed) == FC_FLOW_CLOSED) {
-            unlink_flow(bucket, prev, flow);
-            bury(s->shard, flow);
-        } else {
-            prev = flow;
-        }
-        flow = next;
+    for (; flow && rc == 0; flow = next) {
+        next = atomic_load_explicit(&flow->next, memory_order_acquire);
+        if (!is_due(s, flow))
+            continue;
+        __builtin_prefetch(flow->owned);
+        __builtin_prefetch((const uint8_t *)flow->owned + 64);
+        s->batch[s->count].bucket = bucket;
+        s->batch[s->count++].flow = flow;
+        if (s->count == BATCH)
+            rc = sweep_batch(s);
     }
-    return rc < 0 ? rc : 0;
+    return rc;
 }
 
-/* Fetches what the sweep of the buckets to come will look at: first flows, then the runs of those. */
-static void fetch_ahead(const struct fc_table *t, size_t bucket, size_t end, int64_t watermark_ns)
+/* Fetches what the sweep of the buckets to come will look at: first flows, then the runs they have got. */
+static void fetch_ahead(const struct fc_table *t, size_t bucket, size_t end)
 {
     const struct fc_flow *flow;
 
     if (bucket + 2 * AHEAD < end)
         __builtin_prefetch(atomic_load_explicit(&t->buckets[bucket + 2 * AHEAD], memory_order_relaxed), 1);
-    if (bucket + AHEAD >= end || !(flow = atomic_load_explicit(&t->buckets[bucket + AHEAD], memory_order_acquire)))
-        return; /* guarantee A */
-    __builtin_prefetch(atomic_load_explicit(&flow->head, memory_order_relaxed), 1);
-    if (flow->check_ns < watermark_ns && flow->owned) {
-        __builtin_prefetch(flow->owned);
-        __builtin_prefetch((const uint8_t *)flow->owned + 64);
-    }
+    if (bucket + AHEAD < end && (flow = atomic_load_explicit(&t->buckets[bucket + AHEAD], memory_order_acquire)))
+        __builtin_prefetch(atomic_load_explicit(&flow->head, memory_order_relaxed), 1); /* guarantee A */
 }
 
 int fc_table_sweep(struct fc_table *t, struct fc_pool *pool, unsigned shard, enum fc_sweep_mode mode,
                    int64_t watermark_ns, uint64_t seq, int64_t clock_ns, struct fc_join *join,
                    const struct fc_replay *replay, const struct fc_sink *sink)
 {
-    struct sweep s = {t, pool, &t->shards[shard], mode, watermark_ns, seq, clock_ns, join, replay, sink};
+    struct sweep s = {
+        .table = t,
+        .pool = pool,
+        .shard = &t->shards[shard],
+        .mode = mode,
+        .watermark_ns = watermark_ns,
+        .seq = seq,
+        .clock_ns = clock_ns,
+        .join = join,
+        .replay = replay,
+        .sink = sink,
+    };
     size_t each = t->bucket_count / FC_TABLE_SHARDS;
     int rc = 0;
 
@@ -598,13 +668,39 @@ int fc_table_sweep(struct fc_table *t, struct fc_pool *pool, unsigned shard, enu
                                                   memory_order_relaxed))
         ;
     for (size_t i = shard * each; i < (shard + 1) * each && rc == 0; i++) {
-        fetch_ahead(t, i, (shard + 1) * each, watermark_ns);
+        fetch_ahead(t, i, (shard + 1) * each);
         if (atomic_load_explicit(&t->buckets[i], memory_order_relaxed))
             rc = sweep_bucket(&s, &t->buckets[i]);
     }
+    rc = rc ? rc : sweep_batch(&s);
     reclaim(t, s.shard);
     atomic_store_explicit(&s.shard->sweeping, false, memory_order_release);
     return rc;
+}
+
+static int compare_u32(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+int64_t fc_table_median_ns(const struct fc_table *t)
+{
+    uint32_t last[SAMPLE];
+    size_t n = 0, step = t->bucket_count / SAMPLE / 2 + 1;
+
+    rcu_read_lock();
+    for (size_t i = 0; i < t->bucket_count && n < SAMPLE; i += step) {
+        const struct fc_flow *flow = atomic_load_explicit(&t->buckets[i], memory_order_acquire); /* guarantee A */
+        if (flow)
+            last[n++] = atomic_load_explicit(&flow->last, memory_order_relaxed);
+    }
+    FC_TSAN_RELEASE(&free_flows);
+    rcu_read_unlock();
+    if (!n)
+        return INT64_MAX;
+    qsort(last, n, sizeof *last, compare_u32);
+    return (int64_t)last[n / 2] << 30;
 }
 
 uint64_t fc_table_bytes(const struct fc_table *t)

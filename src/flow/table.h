@@ -12,8 +12,9 @@
  * memory flows are evicted (FC_SWEEP_FORCE), which bounds the chains.
  *
  * Correctness does not hang on the watermark. A run that starts before a watermark that was used to evict (times that run
- * backwards), and whatever is evicted by force, is noted as late: the pieces of such flows are joined once more at the
- * end (store/spool.h keeps them).
+ * backwards) is noted as late, and so is a flow that comes again after it was evicted by force: the pieces of such flows are
+ * joined once more at the end (store/spool.h keeps them). Which flows were evicted by force a Bloom filter remembers, so that
+ * evicting those that were silent for long costs nothing but for the few that come back.
  *
  * Ordering guarantees
  *   A. A flow's key and hash happen before any look at it: the CAS on the bucket in find_or_add() (release) pairs with the
@@ -25,6 +26,9 @@
  *   D. A run that starts before an eviction watermark and was not seen by that eviction is noted late: the store of `evicted_ns` in
  *      fc_table_sweep() (seq_cst) precedes the closing CAS (seq_cst); the publisher loads it (seq_cst) behind its own CAS
  *      (seq_cst).
+ *   E. A flow that is added anew after it was evicted by force is noted late: its bits in the filter (relaxed) are set before
+ *      the closing CAS (seq_cst), and whoever adds the flow has met the closed one (acquire in walk()) or a chain it was taken
+ *      off (release in unlink_flow(), acquire in find_or_add()).
  *
  * Progress: publishing is lock-free; looking a flow up is wait-free in the length of the chain. Sweeping a shard excludes other
  * sweeps of that shard, and nothing else.
@@ -47,7 +51,7 @@ struct fc_ended {
     const struct fc_flow_key *key;
     const struct fc_joined *session;
     struct fc_node *const *nodes; /* session->count of them, in order */
-    bool open;                    /* the flow's last session, not timed out at the clock given to the sweep */
+    bool open; /* the flow's last session, not timed out at the clock given to the sweep; FC_SWEEP_FORCE: at any clock */
 };
 struct fc_sink {
     int (*emit)(void *ctx, const struct fc_ended *ended); /* 0, or a negative code that ends the sweep */
@@ -56,7 +60,7 @@ struct fc_sink {
 
 enum fc_sweep_mode {
     FC_SWEEP_EXPIRED, /* flows that no packet at or after the watermark can continue */
-    FC_SWEEP_FORCE,   /* all flows: their pieces are noted late, later ones may continue them */
+    FC_SWEEP_FORCE,   /* flows that were silent since the watermark, about; later runs may continue them */
     FC_SWEEP_FINISH   /* all flows: nothing more comes */
 };
 
@@ -81,7 +85,7 @@ int fc_table_publish(struct fc_table *table, struct fc_pool *pool, const struct 
 
 /*
  * Sweeps one shard.
- *   watermark_ns  every run that will be published from now on starts at or after it, or is late
+ *   watermark_ns  every run that will be published from now on starts at or after it, or is late; FC_SWEEP_FORCE: see there
  *   seq           chunks before this one have been published; FC_SWEEP_EXPIRED leaves flows alone that have runs of later ones,
  *                 since runs in front of those may be missing
  *   clock_ns      latest time of any record, for `open` (FC_SWEEP_FINISH only)
@@ -89,6 +93,9 @@ int fc_table_publish(struct fc_table *table, struct fc_pool *pool, const struct 
  */
 int fc_table_sweep(struct fc_table *table, struct fc_pool *pool, unsigned shard, enum fc_sweep_mode mode,
                    int64_t watermark_ns, uint64_t seq, int64_t clock_ns, struct fc_join *join, const struct fc_replay *replay, const struct fc_sink *sink);
+
+/* About when half of the flows had their latest packet, ns; by a sample. Call as a registered reader. */
+int64_t fc_table_median_ns(const struct fc_table *table);
 
 /* Bytes held by flows and nodes now; flows now. Approximate while publishers run. */
 uint64_t fc_table_bytes(const struct fc_table *table);

@@ -48,10 +48,17 @@ static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct f
     return rc;
 }
 
+bool fc_session_open(const struct fc_pipeline *p, const struct fc_flow_key *key, const struct fc_run *run)
+{
+    int64_t end = fc_run_expiry_ns(&p->settings->rules, key->proto, run);
+
+    return end == FC_NEVER || end >= p->clock_ns;
+}
+
 static int write_sessions(struct fc_pipeline *p, struct fc_writer *writer, struct fc_index_result *result,
                           struct fc_error *err)
 {
-    const struct fc_session_record *record;
+    struct fc_session_record *record;
     struct fc_merge *merge;
     int rc = fc_merge_open(p->spools, p->jobs + 1, &merge, err);
 
@@ -62,6 +69,7 @@ static int write_sessions(struct fc_pipeline *p, struct fc_writer *writer, struc
             rc = fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
             break;
         }
+        record->open = record->open && fc_session_open(p, &record->key, &record->run);
         if ((rc = fc_writer_session(writer, record, p->settings->fields, err)))
             break;
         if (record->unchanged)

@@ -5,6 +5,9 @@
 
 #include "index/pipeline.h"
 
+/* Whether a flow's last session may go on in a later capture; known when all captures are read. */
+bool fc_session_open(const struct fc_pipeline *pipeline, const struct fc_flow_key *key, const struct fc_run *run);
+
 /*
  * Joins the pieces of flows that left the table too early (fc_table_late()), taking them from the spools and putting
  * the sessions into the first. FC_E_NOMEM, FC_E_IO.

@@ -133,6 +133,7 @@ static void fini_pipeline(struct run *run)
     struct fc_pipeline *p = &run->pipeline;
 
     fc_fragments_free(p->fragments);
+    fc_pool_fini(&run->pool);
     fc_table_free(p->table);
     for (unsigned i = 0; p->spools && i <= p->jobs; i++)
         fc_spool_free(p->spools[i]);

@@ -31,7 +31,7 @@ struct shared {
     uint32_t next_chunk;
     uint64_t claimed, committed, published; /* chunks; all before `published` are in the table */
     bool committing;                        /* a worker is scanning a chunk again at the commit frontier */
-    int64_t watermark_ns;
+    int64_t watermark_ns, expired_ns; /* expired: the highest that a sweep has used */
     struct fc_error why;
 };
 
@@ -75,7 +75,7 @@ static int scan(struct worker *w, struct fc_slot *slot, struct fc_error *err)
     struct fc_pipeline *p = w->s->p;
     const struct fc_file *file = &slot->file->plan->file;
     bool nets = p->settings->net_count != 0, filter = p->settings->filter[0] != 0;
-    struct fc_packet packet;
+    struct fc_packet *packet;
     struct fc_record rec;
     int rc;
 
@@ -97,23 +97,26 @@ static int scan(struct worker *w, struct fc_slot *slot, struct fc_error *err)
                 continue;
             }
         }
-        fc_decode(rec.link_type, rec.data, rec.caplen, rec.origlen, p->settings->mask, &packet);
-        if (nets && fc_settings_excludes(p->settings, &packet.key)) {
+        packet = fc_chunk_packet(&slot->chunk_runs);
+        fc_decode(rec.link_type, rec.data, rec.caplen, rec.origlen, p->settings->mask, packet);
+        if (nets && fc_settings_excludes(p->settings, &packet->key)) {
             slot->ignored++;
             continue;
         }
-        if (packet.malformed) {
+        if (packet->malformed) {
             slot->malformed++;
-            packet.key.port[0] = (uint16_t)(slot->file->plan->id >> 16); /* a session of this file's own */
-            packet.key.port[1] = (uint16_t)slot->file->plan->id;
+            packet->key.port[0] = (uint16_t)(slot->file->plan->id >> 16); /* a session of this file's own */
+            packet->key.port[1] = (uint16_t)slot->file->plan->id;
         }
-        if (fc_chunk_add(&slot->chunk_runs, &rec, &packet))
+        if (fc_chunk_add(&slot->chunk_runs, &rec, packet))
             return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     }
     if (rc == FC_E_NOMEM) {
         *err = w->reader.why;
         return rc;
     }
+    if (fc_chunk_end(&slot->chunk_runs))
+        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     return fc_slot_end(slot, &w->reader, err);
 }
 
@@ -302,15 +305,16 @@ static void call_sweep(struct shared *s)
     if (atomic_load_explicit(&s->sweep_cursor, memory_order_relaxed) < FC_TABLE_SHARDS)
         return; /* one is under way */
     /* as many new runs as there are flows: sweeping costs a constant share of publishing */
-    if (!short_of_memory && (runs < p->sweep_runs || runs < flows / 2))
+    bool due = runs >= p->sweep_runs && runs >= flows && s->watermark_ns > s->expired_ns;
+    if (!due && !short_of_memory)
         return;
-    bool moved = s->watermark_ns > atomic_load_explicit(&s->sweep_ns, memory_order_relaxed);
-    if (!moved && !short_of_memory)
-        return;
+    int64_t at = due ? s->watermark_ns : fc_table_median_ns(p->table);
+    if (due)
+        s->expired_ns = at;
     atomic_store_explicit(&s->runs, 0, memory_order_relaxed);
-    atomic_store_explicit(&s->sweep_ns, s->watermark_ns, memory_order_relaxed);
+    atomic_store_explicit(&s->sweep_ns, at, memory_order_relaxed);
     atomic_store_explicit(&s->sweep_seq, s->published + 1, memory_order_relaxed);
-    atomic_store_explicit(&s->sweep_mode, moved ? FC_SWEEP_EXPIRED : FC_SWEEP_FORCE, memory_order_relaxed);
+    atomic_store_explicit(&s->sweep_mode, due ? FC_SWEEP_EXPIRED : FC_SWEEP_FORCE, memory_order_relaxed);
     /* release: pairs with the cursor's fetch-add in sweep_some() */
     atomic_store_explicit(&s->sweep_cursor, 0, memory_order_release);
 }
@@ -509,6 +513,7 @@ static void fini_workers(struct shared *s, struct worker *workers)
         fc_join_fini(&workers[i].join);
         fc_replayer_fini(&workers[i].replayer);
         fc_emitter_fini(&workers[i].emitter);
+        fc_pool_fini(&workers[i].pool);
     }
     for (size_t i = 0; i < s->slot_count; i++)
         fc_slot_fini(&s->slots[i]);
@@ -528,7 +533,7 @@ int fc_pipeline_run(struct fc_pipeline *p, struct fc_error *err)
     }
     s->p = p;
     s->slot_count = p->jobs * SLOTS_PER_JOB;
-    s->watermark_ns = INT64_MIN;
+    s->watermark_ns = s->expired_ns = INT64_MIN;
     atomic_init(&s->sweep_cursor, FC_TABLE_SHARDS);
     atomic_init(&s->sweep_ns, INT64_MIN);
     pthread_mutex_init(&s->lock, NULL);

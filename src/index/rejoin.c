@@ -103,14 +103,6 @@ static int compare_piece(const void *a, const void *b)
     return memcmp(&x->key, &y->key, sizeof x->key);
 }
 
-/* Whether the flow's last session may go on in a later capture. */
-static bool still_open(const struct fc_pipeline *p, const struct fc_flow_key *key, const struct fc_run *run)
-{
-    int64_t end = fc_run_expiry_ns(&p->settings->rules, key->proto, run);
-
-    return end == FC_NEVER || end >= p->clock_ns;
-}
-
 static int join_pieces(struct fc_pipeline *p, struct rejoin *r, struct fc_emitter *emitter, struct fc_join *join,
                        const struct fc_replay *replay)
 {
@@ -130,7 +122,7 @@ static int join_pieces(struct fc_pipeline *p, struct rejoin *r, struct fc_emitte
                 .key = &r->pieces[i].key,
                 .session = s,
                 .nodes = join->nodes + s->first,
-                .open = k + 1 == join->session_count && still_open(p, &r->pieces[i].key, &s->run),
+                .open = k + 1 == join->session_count && fc_session_open(p, &r->pieces[i].key, &s->run),
             };
             rc = fc_emitter_emit(emitter, &ended);
         }

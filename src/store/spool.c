@@ -464,7 +464,7 @@ int fc_merge_open(struct fc_spool *const *spools, size_t count, struct fc_merge 
     return 0;
 }
 
-int fc_merge_next(struct fc_merge *m, const struct fc_session_record **record, struct fc_error *err)
+int fc_merge_next(struct fc_merge *m, struct fc_session_record **record, struct fc_error *err)
 {
     if (m->started && m->live) {
         int rc = source_next(&m->sources[m->heap[0]], err);

@@ -92,6 +92,7 @@ static void *publisher(void *arg)
         int64_t now = atomic_fetch_add_explicit(&s->clock_ns, (int64_t)rng_below(&rng, 20 * MS), memory_order_relaxed);
         publish_one(s, &pool, &rng, w->number * RUNS + i, now - (int64_t)rng_below(&rng, 3 * MS));
     }
+    fc_pool_fini(&pool);
     atomic_fetch_sub(&s->publishing, 1);
     rcu_unregister_thread();
     return NULL;
@@ -137,9 +138,11 @@ static void *sweeper(void *arg)
     while (atomic_load(&s->publishing)) {
         int64_t now = atomic_load_explicit(&s->clock_ns, memory_order_relaxed);
         bool force = rng_chance(&rng, 20);
-        sweep_all(s, &pool, &join, force ? FC_SWEEP_FORCE : FC_SWEEP_EXPIRED, now - (int64_t)rng_below(&rng, 40 * MS));
+        sweep_all(s, &pool, &join, force ? FC_SWEEP_FORCE : FC_SWEEP_EXPIRED,
+                  force ? INT64_MAX : now - (int64_t)rng_below(&rng, 40 * MS));
     }
     fc_join_fini(&join);
+    fc_pool_fini(&pool);
     rcu_unregister_thread();
     return NULL;
 }
@@ -182,6 +185,7 @@ static int one_round(uint64_t seed)
     int failed = s->failed;
     fprintf(stderr, "table_race: %u runs, %llu sessions\n", PUBLISHERS * RUNS, (unsigned long long)s->sessions);
     fc_join_fini(&join);
+    fc_pool_fini(&pool);
     fc_table_free(s->table);
     free(s);
     return failed;

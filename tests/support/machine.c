@@ -83,6 +83,8 @@ static int read_chunk(struct machine *m, uint32_t file, size_t first, size_t cou
         if ((rc = fc_chunk_add(c, &p[i].rec, &p[i].packet)))
             return rc;
     }
+    if ((rc = fc_chunk_end(c)))
+        return rc;
     for (size_t i = 0; i < c->event_count; i++) {
         struct fc_fragment event = c->events[i];
         c->events[i].node = NULL;
@@ -324,7 +326,7 @@ static int add_session(struct machine_result *result, const struct fc_session_re
 
 static int collect(struct machine *m, struct machine_result *result)
 {
-    const struct fc_session_record *record;
+    struct fc_session_record *record;
     struct fc_index_result counts = {0};
     struct fc_merge *merge;
     int rc = fc_rejoin(&m->p, &counts, &(struct fc_error){0});
@@ -332,9 +334,11 @@ static int collect(struct machine *m, struct machine_result *result)
     result->late_flows = counts.late_flows;
     if (rc || (rc = fc_merge_open(m->p.spools, m->p.jobs + 1, &merge, NULL)))
         return rc;
-    while ((rc = fc_merge_next(merge, &record, NULL)) == 1)
+    while ((rc = fc_merge_next(merge, &record, NULL)) == 1) {
+        record->open = record->open && fc_session_open(&m->p, &record->key, &record->run);
         if ((rc = add_session(result, record)))
             break;
+    }
     fc_merge_close(merge);
     return rc;
 }
@@ -368,6 +372,7 @@ int machine_run(const struct traffic *t, struct rng *rng, const struct machine_o
         fc_join_fini(&workers[i].join);
         fc_replayer_fini(&workers[i].replayer);
         fc_emitter_fini(&workers[i].emitter);
+        fc_pool_fini(&workers[i].pool);
     }
     fini(&m);
     return rc;

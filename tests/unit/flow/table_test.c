@@ -41,6 +41,7 @@ static void setup(void)
 static void teardown(void)
 {
     fc_join_fini(&join);
+    fc_pool_fini(&pool);
     fc_table_free(table);
     rcu_unregister_thread();
 }
@@ -208,21 +209,51 @@ Test(table, a_session_of_the_index_is_never_late)
     cr_assert_eq(late(), 0);
 }
 
-Test(table, what_is_forced_out_is_late)
+Test(table, what_is_forced_out_is_late_only_when_it_comes_again)
 {
     publish(1, 0, 1, 1);
     publish(2, 0, 2, 1);
-    cr_assert_eq(sweep(FC_SWEEP_FORCE, 0, 1, 0).count, 2);
+    cr_assert_eq(sweep(FC_SWEEP_FORCE, INT64_MAX, 1, 0).count, 2);
     cr_assert_eq(fc_table_flows(table), 0);
-    cr_assert_eq(late(), 2);
+    cr_assert_eq(late(), 0);
+    publish(2, 1, 3, 1);
+    cr_assert_eq(late(), 1);
+}
+
+Test(table, what_is_forced_out_may_be_open)
+{
+    publish(1, 0, 1, 1);
+    publish(1, 181 * S, 2, 1);
+    struct seen seen = sweep(FC_SWEEP_FORCE, INT64_MAX, 1, 0);
+    cr_assert_eq(seen.count, 2);
+    cr_assert_not(seen.session[0].open);
+    cr_assert(seen.session[1].open);
+}
+
+Test(table, flows_heard_of_since_are_not_forced_out)
+{
+    publish(1, 0, 1, 1);
+    publish(2, 100 * S, 2, 1);
+    cr_assert_eq(sweep(FC_SWEEP_FORCE, 50 * S, 1, 0).count, 1);
+    cr_assert_eq(fc_table_flows(table), 1);
+    publish(2, 101 * S, 3, 1);
+    cr_assert_eq(late(), 0);
+}
+
+Test(table, the_median_age_is_about_that)
+{
+    for (unsigned i = 0; i < 4000; i++)
+        publish(i, i * S, i % 100, 1);
+    cr_assert_gt(fc_table_median_ns(table), 1500 * S);
+    cr_assert_lt(fc_table_median_ns(table), 2500 * S);
 }
 
 Test(table, a_flow_that_is_late_twice_is_listed_once)
 {
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 3; i++) {
         publish(1, 0, 1, 1);
         publish(2, 0, 2, 1);
-        sweep(FC_SWEEP_FORCE, 0, 1, 0);
+        sweep(FC_SWEEP_FORCE, INT64_MAX, 1, 0);
     }
     size_t count;
     bool all;

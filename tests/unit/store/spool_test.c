@@ -74,7 +74,7 @@ static void check_same(const struct fc_session_record *got, const struct fc_sess
 /* A merge gives exactly the list, sorted. */
 static void check_merge(struct fc_spool **spools, size_t count, struct list *want)
 {
-    const struct fc_session_record *got;
+    struct fc_session_record *got;
     struct fc_merge *merge;
 
     if (want->count)
@@ -143,7 +143,7 @@ Test(spool, a_record_larger_than_everything_passes)
     struct fc_spool *spool = fc_spool_new("/tmp", 1000);
     struct rng rng = {test_seed("spool, large")};
     struct fc_session_record rec[3] = {record_of(&rng, 1), record_of(&rng, 2), record_of(&rng, 3)};
-    const struct fc_session_record *got;
+    struct fc_session_record *got;
     size_t n = 5 << 20;
     uint8_t *blob = malloc(n);
     struct fc_merge *merge;
