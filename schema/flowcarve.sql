@@ -107,12 +107,12 @@ CREATE TABLE session_fields (
 
 -- What a later capture needs to continue a session or a fragmented datagram. Written and read by flowcarve only.
 CREATE TABLE open_session (
-    id    INTEGER PRIMARY KEY REFERENCES session(id),
-    state BLOB NOT NULL
+    id    INTEGER PRIMARY KEY REFERENCES session(id),  -- of the first of the sessions in this row
+    state BLOB NOT NULL                                -- many sessions, as src/store/open_pack.h says
 );
 CREATE TABLE open_fragment (
     seq   INTEGER PRIMARY KEY,
-    state BLOB NOT NULL
+    state BLOB NOT NULL                                -- one first fragment
 );
 
 -- session.positions: where the packets of a session are, byte by byte.
@@ -127,7 +127,7 @@ CREATE TABLE open_fragment (
 CREATE VIEW sessions AS
 WITH
     named AS (
-        SELECT s.*, p.name AS proto_name FROM session s LEFT JOIN protocols p ON p.proto = s.proto
+        SELECT s.*, start_ns + duration_ns AS end_ns, p.name AS proto_name FROM session s LEFT JOIN protocols p ON p.proto = s.proto
     ),
     -- IPv6 as ':g:g:g:g:g:g:g:g:' in lower case without leading zeros
     groups AS (
@@ -175,12 +175,13 @@ WITH
     )
 SELECT
     r.id AS id,
-    strftime('%Y-%m-%dT%H:%M:%S', start_ns / 1000000000, 'unixepoch')
-        || printf('.%09dZ', start_ns % 1000000000) AS start,
-    strftime('%Y-%m-%dT%H:%M:%S', (start_ns + duration_ns) / 1000000000, 'unixepoch')
-        || printf('.%09dZ', (start_ns + duration_ns) % 1000000000) AS "end",
+    -- division cuts towards zero; before 1970 the second must be the one below
+    strftime('%Y-%m-%dT%H:%M:%S', start_ns / 1000000000 - (start_ns % 1000000000 < 0), 'unixepoch')
+        || printf('.%09dZ', (start_ns % 1000000000 + 1000000000) % 1000000000) AS start,
+    strftime('%Y-%m-%dT%H:%M:%S', end_ns / 1000000000 - (end_ns % 1000000000 < 0), 'unixepoch')
+        || printf('.%09dZ', (end_ns % 1000000000 + 1000000000) % 1000000000) AS "end",
     start_ns,
-    start_ns + duration_ns AS end_ns,
+    end_ns,
     CASE WHEN duration_ns IS NOT NULL THEN printf('%d.%09d', duration_ns / 1000000000, duration_ns % 1000000000) END AS duration,
     coalesce(proto_name, CASE
         WHEN proto < 65536 THEN cast(proto AS TEXT)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cmd_query.h"
 #include "cli/format.h"
-#include "query/fields.h"
 
 #include <errno.h>
 #include <stdio.h>

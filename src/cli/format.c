@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/format.h"
-#include "query/fields.h"
 
 #include <errno.h>
 #include <string.h>

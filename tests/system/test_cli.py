@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The command line as scripts and people know it. `test_cli.py --bless` writes the golden files anew; look at the diff."""
-import csv, io, json, os, sqlite3, sys, unittest
+import csv, io, json, os, sqlite3, struct, sys, unittest
 
 import support
 from support import S, T0, flowcarve, index, select, sessions, tcp, udp
@@ -191,11 +191,16 @@ class Cli(support.TestCase):
     def test_keys_and_values_agree_everywhere(self):
         """JSON, CSV, TSV and `select * from sessions` say the same, with the keys of the contract in their order."""
         f = self.fcgen('c.pcap', '--packets', '3000', '--sessions', '300', '--vlan', '30', '--ipv6', '40')
+        far = support.option('<', 14, struct.pack('<q', -2 * 10**9)) + support.option('<', 9, b'\x09')
+        self.write('before-1970.pcapng', support.shb() + support.idb(options=far) + b''.join(
+            support.epb('<', 0, T0 + ns, udp('10.1.2.3', 1 + i, '10.1.2.4', 2))
+            for i, ns in enumerate((0, 1, 999_999_999, 7 * S + 400_000_000))))
         tool = support.shutil.which('sqlite3')
         for fields in ('', 'all', 'vlan', 'mac,ttl', 'isn,tcp-flags,payload', 'mpls,dscp'):
             with self.subTest(fields=fields):
                 db = 'f%s.db' % fields
-                index(self.path(db), '-q', *(['--fields', fields] if fields else []), f[0], self.path('small.pcap'))
+                index(self.path(db), '-q', *(['--fields', fields] if fields else []), f[0], self.path('small.pcap'),
+                      self.path('before-1970.pcapng'))
                 rows = self.rows(db, 'json')
                 keys = list(rows[0])
                 self.assertEqual(keys[:len(support.KEYS)], support.KEYS)
