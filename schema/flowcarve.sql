@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- The index of flowcarve: an ordinary SQLite database, schema version 1 (PRAGMA user_version).
+-- The index of flowcarve: an ordinary SQLite database, schema version 2 (PRAGMA user_version).
 -- application_id is "fcrv" in ASCII, so that file(1) and flowcarve know the file.
 PRAGMA application_id = 0x66637276;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 -- How this index was made; the same settings hold for every capture added later.
 --   profile, timeouts, fields, filter, exclude_net, key: the options of `flowcarve index`, '' when not given
@@ -117,9 +117,8 @@ CREATE TABLE open_fragment (
 
 -- session.positions: where the packets of a session are, byte by byte.
 --   varint   unsigned LEB128: 7 bits a byte, low bits first, bit 7 set on all but the last byte
---   byte 0   encoding: 0 = plain, 1 = LZ4 block
---   plain    segments up to the end of the blob
---   LZ4      varint: plain size in bytes, then one LZ4 block that holds the segments
+--   blob     segments up to its end; or, compressed: byte 0, varint: size of the segments in bytes, then one LZ4 block
+--            that holds them. No segment begins with byte 0, as file ids count from 1.
 --   segment  varint file id, varint n >= 1, varint offset of the first record, then n-1 varints: distance from
 --            each record to the next. Offsets are those of record headers (pcap) or blocks (pcapng), counted from the
 --            start of the file, and rise within a segment. A file has at most one segment in a blob;

@@ -160,6 +160,21 @@ static bool has_ends(const struct fc_ast *value)
            value->type == FC_AST_PORT;
 }
 
+bool fc_sql_has_ports(const struct fc_plan *leaf)
+{
+    return leaf->value[0]->type == FC_AST_PORT;
+}
+
+void fc_sql_ports_condition(struct fc_sql *sql, const struct fc_plan *leaf)
+{
+    const struct fc_ast *value = leaf->value[0];
+
+    if (value->lo != value->hi)
+        write_between(sql, "p.port", value->lo, value->hi);
+    else
+        write_list(sql, leaf, "p.port");
+}
+
 bool fc_sql_has_times(const struct fc_plan *leaf)
 {
     return leaf->value[0]->type == FC_AST_AFTER || leaf->value[0]->type == FC_AST_BEFORE;

@@ -46,7 +46,7 @@ int fc_bulk_roots_read(sqlite3 *sql, const char *name, struct fc_bulk_roots *roo
     *roots = (struct fc_bulk_roots){0};
     if (sqlite3_prepare_v2(sql,
                            "SELECT name, rootpage FROM sqlite_schema WHERE type IN ('table', 'index')"
-                           " AND tbl_name IN ('session', 'session_fields', 'open_session')",
+                           " AND tbl_name IN ('session', 'session_fields', 'open_session', 'session_port')",
                            -1, &stmt, NULL) != SQLITE_OK)
         return fc_db_error(sql, name, err, "cannot read the index");
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The sessions of a fresh index, written past SQLite: rows straight into b-trees (store/btree.h), then the indexes, two
- * at a time. The database must have its whole schema with session, session_fields, open_session and their indexes
- * empty, and must not be open in SQLite while this lives.
+ * at a time. The database must have its whole schema with session, session_fields, open_session, session_port and their
+ * indexes empty, and must not be open in SQLite while this lives.
  *
  * Threads: one, but fc_bulk_finish() uses a second one of its own. Memory: the budget, and less than 2 MB.
  */

@@ -8,24 +8,26 @@
 enum {
     ROWID_BITS = 31,
     LENGTH_SHIFT = 56,
-    /* shares of the memory: two addresses of 3 + 2, two ports of 2, and two sorts at once of the largest */
+    /* shares of the memory: two addresses of 3 + 2, the ports of both ends, and two sorts at once of the largest */
+    PORT_PARTS = 4,
     NARROW_PARTS = 2,
     WIDE_PARTS = 3,
-    PARTS = 2 * (NARROW_PARTS + WIDE_PARTS) + 2 * NARROW_PARTS + 2 * WIDE_PARTS
+    PARTS = 2 * (NARROW_PARTS + WIDE_PARTS) + PORT_PARTS + PORT_PARTS + WIDE_PARTS
 };
 
 const struct fc_session_index_name fc_session_indexes[FC_SESSION_INDEXES] = {
-    {"session_client", "client_addr", false, false},
-    {"session_server", "server_addr", false, true},
-    {"session_client_port", "client_port", true, false},
-    {"session_server_port", "server_port", true, true},
+    [FC_INDEX_PORT] = {"session_port", "session_port", "port"},
+    [FC_INDEX_CLIENT] = {"session_client", "session", "client_addr"},
+    [FC_INDEX_SERVER] = {"session_server", "session", "server_addr"},
 };
 
 void fc_session_index_init(struct fc_session_index *index, unsigned which, uint32_t root, size_t budget,
                            const char *folder)
 {
-    *index = (struct fc_session_index){.name = &fc_session_indexes[which], .root = root};
-    fc_sorter_init(&index->narrow, 1, ROWID_BITS, budget / PARTS * NARROW_PARTS, folder);
+    size_t narrow = which == FC_INDEX_PORT ? PORT_PARTS : NARROW_PARTS;
+
+    *index = (struct fc_session_index){.name = &fc_session_indexes[which], .which = which, .root = root};
+    fc_sorter_init(&index->narrow, 1, ROWID_BITS, budget / PARTS * narrow, folder);
     fc_sorter_init(&index->wide, 3, LENGTH_SHIFT, budget / PARTS * WIDE_PARTS, folder);
 }
 
@@ -35,17 +37,40 @@ void fc_session_index_fini(struct fc_session_index *index)
     fc_sorter_fini(&index->wide);
 }
 
+/* Ports of sessions that lie together repeat; each is noted once for a block. */
+static int add_ports(struct fc_session_index *index, int64_t rowid, const struct fc_flow_key *key, struct fc_error *err)
+{
+    int64_t block = (rowid - 1) / FC_PORT_BLOCK_SESSIONS;
+    int rc = 0;
+
+    if (!fc_proto_has_ports(key->proto))
+        return 0;
+    if (block != index->block) {
+        memset(index->block_has, 0, sizeof index->block_has);
+        index->block = block;
+    }
+    for (int i = 0; i < 2 && rc == 0; i++) {
+        uint64_t *has = &index->block_has[key->port[i] / 64], bit = UINT64_C(1) << key->port[i] % 64;
+        uint64_t entry = (key->port[i] + UINT64_C(1)) << ROWID_BITS | (uint64_t)block;
+
+        if (!(*has & bit))
+            rc = fc_sorter_add(&index->narrow, &entry, err);
+        *has |= bit;
+    }
+    return rc;
+}
+
 int fc_session_index_add(struct fc_session_index *index, int64_t rowid, const struct fc_session_record *r,
                          struct fc_error *err)
 {
-    int endpoint = fc_run_client(&r->run) ^ index->name->server;
+    int endpoint = fc_run_client(&r->run) ^ (index->which == FC_INDEX_SERVER);
     const uint8_t *addr = r->key.addr[endpoint];
     uint64_t entry[FC_SORTER_WORDS_MAX] = {0};
     unsigned len = 0;
 
-    if (index->name->port) {
-        entry[0] = fc_proto_has_ports(r->key.proto) ? r->key.port[endpoint] + UINT64_C(1) : 0;
-    } else if (r->key.addr_kind == FC_ADDR_IPV4) {
+    if (index->which == FC_INDEX_PORT)
+        return add_ports(index, rowid, &r->key, err);
+    if (r->key.addr_kind == FC_ADDR_IPV4) {
         entry[0] = fc_load32(addr, true) + UINT64_C(1);
     } else if (r->key.addr_kind != FC_ADDR_NONE) {
         len = r->key.addr_kind == FC_ADDR_IPV6 ? 16 : 6;

@@ -26,6 +26,7 @@ enum fc_writer_stmt_id {
     FC_STMT_UPDATE,
     FC_STMT_POSITIONS,
     FC_STMT_FIELDS,
+    FC_STMT_PORT,
     FC_STMT_OPEN,
     FC_STMT_FRAGMENT,
     FC_WRITER_STMTS
@@ -38,7 +39,7 @@ struct fc_writer {
     int lock_fd; /* fresh: the site, locked */
     bool fresh, committed;
     bool insert_only; /* set by tests before the first session: no bulk, the twin that is right by construction */
-    bool indexed;     /* fresh: schema_indexes has been executed */
+    bool indexed;     /* schema_indexes has been executed */
     bool bulk_done;
     int broken; /* code with which bulk failed: nothing can be written any more */
     size_t memory_bytes;

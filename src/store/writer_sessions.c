@@ -164,6 +164,25 @@ static int write_row(struct fc_writer *w, int64_t id, const struct fc_session_re
     return fc_writer_step(w, stmt, err);
 }
 
+/* Notes the ports of a new session for its block. */
+static int write_ports(struct fc_writer *w, int64_t id, const struct fc_flow_key *key, struct fc_error *err)
+{
+    sqlite3_stmt *stmt;
+    int rc = 0;
+
+    if (!fc_proto_has_ports(key->proto))
+        return 0;
+    stmt = fc_writer_stmt(w, FC_STMT_PORT, "INSERT OR IGNORE INTO session_port VALUES (?, ?)");
+    if (!stmt)
+        return fc_writer_error(w, err, "cannot write the index");
+    for (int i = 0; i < 2 && rc == 0; i++) {
+        sqlite3_bind_int(stmt, 1, key->port[i]);
+        sqlite3_bind_int64(stmt, 2, (id - 1) / FC_PORT_BLOCK_SESSIONS);
+        rc = fc_writer_step(w, stmt, err);
+    }
+    return rc;
+}
+
 static int insert_session(struct fc_writer *w, int64_t *id, const struct fc_session_record *r, uint32_t fields,
                           struct fc_error *err)
 {
@@ -172,6 +191,9 @@ static int insert_session(struct fc_writer *w, int64_t *id, const struct fc_sess
     if (!*id && (rc = next_id(w, id, err)))
         return rc;
     rc = write_row(w, *id, r, err);
+    /* fresh and by INSERT: the ports are noted when the schema of the indexes is executed */
+    if (rc == 0 && !r->db_id && w->indexed)
+        rc = write_ports(w, *id, &r->key, err);
     return rc == 0 && fields && r->has_extra ? write_fields(w, *id, r, fields, err) : rc;
 }
 
