@@ -102,7 +102,8 @@ CREATE TABLE session_fields (
     client_isn       INTEGER,            -- initial sequence number: of the SYN or SYN-ACK
     server_isn       INTEGER,
     client_payload   INTEGER,            -- bytes above layer 4
-    server_payload   INTEGER
+    server_payload   INTEGER,
+    community_id     TEXT                -- Community ID v1, seed 0; NULL also for what is not IP
 );
 
 -- What a later capture needs to continue a session or a fragmented datagram. Written and read by flowcarve only.
@@ -212,5 +213,5 @@ SELECT
     CASE WHEN f.server_mac IS NOT NULL THEN lower(substr(hex(f.server_mac), 1, 2) || ':' || substr(hex(f.server_mac), 3, 2) || ':' || substr(hex(f.server_mac), 5, 2)
         || ':' || substr(hex(f.server_mac), 7, 2) || ':' || substr(hex(f.server_mac), 9, 2) || ':' || substr(hex(f.server_mac), 11, 2)) END AS server_mac,
     f.client_ttl, f.server_ttl, f.client_dscp, f.server_dscp, f.client_tcp_flags, f.server_tcp_flags,
-    f.client_isn, f.server_isn, f.client_payload, f.server_payload
+    f.client_isn, f.server_isn, f.client_payload, f.server_payload, f.community_id
 FROM runs r LEFT JOIN session_fields f ON f.id = r.id;

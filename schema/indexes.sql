@@ -3,6 +3,7 @@
 -- end need not be in its index.
 CREATE INDEX session_client ON session (client_addr);
 CREATE INDEX session_server ON session (server_addr);
+CREATE INDEX session_community ON session_fields (community_id) WHERE community_id IS NOT NULL;
 
 -- Ports, of either end: block b has the port when one of the sessions b * 64 + 1 to b * 64 + 64 has it. Half the size of
 -- an index of each column, since a few ports are everywhere. By hand:

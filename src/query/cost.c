@@ -111,6 +111,27 @@ static int cost_of_ports(struct cost *c, struct fc_plan *leaf)
     return rc;
 }
 
+/* Sessions that have one of the Community IDs, by the index of these. */
+static int cost_of_community_ids(struct cost *c, struct fc_plan *leaf)
+{
+    struct fc_sql sql = {.fields = c->fields};
+    int64_t limit = c->limit < c->budget ? c->limit : c->budget, count = 0;
+    int rc;
+
+    if (!fc_sql_has_fields(&sql, leaf))
+        return 0;
+    fc_sql_add(&sql, "SELECT count(*) FROM (SELECT 1 FROM session_fields x WHERE ");
+    fc_sql_fields_condition(&sql, leaf);
+    fc_sql_add(&sql, " LIMIT %lld)", (long long)limit + 1);
+    rc = sql.failed ? fc_error_set(c->err, FC_E_NOMEM, c->db->path, FC_NO_OFFSET, "out of memory")
+                    : run_count(c, sql.text, &sql, &count);
+    fc_sql_fini(&sql);
+    c->budget -= count;
+    if (rc == 0 && count <= limit)
+        leaf->cost = count;
+    return rc;
+}
+
 /* Sessions of all spans that a window touches. They are read in the order of the table, which makes them cheaper. */
 static int cost_of_times(struct cost *c, struct fc_plan *leaf)
 {
@@ -150,6 +171,8 @@ static int cost_of_leaf(struct cost *c, struct fc_plan *leaf)
         return cost_of_ranges(c, leaf);
     case FC_AST_PORT:
         return cost_of_ports(c, leaf);
+    case FC_AST_COMMUNITY_ID:
+        return cost_of_community_ids(c, leaf);
     case FC_AST_AFTER:
     case FC_AST_BEFORE:
         return cost_of_times(c, leaf);
@@ -172,6 +195,7 @@ static unsigned width(const struct fc_plan *plan)
         return plan->type == FC_PLAN_NOT ? 9 : 4;
     switch (plan->value[0]->type) {
     case FC_AST_ID:
+    case FC_AST_COMMUNITY_ID:
         return 0;
     case FC_AST_HOST:
         return 1;

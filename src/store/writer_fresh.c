@@ -37,7 +37,7 @@ void fc_writer_close_sql(struct fc_writer *w)
     w->sql = NULL;
 }
 
-static int begin_bulk(struct fc_writer *w, struct fc_error *err)
+static int begin_bulk(struct fc_writer *w, uint32_t fields, struct fc_error *err)
 {
     size_t memory = w->memory_bytes ? w->memory_bytes : MEMORY_DEFAULT;
     struct fc_bulk_roots roots;
@@ -50,11 +50,11 @@ static int begin_bulk(struct fc_writer *w, struct fc_error *err)
         return rc;
     fc_writer_close_sql(w);
     w->next_id = 1;
-    return fc_bulk_new(w->lock_fd, w->site, w->folder, memory < MEMORY_MIN ? MEMORY_MIN : memory, &roots, &w->bulk,
-                       err);
+    return fc_bulk_new(w->lock_fd, w->site, w->folder, memory < MEMORY_MIN ? MEMORY_MIN : memory, &roots,
+                       (fields & FC_STORE_COMMUNITY_ID) != 0, &w->bulk, err);
 }
 
-int fc_writer_to_bulk(struct fc_writer *w, const struct fc_session_record *r, struct fc_error *err)
+int fc_writer_to_bulk(struct fc_writer *w, const struct fc_session_record *r, uint32_t fields, struct fc_error *err)
 {
     int rc;
 
@@ -66,7 +66,7 @@ int fc_writer_to_bulk(struct fc_writer *w, const struct fc_session_record *r, st
     }
     if (w->bulk)
         return 1;
-    if ((rc = begin_bulk(w, err)))
+    if ((rc = begin_bulk(w, fields, err)))
         w->broken = rc;
     return rc ? rc : 1;
 }
@@ -108,9 +108,10 @@ static void count_stats(struct fc_writer *w)
 
     for (unsigned i = 0; i < FC_SESSION_INDEXES; i++) {
         const struct fc_session_index_name *name = &fc_session_indexes[i];
-        snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", name->table);
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM %s%s", name->table, name->where);
         int64_t rows = query_number(w, sql);
-        snprintf(sql, sizeof sql, "SELECT count(*) FROM (SELECT DISTINCT %s FROM %s)", name->column, name->table);
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM (SELECT DISTINCT %s FROM %s%s)", name->column, name->table,
+                 name->where);
         int64_t distinct = query_number(w, sql);
         w->stats[i] = (struct fc_index_stat){name, (uint64_t)rows, distinct > 0 ? (uint64_t)distinct : 1};
     }
@@ -145,7 +146,7 @@ static int write_stats(struct fc_writer *w, struct fc_error *err)
             return 0;
         count_stats(w);
     }
-    rc = fc_writer_exec(w, "DELETE FROM sqlite_stat1 WHERE tbl IN ('session', 'session_port')", err);
+    rc = fc_writer_exec(w, "DELETE FROM sqlite_stat1 WHERE tbl IN ('session', 'session_port', 'session_fields')", err);
     for (unsigned i = 0; i < FC_SESSION_INDEXES && rc == 0; i++)
         rc = write_stat(w, &w->stats[i], err);
     return rc;

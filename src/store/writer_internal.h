@@ -66,7 +66,8 @@ int fc_writer_open_site(struct fc_writer *writer, struct fc_error *err);
 void fc_writer_close_sql(struct fc_writer *writer);
 
 /* To the bulk stage, if this session can go there: 1, else 0, or a negative code. */
-int fc_writer_to_bulk(struct fc_writer *writer, const struct fc_session_record *record, struct fc_error *err);
+int fc_writer_to_bulk(struct fc_writer *writer, const struct fc_session_record *record, uint32_t fields,
+                      struct fc_error *err);
 /* To the SQL stage. */
 int fc_writer_sql(struct fc_writer *writer, struct fc_error *err);
 /* Writes what is collected besides the rows: the last open sessions, spans, statistics. */

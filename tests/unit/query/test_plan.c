@@ -78,6 +78,21 @@ Test(plan, narrow_conditions_start_from_their_index)
     test_index_free(index);
 }
 
+Test(plan, community_ids_start_from_their_index_where_there_is_one)
+{
+    static const char filter[] = "community-id 1:LQU9qZlK+B5F3KDmev6m5PMibrg=";
+    struct test_index *index = new_index();
+
+    expect_plan(index, filter, STEPS("SCAN s"));
+    test_index_free(index);
+    index =
+        test_index_sql("community-id", "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)"
+                                       "INSERT INTO session_fields(id, community_id) SELECT i, '1:' || i FROM n");
+    expect_plan(index, filter,
+                STEPS("!SCAN", BY_ID, "SEARCH x USING COVERING INDEX session_community (community_id=?)"));
+    test_index_free(index);
+}
+
 Test(plan, wide_conditions_read_the_table)
 {
     struct test_index *index = new_index();
