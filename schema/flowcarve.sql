@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- The index of flowcarve: an ordinary SQLite database, schema version 1 (PRAGMA user_version).
+-- The index of flowcarve: an ordinary SQLite database, schema version 2 (PRAGMA user_version).
 -- application_id is "fcrv" in ASCII, so that file(1) and flowcarve know the file.
 PRAGMA application_id = 0x66637276;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 -- How this index was made; the same settings hold for every capture added later.
 --   profile, timeouts, fields, filter, exclude_net, key: the options of `flowcarve index`, '' when not given
@@ -102,24 +102,24 @@ CREATE TABLE session_fields (
     client_isn       INTEGER,            -- initial sequence number: of the SYN or SYN-ACK
     server_isn       INTEGER,
     client_payload   INTEGER,            -- bytes above layer 4
-    server_payload   INTEGER
+    server_payload   INTEGER,
+    community_id     TEXT                -- Community ID v1, seed 0; NULL also for what is not IP
 );
 
 -- What a later capture needs to continue a session or a fragmented datagram. Written and read by flowcarve only.
 CREATE TABLE open_session (
-    id    INTEGER PRIMARY KEY REFERENCES session(id),
-    state BLOB NOT NULL
+    id    INTEGER PRIMARY KEY REFERENCES session(id),  -- of the first of the sessions in this row
+    state BLOB NOT NULL                                -- many sessions, as src/store/open_pack.h says
 );
 CREATE TABLE open_fragment (
     seq   INTEGER PRIMARY KEY,
-    state BLOB NOT NULL
+    state BLOB NOT NULL                                -- one first fragment
 );
 
 -- session.positions: where the packets of a session are, byte by byte.
 --   varint   unsigned LEB128: 7 bits a byte, low bits first, bit 7 set on all but the last byte
---   byte 0   encoding: 0 = plain, 1 = LZ4 block
---   plain    segments up to the end of the blob
---   LZ4      varint: plain size in bytes, then one LZ4 block that holds the segments
+--   blob     segments up to its end; or, compressed: byte 0, varint: size of the segments in bytes, then one LZ4 block
+--            that holds them. No segment begins with byte 0, as file ids count from 1.
 --   segment  varint file id, varint n >= 1, varint offset of the first record, then n-1 varints: distance from
 --            each record to the next. Offsets are those of record headers (pcap) or blocks (pcapng), counted from the
 --            start of the file, and rise within a segment. A file has at most one segment in a blob;
@@ -127,7 +127,7 @@ CREATE TABLE open_fragment (
 CREATE VIEW sessions AS
 WITH
     named AS (
-        SELECT s.*, p.name AS proto_name FROM session s LEFT JOIN protocols p ON p.proto = s.proto
+        SELECT s.*, start_ns + duration_ns AS end_ns, p.name AS proto_name FROM session s LEFT JOIN protocols p ON p.proto = s.proto
     ),
     -- IPv6 as ':g:g:g:g:g:g:g:g:' in lower case without leading zeros
     groups AS (
@@ -175,12 +175,13 @@ WITH
     )
 SELECT
     r.id AS id,
-    strftime('%Y-%m-%dT%H:%M:%S', start_ns / 1000000000, 'unixepoch')
-        || printf('.%09dZ', start_ns % 1000000000) AS start,
-    strftime('%Y-%m-%dT%H:%M:%S', (start_ns + duration_ns) / 1000000000, 'unixepoch')
-        || printf('.%09dZ', (start_ns + duration_ns) % 1000000000) AS "end",
+    -- division cuts towards zero; before 1970 the second must be the one below
+    strftime('%Y-%m-%dT%H:%M:%S', start_ns / 1000000000 - (start_ns % 1000000000 < 0), 'unixepoch')
+        || printf('.%09dZ', (start_ns % 1000000000 + 1000000000) % 1000000000) AS start,
+    strftime('%Y-%m-%dT%H:%M:%S', end_ns / 1000000000 - (end_ns % 1000000000 < 0), 'unixepoch')
+        || printf('.%09dZ', (end_ns % 1000000000 + 1000000000) % 1000000000) AS "end",
     start_ns,
-    start_ns + duration_ns AS end_ns,
+    end_ns,
     CASE WHEN duration_ns IS NOT NULL THEN printf('%d.%09d', duration_ns / 1000000000, duration_ns % 1000000000) END AS duration,
     coalesce(proto_name, CASE
         WHEN proto < 65536 THEN cast(proto AS TEXT)
@@ -212,5 +213,5 @@ SELECT
     CASE WHEN f.server_mac IS NOT NULL THEN lower(substr(hex(f.server_mac), 1, 2) || ':' || substr(hex(f.server_mac), 3, 2) || ':' || substr(hex(f.server_mac), 5, 2)
         || ':' || substr(hex(f.server_mac), 7, 2) || ':' || substr(hex(f.server_mac), 9, 2) || ':' || substr(hex(f.server_mac), 11, 2)) END AS server_mac,
     f.client_ttl, f.server_ttl, f.client_dscp, f.server_dscp, f.client_tcp_flags, f.server_tcp_flags,
-    f.client_isn, f.server_isn, f.client_payload, f.server_payload
+    f.client_isn, f.server_isn, f.client_payload, f.server_payload, f.community_id
 FROM runs r LEFT JOIN session_fields f ON f.id = r.id;

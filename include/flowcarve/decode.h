@@ -171,6 +171,14 @@ int64_t fc_proto_at(unsigned i, const char **name);
 /* True when keys of this protocol have ports (ICMP types count as ports). */
 bool fc_proto_has_ports(uint32_t proto);
 
+/*
+ * Community ID v1 (seed 0) of a key's session: "1:" and 28 characters of base64, NUL-terminated. The endpoints may come in
+ * any order, unless the key is one_way. False, and text as it was, when there is none: the key is not of IP.
+ * Source: github.com/corelight/community-id-spec.
+ */
+enum { FC_COMMUNITY_ID_SIZE = 31 };
+bool fc_community_id(const struct fc_flow_key *key, char text[FC_COMMUNITY_ID_SIZE]);
+
 #ifdef __cplusplus
 }
 #endif

@@ -29,7 +29,7 @@ struct fc_index_options {
      */
     const char *profile;     /* flowcarve, wireshark, zeek, suricata, arkime, yaf */
     const char *timeouts;    /* "tcp=3600,udp=180", see the manual */
-    const char *fields;      /* "mac,vlan,mpls,ttl,dscp,tcp-flags,isn,payload", "all" */
+    const char *fields;      /* "mac,vlan,mpls,ttl,dscp,tcp-flags,isn,payload,community-id", "all" */
     const char *filter;      /* pcap-filter(7): records that do not match are left out */
     const char *exclude_net; /* "10.0.0.0/8,2001:db8::/32": records with an address in one are left out */
     const char *key;         /* "vlan": VLAN ids are part of a session's key */

@@ -53,11 +53,26 @@ struct fc_session {
     /* -1: not in the index */
     int64_t client_ttl, server_ttl, client_dscp, server_dscp, client_tcp_flags, server_tcp_flags;
     int64_t client_isn, server_isn, client_payload, server_payload;
+    const char *community_id; /* when the index holds it or the options ask for it */
 };
 
 struct fc_query_options {
-    const char *sort; /* "KEY" or "KEY:desc" of the output's keys; NULL: by id */
-    int64_t limit;    /* -1: all */
+    const char *sort;  /* "KEY" or "KEY:desc" of the output's keys; NULL: by id */
+    int64_t limit;     /* -1: all */
+    bool community_id; /* compute it where the index does not hold it */
+};
+
+/* The optional fields that an index may hold, by the names of `index --fields`. */
+enum {
+    FC_FIELD_MAC = 1 << 0,
+    FC_FIELD_VLAN = 1 << 1,
+    FC_FIELD_MPLS = 1 << 2,
+    FC_FIELD_TTL = 1 << 3,
+    FC_FIELD_DSCP = 1 << 4,
+    FC_FIELD_TCP_FLAGS = 1 << 5,
+    FC_FIELD_ISN = 1 << 6,
+    FC_FIELD_PAYLOAD = 1 << 7,
+    FC_FIELD_COMMUNITY_ID = 1 << 8
 };
 
 struct fc_query;
@@ -72,6 +87,9 @@ int fc_query_open(struct fc_db *db, const struct fc_filter *filter, const struct
 
 /* Next session: 1 and *row filled, 0 at the end, or a negative code. */
 int fc_query_next(struct fc_query *query, struct fc_session *row, struct fc_error *err);
+
+/* FC_FIELD_* bits of the columns that the sessions can have: what the index holds, and what the options ask for. */
+uint32_t fc_query_fields(const struct fc_query *query);
 void fc_query_close(struct fc_query *query);
 
 /* Number of sessions that match, without reading them out. Negative code on failure. */

@@ -148,18 +148,3 @@ const char *fc_human_count(uint64_t n, char *buf, size_t size)
     buf[out] = '\0';
     return buf;
 }
-
-void fc_show_caret(const char *text, size_t off, size_t len)
-{
-    size_t n = strlen(text);
-
-    fprintf(stderr, "  ");
-    for (const char *p = text; *p; p++)
-        fputc((unsigned char)*p < ' ' ? ' ' : *p, stderr);
-    fprintf(stderr, "\n  %*s", (int)off, "");
-    if (off > n)
-        len = 1;
-    for (size_t i = 0; i < (len ? len : 1); i++)
-        fputc('^', stderr);
-    fputc('\n', stderr);
-}

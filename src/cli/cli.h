@@ -69,7 +69,4 @@ const char *fc_human_count(uint64_t n, char *buf, size_t size);
 extern int fc_stop;
 void fc_catch_signals(void);
 
-/* Prints the filter, and a caret line under bytes [off, off + len). */
-void fc_show_caret(const char *text, size_t off, size_t len);
-
 #endif

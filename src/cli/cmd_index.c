@@ -15,7 +15,7 @@ enum { DB, JOBS, FIELDS, FILTER, EXCLUDE, PROFILE, TIMEOUT, KEY, CHUNK, MEMORY, 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
     [JOBS] = {"jobs", 'j', "N", "reader threads (default: one a processor)"},
-    [FIELDS] = {"fields", 0, "LIST", "also index: mac,vlan,mpls,ttl,dscp,tcp-flags,isn,payload or all"},
+    [FIELDS] = {"fields", 0, "LIST", "also index: mac,vlan,mpls,ttl,dscp,tcp-flags,isn,payload,community-id or all"},
     [FILTER] = {"filter", 0, "BPF", "leave out records that this filter (see pcap-filter(7)) does not match"},
     [EXCLUDE] = {"exclude-net", 0, "CIDR,...", "leave out records with an address in one of these ranges"},
     [PROFILE] = {"profile", 0, "NAME", "session rules of: flowcarve, wireshark, zeek, suricata, arkime, yaf"},

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cmd_query.h"
 #include "cli/format.h"
-#include "query/fields.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -118,9 +117,10 @@ static int print_count(struct fc_db *db, const struct fc_filter *filter, const s
 
 static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc_query_args *args, int format)
 {
-    struct fc_query_options options = {.sort = args->sort, .limit = args->limit};
+    struct fc_query_options options = {.sort = args->sort, .limit = args->limit, .community_id = args->community_id};
     struct fc_out *out = calloc(1, sizeof *out);
-    struct fc_writer writer = {.out = out, .format = (enum fc_format)format, .color = args->color};
+    struct fc_writer writer = {
+        .out = out, .format = (enum fc_format)format, .color = args->color, .community_id = args->community_id};
     struct fc_query *query = NULL;
     struct fc_error err;
     int status;

@@ -14,6 +14,7 @@ struct fc_query_args {
     const char *sort;   /* NULL: by id */
     int64_t limit;      /* -1: all */
     bool count;         /* print the number of sessions only */
+    bool community_id;  /* print the Community ID also where the index does not hold it */
     bool tty;           /* standard output is a terminal */
     bool color;         /* the table may use escape sequences */
 };

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/format.h"
-#include "query/fields.h"
 
 #include <errno.h>
 #include <string.h>
@@ -40,6 +39,7 @@ static const struct {
     {"server_isn", FC_FIELD_ISN},
     {"client_payload", FC_FIELD_PAYLOAD},
     {"server_payload", FC_FIELD_PAYLOAD},
+    {"community_id", FC_FIELD_COMMUNITY_ID},
 };
 
 enum { COLUMNS = sizeof columns / sizeof columns[0] };
@@ -282,6 +282,8 @@ static void field_cells(struct fc_writer *w, const struct fc_session *row)
     for (unsigned i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (w->fields & fields[i / 2])
             maybe_cell(w, numbers[i]);
+    if (w->fields & FC_FIELD_COMMUNITY_ID)
+        text_cell(w, row->community_id);
 }
 
 void fc_writer_start(struct fc_writer *w)

@@ -45,9 +45,10 @@ struct fc_table; /* rows kept back to measure columns */
 struct fc_writer {
     struct fc_out *out;
     enum fc_format format;
-    uint32_t fields; /* FC_FIELD_* columns to write */
-    bool color;      /* table: with escape sequences */
-    unsigned width;  /* table: columns of the terminal, 0 when unknown */
+    uint32_t fields;   /* FC_FIELD_* columns to write */
+    bool color;        /* table: with escape sequences */
+    bool community_id; /* table: with a column of Community IDs */
+    unsigned width;    /* table: columns of the terminal, 0 when unknown */
     unsigned column;
     struct fc_table *table;
 };

@@ -12,20 +12,22 @@
 
 enum { KEPT_ROWS = 500, CELL_MAX = 80, GAP = 2 };
 
-enum { ID, START, DURATION, PROTO, CLIENT, SERVER, PACKETS, BYTES, STATE, COLUMNS };
+enum { ID, START, DURATION, PROTO, CLIENT, SERVER, PACKETS, BYTES, STATE, COMMUNITY_ID, COLUMNS };
 
 /* How much is left out, each level with all before it. */
 enum { FULL, NO_FRACTION, NO_YEAR, NO_DATE, NO_DURATION, NO_STATE };
 
 static const char *const titles[COLUMNS] = {"ID",     "START",   "DURATION", "PROTO", "CLIENT",
-                                            "SERVER", "PACKETS", "BYTES",    "STATE"};
+                                            "SERVER", "PACKETS", "BYTES",    "STATE", "COMMUNITY-ID"};
 
 struct fc_table {
     unsigned level;
     unsigned width[COLUMNS]; /* 0: the column is not shown */
     bool measured;
     size_t count;
+    bool community_id; /* has that column */
     struct fc_session rows[KEPT_ROWS];
+    char community_ids[KEPT_ROWS][FC_COMMUNITY_ID_SIZE];
 };
 
 static void write_start(char *buf, const struct fc_session *row, unsigned level)
@@ -130,6 +132,13 @@ static void write_cell(char *buf, const struct fc_session *row, unsigned column,
     case BYTES:
         write_pair(buf, row->client_bytes, row->server_bytes);
         break;
+    case COMMUNITY_ID:
+        snprintf(buf, CELL_MAX, "%s", row->community_id ? row->community_id : "-");
+        /* it may come from a database that others have written */
+        for (char *p = buf; *p; p++)
+            if (*p < ' ' || *p > '~')
+                *p = '?';
+        break;
     default:
         snprintf(buf, CELL_MAX, "%s", fc_text_state(row->state) ? fc_text_state(row->state) : "-");
     }
@@ -143,7 +152,8 @@ static unsigned measure(struct fc_table *table, unsigned level)
 
     for (unsigned c = 0; c < COLUMNS; c++) {
         table->width[c] = 0;
-        if ((c == DURATION && level >= NO_DURATION) || (c == STATE && level >= NO_STATE))
+        if ((c == COMMUNITY_ID && !table->community_id) || (c == DURATION && level >= NO_DURATION) ||
+            (c == STATE && level >= NO_STATE))
             continue;
         table->width[c] = (unsigned)strlen(titles[c]);
         for (size_t i = 0; i < table->count; i++) {
@@ -214,6 +224,22 @@ static void release(struct fc_writer *w)
         write_row(w, &table->rows[i]);
 }
 
+/* Texts belong to the query and are gone with its next row: of these, only what the table shows is kept. */
+static void keep(struct fc_table *table, const struct fc_session *row)
+{
+    struct fc_session *kept = &table->rows[table->count];
+    char *id = table->community_ids[table->count];
+
+    *kept = *row;
+    kept->vlan = kept->mpls = kept->community_id = NULL;
+    kept->client_mac = kept->server_mac = NULL;
+    if (row->community_id) {
+        snprintf(id, FC_COMMUNITY_ID_SIZE, "%s", row->community_id);
+        kept->community_id = id;
+    }
+    table->count++;
+}
+
 int fc_table_row(struct fc_writer *w, const struct fc_session *row)
 {
     if (!w->table && !(w->table = calloc(1, sizeof *w->table)))
@@ -222,11 +248,9 @@ int fc_table_row(struct fc_writer *w, const struct fc_session *row)
         write_row(w, row);
         return 0;
     }
-    w->table->rows[w->table->count] = *row;
-    /* those belong to the query and are gone with its next row */
-    w->table->rows[w->table->count].vlan = w->table->rows[w->table->count].mpls = NULL;
-    w->table->rows[w->table->count].client_mac = w->table->rows[w->table->count].server_mac = NULL;
-    if (++w->table->count == KEPT_ROWS)
+    w->table->community_id = w->community_id;
+    keep(w->table, row);
+    if (w->table->count == KEPT_ROWS)
         release(w);
     return 0;
 }

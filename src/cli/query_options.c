@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DB, FORMAT, SORT, LIMIT, COUNT };
+enum { DB, FORMAT, SORT, LIMIT, COUNT, COMMUNITY_ID };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -16,6 +16,7 @@ static const struct fc_option options[] = {
     [SORT] = {"sort", 's', "KEY[:desc]", "sort by a column of the output, or by 'packets' or 'bytes'"},
     [LIMIT] = {"limit", 'n', "N", "at most N sessions"},
     [COUNT] = {"count", 'c', NULL, "print the number of sessions only"},
+    [COMMUNITY_ID] = {"community-id", 0, NULL, "print Community IDs, computed where the index does not hold them"},
     {0},
 };
 
@@ -38,6 +39,9 @@ static int set(void *ctx, int option, const char *value)
             fc_complain("query: --limit takes a number, not '%s'", value);
             return -1;
         }
+        return 0;
+    case COMMUNITY_ID:
+        a->community_id = true;
         return 0;
     default:
         a->count = true;
@@ -74,7 +78,7 @@ const struct fc_command fc_command_query = {
         "FILTER is written as for tcpdump, and is about sessions: src is the client, dst the server.\n"
         "  host ADDR, net CIDR, port N, portrange N-M, ether host MAC, each also with src or dst in front\n"
         "  tcp udp icmp icmp6 sctp arp ip ip6, proto NAME|N, vlan [ID], mpls [LABEL]\n"
-        "  id N, state new|established|closed|reset|midstream\n"
+        "  id N, state new|established|closed|reset|midstream, community-id 1:...\n"
         "  after TIME, before TIME: 2024-05-01T10:00 (UTC unless a zone is given), @1714557600, 2h ago\n"
         "  and or not ( ), also && || !\n"
         "A session matches after TIME when it has a packet at or after it, before TIME when it has one before it.\n",

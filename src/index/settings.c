@@ -12,10 +12,11 @@ static const struct {
     const char *name;
     uint32_t mask, fields;
 } field_names[] = {
-    {"mac", FC_WANT_MAC, FC_WANT_MAC},    {"vlan", FC_WANT_VLAN, FC_WANT_VLAN},
-    {"mpls", FC_WANT_MPLS, FC_WANT_MPLS}, {"ttl", FC_WANT_TTL, FC_WANT_TTL},
-    {"dscp", FC_WANT_DSCP, FC_WANT_DSCP}, {"tcp-flags", FC_WANT_TCP, FC_STORE_TCP_FLAGS},
-    {"isn", FC_WANT_TCP, FC_STORE_ISN},   {"payload", FC_WANT_PAYLOAD, FC_WANT_PAYLOAD},
+    {"mac", FC_WANT_MAC, FC_WANT_MAC},          {"vlan", FC_WANT_VLAN, FC_WANT_VLAN},
+    {"mpls", FC_WANT_MPLS, FC_WANT_MPLS},       {"ttl", FC_WANT_TTL, FC_WANT_TTL},
+    {"dscp", FC_WANT_DSCP, FC_WANT_DSCP},       {"tcp-flags", FC_WANT_TCP, FC_STORE_TCP_FLAGS},
+    {"isn", FC_WANT_TCP, FC_STORE_ISN},         {"payload", FC_WANT_PAYLOAD, FC_WANT_PAYLOAD},
+    {"community-id", 0, FC_STORE_COMMUNITY_ID},
 };
 enum { FIELD_COUNT = sizeof field_names / sizeof field_names[0] };
 
@@ -39,9 +40,10 @@ static int parse_fields(struct fc_settings *s, const char *list, struct fc_error
         if (len == 3 && memcmp(p, "all", 3) == 0)
             chosen = (1u << FIELD_COUNT) - 1;
         else if (i < 0)
-            return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET,
-                                "unknown field '%.*s' (mac, vlan, mpls, ttl, dscp, tcp-flags, isn, payload, all)",
-                                (int)len, p);
+            return fc_error_set(
+                err, FC_E_USAGE, NULL, FC_NO_OFFSET,
+                "unknown field '%.*s' (mac, vlan, mpls, ttl, dscp, tcp-flags, isn, payload, community-id, all)",
+                (int)len, p);
         else
             chosen |= 1u << i;
         p += len + (p[len] == ',');

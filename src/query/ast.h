@@ -26,18 +26,19 @@ enum fc_ast_type {
     FC_AST_AND,
     FC_AST_OR,
     FC_AST_NOT,
-    FC_AST_HOST,   /* one address: ends, scope, addr */
-    FC_AST_NET,    /* a network: ends, scope, addr, mask */
-    FC_AST_MAC,    /* one link address: ends, addr */
-    FC_AST_PORT,   /* lo to hi: ends, transports */
-    FC_AST_FAMILY, /* IPv4 or IPv6 packets: family */
-    FC_AST_PROTO,  /* protocol lo, within family when that is not 0 */
-    FC_AST_VLAN,   /* id lo anywhere in the stack; any tag when lo is -1 */
-    FC_AST_MPLS,   /* the same for labels */
-    FC_AST_ID,     /* session ids lo to hi */
-    FC_AST_STATE,  /* state lo */
-    FC_AST_AFTER,  /* a packet at or after lo, ns since 1970 */
-    FC_AST_BEFORE  /* a packet before lo */
+    FC_AST_HOST,         /* one address: ends, scope, addr */
+    FC_AST_NET,          /* a network: ends, scope, addr, mask */
+    FC_AST_MAC,          /* one link address: ends, addr */
+    FC_AST_PORT,         /* lo to hi: ends, transports */
+    FC_AST_FAMILY,       /* IPv4 or IPv6 packets: family */
+    FC_AST_PROTO,        /* protocol lo, within family when that is not 0 */
+    FC_AST_VLAN,         /* id lo anywhere in the stack; any tag when lo is -1 */
+    FC_AST_MPLS,         /* the same for labels */
+    FC_AST_ID,           /* session ids lo to hi */
+    FC_AST_STATE,        /* state lo */
+    FC_AST_COMMUNITY_ID, /* text */
+    FC_AST_AFTER,        /* a packet at or after lo, ns since 1970 */
+    FC_AST_BEFORE        /* a packet before lo */
 };
 
 /* Which ends of a session a condition is about; src is the client, dst the server. */
@@ -61,6 +62,7 @@ struct fc_ast {
     struct fc_ast *first, *last; /* children */
     struct fc_ast *next;         /* sibling */
     int64_t lo, hi;
+    const char *text;           /* FC_COMMUNITY_ID_SIZE bytes with the NUL */
     uint8_t addr[16], mask[16]; /* network order, as many bytes as the family has; addr has no bit outside mask */
 };
 

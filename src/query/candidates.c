@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "query/sql.h"
+#include "store/session_index.h"
 #include "store/span.h"
 
 /* SQLite joins at most 500 SELECTs, and takes time in the square of the conditions of one. */
@@ -28,6 +29,24 @@ static void add_range(struct list *list, const struct fc_plan *leaf, size_t numb
         fc_sql_add(list->sql, " OR ");
     list->in_select = (list->in_select + 1) % list->each;
     fc_sql_range(list->sql, leaf, number, true);
+}
+
+/* The sessions with a port, in the blocks that have it. */
+static void add_ports(struct list *list, const struct fc_plan *leaf)
+{
+    list->others++;
+    if (!list->sql)
+        return;
+    list->in_select = 0;
+    open_select(list, "SELECT s.id FROM (SELECT DISTINCT p.block FROM session_port p WHERE ");
+    fc_sql_ports_condition(list->sql, leaf);
+    fc_sql_add(list->sql, ") b CROSS JOIN session s ON s.id BETWEEN b.block * %d + 1 AND b.block * %d + %d WHERE (",
+               FC_PORT_BLOCK_SESSIONS, FC_PORT_BLOCK_SESSIONS, FC_PORT_BLOCK_SESSIONS);
+    for (size_t i = 0; i < fc_sql_ranges(leaf); i++) {
+        fc_sql_add(list->sql, "%s", i ? " OR " : "");
+        fc_sql_range(list->sql, leaf, i, false);
+    }
+    fc_sql_add(list->sql, ")");
 }
 
 /* All sessions of the spans in which one of the window can be. */
@@ -63,8 +82,10 @@ static void collect(struct list *list, const struct fc_sql *sql, const struct fc
         collect(list, sql, plan->child[plan->driver]);
         break;
     default:
-        for (size_t i = 0; i < fc_sql_ranges(plan); i++)
+        for (size_t i = 0; i < fc_sql_ranges(plan) && !fc_sql_has_ports(plan); i++)
             add_range(list, plan, i);
+        if (fc_sql_has_ports(plan))
+            add_ports(list, plan);
         if (fc_sql_has_times(plan))
             add_spans(list, plan);
         if (fc_sql_has_fields(sql, plan))

@@ -12,6 +12,7 @@
 enum {
     FEW = 1000,  /* rows so few that looking for something better would take longer than fetching them */
     CHEAPER = 4, /* rows side by side for the price of one that is looked up by an index */
+    BLOCK = 8,   /* what the rows of a block of session_port cost, in rows that are looked up */
     SHARE = 16   /* beyond 1/SHARE of all rows, reading the table from front to end is faster than an index */
 };
 
@@ -87,6 +88,50 @@ static int cost_of_ranges(struct cost *c, struct fc_plan *leaf)
     return 0;
 }
 
+/* Sessions of all blocks that have one of the ports; these lie side by side. */
+static int cost_of_ports(struct cost *c, struct fc_plan *leaf)
+{
+    int64_t limit = c->limit / BLOCK, count = 0;
+    struct fc_sql sql = {.fields = c->fields};
+    int rc;
+
+    if (leaf->value_count > (size_t)sqlite3_limit(fc_db_sqlite(c->db), SQLITE_LIMIT_VARIABLE_NUMBER, -1) / 4)
+        return 0;
+    if (limit > c->budget)
+        limit = c->budget;
+    fc_sql_add(&sql, "SELECT count(*) FROM (SELECT 1 FROM session_port p WHERE ");
+    fc_sql_ports_condition(&sql, leaf);
+    fc_sql_add(&sql, " LIMIT %lld)", (long long)limit + 1);
+    rc = sql.failed ? fc_error_set(c->err, FC_E_NOMEM, c->db->path, FC_NO_OFFSET, "out of memory")
+                    : run_count(c, sql.text, &sql, &count);
+    fc_sql_fini(&sql);
+    c->budget -= count;
+    if (rc == 0 && count <= limit)
+        leaf->cost = count * BLOCK;
+    return rc;
+}
+
+/* Sessions that have one of the Community IDs, by the index of these. */
+static int cost_of_community_ids(struct cost *c, struct fc_plan *leaf)
+{
+    struct fc_sql sql = {.fields = c->fields};
+    int64_t limit = c->limit < c->budget ? c->limit : c->budget, count = 0;
+    int rc;
+
+    if (!fc_sql_has_fields(&sql, leaf))
+        return 0;
+    fc_sql_add(&sql, "SELECT count(*) FROM (SELECT 1 FROM session_fields x WHERE ");
+    fc_sql_fields_condition(&sql, leaf);
+    fc_sql_add(&sql, " LIMIT %lld)", (long long)limit + 1);
+    rc = sql.failed ? fc_error_set(c->err, FC_E_NOMEM, c->db->path, FC_NO_OFFSET, "out of memory")
+                    : run_count(c, sql.text, &sql, &count);
+    fc_sql_fini(&sql);
+    c->budget -= count;
+    if (rc == 0 && count <= limit)
+        leaf->cost = count;
+    return rc;
+}
+
 /* Sessions of all spans that a window touches. They are read in the order of the table, which makes them cheaper. */
 static int cost_of_times(struct cost *c, struct fc_plan *leaf)
 {
@@ -123,8 +168,11 @@ static int cost_of_leaf(struct cost *c, struct fc_plan *leaf)
             return 0;
         /* fall through */
     case FC_AST_HOST:
-    case FC_AST_PORT:
         return cost_of_ranges(c, leaf);
+    case FC_AST_PORT:
+        return cost_of_ports(c, leaf);
+    case FC_AST_COMMUNITY_ID:
+        return cost_of_community_ids(c, leaf);
     case FC_AST_AFTER:
     case FC_AST_BEFORE:
         return cost_of_times(c, leaf);
@@ -147,6 +195,7 @@ static unsigned width(const struct fc_plan *plan)
         return plan->type == FC_PLAN_NOT ? 9 : 4;
     switch (plan->value[0]->type) {
     case FC_AST_ID:
+    case FC_AST_COMMUNITY_ID:
         return 0;
     case FC_AST_HOST:
         return 1;

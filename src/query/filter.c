@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "query/filter.h"
 #include "base/error.h"
+#include "query/community.h"
 #include "query/fields.h"
 #include "query/sql.h"
 #include "store/db.h"
@@ -17,13 +18,17 @@ static int fail_memory(struct fc_db *db, struct fc_error *err)
 /* Fields that the filter asks for. */
 static uint32_t fields_used(const struct fc_ast *node)
 {
-    uint32_t used = node->type == FC_AST_VLAN ? FC_FIELD_VLAN : node->type == FC_AST_MPLS ? FC_FIELD_MPLS : 0;
+    uint32_t used = node->type == FC_AST_VLAN           ? FC_FIELD_VLAN
+                    : node->type == FC_AST_MPLS         ? FC_FIELD_MPLS
+                    : node->type == FC_AST_COMMUNITY_ID ? FC_FIELD_COMMUNITY_ID
+                                                        : 0;
 
     for (const struct fc_ast *child = node->first; child; child = child->next)
         used |= fields_used(child);
     return used;
 }
 
+/* What the index lacks must not be asked of it, or be computed. */
 static int check_fields(const struct fc_filter *filter, struct fc_db *db, uint32_t held, struct fc_error *err)
 {
     uint32_t missing = fields_used(filter->root) & ~held;
@@ -34,6 +39,8 @@ static int check_fields(const struct fc_filter *filter, struct fc_db *db, uint32
     if (missing & FC_FIELD_MPLS)
         return fc_error_set(err, FC_E_FILTER, db->path, FC_NO_OFFSET,
                             "this index holds no MPLS labels; index with --fields mpls");
+    if ((missing & FC_FIELD_COMMUNITY_ID) && fc_community_register(fc_db_sqlite(db)) != SQLITE_OK)
+        return fc_db_error(fc_db_sqlite(db), db->path, err, "cannot compute Community IDs");
     return 0;
 }
 

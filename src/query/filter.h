@@ -21,7 +21,7 @@ struct fc_filter_bind {
     enum { FC_BIND_NUMBER, FC_BIND_BLOB, FC_BIND_TEXT } type;
     uint32_t len; /* bytes used, FC_BIND_BLOB and FC_BIND_TEXT */
     int64_t number;
-    char bytes[16];
+    char bytes[32];
 };
 
 struct fc_filter_sql {

@@ -122,6 +122,8 @@ static const char *value_name(enum fc_qual_type type)
         return "a number";
     case FC_QUAL_STATE:
         return "a state";
+    case FC_QUAL_COMMUNITY_ID:
+        return "a Community ID";
     default:
         return "an address";
     }

@@ -243,6 +243,38 @@ static int parse_state(struct fc_parser *p, const char *word, struct fc_ast **ou
     return fc_parse_take(p, leaf, out);
 }
 
+/* True for "1:", 27 digits of base64 of which the last one has its low bits clear, and "=" or nothing behind. */
+static bool is_community_id(const char *word)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    return strlen(word) == FC_COMMUNITY_ID_SIZE - 2 && strncmp(word, "1:", 2) == 0 &&
+           strspn(word + 2, digits) == FC_COMMUNITY_ID_SIZE - 4 &&
+           (strchr(digits, word[FC_COMMUNITY_ID_SIZE - 3]) - digits) % 4 == 0;
+}
+
+static int parse_community_id(struct fc_parser *p, const char *word, struct fc_ast **out)
+{
+    char *text;
+    int rc;
+
+    if (!is_community_id(word))
+        return fc_parse_fail(p, &p->token,
+                             "'%s' is no Community ID of version 1, like 1:LQU9qZlK+B5F3KDmev6m5PMibrg=", word);
+    *out = fc_ast_leaf(p->arena, FC_AST_COMMUNITY_ID);
+    text = fc_arena_alloc(p->arena, FC_COMMUNITY_ID_SIZE);
+    if (!*out || !text)
+        return FC_E_NOMEM;
+    strcat(strcpy(text, word), "=");
+    (*out)->text = text;
+    rc = fc_parse_take(p, *out, out);
+    /* its end is a word of its own to the lexer */
+    if (rc == 0 && p->token.type == FC_TOKEN_OTHER && p->token.text[0] == '=' &&
+        p->token.text[-1] == word[strlen(word) - 1])
+        fc_parse_advance(p);
+    return rc;
+}
+
 int fc_parse_value(struct fc_parser *p, const struct fc_qualifiers *qual, struct fc_ast **out)
 {
     char word[WORD_MAX];
@@ -255,6 +287,8 @@ int fc_parse_value(struct fc_parser *p, const struct fc_qualifiers *qual, struct
         return parse_port(p, qual, word, out);
     case FC_QUAL_PROTO:
         return parse_protocol(p, qual, word, out);
+    case FC_QUAL_COMMUNITY_ID:
+        return parse_community_id(p, word, out);
     case FC_QUAL_VLAN:
     case FC_QUAL_MPLS:
         return parse_label(p, qual, word, out);

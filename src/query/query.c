@@ -13,8 +13,10 @@
 struct fc_query {
     struct fc_db *db;
     sqlite3_stmt *stmt;
-    uint32_t fields;
+    uint32_t fields;   /* of the index */
+    bool community_id; /* is computed */
     bool done;
+    char text[FC_COMMUNITY_ID_SIZE];
 };
 
 /* Columns of the statement. */
@@ -31,6 +33,7 @@ enum {
     COL_PACKETS, /* client, server, so the following */
     COL_BYTES = COL_PACKETS + 2,
     COL_STATE = COL_BYTES + 2,
+    COL_ONE_WAY,
     COL_VLAN,
     COL_MPLS,
     COL_MAC,
@@ -38,15 +41,17 @@ enum {
     COL_DSCP = COL_TTL + 2,
     COL_TCP_FLAGS = COL_DSCP + 2,
     COL_ISN = COL_TCP_FLAGS + 2,
-    COL_PAYLOAD = COL_ISN + 2
+    COL_PAYLOAD = COL_ISN + 2,
+    COL_COMMUNITY_ID = COL_PAYLOAD + 2
 };
 
 #define SELECT_BASE                                                                                                    \
     "SELECT s.id, s.start_ns, s.duration_ns, s.proto, s.kind, s.client_addr, s.client_port, s.server_addr, "           \
-    "s.server_port, s.client_packets, s.server_packets, s.client_bytes, s.server_bytes, s.state"
+    "s.server_port, s.client_packets, s.server_packets, s.client_bytes, s.server_bytes, s.state, s.one_way"
 #define SELECT_FIELDS                                                                                                  \
     ", f.vlan, f.mpls, f.client_mac, f.server_mac, f.client_ttl, f.server_ttl, f.client_dscp, f.server_dscp, "         \
-    "f.client_tcp_flags, f.server_tcp_flags, f.client_isn, f.server_isn, f.client_payload, f.server_payload"
+    "f.client_tcp_flags, f.server_tcp_flags, f.client_isn, f.server_isn, f.client_payload, f.server_payload, "         \
+    "f.community_id"
 #define FROM_BASE " FROM session s"
 #define FROM_FIELDS FROM_BASE " LEFT JOIN session_fields f ON f.id = s.id"
 
@@ -88,13 +93,14 @@ static const struct sort_key {
     {"server_isn", "f.server_isn", FC_FIELD_ISN},
     {"client_payload", "f.client_payload", FC_FIELD_PAYLOAD},
     {"server_payload", "f.server_payload", FC_FIELD_PAYLOAD},
+    {"community_id", "f.community_id", FC_FIELD_COMMUNITY_ID},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 static int fail_sort(const char *sort, uint32_t fields, struct fc_error *err)
 {
-    char list[440];
+    char list[480];
     size_t len = 0;
 
     for (size_t i = 0; i < COUNT(sort_keys); i++)
@@ -144,6 +150,7 @@ FC_EXPORT int fc_query_open(struct fc_db *db, const struct fc_filter *filter, co
         return fc_error_set(err, FC_E_NOMEM, db->path, FC_NO_OFFSET, "out of memory");
     query->db = db;
     query->fields = fields;
+    query->community_id = options && options->community_id && !(fields & FC_FIELD_COMMUNITY_ID);
     rc = fc_filter_prepare(filter, db, fields ? SELECT_BASE SELECT_FIELDS FROM_FIELDS : SELECT_BASE FROM_BASE, tail,
                            &query->stmt, err);
     if (rc != 0) {
@@ -247,6 +254,21 @@ static void read_fields(sqlite3_stmt *stmt, struct fc_session *row)
     row->server_isn = read_number(stmt, COL_ISN + 1, UINT32_MAX, -1);
     row->client_payload = read_number(stmt, COL_PAYLOAD, INT64_MAX, -1);
     row->server_payload = read_number(stmt, COL_PAYLOAD + 1, INT64_MAX, -1);
+    if (sqlite3_column_bytes(stmt, COL_COMMUNITY_ID) == FC_COMMUNITY_ID_SIZE - 1)
+        row->community_id = read_text(stmt, COL_COMMUNITY_ID);
+}
+
+static void compute_community_id(struct fc_query *query, struct fc_session *row)
+{
+    struct fc_flow_key key = {.addr_kind = (uint8_t)row->kind, .proto = row->proto};
+
+    memcpy(key.addr[0], row->client_addr, sizeof key.addr[0]);
+    memcpy(key.addr[1], row->server_addr, sizeof key.addr[1]);
+    key.port[0] = (uint16_t)(row->client_port < 0 ? 0 : row->client_port);
+    key.port[1] = (uint16_t)(row->server_port < 0 ? 0 : row->server_port);
+    key.one_way = read_number(query->stmt, COL_ONE_WAY, 1, 0) != 0;
+    if (fc_community_id(&key, query->text))
+        row->community_id = query->text;
 }
 
 FC_EXPORT int fc_query_next(struct fc_query *query, struct fc_session *row, struct fc_error *err)
@@ -266,6 +288,8 @@ FC_EXPORT int fc_query_next(struct fc_query *query, struct fc_session *row, stru
     read_session(query->stmt, row);
     if (query->fields)
         read_fields(query->stmt, row);
+    if (query->community_id)
+        compute_community_id(query, row);
     return 1;
 }
 
@@ -279,7 +303,7 @@ FC_EXPORT void fc_query_close(struct fc_query *query)
 
 FC_EXPORT uint32_t fc_query_fields(const struct fc_query *query)
 {
-    return query->fields;
+    return query->fields | (query->community_id ? (uint32_t)FC_FIELD_COMMUNITY_ID : 0);
 }
 
 FC_EXPORT int64_t fc_query_count(struct fc_db *db, const struct fc_filter *filter, struct fc_error *err)

@@ -92,6 +92,8 @@ static void bind_value(struct fc_sql *sql, const struct fc_ast *value)
 {
     if (value->type == FC_AST_HOST || value->type == FC_AST_MAC)
         bind_address(sql, value->family, value->addr);
+    else if (value->type == FC_AST_COMMUNITY_ID)
+        bind_bytes(sql, FC_BIND_TEXT, value->text, strlen(value->text));
     else
         bind_number(sql, value->lo);
 }
@@ -160,6 +162,21 @@ static bool has_ends(const struct fc_ast *value)
            value->type == FC_AST_PORT;
 }
 
+bool fc_sql_has_ports(const struct fc_plan *leaf)
+{
+    return leaf->value[0]->type == FC_AST_PORT;
+}
+
+void fc_sql_ports_condition(struct fc_sql *sql, const struct fc_plan *leaf)
+{
+    const struct fc_ast *value = leaf->value[0];
+
+    if (value->lo != value->hi)
+        write_between(sql, "p.port", value->lo, value->hi);
+    else
+        write_list(sql, leaf, "p.port");
+}
+
 bool fc_sql_has_times(const struct fc_plan *leaf)
 {
     return leaf->value[0]->type == FC_AST_AFTER || leaf->value[0]->type == FC_AST_BEFORE;
@@ -186,7 +203,8 @@ size_t fc_sql_ranges(const struct fc_plan *leaf)
     const struct fc_ast *value = leaf->value[0];
     size_t ends = has_ends(value) && value->ends == FC_ENDS_EITHER ? 2 : 1;
 
-    if (value->type == FC_AST_VLAN || value->type == FC_AST_MPLS || fc_sql_has_times(leaf))
+    if (value->type == FC_AST_VLAN || value->type == FC_AST_MPLS || value->type == FC_AST_COMMUNITY_ID ||
+        fc_sql_has_times(leaf))
         return 0;
     return value->type == FC_AST_NET ? ends * leaf->value_count : ends;
 }
@@ -279,7 +297,8 @@ bool fc_sql_has_fields(const struct fc_sql *sql, const struct fc_plan *leaf)
 {
     enum fc_ast_type type = leaf->value[0]->type;
 
-    return type == FC_AST_VLAN || type == FC_AST_MPLS || (type == FC_AST_MAC && (sql->fields & FC_FIELD_MAC));
+    return type == FC_AST_VLAN || type == FC_AST_MPLS || (type == FC_AST_MAC && (sql->fields & FC_FIELD_MAC)) ||
+           (type == FC_AST_COMMUNITY_ID && (sql->fields & FC_FIELD_COMMUNITY_ID));
 }
 
 void fc_sql_fields_condition(struct fc_sql *sql, const struct fc_plan *leaf)
@@ -287,6 +306,10 @@ void fc_sql_fields_condition(struct fc_sql *sql, const struct fc_plan *leaf)
     const struct fc_ast *value = leaf->value[0];
     const char *column = value->type == FC_AST_VLAN ? "vlan" : "mpls";
 
+    if (value->type == FC_AST_COMMUNITY_ID) {
+        write_list(sql, leaf, "x.community_id");
+        return;
+    }
     if (value->type != FC_AST_MAC && value->lo < 0) {
         fc_sql_add(sql, "x.%s IS NOT NULL", column);
         return;
@@ -324,6 +347,16 @@ static void write_fields(struct fc_sql *sql, const struct fc_plan *leaf)
     fc_sql_add(sql, ")");
 }
 
+static void write_community_id(struct fc_sql *sql, const struct fc_plan *leaf)
+{
+    if (fc_sql_has_fields(sql, leaf))
+        write_fields(sql, leaf);
+    else
+        write_list(sql, leaf,
+                   "fc_community_id(s.proto, s.kind, s.client_addr, s.client_port, s.server_addr, s.server_port,"
+                   " s.one_way)");
+}
+
 static void write_leaf(struct fc_sql *sql, const struct fc_plan *leaf)
 {
     const struct fc_ast *value = leaf->value[0];
@@ -333,6 +366,9 @@ static void write_leaf(struct fc_sql *sql, const struct fc_plan *leaf)
     case FC_AST_VLAN:
     case FC_AST_MPLS:
         write_fields(sql, leaf);
+        break;
+    case FC_AST_COMMUNITY_ID:
+        write_community_id(sql, leaf);
         break;
     case FC_AST_FAMILY:
         fc_sql_add(sql, "(s.kind = %d AND s.proto < 256)", value->family);

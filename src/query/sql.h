@@ -46,6 +46,10 @@ void fc_sql_range(struct fc_sql *sql, const struct fc_plan *leaf, size_t number,
 bool fc_sql_has_fields(const struct fc_sql *sql, const struct fc_plan *leaf);
 void fc_sql_fields_condition(struct fc_sql *sql, const struct fc_plan *leaf);
 
+/* What a leaf that is about ports asks of `session_port p`; each of its ranges lies in the blocks that this gives. */
+bool fc_sql_has_ports(const struct fc_plan *leaf);
+void fc_sql_ports_condition(struct fc_sql *sql, const struct fc_plan *leaf);
+
 /* What a leaf that is a window of time asks of `session_span p`. */
 bool fc_sql_has_times(const struct fc_plan *leaf);
 void fc_sql_spans_condition(struct fc_sql *sql, const struct fc_plan *leaf);

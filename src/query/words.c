@@ -24,6 +24,7 @@ static const struct word words[] = {
     {"mpls", FC_WORD_TYPE, FC_QUAL_MPLS},
     {"id", FC_WORD_TYPE, FC_QUAL_ID},
     {"state", FC_WORD_TYPE, FC_QUAL_STATE},
+    {"community-id", FC_WORD_TYPE, FC_QUAL_COMMUNITY_ID},
     {"after", FC_WORD_TYPE, FC_QUAL_AFTER},
     {"before", FC_WORD_TYPE, FC_QUAL_BEFORE},
     {"ip", FC_WORD_PROTO, FC_QUAL_IP},

@@ -33,6 +33,7 @@ enum fc_qual_type {
     FC_QUAL_MPLS,
     FC_QUAL_ID,
     FC_QUAL_STATE,
+    FC_QUAL_COMMUNITY_ID,
     FC_QUAL_AFTER,
     FC_QUAL_BEFORE
 };

@@ -7,8 +7,7 @@
 #include <string.h>
 
 enum {
-    PLAIN = 0,
-    COMPRESSED = 1,
+    COMPRESSED = 0, /* no segment begins with it */
     /* Distances of a busy session repeat (one size of packet, few sessions); those of a short one do not. */
     LZ4_FROM_BYTES = 256,
     PLAIN_MAX = 1 << 30
@@ -38,7 +37,7 @@ void fc_buffer_fini(struct fc_buffer *b)
 
 int fc_blob_encode(const uint8_t *plain, size_t len, struct fc_buffer *out)
 {
-    int rc = fc_buffer_reserve(out, 1 + FC_VARINT_MAX + len);
+    int rc = fc_buffer_reserve(out, 1 + FC_VARINT_MAX + len); /* what is compressed is shorter than that */
 
     if (rc)
         return rc;
@@ -52,9 +51,8 @@ int fc_blob_encode(const uint8_t *plain, size_t len, struct fc_buffer *out)
             return 0;
         }
     }
-    out->data[0] = PLAIN;
-    memcpy(out->data + 1, plain, len);
-    out->len = 1 + len;
+    memcpy(out->data, plain, len);
+    out->len = len;
     return 0;
 }
 
@@ -63,14 +61,14 @@ int fc_blob_decode(const void *blob, size_t len, struct fc_buffer *scratch, cons
     const uint8_t *p = blob, *end = p + len;
     uint64_t size;
 
-    if (len < 2)
+    if (len < 1)
         return FC_E_DAMAGED;
-    if (*p == PLAIN) {
-        *plain = p + 1;
-        *plain_len = len - 1;
+    if (*p != COMPRESSED) {
+        *plain = p;
+        *plain_len = len;
         return 0;
     }
-    if (*p++ != COMPRESSED || !(p = fc_varint_get(p, end, &size)) || size > PLAIN_MAX)
+    if (!(p = fc_varint_get(p + 1, end, &size)) || size > PLAIN_MAX)
         return FC_E_DAMAGED;
     /* LZ4 packs at most 255 bytes into one: a hostile size cannot make us allocate more than that */
     if (size / 255 > (uint64_t)(end - p) + 16)

@@ -16,7 +16,7 @@ struct fc_buffer {
 int fc_buffer_reserve(struct fc_buffer *buffer, size_t size);
 void fc_buffer_fini(struct fc_buffer *buffer);
 
-/* Encodes `len` bytes of segments into *out (contents replaced). FC_E_NOMEM. */
+/* Encodes `len` bytes of segments, the first of which is not 0, into *out (contents replaced). FC_E_NOMEM. */
 int fc_blob_encode(const uint8_t *plain, size_t len, struct fc_buffer *out);
 
 /*

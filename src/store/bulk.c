@@ -4,6 +4,7 @@
 #include "store/btree.h"
 #include "store/db.h"
 #include "store/session_row.h"
+#include "store/writer.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -46,7 +47,7 @@ int fc_bulk_roots_read(sqlite3 *sql, const char *name, struct fc_bulk_roots *roo
     *roots = (struct fc_bulk_roots){0};
     if (sqlite3_prepare_v2(sql,
                            "SELECT name, rootpage FROM sqlite_schema WHERE type IN ('table', 'index')"
-                           " AND tbl_name IN ('session', 'session_fields', 'open_session')",
+                           " AND tbl_name IN ('session', 'session_fields', 'open_session', 'session_port')",
                            -1, &stmt, NULL) != SQLITE_OK)
         return fc_db_error(sql, name, err, "cannot read the index");
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
@@ -65,7 +66,7 @@ int fc_bulk_roots_read(sqlite3 *sql, const char *name, struct fc_bulk_roots *roo
 }
 
 int fc_bulk_new(int fd, const char *name, const char *folder, size_t budget, const struct fc_bulk_roots *roots,
-                struct fc_bulk **out, struct fc_error *err)
+                bool community, struct fc_bulk **out, struct fc_error *err)
 {
     struct fc_bulk *b = calloc(1, sizeof *b);
     int rc = FC_E_NOMEM;
@@ -74,7 +75,7 @@ int fc_bulk_new(int fd, const char *name, const char *folder, size_t budget, con
     if (!b)
         return fc_error_set(err, rc, name, FC_NO_OFFSET, "out of memory");
     for (unsigned i = 0; i < FC_SESSION_INDEXES; i++)
-        fc_session_index_init(&b->index[i], i, roots->index[i], budget, folder);
+        fc_session_index_init(&b->index[i], i, roots->index[i], budget, community, folder);
     if ((rc = fc_pages_open(&b->pages, fd, name, err))) {
         fc_bulk_free(b);
         return rc;
@@ -122,11 +123,15 @@ int fc_bulk_session(struct fc_bulk *b, int64_t id, const struct fc_session_recor
                     struct fc_error *err)
 {
     int rc = append(b, b->session, id, fc_session_row(&b->row, r), err);
+    char text[FC_COMMUNITY_ID_SIZE];
+    const char *community = (fields & FC_STORE_COMMUNITY_ID) && fc_community_id(&r->key, text) ? text : NULL;
 
-    for (unsigned i = 0; i < FC_SESSION_INDEXES && rc == 0; i++)
+    for (unsigned i = FC_INDEX_COMMUNITY + 1; i < FC_SESSION_INDEXES && rc == 0; i++)
         rc = fc_session_index_add(&b->index[i], id, r, err);
-    if (rc == 0 && fields && r->has_extra)
-        rc = append(b, b->fields, id, fc_session_fields_row(&b->row, r, fields), err);
+    if (rc == 0 && community)
+        rc = fc_session_index_add_community(&b->index[FC_INDEX_COMMUNITY], id, community, err);
+    if (rc == 0 && fields && (r->has_extra || community))
+        rc = append(b, b->fields, id, fc_session_fields_row(&b->row, r, fields, community), err);
     b->rows++;
     return rc;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The sessions of a fresh index, written past SQLite: rows straight into b-trees (store/btree.h), then the indexes, two
- * at a time. The database must have its whole schema with session, session_fields, open_session and their indexes
- * empty, and must not be open in SQLite while this lives.
+ * at a time. The database must have its whole schema with session, session_fields, open_session, session_port and their
+ * indexes empty, and must not be open in SQLite while this lives.
  *
  * Threads: one, but fc_bulk_finish() uses a second one of its own. Memory: the budget, and less than 2 MB.
  */
@@ -26,9 +26,10 @@ struct fc_bulk_roots {
 };
 int fc_bulk_roots_read(sqlite3 *sql, const char *name, struct fc_bulk_roots *roots, struct fc_error *err);
 
-/* fd, name, folder (for temporary files) stay the caller's. FC_E_NOMEM, FC_E_IO, FC_E_DB. */
+/* fd, name, folder (for temporary files) stay the caller's; community: Community IDs will be among the fields.
+ * FC_E_NOMEM, FC_E_IO, FC_E_DB. */
 int fc_bulk_new(int fd, const char *name, const char *folder, size_t budget_bytes, const struct fc_bulk_roots *roots,
-                struct fc_bulk **out, struct fc_error *err);
+                bool community, struct fc_bulk **out, struct fc_error *err);
 void fc_bulk_free(struct fc_bulk *bulk);
 
 /* Adds a session; ids ascend and are at most FC_INDEX_ROWID_MAX. fields as fc_writer_session(). Codes as above. */

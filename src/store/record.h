@@ -44,9 +44,4 @@ bool fc_key_fits(const struct fc_flow_key *key, const struct fc_packet *packet);
 /* Binds an address of a key as the schema has it. */
 void fc_bind_addr(sqlite3_stmt *stmt, int index, const struct fc_flow_key *key, int endpoint);
 
-/* State of an open session as the blob of open_session; little endian, fixed size. */
-enum { FC_OPEN_STATE_SIZE = 97 };
-void fc_open_state_write(const struct fc_run *run, uint8_t out[FC_OPEN_STATE_SIZE]);
-int fc_open_state_read(const void *blob, size_t len, struct fc_run *run);
-
 #endif

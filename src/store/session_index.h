@@ -2,11 +2,14 @@
 /*
  * The indexes of the session table (schema/indexes.sql), built from their entries without reading the table.
  *
- * An index has one column: an address or a port of one end. Its entries, sorted as SQLite does: NULL, then integers,
- * then blobs by their bytes and a shorter one before a longer one that starts with it; equal values by rowid.
+ * Two have one column, the address of one end. Their entries, sorted as SQLite does: NULL, then integers, then blobs by
+ * their bytes and a shorter one before a longer one that starts with it; equal values by rowid. The third is the table
+ * session_port, whose rows are stored as an index's entries are: port, then block in place of the rowid. The fourth has
+ * the Community IDs of session_fields, where these are stored.
  *
- *   narrow entry  1 word:  bits 31-63 0 for NULL, else value + 1 (port or IPv4 address); bits 0-30 rowid
+ *   narrow entry  1 word:  bits 31-63 0 for NULL, else value + 1 (port or IPv4 address); bits 0-30 rowid or block
  *   wide entry    3 words: 16 bytes of address, big endian, zeros behind 6 bytes; bits 56-63 length, bits 0-55 rowid
+ *   community     3 words: bits of the digest in the order of their text: 26 ranks of 6 bits and one of 4; 31 bits rowid
  *
  * Threads: one an index; two indexes may be built at once. Limits: rowids up to FC_INDEX_ROWID_MAX.
  */
@@ -17,28 +20,33 @@
 #include "store/record.h"
 #include "store/sorter.h"
 
-enum { FC_SESSION_INDEXES = 4, FC_INDEX_ROWID_MAX = INT32_MAX };
+/* The largest first: they are built in this order, two at a time. */
+enum { FC_INDEX_COMMUNITY, FC_INDEX_PORT, FC_INDEX_CLIENT, FC_INDEX_SERVER, FC_SESSION_INDEXES };
+enum { FC_INDEX_ROWID_MAX = INT32_MAX, FC_PORT_BLOCK_SESSIONS = 64 };
 
 struct fc_session_index_name {
-    const char *name, *column;
-    bool port;   /* else address */
-    bool server; /* else client */
+    const char *name, *table, *column;
+    const char *where; /* condition of a row to be in it, or "" */
 };
 extern const struct fc_session_index_name fc_session_indexes[FC_SESSION_INDEXES];
 
 struct fc_session_index {
     const struct fc_session_index_name *name;
+    unsigned which;
     uint32_t root;
     struct fc_sorter narrow, wide;
-    uint64_t rows, distinct; /* after the build: entries, and values among them */
+    int64_t block;                      /* ports: the latest */
+    uint64_t block_has[(1 << 16) / 64]; /* ports: a bit each that is noted for it */
+    uint64_t rows, distinct;            /* after the build: entries, and values among them */
 };
 
-/* budget_bytes: of all indexes and their sorting. folder by pointer. */
+/* budget_bytes: of all indexes and their sorting; community: that one is among them. folder by pointer. */
 void fc_session_index_init(struct fc_session_index *index, unsigned which, uint32_t root, size_t budget_bytes,
-                           const char *folder);
+                           bool community, const char *folder);
 void fc_session_index_fini(struct fc_session_index *index);
 
-/* Takes the entry of a session; rowids ascend. FC_E_NOMEM, FC_E_IO. */
+/* Takes the entry of a session, for FC_INDEX_COMMUNITY by its ID; rowids ascend. FC_E_NOMEM, FC_E_IO. */
+int fc_session_index_add_community(struct fc_session_index *index, int64_t rowid, const char *id, struct fc_error *err);
 int fc_session_index_add(struct fc_session_index *index, int64_t rowid, const struct fc_session_record *record,
                          struct fc_error *err);
 

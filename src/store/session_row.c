@@ -93,12 +93,20 @@ static void add_text(struct fc_row *row, const char *text)
         fc_row_null(row);
 }
 
-int fc_session_fields_row(struct fc_row *row, const struct fc_session_record *r, uint32_t fields)
+const struct fc_extra *fc_record_extra(const struct fc_session_record *r)
 {
-    const struct fc_extra *x = &r->extra;
-    int client = fc_run_client(&r->run), rc = fc_row_begin(row, FC_VLAN_TEXT + FC_MPLS_TEXT + sizeof x->mac);
+    static const struct fc_extra none;
+
+    return r->has_extra ? &r->extra : &none;
+}
+
+int fc_session_fields_row(struct fc_row *row, const struct fc_session_record *r, uint32_t fields, const char *community)
+{
+    const struct fc_extra *x = fc_record_extra(r);
+    int client = fc_run_client(&r->run), rc;
     char vlan[FC_VLAN_TEXT], mpls[FC_MPLS_TEXT];
 
+    rc = fc_row_begin(row, FC_VLAN_TEXT + FC_MPLS_TEXT + sizeof x->mac + FC_COMMUNITY_ID_SIZE);
     if (rc)
         return rc;
     fc_vlan_text(x, vlan);
@@ -122,6 +130,7 @@ int fc_session_fields_row(struct fc_row *row, const struct fc_session_record *r,
         add_if(row, (fields & FC_STORE_ISN) && (x->has_isn >> (client ^ i) & 1), x->isn[client ^ i]);
     for (int i = 0; i < 2; i++)
         add_if(row, x->has_payload >> (client ^ i) & 1, (int64_t)x->payload_bytes[client ^ i]);
+    add_text(row, community ? community : "");
     return 0;
 }
 

@@ -6,9 +6,14 @@
 #include "store/record.h"
 #include "store/sqlite_record.h"
 
-/* The row of a session, and of its optional fields (of which `fields` names the stored ones). FC_E_NOMEM. */
+/* The optional fields of a session, all empty when it has none. */
+const struct fc_extra *fc_record_extra(const struct fc_session_record *record);
+
+/* The row of a session, and of its optional fields (of which `fields` names the stored ones; community: the Community ID,
+ * or NULL). FC_E_NOMEM. */
 int fc_session_row(struct fc_row *row, const struct fc_session_record *record);
-int fc_session_fields_row(struct fc_row *row, const struct fc_session_record *record, uint32_t fields);
+int fc_session_fields_row(struct fc_row *row, const struct fc_session_record *record, uint32_t fields,
+                          const char *community);
 
 /* A row of an id and a blob. FC_E_NOMEM. */
 int fc_blob_row(struct fc_row *row, const void *blob, size_t len);

@@ -145,6 +145,7 @@ int fc_writer_open(const char *path, struct fc_writer **out, bool *fresh, struct
         rc = fc_error_errno(err, FC_E_IO, path, FC_NO_OFFSET, "cannot find the index's folder");
     } else {
         w->fresh = stat(path, &st) != 0 || (S_ISREG(st.st_mode) && st.st_size == 0);
+        w->indexed = !w->fresh;
         rc = w->fresh ? open_fresh(w, err) : open_existing(w, err);
     }
     if (rc) {

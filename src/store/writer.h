@@ -91,8 +91,8 @@ int fc_writer_set_fragments(struct fc_writer *writer, const struct fc_fragment *
 /* Forgets which sessions were open; fc_writer_session() says anew. */
 int fc_writer_clear_open(struct fc_writer *writer, struct fc_error *err);
 
-/* Of the optional fields, those that FC_WANT_TCP brings are stored on wish only. */
-enum { FC_STORE_TCP_FLAGS = 1u << 24, FC_STORE_ISN = 1u << 25 };
+/* Optional fields that are stored on wish only: those that FC_WANT_TCP brings, and what the key tells. */
+enum { FC_STORE_TCP_FLAGS = 1u << 24, FC_STORE_ISN = 1u << 25, FC_STORE_COMMUNITY_ID = 1u << 26 };
 
 /* Adds a session under the next ID, or changes the one of record->db_id. fields: FC_WANT_* and FC_STORE_*. */
 int fc_writer_session(struct fc_writer *writer, const struct fc_session_record *record, uint32_t fields,

@@ -37,7 +37,7 @@ void fc_writer_close_sql(struct fc_writer *w)
     w->sql = NULL;
 }
 
-static int begin_bulk(struct fc_writer *w, struct fc_error *err)
+static int begin_bulk(struct fc_writer *w, uint32_t fields, struct fc_error *err)
 {
     size_t memory = w->memory_bytes ? w->memory_bytes : MEMORY_DEFAULT;
     struct fc_bulk_roots roots;
@@ -50,11 +50,11 @@ static int begin_bulk(struct fc_writer *w, struct fc_error *err)
         return rc;
     fc_writer_close_sql(w);
     w->next_id = 1;
-    return fc_bulk_new(w->lock_fd, w->site, w->folder, memory < MEMORY_MIN ? MEMORY_MIN : memory, &roots, &w->bulk,
-                       err);
+    return fc_bulk_new(w->lock_fd, w->site, w->folder, memory < MEMORY_MIN ? MEMORY_MIN : memory, &roots,
+                       (fields & FC_STORE_COMMUNITY_ID) != 0, &w->bulk, err);
 }
 
-int fc_writer_to_bulk(struct fc_writer *w, const struct fc_session_record *r, struct fc_error *err)
+int fc_writer_to_bulk(struct fc_writer *w, const struct fc_session_record *r, uint32_t fields, struct fc_error *err)
 {
     int rc;
 
@@ -66,7 +66,7 @@ int fc_writer_to_bulk(struct fc_writer *w, const struct fc_session_record *r, st
     }
     if (w->bulk)
         return 1;
-    if ((rc = begin_bulk(w, err)))
+    if ((rc = begin_bulk(w, fields, err)))
         w->broken = rc;
     return rc ? rc : 1;
 }
@@ -102,24 +102,38 @@ static int64_t query_number(struct fc_writer *w, const char *sql)
 }
 
 /* The same by reading the indexes. */
-static void count_stats(struct fc_writer *w, int64_t rows)
+static void count_stats(struct fc_writer *w)
 {
     char sql[160];
 
     for (unsigned i = 0; i < FC_SESSION_INDEXES; i++) {
         const struct fc_session_index_name *name = &fc_session_indexes[i];
-        snprintf(sql, sizeof sql, "SELECT count(*) FROM (SELECT DISTINCT %s FROM session INDEXED BY %s)", name->column,
-                 name->name);
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM %s%s", name->table, name->where);
+        int64_t rows = query_number(w, sql);
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM (SELECT DISTINCT %s FROM %s%s)", name->column, name->table,
+                 name->where);
         int64_t distinct = query_number(w, sql);
         w->stats[i] = (struct fc_index_stat){name, (uint64_t)rows, distinct > 0 ? (uint64_t)distinct : 1};
     }
+}
+
+static int write_stat(struct fc_writer *w, const struct fc_index_stat *s, struct fc_error *err)
+{
+    char sql[200];
+
+    if (s->rows == 0)
+        return 0;
+    snprintf(sql, sizeof sql, "INSERT INTO sqlite_stat1 VALUES ('%s', '%s', '%llu %llu%s')", s->name->table,
+             s->name->name, (unsigned long long)s->rows,
+             (unsigned long long)((s->rows + s->distinct - 1) / s->distinct),
+             s->name == &fc_session_indexes[FC_INDEX_PORT] ? " 1" : "");
+    return fc_writer_exec(w, sql, err);
 }
 
 /* sqlite_stat1, as ANALYZE fills it: rows of an index, and how many have the same value, on average, rounded up. */
 static int write_stats(struct fc_writer *w, struct fc_error *err)
 {
     static const char find_rows[] = "SELECT max(CAST(stat AS INTEGER)) FROM sqlite_stat1 WHERE tbl = 'session'";
-    char sql[200];
     int rc = fc_writer_exec(w, "ANALYZE sqlite_schema", err); /* makes the table */
     int64_t rows;
 
@@ -127,18 +141,14 @@ static int write_stats(struct fc_writer *w, struct fc_error *err)
         return rc;
     if ((rows = query_number(w, "SELECT max(id) FROM session")) <= 0)
         return 0;
-    if (!w->stats[0].name || w->stats[0].rows != (uint64_t)rows) {
+    if (!w->stats[FC_INDEX_CLIENT].name || w->stats[FC_INDEX_CLIENT].rows != (uint64_t)rows) {
         if (rows > COUNT_ROWS && rows / 2 < query_number(w, find_rows))
             return 0;
-        count_stats(w, rows);
+        count_stats(w);
     }
-    rc = fc_writer_exec(w, "DELETE FROM sqlite_stat1 WHERE tbl = 'session'", err);
-    for (unsigned i = 0; i < FC_SESSION_INDEXES && rc == 0; i++) {
-        const struct fc_index_stat *s = &w->stats[i];
-        snprintf(sql, sizeof sql, "INSERT INTO sqlite_stat1 VALUES ('session', '%s', '%llu %llu')", s->name->name,
-                 (unsigned long long)s->rows, (unsigned long long)((s->rows + s->distinct - 1) / s->distinct));
-        rc = fc_writer_exec(w, sql, err);
-    }
+    rc = fc_writer_exec(w, "DELETE FROM sqlite_stat1 WHERE tbl IN ('session', 'session_port', 'session_fields')", err);
+    for (unsigned i = 0; i < FC_SESSION_INDEXES && rc == 0; i++)
+        rc = write_stat(w, &w->stats[i], err);
     return rc;
 }
 

@@ -26,6 +26,7 @@ enum fc_writer_stmt_id {
     FC_STMT_UPDATE,
     FC_STMT_POSITIONS,
     FC_STMT_FIELDS,
+    FC_STMT_PORT,
     FC_STMT_OPEN,
     FC_STMT_FRAGMENT,
     FC_WRITER_STMTS
@@ -38,7 +39,7 @@ struct fc_writer {
     int lock_fd; /* fresh: the site, locked */
     bool fresh, committed;
     bool insert_only; /* set by tests before the first session: no bulk, the twin that is right by construction */
-    bool indexed;     /* fresh: schema_indexes has been executed */
+    bool indexed;     /* schema_indexes has been executed */
     bool bulk_done;
     int broken; /* code with which bulk failed: nothing can be written any more */
     size_t memory_bytes;
@@ -65,7 +66,8 @@ int fc_writer_open_site(struct fc_writer *writer, struct fc_error *err);
 void fc_writer_close_sql(struct fc_writer *writer);
 
 /* To the bulk stage, if this session can go there: 1, else 0, or a negative code. */
-int fc_writer_to_bulk(struct fc_writer *writer, const struct fc_session_record *record, struct fc_error *err);
+int fc_writer_to_bulk(struct fc_writer *writer, const struct fc_session_record *record, uint32_t fields,
+                      struct fc_error *err);
 /* To the SQL stage. */
 int fc_writer_sql(struct fc_writer *writer, struct fc_error *err);
 /* Writes what is collected besides the rows: the last open sessions, spans, statistics. */

@@ -89,13 +89,13 @@ static void bind_if(sqlite3_stmt *stmt, int index, bool has, uint64_t v)
 }
 
 static int write_fields(struct fc_writer *w, int64_t id, const struct fc_session_record *r, uint32_t fields,
-                        struct fc_error *err)
+                        const char *community, struct fc_error *err)
 {
-    const struct fc_extra *x = &r->extra;
+    const struct fc_extra *x = fc_record_extra(r);
     /* what a continued session already has stays: the first packet that had a field counts, sums and flags add up */
     sqlite3_stmt *stmt = fc_writer_stmt(
         w, FC_STMT_FIELDS,
-        "INSERT INTO session_fields VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+        "INSERT INTO session_fields VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
         " ON CONFLICT (id) DO UPDATE SET vlan = coalesce(vlan, excluded.vlan), mpls = coalesce(mpls, excluded.mpls),"
         " client_mac = coalesce(client_mac, excluded.client_mac), server_mac = coalesce(server_mac, "
         "excluded.server_mac),"
@@ -111,7 +111,7 @@ static int write_fields(struct fc_writer *w, int64_t id, const struct fc_session
         "excluded.server_isn),"
         " client_payload = coalesce(client_payload + excluded.client_payload, client_payload, excluded.client_payload),"
         " server_payload = coalesce(server_payload + excluded.server_payload, server_payload, "
-        "excluded.server_payload)");
+        "excluded.server_payload), community_id = coalesce(community_id, excluded.community_id)");
     char vlan[FC_VLAN_TEXT], mpls[FC_MPLS_TEXT];
     int client = fc_run_client(&r->run);
 
@@ -122,6 +122,7 @@ static int write_fields(struct fc_writer *w, int64_t id, const struct fc_session
     sqlite3_bind_int64(stmt, 1, id);
     sqlite3_bind_text(stmt, 2, x->vlan_count ? vlan : NULL, -1, SQLITE_STATIC);
     sqlite3_bind_text(stmt, 3, x->mpls_count ? mpls : NULL, -1, SQLITE_STATIC);
+    sqlite3_bind_text(stmt, 16, community, -1, SQLITE_TRANSIENT);
     for (int i = 0; i < 2; i++) {
         int d = client ^ i;
         if (x->has_mac >> d & 1)
@@ -164,21 +165,47 @@ static int write_row(struct fc_writer *w, int64_t id, const struct fc_session_re
     return fc_writer_step(w, stmt, err);
 }
 
+/* Notes the ports of a new session for its block. */
+static int write_ports(struct fc_writer *w, int64_t id, const struct fc_flow_key *key, struct fc_error *err)
+{
+    sqlite3_stmt *stmt;
+    int rc = 0;
+
+    if (!fc_proto_has_ports(key->proto))
+        return 0;
+    stmt = fc_writer_stmt(w, FC_STMT_PORT, "INSERT OR IGNORE INTO session_port VALUES (?, ?)");
+    if (!stmt)
+        return fc_writer_error(w, err, "cannot write the index");
+    for (int i = 0; i < 2 && rc == 0; i++) {
+        sqlite3_bind_int(stmt, 1, key->port[i]);
+        sqlite3_bind_int64(stmt, 2, (id - 1) / FC_PORT_BLOCK_SESSIONS);
+        rc = fc_writer_step(w, stmt, err);
+    }
+    return rc;
+}
+
 static int insert_session(struct fc_writer *w, int64_t *id, const struct fc_session_record *r, uint32_t fields,
                           struct fc_error *err)
 {
+    char text[FC_COMMUNITY_ID_SIZE];
+    const char *community = (fields & FC_STORE_COMMUNITY_ID) && fc_community_id(&r->key, text) ? text : NULL;
     int rc;
 
     if (!*id && (rc = next_id(w, id, err)))
         return rc;
     rc = write_row(w, *id, r, err);
-    return rc == 0 && fields && r->has_extra ? write_fields(w, *id, r, fields, err) : rc;
+    /* fresh and by INSERT: the ports are noted when the schema of the indexes is executed */
+    if (rc == 0 && !r->db_id && w->indexed)
+        rc = write_ports(w, *id, &r->key, err);
+    if (rc == 0 && fields && (r->has_extra || community))
+        rc = write_fields(w, *id, r, fields, community, err);
+    return rc;
 }
 
 int fc_writer_session(struct fc_writer *w, const struct fc_session_record *r, uint32_t fields, struct fc_error *err)
 {
     int64_t id = r->db_id;
-    int rc = fc_writer_to_bulk(w, r, err);
+    int rc = fc_writer_to_bulk(w, r, fields, err);
 
     if (rc < 0)
         return rc;

@@ -378,14 +378,10 @@ def varint(d, i):
 
 def positions(blob):
     """[(file id, offset)] of a positions blob; checks what the schema promises of it."""
-    i = 1
-    if blob[0] == 1:
+    d, i = blob, 0
+    if blob[0] == 0:
         size, i = varint(blob, 1)
         d, i = lz4_block(blob[i:], size), 0
-    elif blob[0] == 0:
-        d = blob
-    else:
-        raise ValueError('encoding %d' % blob[0])
     out, last = [], 0
     while i < len(d):
         file, i = varint(d, i)
@@ -431,6 +427,10 @@ def check_index(db, read=read_capture, ordered_ids=True):
             fail('foreign_key_check: %r', bad[:5])
         rows = c.execute('SELECT id, start_ns, duration_ns, client_packets, server_packets, client_bytes, server_bytes,'
                          ' positions FROM session ORDER BY id').fetchall()
+        ports = c.execute('SELECT port, block FROM session_port').fetchall()
+        pairs = c.execute('SELECT client_port, server_port, (id - 1) / 64 FROM session WHERE client_port IS NOT NULL')
+        if sorted(ports) != sorted({(port, r[2]) for r in pairs for port in r[:2]}):
+            fail('session_port does not have the ports of the sessions')
         stats = {r[0]: r[1:] for r in c.execute('SELECT id, records, ignored, first_ns, last_ns FROM files')}
     records = {}
     for fid, path in index_files(db).items():

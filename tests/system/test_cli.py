@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The command line as scripts and people know it. `test_cli.py --bless` writes the golden files anew; look at the diff."""
-import csv, io, json, os, sqlite3, sys, unittest
+import csv, io, json, os, sqlite3, struct, sys, unittest
 
 import support
 from support import S, T0, flowcarve, index, select, sessions, tcp, udp
@@ -8,7 +8,7 @@ from support import S, T0, flowcarve, index, select, sessions, tcp, udp
 GOLDEN = os.path.join(support.ROOT, 'tests', 'golden')
 BLESS = '--bless' in sys.argv
 OPTIONAL = ('vlan mpls client_mac server_mac client_ttl server_ttl client_dscp server_dscp client_tcp_flags '
-            'server_tcp_flags client_isn server_isn client_payload server_payload').split()
+            'server_tcp_flags client_isn server_isn client_payload server_payload community_id').split()
 
 
 class Cli(support.TestCase):
@@ -111,7 +111,7 @@ class Cli(support.TestCase):
                 ('missing-operand', 'tcp and'), ('open', '( tcp or udp'), ('close', 'tcp )'), ('empty', '( )'),
                 ('arithmetic', 'tcp[13] = 2'), ('port', 'port 65536'), ('state', 'state openn'), ('time', 'after yesterdayy'),
                 ('date', 'before 2024-02-30'), ('id', 'id one'), ('wide', 'host 10.0.0.1 or ünïcode'), ('vlan', 'vlan 42'),
-                ('sql', "host 1' or 1=1 --"), ('qualifier', 'icmp port 80')):
+                ('community', 'tcp and community-id 1:LQU9qZlK+B5F3KDmev6m5PMibr='), ('sql', "host 1' or 1=1 --"), ('qualifier', 'icmp port 80')):
             with self.subTest(name):
                 r = self.golden('filter-' + name, 'query', '-d', 'small.db', '--', words, ok=2)
                 self.assertEqual(r.out, b'')
@@ -175,6 +175,7 @@ class Cli(support.TestCase):
         index('all.db', '-q', '--fields', 'all', 'small.pcap', cwd=self.folder)
         for name in ('json', 'csv', 'tsv'):
             self.golden('query-all-' + name, 'query', '-d', 'all.db', '--format', name)
+        self.golden('query-community-table', 'query', '-d', 'small.db', '-f', 'table', '--community-id', 'ip')
         # not on a terminal: tsv
         self.assertEqual(flowcarve('query', '-d', 'small.db', cwd=self.folder).out,
                          flowcarve('query', '-d', 'small.db', '-f', 'tsv', cwd=self.folder).out)
@@ -191,18 +192,23 @@ class Cli(support.TestCase):
     def test_keys_and_values_agree_everywhere(self):
         """JSON, CSV, TSV and `select * from sessions` say the same, with the keys of the contract in their order."""
         f = self.fcgen('c.pcap', '--packets', '3000', '--sessions', '300', '--vlan', '30', '--ipv6', '40')
+        far = support.option('<', 14, struct.pack('<q', -2 * 10**9)) + support.option('<', 9, b'\x09')
+        self.write('before-1970.pcapng', support.shb() + support.idb(options=far) + b''.join(
+            support.epb('<', 0, T0 + ns, udp('10.1.2.3', 1 + i, '10.1.2.4', 2))
+            for i, ns in enumerate((0, 1, 999_999_999, 7 * S + 400_000_000))))
         tool = support.shutil.which('sqlite3')
-        for fields in ('', 'all', 'vlan', 'mac,ttl', 'isn,tcp-flags,payload', 'mpls,dscp'):
+        for fields in ('', 'all', 'vlan', 'mac,ttl', 'isn,tcp-flags,payload', 'mpls,dscp', 'community-id'):
             with self.subTest(fields=fields):
                 db = 'f%s.db' % fields
-                index(self.path(db), '-q', *(['--fields', fields] if fields else []), f[0], self.path('small.pcap'))
+                index(self.path(db), '-q', *(['--fields', fields] if fields else []), f[0], self.path('small.pcap'),
+                      self.path('before-1970.pcapng'))
                 rows = self.rows(db, 'json')
                 keys = list(rows[0])
                 self.assertEqual(keys[:len(support.KEYS)], support.KEYS)
                 names = {'mac': ['client_mac', 'server_mac'], 'ttl': ['client_ttl', 'server_ttl'], 'vlan': ['vlan'],
                          'isn': ['client_isn', 'server_isn'], 'tcp-flags': ['client_tcp_flags', 'server_tcp_flags'],
                          'payload': ['client_payload', 'server_payload'], 'mpls': ['mpls'],
-                         'dscp': ['client_dscp', 'server_dscp']}
+                         'dscp': ['client_dscp', 'server_dscp'], 'community-id': ['community_id']}
                 chosen = OPTIONAL if fields == 'all' else [k for w in fields.split(',') if w for k in names[w]]
                 self.assertEqual(keys[len(support.KEYS):], [k for k in OPTIONAL if k in chosen])
                 self.assertEqual(self.rows(db, 'csv'), rows)

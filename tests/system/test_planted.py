@@ -14,7 +14,7 @@ def encode(pos):
             out.append(n & 127 | 128)
             n >>= 7
         return bytes(out + bytes([n]))
-    out = b'\0'
+    out = b''
     for f in sorted({f for f, _ in pos}):
         offs = sorted(o for g, o in pos if g == f)
         out += varint(f) + varint(len(offs)) + varint(offs[0])
@@ -62,6 +62,10 @@ class PlantedInTheIndex(support.TestCase):
 
     def test_lost_session(self):
         self.planted(('DELETE FROM session WHERE id = (SELECT max(id) FROM session)',))
+
+    def test_lost_port(self):
+        self.planted(('DELETE FROM session_port WHERE (port, block) = (SELECT client_port, (id - 1) / 64 FROM session'
+                      ' WHERE id = 70)',), verify=False)
 
     def test_packet_in_two_sessions(self):
         a, b = [i for i, p in self.blobs.items() if len(p) > 5][:2]

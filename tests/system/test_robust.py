@@ -550,16 +550,16 @@ class Damaged(support.TestCase):
     def test_positions_of_all_kinds(self):
         v = self.varint
         huge = (2**32, 2**63, 2**64 - 1)
-        blobs = [b'\0', b'\1', b'\2', b'\0\x80', b'\0' + b'\xff' * 9 + b'\1', b'\0' + b'\xff' * 30,
-                 b'\0' + v(1) + v(0) + v(24), b'\0' + v(0) + v(1) + v(24), b'\0' + v(99) + v(1) + v(24),
-                 b'\0' + v(1) + v(2) + v(24) + v(0), b'\0' + v(1) + v(2) + v(24), b'\0' + v(2) + v(1) + v(24) + v(1) + v(1) + v(24)]
+        blobs = [b'\0', b'\1', b'\2', b'\x80', b'\xff' * 9 + b'\1', b'\xff' * 30,
+                 v(1) + v(0) + v(24), v(0) + v(1) + v(24), v(99) + v(1) + v(24),
+                 v(1) + v(2) + v(24) + v(0), v(1) + v(2) + v(24), v(2) + v(1) + v(24) + v(1) + v(1) + v(24)]
         for h in huge:
-            blobs += [b'\0' + v(1) + v(h) + v(24) + v(1) * 20, b'\0' + v(1) + v(1) + v(h), b'\0' + v(h) + v(1) + v(24),
-                      b'\0' + v(1) + v(2) + v(24) + v(h), b'\1' + v(h) + b'\x10a', b'\1' + v(h)]
-        blobs += [b'\1' + v(100) + b'\xff' * 30, b'\1' + v(100) + b'\x1fa\0\0' + b'\xff' * 5, b'\1' + v(5) + b'\x14a\x09\0',
-                  b'\1' + v(1 << 30) + b'\x1fa\1\0' + b'\xff' * 4000 + b'\0', b'\1' + v(0), b'\1' + v(3) + b'\x30\1\1']
-        blobs += [b'\0' + self.r.randbytes(self.r.randrange(1, 60)) for _ in range(support.rounds(15, 500))]
-        blobs += [b'\1' + v(self.r.randrange(300)) + self.r.randbytes(self.r.randrange(1, 60))
+            blobs += [v(1) + v(h) + v(24) + v(1) * 20, v(1) + v(1) + v(h), v(h) + v(1) + v(24),
+                      v(1) + v(2) + v(24) + v(h), b'\0' + v(h) + b'\x10a', b'\0' + v(h)]
+        blobs += [b'\0' + v(100) + b'\xff' * 30, b'\0' + v(100) + b'\x1fa\0\0' + b'\xff' * 5, b'\0' + v(5) + b'\x14a\x09\0',
+                  b'\0' + v(1 << 30) + b'\x1fa\1\0' + b'\xff' * 4000 + b'\0', b'\0' + v(0), b'\0' + v(3) + b'\x30\1\1']
+        blobs += [self.r.randbytes(self.r.randrange(1, 60)) for _ in range(support.rounds(15, 500))]
+        blobs += [b'\0' + v(self.r.randrange(300)) + self.r.randbytes(self.r.randrange(1, 60))
                   for _ in range(support.rounds(15, 500))]
         for blob in blobs:
             self.changed(('UPDATE session SET positions = ? WHERE id = 5', (blob,)))
@@ -576,7 +576,7 @@ class Damaged(support.TestCase):
     def test_rows_missing_and_too_many(self):
         for statements in (['DELETE FROM files'], ['DELETE FROM files WHERE id = 2'], ['DELETE FROM interfaces'],
                            ['DELETE FROM session'], ['DELETE FROM protocols'], ['DELETE FROM session_fields'],
-                           ['DELETE FROM meta'], ['DROP TABLE files'], ['DROP TABLE session'], ['DROP VIEW sessions'],
+                           ['DELETE FROM meta'], ['DROP TABLE files'], ['DROP TABLE session'], ['DROP TABLE session_port'], ['DROP VIEW sessions'],
                            ['DROP TABLE meta'], ['DROP TABLE interfaces'], ['DROP INDEX session_client'],
                            ['UPDATE files SET path = path || char(0) || 1'],
                            ['UPDATE files SET path = ?', ('/' + 'x' * 9000,)],

@@ -33,6 +33,7 @@ struct test_session {
     struct fc_session s;
     char vlan[24], mpls[24];
     uint8_t mac[2][6];
+    char community_id[FC_COMMUNITY_ID_SIZE];
 };
 
 struct test_index {
@@ -43,7 +44,7 @@ struct test_index {
     uint32_t fields;
 };
 
-enum { ALL_FIELDS = 0xff };
+enum { ALL_FIELDS = 0x1ff };
 
 /* An index of `count` random sessions with the given fields, in a temporary file; closed and removed by the second. */
 struct test_index *test_index_new(uint64_t *state, unsigned count, uint32_t fields);

@@ -130,7 +130,8 @@ static void add_port(struct maker *m)
 
 static void add_own(struct maker *m)
 {
-    static const char *const whole[] = {"vlan", "mpls", "lldp", "stp", "malformed", "gre", "sctp", NULL};
+    static const char *const whole[] = {
+        "vlan", "mpls", "community-id 1:LQU9qZlK+B5F3KDmev6m5PMibrg=", "lldp", "stp", "malformed", "gre", "sctp", NULL};
     static const char *const times[] = {"after 2024-05-01",
                                         "before 2024-05-01T09:00Z",
                                         "after 1h ago",

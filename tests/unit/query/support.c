@@ -128,6 +128,12 @@ static void random_session(uint64_t *state, struct test_session *row, int64_t id
     bool mac = (fields & FC_FIELD_MAC) && s->proto < FC_PROTO_LINK;
     s->client_mac = mac ? row->mac[0] : NULL;
     s->server_mac = mac ? row->mac[1] : NULL;
+    struct fc_flow_key key = {.addr_kind = (uint8_t)s->kind, .proto = s->proto};
+    memcpy(key.addr[0], s->client_addr, 16);
+    memcpy(key.addr[1], s->server_addr, 16);
+    key.port[0] = (uint16_t)s->client_port;
+    key.port[1] = (uint16_t)s->server_port;
+    s->community_id = fc_community_id(&key, row->community_id) ? row->community_id : NULL;
 }
 
 static sqlite3_stmt *prepare(sqlite3 *sql, const char *text)
@@ -149,7 +155,7 @@ static void bind_address(sqlite3_stmt *stmt, int place, int kind, const uint8_t 
     }
 }
 
-static void insert(sqlite3_stmt *session, sqlite3_stmt *field, const struct test_session *row)
+static void insert(sqlite3_stmt *session, sqlite3_stmt *field, const struct test_session *row, uint32_t fields)
 {
     const struct fc_session *s = &row->s;
 
@@ -180,6 +186,7 @@ static void insert(sqlite3_stmt *session, sqlite3_stmt *field, const struct test
     sqlite3_bind_text(field, 3, s->mpls, -1, SQLITE_TRANSIENT);
     sqlite3_bind_blob(field, 4, s->client_mac, 6, SQLITE_TRANSIENT);
     sqlite3_bind_blob(field, 5, s->server_mac, 6, SQLITE_TRANSIENT);
+    sqlite3_bind_text(field, 6, fields & FC_FIELD_COMMUNITY_ID ? s->community_id : NULL, -1, SQLITE_TRANSIENT);
     cr_assert_eq(sqlite3_step(field), SQLITE_DONE);
     sqlite3_reset(field);
     sqlite3_clear_bindings(field);
@@ -189,12 +196,12 @@ static void fill(sqlite3 *sql, const struct test_index *index)
 {
     sqlite3_stmt *session = prepare(sql, "INSERT INTO session VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,0,x'')");
     sqlite3_stmt *field =
-        prepare(sql, "INSERT INTO session_fields(id,vlan,mpls,client_mac,server_mac) VALUES(?,?,?,?,?)");
+        prepare(sql, "INSERT INTO session_fields(id,vlan,mpls,client_mac,server_mac,community_id) VALUES(?,?,?,?,?,?)");
     const char *name;
     int64_t proto;
 
     for (unsigned i = 0; i < index->count; i++)
-        insert(session, field, &index->rows[i]);
+        insert(session, field, &index->rows[i], index->fields);
     sqlite3_finalize(session);
     sqlite3_finalize(field);
     session = prepare(sql, "INSERT OR IGNORE INTO protocols VALUES(?,?)");
@@ -238,11 +245,12 @@ static void make(struct test_index *index, const char *fields, const char *text)
 
 struct test_index *test_index_new(uint64_t *state, unsigned count, uint32_t fields)
 {
-    static const char *const names[] = {"mac", "vlan", "mpls", "ttl", "dscp", "tcp-flags", "isn", "payload"};
+    static const char *const names[] = {"mac",       "vlan", "mpls",    "ttl",         "dscp",
+                                        "tcp-flags", "isn",  "payload", "community-id"};
     struct test_index *index = calloc(1, sizeof *index);
     char list[80] = "";
 
-    for (unsigned i = 0; i < 8; i++)
+    for (unsigned i = 0; i < 9; i++)
         if (fields >> i & 1)
             sprintf(list + strlen(list), "%s%s", list[0] ? "," : "", names[i]);
     index->count = count;

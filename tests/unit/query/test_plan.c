@@ -53,8 +53,8 @@ static void expect_plan(struct test_index *index, const char *text, const char *
 #define BY_ID "SEARCH s USING INTEGER PRIMARY KEY (rowid=?)"
 #define CLIENT "SEARCH s USING COVERING INDEX session_client (client_addr=?)"
 #define SERVER "SEARCH s USING COVERING INDEX session_server (server_addr=?)"
-#define CLIENT_PORT "SEARCH s USING COVERING INDEX session_client_port (client_port=?)"
-#define SERVER_PORT "SEARCH s USING COVERING INDEX session_server_port (server_port=?)"
+#define PORT "SEARCH p USING PRIMARY KEY (port=?)"
+#define BLOCK "SEARCH s USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
 
 Test(plan, narrow_conditions_start_from_their_index)
 {
@@ -63,9 +63,10 @@ Test(plan, narrow_conditions_start_from_their_index)
     expect_plan(index, "host 192.168.0.7", STEPS("!SCAN", BY_ID, CLIENT, SERVER));
     expect_plan(index, "src host 192.168.0.7", STEPS("!SCAN", BY_ID, CLIENT, "!" SERVER));
     expect_plan(index, "host 192.168.0.7 or 192.168.0.8 or 10.9.9.9", STEPS("!SCAN", BY_ID, CLIENT, SERVER));
-    expect_plan(index, "port 9000", STEPS("!SCAN", BY_ID, CLIENT_PORT, SERVER_PORT));
-    expect_plan(index, "tcp dst port 9000", STEPS("!SCAN", BY_ID, SERVER_PORT, "!" CLIENT_PORT));
-    expect_plan(index, "portrange 9000-9100", STEPS("!SCAN", "session_client_port (client_port>? AND client_port<?)"));
+    expect_plan(index, "port 9000", STEPS("!SCAN s", BY_ID, PORT, BLOCK));
+    expect_plan(index, "tcp dst port 9000", STEPS("!SCAN s", BY_ID, PORT, BLOCK));
+    expect_plan(index, "portrange 9000-9100",
+                STEPS("!SCAN s", "SEARCH p USING PRIMARY KEY (port>? AND port<?)", BLOCK));
     expect_plan(index, "net 192.168.0", STEPS("!SCAN", "session_client (client_addr>? AND client_addr<?)"));
     expect_plan(index, "net 2001:db8::/32", STEPS("!SCAN", "session_server (server_addr>? AND server_addr<?)"));
     expect_plan(index, "id 5", STEPS("!SCAN", BY_ID));
@@ -74,6 +75,21 @@ Test(plan, narrow_conditions_start_from_their_index)
     expect_plan(index, "tcp and after @20000 and port 443 and before @20100", STEPS("!SCAN s", "SCAN p"));
     expect_plan(index, "after @49900 or host 192.168.0.7", STEPS("!SCAN s", "SCAN p", CLIENT));
     expect_plan(index, "vlan 10 and host 192.168.0.7", STEPS("!SCAN", CLIENT));
+    test_index_free(index);
+}
+
+Test(plan, community_ids_start_from_their_index_where_there_is_one)
+{
+    static const char filter[] = "community-id 1:LQU9qZlK+B5F3KDmev6m5PMibrg=";
+    struct test_index *index = new_index();
+
+    expect_plan(index, filter, STEPS("SCAN s"));
+    test_index_free(index);
+    index =
+        test_index_sql("community-id", "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)"
+                                       "INSERT INTO session_fields(id, community_id) SELECT i, '1:' || i FROM n");
+    expect_plan(index, filter,
+                STEPS("!SCAN", BY_ID, "SEARCH x USING COVERING INDEX session_community (community_id=?)"));
     test_index_free(index);
 }
 
@@ -94,11 +110,11 @@ Test(plan, the_narrowest_of_several_leads)
 {
     struct test_index *index = new_index();
 
-    expect_plan(index, "host 10.0.0.1 and port 9000", STEPS("!SCAN", SERVER_PORT, "!" SERVER));
-    expect_plan(index, "host 192.168.0.7 and port 443", STEPS("!SCAN", CLIENT, "!" SERVER_PORT));
+    expect_plan(index, "host 10.0.0.1 and port 9000", STEPS("!SCAN s", PORT, BLOCK, "!" SERVER));
+    expect_plan(index, "host 192.168.0.7 and port 443", STEPS("!SCAN", CLIENT, "!" PORT));
     expect_plan(index, "tcp and state closed and not port 80 and host 192.168.0.7", STEPS("!SCAN", CLIENT));
     expect_plan(index, "(host 192.168.0.7 and port 443) or (dst port 9000 and dst host 10.0.0.1)",
-                STEPS("!SCAN", CLIENT, SERVER_PORT));
+                STEPS("!SCAN s", CLIENT, PORT, BLOCK));
     test_index_free(index);
 }
 

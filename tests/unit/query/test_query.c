@@ -13,11 +13,11 @@ static void open_query(struct test_index *index, const char *sort, int64_t limit
 Test(query, gives_every_member_of_a_session)
 {
     struct test_index *index = test_index_sql(
-        "mac,vlan,mpls,ttl,dscp,tcp-flags,isn,payload",
+        "mac,vlan,mpls,ttl,dscp,tcp-flags,isn,payload,community-id",
         "INSERT INTO session VALUES(7, 1714557600000000000, 2500000000, 6, 4, 167772161, 1234, 3232235777, 443,"
         "    10, 11, 1200, 1300, 2, 0, 0, x'00');"
         "INSERT INTO session_fields VALUES(7, '10,20', '16', x'001122334455', x'66778899aabb', 64, 63, 0, 46, 27, 19,"
-        "    4294967295, 1, 100, 0);");
+        "    4294967295, 1, 100, 0, '1:LQU9qZlK+B5F3KDmev6m5PMibrg=');");
     struct fc_query *query;
     struct fc_session s;
 
@@ -33,6 +33,7 @@ Test(query, gives_every_member_of_a_session)
     cr_assert(s.client_ttl == 64 && s.server_ttl == 63 && s.client_dscp == 0 && s.server_dscp == 46);
     cr_assert(s.client_tcp_flags == 27 && s.server_tcp_flags == 19 && s.client_isn == 4294967295 && s.server_isn == 1);
     cr_assert(s.client_payload == 100 && s.server_payload == 0);
+    cr_assert_str_eq(s.community_id, "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
     cr_assert_eq(fc_query_next(query, &s, NULL), 0);
     cr_assert_eq(fc_query_next(query, &s, NULL), 0);
     fc_query_close(query);
@@ -216,7 +217,7 @@ static char *damaged_tables(uint64_t *state)
         "CREATE TABLE session_fields(id INTEGER PRIMARY KEY, vlan, mpls, client_mac, server_mac, client_ttl, "
         "server_ttl,"
         "client_dscp, server_dscp, client_tcp_flags, server_tcp_flags, client_isn, server_isn, client_payload,"
-        "server_payload);"
+        "server_payload, community_id);"
         /* one session with a time, so that the table of spans can be made */
         "INSERT INTO session(id, start_ns, duration_ns) VALUES(1000, 0, 9223372036854775806);",
         out);
@@ -227,7 +228,7 @@ static char *damaged_tables(uint64_t *state)
                     i == 3 && test_below(state, 2) ? (test_below(state, 2) ? "4" : "6")
                                                    : values[test_below(state, 13)]);
         fprintf(out, ");INSERT INTO session_fields VALUES(%u", id);
-        for (unsigned i = 0; i < 14; i++)
+        for (unsigned i = 0; i < 15; i++)
             fprintf(out, ",%s", values[test_below(state, 13)]);
         fputs(");", out);
     }
@@ -279,10 +280,15 @@ Test(query, a_damaged_index_gives_nulls)
 
 Test(query, a_missing_table_is_an_error)
 {
-    struct test_index *index = test_index_sql("vlan", "DROP VIEW sessions; DROP TABLE session_fields;");
+    struct test_index *index = test_index_sql("vlan", "");
     struct fc_query *query;
     struct fc_filter *filter;
     struct fc_error err;
+    sqlite3 *sql;
+
+    cr_assert_eq(sqlite3_open(index->path, &sql), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(sql, "DROP VIEW sessions; DROP TABLE session_fields", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(sql);
 
     cr_assert_eq(fc_query_open(index->db, NULL, NULL, &query, &err), FC_E_DB);
     cr_assert(strstr(err.cause, "session_fields"));

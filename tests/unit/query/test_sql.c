@@ -56,6 +56,17 @@ static unsigned compare_random(unsigned rounds, uint32_t fields, unsigned sessio
     return differences;
 }
 
+static void check_text(struct test_index *index, const char *text)
+{
+    struct fc_filter_error where;
+    struct fc_filter *filter;
+    int rc = fc_filter_parse(text, NOW, &filter, &where);
+
+    cr_assert_eq(rc, 0, "%.200s\n%s at %zu", text, where.cause, where.off);
+    cr_assert_eq(first_difference(index, filter, "..."), 0, "%.200s", text);
+    fc_filter_free(filter);
+}
+
 Test(sql, gives_what_the_naive_twin_gives)
 {
     compare_random(test_rounds(4000), ALL_FIELDS, 400);
@@ -71,21 +82,37 @@ Test(sql, gives_the_same_where_indexes_are_worth_it)
     compare_random(test_rounds(300), ALL_FIELDS, 8000);
 }
 
+/* By the index of the IDs, and without one. */
+Test(sql, finds_each_session_by_its_community_id)
+{
+    uint64_t state = test_seed();
+
+    for (unsigned round = 0; round < 2; round++) {
+        struct test_index *index = test_index_new(&state, 3000, round ? FC_FIELD_COMMUNITY_ID : 0);
+        unsigned asked = 0;
+
+        for (unsigned i = 0; i < index->count; i += 61) {
+            const char *id = index->rows[i].s.community_id, *other = index->rows[(i * 7 + 1) % 3000].s.community_id;
+            char text[300];
+            if (!id || !other)
+                continue;
+            snprintf(text, sizeof text, "community-id %s", id);
+            check_text(index, text);
+            snprintf(text, sizeof text, "not community-id %s and tcp", id);
+            check_text(index, text);
+            snprintf(text, sizeof text, "community-id (%s or %.29s) or %s and not port 80", id, other, other);
+            check_text(index, text);
+            asked++;
+        }
+        cr_assert_gt(asked, 10);
+        test_index_free(index);
+    }
+}
+
 Test(sql, the_twin_notices_a_planted_bug)
 {
     test_planted = true;
     cr_assert_gt(compare_random(300, ALL_FIELDS, 400), 10);
-}
-
-static void check_text(struct test_index *index, const char *text)
-{
-    struct fc_filter_error where;
-    struct fc_filter *filter;
-    int rc = fc_filter_parse(text, NOW, &filter, &where);
-
-    cr_assert_eq(rc, 0, "%.200s\n%s at %zu", text, where.cause, where.off);
-    cr_assert_eq(first_difference(index, filter, "..."), 0, "%.200s", text);
-    fc_filter_free(filter);
 }
 
 Test(sql, every_pair_of_conditions_goes_together)
@@ -115,6 +142,7 @@ Test(sql, every_pair_of_conditions_goes_together)
         "id 5-300",
         "id 7 or 9",
         "state new",
+        "community-id 1:LQU9qZlK+B5F3KDmev6m5PMibrg=",
         "before 1h ago",
         "after 1h ago",
         "after 90 min ago and before 1h ago",

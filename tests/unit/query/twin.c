@@ -103,6 +103,8 @@ bool test_matches(const struct fc_ast *node, const struct fc_session *s)
         return s->id >= node->lo && s->id <= node->hi;
     case FC_AST_STATE:
         return s->state == node->lo;
+    case FC_AST_COMMUNITY_ID:
+        return s->community_id && strcmp(s->community_id, node->text) == 0;
     case FC_AST_AFTER:
         return s->has_time && s->end_ns >= node->lo;
     case FC_AST_BEFORE:
@@ -173,6 +175,9 @@ static void print_leaf(FILE *out, const struct fc_ast *node)
         break;
     case FC_AST_STATE:
         fprintf(out, "state %lld", (long long)node->lo);
+        break;
+    case FC_AST_COMMUNITY_ID:
+        fprintf(out, "community-id %s", node->text);
         break;
     case FC_AST_AFTER:
     case FC_AST_BEFORE:

@@ -28,6 +28,7 @@ static uint8_t *repeating(struct rng *r, size_t n)
 
     for (size_t i = 0; i < n; i++)
         p[i] = (uint8_t)(i < 8 || rng_chance(r, 3) ? rng_next(r) : p[i - 7]);
+    p[0] |= 1; /* no segment begins with 0 */
     return p;
 }
 
@@ -39,6 +40,7 @@ Test(blob, every_length_around_the_compression_limit_comes_back)
         uint8_t *p = repeating(&rng, n);
         round_trip(p, n);
         rng_fill(&rng, p, n);
+        p[0] |= 1;
         round_trip(p, n);
         free(p);
     }
@@ -65,8 +67,9 @@ Test(blob, one_that_does_not_shrink_is_stored_plain)
     uint8_t p[1000];
 
     rng_fill(&rng, p, sizeof p);
+    p[0] |= 1;
     cr_assert_eq(fc_blob_encode(p, sizeof p, &blob), 0);
-    cr_assert_eq(blob.len, sizeof p + 1);
+    cr_assert_eq(blob.len, sizeof p);
     fc_buffer_fini(&blob);
 }
 
@@ -96,22 +99,16 @@ Test(blob, every_truncation_of_a_compressed_one_is_refused)
     struct fc_buffer blob = {0};
 
     cr_assert_eq(fc_blob_encode(p, 2000, &blob), 0);
-    cr_assert_eq(blob.data[0], 1);
+    cr_assert_eq(blob.data[0], 0);
     for (size_t n = 0; n < blob.len; n++)
         cr_assert_eq(decode_exact(blob.data, n), FC_E_DAMAGED, "%zu", n);
     fc_buffer_fini(&blob);
     free(p);
 }
 
-Test(blob, an_unknown_encoding_is_refused)
-{
-    for (unsigned kind = 2; kind < 256; kind++)
-        cr_assert_eq(decode_exact((uint8_t[]){(uint8_t)kind, 1, 2, 3}, 4), FC_E_DAMAGED);
-}
-
 Test(blob, a_size_that_nothing_could_unpack_to_is_refused_before_memory_is_asked_for)
 {
-    uint8_t blob[32] = {1};
+    uint8_t blob[32] = {0};
     uint8_t *p = fc_varint_put(blob + 1, 1 << 29);
 
     memset(p, 0xff, 8);
