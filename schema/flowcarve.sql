@@ -12,7 +12,7 @@ CREATE TABLE meta (
 ) WITHOUT ROWID;
 
 -- Names of protocol numbers. 0-255: IP protocols; 65536 + EtherType; 131072 + DSAP*256 + SSAP (LLC);
--- 196608 + link type (no decoder); 262144 + PPP protocol; 327680: records that cannot be decoded.
+-- 196608 + link type (nothing readable); 262144 + PPP protocol; 327680: records that cannot be decoded.
 CREATE TABLE protocols (
     proto INTEGER PRIMARY KEY,
     name  TEXT NOT NULL

@@ -41,7 +41,7 @@ enum {
 enum {
     FC_PROTO_ETHERTYPE = 0x10000, /* | EtherType */
     FC_PROTO_LLC = 0x20000,       /* | DSAP << 8 | SSAP */
-    FC_PROTO_LINK = 0x30000,      /* | link type: records of a link type without a decoder */
+    FC_PROTO_LINK = 0x30000,      /* | link type: without a decoder, or a frame that carries nothing readable */
     FC_PROTO_PPP = 0x40000,       /* | PPP protocol */
     FC_PROTO_MALFORMED = 0x50000, /* records that cannot be decoded */
     FC_PROTO_ARP = FC_PROTO_ETHERTYPE | 0x0806
@@ -158,6 +158,9 @@ bool fc_link_type_known(uint32_t link_type);
 
 /* Name of a link type as tcpdump.org writes it without LINKTYPE_ ("ETHERNET"), or NULL. Static string. */
 const char *fc_link_type_name(uint32_t link_type);
+
+/* What is read of a link type, in a phrase for people, or NULL when it has no decoder. Static string. */
+const char *fc_link_type_about(uint32_t link_type);
 
 /* Lower-case name of a protocol number ("tcp", "arp"), or NULL where it has none. Static string. */
 const char *fc_proto_name(uint32_t proto);

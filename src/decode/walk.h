@@ -97,6 +97,7 @@ struct fc_walk {
     uint32_t got;
     uint32_t payload_bytes;
     const uint8_t *link_addr[2];
+    uint8_t own_addr[6]; /* a link address that does not stand in the record as such */
     const uint8_t *ip;    /* IP header of the session */
     uint64_t ip_wire_end; /* where its datagram ends on the wire; 64 bits: off + 65535 may pass 2^32 */
 };
@@ -110,7 +111,7 @@ extern const uint8_t fc_no_addr[16];
 void fc_decode_walk(uint32_t link_type, const uint8_t *data, uint32_t caplen, uint32_t origlen, uint32_t mask,
                     struct fc_packet *out);
 
-/* link.c: the link type's first step, or NULL when it has no decoder. */
+/* link_types.c: the link type's first step, or NULL when it has no decoder. */
 fc_step_fn *fc_link_step(uint32_t link_type);
 
 /* link.c */

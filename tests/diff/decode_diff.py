@@ -20,9 +20,12 @@ EXPLAINED = {
     'cooked': 'cooked records of ARPHRD kinds or protocol numbers that are not EtherTypes',
     'pppoe-code': 'PPPoE session frame whose code is not 0',
     'ext-behind-ah': 'IPv6 extension header behind AH: followed here, the oracle stops',
+    'bridge-log': 'NFLOG of a bridge, which the oracle does not read (tshark does, see tshark_diff.py)',
+    'tag': 'switch tags and IPNET, which the oracle does not read',
     'depth': 'an extension header chain longer than FC_DEPTH_MAX: the key keeps the number reached',
 }
 EXTENSIONS = ('0', '43', '44', '51', '60')
+TAGS = (226, 281, 282, 284, 285)
 SHIMS = {0x6558, 0x88e7, 0x894f, 0x8926, 0x892f, 0x8847, 0x8848}
 
 
@@ -68,7 +71,7 @@ def category(ours, theirs, data, linktype, tags):
     if kind == 'malformed' and theirs[0] != '-':
         return 'malformed-here'
     if kind == 'ip' and theirs[0] == '-':
-        return 'ip-only-here'
+        return 'bridge-log' if linktype == 239 and data[:1] == b'\7' else 'tag' if linktype in TAGS else 'ip-only-here'
     if kind == 'ip' and ours[2] != theirs[1]:
         return 'direction'
     if kind == 'ip' and ours[3] != theirs[2]:

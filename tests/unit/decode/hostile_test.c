@@ -70,6 +70,13 @@ Test(hostile, nothing_is_read_past_caplen_at_any_length_with_any_mask)
         }
 }
 
+Test(hostile, every_sample_is_a_good_packet)
+{
+    struct sample s;
+    for (unsigned i = 0; sample_at(i, &s); i++)
+        cr_assert_eq(decode(s.link_type, &s.bytes).malformed, 0, "sample %u, link type %u", i, s.link_type);
+}
+
 Test(hostile, a_cut_packet_is_malformed_or_keeps_what_it_has)
 {
     struct sample s;
@@ -141,10 +148,11 @@ Test(hostile, mutated_packets_keep_the_invariants, .timeout = 3600)
                                     0x2b, 0x2c, 0x33, 0x3c, 0x3a, 0x01, 0xff, 0x03, 0x21, 0x57, 0xaa, 0x0f, 0x8f, 0x35};
     uint8_t *end = guarded_end();
     uint64_t seed = 99, packets = fuzz_packets();
-    struct sample samples[64];
+    static struct sample samples[256];
     unsigned count = 0;
-    while (count < 64 && sample_at(count, &samples[count]))
+    while (count < 256 && sample_at(count, &samples[count]))
         count++;
+    cr_assert_lt(count, 256);
     for (uint64_t i = 0; i < packets; i++) {
         const struct sample *s = &samples[next_random(&seed) % count];
         uint64_t r = next_random(&seed);

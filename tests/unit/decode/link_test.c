@@ -7,31 +7,6 @@
 #define UDP4 "udp 10.0.0.1:53 10.0.0.2:1024"
 #define UDP6 "udp 2001:db8::1:53 2001:db8::2:1024"
 
-static struct bytes with_ip4(const char *hex)
-{
-    struct bytes b = {.n = 0};
-    put_hex(&b, hex);
-    put_ip4(&b, 2, 1, 17, 8);
-    put_udp(&b, 1024, 53, 0);
-    return b;
-}
-
-static struct bytes with_ip6(const char *hex)
-{
-    struct bytes b = {.n = 0};
-    put_hex(&b, hex);
-    put_ip6(&b, 2, 1, 17, 8);
-    put_udp(&b, 1024, 53, 0);
-    return b;
-}
-
-static struct bytes only(const char *hex)
-{
-    struct bytes b = {.n = 0};
-    put_hex(&b, hex);
-    return b;
-}
-
 Test(link, raw_types_take_either_ip_version)
 {
     static const uint32_t types[] = {12, 14, 101};

@@ -37,6 +37,7 @@ Test(names, well_known_ones_are_there)
     cr_assert_eq(fc_proto_number("stp"), FC_PROTO_LLC | 0x4242);
     cr_assert_eq(fc_proto_number("lcp"), FC_PROTO_PPP | 0xc021);
     cr_assert_eq(fc_proto_number("malformed"), FC_PROTO_MALFORMED);
+    cr_assert_eq(fc_proto_number("link-usb-linux"), FC_PROTO_LINK | 189);
 }
 
 Test(names, an_unknown_one_has_none)
@@ -44,7 +45,7 @@ Test(names, an_unknown_one_has_none)
     cr_assert_eq(fc_proto_number("no-such-thing"), -1);
     cr_assert_eq(fc_proto_number(""), -1);
     cr_assert_null(fc_proto_name(200));
-    cr_assert_null(fc_proto_name(FC_PROTO_LINK | 1));
+    cr_assert_null(fc_proto_name(FC_PROTO_LINK | 11));
     cr_assert_null(fc_link_type_name(999999));
     cr_assert_null(fc_link_type_name(11));
 }

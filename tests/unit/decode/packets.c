@@ -169,3 +169,28 @@ int layer_off(const struct fc_packet *p, enum fc_layer_type type)
             return (int)p->layer[i].off;
     return -1;
 }
+
+struct bytes with_ip4(const char *hex)
+{
+    struct bytes b = {.n = 0};
+    put_hex(&b, hex);
+    put_ip4(&b, 2, 1, 17, 8);
+    put_udp(&b, 1024, 53, 0);
+    return b;
+}
+
+struct bytes with_ip6(const char *hex)
+{
+    struct bytes b = {.n = 0};
+    put_hex(&b, hex);
+    put_ip6(&b, 2, 1, 17, 8);
+    put_udp(&b, 1024, 53, 0);
+    return b;
+}
+
+struct bytes only(const char *hex)
+{
+    struct bytes b = {.n = 0};
+    put_hex(&b, hex);
+    return b;
+}

@@ -10,17 +10,47 @@
 enum {
     LT_NULL = 0,
     LT_ETH = 1,
+    LT_TOKEN_RING = 6,
+    LT_ARCNET = 7,
+    LT_SLIP = 8,
     LT_PPP = 9,
+    LT_FDDI = 10,
     LT_HDLC = 50,
     LT_PPPOE = 51,
+    LT_ATM = 100,
     LT_RAW = 101,
     LT_CHDLC = 104,
+    LT_WLAN = 105,
+    LT_ATM_CLIP = 106,
+    LT_FRELAY = 107,
     LT_LOOP = 108,
+    LT_ENC = 109,
     LT_SLL = 113,
+    LT_PFLOG = 117,
+    LT_PRISM = 119,
+    LT_IP_OVER_FC = 122,
+    LT_SUNATM = 123,
+    LT_RADIOTAP = 127,
+    LT_ARCNET_LINUX = 129,
+    LT_IEEE1394 = 138,
+    LT_AVS = 163,
+    LT_PPPD = 166,
+    LT_PPI = 192,
     LT_PPP_DIR = 204,
+    LT_CHDLC_DIR = 205,
+    LT_FRELAY_DIR = 206,
+    LT_MPLS = 219,
+    LT_IPNET = 226,
     LT_IPV4 = 228,
     LT_IPV6 = 229,
-    LT_SLL2 = 276
+    LT_NFLOG = 239,
+    LT_IPOIB = 242,
+    LT_PKTAP = 258,
+    LT_SLL2 = 276,
+    LT_BRCM = 281,
+    LT_BRCM_PREPEND = 282,
+    LT_DSA = 284,
+    LT_EDSA = 285
 };
 
 /* Headers written one behind the other; start with .n = 0. */
@@ -49,6 +79,11 @@ void put_udp(struct bytes *b, unsigned sport, unsigned dport, unsigned payload);
 /* The whole of it: Ethernet, IPv4, TCP or UDP. */
 struct bytes tcp4(unsigned src, unsigned sport, unsigned dst, unsigned dport);
 struct bytes udp4(unsigned src, unsigned sport, unsigned dst, unsigned dport);
+
+/* UDP from 10.0.0.2:1024 to 10.0.0.1:53, or from 2001:db8::2, behind the bytes given; and only these. */
+struct bytes with_ip4(const char *hex);
+struct bytes with_ip6(const char *hex);
+struct bytes only(const char *hex);
 
 /* Decodes with FC_WANT_ALL; the result was filled with 0xa5 before. */
 struct fc_packet decode(uint32_t link_type, const struct bytes *b);
