@@ -144,12 +144,12 @@ static bool refill(struct fc_pool *pool, unsigned class)
 
 void *fc_pool_take(struct fc_pool *pool, size_t size)
 {
+    if (__builtin_expect(size > FC_POOL_MAX, 0))
+        return malloc(size);
     unsigned class = class_of(size);
     struct fc_pool_stack *stack = &pool->stacks[class];
     void *object;
 
-    if (__builtin_expect(size > FC_POOL_MAX, 0))
-        return malloc(size);
     if (!stack->count && (stack->list || take_returned(pool, class))) {
         object = stack->list;
         ASAN_UNPOISON_MEMORY_REGION(object, class_size(class));
@@ -167,13 +167,13 @@ void *fc_pool_take(struct fc_pool *pool, size_t size)
 
 void fc_pool_give(struct fc_pool *pool, void *object, size_t size)
 {
-    unsigned class = class_of(size);
-    struct fc_pool_stack *stack = &pool->stacks[class];
-
     if (size > FC_POOL_MAX) {
         free(object);
         return;
     }
+    unsigned class = class_of(size);
+    struct fc_pool_stack *stack = &pool->stacks[class];
+
     ASAN_POISON_MEMORY_REGION(object, class_size(class));
     if (stack->count == stack->room && !grow(stack))
         return; /* out of use until the heap goes */

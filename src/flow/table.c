@@ -678,6 +678,18 @@ int fc_table_sweep(struct fc_table *t, struct fc_pool *pool, unsigned shard, enu
     return rc;
 }
 
+uint64_t fc_table_bytes(const struct fc_table *t)
+{
+    int64_t n = atomic_load_explicit(&t->bytes, memory_order_relaxed);
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+uint64_t fc_table_flows(const struct fc_table *t)
+{
+    int64_t n = atomic_load_explicit(&t->flows, memory_order_relaxed);
+    return n > 0 ? (uint64_t)n : 0;
+}
+
 static int compare_u32(const void *a, const void *b)
 {
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -687,7 +699,7 @@ static int compare_u32(const void *a, const void *b)
 int64_t fc_table_median_ns(const struct fc_table *t)
 {
     uint32_t last[SAMPLE];
-    size_t n = 0, step = t->bucket_count / SAMPLE / 2 + 1;
+    size_t n = 0, step = fc_table_flows(t) / SAMPLE + 1;
 
     rcu_read_lock();
     for (size_t i = 0; i < t->bucket_count && n < SAMPLE; i += step) {
@@ -701,18 +713,6 @@ int64_t fc_table_median_ns(const struct fc_table *t)
         return INT64_MAX;
     qsort(last, n, sizeof *last, compare_u32);
     return (int64_t)last[n / 2] << 30;
-}
-
-uint64_t fc_table_bytes(const struct fc_table *t)
-{
-    int64_t n = atomic_load_explicit(&t->bytes, memory_order_relaxed);
-    return n > 0 ? (uint64_t)n : 0;
-}
-
-uint64_t fc_table_flows(const struct fc_table *t)
-{
-    int64_t n = atomic_load_explicit(&t->flows, memory_order_relaxed);
-    return n > 0 ? (uint64_t)n : 0;
 }
 
 static int compare_hash(const void *a, const void *b)
