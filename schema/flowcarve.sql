@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- The index of flowcarve: an ordinary SQLite database, schema version 2 (PRAGMA user_version).
+-- The index of flowcarve: an ordinary SQLite database, schema version 3 (PRAGMA user_version).
 -- application_id is "fcrv" in ASCII, so that file(1) and flowcarve know the file.
 PRAGMA application_id = 0x66637276;
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 
 -- How this index was made; the same settings hold for every capture added later.
 --   profile, timeouts, fields, filter, exclude_net, key: the options of `flowcarve index`, '' when not given
@@ -18,14 +18,17 @@ CREATE TABLE protocols (
     name  TEXT NOT NULL
 );
 
--- One row a capture, in the order in which they take part in the index.
+-- One row a capture, in the order in which they take part in the index. Every offset in this database is one in the
+-- capture's own bytes: of a compressed file, in the stream that it holds.
 CREATE TABLE files (
     id          INTEGER PRIMARY KEY,
     path        NOT NULL,            -- TEXT, or BLOB when the name is not UTF-8
     relative    INTEGER NOT NULL,    -- 1: path is relative to the folder of this database
-    size        INTEGER NOT NULL,    -- bytes
+    size        INTEGER NOT NULL,    -- bytes of the file
+    stream_size INTEGER NOT NULL,    -- bytes of the capture: the same, or uncompressed
+    compression TEXT NOT NULL,       -- none, gzip, zstd, lz4, xz
     mtime_ns    INTEGER NOT NULL,    -- modification time when indexed
-    fingerprint INTEGER NOT NULL,    -- 64-bit hash of size and samples of the content
+    fingerprint INTEGER NOT NULL,    -- 64-bit hash of size and samples of the file
     format      TEXT NOT NULL,       -- pcap, pcap-ns, pcap-modified, pcapng
     byte_order  TEXT NOT NULL,       -- little, big, mixed
     link_types  TEXT NOT NULL,       -- comma-separated numbers, ascending
@@ -55,11 +58,31 @@ CREATE TABLE interfaces (
     PRIMARY KEY (file, section, number)
 ) WITHOUT ROWID;
 
+-- Where decompression of a capture may start: its byte `off` comes from the file's byte `stored_off` on. It may always
+-- start at 0, and where a file has no row there is no other place. `state`, by files.compression:
+--   gzip     byte 0 = 0: the header of a member is at stored_off, and that is all of state
+--            byte 0 = 1: a block of deflate data is; byte 1: so many high bits of the byte before, 0 to 7, belong to it;
+--            then the window, the up to 32768 bytes before off
+--   zstd     empty: a frame is at stored_off
+--   lz4      byte 0 = 0: a frame is at stored_off, and that is all of state
+--            byte 0 = 1: a block is; bytes 1 and 2: FLG and BD of its frame; then the window, the up to 65536 bytes of the
+--            frame before off, none where blocks are independent
+--   xz       byte 0: the check ID of the stream, whose block is at stored_off
+--   window   4 bytes CRC-32 (as in gzip) of what it holds, 4 bytes its length, both little-endian; unless that is 0, one LZ4
+--            block that holds it
+CREATE TABLE seek_points (
+    file       INTEGER NOT NULL REFERENCES files(id),
+    off        INTEGER NOT NULL,
+    stored_off INTEGER NOT NULL,
+    state      BLOB NOT NULL,
+    PRIMARY KEY (file, off)
+);
+
 -- What could not be read, byte range by byte range.
 CREATE TABLE damage (
     file   INTEGER NOT NULL REFERENCES files(id),
     off    INTEGER NOT NULL,
-    length INTEGER NOT NULL,         -- bytes not read
+    length INTEGER NOT NULL,         -- bytes not read; 0: damage to compressed data, what it cost cannot be told
     cause  TEXT NOT NULL,
     PRIMARY KEY (file, off)
 ) WITHOUT ROWID;

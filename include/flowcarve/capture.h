@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Records of a capture file with their byte offsets: pcap (both byte orders; microseconds, nanoseconds and the
- * "modified" variant with 24-byte record headers) and pcapng (all sections, byte orders and interfaces).
+ * "modified" variant with 24-byte record headers) and pcapng (all sections, byte orders and interfaces). The file may be
+ * compressed with gzip, zstd, lz4 or xz, whatever its name: offsets are those in the stream that it holds.
  *
- * Reads regular files with large pread()s. Does not decode packets, does not read live interfaces, does not uncompress.
+ * Reads regular files with large pread()s. Does not decode packets, does not read live interfaces.
  *
  * Threads: a handle belongs to one thread at a time. Memory: record data is valid until the next call on the handle.
  * Limits: a record of more than 262144 captured bytes is damage (128 MiB for the link types that libpcap allows that
@@ -31,6 +32,14 @@ enum fc_format {
     FC_FORMAT_PCAP_NS,
     FC_FORMAT_PCAP_MODIFIED,
     FC_FORMAT_PCAPNG
+};
+
+enum fc_compression {
+    FC_COMPRESSION_NONE = 0,
+    FC_COMPRESSION_GZIP,
+    FC_COMPRESSION_ZSTD,
+    FC_COMPRESSION_LZ4,
+    FC_COMPRESSION_XZ
 };
 
 /* One interface of a capture; a pcap file has one, number 0 of section 0. */
@@ -75,7 +84,8 @@ int fc_capture_open(const char *path, struct fc_capture **out, struct fc_error *
 int fc_capture_next(struct fc_capture *capture, struct fc_record *rec, struct fc_error *err);
 
 enum fc_format fc_capture_format(const struct fc_capture *capture);
-uint64_t fc_capture_size(const struct fc_capture *capture); /* bytes, when opened */
+uint64_t fc_capture_size(const struct fc_capture *capture); /* bytes of the file, when opened */
+enum fc_compression fc_capture_compression(const struct fc_capture *capture);
 
 /* Interfaces seen so far; *count set. Valid until the next fc_capture_next(). */
 const struct fc_interface *fc_capture_interfaces(const struct fc_capture *capture, size_t *count);
@@ -85,6 +95,9 @@ void fc_capture_close(struct fc_capture *capture);
 
 /* "pcap", "pcap-ns", "pcap-modified", "pcapng", "empty". Static string. */
 const char *fc_format_name(enum fc_format format);
+
+/* "none", "gzip", "zstd", "lz4", "xz". Static string. */
+const char *fc_compression_name(enum fc_compression compression);
 
 #ifdef __cplusplus
 }

@@ -33,7 +33,8 @@ struct fc_carve_options {
 
 struct fc_carve_result {
     uint64_t sessions, packets;
-    uint64_t bytes_read; /* from captures */
+    uint64_t bytes_read;    /* from captures, as they are stored */
+    uint64_t bytes_decoded; /* that came out of compressed ones, to get at what was carved */
     uint64_t bytes_written;
     uint64_t packets_missing; /* left out by `partial` */
     struct fc_error *missing; /* why, one a capture; owned by the result */

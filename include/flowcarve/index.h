@@ -46,7 +46,13 @@ struct fc_progress {
 
 /* Something the user should know of one capture. */
 struct fc_notice {
-    enum { FC_NOTICE_SKIPPED, FC_NOTICE_DAMAGE, FC_NOTICE_REFUSED, FC_NOTICE_OLDER } kind;
+    enum {
+        FC_NOTICE_SKIPPED,
+        FC_NOTICE_DAMAGE,
+        FC_NOTICE_REFUSED,
+        FC_NOTICE_OLDER,
+        FC_NOTICE_PIECE /* compressed in a way that makes carving slow */
+    } kind;
     struct fc_error what;
 };
 
@@ -61,7 +67,7 @@ struct fc_index_result {
     uint64_t packets;        /* in the sessions written now */
     uint64_t sessions;       /* new */
     uint64_t continued;      /* sessions of the index that got packets */
-    uint64_t bytes;          /* size of the captures read */
+    uint64_t bytes;          /* size of the captures read, uncompressed */
     uint64_t damaged_files;
     uint64_t skipped_bytes;    /* behind damage */
     uint64_t late_flows;       /* joined again at the end; UINT64_MAX: all */

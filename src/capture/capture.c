@@ -51,7 +51,12 @@ FC_EXPORT enum fc_format fc_capture_format(const struct fc_capture *capture)
 
 FC_EXPORT uint64_t fc_capture_size(const struct fc_capture *capture)
 {
-    return capture->file.size;
+    return capture->file.stored_size;
+}
+
+FC_EXPORT enum fc_compression fc_capture_compression(const struct fc_capture *capture)
+{
+    return capture->file.compression;
 }
 
 FC_EXPORT const struct fc_interface *fc_capture_interfaces(const struct fc_capture *capture, size_t *count)
@@ -77,4 +82,10 @@ FC_EXPORT const char *fc_format_name(enum fc_format format)
 {
     static const char *const names[] = {"empty", "pcap", "pcap-ns", "pcap-modified", "pcapng"};
     return (unsigned)format < sizeof names / sizeof names[0] ? names[format] : "unknown";
+}
+
+FC_EXPORT const char *fc_compression_name(enum fc_compression compression)
+{
+    static const char *const names[] = {"none", "gzip", "zstd", "lz4", "xz"};
+    return (unsigned)compression < sizeof names / sizeof names[0] ? names[compression] : "unknown";
 }

@@ -34,7 +34,8 @@ uint32_t fc_max_caplen(uint32_t link_type)
     }
 }
 
-int64_t fc_file_read(const struct fc_file *file, void *buf, size_t n, uint64_t off, struct fc_error *err)
+/* As fc_file_read(), of the file as it is stored. */
+static int64_t read_stored(const struct fc_file *file, void *buf, size_t n, uint64_t off, struct fc_error *err)
 {
     size_t done = 0;
 
@@ -51,6 +52,11 @@ int64_t fc_file_read(const struct fc_file *file, void *buf, size_t n, uint64_t o
     return (int64_t)done;
 }
 
+int64_t fc_file_read(const struct fc_file *file, void *buf, size_t n, uint64_t off, struct fc_error *err)
+{
+    return file->source ? file->source->read(file->source, buf, n, off, err) : read_stored(file, buf, n, off, err);
+}
+
 /* What a file that is no capture looks like, for a message that helps. */
 static const char *looks_like(const uint8_t *h, size_t n)
 {
@@ -62,6 +68,7 @@ static const char *looks_like(const uint8_t *h, size_t n)
         {"\x1f\x8b", 2, "gzip-compressed data; uncompress it first"},
         {"\x28\xb5\x2f\xfd", 4, "zstd-compressed data; uncompress it first"},
         {"\x04\x22\x4d\x18", 4, "lz4-compressed data; uncompress it first"},
+        {"\x02\x21\x4c\x18", 4, "lz4-compressed data in the legacy format; uncompress it first"},
         {"\xfd"
          "7zXZ",
          5, "xz-compressed data; uncompress it first"},
@@ -120,7 +127,7 @@ static int read_header(struct fc_file *file, struct fc_error *err)
     if (n < 0)
         return (int)n;
     if ((uint64_t)n < file->size && n < PCAP_HEADER)
-        file->size = (uint64_t)n; /* became shorter since fstat() */
+        file->size = (uint64_t)n; /* became shorter since fstat(), or is a stream of so many bytes */
     for (int big = 0; big < 2 && n >= 4; big++) {
         uint32_t magic = fc_load32(h, big);
         if (magic != MAGIC_US && magic != MAGIC_NS && magic != MAGIC_MODIFIED)
@@ -136,11 +143,28 @@ static int read_header(struct fc_file *file, struct fc_error *err)
         file->max_caplen = 128u << 20;
         return 0;
     }
+    if (n == 0 && file->source && file->source->why)
+        return fc_error_set(err, FC_E_FORMAT, file->path, 0, "not a capture: %s", file->source->why->cause);
     if (n == 0) {
         file->format = FC_FORMAT_EMPTY;
         return 0;
     }
-    return fc_error_set(err, FC_E_FORMAT, file->path, 0, "not a capture: %s", looks_like(h, (size_t)n));
+    return fc_error_set(err, FC_E_FORMAT, file->path, 0, "not a capture: %s%s%s",
+                        file->source ? fc_compression_name(file->compression) : "", file->source ? "-compressed, " : "",
+                        looks_like(h, (size_t)n));
+}
+
+static int open_source(struct fc_file *file, struct fc_error *err)
+{
+    int rc;
+
+    file->compression = fc_stream_detect(file->fd);
+    if (file->compression == FC_COMPRESSION_NONE)
+        return 0;
+    if ((rc = fc_source_open(file->fd, file->path, file->compression, &file->source)))
+        return fc_error_set(err, rc, file->path, FC_NO_OFFSET, "out of memory");
+    file->size = FC_SIZE_UNKNOWN;
+    return 0;
 }
 
 int fc_file_open(const char *path, struct fc_file *file, struct fc_error *err)
@@ -166,11 +190,13 @@ int fc_file_open(const char *path, struct fc_file *file, struct fc_error *err)
         rc = fc_error_set(err, FC_E_NOMEM, path, FC_NO_OFFSET, "out of memory");
         goto fail;
     }
-    file->size = (uint64_t)st.st_size;
+    file->size = file->stored_size = (uint64_t)st.st_size;
     file->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
     file->dev = st.st_dev;
     file->ino = st.st_ino;
-    rc = read_header(file, err);
+    rc = open_source(file, err);
+    if (rc == 0)
+        rc = read_header(file, err);
     if (rc == 0)
         return 0;
 fail:
@@ -178,18 +204,28 @@ fail:
     return rc;
 }
 
-void fc_file_close(struct fc_file *file)
+void fc_file_rest(struct fc_file *file)
 {
+    if (file->source && file->source->close)
+        file->source->close(file->source);
+    file->source = NULL;
     if (file->fd >= 0)
         close(file->fd);
+    file->fd = -1;
+}
+
+void fc_file_close(struct fc_file *file)
+{
+    fc_file_rest(file);
     free(file->path);
     memset(file, 0, sizeof *file);
     file->fd = -1;
 }
 
-int fc_file_fingerprint(const struct fc_file *file, uint64_t size, uint64_t *out, struct fc_error *err)
+int fc_file_fingerprint(const struct fc_file *file, uint64_t *out, struct fc_error *err)
 {
     enum { END_BYTES = 4096, SAMPLE_BYTES = 512, SAMPLES = 8 };
+    uint64_t size = file->stored_size;
     uint8_t buf[END_BYTES];
     uint64_t h = fc_hash_fold(size ^ 0xa0761d6478bd642full, 0xe7037ed1a0b428dbull);
 
@@ -200,7 +236,7 @@ int fc_file_fingerprint(const struct fc_file *file, uint64_t size, uint64_t *out
                                         : (uint64_t)((unsigned __int128)size * (unsigned)i / (SAMPLES + 1));
         if (want > size - off)
             want = size - off;
-        int64_t n = fc_file_read(file, buf, want, off, err);
+        int64_t n = read_stored(file, buf, want, off, err);
         if (n < 0)
             return (int)n;
         h = fc_hash_bytes(buf, (size_t)n, h);

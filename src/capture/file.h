@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An open capture file and what its first header says. Immutable after fc_file_open(), so that several threads may
- * read it, each through a reader of its own (capture/reader.h).
+ * read it, each through a reader of its own (capture/reader.h); a compressed one by one thread only, as its source is.
  */
 #ifndef FC_CAPTURE_FILE_H
 #define FC_CAPTURE_FILE_H
 
-#include <flowcarve/capture.h>
+#include "capture/source.h"
 
 struct fc_file {
     int fd;
     char *path;
-    uint64_t size; /* bytes, when opened */
+    uint64_t stored_size; /* bytes of the file, when opened */
+    uint64_t size;        /* the same; of a compressed file FC_SIZE_UNKNOWN, or the stream's where that is known */
+    enum fc_compression compression;
+    struct fc_source *source; /* of a compressed file; offsets are those of its stream */
     int64_t mtime_ns;
     uint64_t dev, ino;
     enum fc_format format;
@@ -26,6 +29,8 @@ struct fc_file {
 /* Errors as fc_capture_open(). On success fc_file_close() frees. */
 int fc_file_open(const char *path, struct fc_file *file, struct fc_error *err);
 void fc_file_close(struct fc_file *file);
+/* Gives the descriptor and the source back and keeps what is known of the file. */
+void fc_file_rest(struct fc_file *file);
 
 /*
  * pread() that goes on after short reads and signals. Returns bytes read, less than n only at the end of the file, or
@@ -33,8 +38,8 @@ void fc_file_close(struct fc_file *file);
  */
 int64_t fc_file_read(const struct fc_file *file, void *buf, size_t n, uint64_t off, struct fc_error *err);
 
-/* 64-bit hash of the size and of samples spread over the first `size` bytes. FC_E_IO when it cannot be read. */
-int fc_file_fingerprint(const struct fc_file *file, uint64_t size, uint64_t *out, struct fc_error *err);
+/* 64-bit hash of the file's size and of samples spread over it, as it is stored. FC_E_IO when it cannot be read. */
+int fc_file_fingerprint(const struct fc_file *file, uint64_t *out, struct fc_error *err);
 
 /* Largest caplen that a record of this link type may have, as libpcap has it. */
 uint32_t fc_max_caplen(uint32_t link_type);

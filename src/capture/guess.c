@@ -17,7 +17,7 @@ static uint64_t pcap_step(struct fc_reader *r, uint64_t off, int64_t hint_ns)
     const struct fc_interface *iface = &file->pcap;
     uint32_t head = file->record_header;
 
-    if (file->size - off < head)
+    if (r->size - off < head)
         return 0;
     const uint8_t *p = fc_reader_bytes(r, off, head, WINDOW);
     if (!p)
@@ -39,13 +39,12 @@ static uint64_t pcap_step(struct fc_reader *r, uint64_t off, int64_t hint_ns)
         if (sec < hint - DAY || sec > hint + 400 * (int64_t)DAY)
             return 0;
     }
-    return file->size - off - head < caplen ? 0 : off + head + caplen;
+    return r->size - off - head < caplen ? 0 : off + head + caplen;
 }
 
 static uint64_t pcapng_step(struct fc_reader *r, uint64_t off, bool big)
 {
-    const struct fc_file *file = r->file;
-    uint64_t left = file->size - off;
+    uint64_t left = r->size - off;
     const uint8_t *p;
 
     if (left < 12 || !(p = fc_reader_bytes(r, off, 12, WINDOW)))
@@ -71,7 +70,7 @@ static bool chain(struct fc_reader *r, uint64_t off, int64_t hint_ns, const stru
         off = section ? pcapng_step(r, off, section->big_endian) : pcap_step(r, off, hint_ns);
         if (!off)
             return false;
-        if (off == r->file->size)
+        if (off == r->size)
             return true;
     }
     return true;
@@ -83,18 +82,19 @@ uint64_t fc_reader_guess(struct fc_reader *reader, const struct fc_file *file, u
     const struct fc_section *ng = file->format == FC_FORMAT_PCAPNG ? section : NULL;
     uint64_t step = ng ? 4 : 1;
 
-    if (fc_reader_start(reader, file, from, file->size, NULL))
+    if (fc_reader_start(reader, file, from, UINT64_MAX, NULL))
         return UINT64_MAX;
     if (ng)
         from = (from + 3) & ~3ull;
-    for (uint64_t off = from; off < until && off < file->size; off += step) {
-        if (ng ? !pcapng_step(reader, off, ng->big_endian) : !pcap_step(reader, off, hint_ns)) {
-            if (reader->failed)
-                return UINT64_MAX;
-            continue;
-        }
-        if (chain(reader, off, hint_ns, ng))
+    for (uint64_t off = from; off < until && off < reader->size;) {
+        if ((ng ? pcapng_step(reader, off, ng->big_endian) : pcap_step(reader, off, hint_ns)) &&
+            chain(reader, off, hint_ns, ng))
             return off;
+        if (fc_reader_learnt(reader))
+            continue;
+        if (reader->failed)
+            return UINT64_MAX;
+        off += step;
     }
     return UINT64_MAX;
 }

@@ -151,7 +151,7 @@ static bool is_packet(uint32_t type)
 /* Reads the block at pos as far as it is of use and checks its frame. 0, or a negative code. */
 static int read_block(struct fc_reader *reader, size_t ahead, struct block *b)
 {
-    uint64_t left = reader->file->size - reader->pos;
+    uint64_t left = reader->size - reader->pos;
     const uint8_t *p;
     uint32_t raw;
 
@@ -176,8 +176,8 @@ static int read_block(struct fc_reader *reader, size_t ahead, struct block *b)
     b->size = ((uint64_t)raw + 3) & ~3ull;
     if (b->size > left)
         return fc_reader_damage(reader, b->off, "file ends inside a block");
-    if (is_packet(b->type) && b->size > (uint64_t)reader->file->max_caplen + (1 << 20))
-        return fc_reader_damage(reader, b->off, "packet block is larger than any packet can be");
+    if (b->size > (uint64_t)reader->file->max_caplen + (1 << 20))
+        return fc_reader_damage(reader, b->off, "block is larger than any packet can be");
     bool whole = b->size <= BLOCK_READ_MAX || is_packet(b->type);
     if (!whole && (b->type == FC_BLOCK_SHB || b->type == FC_BLOCK_IDB))
         return fc_reader_damage(reader, b->off, "block is absurdly large");

@@ -60,8 +60,9 @@ int fc_reader_start(struct fc_reader *reader, const struct fc_file *file, uint64
         reader->buf_len = 0;
         reader->file = file;
     }
+    reader->size = file->source ? file->source->size(file->source) : file->size;
     reader->pos = start < file->data_off ? file->data_off : start;
-    reader->limit = limit < file->size ? limit : file->size;
+    reader->limit = limit < reader->size ? limit : reader->size;
     reader->failed = 0;
     reader->met_count = 0;
     fc_section_free(&reader->section);
@@ -111,14 +112,19 @@ const uint8_t *fc_reader_refill(struct fc_reader *reader, uint64_t off, size_t n
         want = keep;
     reader->buf_off = off;
     reader->buf_len = keep;
-    if (want > file->size - off)
-        want = (size_t)(file->size - off);
+    if (want > reader->size - off)
+        want = (size_t)(reader->size - off);
     int64_t n = fc_file_read(file, reader->buf + keep, want - keep, off + keep, &reader->why);
     if (n < 0) {
         fc_reader_fail(reader, (int)n);
         return NULL;
     }
     reader->buf_len += (size_t)n;
+    if (reader->buf_len < need && reader->size == FC_SIZE_UNKNOWN) {
+        reader->size = file->source->size(file->source);
+        fc_reader_fail(reader, FC_READER_LEARNT);
+        return NULL;
+    }
     if (reader->buf_len < need) {
         fc_error_set(&reader->why, FC_E_IO, file->path, off + reader->buf_len, "file became shorter while it was read");
         fc_reader_fail(reader, FC_E_IO);
@@ -132,7 +138,7 @@ static int next_pcap(struct fc_reader *reader, size_t ahead, struct fc_record *r
 {
     const struct fc_file *file = reader->file;
     const struct fc_interface *iface = &file->pcap;
-    uint64_t left = file->size - reader->pos;
+    uint64_t left = reader->size - reader->pos;
     uint32_t head = file->record_header;
 
     if (left < head)
@@ -179,31 +185,45 @@ static int next_empty(struct fc_reader *reader)
 
 int fc_reader_next(struct fc_reader *reader, struct fc_record *rec)
 {
+    int rc;
+
     if (reader->failed)
         return reader->failed;
     if (reader->file->format == FC_FORMAT_EMPTY)
         return next_empty(reader);
-    if (reader->file->format == FC_FORMAT_PCAPNG)
-        return fc_pcapng_next(reader, reader->buf_size, rec);
-    if (reader->pos >= reader->limit)
-        return 0;
-    return next_pcap(reader, reader->buf_size, rec);
+    do {
+        if (reader->file->format == FC_FORMAT_PCAPNG)
+            rc = fc_pcapng_next(reader, reader->buf_size, rec);
+        else
+            rc = reader->pos >= reader->limit ? 0 : next_pcap(reader, reader->buf_size, rec);
+    } while (rc < 0 && fc_reader_learnt(reader));
+    return rc;
 }
 
-int fc_reader_at(struct fc_reader *reader, uint64_t off, size_t ahead, struct fc_record *rec)
+static int record_at(struct fc_reader *reader, uint64_t off, size_t ahead, struct fc_record *rec)
 {
-    const struct fc_file *file = reader->file;
-
     reader->failed = 0;
     reader->pos = off;
-    reader->limit = file->size;
-    if (off < file->data_off || off >= file->size)
-        return fc_reader_damage(reader, off, "no record at this offset");
-    if (file->format == FC_FORMAT_PCAPNG) {
+    reader->limit = reader->size;
+    if (off < reader->file->data_off || off >= reader->size) {
+        const struct fc_error *why = reader->file->source ? reader->file->source->why : NULL;
+        return fc_reader_damage(reader, off, why ? why->cause : "no record at this offset");
+    }
+    if (reader->file->format == FC_FORMAT_PCAPNG) {
         uint64_t limit = off + 1; /* this block or none */
         reader->limit = limit;
         int rc = fc_pcapng_next(reader, ahead, rec);
         return rc ? rc : fc_reader_damage(reader, off, "no packet block at this offset");
     }
     return next_pcap(reader, ahead, rec);
+}
+
+int fc_reader_at(struct fc_reader *reader, uint64_t off, size_t ahead, struct fc_record *rec)
+{
+    int rc;
+
+    do
+        rc = record_at(reader, off, ahead, rec);
+    while (rc < 0 && fc_reader_learnt(reader));
+    return rc;
 }

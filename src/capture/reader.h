@@ -32,6 +32,7 @@ bool fc_section_equal(const struct fc_section *a, const struct fc_section *b);
 
 struct fc_reader {
     const struct fc_file *file;
+    uint64_t size; /* bytes; of a compressed file FC_SIZE_UNKNOWN until its end was met */
     uint8_t *buf;
     size_t buf_size;
     uint64_t buf_off; /* file offset of buf[0] */

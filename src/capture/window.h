@@ -5,6 +5,22 @@
 
 #include "capture/reader.h"
 
+/*
+ * Where a compressed file ends is known when a read has met the end. A reader that has just learnt it fails with this
+ * code; what was tried is to be tried again, with the size known now (fc_reader_learnt()).
+ */
+enum { FC_READER_LEARNT = -1000 };
+
+/* After FC_READER_LEARNT: clears it. */
+static inline bool fc_reader_learnt(struct fc_reader *reader)
+{
+    if (reader->failed != FC_READER_LEARNT)
+        return false;
+    reader->failed = 0;
+    reader->limit = reader->limit < reader->size ? reader->limit : reader->size;
+    return true;
+}
+
 /* Slow path of fc_reader_bytes(). */
 const uint8_t *fc_reader_refill(struct fc_reader *reader, uint64_t off, size_t need, size_t want);
 

@@ -15,7 +15,7 @@ struct carve {
     struct fc_carve_source *sources; /* one each */
     size_t *heap;                    /* sources with a record, the earliest on top */
     size_t live;
-    uint64_t bytes_read;
+    uint64_t bytes_read, bytes_decoded;
     struct fc_output out;
     const int *stop;
 };
@@ -113,7 +113,8 @@ static int open_due(struct carve *c, struct fc_error *err)
 static void close_source(struct carve *c, size_t i)
 {
     c->bytes_read += c->sources[i].bytes_read;
-    c->sources[i].bytes_read = 0;
+    c->bytes_decoded += c->sources[i].bytes_decoded;
+    c->sources[i].bytes_read = c->sources[i].bytes_decoded = 0;
     fc_carve_source_fini(&c->sources[i]);
 }
 
@@ -246,6 +247,7 @@ FC_EXPORT int fc_carve(struct fc_db *db, const struct fc_filter *filter, const s
     for (size_t i = 0; i < c.opened; i++)
         close_source(&c, i);
     result->bytes_read = c.bytes_read;
+    result->bytes_decoded = c.bytes_decoded;
     result->bytes_written = c.out.written;
     fc_output_fini(&c.out);
     free(c.waiting);

@@ -14,7 +14,7 @@ struct fc_carve_pos {
 };
 
 struct fc_carve_file {
-    const struct fc_stored_file *stored;
+    struct fc_stored_file *stored;
     struct fc_file file; /* of use while open: see fc_carve_source_init() */
     bool open;
     struct fc_carve_pos *pos; /* ascending by offset */

@@ -44,8 +44,12 @@ static int read_at(struct fc_carve_source *s, size_t i, struct fc_error *err)
     }
     uint64_t buf_end = s->reader.buf_off + s->reader.buf_len;
     rc = fc_reader_at(&s->reader, off, span(s, i), &s->rec);
-    if (s->reader.buf_off + s->reader.buf_len != buf_end)
+    if (s->reader.buf_off + s->reader.buf_len != buf_end && !s->f->file.source)
         s->bytes_read += s->reader.buf_len;
+    if (s->f->file.source) {
+        s->bytes_read = s->f->file.source->bytes_read;
+        s->bytes_decoded = s->f->file.source->bytes_decoded;
+    }
     if (rc == 1)
         return 1;
     *err = s->reader.why;
@@ -105,7 +109,7 @@ int fc_carve_source_init(struct fc_carve_source *s, struct fc_carve_plan *plan, 
     int rc;
 
     memset(s, 0, sizeof *s);
-    if ((rc = fc_file_open(file->stored->path, &file->file, err)))
+    if ((rc = fc_stored_file_enter(file->stored, &file->file, err)))
         return rc;
     file->open = true;
     s->f = file;

@@ -13,7 +13,7 @@ struct fc_carve_source {
     size_t next;       /* position to read next */
     uint64_t span_end; /* offsets up to here are read ahead together */
     int64_t order_ns;  /* time by which the current record is merged: no time counts as that of the record before */
-    uint64_t bytes_read;
+    uint64_t bytes_read, bytes_decoded;
     struct fc_record rec; /* current; data valid until the next call */
 };
 

@@ -20,7 +20,7 @@ static const struct fc_option options[] = {
     [FORMAT] = {"format", 'f', "NAME", "pcap or pcapng (default: pcap where it can hold the result)"},
     [PARTIAL] = {"partial", 0, NULL, "carve the rest when captures are missing or have changed"},
     [QUIET] = {"quiet", 'q', NULL, "errors only"},
-    [VERBOSE] = {"verbose", 'v', NULL, "also tell how many bytes were read"},
+    [VERBOSE] = {"verbose", 'v', NULL, "also tell how many bytes were read and decompressed"},
     {0},
 };
 
@@ -108,6 +108,8 @@ static void report(const struct args *a, const struct fc_carve_result *r)
         fprintf(stderr, "; %s packets missing", fc_human_count(r->packets_missing, b[3], sizeof b[3]));
     if (a->verbose)
         fprintf(stderr, "; %s read from captures", fc_human_bytes(r->bytes_read, b[3], sizeof b[3]));
+    if (a->verbose && r->bytes_decoded)
+        fprintf(stderr, ", %s decompressed", fc_human_bytes(r->bytes_decoded, b[3], sizeof b[3]));
     fputc('\n', stderr);
 }
 

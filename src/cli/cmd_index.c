@@ -171,7 +171,8 @@ static void print_notices(const struct args *a, const struct fc_index_result *r)
             fc_complain("%s", text);
         else if (n->kind == FC_NOTICE_SKIPPED && a->verbose)
             fc_complain("skipped: %s", text);
-        else if (n->kind == FC_NOTICE_DAMAGE || (n->kind == FC_NOTICE_OLDER && !a->quiet))
+        else if (n->kind == FC_NOTICE_DAMAGE ||
+                 ((n->kind == FC_NOTICE_OLDER || n->kind == FC_NOTICE_PIECE) && !a->quiet))
             fc_complain("warning: %s", text);
     }
 }
@@ -240,9 +241,10 @@ const struct fc_command fc_command_index = {
     .usage = "[OPTION...] CAPTURE|FOLDER...",
     .summary = "index captures, or add captures to an index",
     .details =
-        "Captures are pcap or pcapng files; folders are searched to the bottom. What was indexed before and is\n"
-        "unchanged is passed over. --fields, --filter, --exclude-net, --profile, --timeout and --key are kept in\n"
-        "the index and hold for all that is added to it.\n",
+        "Captures are pcap or pcapng files, plain or compressed with gzip, zstd, lz4 or xz, whatever their names;\n"
+        "folders are searched to the bottom. What was indexed before and is unchanged is passed over. --fields,\n"
+        "--filter, --exclude-net, --profile, --timeout and --key are kept in the index and hold for all that is\n"
+        "added to it.\n",
     .options = options,
     .run = run,
 };

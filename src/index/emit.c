@@ -94,28 +94,59 @@ static int find_section(struct fc_replayer *r, struct fc_scan_file *f, uint64_t 
     return rc;
 }
 
+static int find_point(void *ctx, uint64_t off, struct fc_seek_point *point, struct fc_error *err)
+{
+    struct fc_replay_file *file = ctx;
+
+    return fc_feed_find(file->feed, off, point, &file->state, err);
+}
+
+/* The file among those that are open; else in the place of the one that was not used for longest. */
+static int open_file(struct fc_replayer *r, struct fc_scan_file *f, struct fc_replay_file **out)
+{
+    struct fc_replay_file *oldest = &r->files[0];
+    struct fc_error err;
+    int rc;
+
+    for (size_t i = 0; i < sizeof r->files / sizeof r->files[0]; i++) {
+        if (r->files[i].id == f->plan->id) {
+            *out = &r->files[i];
+            return 0;
+        }
+        oldest = r->files[i].used < oldest->used ? &r->files[i] : oldest;
+    }
+    if (oldest->id)
+        fc_file_close(&oldest->file);
+    oldest->id = 0;
+    if ((rc = fc_file_open(f->plan->file.path, &oldest->file, &err)))
+        return rc;
+    oldest->id = f->plan->id;
+    oldest->feed = f->feed;
+    if (oldest->file.source)
+        fc_source_set_points(oldest->file.source, find_point, oldest);
+    *out = oldest;
+    return 0;
+}
+
 /* Gets the reader to the file and the section of `off`. */
 static int aim(struct fc_replayer *r, struct fc_scan_file *f, uint64_t off)
 {
     bool ng = f->plan->file.format == FC_FORMAT_PCAPNG;
-    struct fc_error err;
     int rc;
 
     if (!r->reader.buf && (rc = fc_reader_init(&r->reader, 64 << 10)))
         return rc;
-    if (r->file_id != f->plan->id) {
-        if (r->file_id)
-            fc_file_close(&r->file);
-        r->file_id = 0;
+    if (!r->file || r->file->id != f->plan->id) {
+        r->file = NULL;
         r->reader.file = NULL; /* what is buffered belongs to the other file */
         fc_section_free(&r->section);
-        if ((rc = fc_file_open(f->plan->file.path, &r->file, &err)))
+        if ((rc = open_file(r, f, &r->file)))
             return rc;
-        r->file_id = f->plan->id;
     }
+    r->file->used = ++r->uses;
     if (ng && (rc = find_section(r, f, off)))
         return rc;
-    return fc_reader_start(&r->reader, &r->file, off, UINT64_MAX, ng ? &r->section : NULL);
+    return fc_reader_start(&r->reader, &r->file->file, off, UINT64_MAX, ng ? &r->section : NULL);
 }
 
 int fc_replayer_read(void *ctx, const struct fc_flow_key *key, uint32_t file, uint64_t off, struct fc_packet *packet,
@@ -144,8 +175,11 @@ int fc_replayer_read(void *ctx, const struct fc_flow_key *key, uint32_t file, ui
 
 void fc_replayer_fini(struct fc_replayer *r)
 {
-    if (r->file_id)
-        fc_file_close(&r->file);
+    for (size_t i = 0; i < sizeof r->files / sizeof r->files[0]; i++) {
+        if (r->files[i].id)
+            fc_file_close(&r->files[i].file);
+        fc_buffer_fini(&r->files[i].state);
+    }
     fc_reader_fini(&r->reader);
     fc_section_free(&r->section);
 }

@@ -2,6 +2,38 @@
 #include "index/finish.h"
 #include "base/error.h"
 
+/* Pieces of a stream larger than this, with no place to enter them, are worth a word. */
+#define PIECE_BYTES ((uint64_t)64 << 20)
+
+/* The seek points of a compressed file, and a word where they are far apart. */
+static int write_points(const struct fc_scan_file *f, struct fc_writer *writer, struct fc_index_result *result,
+                        struct fc_error *err)
+{
+    const struct fc_file *file = &f->plan->file;
+    uint64_t last = 0, widest = 0;
+    struct fc_seek_point point;
+    struct fc_buffer state = {0};
+    struct fc_error note;
+    int rc = 0;
+
+    for (size_t i = 0; i < fc_feed_points(f->feed) && rc == 0; i++) {
+        if ((rc = fc_feed_point(f->feed, i, &point, &state, err)) == 0)
+            rc = fc_writer_add_point(writer, f->plan->id, &point, err);
+        widest = point.off - last > widest ? point.off - last : widest;
+        last = point.off;
+    }
+    fc_buffer_fini(&state);
+    if (file->size - last > widest)
+        widest = file->size - last;
+    if (rc == 0 && widest > PIECE_BYTES) {
+        fc_error_set(&note, FC_OK, file->path, FC_NO_OFFSET,
+                     "%s offers no place to start within %llu MiB; carving from there decompresses up to as much",
+                     fc_compression_name(file->compression), (unsigned long long)(widest >> 20));
+        fc_notice_add(result, FC_NOTICE_PIECE, &note);
+    }
+    return rc;
+}
+
 static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct fc_index_result *result,
                        struct fc_error *err)
 {
@@ -14,7 +46,9 @@ static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct f
         struct fc_file_row row = {
             .id = f->plan->id,
             .path = file->path,
-            .size = file->size,
+            .size = file->stored_size,
+            .stream_size = file->size,
+            .compression = file->compression,
             .mtime_ns = file->mtime_ns,
             .fingerprint = f->fingerprint,
             .format = file->format,
@@ -31,6 +65,8 @@ static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct f
             .damage_count = f->damage_count,
         };
         rc = fc_writer_add_file(writer, &row, err);
+        if (rc == 0 && f->feed)
+            rc = write_points(f, writer, result, err);
         result->files++;
         result->bytes += file->size;
         result->records += f->records;
@@ -40,8 +76,11 @@ static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct f
         for (size_t k = 0; k < f->damage_count; k++) {
             struct fc_error why;
             result->skipped_bytes += f->damage[k].length;
-            fc_error_set(&why, FC_E_DAMAGED, file->path, f->damage[k].off, "%s (%llu bytes not read)",
-                         f->damage[k].cause, (unsigned long long)f->damage[k].length);
+            if (f->damage[k].length)
+                fc_error_set(&why, FC_E_DAMAGED, file->path, f->damage[k].off, "%s (%llu bytes not read)",
+                             f->damage[k].cause, (unsigned long long)f->damage[k].length);
+            else
+                fc_error_set(&why, FC_E_DAMAGED, file->path, f->damage[k].off, "%s", f->damage[k].cause);
             fc_notice_add(result, FC_NOTICE_DAMAGE, &why);
         }
     }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <urcu.h>
 
-enum { JOBS_MAX = 256 };
+enum { JOBS_MAX = 256, FEED_CHUNK_BYTES = 16 << 20 };
 
 #define MIB ((uint64_t)1 << 20)
 
@@ -88,6 +88,27 @@ static int settings_to_index(struct run *run, struct fc_error *err)
     return rc;
 }
 
+/* What is to be known of the files before they are read, and the feeder for those that are compressed. */
+static int init_files(struct run *run, struct fc_error *err)
+{
+    struct fc_pipeline *p = &run->pipeline;
+    /* of a compressed file whole chunks are held in memory */
+    uint64_t feed_bytes = p->chunk_bytes < FEED_CHUNK_BYTES ? p->chunk_bytes : FEED_CHUNK_BYTES;
+    int rc = fc_feeder_new(&run->plan, fc_writer_folder(run->writer), p->memory_bytes / 4, feed_bytes, &p->feeder, err);
+
+    for (size_t i = 0; i < run->plan.count; i++) {
+        struct fc_scan_file *f = &p->files[i];
+        f->plan = &run->plan.files[i];
+        f->feed = fc_feed_of(f->plan);
+        f->chunk_bytes = f->feed ? feed_bytes : p->chunk_bytes;
+        f->fingerprint = f->plan->fingerprint;
+        f->next_off = f->plan->file.data_off;
+        f->section.number = UINT32_MAX;
+        f->first_ns = f->last_ns = f->tail_ns = FC_TIME_NONE;
+    }
+    return rc;
+}
+
 static int init_pipeline(struct run *run, const struct fc_index_options *o, struct fc_progress *progress,
                          const int *stop)
 {
@@ -108,7 +129,10 @@ static int init_pipeline(struct run *run, const struct fc_index_options *o, stru
     p->stop = stop;
     p->clock_ns = FC_TIME_NONE;
     /* half of the memory is for flows; a small capture needs no large table */
-    p->table = fc_table_new_sized(&run->settings.rules, p->memory_bytes / 2 < run->plan.bytes ? p->memory_bytes / 2 : run->plan.bytes);
+    uint64_t table_bytes = p->memory_bytes / 2;
+    if (run->plan.likely_bytes < table_bytes)
+        table_bytes = run->plan.likely_bytes;
+    p->table = fc_table_new_sized(&run->settings.rules, table_bytes);
     if (p->table)
         fc_table_pool(p->table, &run->pool);
     p->spools = calloc(p->jobs + 1, sizeof *p->spools);
@@ -118,13 +142,6 @@ static int init_pipeline(struct run *run, const struct fc_index_options *o, stru
     for (unsigned i = 0; i <= p->jobs; i++)
         if (!(p->spools[i] = fc_spool_new(fc_writer_folder(run->writer), p->memory_bytes / 2 / (p->jobs + 1))))
             return FC_E_NOMEM;
-    for (size_t i = 0; i < run->plan.count; i++) {
-        struct fc_scan_file *f = &p->files[i];
-        f->plan = &run->plan.files[i];
-        f->next_off = f->plan->file.data_off;
-        f->section.number = UINT32_MAX;
-        f->first_ns = f->last_ns = f->tail_ns = FC_TIME_NONE;
-    }
     return 0;
 }
 
@@ -132,6 +149,7 @@ static void fini_pipeline(struct run *run)
 {
     struct fc_pipeline *p = &run->pipeline;
 
+    fc_feeder_free(p->feeder);
     fc_fragments_free(p->fragments);
     fc_pool_fini(&run->pool);
     fc_table_free(p->table);
@@ -220,6 +238,8 @@ static int read_and_write(struct run *run, const struct fc_index_options *o, str
 
     if (rc || !(p->fragments = fc_fragments_new(settled, run)))
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    if ((rc = init_files(run, err)))
+        return rc;
     if (!run->fresh) {
         rcu_register_thread();
         rc = load_priors(run, err);

@@ -48,13 +48,33 @@ struct worker {
     struct fc_emitter emitter;
 };
 
-static void fail(struct shared *s, int code, const struct fc_error *why)
+/* Under the lock. */
+static void fail_locked(struct shared *s, int code, const struct fc_error *why)
 {
-    pthread_mutex_lock(&s->lock);
     if (!s->failed) {
         s->why = *why;
         atomic_store_explicit(&s->failed, code, memory_order_relaxed); /* the lock orders it for those who care */
     }
+    pthread_cond_broadcast(&s->changed);
+}
+
+static void fail(struct shared *s, int code, const struct fc_error *why)
+{
+    pthread_mutex_lock(&s->lock);
+    fail_locked(s, code, why);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* News of the feeder. */
+static void told(void *ctx, int code, const struct fc_error *why)
+{
+    struct shared *s = ctx;
+
+    if (code) {
+        fail(s, code, why);
+        return;
+    }
+    pthread_mutex_lock(&s->lock);
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
 }
@@ -64,9 +84,9 @@ static bool interrupted(const struct fc_pipeline *p)
     return p->stop && __atomic_load_n(p->stop, __ATOMIC_RELAXED) != 0;
 }
 
-static uint64_t chunk_end(const struct fc_pipeline *p, const struct fc_slot *slot)
+static uint64_t chunk_end(const struct fc_slot *slot)
 {
-    return (uint64_t)(slot->chunk + 1) * p->chunk_bytes;
+    return (uint64_t)(slot->chunk + 1) * slot->file->chunk_bytes;
 }
 
 /* Reads the chunk's records from slot->start on. 0; FC_E_NOMEM, FC_E_USAGE, FC_E_INTERRUPTED. Damage is a result. */
@@ -80,7 +100,7 @@ static int scan(struct worker *w, struct fc_slot *slot, struct fc_error *err)
     int rc;
 
     fc_slot_begin(slot);
-    if (fc_reader_start(&w->reader, file, slot->start, chunk_end(p, slot),
+    if (fc_reader_start(&w->reader, file, slot->start, chunk_end(slot),
                         file->format == FC_FORMAT_PCAPNG && slot->section.number != UINT32_MAX ? &slot->section : NULL))
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     while ((rc = fc_reader_next(&w->reader, &rec)) == 1) {
@@ -111,13 +131,52 @@ static int scan(struct worker *w, struct fc_slot *slot, struct fc_error *err)
         if (fc_chunk_add(&slot->chunk_runs, &rec, packet))
             return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     }
-    if (rc == FC_E_NOMEM) {
+    if (rc == FC_E_NOMEM || rc == FC_E_INTERRUPTED) {
         *err = w->reader.why;
         return rc;
     }
     if (fc_chunk_end(&slot->chunk_runs))
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     return fc_slot_end(slot, &w->reader, err);
+}
+
+/* After its last chunk: what is left of the fragments, and the descriptor or the feed. Under the lock. */
+static int end_file(struct shared *s, struct fc_scan_file *f)
+{
+    struct fc_pipeline *p = s->p;
+    size_t next = (size_t)(f - p->files) + 1;
+    int rc = 0;
+
+    if (p->progress)
+        __atomic_store_n(&p->progress->files_done, next, __ATOMIC_RELAXED);
+    /* all its chunks are scanned: nobody reads it any more */
+    if (f->feed) {
+        rc = fc_scan_file_fed(f);
+        fc_feed_finish(f->feed);
+    } else if (f->plan->file.fd >= 0) {
+        close(f->plan->file.fd);
+        f->plan->file.fd = -1;
+    }
+    return rc ? rc : fc_fragments_end_of_file(p->fragments, next == p->plan->count);
+}
+
+/*
+ * Whether the chunk to be claimed next can be: 1; -1: it is not known yet whether there is one; 0: the file has ended
+ * before it, which is settled then. Under the lock.
+ */
+static int next_is_there(struct shared *s, struct fc_scan_file *f)
+{
+    int has = f->feed ? fc_feed_has(f->feed, s->next_chunk * f->chunk_bytes) : 1;
+    struct fc_error err;
+
+    if (has)
+        return has;
+    f->chunk_count = s->next_chunk;
+    if (f->chunks_done == f->chunk_count && end_file(s, f)) {
+        fc_error_set(&err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+        fail_locked(s, FC_E_NOMEM, &err);
+    }
+    return 0;
 }
 
 /* Claims the next chunk. NULL: there is none left. Under the lock; may wait. */
@@ -135,7 +194,10 @@ static struct fc_slot *claim(struct worker *w)
         }
         if (s->next_file == p->plan->count)
             return NULL;
-        if (s->claimed < s->published + s->slot_count)
+        int there = next_is_there(s, &p->files[s->next_file]);
+        if (!there)
+            continue;
+        if (there > 0 && s->claimed < s->published + s->slot_count)
             break;
         pthread_cond_wait(&s->changed, &s->lock);
     }
@@ -167,8 +229,8 @@ static int choose_start(struct worker *w, struct fc_slot *slot, struct fc_error 
     pthread_mutex_unlock(&s->lock);
     if (rc || known || slot->dead)
         return rc;
-    uint64_t from = (uint64_t)slot->chunk * s->p->chunk_bytes;
-    slot->start = fc_reader_guess(&w->reader, &f->plan->file, from, chunk_end(s->p, slot), hint, &slot->section);
+    uint64_t from = slot->chunk * f->chunk_bytes;
+    slot->start = fc_reader_guess(&w->reader, &f->plan->file, from, chunk_end(slot), hint, &slot->section);
     return 0;
 }
 
@@ -190,10 +252,9 @@ static int read_chunk(struct worker *w, struct fc_slot *slot, struct fc_error *e
         unreadable(slot, err);
         return 0;
     }
-    if (rc == 0 && slot->chunk == 0) {
-        const struct fc_file *file = &slot->file->plan->file;
+    if (rc == 0 && slot->chunk == 0 && !slot->file->feed) {
         struct fc_error why; /* what cannot be read here cannot be read below either, and is damage there */
-        fc_file_fingerprint(file, file->size, &slot->file->fingerprint, &why);
+        fc_file_fingerprint(&slot->file->plan->file, &slot->file->fingerprint, &why);
     }
     if (rc == 0 && !slot->dead && slot->start != UINT64_MAX)
         rc = scan(w, slot, err);
@@ -204,11 +265,11 @@ static int read_chunk(struct worker *w, struct fc_slot *slot, struct fc_error *e
  * Commits the finished chunk at the frontier. 1: done; 0: it started at the wrong place, *slot was set up to be scanned
  * again. Under the lock.
  */
-static int try_commit(struct shared *s, struct fc_slot *slot)
+static int try_commit(struct fc_slot *slot)
 {
     struct fc_scan_file *f = slot->file;
 
-    if (f->ended || f->next_off >= chunk_end(s->p, slot) || f->next_off >= f->plan->file.size) {
+    if (f->ended || f->next_off >= chunk_end(slot) || f->next_off >= f->plan->file.size) {
         /* damage in front, or a record that reaches over the whole chunk */
         bool opening = slot->chunk == 0 && !f->ended; /* an empty file still has something to say */
         if (!opening) {
@@ -227,19 +288,16 @@ static int try_commit(struct shared *s, struct fc_slot *slot)
     return 0;
 }
 
-/* After its last chunk: what is left of the fragments, and the descriptor. Under the lock. */
-static int end_file(struct shared *s, struct fc_scan_file *f)
+/* Bytes of the file, as stored, that a settled chunk stands for. */
+static uint64_t chunk_share(struct fc_scan_file *f, const struct fc_slot *slot)
 {
-    struct fc_pipeline *p = s->p;
-    size_t next = (size_t)(f - p->files) + 1;
+    uint64_t size = f->plan->file.size, start = slot->chunk * f->chunk_bytes, before = f->fed;
 
-    if (p->progress)
-        __atomic_store_n(&p->progress->files_done, next, __ATOMIC_RELAXED);
-    /* all its chunks are scanned: nobody reads it any more */
-    if (f->plan->file.fd >= 0)
-        close(f->plan->file.fd);
-    f->plan->file.fd = -1;
-    return fc_fragments_end_of_file(p->fragments, next == p->plan->count);
+    if (f->feed) {
+        f->fed = fc_feed_progress(f->feed);
+        return f->fed - before;
+    }
+    return start >= size ? 0 : size - start < f->chunk_bytes ? size - start : f->chunk_bytes;
 }
 
 static int settle_chunk(struct shared *s, struct fc_slot *slot)
@@ -256,15 +314,15 @@ static int settle_chunk(struct shared *s, struct fc_slot *slot)
         rc = fc_fragments_event(s->p->fragments, &event);
     }
     f->chunks_done++;
+    if (f->feed)
+        fc_feed_release(f->feed, f->chunks_done * f->chunk_bytes);
     if (rc == 0 && f->chunks_done == f->chunk_count)
         rc = end_file(s, f);
     if (f->last_ns > s->p->clock_ns)
         s->p->clock_ns = f->last_ns;
     if (s->p->progress) {
-        uint64_t done = s->p->progress->bytes_done;
-        uint64_t size = f->plan->file.size, start = (uint64_t)slot->chunk * s->p->chunk_bytes;
-        done += start < size ? (size - start < s->p->chunk_bytes ? size - start : s->p->chunk_bytes) : 0;
-        __atomic_store_n(&s->p->progress->bytes_done, done, __ATOMIC_RELAXED);
+        __atomic_store_n(&s->p->progress->bytes_done, s->p->progress->bytes_done + chunk_share(f, slot),
+                         __ATOMIC_RELAXED);
         __atomic_store_n(&s->p->progress->records, s->p->progress->records + (slot->dead ? 0 : slot->records),
                          __ATOMIC_RELAXED);
     }
@@ -391,7 +449,7 @@ static int advance(struct worker *w, struct fc_error *err)
         struct fc_slot *slot = &s->slots[s->committed % s->slot_count];
         if (slot->state != FC_SLOT_SCANNED)
             break;
-        int done = try_commit(s, slot);
+        int done = try_commit(slot);
         if (done == 0) {
             s->p->rescanned += slot->chunk != 0;
             s->committing = true;
@@ -540,12 +598,16 @@ int fc_pipeline_run(struct fc_pipeline *p, struct fc_error *err)
     pthread_cond_init(&s->changed, NULL);
     p->sweep_runs = p->sweep_runs ? p->sweep_runs : SWEEP_RUNS;
     for (size_t i = 0; i < p->plan->count; i++)
-        p->files[i].chunk_count = (uint32_t)(p->plan->files[i].file.size / p->chunk_bytes + 1);
+        p->files[i].chunk_count =
+            p->files[i].feed ? UINT32_MAX : (uint32_t)(p->plan->files[i].file.size / p->chunk_bytes + 1);
     rc = init_workers(s, workers);
+    if (rc == 0)
+        rc = fc_feeder_start(p->feeder, p->jobs, told, s);
     if (rc) {
         fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
     } else {
         run_all(workers, p->jobs, work);
+        fc_feeder_stop(p->feeder);
         atomic_store_explicit(&s->sweep_cursor, 0, memory_order_relaxed);
         if (!s->failed)
             run_all(workers, p->jobs, finish);

@@ -16,6 +16,7 @@
 
 #include "flow/chunk.h"
 #include "flow/positions.h"
+#include "index/feed.h"
 #include "index/plan.h"
 #include "index/settings.h"
 #include "store/spool.h"
@@ -23,6 +24,9 @@
 /* What is known of a capture; grows with its commits. */
 struct fc_scan_file {
     struct fc_plan_file *plan;
+    struct fc_feed *feed; /* of a compressed file; its chunk_count and size are known when it has ended */
+    uint64_t fed;         /* of its bytes as stored: counted as done */
+    uint64_t chunk_bytes;
     uint64_t fingerprint;
     uint64_t next_off;         /* committed so far */
     struct fc_section section; /* that holds at next_off */
@@ -50,6 +54,7 @@ struct fc_pipeline {
     struct fc_progress *progress;
     const int *stop;
     struct fc_scan_file *files;
+    struct fc_feeder *feeder;       /* NULL: no file is compressed */
     struct fc_fragments *fragments; /* under the lock, while chunks are committed */
     /* results */
     uint64_t rescanned, peak_flows;
@@ -67,8 +72,15 @@ struct fc_replayer {
     struct fc_pipeline *pipeline;
     void *lock; /* pthread_mutex_t that guards files while workers run, or NULL */
     struct fc_reader reader;
-    struct fc_file file; /* opened by the replayer itself: the pipeline closes its own when it has read it */
-    uint32_t file_id;    /* 0: none */
+    /* opened by the replayer itself: the pipeline closes its own when it has read them */
+    struct fc_replay_file {
+        struct fc_file file;
+        uint32_t id; /* 0: none */
+        uint64_t used;
+        struct fc_feed *feed; /* where a compressed file's seek points come from */
+        struct fc_buffer state;
+    } files[4], *file; /* the one in use */
+    uint64_t uses;
     struct fc_section section;
 };
 int fc_replayer_read(void *ctx, const struct fc_flow_key *key, uint32_t file, uint64_t off, struct fc_packet *packet,

@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
-enum { PEEK_BUFFER = 64 << 10 };
+enum { PEEK_BUFFER = 64 << 10, LIKELY_RATIO = 4 };
 
 void fc_notice_add(struct fc_index_result *result, int kind, const struct fc_error *what)
 {
@@ -56,9 +55,9 @@ static int known(struct fc_writer *writer, const struct fc_file *file, struct fc
 
     if (rc <= 0)
         return rc;
-    if ((rc = fc_file_fingerprint(file, file->size, &fingerprint, err)))
+    if ((rc = fc_file_fingerprint(file, &fingerprint, err)))
         return rc;
-    if (k.size != file->size || k.fingerprint != fingerprint)
+    if (k.size != file->stored_size || k.fingerprint != fingerprint)
         return fc_error_set(err, FC_E_CHANGED, file->path, FC_NO_OFFSET,
                             "has changed since it was indexed; index it into a new database");
     result->files_known++;
@@ -100,9 +99,11 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, struct f
         fc_file_close(&f.file);
         return fc_error_set(err, rc, input->path, FC_NO_OFFSET, "out of memory");
     }
-    if (!keep_open(plan->count)) {
-        close(f.file.fd);
-        f.file.fd = -1;
+    if (f.file.source) {
+        fc_file_fingerprint(&f.file, &f.fingerprint, &why); /* what cannot be read now is damage later */
+        fc_file_rest(&f.file);
+    } else if (!keep_open(plan->count)) {
+        fc_file_rest(&f.file);
     }
     if (plan->count == plan->room) {
         size_t room = plan->room ? plan->room * 2 : 16;
@@ -115,7 +116,8 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, struct f
         plan->room = room;
     }
     plan->files[plan->count++] = f;
-    plan->bytes += f.file.size;
+    plan->bytes += f.file.stored_size;
+    plan->likely_bytes += f.file.stored_size * (f.file.compression == FC_COMPRESSION_NONE ? 1 : LIKELY_RATIO);
     return 0;
 }
 
@@ -154,7 +156,7 @@ static void drop_twins(struct fc_plan *plan, struct fc_index_result *result)
                          plan->files[n - 1].file.path);
             if (strcmp(f->file.path, plan->files[n - 1].file.path) != 0)
                 fc_notice_add(result, FC_NOTICE_SKIPPED, &why);
-            plan->bytes -= f->file.size;
+            plan->bytes -= f->file.stored_size;
             fc_file_close(&f->file);
             continue;
         }
@@ -222,12 +224,12 @@ int fc_plan_reopen(struct fc_plan_file *f, struct fc_error *err)
     struct fc_file again;
     int rc;
 
-    if (f->file.fd >= 0)
+    if (f->file.fd >= 0 || f->file.compression != FC_COMPRESSION_NONE)
         return 0;
     if ((rc = fc_file_open(f->file.path, &again, err)))
         return rc;
     if (again.dev != f->file.dev || again.ino != f->file.ino || again.size < f->file.size ||
-        again.format != f->file.format) {
+        again.compression != f->file.compression || again.format != f->file.format) {
         fc_file_close(&again);
         return fc_error_set(err, FC_E_CHANGED, f->file.path, FC_NO_OFFSET, "was replaced while it was being indexed");
     }

@@ -15,6 +15,7 @@
 
 struct fc_plan_file {
     struct fc_file file; /* fd is -1 while it is not open */
+    uint64_t fingerprint; /* of a compressed file; a plain one's is taken when it is read */
     int64_t first_ns;    /* of the first record that has a time; FC_TIME_NONE */
     uint32_t id;
     bool named; /* by the user, not found in a folder */
@@ -23,7 +24,8 @@ struct fc_plan_file {
 struct fc_plan {
     struct fc_plan_file *files;
     size_t count, room;
-    uint64_t bytes;
+    uint64_t bytes;       /* as stored */
+    uint64_t likely_bytes; /* uncompressed, by a rule of thumb */
     bool older; /* some capture starts before the end of what the index holds */
 };
 
@@ -38,7 +40,7 @@ int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, s
                  struct fc_index_result *result, struct fc_error *err);
 void fc_plan_fini(struct fc_plan *plan);
 
-/* Opens a planned file for reading again. FC_E_CHANGED: it is another one now. */
+/* Opens a planned file for reading again, but for a compressed one. FC_E_CHANGED: it is another one now. */
 int fc_plan_reopen(struct fc_plan_file *file, struct fc_error *err);
 
 #endif

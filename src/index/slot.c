@@ -2,6 +2,7 @@
 #include "index/slot.h"
 #include "base/error.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,15 +73,24 @@ static int merge_interfaces(struct fc_slot *slot, struct fc_scan_file *f)
     return 0;
 }
 
-static int merge_damage(struct fc_slot *slot, struct fc_scan_file *f)
+static struct fc_file_damage *add_damage(struct fc_scan_file *f)
 {
     struct fc_file_damage *bigger = realloc(f->damage, (f->damage_count + 1) * sizeof *bigger);
 
     if (!bigger)
-        return FC_E_NOMEM;
+        return NULL;
     f->damage = bigger;
     struct fc_file_damage *d = &f->damage[f->damage_count++];
     memset(d, 0, sizeof *d);
+    return d;
+}
+
+static int merge_damage(struct fc_slot *slot, struct fc_scan_file *f)
+{
+    struct fc_file_damage *d = add_damage(f);
+
+    if (!d)
+        return FC_E_NOMEM;
     d->off = slot->damage_off;
     d->length = f->plan->file.size > slot->damage_off ? f->plan->file.size - slot->damage_off : 0;
     memcpy(d->cause, slot->damage.cause, sizeof d->cause - 1);
@@ -109,4 +119,28 @@ int fc_slot_merge(struct fc_slot *slot, struct fc_scan_file *f)
     if (merge_interfaces(slot, f))
         return FC_E_NOMEM;
     return slot->damaged ? merge_damage(slot, f) : 0;
+}
+
+int fc_scan_file_fed(struct fc_scan_file *f)
+{
+    struct fc_file *file = &f->plan->file;
+    size_t count, own = f->damage_count;
+    const struct fc_file_damage *found = fc_feed_damage(f->feed, &count);
+
+    file->size = fc_feed_size(f->feed);
+    for (size_t i = 0; i < own; i++)
+        if (f->damage[i].off + f->damage[i].length == FC_SIZE_UNKNOWN) /* to the end, wherever that is */
+            f->damage[i].length = file->size > f->damage[i].off ? file->size - f->damage[i].off : 0;
+    for (size_t i = 0; i < count; i++) {
+        struct fc_file_damage *d = NULL;
+        for (size_t k = 0; k < own; k++)
+            if (f->damage[k].off == found[i].off)
+                d = &f->damage[k];
+        size_t len = d ? strlen(d->cause) : 0;
+        if (!d && !(d = add_damage(f)))
+            return FC_E_NOMEM;
+        d->off = found[i].off;
+        snprintf(d->cause + len, sizeof d->cause - len, "%s%s", len ? "; " : "", found[i].cause);
+    }
+    return 0;
 }

@@ -58,4 +58,8 @@ int fc_slot_end(struct fc_slot *slot, struct fc_reader *reader, struct fc_error 
 /* Adds a committed chunk's results to its file. FC_E_NOMEM. */
 int fc_slot_merge(struct fc_slot *slot, struct fc_scan_file *file);
 
+/* A compressed file has ended and all its chunks are merged: its size, and the damage to the compressed data. FC_E_NOMEM.
+ */
+int fc_scan_file_fed(struct fc_scan_file *file);
+
 #endif

@@ -13,6 +13,7 @@ void fc_stored_files_fini(struct fc_stored_files *files)
     for (size_t i = 0; i < files->count; i++) {
         free(files->items[i].path);
         free(files->items[i].ifaces);
+        free(files->items[i].seek_state);
     }
     free(files->items);
     memset(files, 0, sizeof *files);
@@ -66,6 +67,7 @@ static int load_file(struct fc_db *db, sqlite3_stmt *stmt, struct fc_stored_file
     f.backward = (uint64_t)sqlite3_column_int64(stmt, 8);
     f.damage_count = (uint64_t)sqlite3_column_int64(stmt, 9);
     f.first_ns = sqlite3_column_type(stmt, 10) == SQLITE_NULL ? FC_TIME_NONE : sqlite3_column_int64(stmt, 10);
+    f.db = db;
     files->items[files->count++] = f;
     return 0;
 }
@@ -155,11 +157,53 @@ int fc_stored_file_open(const struct fc_stored_file *stored, struct fc_file *fil
                             "the capture has changed since it was indexed");
     if (rc)
         return rc;
-    rc = fc_file_fingerprint(file, file->size, &fingerprint, err);
-    if (rc == 0 && (file->size != stored->size || fingerprint != stored->fingerprint))
+    rc = fc_file_fingerprint(file, &fingerprint, err);
+    if (rc == 0 && (file->stored_size != stored->size || fingerprint != stored->fingerprint))
         rc =
             fc_error_set(err, FC_E_CHANGED, stored->path, FC_NO_OFFSET, "the capture has changed since it was indexed");
     if (rc)
         fc_file_close(file);
+    return rc;
+}
+
+static int find_point(void *ctx, uint64_t off, struct fc_seek_point *point, struct fc_error *err)
+{
+    struct fc_stored_file *stored = ctx;
+    struct fc_db *db = stored->db;
+    sqlite3_stmt *stmt = NULL;
+    int rc;
+
+    if (sqlite3_prepare_v2(db->sql,
+                           "SELECT off, stored_off, state FROM seek_points WHERE file = ? AND off BETWEEN 0 AND ?"
+                           " ORDER BY off DESC LIMIT 1",
+                           -1, &stmt, NULL) != SQLITE_OK)
+        return fc_db_error(db->sql, db->path, err, "cannot read the index");
+    sqlite3_bind_int64(stmt, 1, stored->id);
+    sqlite3_bind_int64(stmt, 2, off > INT64_MAX ? INT64_MAX : (int64_t)off);
+    rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW) {
+        const void *state = sqlite3_column_blob(stmt, 2);
+        size_t len = (size_t)sqlite3_column_bytes(stmt, 2);
+        uint8_t *copy = realloc(stored->seek_state, len + 1);
+        if (copy) {
+            stored->seek_state = copy;
+            memcpy(copy, len ? state : "", len);
+            *point = (struct fc_seek_point){(uint64_t)sqlite3_column_int64(stmt, 0),
+                                            (uint64_t)sqlite3_column_int64(stmt, 1), copy, len};
+        }
+        rc = copy ? 1 : fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    } else {
+        rc = rc == SQLITE_DONE ? 0 : fc_db_error(db->sql, db->path, err, "cannot read the index");
+    }
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
+int fc_stored_file_enter(struct fc_stored_file *stored, struct fc_file *file, struct fc_error *err)
+{
+    int rc = fc_file_open(stored->path, file, err);
+
+    if (rc == 0 && file->source)
+        fc_source_set_points(file->source, find_point, stored);
     return rc;
 }

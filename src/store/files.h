@@ -15,13 +15,15 @@ struct fc_stored_file {
     struct fc_interface *ifaces; /* in file order */
     size_t iface_count;
     uint64_t damage_count;
+    struct fc_db *db;    /* where its seek points are */
+    uint8_t *seek_state; /* of the seek point found last */
 };
 struct fc_stored_files {
     struct fc_stored_file *items; /* ascending by id */
     size_t count;
 };
 
-/* Loads all. FC_E_DB: a row is none that flowcarve has written, or SQLite fails. fc_stored_files_fini() frees. */
+/* Loads all; db stays the caller's, and must live as long. FC_E_DB: a row is none that flowcarve has written, or SQLite fails. fc_stored_files_fini() frees. */
 int fc_stored_files_load(struct fc_db *db, struct fc_stored_files *files, struct fc_error *err);
 void fc_stored_files_fini(struct fc_stored_files *files);
 
@@ -33,5 +35,8 @@ struct fc_stored_file *fc_stored_files_find(const struct fc_stored_files *files,
  * fc_file_close() frees.
  */
 int fc_stored_file_open(const struct fc_stored_file *stored, struct fc_file *file, struct fc_error *err);
+
+/* Opens a capture that was checked before, to read here and there in it: with the index's seek points. Codes as above. */
+int fc_stored_file_enter(struct fc_stored_file *stored, struct fc_file *file, struct fc_error *err);
 
 #endif

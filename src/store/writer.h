@@ -13,6 +13,7 @@
 #ifndef FC_STORE_WRITER_H
 #define FC_STORE_WRITER_H
 
+#include "capture/stream.h"
 #include "flow/fragment.h"
 #include "store/record.h"
 
@@ -28,7 +29,8 @@ struct fc_file_damage {
 struct fc_file_row {
     uint32_t id;
     const char *path; /* as the user gave it; remembered as store/path.h says */
-    uint64_t size;
+    uint64_t size, stream_size;
+    enum fc_compression compression;
     int64_t mtime_ns;
     uint64_t fingerprint;
     enum fc_format format;
@@ -73,6 +75,10 @@ int fc_writer_known(struct fc_writer *writer, const char *path, struct fc_known_
 int fc_writer_last(struct fc_writer *writer, uint32_t *file_id, int64_t *last_ns, struct fc_error *err);
 
 int fc_writer_add_file(struct fc_writer *writer, const struct fc_file_row *row, struct fc_error *err);
+
+/* Adds a place where the decompression of a file may start. */
+int fc_writer_add_point(struct fc_writer *writer, uint32_t file_id, const struct fc_seek_point *point,
+                        struct fc_error *err);
 
 /*
  * Sessions that captures starting at from_ns may continue: those that were open, and with `all` those whose last packet

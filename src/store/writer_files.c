@@ -162,7 +162,7 @@ int fc_writer_add_file(struct fc_writer *w, const struct fc_file_row *row, struc
 
     if (rc)
         return rc;
-    stmt = fc_writer_stmt(w, FC_STMT_FILE, "INSERT INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    stmt = fc_writer_stmt(w, FC_STMT_FILE, "INSERT INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     if (!stmt)
         return fc_writer_error(w, err, "cannot write the index");
     if ((rc = remember(w, row->path, &name, &relative, err)))
@@ -172,22 +172,41 @@ int fc_writer_add_file(struct fc_writer *w, const struct fc_file_row *row, struc
     fc_bind_path(stmt, 2, name);
     sqlite3_bind_int(stmt, 3, relative);
     sqlite3_bind_int64(stmt, 4, (int64_t)row->size);
-    sqlite3_bind_int64(stmt, 5, row->mtime_ns);
-    sqlite3_bind_int64(stmt, 6, (int64_t)row->fingerprint);
-    sqlite3_bind_text(stmt, 7, fc_format_name(row->format), -1, SQLITE_STATIC);
-    sqlite3_bind_text(stmt, 8, byte_order(row), -1, SQLITE_STATIC);
-    sqlite3_bind_text(stmt, 9, types, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(stmt, 10, (int64_t)row->records);
-    sqlite3_bind_int64(stmt, 11, (int64_t)row->ignored);
-    sqlite3_bind_int64(stmt, 12, (int64_t)row->malformed);
-    bind_time(stmt, 13, row->first_ns);
-    bind_time(stmt, 14, row->last_ns);
-    sqlite3_bind_int64(stmt, 15, (int64_t)row->backward);
-    sqlite3_bind_int64(stmt, 16, (int64_t)row->end_off);
+    sqlite3_bind_int64(stmt, 5, (int64_t)row->stream_size);
+    sqlite3_bind_text(stmt, 6, fc_compression_name(row->compression), -1, SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 7, row->mtime_ns);
+    sqlite3_bind_int64(stmt, 8, (int64_t)row->fingerprint);
+    sqlite3_bind_text(stmt, 9, fc_format_name(row->format), -1, SQLITE_STATIC);
+    sqlite3_bind_text(stmt, 10, byte_order(row), -1, SQLITE_STATIC);
+    sqlite3_bind_text(stmt, 11, types, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 12, (int64_t)row->records);
+    sqlite3_bind_int64(stmt, 13, (int64_t)row->ignored);
+    sqlite3_bind_int64(stmt, 14, (int64_t)row->malformed);
+    bind_time(stmt, 15, row->first_ns);
+    bind_time(stmt, 16, row->last_ns);
+    sqlite3_bind_int64(stmt, 17, (int64_t)row->backward);
+    sqlite3_bind_int64(stmt, 18, (int64_t)row->end_off);
     rc = fc_writer_step(w, stmt, err);
     sqlite3_clear_bindings(stmt);
     free(name);
     if (rc == 0)
         rc = add_interfaces(w, row, err);
     return rc ? rc : add_damage(w, row, err);
+}
+
+int fc_writer_add_point(struct fc_writer *w, uint32_t file_id, const struct fc_seek_point *point, struct fc_error *err)
+{
+    int rc = fc_writer_sql(w, err);
+    sqlite3_stmt *stmt;
+
+    if (rc)
+        return rc;
+    if (!(stmt = fc_writer_stmt(w, FC_STMT_POINT, "INSERT INTO seek_points VALUES (?,?,?,?)")))
+        return fc_writer_error(w, err, "cannot write the index");
+    sqlite3_bind_int64(stmt, 1, file_id);
+    sqlite3_bind_int64(stmt, 2, (int64_t)point->off);
+    sqlite3_bind_int64(stmt, 3, (int64_t)point->stored_off);
+    sqlite3_bind_blob(stmt, 4, point->state_len ? (const void *)point->state : "", (int)point->state_len,
+                      SQLITE_STATIC);
+    return fc_writer_step(w, stmt, err);
 }

@@ -22,6 +22,7 @@ enum fc_writer_stmt_id {
     FC_STMT_FILE,
     FC_STMT_IFACE,
     FC_STMT_DAMAGE,
+    FC_STMT_POINT,
     FC_STMT_INSERT,
     FC_STMT_UPDATE,
     FC_STMT_POSITIONS,

@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <pcap/pcap.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,13 +126,57 @@ static int check_records(struct verify *v, struct fc_verify_file *row, const str
     return rc == FC_E_DAMAGED || rc == FC_E_IO ? 0 : rc;
 }
 
+/* A compressed capture as a stream for libpcap, which reads plain ones only. */
+struct unpacked {
+    struct fc_file file;
+    uint64_t off;
+};
+
+static ssize_t unpacked_read(void *cookie, char *buf, size_t n)
+{
+    struct unpacked *u = cookie;
+    int64_t got = fc_file_read(&u->file, buf, n, u->off, NULL);
+
+    u->off += got > 0 ? (uint64_t)got : 0;
+    return got < 0 ? -1 : (ssize_t)got;
+}
+
+static int unpacked_close(void *cookie)
+{
+    struct unpacked *u = cookie;
+
+    fc_file_close(&u->file);
+    free(u);
+    return 0;
+}
+
+static pcap_t *open_libpcap(const char *path, char *message)
+{
+    static const cookie_io_functions_t functions = {.read = unpacked_read, .close = unpacked_close};
+    struct unpacked *u = calloc(1, sizeof *u);
+    FILE *stream = NULL;
+    pcap_t *p = NULL;
+
+    if (!u || fc_file_open(path, &u->file, NULL)) {
+        free(u);
+        return NULL;
+    }
+    if (!u->file.source)
+        p = pcap_open_offline(path, message);
+    else if ((stream = fopencookie(u, "r", functions)) && !(p = pcap_fopen_offline(stream, message)))
+        fclose(stream);
+    if (!stream)
+        unpacked_close(u);
+    return p;
+}
+
 /* libpcap's own count, where it reads the capture to its end. */
 static void ask_libpcap(struct fc_verify_file *row, const char *path)
 {
     char message[PCAP_ERRBUF_SIZE] = "";
     struct pcap_pkthdr *header;
     const u_char *data;
-    pcap_t *p = pcap_open_offline(path, message);
+    pcap_t *p = open_libpcap(path, message);
     int64_t n = 0;
     int rc = PCAP_ERROR;
 

@@ -11,7 +11,7 @@ Environment:
   FLOWCARVE_TEST_LONG   1: more rounds everywhere
   FLOWCARVE_TEST_SEED   seed of everything random (printed when a test fails)
 """
-import collections, contextlib, functools, hashlib, json, os, random, shutil, signal, sqlite3, struct, subprocess, sys
+import collections, contextlib, functools, gzip, hashlib, json, os, random, shutil, signal, sqlite3, struct, subprocess, sys
 import tempfile, unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -135,6 +135,15 @@ def read_truth(path):
 
 
 # ---------------------------------------------------------------- captures
+
+def uncompressed(data):
+    """What a compressed file holds, by Python's gzip or the zstd tool; other data as they are."""
+    if data[:2] == b'\x1f\x8b':
+        return gzip.decompress(data)
+    if data[:4] == b'\x28\xb5\x2f\xfd':
+        return subprocess.run([tool('zstd'), '-q', '-dc'], input=data, stdout=subprocess.PIPE, check=True).stdout
+    return data
+
 
 Record = collections.namedtuple('Record', 'off ts_ns caplen origlen data linktype')
 PCAP_MAGIC = {b'\xa1\xb2\xc3\xd4': ('>', 1000, 16), b'\xd4\xc3\xb2\xa1': ('<', 1000, 16),

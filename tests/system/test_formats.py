@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The same packets in any container give the same sessions; broken containers give what is in front of the damage."""
-import gzip, os, shutil, struct, subprocess, sys, unittest
+import os, shutil, struct, subprocess, sys, unittest
 
 import support
 from support import S, T0, block, epb, flowcarve, idb, index, option, select, sessions, shb, udp
@@ -185,9 +185,6 @@ class Formats(support.TestCase):
                     f, db = os.path.join(out, name), os.path.join(out, 'x.db')
                     if os.path.exists(db):
                         os.remove(db)
-                    if name.endswith('.gz'):
-                        self.refused_gzip(f)
-                        continue
                     r = index(db, f, ok=(0, 2))
                     if r.rc == 2:  # nothing in it and nothing to tell a format from
                         self.assertEqual((int(count), os.path.basename(name)), (0, 'zero-bytes.pcap'), r)
@@ -214,16 +211,6 @@ class Formats(support.TestCase):
         self.assert_says(r, name, *says)
         self.assertEqual(self.listing(), sorted([name]), 'something was left')
         return r
-
-    def refused_gzip(self, f):
-        db = self.path('gz.db')
-        r = index(db, f, ok=2)
-        self.assert_says(r, os.path.basename(f), 'gzip')
-        self.assertFalse(os.path.exists(db))
-
-    def test_gzip_is_refused(self):
-        f = self.write('c.pcap.gz', gzip.compress(support.pcap_bytes(self.packets())))
-        self.refused_gzip(f)
 
     def test_not_a_capture(self):
         r = support.rng('noise')

@@ -242,6 +242,8 @@ Test(pcap, what_is_no_capture_is_refused_with_what_it_looks_like)
 {
     refused("\x1f\x8b\x08", 3, "gzip");
     refused("\x28\xb5\x2f\xfd", 4, "zstd");
+    refused("\x04\x22\x4d\x18", 4, "lz4");
+    refused("\x02\x21\x4c\x18", 4, "lz4");
     refused("\xfd"
             "7zXZ",
             6, "xz");

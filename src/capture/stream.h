@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A compressed file as a stream of the bytes it holds: from its start, or from a seek point on. Formats: gzip (RFC 1952,
+ * any number of members), zstd (RFC 8878, any number of frames, skippable ones too), lz4 (frame format 1.6), xz (1.1,
+ * any number of streams).
+ *
+ * What comes out depends on the file only, never on how much is asked for at a time: not the bytes, not where damage ends
+ * them, not the seek points. Damage ends the stream, as a file that ends; all before it comes out.
+ *
+ * Threads: a stream belongs to one. Memory: 256 KiB, and what the format's decoder needs: up to 512 MiB, of which it
+ * touches what the file makes it fill.
+ */
+#ifndef FC_CAPTURE_STREAM_H
+#define FC_CAPTURE_STREAM_H
+
+#include <flowcarve/capture.h>
+
+/* Where decoding may start: the stream's byte `off` comes from the file's byte `stored_off` and what `state` tells. */
+struct fc_seek_point {
+    uint64_t off, stored_off;
+    const uint8_t *state; /* by format; see schema/flowcarve.sql */
+    size_t state_len;
+};
+
+/* Receives what decoding finds on its way, in the order of the stream. */
+struct fc_stream_watch {
+    int (*point)(void *ctx, const struct fc_seek_point *point); /* 0, or a code that ends fc_stream_read() */
+    int (*damage)(void *ctx, uint64_t off, const char *cause);  /* the same */
+    void *ctx;
+};
+
+struct fc_stream {
+    const struct fc_codec *codec;
+    int fd;      /* the caller's */
+    uint8_t *in; /* input: the bytes of the file from in_off on are in[in_pos] to in[in_len] */
+    size_t in_pos, in_len, in_room;
+    uint64_t in_off;
+    bool in_end;        /* the file ends at in_len, or cannot be read on */
+    int in_errno;       /* why it cannot */
+    uint64_t off;       /* of the next byte that comes out */
+    uint64_t point_off; /* of the last seek point */
+    bool ended;
+    struct fc_error why;                 /* FC_E_DAMAGED: ended by damage; offset in the stream */
+    const struct fc_stream_watch *watch; /* may be NULL */
+    uint64_t bytes_read;                 /* from the file, so far */
+    void *state;                         /* the codec's */
+};
+
+enum { FC_STREAM_INPUT = 256 << 10 };
+
+/* The compression that a file is in, by its first bytes (skippable frames are looked behind). */
+enum fc_compression fc_stream_detect(int fd);
+
+/* Starts at the beginning. fd and watch stay the caller's. FC_E_NOMEM. */
+int fc_stream_init(struct fc_stream *stream, enum fc_compression compression, int fd,
+                   const struct fc_stream_watch *watch);
+void fc_stream_fini(struct fc_stream *stream);
+
+/* Goes to a seek point, NULL: to the start. FC_E_DAMAGED: the point is none; FC_E_NOMEM. */
+int fc_stream_enter(struct fc_stream *stream, const struct fc_seek_point *point);
+
+/* Up to n bytes, less only at the end of the stream. FC_E_NOMEM, or what `watch` returned. */
+int64_t fc_stream_read(struct fc_stream *stream, void *buf, size_t n);
+
+#endif
