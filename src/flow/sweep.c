@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/* The end of flows: their runs joined, their sessions emitted, and they themselves taken out. */
+#include "flow/table_internal.h"
+
+#include <string.h>
+
+enum {
+    BATCH = 32, /* flows whose runs are fetched together */
+    AHEAD = 8   /* buckets whose flows are fetched ahead */
+};
+
+static void load_key(const struct fc_flow *flow, struct fc_flow_key *key)
+{
+    if (flow->tag & 1)
+        memcpy(key, flow->key, sizeof *key);
+    else
+        fc_key_widen((const struct fc_narrow_key *)flow->key, key);
+}
+
+static uint32_t proto_of(const struct fc_flow *flow)
+{
+    return flow->tag & 1 ? ((const struct fc_flow_key *)flow->key)->proto
+                         : ((const struct fc_narrow_key *)flow->key)->proto;
+}
+
+/* Earliest end of a flow whose last packet came at max_ns, whatever its state. */
+static int64_t soonest_end(int64_t max_ns, int64_t gap_ns)
+{
+    int64_t end;
+
+    if (max_ns == FC_TIME_NONE)
+        return INT64_MIN; /* joining tells */
+    if (gap_ns == FC_NEVER || __builtin_add_overflow(max_ns, gap_ns, &end))
+        return FC_NEVER;
+    return end;
+}
+
+/* Moves what publishers have pushed to the sweeper's list. Pairs with push() (guarantee B). */
+static void take_list(const struct fc_rules *rules, struct fc_flow *flow)
+{
+    struct fc_packed *node = atomic_load_explicit(&flow->head, memory_order_relaxed);
+
+    if (!node)
+        return;
+    node = atomic_exchange_explicit(&flow->head, NULL, memory_order_acquire);
+    int64_t gap = fc_rules_min_gap_ns(rules, proto_of(flow)), soonest = INT64_MIN;
+    while (node) {
+        struct fc_packed *next = node->next;
+        int64_t end = soonest_end(node->max_ns, gap);
+        node->next = flow->owned;
+        flow->owned = node;
+        soonest = end > soonest ? end : soonest;
+        if (node->seq > flow->owned_max_seq)
+            flow->owned_max_seq = node->seq;
+        node = next;
+    }
+    /* what joining has found before may not hold any more: the flow may have closed since */
+    flow->check_ns = flow->joined || soonest > flow->check_ns ? soonest : flow->check_ns;
+    flow->joined = false;
+}
+
+/* True when no more runs can be pushed. Pairs with push() (guarantees C, D). */
+static bool close_flow(struct fc_flow *flow)
+{
+    struct fc_packed *empty = NULL;
+
+    return atomic_compare_exchange_strong_explicit(&flow->head, &empty, FC_FLOW_CLOSED, memory_order_seq_cst,
+                                                   memory_order_relaxed);
+}
+
+static int emit_flow(const struct fc_flow_key *key, const struct fc_join *join, bool open, const struct fc_sink *sink)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < join->session_count && rc == 0; i++) {
+        const struct fc_joined *s = &join->sessions[i];
+        struct fc_ended ended = {
+            .key = key,
+            .session = s,
+            .nodes = join->nodes + s->first,
+            .open = open && i + 1 == join->session_count,
+        };
+        rc = sink->emit(sink->ctx, &ended);
+    }
+    return rc;
+}
+
+struct sweep {
+    struct fc_table *table;
+    struct fc_pool *pool;
+    struct fc_shard *shard;
+    enum fc_sweep_mode mode;
+    int64_t watermark_ns;
+    uint64_t seq;
+    int64_t clock_ns;
+    struct fc_join *join;
+    const struct fc_replay *replay;
+    const struct fc_sink *sink;
+    unsigned count; /* in batch */
+    struct {
+        _Atomic(struct fc_flow *) *bucket;
+        struct fc_flow *flow;
+    } batch[BATCH];
+};
+
+/* Unpacks the runs of a flow and joins them. */
+static int join_flow(const struct sweep *s, const struct fc_flow_key *key, const struct fc_flow *flow)
+{
+    size_t n = 0;
+
+    for (const struct fc_packed *packed = flow->owned; packed; packed = packed->next)
+        n++;
+    struct fc_node *nodes = fc_join_views(s->join, n);
+    if (!nodes)
+        return FC_E_NOMEM;
+    n = 0;
+    for (const struct fc_packed *packed = flow->owned; packed; packed = packed->next, n++) {
+        fc_packed_read(packed, &nodes[n]);
+        if (n)
+            nodes[n - 1].next = &nodes[n];
+    }
+    return fc_join_run(s->join, s->table->rules, key, nodes, s->replay);
+}
+
+/* Whether the flow's runs should be joined now. */
+static bool is_due(const struct sweep *s, struct fc_flow *flow)
+{
+    if (s->mode == FC_SWEEP_FORCE && atomic_load_explicit(&flow->last, memory_order_relaxed) > coarse(s->watermark_ns))
+        return false;
+    take_list(s->table->rules, flow);
+    if (!flow->owned)
+        return false; /* just added, its run is on the way */
+    return s->mode != FC_SWEEP_EXPIRED || (flow->check_ns < s->watermark_ns && flow->owned_max_seq < s->seq);
+}
+
+/* Takes a closed flow off its chain. Only the shard's sweeper unlinks; publishers add in front. */
+static void unlink_flow(_Atomic(struct fc_flow *) *bucket, struct fc_flow *flow)
+{
+    struct fc_flow *next = atomic_load_explicit(&flow->next, memory_order_relaxed), *first = flow, *prev;
+
+    /* release: `next` was published before; pairs with the load in find_or_add() */
+    if (atomic_compare_exchange_strong_explicit(bucket, &first, next, memory_order_release, memory_order_acquire))
+        return;
+    for (prev = first; atomic_load_explicit(&prev->next, memory_order_acquire) != flow;)
+        prev = atomic_load_explicit(&prev->next, memory_order_acquire);
+    atomic_store_explicit(&prev->next, next, memory_order_release); /* pairs with walk() */
+}
+
+/* Joins a due flow; when it has ended, emits its sessions and takes it out. 0, FC_E_NOMEM, or what emit returned. */
+static int sweep_flow(const struct sweep *s, _Atomic(struct fc_flow *) *bucket, struct fc_flow *flow)
+{
+    const struct fc_rules *rules = s->table->rules;
+    struct fc_flow_key key;
+    int64_t end = FC_NEVER;
+    int rc;
+
+    load_key(flow, &key);
+    if ((rc = join_flow(s, &key, flow)))
+        return rc;
+    end = fc_run_expiry_ns(rules, key.proto, &s->join->sessions[s->join->session_count - 1].run);
+    flow->check_ns = end;
+    flow->joined = true;
+    if (s->mode == FC_SWEEP_EXPIRED && end >= s->watermark_ns)
+        return 0;
+    if (s->mode == FC_SWEEP_FORCE) {
+        uint64_t bits;
+        atomic_uint_fast64_t *word = forced_word(s->table, fc_table_hash(s->table, &key), &bits);
+        atomic_fetch_or_explicit(word, bits, memory_order_relaxed); /* published by closing; guarantee E */
+    }
+    if (!close_flow(flow))
+        return 0; /* a run has come meanwhile; the next sweep sees it */
+    bool open = s->mode == FC_SWEEP_FORCE || (s->mode == FC_SWEEP_FINISH && (end == FC_NEVER || end >= s->clock_ns));
+    rc = emit_flow(&key, s->join, open, s->sink);
+    int64_t bytes = (int64_t)flow_size(flow) + fc_table_free_nodes(s->pool, flow->owned);
+    atomic_fetch_sub_explicit(&s->table->flows, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&s->table->bytes, bytes, memory_order_relaxed);
+    unlink_flow(bucket, flow);
+    fc_table_bury(s->shard, flow);
+    return rc;
+}
+
+/* Due flows are collected, so that their runs can be fetched before they are needed. */
+static int sweep_batch(struct sweep *s)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; i < s->count; i++)
+        if (s->batch[i].flow->owned->next)
+            __builtin_prefetch(s->batch[i].flow->owned->next);
+    for (unsigned i = 0; i < s->count && rc == 0; i++)
+        rc = sweep_flow(s, s->batch[i].bucket, s->batch[i].flow);
+    s->count = 0;
+    return rc;
+}
+
+static int sweep_bucket(struct sweep *s, _Atomic(struct fc_flow *) *bucket)
+{
+    struct fc_flow *flow = atomic_load_explicit(bucket, memory_order_acquire), *next; /* guarantee A */
+    int rc = 0;
+
+    for (; flow && rc == 0; flow = next) {
+        next = atomic_load_explicit(&flow->next, memory_order_acquire);
+        if (!is_due(s, flow))
+            continue;
+        __builtin_prefetch(flow->owned);
+        __builtin_prefetch((const uint8_t *)flow->owned + 64);
+        s->batch[s->count].bucket = bucket;
+        s->batch[s->count++].flow = flow;
+        if (s->count == BATCH)
+            rc = sweep_batch(s);
+    }
+    return rc;
+}
+
+/* Fetches what the sweep of the buckets to come will look at: first flows, then the runs they have got. */
+static void fetch_ahead(const struct fc_table *t, size_t bucket, size_t end)
+{
+    const struct fc_flow *flow;
+
+    if (bucket + 2 * AHEAD < end)
+        __builtin_prefetch(atomic_load_explicit(&t->buckets[bucket + 2 * AHEAD], memory_order_relaxed), 1);
+    if (bucket + AHEAD < end && (flow = atomic_load_explicit(&t->buckets[bucket + AHEAD], memory_order_acquire)))
+        __builtin_prefetch(atomic_load_explicit(&flow->head, memory_order_relaxed), 1); /* guarantee A */
+}
+
+int fc_table_sweep(struct fc_table *t, struct fc_pool *pool, unsigned shard, enum fc_sweep_mode mode,
+                   int64_t watermark_ns, uint64_t seq, int64_t clock_ns, struct fc_join *join,
+                   const struct fc_replay *replay, const struct fc_sink *sink)
+{
+    struct sweep s = {
+        .table = t,
+        .pool = pool,
+        .shard = &t->shards[shard],
+        .mode = mode,
+        .watermark_ns = watermark_ns,
+        .seq = seq,
+        .clock_ns = clock_ns,
+        .join = join,
+        .replay = replay,
+        .sink = sink,
+    };
+    size_t each = t->bucket_count / FC_TABLE_SHARDS;
+    int rc = 0;
+
+    /* acquire: pairs with the release below, so that one sweeper's owner fields are the next one's */
+    if (atomic_exchange_explicit(&s.shard->sweeping, true, memory_order_acquire))
+        return 1;
+    int_fast64_t before = atomic_load_explicit(&t->evicted_ns, memory_order_relaxed);
+    while (mode != FC_SWEEP_FORCE && before < watermark_ns &&
+           !atomic_compare_exchange_weak_explicit(&t->evicted_ns, &before, watermark_ns, memory_order_seq_cst,
+                                                  memory_order_relaxed))
+        ;
+    for (size_t i = shard * each; i < (shard + 1) * each && rc == 0; i++) {
+        fetch_ahead(t, i, (shard + 1) * each);
+        if (atomic_load_explicit(&t->buckets[i], memory_order_relaxed))
+            rc = sweep_bucket(&s, &t->buckets[i]);
+    }
+    rc = rc ? rc : sweep_batch(&s);
+    fc_table_reclaim(t, s.shard);
+    atomic_store_explicit(&s.shard->sweeping, false, memory_order_release);
+    return rc;
+}
