@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- The index of flowcarve: an ordinary SQLite database, schema version 3 (PRAGMA user_version).
+-- The index of flowcarve: an ordinary SQLite database, schema version 4 (PRAGMA user_version).
 -- application_id is "fcrv" in ASCII, so that file(1) and flowcarve know the file.
 PRAGMA application_id = 0x66637276;
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 
 -- How this index was made; the same settings hold for every capture added later.
 --   profile, timeouts, fields, filter, exclude_net, key: the options of `flowcarve index`, '' when not given
@@ -105,7 +105,8 @@ CREATE TABLE session (
     server_bytes   INTEGER NOT NULL,
     state          INTEGER NOT NULL,     -- 0 new, 1 established, 2 closed, 3 reset, 4 midstream
     one_way        INTEGER NOT NULL,     -- 1: ICMP message without counterpart, its answer is another session
-    domain         INTEGER NOT NULL,     -- VLAN part of the key, 0 unless --key vlan
+    domain         INTEGER NOT NULL,     -- what else is in the key: VLAN ids with --key vlan, encapsulations with
+                                         -- --key tunnel, the SPI of ESP; 0: nothing. See below
     positions      BLOB NOT NULL         -- see below
 );
 
@@ -114,6 +115,8 @@ CREATE TABLE session_fields (
     id               INTEGER PRIMARY KEY REFERENCES session(id),
     vlan             TEXT,               -- ids of the first tagged packet, outermost first: '10' or '10,20'
     mpls             TEXT,               -- labels of the first labelled packet, top first: '16' or '16,17'
+    tunnel           TEXT,               -- encapsulations around the first encapsulated packet, outermost first:
+                                         -- 'vxlan:42/gre'; names and ids are listed in docs/formats.md
     client_mac       BLOB,
     server_mac       BLOB,
     client_ttl       INTEGER,            -- of the first packet in that direction; so dscp
@@ -147,6 +150,11 @@ CREATE TABLE open_fragment (
 --            each record to the next. Offsets are those of record headers (pcap) or blocks (pcapng), counted from the
 --            start of the file, and rise within a segment. A file has at most one segment in a blob;
 --            segments are in ascending order of the file id.
+--
+-- session.domain: 64 bits, as a signed number.
+--   bit 63 clear  bits 0-12: outermost VLAN id + 1, bits 13-25: second VLAN id + 1, bits 26-30: kind of the
+--                 encapsulation (enum fc_tunnel_kind), bits 31-62: its id; what is 0 is not there
+--   bit 63 set    more than two VLAN ids or than one encapsulation: a hash of them
 CREATE VIEW sessions AS
 WITH
     named AS (
@@ -230,7 +238,7 @@ SELECT
     server_port,
     client_packets, server_packets, client_bytes, server_bytes,
     CASE state WHEN 0 THEN 'new' WHEN 1 THEN 'established' WHEN 2 THEN 'closed' WHEN 3 THEN 'reset' WHEN 4 THEN 'midstream' END AS state,
-    f.vlan, f.mpls,
+    f.vlan, f.mpls, f.tunnel,
     CASE WHEN f.client_mac IS NOT NULL THEN lower(substr(hex(f.client_mac), 1, 2) || ':' || substr(hex(f.client_mac), 3, 2) || ':' || substr(hex(f.client_mac), 5, 2)
         || ':' || substr(hex(f.client_mac), 7, 2) || ':' || substr(hex(f.client_mac), 9, 2) || ':' || substr(hex(f.client_mac), 11, 2)) END AS client_mac,
     CASE WHEN f.server_mac IS NOT NULL THEN lower(substr(hex(f.server_mac), 1, 2) || ':' || substr(hex(f.server_mac), 3, 2) || ':' || substr(hex(f.server_mac), 5, 2)

@@ -27,13 +27,18 @@ struct fc_index_options {
      * What follows is stored in the index and holds for all captures added later. NULL: what the index has, or the
      * default. FC_E_USAGE when it differs from what the index has.
      */
-    const char *profile;     /* flowcarve, wireshark, zeek, suricata, arkime, yaf */
-    const char *timeouts;    /* "tcp=3600,udp=180", see the manual */
-    const char *fields;      /* "mac,vlan,mpls,ttl,dscp,tcp-flags,isn,payload,community-id", "all" */
+    const char *profile;  /* flowcarve, wireshark, zeek, suricata, arkime, yaf */
+    const char *timeouts; /* "tcp=3600,udp=180", see the manual */
+    /* "mac,vlan,mpls,tunnel,ttl,dscp,tcp-flags,isn,payload,community-id", "all" */
+    const char *fields;
     const char *filter;      /* pcap-filter(7): records that do not match are left out */
     const char *exclude_net; /* "10.0.0.0/8,2001:db8::/32": records with an address in one are left out */
-    const char *key;         /* "vlan": VLAN ids are part of a session's key */
-    uint32_t sweep_runs;     /* runs between two sweeps of the flow table; 0: default. For tests */
+    /*
+     * What makes a session's key beside protocol, addresses and ports: "vlan", "tunnel": these ids are part of it;
+     * "outer": it is that of the outermost IP layer. Comma-separated.
+     */
+    const char *key;
+    uint32_t sweep_runs; /* runs between two sweeps of the flow table; 0: default. For tests */
 };
 
 /* Progress, written by the indexer with relaxed atomic stores (GCC __atomic or C11), read by whoever shows it. */
@@ -62,12 +67,12 @@ struct fc_index_result {
     uint64_t files_known;   /* skipped, were indexed before and are unchanged */
     uint64_t files_refused; /* named by the user, but no capture or unreadable */
     uint64_t records;
-    uint64_t ignored;        /* left out by filter and exclude_net */
-    uint64_t malformed;      /* of the records: in malformed sessions */
-    uint64_t packets;        /* in the sessions written now */
-    uint64_t sessions;       /* new */
-    uint64_t continued;      /* sessions of the index that got packets */
-    uint64_t bytes;          /* size of the captures read, uncompressed */
+    uint64_t ignored;   /* left out by filter and exclude_net */
+    uint64_t malformed; /* of the records: in malformed sessions */
+    uint64_t packets;   /* in the sessions written now */
+    uint64_t sessions;  /* new */
+    uint64_t continued; /* sessions of the index that got packets */
+    uint64_t bytes;     /* size of the captures read, uncompressed */
     uint64_t damaged_files;
     uint64_t skipped_bytes;    /* behind damage */
     uint64_t late_flows;       /* joined again at the end; UINT64_MAX: all */

@@ -48,7 +48,7 @@ struct fc_session {
     int client_port, server_port;             /* -1: none */
     uint64_t client_packets, server_packets, client_bytes, server_bytes;
     int state; /* 0 new, 1 established, 2 closed, 3 reset, 4 midstream */
-    const char *vlan, *mpls;
+    const char *vlan, *mpls, *tunnel;
     const uint8_t *client_mac, *server_mac; /* 6 bytes or NULL */
     /* -1: not in the index */
     int64_t client_ttl, server_ttl, client_dscp, server_dscp, client_tcp_flags, server_tcp_flags;
@@ -72,7 +72,8 @@ enum {
     FC_FIELD_TCP_FLAGS = 1 << 5,
     FC_FIELD_ISN = 1 << 6,
     FC_FIELD_PAYLOAD = 1 << 7,
-    FC_FIELD_COMMUNITY_ID = 1 << 8
+    FC_FIELD_COMMUNITY_ID = 1 << 8,
+    FC_FIELD_TUNNEL = 1 << 9
 };
 
 struct fc_query;

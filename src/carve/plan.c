@@ -183,8 +183,11 @@ int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struc
         free(key);
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     }
-    plan->mask = FC_WANT_KEY | (strcmp(key, "vlan") == 0 ? FC_KEY_VLAN : 0);
+    plan->mask = FC_WANT_KEY;
+    rc = fc_key_parts(key, &plan->mask, NULL);
     free(key);
+    if (rc)
+        return fc_error_set(err, FC_E_DB, db->path, FC_NO_OFFSET, "meta: the key's parts are damaged");
     if ((rc = collect(plan, db, filter, err)))
         return rc;
     result->sessions = plan->key_count;

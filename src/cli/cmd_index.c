@@ -10,19 +10,21 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DB, JOBS, FIELDS, FILTER, EXCLUDE, PROFILE, TIMEOUT, KEY, CHUNK, MEMORY, QUIET, VERBOSE };
+enum { DB, JOBS, FIELDS, FILTER, EXCLUDE, PROFILE, TIMEOUT, KEY, OUTER, CHUNK, MEMORY, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
     [JOBS] = {"jobs", 'j', "N", "reader threads (default: one a processor)"},
-    [FIELDS] = {"fields", 0, "LIST", "also index: mac,vlan,mpls,ttl,dscp,tcp-flags,isn,payload,community-id or all"},
+    [FIELDS] = {"fields", 0, "LIST",
+                "also index: mac,vlan,mpls,tunnel,ttl,dscp,tcp-flags,isn,payload,community-id or all"},
     [FILTER] = {"filter", 0, "BPF", "leave out records that this filter (see pcap-filter(7)) does not match"},
     [EXCLUDE] = {"exclude-net", 0, "CIDR,...", "leave out records with an address in one of these ranges"},
     [PROFILE] = {"profile", 0, "NAME", "session rules of: flowcarve, wireshark, zeek, suricata, arkime, yaf"},
     [TIMEOUT] =
         {"timeout", 0, "P=S,...",
          "change timeouts, seconds or 'never': tcp-new, tcp, tcp-closed,\nudp-new, udp, icmp, sctp, other, active"},
-    [KEY] = {"key", 0, "LIST", "make VLAN ids part of a session's key: vlan"},
+    [KEY] = {"key", 0, "LIST", "make these ids part of a session's key: vlan,tunnel"},
+    [OUTER] = {"outer", 0, NULL, "make sessions of the outermost IP addresses, not of the innermost"},
     [CHUNK] = {"chunk-size", 0, "BYTES", "how much of a file a thread reads at a time (64k to 1G, default 16M)"},
     [MEMORY] = {"memory", 0, "BYTES", "aim for sessions held in memory (from 16M, default 512M)"},
     [QUIET] = {"quiet", 'q', NULL, "no balance and no progress"},
@@ -33,7 +35,7 @@ static const struct fc_option options[] = {
 struct args {
     const char *db;
     struct fc_index_options o;
-    bool quiet, verbose;
+    bool quiet, verbose, outer;
 };
 
 static int set(void *ctx, int option, const char *value)
@@ -69,6 +71,9 @@ static int set(void *ctx, int option, const char *value)
         return 0;
     case KEY:
         a->o.key = value;
+        return 0;
+    case OUTER:
+        a->outer = true;
         return 0;
     case CHUNK:
         if (!fc_size_option(value, &a->o.chunk_bytes) || a->o.chunk_bytes < 65536 || a->o.chunk_bytes > (1 << 30)) {
@@ -224,6 +229,14 @@ static int run(int argc, char **argv)
         return FC_EXIT_ERROR;
     }
     a.db = fc_db_name(a.db);
+    char key[64];
+    if (a.outer) {
+        if (snprintf(key, sizeof key, "outer,%s", a.o.key ? a.o.key : "") >= (int)sizeof key) {
+            fc_complain("index: --key names each part once");
+            return FC_EXIT_ERROR;
+        }
+        a.o.key = key;
+    }
     fc_catch_signals();
     rc = run_shown(&a, argv + first, argc - first, &result, &err);
     print_notices(&a, &result);
@@ -243,8 +256,8 @@ const struct fc_command fc_command_index = {
     .details =
         "Captures are pcap or pcapng files, plain or compressed with gzip, zstd, lz4 or xz, whatever their names;\n"
         "folders are searched to the bottom. What was indexed before and is unchanged is passed over. --fields,\n"
-        "--filter, --exclude-net, --profile, --timeout and --key are kept in the index and hold for all that is\n"
-        "added to it.\n",
+        "--filter, --exclude-net, --profile, --timeout, --key and --outer are kept in the index and hold for all\n"
+        "that is added to it.\n",
     .options = options,
     .run = run,
 };

@@ -27,6 +27,7 @@ static const struct {
     {"state", 0},
     {"vlan", FC_FIELD_VLAN},
     {"mpls", FC_FIELD_MPLS},
+    {"tunnel", FC_FIELD_TUNNEL},
     {"client_mac", FC_FIELD_MAC},
     {"server_mac", FC_FIELD_MAC},
     {"client_ttl", FC_FIELD_TTL},
@@ -275,6 +276,8 @@ static void field_cells(struct fc_writer *w, const struct fc_session *row)
         text_cell(w, row->vlan);
     if (w->fields & FC_FIELD_MPLS)
         text_cell(w, row->mpls);
+    if (w->fields & FC_FIELD_TUNNEL)
+        text_cell(w, row->tunnel);
     if (w->fields & FC_FIELD_MAC) {
         plain_cell(w, buf, row->client_mac ? fc_text_addr(buf, 1, row->client_mac) : buf, true);
         plain_cell(w, buf, row->server_mac ? fc_text_addr(buf, 1, row->server_mac) : buf, true);

@@ -231,7 +231,7 @@ static void keep(struct fc_table *table, const struct fc_session *row)
     char *id = table->community_ids[table->count];
 
     *kept = *row;
-    kept->vlan = kept->mpls = kept->community_id = NULL;
+    kept->vlan = kept->mpls = kept->tunnel = kept->community_id = NULL;
     kept->client_mac = kept->server_mac = NULL;
     if (row->community_id) {
         snprintf(id, FC_COMMUNITY_ID_SIZE, "%s", row->community_id);

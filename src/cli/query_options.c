@@ -78,6 +78,7 @@ const struct fc_command fc_command_query = {
         "FILTER is written as for tcpdump, and is about sessions: src is the client, dst the server.\n"
         "  host ADDR, net CIDR, port N, portrange N-M, ether host MAC, each also with src or dst in front\n"
         "  tcp udp icmp icmp6 sctp arp ip ip6, proto NAME|N, vlan [ID], mpls [LABEL]\n"
+        "  tunnel [NAME[:ID]], as in vxlan, vxlan:42, gre\n"
         "  id N, state new|established|closed|reset|midstream, community-id 1:...\n"
         "  after TIME, before TIME: 2024-05-01T10:00 (UTC unless a zone is given), @1714557600, 2h ago\n"
         "  and or not ( ), also && || !\n"

@@ -4,23 +4,25 @@
 
 #include "base/export.h"
 #include "decode/key.h"
+#include "decode/udp_tunnel.h"
 #include "decode/walk.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 /* Groups that need work of their own beside key and TCP fields. */
-#define OPTIONAL (FC_WANT_MAC | FC_WANT_VLAN | FC_WANT_MPLS | FC_WANT_TTL | FC_WANT_DSCP | FC_WANT_PAYLOAD)
+#define OPTIONAL                                                                                                       \
+    (FC_WANT_MAC | FC_WANT_VLAN | FC_WANT_MPLS | FC_WANT_TTL | FC_WANT_DSCP | FC_WANT_PAYLOAD | FC_WANT_TUNNEL)
 
-_Static_assert(offsetof(struct fc_flow_key, proto) == offsetof(struct fc_flow_key, port) + 8 &&
-                   offsetof(struct fc_flow_key, domain) == offsetof(struct fc_flow_key, port) + 12 &&
-                   offsetof(struct fc_flow_key, one_way) == offsetof(struct fc_flow_key, port) + 5,
+_Static_assert(offsetof(struct fc_flow_key, domain) == offsetof(struct fc_flow_key, port) + 8,
                "fc_key_tail() writes this layout");
 
 const uint8_t fc_no_addr[16];
 
 static fc_step_fn *const steps[FC_STEP_COUNT] = {
     [FC_STEP_ETHERTYPE] = fc_step_ethertype,
+    [FC_STEP_ETHERNET] = fc_step_ethernet,
+    [FC_STEP_NSH] = fc_step_nsh,
     [FC_STEP_LLC] = fc_step_llc,
     [FC_STEP_MPLS] = fc_step_mpls,
     [FC_STEP_PPPOE] = fc_step_pppoe,
@@ -39,7 +41,7 @@ static size_t addr_size(uint8_t kind)
 }
 
 /* Link sessions, and ICMP messages that are not sorted: the rarer keys, written plainly. */
-static unsigned key_other(const struct fc_walk *w, struct fc_flow_key *key, uint32_t domain)
+static unsigned key_other(const struct fc_walk *w, struct fc_flow_key *key, uint64_t domain)
 {
     size_t size = addr_size(w->addr_kind);
     unsigned swap = 0;
@@ -55,7 +57,7 @@ static unsigned key_other(const struct fc_walk *w, struct fc_flow_key *key, uint
     return swap;
 }
 
-static unsigned key_write(const struct fc_walk *w, struct fc_flow_key *key, uint32_t domain)
+static unsigned key_write(const struct fc_walk *w, struct fc_flow_key *key, uint64_t domain)
 {
     if (w->one_way)
         return key_other(w, key, domain);
@@ -64,17 +66,6 @@ static unsigned key_write(const struct fc_walk *w, struct fc_flow_key *key, uint
     if (w->addr_kind == FC_ADDR_IPV6)
         return fc_key_ipv6(key, w->addr[0], w->addr[1], w->port[0], w->port[1], w->proto, domain);
     return key_other(w, key, domain);
-}
-
-static uint32_t vlan_domain(const struct fc_walk *w)
-{
-    uint32_t domain = 0;
-
-    if (w->vlan_count > 0)
-        domain = w->vlan[0] + 1u;
-    if (w->vlan_count > 1)
-        domain |= (w->vlan[1] + 1u) << 16;
-    return domain;
 }
 
 static void deliver_session(struct fc_walk *w, enum fc_step last)
@@ -87,15 +78,12 @@ static void deliver_session(struct fc_walk *w, enum fc_step last)
         w->proto = FC_PROTO_MALFORMED;
         w->port[0] = w->port[1] = 0;
         w->one_way = 0;
-        w->frag = FC_FRAG_NONE;
-        w->ip = NULL;
     }
-    uint32_t domain = w->mask & FC_KEY_VLAN && last != FC_STEP_MALFORMED ? vlan_domain(w) : 0;
+    uint64_t domain = last == FC_STEP_MALFORMED ? 0 : fc_walk_domain(w);
     out->dir = (uint8_t)key_write(w, &out->key, domain);
     out->frag = w->frag;
+    out->datagram_count = w->datagram_count;
     out->malformed = last == FC_STEP_MALFORMED;
-    if (w->frag != FC_FRAG_NONE)
-        out->frag_id = w->frag_id;
     w->got |= FC_WANT_KEY;
 }
 
@@ -133,21 +121,36 @@ static void deliver_optional(struct fc_walk *w)
         out->mpls_count = w->mpls_count;
         w->got |= FC_WANT_MPLS;
     }
+    if (w->mask & FC_WANT_TUNNEL && w->tunnel_count) { /* these too */
+        out->tunnel_count = w->tunnel_count;
+        w->got |= FC_WANT_TUNNEL;
+    }
     if (w->ip)
         deliver_ip(w);
+}
+
+/* Goes back to the session of the outermost IP layer; of what is inside, only its encapsulations are told. */
+static void back_to_outer(struct fc_walk *w)
+{
+    uint8_t tunnels = w->tunnel_count;
+
+    *w = *w->outer;
+    w->tunnel_count = tunnels;
 }
 
 void fc_decode_walk(uint32_t link_type, const uint8_t *data, uint32_t caplen, uint32_t origlen, uint32_t mask,
                     struct fc_packet *out)
 {
-    struct fc_walk w = {
-        .data = caplen ? data : fc_no_addr, /* no arithmetic on a null pointer */
-        .end = caplen,
-        .wire_len = caplen > origlen ? caplen : origlen, /* some writers leave the original length too small */
-        .mask = mask,
-        .link_type = link_type,
-        .out = out,
-    };
+    struct fc_walk outer,
+        w = {
+            .data = caplen ? data : fc_no_addr, /* no arithmetic on a null pointer */
+            .end = caplen,
+            .wire_len = caplen > origlen ? caplen : origlen, /* some writers leave the original length too small */
+            .mask = mask,
+            .link_type = link_type,
+            .out = out,
+            .outer = mask & FC_KEY_OUTER ? &outer : NULL,
+        };
     fc_step_fn *first = fc_link_step(link_type);
     enum fc_step step = FC_STEP_DONE;
 
@@ -157,6 +160,10 @@ void fc_decode_walk(uint32_t link_type, const uint8_t *data, uint32_t caplen, ui
         w.proto = FC_PROTO_LINK | (link_type & 0xffff);
     for (unsigned depth = 1; step > FC_STEP_MALFORMED && depth < FC_DEPTH_MAX; depth++)
         step = steps[step](&w);
+    if (step == FC_STEP_MALFORMED && w.ip) /* inside a tunnel: the session of the IP layer around it */
+        step = FC_STEP_DONE;
+    if (w.outer_noted)
+        back_to_outer(&w);
 
     if (mask & FC_WANT_KEY)
         deliver_session(&w, step);
@@ -188,7 +195,8 @@ static __attribute__((noinline)) uint32_t common_optional(const uint8_t *data, u
 }
 
 /*
- * Ethernet, IPv4 without options, whole datagram, TCP or UDP, all headers captured: nearly every packet there is.
+ * Ethernet, IPv4 without options, whole datagram, TCP or UDP that no tunnel uses, all headers captured: nearly every
+ * packet there is.
  * The caller has seen to it that COMMON_MIN bytes are there.
  * Says the same as the walk would (a test compares them); returns false to leave the packet to it.
  */
@@ -214,6 +222,8 @@ static inline bool decode_common(const uint8_t *data, uint32_t caplen, uint32_t 
         }
         out->layer[2] = (struct fc_layer){.off = 34, .type = FC_LAYER_TCP};
     } else if (LIKELY(proto == FC_IPPROTO_UDP && end >= 42)) {
+        if (UNLIKELY(fc_tunnel_ports(fc_be16(l4), fc_be16(l4 + 2))))
+            return false;
         payload = 42;
         out->layer[2] = (struct fc_layer){.off = 34, .type = FC_LAYER_UDP};
     } else {
@@ -226,6 +236,7 @@ static inline bool decode_common(const uint8_t *data, uint32_t caplen, uint32_t 
     out->dir = (uint8_t)fc_key_ipv4(&out->key, ip + 12, ip + 16, fc_be16(l4), fc_be16(l4 + 2), proto, 0);
     out->frag = FC_FRAG_NONE;
     out->malformed = 0;
+    out->datagram_count = 0;
     if (UNLIKELY(mask & OPTIONAL))
         got |= common_optional(data, mask, payload, out);
     out->got = got;

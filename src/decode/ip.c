@@ -10,7 +10,6 @@ static void ip_session(struct fc_walk *w, uint8_t kind, const uint8_t *src, cons
     w->addr[1] = dst;
     w->port[0] = w->port[1] = 0;
     w->one_way = 0;
-    w->frag = FC_FRAG_NONE;
     w->payload_known = 0;
     w->ip = fc_here(w);
     w->ip_version = kind;
@@ -38,10 +37,8 @@ enum fc_step fc_step_ipv4(struct fc_walk *w)
     fc_push_layer(w, FC_LAYER_IPV4);
     ip_session(w, FC_ADDR_IPV4, ip + 12, ip + 16);
     w->proto = w->next = ip[9];
-    if (fragment & 0x3fff) {
-        w->frag = fragment & 0x1fff ? FC_FRAG_LATER : FC_FRAG_FIRST;
-        w->frag_id = fc_be16(ip + 4);
-    }
+    if (fragment & 0x3fff)
+        fc_note_fragment(w, fragment & 0x1fff ? FC_FRAG_LATER : FC_FRAG_FIRST, fc_be16(ip + 4));
     ip_trim(w, total < size ? 0 : total);
     if (fc_left(w) < size) { /* cut in the options: the addresses are known, what follows is not */
         w->off = w->end;

@@ -13,26 +13,27 @@
 
 /* The key's words from the ports on; `swap` puts the sender second. */
 static inline void fc_key_tail(struct fc_flow_key *key, unsigned swap, uint16_t sport, uint16_t dport, uint8_t kind,
-                               uint8_t one_way, uint32_t proto, uint32_t domain)
+                               uint8_t one_way, uint32_t proto, uint64_t domain)
 {
     uint16_t port[2];
     uint64_t word[2];
 
     port[swap] = sport;
     port[swap ^ 1] = dport;
+    /* as GCC and Clang lay bit-fields out: from the lowest bit on little-endian machines, else from the highest */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    word[0] = port[0] | (uint64_t)port[1] << 16 | (uint64_t)kind << 32 | (uint64_t)one_way << 40;
-    word[1] = proto | (uint64_t)domain << 32;
+    word[0] =
+        port[0] | (uint64_t)port[1] << 16 | (uint64_t)proto << 32 | (uint64_t)kind << 56 | (uint64_t)one_way << 63;
 #else
-    word[0] = (uint64_t)port[0] << 48 | (uint64_t)port[1] << 32 | (uint64_t)kind << 24 | (uint64_t)one_way << 16;
-    word[1] = (uint64_t)proto << 32 | domain;
+    word[0] = (uint64_t)port[0] << 48 | (uint64_t)port[1] << 32 | (uint64_t)proto << 8 | (uint64_t)kind << 1 | one_way;
 #endif
+    word[1] = domain;
     memcpy(key->port, word, sizeof(word));
 }
 
 /* IPv4 endpoints, two-way. Returns 1 when the sender became endpoint 1. */
 static inline unsigned fc_key_ipv4(struct fc_flow_key *key, const uint8_t *src, const uint8_t *dst, uint16_t sport,
-                                   uint16_t dport, uint32_t proto, uint32_t domain)
+                                   uint16_t dport, uint32_t proto, uint64_t domain)
 {
     uint64_t from = (uint64_t)fc_be32(src) << 16 | sport;
     uint64_t to = (uint64_t)fc_be32(dst) << 16 | dport;
@@ -49,7 +50,7 @@ static inline unsigned fc_key_ipv4(struct fc_flow_key *key, const uint8_t *src, 
 
 /* The same for IPv6. */
 static inline unsigned fc_key_ipv6(struct fc_flow_key *key, const uint8_t *src, const uint8_t *dst, uint16_t sport,
-                                   uint16_t dport, uint32_t proto, uint32_t domain)
+                                   uint16_t dport, uint32_t proto, uint64_t domain)
 {
     uint64_t from[2] = {fc_be64(src), fc_be64(src + 8)}, to[2] = {fc_be64(dst), fc_be64(dst + 8)};
     unsigned tie = from[1] > to[1] || (from[1] == to[1] && sport > dport);

@@ -2,7 +2,7 @@
 /* What stands between the link header and IP: EtherTypes, tags, labels, PPP, LLC, ARP. */
 #include "decode/link.h"
 
-enum { PPP_IPV4 = 0x0021, PPP_IPV6 = 0x0057, PPP_MPLS = 0x0281, PPP_MPLS_MCAST = 0x0283 };
+enum { PPP_IPV4 = 0x0021, PPP_BRIDGE = 0x0031, PPP_IPV6 = 0x0057, PPP_MPLS = 0x0281, PPP_MPLS_MCAST = 0x0283 };
 
 enum {
     OUI_RFC1042 = 0x000000,
@@ -34,7 +34,7 @@ static enum fc_step arp(struct fc_walk *w)
     if (fc_left(w) < 8 || fc_left(w) < 8 + 2u * p[4] + 2u * p[5])
         return FC_STEP_MALFORMED;
     fc_push_layer(w, FC_LAYER_ARP);
-    if (fc_be16(p + 2) == FC_ETHERTYPE_IPV4 && p[5] == 4) {
+    if (!w->ip && fc_be16(p + 2) == FC_ETHERTYPE_IPV4 && p[5] == 4) {
         w->addr_kind = FC_ADDR_IPV4;
         w->addr[0] = p + 8 + p[4];
         w->addr[1] = p + 12 + 2 * p[4];
@@ -66,6 +66,15 @@ enum fc_step fc_step_ethertype(struct fc_walk *w)
         return FC_STEP_PPPOE;
     case FC_ETHERTYPE_PPP:
         return FC_STEP_PPP;
+    case FC_ETHERTYPE_NSH:
+        return FC_STEP_NSH;
+    case FC_ETHERTYPE_TEB:
+    case FC_ETHERTYPE_PBB:
+    case FC_ETHERTYPE_FABRICPATH:
+    case FC_ETHERTYPE_CMD:
+    case FC_ETHERTYPE_VNTAG:
+    case FC_ETHERTYPE_HSR:
+        return fc_step_shim(w);
     default:
         if (w->next < FC_ETHERTYPE_MIN)
             return FC_STEP_LLC;
@@ -129,14 +138,7 @@ enum fc_step fc_step_mpls(struct fc_walk *w)
     w->off += 4;
     if (!(entry & 0x100)) /* not yet the bottom of the stack */
         return FC_STEP_MPLS;
-    if (fc_left(w) > 0) {
-        /* Nothing names the payload (RFC 3032, 2.2). A first byte no IP header can have is a pseudowire's. */
-        uint8_t first = *fc_here(w);
-        if (first >> 4 == 6 || (first >> 4 == 4 && (first & 15) >= 5))
-            return FC_STEP_IP;
-        fc_push_layer(w, FC_LAYER_PAYLOAD);
-    }
-    return FC_STEP_DONE;
+    return fc_step_mpls_payload(w);
 }
 
 enum fc_step fc_step_pppoe(struct fc_walk *w)
@@ -144,10 +146,11 @@ enum fc_step fc_step_pppoe(struct fc_walk *w)
     if (fc_left(w) < 6)
         return FC_STEP_MALFORMED;
     uint8_t code = fc_here(w)[1];
+    uint32_t session = fc_be16(fc_here(w) + 2);
     if (w->off) /* under its own link type it is the link header */
         fc_push_layer(w, FC_LAYER_PPPOE);
     w->off += 6;
-    if (code == 0)
+    if (code == 0 && fc_enter(w, FC_TUNNEL_PPPOE, session))
         return FC_STEP_PPP;
     fc_push_layer(w, FC_LAYER_PAYLOAD);
     return FC_STEP_DONE;
@@ -179,6 +182,12 @@ enum fc_step fc_step_ppp(struct fc_walk *w)
     case PPP_MPLS:
     case PPP_MPLS_MCAST:
         return FC_STEP_MPLS;
+    case PPP_BRIDGE: /* RFC 3518: flags, MAC type; 1 is Ethernet, without a LAN id unless the first bit but one says so */
+        if (fc_left(w) >= 2 && fc_here(w)[1] == 1 && !(fc_here(w)[0] & 0x40)) {
+            fc_skip(w, 2);
+            return FC_STEP_ETHERNET;
+        }
+        /* fall through */
     default:
         fc_push_layer(w, FC_LAYER_PAYLOAD);
         return FC_STEP_DONE;

@@ -33,7 +33,7 @@ fc_step_fn fc_link_ethernet, fc_link_token_ring, fc_link_fddi, fc_link_arcnet, f
 fc_step_fn fc_link_slip, fc_link_ppp, fc_link_ppp_with_dir, fc_link_ppp_pppd, fc_link_hdlc, fc_link_hdlc_with_dir,
     fc_link_pppoe, fc_link_frelay, fc_link_frelay_with_dir, fc_link_llc, fc_link_atm_clip, fc_link_sunatm;
 /* wlan.c */
-fc_step_fn fc_link_wlan, fc_link_radiotap, fc_link_prism, fc_link_avs, fc_link_ppi, fc_link_pktap;
+fc_step_fn fc_link_wlan, fc_link_wlan_capwap, fc_link_radiotap, fc_link_prism, fc_link_avs, fc_link_ppi, fc_link_pktap;
 
 /*
  * link.c: SNAP header at `off`: organisation and protocol. bridge_pad: bytes between it and a bridged frame. Without a
@@ -61,9 +61,11 @@ static inline enum fc_step fc_link_opaque(struct fc_walk *w, uint32_t link_type)
     return FC_STEP_DONE;
 }
 
-/* Link addresses, sender first. */
+/* Link addresses, sender first. Those of a frame that IP carries are not the record's. */
 static inline void fc_link_macs(struct fc_walk *w, const uint8_t *from, const uint8_t *to)
 {
+    if (w->ip)
+        return;
     w->link_kind = FC_ADDR_MAC;
     w->link_addr[0] = from;
     w->link_addr[1] = to;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What an IP protocol number leads to: transport headers, ICMP, IPv6 extension headers, AH. */
-#include "decode/walk.h"
+#include "decode/tunnel.h"
+#include "decode/udp_tunnel.h"
 
 /* Notes how long the payload is that starts `size` bytes behind `off`. */
 static void payload_from(struct fc_walk *w, uint32_t size)
@@ -53,8 +54,20 @@ static enum fc_step tcp(struct fc_walk *w)
 
 static enum fc_step udp(struct fc_walk *w)
 {
+    const uint8_t *p = fc_here(w);
+
     ports(w, FC_LAYER_UDP);
-    return payload_behind(w, 8); /* tunnels over UDP branch off here, by port */
+    if (fc_left(w) > 8 && fc_tunnel_ports(w->port[0], w->port[1])) {
+        enum fc_step step;
+        uint32_t length = fc_be16(p + 4);
+        payload_from(w, 8);
+        w->off += 8;
+        if (fc_udp_tunnel(w, length > 8 ? length - 8 : w->payload_bytes, &step))
+            return step;
+        fc_push_layer(w, FC_LAYER_PAYLOAD);
+        return FC_STEP_DONE;
+    }
+    return payload_behind(w, 8);
 }
 
 static enum fc_step dccp(struct fc_walk *w)
@@ -136,10 +149,8 @@ static enum fc_step ipv6_fragment(struct fc_walk *w)
         return FC_STEP_DONE;
     }
     uint32_t offset_more = fc_be16(p + 2) & 0xfff9;
-    if (offset_more) { /* else atomic (RFC 6946): a whole datagram */
-        w->frag = offset_more & 0xfff8 ? FC_FRAG_LATER : FC_FRAG_FIRST;
-        w->frag_id = fc_be32(p + 4);
-    }
+    if (offset_more) /* else atomic (RFC 6946): a whole datagram */
+        fc_note_fragment(w, offset_more & 0xfff8 ? FC_FRAG_LATER : FC_FRAG_FIRST, fc_be32(p + 4));
     enum fc_step step = skip_extension(w, 8, FC_LAYER_IPV6_EXT);
     if (w->frag != FC_FRAG_LATER)
         return step;
@@ -148,14 +159,13 @@ static enum fc_step ipv6_fragment(struct fc_walk *w)
 }
 
 /* A protocol without a decoder: all behind the IP header counts as its payload. */
-static enum fc_step other(struct fc_walk *w)
+enum fc_step fc_walk_other(struct fc_walk *w)
 {
     payload_from(w, 0);
     fc_push_layer(w, FC_LAYER_OTHER);
     return FC_STEP_DONE;
 }
 
-/* Tunnels (IP in IP, GRE, L2TP ...) become cases here that return the step of what they carry. */
 enum fc_step fc_step_ipproto(struct fc_walk *w)
 {
     w->proto = w->next;
@@ -181,10 +191,11 @@ enum fc_step fc_step_ipproto(struct fc_walk *w)
     case FC_IPPROTO_HOPOPTS:
     case FC_IPPROTO_ROUTING:
     case FC_IPPROTO_DSTOPTS:
-        return w->ip_version == 6 ? ipv6_extension(w) : other(w);
+        return w->ip_version == 6 ? ipv6_extension(w) : fc_walk_other(w);
     case FC_IPPROTO_FRAGMENT:
-        return w->ip_version == 6 ? ipv6_fragment(w) : other(w);
+        return w->ip_version == 6 ? ipv6_fragment(w) : fc_walk_other(w);
     default:
-        return other(w);
+        payload_from(w, 0);
+        return fc_ip_tunnel(w);
     }
 }

@@ -54,16 +54,20 @@ static enum fc_step control(struct fc_walk *w)
     return fc_link_opaque(w, FC_LINKTYPE_IEEE802_11);
 }
 
-/* Receiver and sender of a management or data frame; where the fourth address stands is checked. */
-static void addresses(struct fc_walk *w, const uint8_t *p)
+/*
+ * Receiver and sender of a management or data frame; where the fourth address stands is checked. swap: 1 where fields of
+ * two bytes stand the other way round, else 0.
+ */
+static void addresses(struct fc_walk *w, const uint8_t *p, unsigned swap)
 {
     const uint8_t *to = p + 4, *from = p + 10;
 
-    if ((p[0] & TYPE) == TYPE_DATA) {
-        if (p[1] & TO_DS)
+    if ((p[swap] & TYPE) == TYPE_DATA) {
+        uint8_t flags = p[!swap];
+        if (flags & TO_DS)
             to = p + 16;
-        if (p[1] & FROM_DS)
-            from = p[1] & TO_DS ? p + HEADER : p + 16;
+        if (flags & FROM_DS)
+            from = flags & TO_DS ? p + HEADER : p + 16;
     }
     fc_link_macs(w, from, to);
 }
@@ -99,24 +103,25 @@ static enum fc_step amsdu(struct fc_walk *w)
     return FC_STEP_LLC;
 }
 
-static enum fc_step data(struct fc_walk *w, bool padded)
+static enum fc_step data(struct fc_walk *w, bool padded, unsigned swap)
 {
     const uint8_t *p = fc_here(w);
-    bool four = (p[1] & (TO_DS | FROM_DS)) == (TO_DS | FROM_DS), qos = p[0] & SUBTYPE_QOS;
+    uint8_t subtype = p[swap], flags = p[!swap];
+    bool four = (flags & (TO_DS | FROM_DS)) == (TO_DS | FROM_DS), qos = subtype & SUBTYPE_QOS;
     uint32_t qos_at = four ? HEADER + 6 : HEADER;
-    uint32_t size = qos_at + (qos ? p[1] & ORDER ? 6 : 2 : 0);
+    uint32_t size = qos_at + (qos ? flags & ORDER ? 6 : 2 : 0);
 
     if (padded)
         size = (size + 3) & ~3u;
     if (fc_left(w) < size)
         return FC_STEP_MALFORMED;
-    addresses(w, p);
+    addresses(w, p, swap);
     w->off += size;
-    if (p[0] & SUBTYPE_NO_DATA || p[1] & PROTECTED || p[22] & 15) /* the last is the number of a piece */
+    if (subtype & SUBTYPE_NO_DATA || flags & PROTECTED || p[22 + swap] & 15) /* the last is the number of a piece */
         return fc_link_opaque(w, FC_LINKTYPE_IEEE802_11);
-    if (qos && p[qos_at] & QOS_AMSDU)
+    if (qos && p[qos_at + swap] & QOS_AMSDU)
         return amsdu(w);
-    if (qos && four && p[qos_at + 1] & QOS_MESH && !mesh(w))
+    if (qos && four && p[qos_at + !swap] & QOS_MESH && !mesh(w))
         return FC_STEP_MALFORMED;
     return FC_STEP_LLC;
 }
@@ -135,8 +140,8 @@ static enum fc_step frame(struct fc_walk *w, bool padded)
     if (fc_left(w) < HEADER)
         return FC_STEP_MALFORMED;
     if ((p[0] & TYPE) == TYPE_DATA)
-        return data(w, padded);
-    addresses(w, p);
+        return data(w, padded, 0);
+    addresses(w, p, 0);
     w->off += HEADER;
     return fc_link_opaque(w, FC_LINKTYPE_IEEE802_11);
 }
@@ -144,6 +149,19 @@ static enum fc_step frame(struct fc_walk *w, bool padded)
 enum fc_step fc_link_wlan(struct fc_walk *w)
 {
     return frame(w, false);
+}
+
+/*
+ * Some access points write the header's fields of two bytes in network byte order. Between them and their controller data
+ * has one of the DS flags, and there is no version but 0, so that the byte which has both tells the two apart.
+ */
+enum fc_step fc_link_wlan_capwap(struct fc_walk *w)
+{
+    const uint8_t *p = fc_here(w);
+
+    if (fc_left(w) < HEADER || !(p[0] & VERSION) || (p[1] & (VERSION | TYPE)) != TYPE_DATA)
+        return frame(w, false);
+    return data(w, false, 1);
 }
 
 /* Goes behind a radio header that claims `size` bytes, of which it needs `min`. */

@@ -219,34 +219,78 @@ static int grow_anchors(struct fc_chunk *c)
     return 0;
 }
 
-static void fill_event(struct fc_chunk *c, struct fc_fragment *event, const struct fc_chunk_packet *rec,
-                       const struct fc_packet *packet)
+static struct fc_fragment event_of(const struct fc_chunk *c, const struct fc_chunk_packet *rec,
+                                   const struct fc_packet *packet)
 {
-    fc_fragment_key(packet, &event->datagram);
-    event->flow = packet->key;
-    event->off = rec->off;
-    event->ts_ns = rec->ts_ns;
-    event->node = NULL;
-    event->ordinal = c->first_count;
-    event->file = c->file;
-    event->dir = packet->dir;
+    return (struct fc_fragment){.datagram = packet->datagram[packet->datagram_count - 1],
+                                .flow = packet->key,
+                                .off = rec->off,
+                                .ts_ns = rec->ts_ns,
+                                .ordinal = c->first_count,
+                                .file = c->file,
+                                .dir = packet->dir};
 }
 
-static int add_first(struct fc_chunk *c, const struct fc_chunk_packet *rec, const struct fc_packet *packet)
+static int add_anchor(struct fc_chunk *c, struct fc_fragment *event)
 {
-    struct fc_fragment event;
-    int rc;
+    int rc = grow_anchors(c);
 
-    c->first_count++;
-    fill_event(c, &event, rec, packet);
-    if ((rc = grow_anchors(c)))
+    if (rc)
         return rc;
-    uint32_t *slot = anchor_slot(c, &event.datagram);
-    if ((rc = add_event(c, &event)))
+    event->ordinal = ++c->first_count;
+    uint32_t *slot = anchor_slot(c, &event->datagram);
+    if ((rc = add_event(c, event)))
         return rc;
     *slot = (uint32_t)c->event_count;
-    uint32_t flow = find_flow(c, &packet->key, fc_table_hash(c->table, &packet->key));
+    return 0;
+}
+
+/* First fragment of all its datagrams. */
+static int add_first(struct fc_chunk *c, const struct fc_chunk_packet *rec, const struct fc_packet *packet)
+{
+    struct fc_fragment event = event_of(c, rec, packet);
+    int rc = 0;
+
+    for (unsigned i = 0; i < packet->datagram_count && rc == 0; i++) {
+        event.datagram = packet->datagram[i];
+        rc = add_anchor(c, &event);
+    }
+    uint32_t flow = rc ? UINT32_MAX : find_flow(c, &packet->key, fc_table_hash(c->table, &packet->key));
     return flow == UINT32_MAX ? FC_E_NOMEM : add_packet(c, flow, rec, packet);
+}
+
+/* A later fragment of the last of its datagrams: where it belongs, the others belong too. */
+static int add_aliases(struct fc_chunk *c, const struct fc_chunk_packet *rec, const struct fc_packet *packet)
+{
+    struct fc_fragment event = event_of(c, rec, packet);
+    int rc = 0;
+
+    event.flow = event.datagram;
+    event.alias = 1;
+    for (unsigned i = 0; i + 1 < packet->datagram_count && rc == 0; i++) {
+        event.datagram = packet->datagram[i];
+        rc = add_anchor(c, &event);
+    }
+    return rc;
+}
+
+/* The first fragment in this chunk of the datagram of a later one, which is led through aliases; NULL: there is none. */
+static const struct fc_fragment *anchor_of(struct fc_chunk *c, struct fc_fragment *later)
+{
+    for (;;) {
+        uint32_t slot = *anchor_slot(c, &later->datagram);
+        const struct fc_fragment *first = slot ? &c->events[slot - 1] : NULL;
+        /* one that fc_fragments has given up by now does not count here either */
+        if (!first || !fc_fragment_near(first->ts_ns, later->ts_ns) ||
+            c->first_count - first->ordinal >= FC_FRAGMENT_MAX)
+            return NULL;
+        if (!first->alias)
+            return first;
+        if (later->hops == FC_FRAGMENT_HOPS)
+            return NULL;
+        later->hops++;
+        later->datagram = first->flow;
+    }
 }
 
 static struct fc_node *node_of_one(const struct fc_chunk *c, const struct fc_chunk_packet *rec,
@@ -269,17 +313,13 @@ static struct fc_node *node_of_one(const struct fc_chunk *c, const struct fc_chu
 
 static int add_later(struct fc_chunk *c, const struct fc_chunk_packet *rec, const struct fc_packet *packet)
 {
-    struct fc_fragment event;
-    int rc;
+    struct fc_fragment event = event_of(c, rec, packet);
+    int rc = grow_anchors(c);
 
-    fill_event(c, &event, rec, packet);
-    if ((rc = grow_anchors(c)))
+    if (rc || (rc = add_aliases(c, rec, packet)))
         return rc;
-    uint32_t slot = *anchor_slot(c, &event.datagram);
-    /* one that fc_fragments has given up by now does not count here either */
-    if (slot && fc_fragment_near(c->events[slot - 1].ts_ns, rec->ts_ns) &&
-        c->first_count - c->events[slot - 1].ordinal < FC_FRAGMENT_MAX) {
-        const struct fc_fragment *first = &c->events[slot - 1];
+    const struct fc_fragment *first = anchor_of(c, &event);
+    if (first) {
         struct fc_packet like_first = *packet;
         like_first.dir = first->dir;
         uint32_t flow = find_flow(c, &first->flow, fc_table_hash(c->table, &first->flow));

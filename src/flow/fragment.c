@@ -27,24 +27,6 @@ struct fc_fragments {
     void *ctx;
 };
 
-void fc_fragment_key(const struct fc_packet *packet, struct fc_flow_key *datagram)
-{
-    const struct fc_flow_key *key = &packet->key;
-
-    memset(datagram, 0, sizeof *datagram);
-    memcpy(datagram->addr[0], key->addr[packet->dir], 16);
-    memcpy(datagram->addr[1], key->addr[!packet->dir], 16);
-    datagram->port[0] = (uint16_t)(packet->frag_id >> 16);
-    datagram->port[1] = (uint16_t)packet->frag_id;
-    datagram->addr_kind = key->addr_kind;
-    /*
-     * RFC 8200 leaves the protocol out: behind the fragment header the first fragment may go on with extension headers
-     * that the later ones do not show. RFC 791 has it in.
-     */
-    datagram->proto = key->addr_kind == FC_ADDR_IPV6 ? 0 : key->proto;
-    datagram->domain = key->domain;
-}
-
 struct fc_fragments *fc_fragments_new(fc_fragment_settled *settled, void *ctx)
 {
     struct fc_fragments *f = calloc(1, sizeof *f);
@@ -175,6 +157,16 @@ static bool full(const struct list *l)
     return l->count - l->begin > FC_FRAGMENT_MAX;
 }
 
+/* Makes it a later fragment of what an alias stands for. False: `first` is none, or there were too many. */
+static bool follow(struct fc_fragment *later, const struct fc_fragment *first)
+{
+    if (!first->alias || later->hops == FC_FRAGMENT_HOPS)
+        return false;
+    later->datagram = first->flow;
+    later->hops++;
+    return true;
+}
+
 /* Nearest first fragment in another capture. */
 static const struct fc_fragment *nearest(struct fc_fragments *f, const struct fc_fragment *orphan)
 {
@@ -203,8 +195,11 @@ static const struct fc_fragment *nearest(struct fc_fragments *f, const struct fc
 static int settle_orphan(struct fc_fragments *f)
 {
     struct fc_fragment orphan = pop(&f->orphans);
+    const struct fc_fragment *first;
 
-    return settle(f, &orphan, nearest(f, &orphan));
+    while ((first = nearest(f, &orphan)) && follow(&orphan, first))
+        ;
+    return settle(f, &orphan, first && !first->alias ? first : NULL);
 }
 
 /* Moves the front item of this capture's lists to those of captures at their end. */
@@ -234,35 +229,79 @@ static int retire_waiting(struct fc_fragments *f)
     return rc;
 }
 
+/* The latest first fragment of this capture, in the right time. */
+static const struct fc_fragment *latest(struct fc_fragments *f, const struct fc_fragment *later)
+{
+    const struct fc_fragment *first;
+    uint32_t at = 0;
+
+    while ((first = list_find(&f->near, f->seed, &later->datagram, &at)))
+        if (fc_fragment_near(first->ts_ns, later->ts_ns))
+            return first;
+    return NULL;
+}
+
+static int later_fragment(struct fc_fragments *f, const struct fc_fragment *event)
+{
+    struct fc_fragment later = *event;
+    const struct fc_fragment *first;
+
+    while ((first = latest(f, &later)) && follow(&later, first))
+        ;
+    if (first)
+        return settle(f, &later, first->alias ? NULL : first);
+    int rc = list_add(&f->waiting, f->seed, &later);
+    if (rc) {
+        free(later.node);
+        return rc;
+    }
+    return full(&f->waiting) ? retire_waiting(f) : 0;
+}
+
+/* Those that wait for an alias are settled, or wait on, for what it stands for. */
+static int lead_on(struct fc_fragments *f, const struct fc_fragment *alias)
+{
+    struct fc_fragment *w, *led = NULL;
+    size_t count = 0, room = 0;
+    uint32_t at = 0;
+    int rc = 0;
+
+    while (rc == 0 && (w = list_find(&f->waiting, f->seed, &alias->datagram, &at))) {
+        if (!w->node || !fc_fragment_near(w->ts_ns, alias->ts_ns) || w->hops == FC_FRAGMENT_HOPS)
+            continue;
+        if (count == room) {
+            struct fc_fragment *bigger = realloc(led, (room = room ? room * 2 : 8) * sizeof *led);
+            if (!bigger) {
+                rc = FC_E_NOMEM;
+                break;
+            }
+            led = bigger;
+        }
+        led[count] = *w;
+        w->node = NULL;
+        follow(&led[count++], alias);
+    }
+    while (count--) /* found from the latest on: back to the order of arrival */
+        if (rc == 0)
+            rc = later_fragment(f, &led[count]);
+        else
+            free(led[count].node);
+    free(led);
+    return rc;
+}
+
 static int first_fragment(struct fc_fragments *f, const struct fc_fragment *event)
 {
     struct fc_fragment *w;
     uint32_t at = 0;
-    int rc = 0;
+    int rc = event->alias ? lead_on(f, event) : 0;
 
-    while (rc == 0 && (w = list_find(&f->waiting, f->seed, &event->datagram, &at)))
+    while (rc == 0 && !event->alias && (w = list_find(&f->waiting, f->seed, &event->datagram, &at)))
         if (w->node && fc_fragment_near(w->ts_ns, event->ts_ns))
             rc = settle(f, w, event);
     if (rc || (rc = list_add(&f->near, f->seed, event)))
         return rc;
     return full(&f->near) ? retire_near(f) : 0;
-}
-
-static int later_fragment(struct fc_fragments *f, const struct fc_fragment *event)
-{
-    struct fc_fragment copy = *event;
-    uint32_t at = 0;
-    struct fc_fragment *first;
-
-    while ((first = list_find(&f->near, f->seed, &event->datagram, &at)))
-        if (fc_fragment_near(first->ts_ns, event->ts_ns))
-            return settle(f, &copy, first);
-    int rc = list_add(&f->waiting, f->seed, event);
-    if (rc) {
-        free(event->node);
-        return rc;
-    }
-    return full(&f->waiting) ? retire_waiting(f) : 0;
 }
 
 int fc_fragments_event(struct fc_fragments *f, const struct fc_fragment *event)

@@ -7,6 +7,9 @@
  * behind it in the same capture; else the one nearest in time of another capture (then the earlier one, then the lower
  * file). Without one, the fragment forms a session of its own with ports 0.
  *
+ * A tunnel's datagram may be fragmented and carry a fragment. Its first fragment then belongs where the datagram inside
+ * belongs: it is an alias, and its later fragments are settled as if they were later fragments of the one inside.
+ *
  * A reader settles the first case within its chunk by itself (flow/chunk.h). What it cannot settle comes here as
  * events, in file order, chunk by chunk and capture by capture, so that the outcome does not depend on where chunks
  * were cut.
@@ -24,18 +27,19 @@ enum { FC_FRAGMENT_MAX = 1 << 18 };
 
 /* A first fragment, or a later one that its reader could not settle. */
 struct fc_fragment {
-    struct fc_flow_key datagram; /* what both have in common, see fc_fragment_key() */
-    struct fc_flow_key flow;     /* first: key of its session; later: key with ports 0 */
+    struct fc_flow_key datagram; /* what both have in common: see struct fc_packet */
+    struct fc_flow_key flow;     /* first: key of its session, or an alias' datagram inside; later: key with ports 0 */
     uint64_t off;
     int64_t ts_ns;
     struct fc_node *node; /* later: its one-packet node; NULL in a first fragment */
     uint32_t file;
     uint32_t ordinal; /* first: how many there were in its chunk, with it */
     uint8_t dir;      /* of the packet within `flow` */
+    uint8_t alias;    /* first */
+    uint8_t hops;     /* later: aliases it has been led through, at most FC_FRAGMENT_HOPS */
 };
 
-/* Names a datagram: addresses by sender and receiver, identification, protocol, domain. */
-void fc_fragment_key(const struct fc_packet *packet, struct fc_flow_key *datagram);
+enum { FC_FRAGMENT_HOPS = FC_DATAGRAM_MAX };
 
 struct fc_fragments;
 

@@ -38,6 +38,10 @@ void fc_extra_add(struct fc_extra *x, const struct fc_packet *p)
         x->mpls_count = p->mpls_count;
         memcpy(x->mpls, p->mpls, sizeof x->mpls[0] * p->mpls_count);
     }
+    if ((p->got & FC_WANT_TUNNEL) && !x->tunnel_count) {
+        x->tunnel_count = p->tunnel_count;
+        memcpy(x->tunnel, p->tunnel, sizeof x->tunnel[0] * p->tunnel_count);
+    }
     if ((p->got & FC_WANT_MAC) && !x->has_mac) {
         memcpy(x->mac[d], p->mac[0], 6);
         memcpy(x->mac[!d], p->mac[1], 6);
@@ -146,6 +150,10 @@ bool fc_extra_unclear(const struct fc_extra *x, const struct fc_extra *o)
     if (x->mpls_count && o->mpls_count &&
         (x->mpls_count != o->mpls_count || memcmp(x->mpls, o->mpls, x->mpls_count * sizeof x->mpls[0]) != 0))
         return true;
+    if (x->tunnel_count && o->tunnel_count &&
+        (x->tunnel_count != o->tunnel_count ||
+         memcmp(x->tunnel, o->tunnel, x->tunnel_count * sizeof x->tunnel[0]) != 0))
+        return true;
     if (x->has_mac && o->has_mac && memcmp(x->mac, o->mac, sizeof x->mac) != 0)
         return true;
     for (unsigned d = 0; d < 2; d++) {
@@ -167,6 +175,10 @@ void fc_extra_fold(struct fc_extra *x, const struct fc_extra *next)
     if (!x->mpls_count) {
         x->mpls_count = next->mpls_count;
         memcpy(x->mpls, next->mpls, sizeof x->mpls);
+    }
+    if (!x->tunnel_count) {
+        x->tunnel_count = next->tunnel_count;
+        memcpy(x->tunnel, next->tunnel, sizeof x->tunnel);
     }
     if (!x->has_mac) {
         x->has_mac = next->has_mac;

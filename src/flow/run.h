@@ -50,8 +50,9 @@ struct fc_extra {
     uint64_t payload_bytes[2];
     uint32_t mpls[FC_MPLS_MAX];
     uint32_t isn[2];
+    struct fc_tunnel tunnel[FC_TUNNEL_MAX];
     uint16_t vlan[FC_VLAN_MAX];
-    uint8_t vlan_count, mpls_count;
+    uint8_t vlan_count, mpls_count, tunnel_count;
     uint8_t has_mac; /* bit d: mac[d] of endpoint d */
     uint8_t has_ttl; /* bit d */
     uint8_t has_dscp;

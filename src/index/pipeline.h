@@ -82,6 +82,13 @@ struct fc_replayer {
     } files[4], *file; /* the one in use */
     uint64_t uses;
     struct fc_section section;
+    /* datagrams of tunnels whose first fragments were read of this flow, the latest ones: they know the direction */
+    struct fc_flow_key flow;
+    struct {
+        struct fc_flow_key datagram;
+        uint8_t dir;
+    } first[16];
+    unsigned first_count;
 };
 int fc_replayer_read(void *ctx, const struct fc_flow_key *key, uint32_t file, uint64_t off, struct fc_packet *packet,
                      int64_t *ts_ns, uint32_t *origlen);

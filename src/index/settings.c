@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "index/settings.h"
 #include "base/error.h"
+#include "store/record.h"
 #include "store/writer.h"
 
 #include <arpa/inet.h>
@@ -12,10 +13,15 @@ static const struct {
     const char *name;
     uint32_t mask, fields;
 } field_names[] = {
-    {"mac", FC_WANT_MAC, FC_WANT_MAC},          {"vlan", FC_WANT_VLAN, FC_WANT_VLAN},
-    {"mpls", FC_WANT_MPLS, FC_WANT_MPLS},       {"ttl", FC_WANT_TTL, FC_WANT_TTL},
-    {"dscp", FC_WANT_DSCP, FC_WANT_DSCP},       {"tcp-flags", FC_WANT_TCP, FC_STORE_TCP_FLAGS},
-    {"isn", FC_WANT_TCP, FC_STORE_ISN},         {"payload", FC_WANT_PAYLOAD, FC_WANT_PAYLOAD},
+    {"mac", FC_WANT_MAC, FC_WANT_MAC},
+    {"vlan", FC_WANT_VLAN, FC_WANT_VLAN},
+    {"mpls", FC_WANT_MPLS, FC_WANT_MPLS},
+    {"tunnel", FC_WANT_TUNNEL, FC_WANT_TUNNEL},
+    {"ttl", FC_WANT_TTL, FC_WANT_TTL},
+    {"dscp", FC_WANT_DSCP, FC_WANT_DSCP},
+    {"tcp-flags", FC_WANT_TCP, FC_STORE_TCP_FLAGS},
+    {"isn", FC_WANT_TCP, FC_STORE_ISN},
+    {"payload", FC_WANT_PAYLOAD, FC_WANT_PAYLOAD},
     {"community-id", 0, FC_STORE_COMMUNITY_ID},
 };
 enum { FIELD_COUNT = sizeof field_names / sizeof field_names[0] };
@@ -42,7 +48,7 @@ static int parse_fields(struct fc_settings *s, const char *list, struct fc_error
         else if (i < 0)
             return fc_error_set(
                 err, FC_E_USAGE, NULL, FC_NO_OFFSET,
-                "unknown field '%.*s' (mac, vlan, mpls, ttl, dscp, tcp-flags, isn, payload, community-id, all)",
+                "unknown field '%.*s' (mac, vlan, mpls, tunnel, ttl, dscp, tcp-flags, isn, payload, community-id, all)",
                 (int)len, p);
         else
             chosen |= 1u << i;
@@ -151,24 +157,20 @@ int fc_settings_init(struct fc_settings *s, const struct fc_index_options *o, st
     s->timeouts = strdup(or_default(o->timeouts, ""));
     s->filter = strdup(or_default(o->filter, ""));
     s->exclude_net = strdup(or_default(o->exclude_net, ""));
-    s->key = strdup(key);
+    s->key = malloc(FC_KEY_PARTS_TEXT);
     if (!s->profile || !s->timeouts || !s->filter || !s->exclude_net || !s->key)
         rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     else if (fc_rules_profile(&s->rules, profile))
         rc = fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET,
                           "unknown profile '%s' (flowcarve, wireshark, zeek, suricata, arkime, yaf)", profile);
-    else if (strcmp(key, "") != 0 && strcmp(key, "vlan") != 0)
-        rc = fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "unknown key part '%s' (vlan)", key);
+    else if (fc_key_parts(key, &s->mask, s->key))
+        rc = fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "unknown key part in '%s' (vlan, tunnel, outer)", key);
     else if ((rc = fc_rules_timeout(&s->rules, s->timeouts, err)) == 0 &&
              (rc = parse_fields(s, or_default(o->fields, ""), err)) == 0)
         rc = parse_nets(s, s->exclude_net, err);
-    if (rc) {
+    if (rc)
         fc_settings_fini(s);
-        return rc;
-    }
-    if (strcmp(key, "vlan") == 0)
-        s->mask |= FC_KEY_VLAN;
-    return 0;
+    return rc;
 }
 
 void fc_settings_fini(struct fc_settings *s)

@@ -34,6 +34,7 @@ enum fc_ast_type {
     FC_AST_PROTO,        /* protocol lo, within family when that is not 0 */
     FC_AST_VLAN,         /* id lo anywhere in the stack; any tag when lo is -1 */
     FC_AST_MPLS,         /* the same for labels */
+    FC_AST_TUNNEL,       /* encapsulation anywhere in the stack: kind lo or any when -1, id hi or any when -1 */
     FC_AST_ID,           /* session ids lo to hi */
     FC_AST_STATE,        /* state lo */
     FC_AST_COMMUNITY_ID, /* text */

@@ -160,6 +160,7 @@ static int cost_of_leaf(struct cost *c, struct fc_plan *leaf)
         /* fall through */
     case FC_AST_VLAN:
     case FC_AST_MPLS:
+    case FC_AST_TUNNEL:
         /* the whole of a narrower table is read */
         leaf->cost = c->limit / 2;
         return 0;

@@ -7,8 +7,8 @@
 
 uint32_t fc_db_fields(struct fc_db *db)
 {
-    static const char *const names[] = {"mac",       "vlan", "mpls",    "ttl",         "dscp",
-                                        "tcp-flags", "isn",  "payload", "community-id"};
+    static const char *const names[] = {"mac",       "vlan", "mpls",    "ttl",          "dscp",
+                                        "tcp-flags", "isn",  "payload", "community-id", "tunnel"};
     char *value = fc_db_meta(fc_db_sqlite(db), "fields"), *rest = value, *name;
     uint32_t fields = 0;
 

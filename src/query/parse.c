@@ -120,6 +120,8 @@ static const char *value_name(enum fc_qual_type type)
     case FC_QUAL_MPLS:
     case FC_QUAL_ID:
         return "a number";
+    case FC_QUAL_TUNNEL:
+        return "an encapsulation";
     case FC_QUAL_STATE:
         return "a state";
     case FC_QUAL_COMMUNITY_ID:
@@ -230,14 +232,24 @@ static int parse_lone_proto(struct fc_parser *p, struct fc_qualifiers *qual, str
     return fc_parse_proto(p, qual, out);
 }
 
-/* Does a value follow `vlan` or `mpls`, where it may be left out? */
-static bool number_follows(const struct fc_parser *p)
+/* Does a value follow `vlan`, `mpls` or `tunnel`, where it may be left out? */
+static bool value_follows(const struct fc_parser *p, const struct fc_qualifiers *qual)
 {
     struct fc_token t = p->token;
+    int value;
 
     while (t.type == FC_TOKEN_OPEN)
         t = fc_lex(p->text, t.off + t.span);
-    return t.type == FC_TOKEN_WORD && isdigit((unsigned char)t.text[0]);
+    if (t.type != FC_TOKEN_WORD || qual->type != FC_QUAL_TUNNEL)
+        return t.type == FC_TOKEN_WORD && isdigit((unsigned char)t.text[0]);
+    enum fc_word_kind kind = fc_word_kind(&t, &value);
+    return kind == FC_WORD_NONE || kind == FC_WORD_PACKET || kind == FC_WORD_NAMED || fc_parse_fits(qual, &t);
+}
+
+/* The leaf without a value. */
+static enum fc_ast_type any_type(enum fc_qual_type type)
+{
+    return type == FC_QUAL_VLAN ? FC_AST_VLAN : type == FC_QUAL_MPLS ? FC_AST_MPLS : FC_AST_TUNNEL;
 }
 
 static int parse_typed(struct fc_parser *p, struct fc_qualifiers *qual, struct fc_ast **out)
@@ -246,11 +258,12 @@ static int parse_typed(struct fc_parser *p, struct fc_qualifiers *qual, struct f
         qual->set = false;
         return fc_parse_time(p, qual->type, out);
     }
-    if ((qual->type == FC_QUAL_VLAN || qual->type == FC_QUAL_MPLS) && !number_follows(p)) {
+    if ((qual->type == FC_QUAL_VLAN || qual->type == FC_QUAL_MPLS || qual->type == FC_QUAL_TUNNEL) &&
+        !value_follows(p, qual)) {
         qual->set = false;
-        *out = fc_ast_leaf(p->arena, qual->type == FC_QUAL_VLAN ? FC_AST_VLAN : FC_AST_MPLS);
+        *out = fc_ast_leaf(p->arena, any_type(qual->type));
         if (*out)
-            (*out)->lo = -1;
+            (*out)->lo = (*out)->hi = -1;
         return *out ? 0 : FC_E_NOMEM;
     }
     return parse_values(p, qual, false, out);

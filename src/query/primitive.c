@@ -198,6 +198,51 @@ static int parse_label(struct fc_parser *p, const struct fc_qualifiers *qual, co
     return fc_parse_take(p, leaf, out);
 }
 
+/* "vxlan", "vxlan:42", "l2tp:5.17"; *id is -1 when none is given. */
+static bool tunnel_by_text(const char *word, int64_t *kind, int64_t *id)
+{
+    const char *colon = strchr(word, ':'), *of = NULL, *name;
+    size_t len = colon ? (size_t)(colon - word) : strlen(word);
+    char text[WORD_MAX], *dot;
+    int64_t low;
+
+    *id = -1;
+    for (unsigned i = 1; (name = fc_tunnel_name(i, &of)); i++) {
+        if (strlen(name) != len || memcmp(name, word, len) != 0 || (colon && !of))
+            continue;
+        *kind = i;
+        if (!colon)
+            return true;
+        snprintf(text, sizeof text, "%s", colon + 1);
+        if (i != FC_TUNNEL_L2TP)
+            return fc_parse_number(text, UINT32_MAX, id);
+        if (!(dot = strchr(text, '.')))
+            return false;
+        *dot = '\0';
+        if (!fc_parse_number(text, UINT16_MAX, id) || !fc_parse_number(dot + 1, UINT16_MAX, &low))
+            return false;
+        *id = *id << 16 | low;
+        return true;
+    }
+    return false;
+}
+
+static int parse_tunnel(struct fc_parser *p, const char *word, struct fc_ast **out)
+{
+    struct fc_ast *leaf;
+    int64_t kind, id;
+
+    if (!tunnel_by_text(word, &kind, &id))
+        return fc_parse_fail(p, &p->token,
+                             "'%s' is no encapsulation: a name as in 'vxlan', or one with an id, 'vxlan:42'", word);
+    leaf = fc_ast_leaf(p->arena, FC_AST_TUNNEL);
+    if (leaf) {
+        leaf->lo = kind;
+        leaf->hi = id;
+    }
+    return fc_parse_take(p, leaf, out);
+}
+
 static int parse_id(struct fc_parser *p, char *word, struct fc_ast **out)
 {
     char *dash = strchr(word, '-');
@@ -292,6 +337,8 @@ int fc_parse_value(struct fc_parser *p, const struct fc_qualifiers *qual, struct
     case FC_QUAL_VLAN:
     case FC_QUAL_MPLS:
         return parse_label(p, qual, word, out);
+    case FC_QUAL_TUNNEL:
+        return parse_tunnel(p, word, out);
     case FC_QUAL_ID:
         return parse_id(p, word, out);
     case FC_QUAL_STATE:
@@ -324,6 +371,8 @@ bool fc_parse_fits(const struct fc_qualifiers *qual, const struct fc_token *toke
         return lo >= 0 && (lo < 256 || qual->proto == FC_QUAL_ANY);
     case FC_QUAL_STATE:
         return state_number(word) >= 0;
+    case FC_QUAL_TUNNEL:
+        return tunnel_by_text(word, &lo, &hi);
     default:
         return strchr(word, ':') != NULL;
     }

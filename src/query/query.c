@@ -36,6 +36,7 @@ enum {
     COL_ONE_WAY,
     COL_VLAN,
     COL_MPLS,
+    COL_TUNNEL,
     COL_MAC,
     COL_TTL = COL_MAC + 2,
     COL_DSCP = COL_TTL + 2,
@@ -49,7 +50,8 @@ enum {
     "SELECT s.id, s.start_ns, s.duration_ns, s.proto, s.kind, s.client_addr, s.client_port, s.server_addr, "           \
     "s.server_port, s.client_packets, s.server_packets, s.client_bytes, s.server_bytes, s.state, s.one_way"
 #define SELECT_FIELDS                                                                                                  \
-    ", f.vlan, f.mpls, f.client_mac, f.server_mac, f.client_ttl, f.server_ttl, f.client_dscp, f.server_dscp, "         \
+    ", f.vlan, f.mpls, f.tunnel, f.client_mac, f.server_mac, f.client_ttl, f.server_ttl, f.client_dscp, "              \
+    "f.server_dscp, "                                                                                                  \
     "f.client_tcp_flags, f.server_tcp_flags, f.client_isn, f.server_isn, f.client_payload, f.server_payload, "         \
     "f.community_id"
 #define FROM_BASE " FROM session s"
@@ -81,6 +83,7 @@ static const struct sort_key {
     {"bytes", "s.client_bytes + s.server_bytes", 0},
     {"vlan", "f.vlan", FC_FIELD_VLAN},
     {"mpls", "f.mpls", FC_FIELD_MPLS},
+    {"tunnel", "f.tunnel", FC_FIELD_TUNNEL},
     {"client_mac", "f.client_mac", FC_FIELD_MAC},
     {"server_mac", "f.server_mac", FC_FIELD_MAC},
     {"client_ttl", "f.client_ttl", FC_FIELD_TTL},
@@ -242,6 +245,7 @@ static void read_fields(sqlite3_stmt *stmt, struct fc_session *row)
 {
     row->vlan = read_text(stmt, COL_VLAN);
     row->mpls = read_text(stmt, COL_MPLS);
+    row->tunnel = read_text(stmt, COL_TUNNEL);
     row->client_mac = read_blob(stmt, COL_MAC, 6);
     row->server_mac = read_blob(stmt, COL_MAC + 1, 6);
     row->client_ttl = read_number(stmt, COL_TTL, UINT8_MAX, -1);

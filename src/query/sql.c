@@ -203,8 +203,8 @@ size_t fc_sql_ranges(const struct fc_plan *leaf)
     const struct fc_ast *value = leaf->value[0];
     size_t ends = has_ends(value) && value->ends == FC_ENDS_EITHER ? 2 : 1;
 
-    if (value->type == FC_AST_VLAN || value->type == FC_AST_MPLS || value->type == FC_AST_COMMUNITY_ID ||
-        fc_sql_has_times(leaf))
+    if (value->type == FC_AST_VLAN || value->type == FC_AST_MPLS || value->type == FC_AST_TUNNEL ||
+        value->type == FC_AST_COMMUNITY_ID || fc_sql_has_times(leaf))
         return 0;
     return value->type == FC_AST_NET ? ends * leaf->value_count : ends;
 }
@@ -297,14 +297,37 @@ bool fc_sql_has_fields(const struct fc_sql *sql, const struct fc_plan *leaf)
 {
     enum fc_ast_type type = leaf->value[0]->type;
 
-    return type == FC_AST_VLAN || type == FC_AST_MPLS || (type == FC_AST_MAC && (sql->fields & FC_FIELD_MAC)) ||
+    return type == FC_AST_VLAN || type == FC_AST_MPLS || type == FC_AST_TUNNEL ||
+           (type == FC_AST_MAC && (sql->fields & FC_FIELD_MAC)) ||
            (type == FC_AST_COMMUNITY_ID && (sql->fields & FC_FIELD_COMMUNITY_ID));
+}
+
+/* An encapsulation of one kind, whose id is what the text has behind a colon: '/' stands around each of a stack. */
+static void write_tunnel(struct fc_sql *sql, const struct fc_ast *value)
+{
+    struct fc_tunnel tunnel = {.kind = (uint32_t)value->lo, .id = (uint32_t)value->hi};
+    char text[FC_TUNNEL_TEXT];
+    const char *id;
+
+    if (value->hi >= 0) {
+        text[0] = '/';
+        size_t len = 1 + fc_tunnel_text(&tunnel, 1, text + 1, sizeof text - 2);
+        text[len++] = '/';
+        bind_bytes(sql, FC_BIND_TEXT, text, len);
+        fc_sql_add(sql, "instr('/' || x.tunnel || '/', ?)");
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        int len = snprintf(text, sizeof text, "/%s%c", fc_tunnel_name((unsigned)value->lo, &id), i ? ':' : '/');
+        bind_bytes(sql, FC_BIND_TEXT, text, (size_t)len);
+    }
+    fc_sql_add(sql, "(instr('/' || x.tunnel || '/', ?) OR instr('/' || x.tunnel, ?))");
 }
 
 void fc_sql_fields_condition(struct fc_sql *sql, const struct fc_plan *leaf)
 {
     const struct fc_ast *value = leaf->value[0];
-    const char *column = value->type == FC_AST_VLAN ? "vlan" : "mpls";
+    const char *column = value->type == FC_AST_VLAN ? "vlan" : value->type == FC_AST_MPLS ? "mpls" : "tunnel";
 
     if (value->type == FC_AST_COMMUNITY_ID) {
         write_list(sql, leaf, "x.community_id");
@@ -312,6 +335,10 @@ void fc_sql_fields_condition(struct fc_sql *sql, const struct fc_plan *leaf)
     }
     if (value->type != FC_AST_MAC && value->lo < 0) {
         fc_sql_add(sql, "x.%s IS NOT NULL", column);
+        return;
+    }
+    if (value->type == FC_AST_TUNNEL) {
+        write_tunnel(sql, value);
         return;
     }
     if (value->type != FC_AST_MAC) {
@@ -365,6 +392,7 @@ static void write_leaf(struct fc_sql *sql, const struct fc_plan *leaf)
     case FC_AST_MAC:
     case FC_AST_VLAN:
     case FC_AST_MPLS:
+    case FC_AST_TUNNEL:
         write_fields(sql, leaf);
         break;
     case FC_AST_COMMUNITY_ID:

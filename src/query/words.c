@@ -22,6 +22,7 @@ static const struct word words[] = {
     {"proto", FC_WORD_TYPE, FC_QUAL_PROTO},
     {"vlan", FC_WORD_TYPE, FC_QUAL_VLAN},
     {"mpls", FC_WORD_TYPE, FC_QUAL_MPLS},
+    {"tunnel", FC_WORD_TYPE, FC_QUAL_TUNNEL},
     {"id", FC_WORD_TYPE, FC_QUAL_ID},
     {"state", FC_WORD_TYPE, FC_QUAL_STATE},
     {"community-id", FC_WORD_TYPE, FC_QUAL_COMMUNITY_ID},

@@ -31,6 +31,7 @@ enum fc_qual_type {
     FC_QUAL_PROTO,
     FC_QUAL_VLAN,
     FC_QUAL_MPLS,
+    FC_QUAL_TUNNEL,
     FC_QUAL_ID,
     FC_QUAL_STATE,
     FC_QUAL_COMMUNITY_ID,

@@ -49,13 +49,13 @@ int fc_key_from_row(sqlite3_stmt *stmt, int col, struct fc_flow_key *key, int *c
 {
     uint8_t addr[2][16];
     uint16_t port[2];
-    int64_t proto = sqlite3_column_int64(stmt, col), domain = sqlite3_column_int64(stmt, col + 7);
+    int64_t proto = sqlite3_column_int64(stmt, col);
     int kind = sqlite3_column_int(stmt, col + 1);
 
     memset(key, 0, sizeof *key);
-    if (proto < 0 || proto > UINT32_MAX || domain < 0 || domain > UINT32_MAX ||
-        addr_from_column(stmt, col + 2, kind, addr[0]) || port_from_column(stmt, col + 3, &port[0]) ||
-        addr_from_column(stmt, col + 4, kind, addr[1]) || port_from_column(stmt, col + 5, &port[1]))
+    if (proto < 0 || proto > FC_PROTO_MALFORMED || addr_from_column(stmt, col + 2, kind, addr[0]) ||
+        port_from_column(stmt, col + 3, &port[0]) || addr_from_column(stmt, col + 4, kind, addr[1]) ||
+        port_from_column(stmt, col + 5, &port[1]))
         return FC_E_DAMAGED;
     int order = memcmp(addr[0], addr[1], 16);
     key->one_way = sqlite3_column_int(stmt, col + 6) != 0;
@@ -64,10 +64,36 @@ int fc_key_from_row(sqlite3_stmt *stmt, int col, struct fc_flow_key *key, int *c
         memcpy(key->addr[i], addr[i ^ *client], 16);
         key->port[i] = port[i ^ *client];
     }
-    key->addr_kind = (uint8_t)kind;
-    key->proto = (uint32_t)proto;
-    key->domain = (uint32_t)domain;
+    key->addr_kind = (uint32_t)kind & 7;
+    key->proto = (uint32_t)proto & 0xffffff;
+    key->domain = (uint64_t)sqlite3_column_int64(stmt, col + 7);
     return 0;
+}
+
+int fc_key_ends(const struct fc_flow_key *key, const struct fc_packet *packet)
+{
+    const struct fc_flow_key *p = &packet->key;
+
+    if (key->addr_kind != p->addr_kind)
+        return -1;
+    for (int turned = 0; turned < 2; turned++)
+        if (memcmp(key->addr[0], p->addr[turned], 16) == 0 && memcmp(key->addr[1], p->addr[!turned], 16) == 0)
+            return packet->dir ^ turned;
+    return -1;
+}
+
+/* Could its first fragment hold a tunnel, whose inner addresses are the session's? */
+static bool may_carry(uint32_t proto)
+{
+    switch (proto) {
+    case 1:   /* ICMP */
+    case 6:   /* TCP */
+    case 58:  /* ICMPv6 */
+    case 132: /* SCTP */
+        return false;
+    default:
+        return true;
+    }
 }
 
 bool fc_key_fits(const struct fc_flow_key *key, const struct fc_packet *packet)
@@ -76,12 +102,39 @@ bool fc_key_fits(const struct fc_flow_key *key, const struct fc_packet *packet)
 
     if (key->proto == FC_PROTO_MALFORMED || p->proto == FC_PROTO_MALFORMED)
         return key->proto == p->proto;
-    if (packet->frag == FC_FRAG_LATER) {
-        bool straight = memcmp(key->addr[0], p->addr[0], 16) == 0 && memcmp(key->addr[1], p->addr[1], 16) == 0;
-        bool turned = memcmp(key->addr[0], p->addr[1], 16) == 0 && memcmp(key->addr[1], p->addr[0], 16) == 0;
-        return key->addr_kind == p->addr_kind && key->domain == p->domain && (straight || turned);
-    }
+    if (packet->frag == FC_FRAG_LATER)
+        return (fc_key_ends(key, packet) >= 0 && key->domain == p->domain) || may_carry(p->proto);
     return memcmp(key, p, sizeof *key) == 0;
+}
+
+int fc_key_parts(const char *list, uint32_t *mask, char *normal)
+{
+    static const struct {
+        const char *name;
+        uint32_t bit;
+    } parts[] = {{"vlan", FC_KEY_VLAN}, {"tunnel", FC_KEY_TUNNEL}, {"outer", FC_KEY_OUTER}};
+    enum { COUNT = sizeof parts / sizeof parts[0] };
+    uint32_t bits = 0;
+    int i;
+
+    for (const char *p = list; *p;) {
+        size_t len = strcspn(p, ",");
+        for (i = 0; i < COUNT && (strlen(parts[i].name) != len || memcmp(parts[i].name, p, len) != 0); i++)
+            ;
+        if (i == COUNT)
+            return FC_E_USAGE;
+        bits |= parts[i].bit;
+        p += len + (p[len] == ',');
+    }
+    *mask |= bits;
+    if (normal)
+        *normal = '\0';
+    for (i = 0; normal && i < COUNT; i++)
+        if (bits & parts[i].bit) {
+            strcat(normal, *normal ? "," : "");
+            strcat(normal, parts[i].name);
+        }
+    return 0;
 }
 
 void fc_bind_addr(sqlite3_stmt *stmt, int index, const struct fc_flow_key *key, int endpoint)

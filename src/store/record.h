@@ -37,9 +37,20 @@ int fc_key_from_row(sqlite3_stmt *stmt, int col, struct fc_flow_key *key, int *c
 
 /*
  * True when a packet may belong to the session of `key` (made by fc_key_from_row()). Exact, but for a later fragment,
- * which shows its addresses only, and for a record that cannot be decoded.
+ * which shows its addresses only (or, of a protocol that carries tunnels, those around the session's), and for a record
+ * that cannot be decoded.
  */
 bool fc_key_fits(const struct fc_flow_key *key, const struct fc_packet *packet);
+
+/* Direction within `key` of a later fragment, by its addresses alone; -1: they are others, those of a tunnel. */
+int fc_key_ends(const struct fc_flow_key *key, const struct fc_packet *packet);
+
+/*
+ * What `index --key` takes and an index remembers: "vlan", "tunnel", "outer", comma-separated. Adds FC_KEY_* bits to *mask
+ * and writes the list in a fixed order to `normal` (FC_KEY_PARTS_TEXT bytes, or NULL). FC_E_USAGE: another word.
+ */
+enum { FC_KEY_PARTS_TEXT = 24 };
+int fc_key_parts(const char *list, uint32_t *mask, char *normal);
 
 /* Binds an address of a key as the schema has it. */
 void fc_bind_addr(sqlite3_stmt *stmt, int index, const struct fc_flow_key *key, int endpoint);

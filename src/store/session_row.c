@@ -80,7 +80,7 @@ int fc_session_row(struct fc_row *row, const struct fc_session_record *r)
         fc_row_int(row, (int64_t)run->bytes[client ^ i]);
     fc_row_int(row, (int)fc_run_state(run, r->key.proto));
     fc_row_int(row, r->key.one_way);
-    fc_row_int(row, r->key.domain);
+    fc_row_int(row, (int64_t)r->key.domain);
     fc_row_bytes(row, r->blob, r->blob_len, 0);
     return 0;
 }
@@ -104,16 +104,18 @@ int fc_session_fields_row(struct fc_row *row, const struct fc_session_record *r,
 {
     const struct fc_extra *x = fc_record_extra(r);
     int client = fc_run_client(&r->run), rc;
-    char vlan[FC_VLAN_TEXT], mpls[FC_MPLS_TEXT];
+    char vlan[FC_VLAN_TEXT], mpls[FC_MPLS_TEXT], tunnel[FC_TUNNEL_TEXT];
 
-    rc = fc_row_begin(row, FC_VLAN_TEXT + FC_MPLS_TEXT + sizeof x->mac + FC_COMMUNITY_ID_SIZE);
+    rc = fc_row_begin(row, FC_VLAN_TEXT + FC_MPLS_TEXT + FC_TUNNEL_TEXT + sizeof x->mac + FC_COMMUNITY_ID_SIZE);
     if (rc)
         return rc;
     fc_vlan_text(x, vlan);
     fc_mpls_text(x, mpls);
+    fc_tunnel_text(x->tunnel, x->tunnel_count, tunnel, sizeof tunnel);
     fc_row_null(row);
     add_text(row, vlan);
     add_text(row, mpls);
+    add_text(row, tunnel);
     for (int i = 0; i < 2; i++) {
         if (x->has_mac >> (client ^ i) & 1)
             fc_row_bytes(row, x->mac[client ^ i], 6, 0);

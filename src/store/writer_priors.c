@@ -213,7 +213,7 @@ struct saved_fragment {
     struct fc_flow_key datagram, flow;
     uint64_t off;
     int64_t ts_ns;
-    uint32_t file, dir;
+    uint32_t file, dir; /* bit 1 of dir: an alias */
 };
 
 int fc_writer_fragments(struct fc_writer *w, int (*first)(void *, const struct fc_fragment *), void *ctx,
@@ -231,8 +231,13 @@ int fc_writer_fragments(struct fc_writer *w, int (*first)(void *, const struct f
         if (sqlite3_column_bytes(stmt, 0) != (int)sizeof s)
             continue;
         memcpy(&s, sqlite3_column_blob(stmt, 0), sizeof s);
-        struct fc_fragment f = {
-            .datagram = s.datagram, .flow = s.flow, .off = s.off, .ts_ns = s.ts_ns, .file = s.file, .dir = s.dir & 1};
+        struct fc_fragment f = {.datagram = s.datagram,
+                                .flow = s.flow,
+                                .off = s.off,
+                                .ts_ns = s.ts_ns,
+                                .file = s.file,
+                                .dir = s.dir & 1,
+                                .alias = s.dir >> 1 & 1};
         rc = first(ctx, &f);
     }
     if (rc == 0 && step != SQLITE_DONE)
@@ -261,7 +266,7 @@ int fc_writer_set_fragments(struct fc_writer *w, const struct fc_fragment *first
         s.off = first[i].off;
         s.ts_ns = first[i].ts_ns;
         s.file = first[i].file;
-        s.dir = first[i].dir;
+        s.dir = first[i].dir | (uint32_t)first[i].alias << 1;
         sqlite3_bind_blob(stmt, 1, &s, sizeof s, SQLITE_TRANSIENT);
         rc = fc_writer_step(w, stmt, err);
     }

@@ -49,7 +49,7 @@ static void bind_session(sqlite3_stmt *stmt, const struct fc_session_record *r)
     }
     sqlite3_bind_int(stmt, 14, (int)fc_run_state(run, r->key.proto));
     sqlite3_bind_int(stmt, 15, r->key.one_way);
-    sqlite3_bind_int64(stmt, 16, r->key.domain);
+    sqlite3_bind_int64(stmt, 16, (int64_t)r->key.domain);
 }
 
 /* The blob of a session of the index with the new positions added. */
@@ -95,8 +95,9 @@ static int write_fields(struct fc_writer *w, int64_t id, const struct fc_session
     /* what a continued session already has stays: the first packet that had a field counts, sums and flags add up */
     sqlite3_stmt *stmt = fc_writer_stmt(
         w, FC_STMT_FIELDS,
-        "INSERT INTO session_fields VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+        "INSERT INTO session_fields VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
         " ON CONFLICT (id) DO UPDATE SET vlan = coalesce(vlan, excluded.vlan), mpls = coalesce(mpls, excluded.mpls),"
+        " tunnel = coalesce(tunnel, excluded.tunnel),"
         " client_mac = coalesce(client_mac, excluded.client_mac), server_mac = coalesce(server_mac, "
         "excluded.server_mac),"
         " client_ttl = coalesce(client_ttl, excluded.client_ttl), server_ttl = coalesce(server_ttl, "
@@ -112,28 +113,30 @@ static int write_fields(struct fc_writer *w, int64_t id, const struct fc_session
         " client_payload = coalesce(client_payload + excluded.client_payload, client_payload, excluded.client_payload),"
         " server_payload = coalesce(server_payload + excluded.server_payload, server_payload, "
         "excluded.server_payload), community_id = coalesce(community_id, excluded.community_id)");
-    char vlan[FC_VLAN_TEXT], mpls[FC_MPLS_TEXT];
+    char vlan[FC_VLAN_TEXT], mpls[FC_MPLS_TEXT], tunnel[FC_TUNNEL_TEXT];
     int client = fc_run_client(&r->run);
 
     if (!stmt)
         return fc_writer_error(w, err, "cannot write the index");
     fc_vlan_text(x, vlan);
     fc_mpls_text(x, mpls);
+    fc_tunnel_text(x->tunnel, x->tunnel_count, tunnel, sizeof tunnel);
     sqlite3_bind_int64(stmt, 1, id);
     sqlite3_bind_text(stmt, 2, x->vlan_count ? vlan : NULL, -1, SQLITE_STATIC);
     sqlite3_bind_text(stmt, 3, x->mpls_count ? mpls : NULL, -1, SQLITE_STATIC);
-    sqlite3_bind_text(stmt, 16, community, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(stmt, 4, x->tunnel_count ? tunnel : NULL, -1, SQLITE_STATIC);
+    sqlite3_bind_text(stmt, 17, community, -1, SQLITE_TRANSIENT);
     for (int i = 0; i < 2; i++) {
         int d = client ^ i;
         if (x->has_mac >> d & 1)
-            sqlite3_bind_blob(stmt, 4 + i, x->mac[d], 6, SQLITE_STATIC);
+            sqlite3_bind_blob(stmt, 5 + i, x->mac[d], 6, SQLITE_STATIC);
         else
-            sqlite3_bind_null(stmt, 4 + i);
-        bind_if(stmt, 6 + i, x->has_ttl >> d & 1, x->ttl[d]);
-        bind_if(stmt, 8 + i, x->has_dscp >> d & 1, x->dscp[d]);
-        bind_if(stmt, 10 + i, (fields & FC_STORE_TCP_FLAGS) && (x->has_flags >> d & 1), x->tcp_flags[d]);
-        bind_if(stmt, 12 + i, (fields & FC_STORE_ISN) && (x->has_isn >> d & 1), x->isn[d]);
-        bind_if(stmt, 14 + i, x->has_payload >> d & 1, x->payload_bytes[d]);
+            sqlite3_bind_null(stmt, 5 + i);
+        bind_if(stmt, 7 + i, x->has_ttl >> d & 1, x->ttl[d]);
+        bind_if(stmt, 9 + i, x->has_dscp >> d & 1, x->dscp[d]);
+        bind_if(stmt, 11 + i, (fields & FC_STORE_TCP_FLAGS) && (x->has_flags >> d & 1), x->tcp_flags[d]);
+        bind_if(stmt, 13 + i, (fields & FC_STORE_ISN) && (x->has_isn >> d & 1), x->isn[d]);
+        bind_if(stmt, 15 + i, x->has_payload >> d & 1, x->payload_bytes[d]);
     }
     return fc_writer_step(w, stmt, err);
 }

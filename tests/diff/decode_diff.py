@@ -5,7 +5,7 @@
   decode_diff.py DUMP ORACLE_DIR CAPTURES_DIR [-v]
 
 DUMP is the decode_dump binary, ORACLE_DIR holds decode.py and offsets.py, CAPTURES_DIR is searched for captures.
-Compared are key, direction and fragment state of the outermost IP layer; ICMP ports are left out (the oracle has none).
+Compared are key, direction and fragment state, of the outermost IP layer and of the innermost; ICMP ports are left out (the oracle has none).
 Packets of link types without a decoder are counted, not compared. If CAPTURES_DIR has a community-id-expected.tsv, the
 Community IDs made from flowcarve's keys are compared with it too, ICMP included.
 
@@ -15,8 +15,8 @@ other is found. -v prints the first few of each category.
 import base64, collections, csv, hashlib, ipaddress, os, struct, subprocess, sys
 
 EXPLAINED = {
-    'shim': 'an encapsulation that flowcarve takes for a link-layer session (TEB, PBB, NSH, VN-Tag, 892F, pseudowire, '
-            'PPP bridging)',
+    'tunnel': 'FabricPath, Cisco MetaData, EoIP, AYIYA, VXLAN-GPE and CAPWAP, which the oracle does not read (tshark '
+              'does, see tshark_diff.py)',
     'cooked': 'cooked records of ARPHRD kinds or protocol numbers that are not EtherTypes',
     'pppoe-code': 'PPPoE session frame whose code is not 0',
     'ext-behind-ah': 'IPv6 extension header behind AH: followed here, the oracle stops',
@@ -26,7 +26,8 @@ EXPLAINED = {
 }
 EXTENSIONS = ('0', '43', '44', '51', '60')
 TAGS = (226, 281, 282, 284, 285)
-SHIMS = {0x6558, 0x88e7, 0x894f, 0x8926, 0x892f, 0x8847, 0x8848}
+TUNNELS = {'eoip', 'ayiya', 'vxlan-gpe', 'capwap'}
+ETHERTYPES = (b'\x89\x03', b'\x89\x09')  # FabricPath, Cisco MetaData
 
 
 def community_id(f):
@@ -60,16 +61,16 @@ def sort_icmp(key, way):
 def category(ours, theirs, data, linktype, tags):
     kind, key = ours[0], ours[1]
     if kind == 'link' and theirs[0] != '-':
-        proto = int(key, 16)
-        if proto >> 16 == 1 and proto & 0xffff in SHIMS or proto in (0x40031, 0x40281, 0x40283):
-            return 'shim'
-        if proto == 0x18864:
+        if int(key, 16) == 0x18864:
             return 'pppoe-code'
         if linktype in (113, 276):
             return 'cooked'
         return 'not-ip-here'
     if kind == 'malformed' and theirs[0] != '-':
         return 'malformed-here'
+    if kind == 'ip' and (TUNNELS & {t.split(':')[0] for t in ours[5].split('/')} or data[12:14] in ETHERTYPES or
+                         'gre' in ours[5] and ETHERTYPES[1] in data[36:46]):
+        return 'tunnel'
     if kind == 'ip' and theirs[0] == '-':
         return 'bridge-log' if linktype == 239 and data[:1] == b'\7' else 'tag' if linktype in TAGS else 'ip-only-here'
     if kind == 'ip' and ours[2] != theirs[1]:
@@ -93,33 +94,40 @@ def packets(offsets, path):
         yield linktype, origlen, data[data_off:data_off + caplen]
 
 
-def run(dump, records):
+LAYERS = ('outer', 'inner')  # as decode_dump takes them
+
+
+def run(dump, records, layer):
     text = ''.join('%d %d %s\n' % (lt, ol & 0xffffffff, b.hex() or '-') for lt, ol, b in records)
-    out = subprocess.run([dump], input=text, capture_output=True, text=True)
+    out = subprocess.run([dump, layer], input=text, capture_output=True, text=True)
     lines = out.stdout.splitlines()
     if out.returncode or len(lines) != len(records):
         sys.exit('decode_diff: %s failed: %s' % (dump, out.stderr))
     return [l.split('\t') for l in lines]
 
 
-def theirs_of(oracle, linktype, data):
+def theirs_of(oracle, linktype, data, layer):
     try:
         d = oracle.decode(linktype, data)
     except IndexError:  # the oracle trips over some cut headers
         return ('-', '-', '-'), []
     if not d.ls:
         return ('-', '-', '-'), d.tags
-    key, way = oracle.key(d.ls[0])
-    return (key, way, {'M': 'L', 'A': '-'}.get(d.ls[0].frag, d.ls[0].frag)), d.tags
+    ip = d.ls[0 if layer == 'outer' else -1]
+    key, way = oracle.key(ip)
+    frag = {'M': 'L', 'A': '-'}.get(ip.frag, ip.frag)
+    if frag == '-' and layer == 'inner' and any(i.frag == 'F' for i in d.ls):
+        frag = 'F'  # a whole packet in the first fragment of the one around it
+    return (key, way, frag), d.tags
 
 
-def compare(oracle, name, records, result, count, samples):
+def compare(oracle, name, records, result, layer, count, samples):
     for n, ((linktype, _, data), ours) in enumerate(zip(records, result), 1):
         count['packets'] += 1
         if ours[0] == 'unknown':
             count['no decoder'] += 1
             continue
-        theirs, tags = theirs_of(oracle, linktype, data)
+        theirs, tags = theirs_of(oracle, linktype, data, layer)
         count['compared'] += 1
         if ours[0] == 'ip':
             ours[1], ours[2] = sort_icmp(ours[1], ours[2])
@@ -131,7 +139,7 @@ def compare(oracle, name, records, result, count, samples):
             continue
         kind = category(ours, theirs, data, linktype, tags)
         count['DIFF ' + kind] += 1
-        samples[kind].append((name, n, linktype, ours, theirs, data[:48].hex()))
+        samples[kind].append((layer, name, n, linktype, ours, theirs, data[:48].hex()))
 
 
 def check_community(name, expected, result, count, samples):
@@ -169,9 +177,10 @@ def main(args):
                 count['files without packets'] += 1
                 continue
             count['files'] += 1
-            result = run(dump, records)
-            check_community(name, cids.get(f, cids.get(name, [])), result, count, samples)
-            compare(oracle, name, records, result, count, samples)
+            for layer in LAYERS:
+                result = run(dump, records, layer)
+                check_community(name, cids.get(f, cids.get(name, [])), result, count, samples)
+                compare(oracle, name, records, result, layer, count, samples)
     bad = 0
     for k, v in sorted(count.items()):
         print('%8d  %s' % (v, k))

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
+ * decode_dump outer|inner
+ *
  * Prints the session key of each packet, for comparison with another decoder (decode_diff.py).
  *
  * In, per line: link type, original length, captured bytes in hex ("-" when there are none). Packets come as text so
  * that the other side chooses how captures are read, and mixed link types cost nothing.
- * Out, per line, tab-separated: class, key, direction, fragment state, one-way.
+ * Out, per line, tab-separated: class, key, direction, fragment state, one-way, encapsulations.
  *   class  ip, arp, link (link-layer session), unknown (no decoder for the link type), malformed
  *   key    ver|proto|addrA|portA|addrB|portB, "-" without IP addresses; else the protocol number follows as 0x...
  */
@@ -39,7 +41,14 @@ static void print_packet(uint32_t link_type, const struct fc_packet *p)
     } else {
         printf("0x%x", k->proto);
     }
-    printf("\t%c\t%c\t%u\n", p->dir ? '<' : '>', p->frag == FC_FRAG_FIRST ? 'F' : p->frag ? 'L' : '-', k->one_way);
+    char tunnel[FC_TUNNEL_TEXT] = "-";
+    if (p->got & FC_WANT_TUNNEL)
+        fc_tunnel_text(p->tunnel, p->tunnel_count, tunnel, sizeof(tunnel));
+    printf("\t%c\t%c\t%u\t%s\n", p->dir ? '<' : '>',
+           p->frag == FC_FRAG_FIRST ? 'F'
+           : p->frag                ? 'L'
+                                    : '-',
+           k->one_way, tunnel);
 }
 
 /* Returns the number of bytes, or -1 when the text is not hex. */
@@ -58,7 +67,7 @@ static long from_hex(const char *text, uint8_t *bytes)
     return n;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     char *line = NULL;
     size_t size = 0;
@@ -78,7 +87,8 @@ int main(void)
             uint8_t *exact = n ? realloc(bytes, (size_t)n) : bytes; /* exactly caplen, for sanitizers */
             if (exact)
                 bytes = exact;
-            fc_decode(link_type, bytes, (uint32_t)n, origlen, FC_WANT_ALL, &packet);
+            fc_decode(link_type, bytes, (uint32_t)n, origlen,
+                      FC_WANT_ALL | (argc > 1 && strcmp(argv[1], "outer") == 0 ? FC_KEY_OUTER : 0), &packet);
             print_packet(link_type, &packet);
         }
         free(bytes);

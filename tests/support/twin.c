@@ -34,15 +34,13 @@ static bool nearer(const struct traffic_packet *later, const struct traffic_pack
 static const struct traffic_packet *first_of(const struct traffic *t, const struct traffic_packet *later)
 {
     const struct traffic_packet *before = NULL, *behind = NULL, *elsewhere = NULL;
-    struct fc_flow_key want, has;
+    const struct fc_flow_key *want = &later->packet.datagram[later->packet.datagram_count - 1];
 
-    fc_fragment_key(&later->packet, &want);
     for (size_t i = 0; i < t->count; i++) {
         const struct traffic_packet *p = &t->packets[i];
         if (p->packet.frag != FC_FRAG_FIRST || !fc_fragment_near(p->rec.ts_ns, later->rec.ts_ns))
             continue;
-        fc_fragment_key(&p->packet, &has);
-        if (memcmp(&has, &want, sizeof has) != 0)
+        if (memcmp(&p->packet.datagram[p->packet.datagram_count - 1], want, sizeof *want) != 0)
             continue;
         if (p->file != later->file)
             elsewhere = !elsewhere || nearer(later, elsewhere, p) ? p : elsewhere;

@@ -7,7 +7,7 @@ from support import S, T0, flowcarve, index, select, sessions, tcp, udp
 
 GOLDEN = os.path.join(support.ROOT, 'tests', 'golden')
 BLESS = '--bless' in sys.argv
-OPTIONAL = ('vlan mpls client_mac server_mac client_ttl server_ttl client_dscp server_dscp client_tcp_flags '
+OPTIONAL = ('vlan mpls tunnel client_mac server_mac client_ttl server_ttl client_dscp server_dscp client_tcp_flags '
             'server_tcp_flags client_isn server_isn client_payload server_payload community_id').split()
 
 
@@ -197,7 +197,7 @@ class Cli(support.TestCase):
             support.epb('<', 0, T0 + ns, udp('10.1.2.3', 1 + i, '10.1.2.4', 2))
             for i, ns in enumerate((0, 1, 999_999_999, 7 * S + 400_000_000))))
         tool = support.shutil.which('sqlite3')
-        for fields in ('', 'all', 'vlan', 'mac,ttl', 'isn,tcp-flags,payload', 'mpls,dscp', 'community-id'):
+        for fields in ('', 'all', 'vlan', 'mac,ttl', 'isn,tcp-flags,payload', 'mpls,dscp', 'tunnel', 'community-id'):
             with self.subTest(fields=fields):
                 db = 'f%s.db' % fields
                 index(self.path(db), '-q', *(['--fields', fields] if fields else []), f[0], self.path('small.pcap'),
@@ -207,7 +207,7 @@ class Cli(support.TestCase):
                 self.assertEqual(keys[:len(support.KEYS)], support.KEYS)
                 names = {'mac': ['client_mac', 'server_mac'], 'ttl': ['client_ttl', 'server_ttl'], 'vlan': ['vlan'],
                          'isn': ['client_isn', 'server_isn'], 'tcp-flags': ['client_tcp_flags', 'server_tcp_flags'],
-                         'payload': ['client_payload', 'server_payload'], 'mpls': ['mpls'],
+                         'payload': ['client_payload', 'server_payload'], 'mpls': ['mpls'], 'tunnel': ['tunnel'],
                          'dscp': ['client_dscp', 'server_dscp'], 'community-id': ['community_id']}
                 chosen = OPTIONAL if fields == 'all' else [k for w in fields.split(',') if w for k in names[w]]
                 self.assertEqual(keys[len(support.KEYS):], [k for k in OPTIONAL if k in chosen])

@@ -16,6 +16,8 @@ static uint64_t next_random(uint64_t *state)
     return *state;
 }
 
+enum { KEY_BITS = FC_KEY_VLAN | FC_KEY_TUNNEL | FC_KEY_OUTER };
+
 /* The byte behind the last one that may be read: the page from there on cannot be. */
 static uint8_t *guarded_end(void)
 {
@@ -43,7 +45,10 @@ static void check_invariants(const struct fc_packet *p, uint32_t caplen, uint32_
     cr_assert_leq(p->dir, 1);
     cr_assert_leq(p->frag, FC_FRAG_LATER);
     cr_assert_eq(p->malformed, k->proto == FC_PROTO_MALFORMED);
-    cr_assert(k->spare[0] == 0 && k->spare[1] == 0);
+    cr_assert_leq(p->datagram_count, FC_DATAGRAM_MAX);
+    cr_assert_eq(p->frag != FC_FRAG_NONE, p->datagram_count > 0);
+    cr_assert(!(p->got & FC_WANT_TUNNEL) || (p->tunnel_count > 0 && p->tunnel_count <= FC_TUNNEL_MAX));
+    cr_assert(mask & (FC_KEY_VLAN | FC_KEY_TUNNEL) || k->domain == 0 || k->proto == 50);
     unsigned used = k->addr_kind == FC_ADDR_IPV6 ? 16 : k->addr_kind == FC_ADDR_IPV4 ? 4 : k->addr_kind ? 6 : 0;
     cr_assert_arr_eq(k->addr[0] + used, zeros, 16 - used);
     cr_assert_arr_eq(k->addr[1] + used, zeros, 16 - used);
@@ -60,12 +65,11 @@ Test(hostile, nothing_is_read_past_caplen_at_any_length_with_any_mask)
     for (unsigned i = 0; sample_at(i, &s); i++)
         for (uint32_t caplen = 0; caplen <= s.bytes.n; caplen++) {
             memcpy(end - caplen, s.bytes.at, caplen);
-            for (uint32_t mask = 0; mask < 512; mask++) {
+            for (uint32_t mask = caplen % 29; mask < 4096; mask += 29) {
                 struct fc_packet p;
-                uint32_t want = (mask & 0xff) | (mask & 256 ? FC_KEY_VLAN : 0);
+                uint32_t want = (mask & FC_WANT_ALL) | (mask >> 9 << 16);
                 fc_decode(s.link_type, end - caplen, caplen, s.bytes.n, want, &p);
-                if (mask == FC_WANT_ALL)
-                    check_invariants(&p, caplen, want);
+                check_invariants(&p, caplen, want);
             }
         }
 }
@@ -128,7 +132,7 @@ Test(hostile, random_bytes_keep_the_invariants_for_every_link_type)
             struct fc_packet p;
             for (uint8_t *at = end - caplen; at < end; at++)
                 *at = (uint8_t)next_random(&seed);
-            uint32_t mask = (uint32_t)next_random(&seed) & (0xff | FC_KEY_VLAN);
+            uint32_t mask = (uint32_t)next_random(&seed) & (FC_WANT_ALL | KEY_BITS);
             fc_decode(type, end - caplen, caplen, (uint32_t)next_random(&seed), mask, &p);
             check_invariants(&p, caplen, mask);
         }
@@ -157,7 +161,8 @@ Test(hostile, mutated_packets_keep_the_invariants, .timeout = 3600)
         const struct sample *s = &samples[next_random(&seed) % count];
         uint64_t r = next_random(&seed);
         uint32_t caplen = r & 3 ? s->bytes.n : (uint32_t)(next_random(&seed) % (s->bytes.n + 1));
-        uint32_t mask = r & 4 ? (uint32_t)FC_WANT_ALL | FC_KEY_VLAN : (uint32_t)(r >> 8) & (0xff | FC_KEY_VLAN);
+        uint32_t mask = r & 4 ? (uint32_t)FC_WANT_ALL | (r & 16 ? KEY_BITS : FC_KEY_VLAN)
+                              : (uint32_t)(r >> 8) & (FC_WANT_ALL | KEY_BITS);
         uint32_t origlen = r & 8 ? caplen : (uint32_t)next_random(&seed);
         struct fc_packet p;
         memcpy(end - caplen, s->bytes.at, caplen);

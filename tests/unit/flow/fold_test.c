@@ -29,6 +29,8 @@ static void random_packet(struct fc_packet *p, struct rng *r, bool tcp)
     rng_fill(r, p->mac, sizeof p->mac);
     p->vlan_count = (uint8_t)rng_between(r, 1, FC_VLAN_MAX);
     p->mpls_count = (uint8_t)rng_between(r, 1, FC_MPLS_MAX);
+    p->tunnel_count = (uint8_t)rng_between(r, 1, FC_TUNNEL_MAX);
+    p->tunnel[0] = (struct fc_tunnel){.kind = FC_TUNNEL_VXLAN, .id = (uint32_t)rng_next(r)};
     p->ttl = (uint8_t)rng_next(r);
     p->dscp = (uint8_t)rng_below(r, 64);
     p->vlan[0] = (uint16_t)rng_next(r);
@@ -74,6 +76,7 @@ static bool same_extra(const struct fc_extra *a, const struct fc_extra *b)
             return false;
     return a->vlan_count == b->vlan_count && memcmp(a->vlan, b->vlan, sizeof a->vlan) == 0 &&
            a->mpls_count == b->mpls_count && memcmp(a->mpls, b->mpls, sizeof a->mpls) == 0 &&
+           a->tunnel_count == b->tunnel_count && memcmp(a->tunnel, b->tunnel, sizeof a->tunnel) == 0 &&
            a->has_mac == b->has_mac && memcmp(a->mac, b->mac, sizeof a->mac) == 0 && a->has_ttl == b->has_ttl &&
            a->has_dscp == b->has_dscp && a->has_isn == b->has_isn && a->has_flags == b->has_flags &&
            a->has_payload == b->has_payload;

@@ -53,7 +53,11 @@ static struct fc_packet packet_of(unsigned id, unsigned dir, enum fc_frag frag)
     p.key.proto = 17;
     p.dir = (uint8_t)dir;
     p.frag = (uint8_t)frag;
-    p.frag_id = id;
+    p.datagram_count = 1;
+    p.datagram[0] = p.key;
+    memcpy(p.datagram[0].addr[0], p.key.addr[dir], 16);
+    memcpy(p.datagram[0].addr[1], p.key.addr[!dir], 16);
+    p.datagram[0].port[1] = (uint16_t)id;
     return p;
 }
 
@@ -62,7 +66,7 @@ static struct fc_fragment event_of(const struct fc_packet *p, uint32_t file, uin
     struct fc_fragment e;
 
     memset(&e, 0, sizeof e);
-    fc_fragment_key(p, &e.datagram);
+    e.datagram = p->datagram[p->datagram_count - 1];
     e.flow = p->key;
     e.off = off;
     e.ts_ns = ts;
@@ -288,33 +292,6 @@ Test(fragment, one_that_nobody_settles_has_a_session_of_its_own)
     done(&o, 1);
 }
 
-Test(fragment, ipv6_does_not_look_at_the_protocol)
-{
-    struct fc_packet a = packet_of(7, 0, FC_FRAG_FIRST), b = packet_of(7, 0, FC_FRAG_LATER);
-    struct fc_flow_key x, y;
-
-    a.key.addr_kind = b.key.addr_kind = FC_ADDR_IPV6;
-    b.key.proto = 60;
-    fc_fragment_key(&a, &x);
-    fc_fragment_key(&b, &y);
-    cr_assert_eq(memcmp(&x, &y, sizeof x), 0);
-    a.key.addr_kind = b.key.addr_kind = FC_ADDR_IPV4;
-    fc_fragment_key(&a, &x);
-    fc_fragment_key(&b, &y);
-    cr_assert_neq(memcmp(&x, &y, sizeof x), 0);
-}
-
-Test(fragment, vlans_that_are_part_of_the_key_keep_datagrams_apart)
-{
-    struct fc_packet a = packet_of(7, 0, FC_FRAG_FIRST), b = packet_of(7, 0, FC_FRAG_LATER);
-    struct fc_flow_key x, y;
-
-    a.key.domain = 5;
-    fc_fragment_key(&a, &x);
-    fc_fragment_key(&b, &y);
-    cr_assert_neq(memcmp(&x, &y, sizeof x), 0);
-}
-
 Test(fragment, what_is_open_at_the_end_can_be_restored)
 {
     struct outcome o, next;
@@ -342,6 +319,7 @@ Test(fragment, a_run_is_turned_round_when_the_first_fragment_has_its_ends_in_the
     begin(&o);
     a.key.addr[1][3] = b.key.addr[1][3] = 1; /* an address that talks to itself */
     a.key.port[0] = 5;
+    a.datagram[0].addr[0][3] = b.datagram[0].addr[1][3] = 1;
     struct fc_fragment e = event_of(&a, 1, 10, 0);
     cr_assert_eq(fc_fragments_event(o.fragments, &e), 0);
     e = event_of(&b, 1, 20, 0);

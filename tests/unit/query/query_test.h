@@ -28,10 +28,10 @@ uint64_t test_seed(void);
 /* Rounds of a random suite: FC_TEST_ROUNDS, or the suite's own number. */
 unsigned test_rounds(unsigned normal);
 
-/* Sessions of a random index. vlan and mpls of a row point into its own text. */
+/* Sessions of a random index. vlan, mpls and tunnel of a row point into its own text. */
 struct test_session {
     struct fc_session s;
-    char vlan[24], mpls[24];
+    char vlan[24], mpls[24], tunnel[48];
     uint8_t mac[2][6];
     char community_id[FC_COMMUNITY_ID_SIZE];
 };
@@ -44,7 +44,7 @@ struct test_index {
     uint32_t fields;
 };
 
-enum { ALL_FIELDS = 0x1ff };
+enum { ALL_FIELDS = 0x3ff };
 
 /* An index of `count` random sessions with the given fields, in a temporary file; closed and removed by the second. */
 struct test_index *test_index_new(uint64_t *state, unsigned count, uint32_t fields);

@@ -64,13 +64,14 @@ static void add_value(struct maker *m, unsigned kind)
     static const char *const ids[] = {"1", "5-9", "100-200", "42", "300-1", "0-9999999", NULL};
     static const char *const vlans[] = {"1", "10", "19", "0x0a", NULL};
     static const char *const labels[] = {"100", "109", "118", NULL};
-    static const char *const *const lists[] = {hosts4, hosts6, nets4, nets6, ports,  ranges,
-                                               protos, states, ids,   vlans, labels, macs};
+    static const char *const tunnels[] = {"vxlan", "vxlan:42", "gre", "gre:0x2a", "ipip", "l2tp:5.17", "geneve", NULL};
+    static const char *const *const lists[] = {hosts4, hosts6, nets4, nets6,  ports, ranges, protos,
+                                               states, ids,    vlans, labels, macs,  tunnels};
 
     add(m, pick(m, lists[kind]));
 }
 
-enum { HOST4, HOST6, NET4, NET6, PORT, RANGE, PROTO, STATE, ID, VLAN, MPLS, MAC };
+enum { HOST4, HOST6, NET4, NET6, PORT, RANGE, PROTO, STATE, ID, VLAN, MPLS, MAC, TUNNEL };
 
 /* Values behind qualifiers, sometimes several. */
 static void add_values(struct maker *m, unsigned kind)
@@ -131,7 +132,8 @@ static void add_port(struct maker *m)
 static void add_own(struct maker *m)
 {
     static const char *const whole[] = {
-        "vlan", "mpls", "community-id 1:LQU9qZlK+B5F3KDmev6m5PMibrg=", "lldp", "stp", "malformed", "gre", "sctp", NULL};
+        "vlan", "mpls", "tunnel", "community-id 1:LQU9qZlK+B5F3KDmev6m5PMibrg=", "lldp", "stp", "malformed",
+        "gre",  "sctp", NULL};
     static const char *const times[] = {"after 2024-05-01",
                                         "before 2024-05-01T09:00Z",
                                         "after 1h ago",
@@ -142,7 +144,11 @@ static void add_own(struct maker *m)
                                         "before now",
                                         NULL};
 
-    switch (test_below(m->state, 7)) {
+    switch (test_below(m->state, 8)) {
+    case 7:
+        add(m, "tunnel");
+        add_values(m, TUNNEL);
+        break;
     case 0:
         add(m, "state");
         add_values(m, STATE);

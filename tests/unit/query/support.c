@@ -95,6 +95,16 @@ static void random_stack(uint64_t *state, char *buf, unsigned first)
         sprintf(buf + strlen(buf), "%s%u", i ? "," : "", first + test_below(state, 3) * 9);
 }
 
+static void random_tunnel(uint64_t *state, char *buf)
+{
+    static const char *const layers[] = {"vxlan:42", "vxlan:4", "gre", "gre:42", "ipip", "l2tp:5.17", "vxlan-gpe:42"};
+    unsigned n = test_below(state, 3);
+
+    buf[0] = '\0';
+    for (unsigned i = 0; i < n; i++)
+        sprintf(buf + strlen(buf), "%s%s", i ? "/" : "", layers[test_below(state, 7)]);
+}
+
 static void random_session(uint64_t *state, struct test_session *row, int64_t id, uint32_t fields)
 {
     struct fc_session *s = &row->s;
@@ -115,6 +125,8 @@ static void random_session(uint64_t *state, struct test_session *row, int64_t id
     random_stack(state, row->vlan, 1);
     random_stack(state, row->mpls, 100);
     s->vlan = (fields & FC_FIELD_VLAN) && row->vlan[0] ? row->vlan : NULL;
+    random_tunnel(state, row->tunnel);
+    s->tunnel = (fields & FC_FIELD_TUNNEL) && row->tunnel[0] ? row->tunnel : NULL;
     s->mpls = (fields & FC_FIELD_MPLS) && row->mpls[0] ? row->mpls : NULL;
     for (int i = 0; i < 2; i++) {
         uint8_t addr[16];
@@ -187,6 +199,7 @@ static void insert(sqlite3_stmt *session, sqlite3_stmt *field, const struct test
     sqlite3_bind_blob(field, 4, s->client_mac, 6, SQLITE_TRANSIENT);
     sqlite3_bind_blob(field, 5, s->server_mac, 6, SQLITE_TRANSIENT);
     sqlite3_bind_text(field, 6, fields & FC_FIELD_COMMUNITY_ID ? s->community_id : NULL, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(field, 7, s->tunnel, -1, SQLITE_TRANSIENT);
     cr_assert_eq(sqlite3_step(field), SQLITE_DONE);
     sqlite3_reset(field);
     sqlite3_clear_bindings(field);
@@ -195,8 +208,9 @@ static void insert(sqlite3_stmt *session, sqlite3_stmt *field, const struct test
 static void fill(sqlite3 *sql, const struct test_index *index)
 {
     sqlite3_stmt *session = prepare(sql, "INSERT INTO session VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,0,x'')");
-    sqlite3_stmt *field =
-        prepare(sql, "INSERT INTO session_fields(id,vlan,mpls,client_mac,server_mac,community_id) VALUES(?,?,?,?,?,?)");
+    sqlite3_stmt *field = prepare(
+        sql,
+        "INSERT INTO session_fields(id,vlan,mpls,client_mac,server_mac,community_id,tunnel) VALUES(?,?,?,?,?,?,?)");
     const char *name;
     int64_t proto;
 
@@ -245,12 +259,12 @@ static void make(struct test_index *index, const char *fields, const char *text)
 
 struct test_index *test_index_new(uint64_t *state, unsigned count, uint32_t fields)
 {
-    static const char *const names[] = {"mac",       "vlan", "mpls",    "ttl",         "dscp",
-                                        "tcp-flags", "isn",  "payload", "community-id"};
+    static const char *const names[] = {"mac",       "vlan", "mpls",    "ttl",          "dscp",
+                                        "tcp-flags", "isn",  "payload", "community-id", "tunnel"};
     struct test_index *index = calloc(1, sizeof *index);
     char list[80] = "";
 
-    for (unsigned i = 0; i < 9; i++)
+    for (unsigned i = 0; i < 10; i++)
         if (fields >> i & 1)
             sprintf(list + strlen(list), "%s%s", list[0] ? "," : "", names[i]);
     index->count = count;

@@ -185,6 +185,15 @@ Test(parse, words_of_sessions)
     expect_tree("vlan and tcp", "(vlan and proto 6)");
     expect_tree("vlan (10 or 20)", "(vlan 10 or vlan 20)");
     expect_tree("mpls 16 and not mpls 17", "(mpls 16 and (not mpls 17))");
+    expect_tree("tunnel", "tunnel");
+    expect_tree("tunnel and tcp", "(tunnel and proto 6)");
+    expect_tree("tunnel vxlan", "tunnel vxlan");
+    expect_tree("tunnel 6in4 or teredo", "(tunnel 6in4 or tunnel teredo)");
+    expect_tree("tunnel (vxlan:42 or gre:0x10)", "(tunnel vxlan:42 or tunnel gre:16)");
+    expect_tree("tunnel l2tp:1.2", "tunnel l2tp:65538");
+    expect_error("tunnel ipip:5", "ipip:5", "is no encapsulation");
+    expect_error("tunnel l2tp:5", "l2tp:5", "is no encapsulation");
+    expect_error("tunnel vxlam", "vxlam", "is no encapsulation");
     expect_tree("id 7-5", "id 5-7");
     expect_tree("after 2024-05-01 and before 2024-05-02", "(after 1714521600000000000 and before 1714608000000000000)");
     expect_tree("after 2024-05-01 10:00 or tcp", "(after 1714557600000000000 or proto 6)");

@@ -13,10 +13,11 @@ static void open_query(struct test_index *index, const char *sort, int64_t limit
 Test(query, gives_every_member_of_a_session)
 {
     struct test_index *index = test_index_sql(
-        "mac,vlan,mpls,ttl,dscp,tcp-flags,isn,payload,community-id",
+        "mac,vlan,mpls,tunnel,ttl,dscp,tcp-flags,isn,payload,community-id",
         "INSERT INTO session VALUES(7, 1714557600000000000, 2500000000, 6, 4, 167772161, 1234, 3232235777, 443,"
         "    10, 11, 1200, 1300, 2, 0, 0, x'00');"
-        "INSERT INTO session_fields VALUES(7, '10,20', '16', x'001122334455', x'66778899aabb', 64, 63, 0, 46, 27, 19,"
+        "INSERT INTO session_fields VALUES(7, '10,20', '16', 'vxlan:42/gre', x'001122334455', x'66778899aabb', 64, 63, "
+        "0, 46, 27, 19,"
         "    4294967295, 1, 100, 0, '1:LQU9qZlK+B5F3KDmev6m5PMibrg=');");
     struct fc_query *query;
     struct fc_session s;
@@ -28,7 +29,7 @@ Test(query, gives_every_member_of_a_session)
     cr_assert(s.kind == FC_ADDR_IPV4 && !memcmp(s.client_addr, (uint8_t[4]){10, 0, 0, 1}, 4));
     cr_assert(!memcmp(s.server_addr, (uint8_t[4]){192, 168, 1, 1}, 4) && s.client_port == 1234 && s.server_port == 443);
     cr_assert(s.client_packets == 10 && s.server_packets == 11 && s.client_bytes == 1200 && s.server_bytes == 1300);
-    cr_assert(s.state == 2 && !strcmp(s.vlan, "10,20") && !strcmp(s.mpls, "16"));
+    cr_assert(s.state == 2 && !strcmp(s.vlan, "10,20") && !strcmp(s.mpls, "16") && !strcmp(s.tunnel, "vxlan:42/gre"));
     cr_assert(s.client_mac[5] == 0x55 && s.server_mac[0] == 0x66);
     cr_assert(s.client_ttl == 64 && s.server_ttl == 63 && s.client_dscp == 0 && s.server_dscp == 46);
     cr_assert(s.client_tcp_flags == 27 && s.server_tcp_flags == 19 && s.client_isn == 4294967295 && s.server_isn == 1);
@@ -125,6 +126,7 @@ Test(query, every_key_of_the_output_can_be_sorted_by)
                                        "bytes",
                                        "vlan",
                                        "mpls",
+                                       "tunnel",
                                        "client_mac",
                                        "server_mac",
                                        "client_ttl",
@@ -214,7 +216,7 @@ static char *damaged_tables(uint64_t *state)
         "CREATE TABLE session(id INTEGER PRIMARY KEY, start_ns, duration_ns, proto, kind, client_addr, client_port,"
         "server_addr, server_port, client_packets, server_packets, client_bytes, server_bytes, state, one_way, domain,"
         "positions);"
-        "CREATE TABLE session_fields(id INTEGER PRIMARY KEY, vlan, mpls, client_mac, server_mac, client_ttl, "
+        "CREATE TABLE session_fields(id INTEGER PRIMARY KEY, vlan, mpls, tunnel, client_mac, server_mac, client_ttl, "
         "server_ttl,"
         "client_dscp, server_dscp, client_tcp_flags, server_tcp_flags, client_isn, server_isn, client_payload,"
         "server_payload, community_id);"
@@ -228,7 +230,7 @@ static char *damaged_tables(uint64_t *state)
                     i == 3 && test_below(state, 2) ? (test_below(state, 2) ? "4" : "6")
                                                    : values[test_below(state, 13)]);
         fprintf(out, ");INSERT INTO session_fields VALUES(%u", id);
-        for (unsigned i = 0; i < 15; i++)
+        for (unsigned i = 0; i < 16; i++)
             fprintf(out, ",%s", values[test_below(state, 13)]);
         fputs(");", out);
     }
@@ -254,7 +256,7 @@ Test(query, a_damaged_index_gives_nulls)
 
     for (unsigned round = 0; round < 20; round++) {
         char *sql = damaged_tables(&state);
-        struct test_index *index = test_index_sql("mac,vlan,mpls,ttl,dscp,tcp-flags,isn,payload", sql);
+        struct test_index *index = test_index_sql("mac,vlan,mpls,tunnel,ttl,dscp,tcp-flags,isn,payload", sql);
         struct fc_query *query;
         struct fc_session s;
         unsigned count = 0;

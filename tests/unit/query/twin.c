@@ -68,6 +68,28 @@ static bool match_stack(int64_t wanted, const char *stack)
     return false;
 }
 
+/* An encapsulation of the stack has the kind and, when one is wanted, the id. */
+static bool match_tunnel(const struct fc_ast *node, const char *stack)
+{
+    while (stack && *stack) {
+        char part[48], *id;
+        size_t len = strcspn(stack, "/");
+        const char *of;
+        snprintf(part, sizeof part, "%.*s", (int)len, stack);
+        if ((id = strchr(part, ':')))
+            *id++ = '\0';
+        unsigned high = 0, low = 0;
+        int64_t number = -1;
+        if (id)
+            number = sscanf(id, "%u.%u", &high, &low) == 2 ? (int64_t)high << 16 | low : (int64_t)high;
+        if (node->lo < 0 ||
+            (strcmp(part, fc_tunnel_name((unsigned)node->lo, &of)) == 0 && (node->hi < 0 || node->hi == number)))
+            return true;
+        stack += len + (stack[len] == '/');
+    }
+    return false;
+}
+
 bool test_matches(const struct fc_ast *node, const struct fc_session *s)
 {
     bool all = true, any = false;
@@ -99,6 +121,8 @@ bool test_matches(const struct fc_ast *node, const struct fc_session *s)
         return match_stack(node->lo, s->vlan);
     case FC_AST_MPLS:
         return match_stack(node->lo, s->mpls);
+    case FC_AST_TUNNEL:
+        return match_tunnel(node, s->tunnel);
     case FC_AST_ID:
         return s->id >= node->lo && s->id <= node->hi;
     case FC_AST_STATE:
@@ -170,6 +194,14 @@ static void print_leaf(FILE *out, const struct fc_ast *node)
         if (node->lo >= 0)
             fprintf(out, " %lld", (long long)node->lo);
         break;
+    case FC_AST_TUNNEL: {
+        const char *id = NULL;
+        fprintf(out, "tunnel%s%s", node->lo >= 0 ? " " : "",
+                node->lo >= 0 ? fc_tunnel_name((unsigned)node->lo, &id) : "");
+        if (node->hi >= 0)
+            fprintf(out, ":%lld", (long long)node->hi);
+        break;
+    }
     case FC_AST_ID:
         print_range(out, "id", node);
         break;

@@ -42,7 +42,7 @@ static void draw_key(struct rng *rng, const struct plan *plan, struct fc_flow_ke
         key->port[i] = (uint16_t)(rng_next(rng) >> (rng_chance(rng, 50) ? 48 : 60));
     }
     key->one_way = rng_chance(rng, 3);
-    key->domain = rng_chance(rng, 5) ? (uint32_t)rng_next(rng) : 0;
+    key->domain = rng_chance(rng, 5) ? rng_next(rng) : 0;
 }
 
 static void draw_run(struct rng *rng, int64_t *clock_ns, const struct fc_flow_key *key, struct fc_run *run)
@@ -83,6 +83,10 @@ static void draw_extra(struct rng *rng, struct fc_extra *x)
     rng_fill(rng, x->vlan, sizeof x->vlan);
     for (int i = 0; i < FC_MPLS_MAX; i++)
         x->mpls[i] = (uint32_t)rng_below(rng, 1 << 20);
+    x->tunnel_count = (uint8_t)rng_below(rng, FC_TUNNEL_MAX + 1);
+    for (int i = 0; i < FC_TUNNEL_MAX; i++)
+        x->tunnel[i] = (struct fc_tunnel){.kind = (uint32_t)rng_between(rng, 1, FC_TUNNEL_KINDS - 1),
+                                          .id = (uint32_t)rng_next(rng)};
     rng_fill(rng, x->mac, sizeof x->mac);
     rng_fill(rng, x->ttl, sizeof x->ttl);
     rng_fill(rng, x->isn, sizeof x->isn);
