@@ -28,7 +28,7 @@ CREATE TABLE files (
     stream_size INTEGER NOT NULL,    -- bytes of the capture: the same, or uncompressed
     compression TEXT NOT NULL,       -- none, gzip, zstd, lz4, xz
     mtime_ns    INTEGER NOT NULL,    -- modification time when indexed
-    fingerprint INTEGER NOT NULL,    -- 64-bit hash of size and samples of the file
+    fingerprint INTEGER NOT NULL,    -- 64-bit hash of the file's size, its first and last 4096 bytes and 8 samples of 512 between
     format      TEXT NOT NULL,       -- pcap, pcap-ns, pcap-modified, pcapng
     byte_order  TEXT NOT NULL,       -- little, big, mixed
     link_types  TEXT NOT NULL,       -- comma-separated numbers, ascending
@@ -38,15 +38,23 @@ CREATE TABLE files (
     first_ns    INTEGER,             -- earliest and latest time of a record, ns since 1970; NULL: none has a time
     last_ns     INTEGER,
     backward    INTEGER NOT NULL,    -- records whose time is before that of the record in front of them
-    end_off     INTEGER NOT NULL     -- offset behind the last good record
+    end_off     INTEGER NOT NULL,    -- offset up to which the file was read
+    -- the balance of bytes: header + record + other + lost = stream_size
+    header_bytes INTEGER NOT NULL,   -- file headers; in pcapng section headers and interface descriptions
+    record_bytes INTEGER NOT NULL,   -- record headers and packets; in pcapng packet blocks
+    other_bytes INTEGER NOT NULL,    -- blocks of pcapng that hold no packet
+    lost_bytes  INTEGER NOT NULL,    -- of which nothing could be made, see damage
+    damaged     INTEGER NOT NULL     -- ranges of lost bytes, and places of damage to compressed data
 );
 
 CREATE INDEX files_path ON files (path);
+CREATE INDEX files_fingerprint ON files (fingerprint);
 
--- Interfaces of each capture (a pcap file has one).
+-- Interfaces of each capture. A pcap file has one, and one more for each file header found inside of it (captures written
+-- one behind the other): that is a section, and section_off and off say where that header is.
 CREATE TABLE interfaces (
     file       INTEGER NOT NULL REFERENCES files(id),
-    section    INTEGER NOT NULL,     -- pcapng section, from 0
+    section    INTEGER NOT NULL,     -- section, from 0
     section_off INTEGER NOT NULL,    -- offset of the section header
     number     INTEGER NOT NULL,     -- interface number inside its section
     off        INTEGER NOT NULL,     -- offset of the description block; 0 in pcap
@@ -78,7 +86,7 @@ CREATE TABLE seek_points (
     PRIMARY KEY (file, off)
 );
 
--- What could not be read, byte range by byte range.
+-- What could not be read, byte range by byte range; the first 65536 of a capture.
 CREATE TABLE damage (
     file   INTEGER NOT NULL REFERENCES files(id),
     off    INTEGER NOT NULL,

@@ -67,6 +67,12 @@ struct fc_record {
     uint32_t iface; /* number inside the section */
 };
 
+/* A range of bytes of which nothing could be made. */
+struct fc_damage {
+    uint64_t off, length; /* bytes */
+    char cause[112];      /* a sentence without a full stop, perhaps shortened */
+};
+
 struct fc_capture;
 
 /*
@@ -79,9 +85,16 @@ int fc_capture_open(const char *path, struct fc_capture **out, struct fc_error *
 
 /*
  * Next record in file order: 1 and *rec filled, 0 at a clean end, FC_E_DAMAGED where the file cannot be read on (err:
- * offset and cause; every later call says the same), FC_E_IO, FC_E_NOMEM.
+ * offset and cause; every later call says the same, but for fc_capture_resync()), FC_E_IO, FC_E_NOMEM.
  */
 int fc_capture_next(struct fc_capture *capture, struct fc_record *rec, struct fc_error *err);
+
+/*
+ * Behind FC_E_DAMAGED: looks for the next record that can be believed (docs/architecture.md, "Damage"), so that
+ * fc_capture_next() goes on there. *lost: what is passed over, perhaps all that is left of the file. 0, FC_E_IO,
+ * FC_E_NOMEM; FC_E_USAGE when there was no damage.
+ */
+int fc_capture_resync(struct fc_capture *capture, struct fc_damage *lost, struct fc_error *err);
 
 enum fc_format fc_capture_format(const struct fc_capture *capture);
 uint64_t fc_capture_size(const struct fc_capture *capture); /* bytes of the file, when opened */

@@ -3,7 +3,7 @@
  * Indexing of captures into a database.
  *
  * The result does not depend on the number of threads nor on the chunk size. A call either completes and leaves the
- * index on disk, or leaves the state from before. Captures with damage are indexed up to it; that is no failure.
+ * index on disk, or leaves the state from before. Damage in a capture is passed over, counted and located; that is no failure.
  *
  * Threads: one call at a time per database; fc_progress may be read, and `stop` set, from any thread or signal handler.
  */
@@ -22,6 +22,7 @@ extern "C" {
 struct fc_index_options {
     unsigned jobs;         /* reader threads; 0: one a processor */
     uint64_t chunk_bytes;  /* 65536 to 1 GiB; 0: 16 MiB */
+    const char *spool;     /* a new file, which the stream among the paths ("-" or a FIFO) is written to; NULL: none */
     uint64_t memory_bytes; /* aim for flows and sessions not yet written; 0: 512 MiB. At least 16 MiB */
     /*
      * What follows is stored in the index and holds for all captures added later. NULL: what the index has, or the
@@ -61,11 +62,11 @@ struct fc_notice {
     struct fc_error what;
 };
 
-/* The balance: records = packets in sessions + ignored. */
+/* The balance: records = packets in sessions + ignored; bytes = headers + records + other blocks + skipped. */
 struct fc_index_result {
     uint64_t files;         /* indexed now */
     uint64_t files_known;   /* skipped, were indexed before and are unchanged */
-    uint64_t files_refused; /* named by the user, but no capture or unreadable */
+    uint64_t files_refused; /* named by the user, but no capture; or unreadable, folders too */
     uint64_t records;
     uint64_t ignored;   /* left out by filter and exclude_net */
     uint64_t malformed; /* of the records: in malformed sessions */
@@ -74,9 +75,11 @@ struct fc_index_result {
     uint64_t continued; /* sessions of the index that got packets */
     uint64_t bytes;     /* size of the captures read, uncompressed */
     uint64_t damaged_files;
-    uint64_t skipped_bytes;    /* behind damage */
-    uint64_t late_flows;       /* joined again at the end; UINT64_MAX: all */
-    uint64_t rescanned_chunks; /* whose start was guessed wrong */
+    uint64_t damages;                                 /* ranges of bytes of which nothing could be made, */
+    uint64_t skipped_bytes;                           /* and their sum */
+    uint64_t header_bytes, record_bytes, other_bytes; /* with skipped_bytes they are `bytes` */
+    uint64_t late_flows;                              /* joined again at the end; UINT64_MAX: all */
+    uint64_t rescanned_chunks;                        /* whose start was guessed wrong */
     uint64_t peak_flows;
     int64_t read_ns, write_ns, sync_ns;
     struct fc_notice *notices; /* owned by the result */

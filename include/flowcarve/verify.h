@@ -4,9 +4,10 @@
  *
  * For each capture: is it there and unchanged; does this library's reader, and libpcap where it can read the capture,
  * find as many records as were indexed; is every record in exactly one session, and fits it, or was left out by the
- * index's filter; do the sessions' sums agree with their records.
+ * index's filter; is every byte a header, a record, another block or listed as damage; do the sessions' sums and times
+ * agree with their records.
  *
- * Threads: one at a time per db handle. Memory: 12 bytes a packet, and 16 bytes a session.
+ * Threads: one at a time per db handle. Memory: 12 bytes a packet, and 48 bytes a session beside its key.
  */
 #ifndef FLOWCARVE_VERIFY_H
 #define FLOWCARVE_VERIFY_H
@@ -21,12 +22,15 @@ extern "C" {
 
 struct fc_verify_file {
     uint32_t id;
-    char path[512];            /* shortened at the front when longer */
-    uint64_t indexed;          /* records by the index */
-    uint64_t records;          /* records read now */
-    uint64_t in_sessions;      /* of these: in exactly one session that they fit */
-    uint64_t ignored;          /* of these: left out by --filter or --exclude-net */
-    uint64_t malformed;        /* of those in sessions */
+    char path[512];       /* shortened at the front when longer */
+    uint64_t indexed;     /* records by the index */
+    uint64_t records;     /* records read now */
+    uint64_t in_sessions; /* of these: in exactly one session that they fit */
+    uint64_t ignored;     /* of these: left out by --filter or --exclude-net */
+    uint64_t malformed;   /* of those in sessions */
+    uint64_t size;        /* bytes; header + record + other + lost */
+    uint64_t header_bytes, record_bytes, other_bytes, lost_bytes;
+    uint64_t damages;          /* ranges of lost bytes */
     int64_t libpcap_records;   /* -1: libpcap cannot read this capture to its end */
     char libpcap_message[256]; /* why */
     uint64_t differences;
@@ -36,6 +40,7 @@ struct fc_verify_result {
     struct fc_verify_file *files; /* owned by the result */
     size_t file_count;
     uint64_t sessions, records, in_sessions, ignored, differences;
+    uint64_t bytes, header_bytes, record_bytes, other_bytes, lost_bytes;
     struct fc_error *problems; /* the first ones in words; owned by the result */
     size_t problem_count;
 };

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/export.h"
 #include "capture/reader.h"
+#include "capture/resync.h"
 
 #include <stdlib.h>
 
@@ -44,6 +45,23 @@ FC_EXPORT int fc_capture_next(struct fc_capture *capture, struct fc_record *rec,
     return rc;
 }
 
+FC_EXPORT int fc_capture_resync(struct fc_capture *capture, struct fc_damage *lost, struct fc_error *err)
+{
+    struct fc_reader *reader = &capture->reader;
+
+    if (reader->failed != FC_E_DAMAGED)
+        return fc_error_set(err, FC_E_USAGE, capture->file.path, FC_NO_OFFSET, "there was no damage");
+    reader->lost.count = 0; /* told one by one */
+    int rc = fc_reader_resync(reader, UINT64_MAX);
+    if (rc < 0) {
+        if (err)
+            *err = reader->why;
+        return rc;
+    }
+    *lost = reader->lost.items[0];
+    return 0;
+}
+
 FC_EXPORT enum fc_format fc_capture_format(const struct fc_capture *capture)
 {
     return capture->file.format;
@@ -66,7 +84,7 @@ FC_EXPORT const struct fc_interface *fc_capture_interfaces(const struct fc_captu
         return capture->reader.met;
     }
     *count = capture->file.format == FC_FORMAT_EMPTY ? 0 : 1;
-    return &capture->file.pcap;
+    return &capture->file.pcap.iface;
 }
 
 FC_EXPORT void fc_capture_close(struct fc_capture *capture)

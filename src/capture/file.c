@@ -11,13 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-    MAGIC_US = 0xa1b2c3d4,
-    MAGIC_NS = 0xa1b23c4d,
-    MAGIC_MODIFIED = 0xa1b2cd34,
-    MAGIC_NG = 0x0a0d0d0a,
-    PCAP_HEADER = 24,
-};
+enum { MAGIC_NG = 0x0a0d0d0a };
 
 uint32_t fc_max_caplen(uint32_t link_type)
 {
@@ -89,58 +83,27 @@ static const char *looks_like(const uint8_t *h, size_t n)
     return "no pcap or pcapng magic number";
 }
 
-static int open_pcap(struct fc_file *file, const uint8_t *h, bool big, struct fc_error *err)
-{
-    uint32_t magic = fc_load32(h, big);
-    uint16_t major = fc_load16(h + 4, big), minor = fc_load16(h + 6, big);
-    uint32_t link = fc_load32(h + 20, big);
-
-    if (major != 2)
-        return fc_error_set(err, FC_E_FORMAT, file->path, 4, "not a capture: pcap version %u.%u, known is 2", major,
-                            minor);
-    /* bits 16-25 are reserved; 26-31 tell of a frame check sequence (draft-ietf-opsawg-pcap, section 4) */
-    if (link & 0x03ff0000)
-        return fc_error_set(err, FC_E_FORMAT, file->path, 20, "not a capture: reserved bits set in link type 0x%08x",
-                            link);
-    file->format = magic == MAGIC_NS         ? FC_FORMAT_PCAP_NS
-                   : magic == MAGIC_MODIFIED ? FC_FORMAT_PCAP_MODIFIED
-                                             : FC_FORMAT_PCAP;
-    file->record_header = magic == MAGIC_MODIFIED ? 24 : 16;
-    file->data_off = PCAP_HEADER;
-    file->swapped_lengths = minor < 3;
-    file->maybe_swapped = minor == 3;
-    file->pcap = (struct fc_interface){
-        .link_type = link & 0xffff,
-        .snaplen = fc_load32(h + 16, big),
-        .tsresol = magic == MAGIC_NS ? 9 : 6,
-        .big_endian = big,
-    };
-    file->max_caplen = fc_max_caplen(file->pcap.link_type);
-    return 0;
-}
-
 static int read_header(struct fc_file *file, struct fc_error *err)
 {
-    uint8_t h[PCAP_HEADER] = {0};
+    uint8_t h[FC_PCAP_HEADER] = {0};
     int64_t n = fc_file_read(file, h, sizeof h, 0, err);
 
     if (n < 0)
         return (int)n;
-    if ((uint64_t)n < file->size && n < PCAP_HEADER)
+    if ((uint64_t)n < file->size && n < FC_PCAP_HEADER)
         file->size = (uint64_t)n; /* became shorter since fstat(), or is a stream of so many bytes */
-    for (int big = 0; big < 2 && n >= 4; big++) {
-        uint32_t magic = fc_load32(h, big);
-        if (magic != MAGIC_US && magic != MAGIC_NS && magic != MAGIC_MODIFIED)
-            continue;
-        if (n < PCAP_HEADER) {
+    if (n >= 4 && (fc_pcap_magic(h, false) || fc_pcap_magic(h, true))) {
+        if (n < FC_PCAP_HEADER) {
             file->format = FC_FORMAT_EMPTY;
             return 0;
         }
-        return open_pcap(file, h, big, err);
+        int rc = fc_pcap_read(file, 0, &file->pcap, err);
+        file->format = file->pcap.format;
+        file->data_off = FC_PCAP_HEADER;
+        return rc;
     }
     if (n >= 4 && fc_load32(h, true) == MAGIC_NG) {
         file->format = FC_FORMAT_PCAPNG;
-        file->max_caplen = 128u << 20;
         return 0;
     }
     if (n == 0 && file->source && file->source->why)

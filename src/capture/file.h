@@ -8,6 +8,25 @@
 
 #include "capture/source.h"
 
+/*
+ * A pcap file header, and what the records behind it are like. A record header outside of the habits is odd: it is
+ * looked at twice before it is believed (capture/resync.h). Habits are learned from the first records.
+ */
+struct fc_pcap {
+    enum fc_format format;
+    bool swapped_lengths;          /* before version 2.3: caplen and origlen change places */
+    bool maybe_swapped;            /* version 2.3: they do where caplen > origlen */
+    bool often_empty;              /* habit: records of no bytes */
+    uint32_t record_header;        /* bytes: 16, or 24 in modified pcap */
+    uint32_t max_caplen;           /* bytes; more is damage */
+    uint32_t odd_caplen;           /* bytes; more is odd */
+    uint32_t odd_frac;             /* of a second; this or more is odd */
+    uint32_t any_origlen;          /* UINT32_MAX: caplen > origlen is nothing odd; else 0 */
+    uint32_t odd_before, odd_span; /* seconds: times before odd_before, or more than odd_span later, are odd */
+    uint32_t since, until;         /* seconds in which most records must be; since > until: not known */
+    struct fc_interface iface;
+};
+
 struct fc_file {
     int fd;
     char *path;
@@ -18,12 +37,8 @@ struct fc_file {
     int64_t mtime_ns;
     uint64_t dev, ino;
     enum fc_format format;
-    uint64_t data_off;        /* offset of the first record or block */
-    bool swapped_lengths;     /* pcap before 2.3: caplen and origlen change places */
-    bool maybe_swapped;       /* pcap 2.3: they do where caplen > origlen */
-    uint32_t record_header;   /* bytes: 16, or 24 in modified pcap */
-    uint32_t max_caplen;      /* bytes */
-    struct fc_interface pcap; /* the one interface of a pcap file */
+    uint64_t data_off;   /* offset of the first record or block */
+    struct fc_pcap pcap; /* its first file header */
 };
 
 /* Errors as fc_capture_open(). On success fc_file_close() frees. */
@@ -31,6 +46,20 @@ int fc_file_open(const char *path, struct fc_file *file, struct fc_error *err);
 void fc_file_close(struct fc_file *file);
 /* Gives the descriptor and the source back and keeps what is known of the file. */
 void fc_file_rest(struct fc_file *file);
+
+enum { FC_PCAP_HEADER = 24 };
+
+/* Is this a pcap magic number, in this byte order? */
+bool fc_pcap_magic(const uint8_t *p, bool big);
+
+/* Reads the file header `h` at offset `off`, without the habits. FC_E_FORMAT: it is none. */
+int fc_pcap_parse(const uint8_t *h, uint64_t off, struct fc_pcap *pcap, struct fc_error *err);
+
+/* Learns the habits from `n` bytes behind the file header; `more`: the file goes on behind them. */
+void fc_pcap_learn(struct fc_pcap *pcap, const uint8_t *p, size_t n, bool more);
+
+/* The file header at `off` with its habits. FC_E_FORMAT, FC_E_IO. */
+int fc_pcap_read(const struct fc_file *file, uint64_t off, struct fc_pcap *pcap, struct fc_error *err);
 
 /*
  * pread() that goes on after short reads and signals. Returns bytes read, less than n only at the end of the file, or

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A likely record boundary in the middle of a file: never trusted, only compared with what the part before finds. */
-#include "base/bytes.h"
+#include "capture/pcap.h"
 #include "capture/pcapng.h"
 #include "capture/window.h"
 
@@ -13,33 +13,26 @@ enum {
 /* Result of looking at one header: offset of the next one, 0: not plausible. */
 static uint64_t pcap_step(struct fc_reader *r, uint64_t off, int64_t hint_ns)
 {
-    const struct fc_file *file = r->file;
-    const struct fc_interface *iface = &file->pcap;
-    uint32_t head = file->record_header;
+    const struct fc_pcap *pcap = &r->section.pcap;
+    uint32_t head = pcap->record_header;
 
     if (r->size - off < head)
         return 0;
     const uint8_t *p = fc_reader_bytes(r, off, head, WINDOW);
     if (!p)
         return 0;
-    bool big = iface->big_endian;
-    uint32_t caplen = fc_load32(p + 8, big), origlen = fc_load32(p + 12, big);
-    if (file->swapped_lengths || (file->maybe_swapped && caplen > origlen)) {
-        uint32_t t = caplen;
-        caplen = origlen;
-        origlen = t;
-    }
+    struct fc_pcap_record h = fc_pcap_record(pcap, p);
     /* zero lengths are legal but rare, and zeroed payload is full of them */
-    if (caplen == 0 || caplen > file->max_caplen || caplen > origlen || origlen > file->max_caplen)
+    if (h.caplen == 0 || h.caplen > pcap->max_caplen || h.caplen > h.origlen || h.origlen > pcap->max_caplen)
         return 0;
-    if (fc_load32(p + 4, big) >= (iface->tsresol == 9 ? 1000000000u : 1000000u))
+    if (h.frac >= (pcap->iface.tsresol == 9 ? 1000000000u : 1000000u))
         return 0;
     if (hint_ns != FC_TIME_NONE) {
-        int64_t sec = fc_load32(p, big), hint = hint_ns / 1000000000;
+        int64_t sec = h.sec, hint = hint_ns / 1000000000;
         if (sec < hint - DAY || sec > hint + 400 * (int64_t)DAY)
             return 0;
     }
-    return r->size - off - head < caplen ? 0 : off + head + caplen;
+    return r->size - off - head < h.caplen ? 0 : off + head + h.caplen;
 }
 
 static uint64_t pcapng_step(struct fc_reader *r, uint64_t off, bool big)
@@ -82,7 +75,7 @@ uint64_t fc_reader_guess(struct fc_reader *reader, const struct fc_file *file, u
     const struct fc_section *ng = file->format == FC_FORMAT_PCAPNG ? section : NULL;
     uint64_t step = ng ? 4 : 1;
 
-    if (fc_reader_start(reader, file, from, UINT64_MAX, NULL))
+    if (fc_reader_start(reader, file, from, UINT64_MAX, ng ? NULL : section))
         return UINT64_MAX;
     if (ng)
         from = (from + 3) & ~3ull;

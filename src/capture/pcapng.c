@@ -2,13 +2,14 @@
 #include "capture/pcapng.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "capture/resync.h"
 #include "capture/window.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    BYTE_ORDER_MAGIC = 0x1a2b3c4d,
+    CAPLEN_MAX = 128 << 20, /* of any link type: which one it is, is known behind the block's head only */
     /* Blocks that are no packets are read up to this size; the rest of a larger one is skipped over. */
     BLOCK_READ_MAX = 1 << 20,
     OPT_TSRESOL = 9,
@@ -23,19 +24,6 @@ struct block {
     bool big;
 };
 
-static int grow_ifaces(struct fc_interface **list, size_t count, size_t *room)
-{
-    if (count < *room)
-        return 0;
-    size_t more = *room ? *room * 2 : 4;
-    struct fc_interface *bigger = realloc(*list, more * sizeof **list);
-    if (!bigger)
-        return FC_E_NOMEM;
-    *list = bigger;
-    *room = more;
-    return 0;
-}
-
 static int section_header(struct fc_reader *reader, const struct block *b)
 {
     uint16_t major, minor;
@@ -44,13 +32,38 @@ static int section_header(struct fc_reader *reader, const struct block *b)
         return fc_reader_damage(reader, b->off, "section header block is too short");
     major = fc_load16(b->p + 12, b->big);
     minor = fc_load16(b->p + 14, b->big);
-    if (major != 1 || (minor != 0 && minor != 2))
-        return fc_reader_damage(reader, b->off, "pcapng version is not 1.0 or 1.2");
     reader->section.number++; /* UINT32_MAX + 1 is 0 */
     reader->section.off = b->off;
     reader->section.big_endian = b->big;
     reader->section.count = 0;
+    reader->section.closed = major != 1 || (minor != 0 && minor != 2);
+    if (reader->section.closed)
+        return fc_reader_damage(reader, b->off, "pcapng version is not 1.0 or 1.2");
     return 0;
+}
+
+/* Byte order of the section header block at p, of which `left` bytes follow in the file: 1 big, 0 little, -1 neither. */
+static int section_order(struct fc_reader *reader, const uint8_t *p, uint64_t left, size_t ahead)
+{
+    uint8_t head[16];
+
+    for (int big = 0; big < 2; big++)
+        if (fc_load32(p + 8, big) == FC_BYTE_ORDER_MAGIC)
+            return big;
+    /* it is damaged itself: the lengths at both ends and the version tell as well */
+    if (left < 28 || !(p = fc_reader_bytes(reader, reader->pos, sizeof head, ahead)))
+        return -1;
+    memcpy(head, p, sizeof head);
+    for (int big = 0; big < 2; big++) {
+        uint32_t size = fc_load32(head + 4, big);
+        if (size < 28 || size & 3 || size > left || size > BLOCK_READ_MAX || fc_load16(head + 12, big) != 1)
+            continue;
+        if (!(p = fc_reader_bytes(reader, reader->pos, size, ahead)))
+            return -1;
+        if (fc_load32(p + size - 4, big) == size)
+            return big;
+    }
+    return -1;
 }
 
 static void interface_options(struct fc_interface *iface, const struct block *b)
@@ -75,15 +88,9 @@ static void interface_options(struct fc_interface *iface, const struct block *b)
 static int interface_description(struct fc_reader *reader, const struct block *b)
 {
     struct fc_section *s = &reader->section;
-    size_t room = s->room;
 
     if (b->size < 20)
         return fc_reader_damage(reader, b->off, "interface description block is too short");
-    if (grow_ifaces(&s->ifaces, s->count, &room) || grow_ifaces(&reader->met, reader->met_count, &reader->met_room)) {
-        fc_error_set(&reader->why, FC_E_NOMEM, reader->file->path, b->off, "out of memory");
-        return fc_reader_fail(reader, FC_E_NOMEM);
-    }
-    s->room = (uint32_t)room;
     struct fc_interface iface = {
         .section_off = s->off,
         .off = b->off,
@@ -95,9 +102,7 @@ static int interface_description(struct fc_reader *reader, const struct block *b
         .big_endian = b->big,
     };
     interface_options(&iface, b);
-    s->ifaces[s->count++] = iface;
-    reader->met[reader->met_count++] = iface;
-    return 0;
+    return fc_reader_met(reader, &iface);
 }
 
 /* Enhanced and obsolete packet blocks differ in the interface field only. */
@@ -148,6 +153,24 @@ static bool is_packet(uint32_t type)
     return type == FC_BLOCK_EPB || type == FC_BLOCK_PB || type == FC_BLOCK_SPB;
 }
 
+/* A block that reaches behind the end of the file. Is it the last one, cut, or is its length wrong? */
+static int cut_block(struct fc_reader *reader, const struct block *b, uint32_t raw, uint64_t left, size_t ahead)
+{
+    enum { OPTIONS_MAX = 64 << 10 };
+    const uint8_t *p;
+    bool cut = b->type == FC_BLOCK_SPB && raw <= 262144 + 16;
+
+    if ((b->type == FC_BLOCK_EPB || b->type == FC_BLOCK_PB) && left >= 28) {
+        if (!(p = fc_reader_bytes(reader, b->off, 28, ahead)))
+            return reader->failed;
+        uint64_t least = 32 + (uint64_t)fc_load32(p + 20, b->big);
+        cut = least <= raw && raw <= least + OPTIONS_MAX;
+    }
+    fc_reader_damage(reader, b->off, "file ends inside a block");
+    reader->damage_cut = cut;
+    return FC_E_DAMAGED;
+}
+
 /* Reads the block at pos as far as it is of use and checks its frame. 0, or a negative code. */
 static int read_block(struct fc_reader *reader, size_t ahead, struct block *b)
 {
@@ -162,10 +185,14 @@ static int read_block(struct fc_reader *reader, size_t ahead, struct block *b)
         return reader->failed;
     b->big = reader->section.big_endian;
     if (fc_load32(p, true) == FC_BLOCK_SHB) {
-        b->big = fc_load32(p + 8, true) == BYTE_ORDER_MAGIC;
-        if (!b->big && fc_load32(p + 8, false) != BYTE_ORDER_MAGIC)
-            return fc_reader_damage(reader, b->off, "section header block without a byte-order magic");
-    } else if (reader->section.number == UINT32_MAX) {
+        int order = section_order(reader, p, left, ahead);
+        if (order < 0)
+            return reader->failed ? reader->failed
+                                  : fc_reader_damage(reader, b->off, "section header block without a byte-order magic");
+        b->big = order;
+        if (!(p = fc_reader_bytes(reader, b->off, 12, ahead)))
+            return reader->failed;
+    } else if (reader->section.number == UINT32_MAX || reader->section.closed) {
         return fc_reader_damage(reader, b->off, "block before the first section header");
     }
     b->type = fc_load32(p, b->big);
@@ -174,17 +201,21 @@ static int read_block(struct fc_reader *reader, size_t ahead, struct block *b)
         return fc_reader_damage(reader, b->off, "block length is below 12");
     /* Old writers left the length unpadded although the block is padded; as Wireshark, read it rounded up. */
     b->size = ((uint64_t)raw + 3) & ~3ull;
-    if (b->size > left)
-        return fc_reader_damage(reader, b->off, "file ends inside a block");
-    if (b->size > (uint64_t)reader->file->max_caplen + (1 << 20))
+    if (b->size > (uint64_t)CAPLEN_MAX + (1 << 20))
         return fc_reader_damage(reader, b->off, "block is larger than any packet can be");
     bool whole = b->size <= BLOCK_READ_MAX || is_packet(b->type);
     if (!whole && (b->type == FC_BLOCK_SHB || b->type == FC_BLOCK_IDB))
         return fc_reader_damage(reader, b->off, "block is absurdly large");
+    if (b->size > left)
+        return cut_block(reader, b, raw, left, ahead);
     if (!(p = fc_reader_bytes(reader, whole ? b->off : b->off + b->size - 4, whole ? (size_t)b->size : 4, ahead)))
         return reader->failed;
-    if (fc_load32(whole ? p + b->size - 4 : p, b->big) != raw)
-        return fc_reader_damage(reader, b->off, "block lengths at both ends differ");
+    if (fc_load32(whole ? p + b->size - 4 : p, b->big) != raw) {
+        /* the first length may be right: then what it leads to is */
+        if (!reader->single && !fc_resync_blocks(reader, b->off + b->size))
+            return reader->failed ? reader->failed
+                                  : fc_reader_damage(reader, b->off, "block lengths at both ends differ");
+    }
     b->p = p;
     return 0;
 }
@@ -213,10 +244,15 @@ int fc_pcapng_next(struct fc_reader *reader, size_t ahead, struct fc_record *rec
         default: /* no packet: skipped by its length, as the format wants it */
             break;
         }
-        if (rc < 0)
+        if (rc < 0) {
+            reader->damage_next = b.type == FC_BLOCK_SHB ? 0 : b.off + b.size; /* the block's frame is whole */
             return rc;
+        }
         reader->pos = b.off + b.size;
-        if (rc == 1) {
+        if (rc == 0) {
+            *(b.type == FC_BLOCK_SHB || b.type == FC_BLOCK_IDB ? &reader->header_bytes : &reader->other_bytes) +=
+                b.size;
+        } else {
             rec->off = b.off;
             rec->next_off = reader->pos;
             rec->section = reader->section.number;

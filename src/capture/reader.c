@@ -2,7 +2,9 @@
 #include "capture/reader.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "capture/pcap.h"
 #include "capture/pcapng.h"
+#include "capture/resync.h"
 #include "capture/window.h"
 
 #include <stdio.h>
@@ -49,6 +51,8 @@ void fc_reader_fini(struct fc_reader *reader)
 {
     free(reader->buf);
     free(reader->met);
+    free(reader->lost.items);
+    fc_resync_free(reader->resync);
     fc_section_free(&reader->section);
     memset(reader, 0, sizeof *reader);
 }
@@ -56,6 +60,8 @@ void fc_reader_fini(struct fc_reader *reader)
 int fc_reader_start(struct fc_reader *reader, const struct fc_file *file, uint64_t start, uint64_t limit,
                     const struct fc_section *section)
 {
+    int rc = 0;
+
     if (reader->file != file) {
         reader->buf_len = 0;
         reader->file = file;
@@ -64,11 +70,45 @@ int fc_reader_start(struct fc_reader *reader, const struct fc_file *file, uint64
     reader->pos = start < file->data_off ? file->data_off : start;
     reader->limit = limit < reader->size ? limit : reader->size;
     reader->failed = 0;
+    reader->single = false;
+    reader->checked = UINT64_MAX;
     reader->met_count = 0;
+    reader->header_bytes = reader->other_bytes = 0;
+    reader->lost.count = 0;
+    reader->lost.bytes = 0;
+    fc_resync_forget(reader->resync);
     fc_section_free(&reader->section);
-    if (section)
-        return fc_section_copy(&reader->section, section);
-    reader->section.number = UINT32_MAX;
+    if (section && (rc = fc_section_copy(&reader->section, section)))
+        return rc;
+    if (!section)
+        reader->section.number = file->format == FC_FORMAT_PCAPNG ? UINT32_MAX : 0;
+    if (file->format == FC_FORMAT_PCAPNG)
+        return 0;
+    if (!reader->section.off)
+        reader->section.pcap = file->pcap;
+    else if (reader->section.pcap.format == FC_FORMAT_EMPTY)
+        rc = fc_pcap_read(file, reader->section.off, &reader->section.pcap, &reader->why);
+    return rc == FC_E_FORMAT ? FC_E_DAMAGED : rc; /* it was there when the section was noted */
+}
+
+int fc_damage_add(struct fc_damage_list *list, uint64_t off, uint64_t length, const char *cause)
+{
+    list->bytes += length;
+    if (list->count++ >= FC_DAMAGE_MAX)
+        return 0;
+    if (list->count > list->room) {
+        size_t room = list->room ? list->room * 2 : 4;
+        struct fc_damage *bigger = realloc(list->items, room * sizeof *bigger);
+        if (!bigger)
+            return FC_E_NOMEM;
+        list->items = bigger;
+        list->room = room;
+    }
+    struct fc_damage *d = &list->items[list->count - 1];
+    memset(d, 0, sizeof *d);
+    d->off = off;
+    d->length = length;
+    snprintf(d->cause, sizeof d->cause, "%s", cause);
     return 0;
 }
 
@@ -81,8 +121,34 @@ int fc_reader_fail(struct fc_reader *reader, int code)
 int fc_reader_damage(struct fc_reader *reader, uint64_t off, const char *cause)
 {
     reader->damage_off = off;
+    reader->damage_next = 0;
+    reader->searched = 0;
+    reader->damage_cut = false;
     fc_error_set(&reader->why, FC_E_DAMAGED, reader->file->path, off, "%s", cause);
     return fc_reader_fail(reader, FC_E_DAMAGED);
+}
+
+int64_t fc_reader_pread(struct fc_reader *reader, void *buf, size_t n, uint64_t off)
+{
+    const struct fc_file *file = reader->file;
+    int64_t got = fc_file_read(file, buf, n, off, &reader->why);
+
+    if (got < 0) {
+        fc_reader_fail(reader, (int)got);
+    } else if ((size_t)got < n && reader->size == FC_SIZE_UNKNOWN) {
+        reader->size = file->source->size(file->source);
+        reader->limit = reader->limit < reader->size ? reader->limit : reader->size;
+    }
+    return got;
+}
+
+bool fc_reader_ends(struct fc_reader *reader, uint64_t off)
+{
+    uint8_t byte;
+
+    if (off < reader->size && reader->size == FC_SIZE_UNKNOWN && fc_reader_pread(reader, &byte, 1, off) < 0)
+        return true;
+    return off >= reader->size;
 }
 
 const uint8_t *fc_reader_refill(struct fc_reader *reader, uint64_t off, size_t need, size_t want)
@@ -112,16 +178,14 @@ const uint8_t *fc_reader_refill(struct fc_reader *reader, uint64_t off, size_t n
         want = keep;
     reader->buf_off = off;
     reader->buf_len = keep;
+    bool known = reader->size != FC_SIZE_UNKNOWN;
     if (want > reader->size - off)
         want = (size_t)(reader->size - off);
-    int64_t n = fc_file_read(file, reader->buf + keep, want - keep, off + keep, &reader->why);
-    if (n < 0) {
-        fc_reader_fail(reader, (int)n);
+    int64_t n = fc_reader_pread(reader, reader->buf + keep, want - keep, off + keep);
+    if (n < 0)
         return NULL;
-    }
     reader->buf_len += (size_t)n;
-    if (reader->buf_len < need && reader->size == FC_SIZE_UNKNOWN) {
-        reader->size = file->source->size(file->source);
+    if (reader->buf_len < need && !known) {
         fc_reader_fail(reader, FC_READER_LEARNT);
         return NULL;
     }
@@ -133,46 +197,141 @@ const uint8_t *fc_reader_refill(struct fc_reader *reader, uint64_t off, size_t n
     return reader->buf;
 }
 
+static int grow(struct fc_interface **list, size_t count, size_t *room)
+{
+    if (count < *room)
+        return 0;
+    size_t more = *room ? *room * 2 : 4;
+    struct fc_interface *bigger = realloc(*list, more * sizeof **list);
+    if (!bigger)
+        return FC_E_NOMEM;
+    *list = bigger;
+    *room = more;
+    return 0;
+}
+
+int fc_reader_met(struct fc_reader *reader, const struct fc_interface *iface)
+{
+    struct fc_section *s = &reader->section;
+    size_t room = s->room;
+    int rc = grow(&s->ifaces, s->count, &room);
+
+    s->room = (uint32_t)room;
+    if (rc || grow(&reader->met, reader->met_count, &reader->met_room)) {
+        fc_error_set(&reader->why, FC_E_NOMEM, reader->file->path, iface->off, "out of memory");
+        return fc_reader_fail(reader, FC_E_NOMEM);
+    }
+    s->ifaces[s->count++] = *iface;
+    reader->met[reader->met_count++] = *iface;
+    return 0;
+}
+
+/* A file header inside of the file: another capture begins. */
+static int enter_header(struct fc_reader *reader)
+{
+    uint32_t number = reader->section.number + 1;
+    struct fc_pcap pcap;
+    int rc = fc_pcap_read(reader->file, reader->pos, &pcap, &reader->why);
+
+    if (rc)
+        return fc_reader_fail(reader, rc);
+    pcap.iface.section = number;
+    reader->section.count = 0;
+    if ((rc = fc_reader_met(reader, &pcap.iface)))
+        return rc;
+    reader->section.off = reader->pos;
+    reader->section.number = number;
+    reader->section.pcap = pcap;
+    reader->header_bytes += FC_PCAP_HEADER;
+    reader->pos += FC_PCAP_HEADER;
+    fc_resync_forget(reader->resync);
+    return 0;
+}
+
+/* A record header that is odd or worse. 0: read it as it is; FC_ODD_HEADER: it is a file header; or damage. */
+static int judge(struct fc_reader *reader, const struct fc_pcap_record *h)
+{
+    char cause[128];
+    int verdict = fc_resync_odd(reader, reader->pos);
+
+    if (verdict == FC_ODD_KEEP || verdict == FC_ODD_HEADER || reader->failed)
+        return reader->failed ? reader->failed : verdict;
+    if (h->caplen <= reader->section.pcap.max_caplen)
+        return fc_reader_damage(reader, reader->pos, "record header is odd and nothing behind it confirms it");
+    snprintf(cause, sizeof cause, "record claims %u bytes, the limit of this link type is %u (snaplen %u)", h->caplen,
+             reader->section.pcap.max_caplen, reader->section.pcap.iface.snaplen);
+    return fc_reader_damage(reader, reader->pos, cause);
+}
+
+/*
+ * The record at pos ends at `next`, where an odd header or the end of the file is: is its length to be believed? 0, or
+ * damage: the records that it would cover go on behind it.
+ */
+static int doubt(struct fc_reader *reader, uint64_t next)
+{
+    bool cut = next > reader->size;
+    uint64_t inside;
+
+    if (reader->single)
+        return cut ? fc_reader_damage(reader, reader->pos, "file ends inside a record's data") : 0;
+    if (!cut && fc_resync_odd(reader, next) != FC_ODD_DAMAGE)
+        return 0;
+    if (reader->failed || ((inside = fc_resync_swallowed(reader, reader->pos, next)) == 0 && (!cut || reader->failed)))
+        return reader->failed;
+    fc_reader_damage(reader, reader->pos,
+                     inside ? "record claims bytes that are of the records behind it"
+                            : "file ends inside a record's data");
+    reader->damage_next = inside;
+    reader->damage_cut = true;
+    return FC_E_DAMAGED;
+}
+
 /* One pcap record at pos; ahead: bytes to read when it is not in the buffer. */
 static int next_pcap(struct fc_reader *reader, size_t ahead, struct fc_record *rec)
 {
-    const struct fc_file *file = reader->file;
-    const struct fc_interface *iface = &file->pcap;
-    uint64_t left = reader->size - reader->pos;
-    uint32_t head = file->record_header;
+    uint32_t head = reader->section.pcap.record_header;
 
-    if (left < head)
+    if (reader->size - reader->pos < head)
         return fc_reader_damage(reader, reader->pos, "file ends inside a record header");
     const uint8_t *p = fc_reader_bytes(reader, reader->pos, head, ahead);
     if (!p)
         return reader->failed;
-    uint32_t sec = fc_load32(p, iface->big_endian), frac = fc_load32(p + 4, iface->big_endian);
-    uint32_t caplen = fc_load32(p + 8, iface->big_endian), origlen = fc_load32(p + 12, iface->big_endian);
-    if (file->swapped_lengths || (file->maybe_swapped && caplen > origlen)) {
-        uint32_t t = caplen;
-        caplen = origlen;
-        origlen = t;
+    struct fc_pcap_record h = fc_pcap_record(&reader->section.pcap, p);
+    if (reader->pos != reader->checked && fc_pcap_odd(&reader->section.pcap, &h) &&
+        (!reader->single || h.caplen > reader->section.pcap.max_caplen)) {
+        int rc = judge(reader, &h);
+        if (rc)
+            return rc;
     }
-    if (caplen > file->max_caplen) {
-        char cause[128];
-        snprintf(cause, sizeof cause, "record claims %u bytes, the limit of this link type is %u (snaplen %u)", caplen,
-                 file->max_caplen, iface->snaplen);
-        return fc_reader_damage(reader, reader->pos, cause);
-    }
-    if (left - head < caplen)
-        return fc_reader_damage(reader, reader->pos, "file ends inside a record's data");
-    p = fc_reader_bytes(reader, reader->pos, (size_t)head + caplen, ahead);
+    uint64_t whole = (uint64_t)head + h.caplen, next = reader->pos + whole, left = reader->size - reader->pos;
+    if (left < whole)
+        return doubt(reader, next);
+    /* with the header behind it: a damaged length is noticed there */
+    size_t more = reader->single || left == whole ? 0 : left - whole < 16 ? (size_t)(left - whole) : 16;
+    p = fc_reader_bytes(reader, reader->pos, (size_t)whole + more, ahead);
     if (!p)
         return reader->failed;
+    if (more) {
+        struct fc_pcap_record behind = {.sec = 0};
+        if (more == 16)
+            behind = fc_pcap_record(&reader->section.pcap, p + whole);
+        if (!fc_pcap_odd(&reader->section.pcap, &behind)) {
+            reader->checked = next;
+        } else {
+            int rc = doubt(reader, next);
+            if (rc)
+                return rc;
+        }
+    }
     rec->off = reader->pos;
-    rec->next_off = reader->pos + head + caplen;
+    rec->next_off = next;
     /* a fraction of a second or more is carried over */
-    rec->ts_ns = (int64_t)sec * 1000000000 + (int64_t)frac * (iface->tsresol == 9 ? 1 : 1000);
+    rec->ts_ns = (int64_t)h.sec * 1000000000 + (int64_t)h.frac * (reader->section.pcap.iface.tsresol == 9 ? 1 : 1000);
     rec->data = p + head;
-    rec->caplen = caplen;
-    rec->origlen = origlen;
-    rec->link_type = iface->link_type;
-    rec->section = 0;
+    rec->caplen = h.caplen;
+    rec->origlen = h.origlen;
+    rec->link_type = reader->section.pcap.iface.link_type;
+    rec->section = reader->section.number;
     rec->iface = 0;
     reader->pos = rec->next_off;
     return 1;
@@ -181,6 +340,18 @@ static int next_pcap(struct fc_reader *reader, size_t ahead, struct fc_record *r
 static int next_empty(struct fc_reader *reader)
 {
     return fc_reader_damage(reader, 0, reader->file->size ? "file ends inside the file header" : "file is empty");
+}
+
+static int walk_pcap(struct fc_reader *reader, struct fc_record *rec)
+{
+    while (reader->pos < reader->limit) {
+        int rc = next_pcap(reader, reader->buf_size, rec);
+        if (rc != FC_ODD_HEADER)
+            return rc;
+        if ((rc = enter_header(reader)))
+            return rc;
+    }
+    return 0;
 }
 
 int fc_reader_next(struct fc_reader *reader, struct fc_record *rec)
@@ -195,7 +366,7 @@ int fc_reader_next(struct fc_reader *reader, struct fc_record *rec)
         if (reader->file->format == FC_FORMAT_PCAPNG)
             rc = fc_pcapng_next(reader, reader->buf_size, rec);
         else
-            rc = reader->pos >= reader->limit ? 0 : next_pcap(reader, reader->buf_size, rec);
+            rc = walk_pcap(reader, rec);
     } while (rc < 0 && fc_reader_learnt(reader));
     return rc;
 }
@@ -203,6 +374,7 @@ int fc_reader_next(struct fc_reader *reader, struct fc_record *rec)
 static int record_at(struct fc_reader *reader, uint64_t off, size_t ahead, struct fc_record *rec)
 {
     reader->failed = 0;
+    reader->single = true;
     reader->pos = off;
     reader->limit = reader->size;
     if (off < reader->file->data_off || off >= reader->size) {

@@ -14,14 +14,19 @@
 
 #include "capture/file.h"
 
-/* pcapng: what must be known to read on at some block. */
+/*
+ * What must be known to read on at some offset. In pcap a section is what lies behind a file header: the second and
+ * later ones are those of captures that were written one behind the other into one file.
+ */
 struct fc_section {
-    uint64_t off;    /* of the section header block */
-    uint32_t number; /* from 0; UINT32_MAX before the first section header */
+    uint64_t off;    /* of the section header block, or of the pcap file header */
+    uint32_t number; /* from 0; UINT32_MAX: pcapng before the first section header */
     bool big_endian;
+    bool closed;    /* pcapng of an unknown version: nothing is read before the next section header */
     uint32_t count; /* interfaces so far */
     uint32_t room;
     struct fc_interface *ifaces;
+    struct fc_pcap pcap; /* pcap: the file header, and habits; without a format it is to be read at `off` */
 };
 
 /* Copies; FC_E_NOMEM leaves dst empty. */
@@ -29,6 +34,27 @@ int fc_section_copy(struct fc_section *dst, const struct fc_section *src);
 void fc_section_free(struct fc_section *section);
 /* Same section and same interfaces. */
 bool fc_section_equal(const struct fc_section *a, const struct fc_section *b);
+
+/* Byte ranges that were passed over. `count` goes on behind FC_DAMAGE_MAX, items are kept no more. */
+enum { FC_DAMAGE_MAX = 1 << 16 };
+struct fc_damage_list {
+    struct fc_damage *items;
+    size_t count, room;
+    uint64_t bytes;
+};
+/* FC_E_NOMEM. */
+int fc_damage_add(struct fc_damage_list *list, uint64_t off, uint64_t length, const char *cause);
+static inline size_t fc_damage_kept(const struct fc_damage_list *list)
+{
+    return list->count < FC_DAMAGE_MAX ? list->count : FC_DAMAGE_MAX;
+}
+
+/* Damage whose end was not found as far as was searched. */
+struct fc_open_damage {
+    uint64_t off; /* FC_NO_OFFSET: there is none */
+    bool cut;     /* what is there looks whole but for the end of the file */
+    char cause[sizeof(((struct fc_damage *)0)->cause)];
+};
 
 struct fc_reader {
     const struct fc_file *file;
@@ -41,11 +67,21 @@ struct fc_reader {
     uint64_t limit;   /* stop at records that start here or later */
     int failed;       /* 0, or the code that every later call repeats */
     struct fc_error why;
-    uint64_t damage_off; /* FC_E_DAMAGED: first byte that could not be understood */
-    /* pcapng: the current section, and every interface met by this reader in file order */
+    uint64_t damage_off;  /* FC_E_DAMAGED: first byte that could not be understood */
+    uint64_t damage_next; /* FC_E_DAMAGED: where to go on when that is plain, else 0 */
+    uint64_t searched;    /* FC_E_DAMAGED: nothing is to be found before */
+    uint64_t checked;     /* pcap: the header here is not odd */
+    bool damage_cut;      /* FC_E_DAMAGED: what is there looks whole but for the end of the file */
+    bool single;          /* one record at a known offset is read: it is not looked at twice */
+    /* the current section, and every interface met by this reader in file order */
     struct fc_section section;
     struct fc_interface *met;
     size_t met_count, met_room;
+    /* what was read that is no record, since fc_reader_start() */
+    uint64_t header_bytes; /* file headers met in a pcap; section headers and interface descriptions */
+    uint64_t other_bytes;  /* blocks of pcapng that hold no packet */
+    struct fc_damage_list lost;
+    struct fc_resync *resync; /* made when first needed */
 };
 
 enum { FC_READER_BUFFER = 128 << 10 };
@@ -56,7 +92,7 @@ void fc_reader_fini(struct fc_reader *reader);
 
 /*
  * Starts at the record boundary `start` (0 or data_off: the first record). `section` is copied; NULL: none yet, as at
- * the start of a file. FC_E_NOMEM.
+ * the start of a file. FC_E_NOMEM, FC_E_IO.
  */
 int fc_reader_start(struct fc_reader *reader, const struct fc_file *file, uint64_t start, uint64_t limit,
                     const struct fc_section *section);
@@ -65,8 +101,30 @@ int fc_reader_start(struct fc_reader *reader, const struct fc_file *file, uint64
 int fc_reader_next(struct fc_reader *reader, struct fc_record *rec);
 
 /*
- * Reads the one record at `off`; needs fc_reader_start() on the file before (for pcapng with the section that holds at
- * `off`). Positions may come in any order; near ones are served from the buffer, `ahead` bytes at a time.
+ * Behind FC_E_DAMAGED: passes over the damage up to the next boundary that can be believed, notes it in `lost` and sets
+ * pos behind it. What it finds depends on the file, the offset and the section only. 1: go on; 0: nothing was found, all
+ * up to the end of the file is lost; FC_E_DAMAGED: nothing was found before `until`, which lies inside of the file: pos is
+ * there, and nothing was noted; FC_E_NOMEM, FC_E_IO.
+ */
+int fc_reader_resync(struct fc_reader *reader, uint64_t until);
+
+/* Where a walk has ended with FC_E_DAMAGED: what another one needs to go on at pos, and its beginning of that. */
+void fc_reader_suspend(const struct fc_reader *reader, struct fc_open_damage *damage);
+void fc_reader_resume(struct fc_reader *reader, const struct fc_open_damage *damage);
+
+/* fc_reader_next() that passes over damage; FC_E_DAMAGED as fc_reader_resync(). */
+static inline int fc_reader_walk(struct fc_reader *reader, struct fc_record *rec, uint64_t until)
+{
+    int rc;
+
+    while ((rc = fc_reader_next(reader, rec)) == FC_E_DAMAGED && (rc = fc_reader_resync(reader, until)) == 1)
+        ;
+    return rc;
+}
+
+/*
+ * Reads the one record at `off`; needs fc_reader_start() on the file before, with the section that holds at
+ * `off`. Positions may come in any order; near ones are served from the buffer, `ahead` bytes at a time.
  */
 int fc_reader_at(struct fc_reader *reader, uint64_t off, size_t ahead, struct fc_record *rec);
 

@@ -4,7 +4,7 @@
  * stream. Plain files have none, and are read with pread().
  *
  * fc_source_open() gives one that decodes on demand, from the nearest seek point that it is told of, and keeps the last
- * 2 MiB. Near offsets, and rising ones, are cheap. Threads: one.
+ * 3 MiB: more than a reader goes back by when it looks around behind damage. Near offsets, and rising ones, are cheap. Threads: one.
  */
 #ifndef FC_CAPTURE_SOURCE_H
 #define FC_CAPTURE_SOURCE_H
@@ -25,7 +25,7 @@ struct fc_source {
 };
 
 /* Bytes that a source keeps: what is nearer behind costs no decoding. */
-enum { FC_SOURCE_KEEPS = 2 << 20 };
+enum { FC_SOURCE_KEEPS = 3 << 20 };
 
 /* fd and path stay the caller's, and must live as long. FC_E_NOMEM. */
 int fc_source_open(int fd, const char *path, enum fc_compression compression, struct fc_source **out);

@@ -32,10 +32,10 @@ static int read_at(struct fc_carve_source *s, size_t i, struct fc_error *err)
 {
     const struct fc_stored_file *stored = s->f->stored;
     uint64_t off = s->f->pos[i].off;
-    bool ng = s->f->file.format == FC_FORMAT_PCAPNG;
+    bool parts = s->f->file.format == FC_FORMAT_PCAPNG || stored->iface_count > 1;
     int rc;
 
-    if (ng && !fc_section_covers(&s->section, stored->ifaces, stored->iface_count, off)) {
+    if (parts && !fc_section_covers(&s->section, stored->ifaces, stored->iface_count, off)) {
         fc_section_free(&s->section);
         if ((rc = fc_section_at(stored->ifaces, stored->iface_count, off, &s->section)) ||
             (rc = fc_reader_start(&s->reader, &s->f->file, off, UINT64_MAX, &s->section)))

@@ -148,3 +148,11 @@ const char *fc_human_count(uint64_t n, char *buf, size_t size)
     buf[out] = '\0';
     return buf;
 }
+
+int fc_output_done(void)
+{
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE)
+        return FC_EXIT_OK;
+    fc_complain("cannot write: %s", strerror(errno));
+    return FC_EXIT_ERROR;
+}

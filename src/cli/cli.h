@@ -52,6 +52,9 @@ const char *fc_db_name(const char *option);
 void fc_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void fc_complain_error(const struct fc_error *err);
 
+/* Standard output is complete: FC_EXIT_OK; or it is not, which is said, and FC_EXIT_ERROR. */
+int fc_output_done(void);
+
 /* "64k", "16M", "2G", or bytes. False when it is none. */
 bool fc_size_option(const char *text, uint64_t *bytes);
 /* A whole number from low to high. */

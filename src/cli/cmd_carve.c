@@ -136,8 +136,11 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
         fc_target_abandon(&target);
         if (rc == FC_E_PIPE)
             status = FC_EXIT_OK; /* whoever reads has seen enough */
-        else
+        else {
+            if (rc == FC_E_IO && !err.file[0]) /* every other file is named */
+                snprintf(err.file, sizeof err.file, "%s", strcmp(a->path, "-") == 0 ? "standard output" : a->path);
             fc_complain_error(&err);
+        }
         if (rc == FC_E_MISSING || rc == FC_E_CHANGED)
             fc_complain("nothing was carved; --partial carves what the other captures hold");
     }

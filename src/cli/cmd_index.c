@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DB, JOBS, FIELDS, FILTER, EXCLUDE, PROFILE, TIMEOUT, KEY, OUTER, CHUNK, MEMORY, QUIET, VERBOSE };
+enum { DB, JOBS, FIELDS, FILTER, EXCLUDE, PROFILE, TIMEOUT, KEY, OUTER, CHUNK, MEMORY, SPOOL, STRICT, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -27,6 +27,8 @@ static const struct fc_option options[] = {
     [OUTER] = {"outer", 0, NULL, "make sessions of the outermost IP addresses, not of the innermost"},
     [CHUNK] = {"chunk-size", 0, "BYTES", "how much of a file a thread reads at a time (64k to 1G, default 16M)"},
     [MEMORY] = {"memory", 0, "BYTES", "aim for sessions held in memory (from 16M, default 512M)"},
+    [SPOOL] = {"spool", 0, "FILE", "write the stream that is indexed ('-': standard input) to this new file"},
+    [STRICT] = {"strict", 0, NULL, "exit status 2 when bytes of a capture had to be skipped"},
     [QUIET] = {"quiet", 'q', NULL, "no balance and no progress"},
     [VERBOSE] = {"verbose", 'v', NULL, "also tell of files passed over, and of timing"},
     {0},
@@ -35,7 +37,7 @@ static const struct fc_option options[] = {
 struct args {
     const char *db;
     struct fc_index_options o;
-    bool quiet, verbose, outer;
+    bool strict, quiet, verbose, outer;
 };
 
 static int set(void *ctx, int option, const char *value)
@@ -86,6 +88,12 @@ static int set(void *ctx, int option, const char *value)
             fc_complain("index: --memory takes 16M or more, not '%s'", value);
             return -1;
         }
+        return 0;
+    case SPOOL:
+        a->o.spool = value;
+        return 0;
+    case STRICT:
+        a->strict = true;
         return 0;
     case QUIET:
         a->quiet = true;
@@ -193,13 +201,17 @@ static void print_balance(const struct args *a, const struct fc_index_result *r)
             fc_human_count(r->files, b[0], sizeof b[0]), fc_human_bytes(r->bytes, b[1], sizeof b[1]),
             fc_human_count(r->records, b[2], sizeof b[2]), fc_human_count(r->packets, b[3], sizeof b[3]),
             fc_human_count(r->ignored, b[4], sizeof b[4]));
+    fprintf(stderr,
+            "%" PRIu64 " bytes = %" PRIu64 " headers + %" PRIu64 " records + %" PRIu64 " other blocks + %" PRIu64
+            " skipped\n",
+            r->bytes, r->header_bytes, r->record_bytes, r->other_bytes, r->skipped_bytes);
     fprintf(stderr, "%s sessions new, %s continued", fc_human_count(r->sessions, b[0], sizeof b[0]),
             fc_human_count(r->continued, b[1], sizeof b[1]));
     if (r->malformed)
         fprintf(stderr, "; %s records malformed", fc_human_count(r->malformed, b[2], sizeof b[2]));
     if (r->damaged_files)
-        fprintf(stderr, "; %s files damaged, %s not read", fc_human_count(r->damaged_files, b[3], sizeof b[3]),
-                fc_human_bytes(r->skipped_bytes, b[4], sizeof b[4]));
+        fprintf(stderr, "; %s files damaged, %s ranges not read", fc_human_count(r->damaged_files, b[3], sizeof b[3]),
+                fc_human_count(r->damages, b[4], sizeof b[4]));
     fputc('\n', stderr);
     if (r->files_known)
         fprintf(stderr, "%s files were indexed before and are unchanged\n",
@@ -244,7 +256,7 @@ static int run(int argc, char **argv)
         fc_complain_error(&err);
     else if (!a.quiet)
         print_balance(&a, &result);
-    bool refused = result.files_refused != 0;
+    bool refused = result.files_refused != 0 || (a.strict && result.damages != 0);
     fc_index_result_fini(&result);
     return rc || refused ? FC_EXIT_ERROR : FC_EXIT_OK;
 }
@@ -255,9 +267,10 @@ const struct fc_command fc_command_index = {
     .summary = "index captures, or add captures to an index",
     .details =
         "Captures are pcap or pcapng files, plain or compressed with gzip, zstd, lz4 or xz, whatever their names;\n"
-        "folders are searched to the bottom. What was indexed before and is unchanged is passed over. --fields,\n"
-        "--filter, --exclude-net, --profile, --timeout, --key and --outer are kept in the index and hold for all\n"
-        "that is added to it.\n",
+        "folders are searched to the bottom. What was indexed before and is unchanged is passed over. Damage inside\n"
+        "of a capture is skipped with a warning; table 'damage' has the bytes. A stream ('-' or a FIFO) needs\n"
+        "--spool: sessions are carved from that file later. --fields, --filter, --exclude-net, --profile, --timeout,\n"
+        "--key and --outer are kept in the index and hold for all that is added to it.\n",
     .options = options,
     .run = run,
 };

@@ -51,6 +51,9 @@ static void print_balance(const struct args *a, const struct fc_verify_result *r
         if (a->verbose && f->libpcap_records < 0 && f->libpcap_message[0])
             printf("%76s libpcap: %s\n", "", f->libpcap_message);
     }
+    printf("%" PRIu64 " bytes = %" PRIu64 " headers + %" PRIu64 " records + %" PRIu64 " other blocks + %" PRIu64
+           " skipped\n",
+           r->bytes, r->header_bytes, r->record_bytes, r->other_bytes, r->lost_bytes);
     printf("%s records = %s in sessions + %s ignored; %s sessions\n", fc_human_count(r->records, b[0], sizeof b[0]),
            fc_human_count(r->in_sessions, b[1], sizeof b[1]), fc_human_count(r->ignored, b[2], sizeof b[2]),
            fc_human_count(r->sessions, b[3], sizeof b[3]));

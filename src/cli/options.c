@@ -159,7 +159,7 @@ int fc_options_parse(const struct fc_command *command, int argc, char **argv, in
         }
         if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
             print_help(command);
-            rc = FC_EXIT_OK;
+            rc = fc_output_done();
         } else if (word[0] == '-' && word[1] == '-') {
             rc = long_option(&p, word);
         } else if (word[0] == '-' && word[1]) {

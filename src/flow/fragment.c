@@ -326,7 +326,7 @@ int fc_fragments_end_of_file(struct fc_fragments *f, bool last)
 const struct fc_fragment *fc_fragments_open(const struct fc_fragments *f, size_t *count)
 {
     *count = f->far.count - f->far.begin;
-    return f->far.items + f->far.begin;
+    return *count ? f->far.items + f->far.begin : NULL;
 }
 
 int fc_fragments_restore(struct fc_fragments *f, const struct fc_fragment *first)

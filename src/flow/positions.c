@@ -103,7 +103,7 @@ static int merge(struct fc_position_file *f, const uint64_t *more, size_t count)
 
     if (f->count > SIZE_MAX / sizeof *all - count || !(all = malloc((f->count + count) * sizeof *all)))
         return FC_E_NOMEM;
-    const uint8_t *p = f->deltas, *end = f->deltas + f->len;
+    const uint8_t *p = f->deltas, *end = p ? p + f->len : NULL; /* one offset has no deltas */
     all[n++] = f->first_off;
     for (uint64_t off = f->first_off; n < f->count; all[n++] = off)
         p = fc_segment_next(p, end, &off);

@@ -79,13 +79,13 @@ static struct fc_scan_file *file_by_id(struct fc_pipeline *p, uint32_t id)
 }
 
 /* Section of `off`, by the interfaces met so far. */
-static int find_section(struct fc_replayer *r, struct fc_scan_file *f, uint64_t off)
+static int find_section(struct fc_replayer *r, struct fc_scan_file *f, uint64_t off, bool ng)
 {
     int rc = 0;
 
     if (r->lock)
         pthread_mutex_lock(r->lock);
-    if (!fc_section_covers(&r->section, f->ifaces, f->iface_count, off)) {
+    if ((ng || f->iface_count > 1) && !fc_section_covers(&r->section, f->ifaces, f->iface_count, off)) {
         fc_section_free(&r->section);
         rc = fc_section_at(f->ifaces, f->iface_count, off, &r->section);
     }
@@ -144,9 +144,12 @@ static int aim(struct fc_replayer *r, struct fc_scan_file *f, uint64_t off)
             return rc;
     }
     r->file->used = ++r->uses;
-    if (ng && (rc = find_section(r, f, off)))
+    /* in a pcap of one part nothing but the file header holds */
+    if ((rc = find_section(r, f, off, ng)) ||
+        (rc = fc_reader_start(&r->reader, &r->file->file, off, UINT64_MAX, ng || r->section.off ? &r->section : NULL)))
         return rc;
-    return fc_reader_start(&r->reader, &r->file->file, off, UINT64_MAX, ng ? &r->section : NULL);
+    r->section.pcap = r->reader.section.pcap;
+    return 0;
 }
 
 /* The direction of a later fragment in the flow's key: by its addresses, else as its first fragment had it. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "index/feed.h"
 #include "base/error.h"
+#include "capture/resync.h"
 #include "store/io.h"
 
 #include <pthread.h>
@@ -31,7 +32,7 @@ struct fc_feed {
     struct fc_error why;
     struct stored_point *points;
     size_t point_count, point_room;
-    struct fc_file_damage *damage;
+    struct fc_damage *damage;
     size_t damage_count;
     bool damage_left_out;
 };
@@ -71,7 +72,7 @@ static bool may_go_on(const struct fc_feed *feed)
     if (feed->produced < feed->wanted || f->held + BLOCK <= f->budget)
         return true;
     /* the file whose turn it is gets on whatever those behind it hold */
-    return f->feeds[f->front] == feed && feed->produced - feed->released < 2 * f->chunk + BLOCK;
+    return f->feeds[f->front] == feed && feed->produced - feed->released < 2 * f->chunk + FC_RESYNC_BLOCK + BLOCK;
 }
 
 static int window_room(struct fc_feed *feed)
@@ -179,7 +180,7 @@ static int add_point(void *ctx, const struct fc_seek_point *point)
 static int add_damage(void *ctx, uint64_t off, const char *cause)
 {
     struct fc_feed *feed = ctx;
-    struct fc_file_damage *last = feed->damage_count ? &feed->damage[feed->damage_count - 1] : NULL;
+    struct fc_damage *last = feed->damage_count ? &feed->damage[feed->damage_count - 1] : NULL;
 
     if (last && last->off == off) {
         size_t len = strlen(last->cause);
@@ -191,7 +192,7 @@ static int add_damage(void *ctx, uint64_t off, const char *cause)
                  fc_compression_name(feed->plan->file.compression));
         return 0;
     }
-    struct fc_file_damage *bigger = realloc(feed->damage, (feed->damage_count + 1) * sizeof *bigger);
+    struct fc_damage *bigger = realloc(feed->damage, (feed->damage_count + 1) * sizeof *bigger);
     if (!bigger)
         return fc_error_set(&feed->why, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     feed->damage = bigger;
@@ -375,14 +376,18 @@ static uint64_t feed_size(struct fc_source *source)
     struct fc_feed *feed = (struct fc_feed *)source;
 
     pthread_mutex_lock(&feed->feeder->lock);
-    uint64_t size = feed->ended ? feed->produced : FC_SIZE_UNKNOWN;
+    /* of one that could not be opened it is not known, and reading says why */
+    uint64_t size = feed->ended && !feed->code ? feed->produced : FC_SIZE_UNKNOWN;
     pthread_mutex_unlock(&feed->feeder->lock);
     return size;
 }
 
 uint64_t fc_feed_size(struct fc_feed *feed)
 {
-    return feed_size(&feed->base);
+    pthread_mutex_lock(&feed->feeder->lock);
+    uint64_t size = feed->produced;
+    pthread_mutex_unlock(&feed->feeder->lock);
+    return size;
 }
 
 int fc_feed_has(struct fc_feed *feed, uint64_t off)
@@ -403,6 +408,7 @@ uint64_t fc_feed_progress(struct fc_feed *feed)
 
 void fc_feed_release(struct fc_feed *feed, uint64_t off)
 {
+    off &= ~(uint64_t)(FC_RESYNC_BLOCK - 1);
     pthread_mutex_lock(&feed->feeder->lock);
     if (off > feed->released) {
         uint64_t n = (off - feed->released) / BLOCK;
@@ -474,7 +480,7 @@ int fc_feed_find(struct fc_feed *feed, uint64_t off, struct fc_seek_point *point
     return rc ? rc : 1;
 }
 
-const struct fc_file_damage *fc_feed_damage(const struct fc_feed *feed, size_t *count)
+const struct fc_damage *fc_feed_damage(const struct fc_feed *feed, size_t *count)
 {
     *count = feed->damage_count;
     return feed->damage;

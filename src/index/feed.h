@@ -40,7 +40,7 @@ struct fc_feed *fc_feed_of(const struct fc_plan_file *file);
 int fc_feed_has(struct fc_feed *feed, uint64_t off);
 /* Bytes of the file that have been decompressed. */
 uint64_t fc_feed_progress(struct fc_feed *feed);
-/* Nobody reads what lies before `off` any more. */
+/* Nobody reads what lies before `off` any more, but for the block of the search behind damage that it is in. */
 void fc_feed_release(struct fc_feed *feed, uint64_t off);
 /* Nobody reads any of it any more. */
 void fc_feed_finish(struct fc_feed *feed);
@@ -54,6 +54,6 @@ uint64_t fc_feed_size(struct fc_feed *feed);
 size_t fc_feed_points(const struct fc_feed *feed);
 int fc_feed_point(struct fc_feed *feed, size_t i, struct fc_seek_point *point, struct fc_buffer *state,
                   struct fc_error *err);
-const struct fc_file_damage *fc_feed_damage(const struct fc_feed *feed, size_t *count);
+const struct fc_damage *fc_feed_damage(const struct fc_feed *feed, size_t *count);
 
 #endif

@@ -34,6 +34,32 @@ static int write_points(const struct fc_scan_file *f, struct fc_writer *writer, 
     return rc;
 }
 
+enum { NOTICES_MAX = 10 }; /* ranges of one capture told of; table `damage` has them all */
+
+static void note_damage(struct fc_index_result *result, const struct fc_scan_file *f)
+{
+    const char *path = f->plan->file.path;
+    struct fc_error why;
+
+    result->damaged_files += f->damage.count != 0;
+    result->damages += f->damage.count;
+    result->skipped_bytes += f->damage.bytes;
+    for (size_t k = 0; k < f->damage.count && k < NOTICES_MAX; k++) {
+        const struct fc_damage *d = &f->damage.items[k];
+        if (d->length)
+            fc_error_set(&why, FC_E_DAMAGED, path, d->off, "%s (%llu bytes not read)", d->cause,
+                         (unsigned long long)d->length);
+        else
+            fc_error_set(&why, FC_E_DAMAGED, path, d->off, "%s", d->cause);
+        fc_notice_add(result, FC_NOTICE_DAMAGE, &why);
+    }
+    if (f->damage.count > NOTICES_MAX) {
+        fc_error_set(&why, FC_E_DAMAGED, path, FC_NO_OFFSET, "and %zu more ranges, %llu bytes not read in all",
+                     f->damage.count - NOTICES_MAX, (unsigned long long)f->damage.bytes);
+        fc_notice_add(result, FC_NOTICE_DAMAGE, &why);
+    }
+}
+
 static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct fc_index_result *result,
                        struct fc_error *err)
 {
@@ -42,7 +68,6 @@ static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct f
     for (size_t i = 0; i < p->plan->count && rc == 0; i++) {
         const struct fc_scan_file *f = &p->files[i];
         const struct fc_file *file = &f->plan->file;
-        bool ng = file->format == FC_FORMAT_PCAPNG;
         struct fc_file_row row = {
             .id = f->plan->id,
             .path = file->path,
@@ -59,10 +84,12 @@ static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct f
             .first_ns = f->first_ns,
             .last_ns = f->last_ns,
             .end_off = f->next_off,
-            .ifaces = ng ? f->ifaces : &file->pcap,
-            .iface_count = ng ? f->iface_count : file->format != FC_FORMAT_EMPTY,
-            .damage = f->damage,
-            .damage_count = f->damage_count,
+            .header_bytes = f->header_bytes,
+            .record_bytes = f->record_bytes,
+            .other_bytes = f->other_bytes,
+            .ifaces = f->ifaces,
+            .iface_count = f->iface_count,
+            .damage = &f->damage,
         };
         rc = fc_writer_add_file(writer, &row, err);
         if (rc == 0 && f->feed)
@@ -72,17 +99,10 @@ static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct f
         result->records += f->records;
         result->ignored += f->ignored;
         result->malformed += f->malformed;
-        result->damaged_files += f->damage_count != 0;
-        for (size_t k = 0; k < f->damage_count; k++) {
-            struct fc_error why;
-            result->skipped_bytes += f->damage[k].length;
-            if (f->damage[k].length)
-                fc_error_set(&why, FC_E_DAMAGED, file->path, f->damage[k].off, "%s (%llu bytes not read)",
-                             f->damage[k].cause, (unsigned long long)f->damage[k].length);
-            else
-                fc_error_set(&why, FC_E_DAMAGED, file->path, f->damage[k].off, "%s", f->damage[k].cause);
-            fc_notice_add(result, FC_NOTICE_DAMAGE, &why);
-        }
+        result->header_bytes += f->header_bytes;
+        result->record_bytes += f->record_bytes;
+        result->other_bytes += f->other_bytes;
+        note_damage(result, f);
     }
     return rc;
 }

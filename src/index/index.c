@@ -103,8 +103,12 @@ static int init_files(struct run *run, struct fc_error *err)
         f->chunk_bytes = f->feed ? feed_bytes : p->chunk_bytes;
         f->fingerprint = f->plan->fingerprint;
         f->next_off = f->plan->file.data_off;
-        f->section.number = UINT32_MAX;
+        f->section.number = f->plan->file.format == FC_FORMAT_PCAPNG ? UINT32_MAX : 0;
+        f->open.off = FC_NO_OFFSET;
+        f->header_bytes = f->plan->file.data_off;
         f->first_ns = f->last_ns = f->tail_ns = FC_TIME_NONE;
+        if (rc == 0 && f->header_bytes && fc_scan_file_met(f, &f->plan->file.pcap.iface, 1))
+            rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     }
     return rc;
 }
@@ -159,7 +163,7 @@ static void fini_pipeline(struct run *run)
     for (size_t i = 0; p->files && i < run->plan.count; i++) {
         fc_section_free(&p->files[i].section);
         free(p->files[i].ifaces);
-        free(p->files[i].damage);
+        free(p->files[i].damage.items);
     }
     free(p->files);
 }
@@ -217,16 +221,25 @@ static int load_priors(struct run *run, struct fc_error *err)
     return rc;
 }
 
-/* Every record read is in a session or was ignored; anything else is a fault of this program, and must not be stored.
+/*
+ * Every record read is in a session or was ignored, every byte is a header, a record, another block or lost; anything
+ * else is a fault of this program, and must not be stored.
  */
 static int check_balance(const struct fc_index_result *r, struct fc_error *err)
 {
-    if (r->packets + r->ignored == r->records)
+    if (r->packets + r->ignored != r->records)
+        return fc_error_set(
+            err, FC_E_MISMATCH, NULL, FC_NO_OFFSET,
+            "internal fault: %llu records read, %llu packets in sessions, %llu ignored; nothing was written",
+            (unsigned long long)r->records, (unsigned long long)r->packets, (unsigned long long)r->ignored);
+    if (r->header_bytes + r->record_bytes + r->other_bytes + r->skipped_bytes == r->bytes)
         return 0;
-    return fc_error_set(
-        err, FC_E_MISMATCH, NULL, FC_NO_OFFSET,
-        "internal fault: %llu records read, %llu packets in sessions, %llu ignored; nothing was written",
-        (unsigned long long)r->records, (unsigned long long)r->packets, (unsigned long long)r->ignored);
+    return fc_error_set(err, FC_E_MISMATCH, NULL, FC_NO_OFFSET,
+                        "internal fault: of %llu bytes %llu are headers, %llu records, %llu other blocks, %llu lost; "
+                        "nothing was written",
+                        (unsigned long long)r->bytes, (unsigned long long)r->header_bytes,
+                        (unsigned long long)r->record_bytes, (unsigned long long)r->other_bytes,
+                        (unsigned long long)r->skipped_bytes);
 }
 
 static int read_and_write(struct run *run, const struct fc_index_options *o, struct fc_progress *progress,
@@ -272,11 +285,12 @@ static int plan_and_run(struct run *run, const char *const *paths, size_t path_c
                         struct fc_progress *progress, const int *stop, struct fc_index_result *result,
                         struct fc_error *err)
 {
+    struct fc_save save = {o->spool, stop};
     int rc = run->fresh ? fc_settings_init(&run->settings, o, err) : settings_of_index(run, o, err);
 
     if (rc || (run->fresh && (rc = settings_to_index(run, err))))
         return rc;
-    if ((rc = fc_plan_make(&run->plan, paths, path_count, run->writer, result, err)))
+    if ((rc = fc_plan_make(&run->plan, paths, path_count, &save, run->writer, result, err)))
         return rc;
     if (!run->plan.count) {
         if (result->files_known)

@@ -5,10 +5,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static int add(struct fc_inputs *in, char *path, bool named)
 {
@@ -38,7 +40,7 @@ static int not_dots(const struct dirent *e)
     return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
 }
 
-static int walk(struct fc_inputs *in, const char *folder, bool named, struct fc_index_result *result)
+static int walk(struct fc_inputs *in, const char *folder, struct fc_index_result *result)
 {
     struct dirent **entries;
     int n = scandir(folder, &entries, not_dots, by_name), rc = 0;
@@ -46,8 +48,8 @@ static int walk(struct fc_inputs *in, const char *folder, bool named, struct fc_
     if (n < 0) {
         struct fc_error why;
         fc_error_errno(&why, FC_E_IO, folder, FC_NO_OFFSET, "cannot read the folder");
-        result->files_refused += named;
-        fc_notice_add(result, named ? FC_NOTICE_REFUSED : FC_NOTICE_SKIPPED, &why);
+        result->files_refused++; /* there may be captures in it */
+        fc_notice_add(result, FC_NOTICE_REFUSED, &why);
         return errno == ENOMEM ? FC_E_NOMEM : 0;
     }
     for (int i = 0; i < n; i++) {
@@ -64,7 +66,7 @@ static int walk(struct fc_inputs *in, const char *folder, bool named, struct fc_
             continue;
         }
         if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-            rc = walk(in, path, false, result);
+            rc = walk(in, path, result);
             free(path);
         } else if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
             rc = add(in, path, false);
@@ -76,19 +78,78 @@ static int walk(struct fc_inputs *in, const char *folder, bool named, struct fc_
     return rc;
 }
 
-int fc_inputs_collect(struct fc_inputs *in, const char *const *paths, size_t count, struct fc_index_result *result,
-                      struct fc_error *err)
+static int copy_stream(int from, int to, const char *name, const struct fc_save *save, struct fc_error *err)
+{
+    enum { PIECE = 64 << 10 };
+    uint8_t *buf = malloc(PIECE);
+    int rc = buf ? 0 : fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+
+    while (rc == 0) {
+        ssize_t n = read(from, buf, PIECE);
+        if (save->stop && __atomic_load_n(save->stop, __ATOMIC_RELAXED)) {
+            rc = fc_error_set(err, FC_E_INTERRUPTED, save->path, FC_NO_OFFSET,
+                              "interrupted; what has come so far is kept in this file");
+        } else if (n < 0 && errno != EINTR) {
+            rc = fc_error_errno(err, FC_E_IO, name, FC_NO_OFFSET, "cannot read");
+        } else if (n == 0) {
+            break;
+        }
+        for (ssize_t done = 0; done < n && rc == 0;) {
+            ssize_t w = write(to, buf + done, (size_t)(n - done));
+            if (w < 0 && errno != EINTR)
+                rc = fc_error_errno(err, FC_E_IO, save->path, FC_NO_OFFSET, "cannot write");
+            done += w > 0 ? w : 0;
+        }
+    }
+    free(buf);
+    return rc;
+}
+
+/* Writes the stream `name` to its file, which is then one of the captures. */
+static int save_stream(struct fc_inputs *in, const char *name, const struct fc_save *save, struct fc_error *err)
+{
+    bool standard = strcmp(name, "-") == 0;
+    int from = -1, to, rc = 0;
+
+    if (!save->path)
+        return fc_error_set(err, FC_E_USAGE, standard ? "standard input" : name, FC_NO_OFFSET,
+                            "cannot be read a second time; name the file that it goes to (--spool)");
+    if (in->streams++)
+        return fc_error_set(err, FC_E_USAGE, name, FC_NO_OFFSET, "only one stream can go to the file of --spool");
+    to = open(save->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (to < 0)
+        return fc_error_errno(err, FC_E_IO, save->path, FC_NO_OFFSET, "cannot create");
+    from = standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
+    if (from < 0)
+        rc = fc_error_errno(err, FC_E_IO, name, FC_NO_OFFSET, "cannot open");
+    if (rc == 0)
+        rc = copy_stream(from, to, standard ? "standard input" : name, save, err);
+    if (close(to) != 0 && rc == 0)
+        rc = fc_error_errno(err, FC_E_IO, save->path, FC_NO_OFFSET, "cannot write");
+    if (from > STDIN_FILENO)
+        close(from);
+    if (rc == 0 && (rc = add(in, strdup(save->path), true)))
+        fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
+    return rc;
+}
+
+int fc_inputs_collect(struct fc_inputs *in, const char *const *paths, size_t count, const struct fc_save *save,
+                      struct fc_index_result *result, struct fc_error *err)
 {
     int rc = 0;
 
     for (size_t i = 0; i < count && rc == 0; i++) {
         struct stat st;
-        if (stat(paths[i], &st) == 0 && S_ISDIR(st.st_mode))
-            rc = walk(in, paths[i], true, result);
-        else
-            rc = add(in, strdup(paths[i]), true);
+        int known = stat(paths[i], &st);
+        if (strcmp(paths[i], "-") == 0 || (known == 0 && S_ISFIFO(st.st_mode) && save->path))
+            rc = save_stream(in, paths[i], save, err);
+        else if ((rc =
+                      known == 0 && S_ISDIR(st.st_mode) ? walk(in, paths[i], result) : add(in, strdup(paths[i]), true)))
+            fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
     }
-    return rc ? fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory") : 0;
+    if (rc == 0 && save->path && !in->streams)
+        rc = fc_error_set(err, FC_E_USAGE, save->path, FC_NO_OFFSET, "there is no stream ('-' or a FIFO) to spool");
+    return rc;
 }
 
 void fc_inputs_fini(struct fc_inputs *in)

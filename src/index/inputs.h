@@ -12,14 +12,23 @@ struct fc_input {
 struct fc_inputs {
     struct fc_input *items;
     size_t count, room;
+    unsigned streams;
+};
+
+/* Where a stream goes, that is read once and cannot be carved from. */
+struct fc_save {
+    const char *path; /* NULL: streams are refused */
+    const int *stop;
 };
 
 /*
  * Collects the files of `paths`; folders are walked to the bottom in the order of names, without following symbolic
- * links to folders. A folder that cannot be read is noted in the result. FC_E_NOMEM. fc_inputs_fini() frees.
+ * links to folders. A folder that cannot be read is noted in the result. A stream ("-" or a FIFO) is written to
+ * save->path, which takes its place: one at most, and the file must be a new one. FC_E_NOMEM, FC_E_IO, FC_E_USAGE,
+ * FC_E_INTERRUPTED. fc_inputs_fini() frees.
  */
-int fc_inputs_collect(struct fc_inputs *inputs, const char *const *paths, size_t count, struct fc_index_result *result,
-                      struct fc_error *err);
+int fc_inputs_collect(struct fc_inputs *inputs, const char *const *paths, size_t count, const struct fc_save *save,
+                      struct fc_index_result *result, struct fc_error *err);
 void fc_inputs_fini(struct fc_inputs *inputs);
 
 #endif

@@ -20,8 +20,8 @@ struct shared {
     /* shared: atomic */
     _Alignas(64) atomic_uint_fast64_t runs; /* published since the last sweep was called for */
     atomic_uint_fast32_t sweep_cursor;      /* next shard to sweep; FC_TABLE_SHARDS: none */
-    atomic_int_fast64_t sweep_ns;        /* watermark of the sweep under way, */
-    atomic_uint_fast64_t sweep_seq;      /* and the chunk it stands for */
+    atomic_int_fast64_t sweep_ns;           /* watermark of the sweep under way, */
+    atomic_uint_fast64_t sweep_seq;         /* and the chunk it stands for */
     atomic_int sweep_mode;
     atomic_int failed; /* code of the first failure; workers look at it between records */
     /* shared: under the lock */
@@ -31,7 +31,7 @@ struct shared {
     uint32_t next_chunk;
     uint64_t claimed, committed, published; /* chunks; all before `published` are in the table */
     bool committing;                        /* a worker is scanning a chunk again at the commit frontier */
-    int64_t watermark_ns, expired_ns; /* expired: the highest that a sweep has used */
+    int64_t watermark_ns, expired_ns;       /* expired: the highest that a sweep has used */
     struct fc_error why;
 };
 
@@ -100,10 +100,16 @@ static int scan(struct worker *w, struct fc_slot *slot, struct fc_error *err)
     int rc;
 
     fc_slot_begin(slot);
-    if (fc_reader_start(&w->reader, file, slot->start, chunk_end(slot),
-                        file->format == FC_FORMAT_PCAPNG && slot->section.number != UINT32_MAX ? &slot->section : NULL))
+    rc = fc_reader_start(&w->reader, file, slot->start, chunk_end(slot),
+                         slot->section.number != UINT32_MAX ? &slot->section : NULL);
+    if (rc == FC_E_NOMEM)
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
-    while ((rc = fc_reader_next(&w->reader, &rec)) == 1) {
+    if (rc)
+        w->reader.failed = rc;
+    else if (slot->open.off != FC_NO_OFFSET)
+        fc_reader_resume(&w->reader, &slot->open);
+    while ((rc = fc_reader_walk(&w->reader, &rec, chunk_end(slot))) == 1) {
+        slot->record_bytes += rec.next_off - rec.off;
         if ((++slot->records & 0xfff) == 0 &&
             (interrupted(p) || atomic_load_explicit(&w->s->failed, memory_order_relaxed)))
             return fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
@@ -150,8 +156,8 @@ static int end_file(struct shared *s, struct fc_scan_file *f)
     if (p->progress)
         __atomic_store_n(&p->progress->files_done, next, __ATOMIC_RELAXED);
     /* all its chunks are scanned: nobody reads it any more */
+    rc = fc_scan_file_end(f);
     if (f->feed) {
-        rc = fc_scan_file_fed(f);
         fc_feed_finish(f->feed);
     } else if (f->plan->file.fd >= 0) {
         close(f->plan->file.fd);
@@ -226,6 +232,9 @@ static int choose_start(struct worker *w, struct fc_slot *slot, struct fc_error 
         rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     slot->start = known ? f->next_off : UINT64_MAX;
     slot->dead = f->ended;
+    slot->open.off = FC_NO_OFFSET;
+    if (known)
+        slot->open = f->open;
     pthread_mutex_unlock(&s->lock);
     if (rc || known || slot->dead)
         return rc;
@@ -238,10 +247,8 @@ static int choose_start(struct worker *w, struct fc_slot *slot, struct fc_error 
 static void unreadable(struct fc_slot *slot, const struct fc_error *why)
 {
     fc_slot_begin(slot);
-    slot->damaged = true;
-    slot->damage = *why;
-    slot->damage_off = 0;
     slot->end = slot->start = slot->chunk == 0 ? slot->file->next_off : UINT64_MAX;
+    fc_slot_fail(slot, why);
 }
 
 static int read_chunk(struct worker *w, struct fc_slot *slot, struct fc_error *err)
@@ -278,10 +285,10 @@ static int try_commit(struct fc_slot *slot)
             return 1;
         }
     }
-    if (slot->start == f->next_off &&
-        (f->plan->file.format != FC_FORMAT_PCAPNG || fc_section_equal(&slot->section, &f->section)))
+    if (slot->start == f->next_off && slot->open.off == f->open.off && fc_section_equal(&slot->section, &f->section))
         return 1;
     slot->start = f->next_off;
+    slot->open = f->open;
     fc_section_free(&slot->section);
     if (fc_section_copy(&slot->section, &f->section))
         return FC_E_NOMEM;
@@ -377,8 +384,7 @@ static void call_sweep(struct shared *s)
     atomic_store_explicit(&s->sweep_cursor, 0, memory_order_release);
 }
 
-static int sweep_shard(struct worker *w, unsigned shard, enum fc_sweep_mode mode, int64_t watermark_ns,
-                       uint64_t seq)
+static int sweep_shard(struct worker *w, unsigned shard, enum fc_sweep_mode mode, int64_t watermark_ns, uint64_t seq)
 {
     struct fc_replay replay = {fc_replayer_read, &w->replayer};
     struct fc_sink sink = {fc_emitter_emit, &w->emitter};

@@ -36,10 +36,14 @@ struct fc_scan_file {
     int64_t first_ns, last_ns; /* earliest, latest */
     int64_t tail_ns;           /* of the last record that has a time */
     uint32_t chunk_count, chunks_done;
-    struct fc_file_damage *damage;
-    size_t damage_count;
-    bool ended; /* by damage: later chunks hold nothing */
+    uint64_t header_bytes, record_bytes, other_bytes;
+    struct fc_damage_list damage;
+    struct fc_open_damage open; /* next_off lies inside of it */
+    bool ended;                 /* it cannot be read any more: later chunks hold nothing */
 };
+
+/* Adds interfaces to those of the file. FC_E_NOMEM. */
+int fc_scan_file_met(struct fc_scan_file *file, const struct fc_interface *met, size_t count);
 
 struct fc_pipeline {
     /* immutable while workers run */

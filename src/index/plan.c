@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { PEEK_BUFFER = 64 << 10, LIKELY_RATIO = 4 };
+enum { PEEK_BUFFER = 64 << 10, PEEK_FAR = 1 << 20, LIKELY_RATIO = 4 };
 
 void fc_notice_add(struct fc_index_result *result, int kind, const struct fc_error *what)
 {
@@ -38,28 +38,32 @@ static int first_time(struct fc_reader *reader, const struct fc_file *file, int6
     rc = fc_reader_start(reader, file, 0, UINT64_MAX, NULL) ? FC_E_NOMEM : 1;
 
     *ts_ns = FC_TIME_NONE;
-    /* a few records: the first one may have no time */
+    /* a few records: the first one may have no time; and not far behind damage */
     for (int i = 0; i < 16 && *ts_ns == FC_TIME_NONE && rc == 1; i++)
-        if ((rc = fc_reader_next(reader, &rec)) == 1)
+        if ((rc = fc_reader_walk(reader, &rec, PEEK_FAR)) == 1)
             *ts_ns = rec.ts_ns;
     return rc == FC_E_NOMEM ? rc : 0;
 }
 
-/* What the index knows of the file: 1 skip it, 0 index it, negative: it has changed. */
-static int known(struct fc_writer *writer, const struct fc_file *file, struct fc_index_result *result,
-                 struct fc_error *err)
+/* What the index knows of the file, by its name or by another one: 1 skip it, 0 index it, negative: it has changed. */
+static int known(struct fc_plan *plan, struct fc_writer *writer, const struct fc_file *file,
+                 struct fc_index_result *result, struct fc_error *err)
 {
     struct fc_known_file k;
     uint64_t fingerprint;
-    int rc = fc_writer_known(writer, file->path, &k, err);
+    int rc, named;
 
-    if (rc <= 0)
-        return rc;
+    if (!plan->adding)
+        return 0;
+    if ((named = fc_writer_known(writer, file->path, &k, err)) < 0)
+        return named;
     if ((rc = fc_file_fingerprint(file, &fingerprint, err)))
         return rc;
-    if (k.size != file->stored_size || k.fingerprint != fingerprint)
+    if (named && (k.size != file->stored_size || k.fingerprint != fingerprint))
         return fc_error_set(err, FC_E_CHANGED, file->path, FC_NO_OFFSET,
                             "has changed since it was indexed; index it into a new database");
+    if (!named && (rc = fc_writer_known_inode(writer, file->stored_size, fingerprint, file->dev, file->ino, err)) <= 0)
+        return rc;
     result->files_known++;
     return 1;
 }
@@ -84,12 +88,13 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, struct f
         return rc;
     }
     if (rc) {
-        /* a folder may hold anything; what the user named must be a capture */
-        result->files_refused += input->named;
-        fc_notice_add(result, input->named ? FC_NOTICE_REFUSED : FC_NOTICE_SKIPPED, &why);
+        /* a folder may hold anything; what the user named must be a capture, and what cannot be read may be one */
+        bool refused = input->named || rc == FC_E_IO;
+        result->files_refused += refused;
+        fc_notice_add(result, refused ? FC_NOTICE_REFUSED : FC_NOTICE_SKIPPED, &why);
         return 0;
     }
-    rc = known(writer, &f.file, result, err);
+    rc = known(plan, writer, &f.file, result, err);
     if (rc) {
         fc_file_close(&f.file);
         return rc < 0 ? rc : 0;
@@ -195,17 +200,22 @@ static int number_files(struct fc_plan *plan, struct fc_writer *writer, struct f
     return 0;
 }
 
-int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, struct fc_writer *writer,
-                 struct fc_index_result *result, struct fc_error *err)
+int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, const struct fc_save *save,
+                 struct fc_writer *writer, struct fc_index_result *result, struct fc_error *err)
 {
     struct fc_inputs inputs = {0};
     struct fc_reader reader;
+    int64_t last_ns;
+    uint32_t last;
     int rc;
 
     memset(plan, 0, sizeof *plan);
     if (fc_reader_init(&reader, PEEK_BUFFER))
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
-    rc = fc_inputs_collect(&inputs, paths, count, result, err);
+    rc = fc_writer_last(writer, &last, &last_ns, err);
+    plan->adding = rc == 0 && last != 0;
+    if (rc == 0)
+        rc = fc_inputs_collect(&inputs, paths, count, save, result, err);
     for (size_t i = 0; i < inputs.count && rc == 0; i++)
         rc = add_file(plan, &inputs.items[i], &reader, writer, result, err);
     fc_inputs_fini(&inputs);

@@ -9,14 +9,15 @@
 #define FC_INDEX_PLAN_H
 
 #include "capture/reader.h"
+#include "index/inputs.h"
 #include "store/writer.h"
 
 #include <flowcarve/index.h>
 
 struct fc_plan_file {
-    struct fc_file file; /* fd is -1 while it is not open */
+    struct fc_file file;  /* fd is -1 while it is not open */
     uint64_t fingerprint; /* of a compressed file; a plain one's is taken when it is read */
-    int64_t first_ns;    /* of the first record that has a time; FC_TIME_NONE */
+    int64_t first_ns;     /* of the first record that has a time; FC_TIME_NONE */
     uint32_t id;
     bool named; /* by the user, not found in a folder */
 };
@@ -24,9 +25,10 @@ struct fc_plan_file {
 struct fc_plan {
     struct fc_plan_file *files;
     size_t count, room;
-    uint64_t bytes;       /* as stored */
+    uint64_t bytes;        /* as stored */
     uint64_t likely_bytes; /* uncompressed, by a rule of thumb */
-    bool older; /* some capture starts before the end of what the index holds */
+    bool adding;           /* the index holds captures already */
+    bool older;            /* some capture starts before the end of what the index holds */
 };
 
 /* Adds a notice to the result; without memory it is lost. */
@@ -36,8 +38,8 @@ void fc_notice_add(struct fc_index_result *result, int kind, const struct fc_err
  * Makes the plan. Files that are no captures, unreadable, given twice or already indexed are counted and noted in the
  * result. FC_E_CHANGED: one was indexed and has changed. FC_E_NOMEM, FC_E_IO, FC_E_DB.
  */
-int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, struct fc_writer *writer,
-                 struct fc_index_result *result, struct fc_error *err);
+int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, const struct fc_save *save,
+                 struct fc_writer *writer, struct fc_index_result *result, struct fc_error *err);
 void fc_plan_fini(struct fc_plan *plan);
 
 /* Opens a planned file for reading again, but for a compressed one. FC_E_CHANGED: it is another one now. */

@@ -18,6 +18,7 @@ void fc_slot_fini(struct fc_slot *slot)
     fc_section_free(&slot->section);
     fc_section_free(&slot->end_section);
     free(slot->met);
+    free(slot->lost.items);
     memset(slot, 0, sizeof *slot);
 }
 
@@ -27,17 +28,36 @@ void fc_slot_begin(struct fc_slot *slot)
     slot->met_count = 0;
     slot->records = slot->ignored = slot->malformed = slot->backward = 0;
     slot->low_ns = slot->high_ns = slot->head_ns = slot->tail_ns = FC_TIME_NONE;
-    slot->damaged = false;
+    slot->header_bytes = slot->record_bytes = slot->other_bytes = 0;
+    slot->lost.count = 0;
+    slot->lost.bytes = 0;
+    slot->end_open.off = FC_NO_OFFSET;
+    slot->failed = false;
+}
+
+void fc_slot_fail(struct fc_slot *slot, const struct fc_error *why)
+{
+    slot->failed = true;
+    slot->end_open = (struct fc_open_damage){.off = slot->end};
+    snprintf(slot->end_open.cause, sizeof slot->end_open.cause, "%.*s", (int)sizeof slot->end_open.cause - 1,
+             why->cause);
 }
 
 int fc_slot_end(struct fc_slot *slot, struct fc_reader *reader, struct fc_error *err)
 {
+    struct fc_damage_list spare = slot->lost;
+
     slot->end = reader->pos;
-    if (reader->failed) {
-        slot->damaged = true;
-        slot->damage = reader->why;
-        slot->damage_off = reader->failed == FC_E_DAMAGED ? reader->damage_off : reader->pos;
-    }
+    slot->header_bytes = reader->header_bytes;
+    slot->other_bytes = reader->other_bytes;
+    slot->lost = reader->lost;
+    spare.count = 0;
+    spare.bytes = 0;
+    reader->lost = spare;
+    if (reader->failed == FC_E_DAMAGED)
+        fc_reader_suspend(reader, &slot->end_open);
+    else if (reader->failed)
+        fc_slot_fail(slot, &reader->why);
     free(slot->met);
     slot->met = NULL;
     slot->met_count = reader->met_count;
@@ -55,9 +75,9 @@ int fc_slot_end(struct fc_slot *slot, struct fc_reader *reader, struct fc_error 
     return 0;
 }
 
-static int merge_interfaces(struct fc_slot *slot, struct fc_scan_file *f)
+int fc_scan_file_met(struct fc_scan_file *f, const struct fc_interface *met, size_t count)
 {
-    size_t want = f->iface_count + slot->met_count;
+    size_t want = f->iface_count + count;
 
     if (want > f->iface_room) {
         size_t room = want * 2;
@@ -67,35 +87,27 @@ static int merge_interfaces(struct fc_slot *slot, struct fc_scan_file *f)
         f->ifaces = bigger;
         f->iface_room = room;
     }
-    if (slot->met_count)
-        memcpy(f->ifaces + f->iface_count, slot->met, slot->met_count * sizeof *slot->met);
+    if (count)
+        memcpy(f->ifaces + f->iface_count, met, count * sizeof *met);
     f->iface_count = want;
     return 0;
 }
 
-static struct fc_file_damage *add_damage(struct fc_scan_file *f)
-{
-    struct fc_file_damage *bigger = realloc(f->damage, (f->damage_count + 1) * sizeof *bigger);
-
-    if (!bigger)
-        return NULL;
-    f->damage = bigger;
-    struct fc_file_damage *d = &f->damage[f->damage_count++];
-    memset(d, 0, sizeof *d);
-    return d;
-}
-
 static int merge_damage(struct fc_slot *slot, struct fc_scan_file *f)
 {
-    struct fc_file_damage *d = add_damage(f);
+    uint64_t bytes = f->damage.bytes + slot->lost.bytes;
+    size_t count = f->damage.count + slot->lost.count;
+    int rc = 0;
 
-    if (!d)
-        return FC_E_NOMEM;
-    d->off = slot->damage_off;
-    d->length = f->plan->file.size > slot->damage_off ? f->plan->file.size - slot->damage_off : 0;
-    memcpy(d->cause, slot->damage.cause, sizeof d->cause - 1);
-    f->ended = true;
-    return 0;
+    for (size_t i = 0; i < fc_damage_kept(&slot->lost) && rc == 0; i++) {
+        const struct fc_damage *d = &slot->lost.items[i];
+        rc = fc_damage_add(&f->damage, d->off, d->length, d->cause);
+    }
+    f->damage.count = count; /* those not kept count too */
+    f->damage.bytes = bytes;
+    f->open = slot->end_open;
+    f->ended = slot->failed;
+    return rc;
 }
 
 int fc_slot_merge(struct fc_slot *slot, struct fc_scan_file *f)
@@ -109,6 +121,9 @@ int fc_slot_merge(struct fc_slot *slot, struct fc_scan_file *f)
     f->ignored += slot->ignored;
     f->malformed += slot->malformed;
     f->backward += slot->backward;
+    f->header_bytes += slot->header_bytes;
+    f->record_bytes += slot->record_bytes;
+    f->other_bytes += slot->other_bytes;
     if (slot->head_ns != FC_TIME_NONE) {
         if (f->tail_ns != FC_TIME_NONE)
             f->backward += slot->head_ns < f->tail_ns;
@@ -116,31 +131,47 @@ int fc_slot_merge(struct fc_slot *slot, struct fc_scan_file *f)
         f->last_ns = f->last_ns == FC_TIME_NONE || slot->high_ns > f->last_ns ? slot->high_ns : f->last_ns;
         f->tail_ns = slot->tail_ns;
     }
-    if (merge_interfaces(slot, f))
+    if (fc_scan_file_met(f, slot->met, slot->met_count))
         return FC_E_NOMEM;
-    return slot->damaged ? merge_damage(slot, f) : 0;
+    return merge_damage(slot, f);
 }
 
-int fc_scan_file_fed(struct fc_scan_file *f)
+static int compare_damage(const void *a, const void *b)
+{
+    const struct fc_damage *x = a, *y = b;
+
+    return x->off < y->off ? -1 : x->off > y->off;
+}
+
+/* Damage to the compressed data; where the reader met damage at the same place, that becomes its cause too. */
+static int add_fed_damage(struct fc_scan_file *f)
+{
+    size_t count, own = fc_damage_kept(&f->damage);
+    const struct fc_damage *found = fc_feed_damage(f->feed, &count);
+    int rc = 0;
+
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        struct fc_damage *d = own ? bsearch(&found[i], f->damage.items, own, sizeof *d, compare_damage) : NULL;
+        size_t len = d ? strlen(d->cause) : 0;
+        if (d)
+            snprintf(d->cause + len, sizeof d->cause - len, "; %s", found[i].cause);
+        else
+            rc = fc_damage_add(&f->damage, found[i].off, 0, found[i].cause);
+    }
+    if (count)
+        qsort(f->damage.items, fc_damage_kept(&f->damage), sizeof *f->damage.items, compare_damage);
+    return rc;
+}
+
+int fc_scan_file_end(struct fc_scan_file *f)
 {
     struct fc_file *file = &f->plan->file;
-    size_t count, own = f->damage_count;
-    const struct fc_file_damage *found = fc_feed_damage(f->feed, &count);
+    uint64_t off = f->open.off;
+    int rc = 0;
 
-    file->size = fc_feed_size(f->feed);
-    for (size_t i = 0; i < own; i++)
-        if (f->damage[i].off + f->damage[i].length == FC_SIZE_UNKNOWN) /* to the end, wherever that is */
-            f->damage[i].length = file->size > f->damage[i].off ? file->size - f->damage[i].off : 0;
-    for (size_t i = 0; i < count; i++) {
-        struct fc_file_damage *d = NULL;
-        for (size_t k = 0; k < own; k++)
-            if (f->damage[k].off == found[i].off)
-                d = &f->damage[k];
-        size_t len = d ? strlen(d->cause) : 0;
-        if (!d && !(d = add_damage(f)))
-            return FC_E_NOMEM;
-        d->off = found[i].off;
-        snprintf(d->cause + len, sizeof d->cause - len, "%s%s", len ? "; " : "", found[i].cause);
-    }
-    return 0;
+    if (f->feed) /* what was read before, when it was planned, counts where it cannot be read again */
+        file->size = fc_feed_size(f->feed) > f->next_off ? fc_feed_size(f->feed) : f->next_off;
+    if (off != FC_NO_OFFSET)
+        rc = fc_damage_add(&f->damage, off, file->size > off ? file->size - off : 0, f->open.cause);
+    return rc || !f->feed ? rc : add_fed_damage(f);
 }

@@ -14,9 +14,10 @@ struct fc_slot {
     /* owner: the worker that has claimed it, then the one that commits it */
     struct fc_scan_file *file;
     uint32_t chunk;
-    bool dead;                 /* holds no records: damage in front of it, or a record that covers it */
-    uint64_t start;            /* first record; UINT64_MAX: not known */
-    struct fc_section section; /* that holds at start */
+    bool dead;                  /* holds no records: a record or damage covers it, or the file has ended before */
+    uint64_t start;             /* first record; UINT64_MAX: not known */
+    struct fc_section section;  /* that holds at start */
+    struct fc_open_damage open; /* that start lies inside of, */
     struct fc_chunk chunk_runs;
     /* results of scanning */
     uint64_t end; /* where the next chunk starts */
@@ -24,11 +25,12 @@ struct fc_slot {
     struct fc_interface *met; /* interfaces described in this chunk */
     size_t met_count;
     uint64_t records, ignored, malformed, backward;
+    uint64_t header_bytes, record_bytes, other_bytes;
     int64_t low_ns, high_ns;  /* earliest and latest */
     int64_t head_ns, tail_ns; /* first and last in file order */
-    bool damaged;
-    struct fc_error damage;
-    uint64_t damage_off;
+    struct fc_damage_list lost;
+    struct fc_open_damage end_open; /* and `end` does */
+    bool failed;                    /* what is behind `end` cannot be read */
 };
 
 int fc_slot_init(struct fc_slot *slot, const struct fc_table *table, const struct fc_rules *rules, bool want_extra);
@@ -52,14 +54,17 @@ static inline void fc_slot_time(struct fc_slot *slot, int64_t ts_ns)
     slot->tail_ns = ts_ns;
 }
 
+/* All behind slot->end is lost. */
+void fc_slot_fail(struct fc_slot *slot, const struct fc_error *why);
+
 /* Takes over from the reader, after a scan, where it stopped and why. FC_E_NOMEM. */
 int fc_slot_end(struct fc_slot *slot, struct fc_reader *reader, struct fc_error *err);
 
 /* Adds a committed chunk's results to its file. FC_E_NOMEM. */
 int fc_slot_merge(struct fc_slot *slot, struct fc_scan_file *file);
 
-/* A compressed file has ended and all its chunks are merged: its size, and the damage to the compressed data. FC_E_NOMEM.
- */
-int fc_scan_file_fed(struct fc_scan_file *file);
+/* The file has ended and all its chunks are merged: closes its damage, and of a compressed one takes over the size and
+ * the damage to the compressed data. FC_E_NOMEM. */
+int fc_scan_file_end(struct fc_scan_file *file);
 
 #endif

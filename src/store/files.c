@@ -65,7 +65,12 @@ static int load_file(struct fc_db *db, sqlite3_stmt *stmt, struct fc_stored_file
     f.records = (uint64_t)sqlite3_column_int64(stmt, 6);
     f.ignored = (uint64_t)sqlite3_column_int64(stmt, 7);
     f.backward = (uint64_t)sqlite3_column_int64(stmt, 8);
-    f.damage_count = (uint64_t)sqlite3_column_int64(stmt, 9);
+    f.damaged = (uint64_t)sqlite3_column_int64(stmt, 9);
+    f.header_bytes = (uint64_t)sqlite3_column_int64(stmt, 11);
+    f.record_bytes = (uint64_t)sqlite3_column_int64(stmt, 12);
+    f.other_bytes = (uint64_t)sqlite3_column_int64(stmt, 13);
+    f.lost_bytes = (uint64_t)sqlite3_column_int64(stmt, 14);
+    f.stream_size = (uint64_t)sqlite3_column_int64(stmt, 15);
     f.first_ns = sqlite3_column_type(stmt, 10) == SQLITE_NULL ? FC_TIME_NONE : sqlite3_column_int64(stmt, 10);
     f.db = db;
     files->items[files->count++] = f;
@@ -126,7 +131,8 @@ int fc_stored_files_load(struct fc_db *db, struct fc_stored_files *files, struct
     memset(files, 0, sizeof *files);
     if (sqlite3_prepare_v2(db->sql,
                            "SELECT id, path, relative, size, fingerprint, end_off, records, ignored, backward,"
-                           " (SELECT count(*) FROM damage d WHERE d.file = f.id), first_ns FROM files f ORDER BY id",
+                           " damaged, first_ns, header_bytes, record_bytes, other_bytes, lost_bytes, stream_size"
+                           " FROM files ORDER BY id",
                            -1, &stmt, NULL) != SQLITE_OK)
         return fc_db_error(db->sql, db->path, err, "cannot read the index");
     while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW)
@@ -138,6 +144,24 @@ int fc_stored_files_load(struct fc_db *db, struct fc_stored_files *files, struct
         rc = load_interfaces(db, files, err);
     if (rc)
         fc_stored_files_fini(files);
+    return rc;
+}
+
+int fc_stored_damage(struct fc_db *db, uint32_t file, int (*range)(void *, uint64_t, uint64_t), void *ctx,
+                     struct fc_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = 0, step = SQLITE_DONE;
+
+    if (sqlite3_prepare_v2(db->sql, "SELECT off, length FROM damage WHERE file = ? ORDER BY off", -1, &stmt, NULL) !=
+        SQLITE_OK)
+        return fc_db_error(db->sql, db->path, err, "cannot read the index");
+    sqlite3_bind_int64(stmt, 1, file);
+    while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW)
+        rc = range(ctx, (uint64_t)sqlite3_column_int64(stmt, 0), (uint64_t)sqlite3_column_int64(stmt, 1));
+    if (rc == 0 && step != SQLITE_DONE)
+        rc = fc_db_error(db->sql, db->path, err, "cannot read the index");
+    sqlite3_finalize(stmt);
     return rc;
 }
 

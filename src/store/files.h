@@ -14,7 +14,8 @@ struct fc_stored_file {
     int64_t first_ns;            /* earliest time; FC_TIME_NONE */
     struct fc_interface *ifaces; /* in file order */
     size_t iface_count;
-    uint64_t damage_count;
+    uint64_t stream_size, header_bytes, record_bytes, other_bytes, lost_bytes;
+    uint64_t damaged;    /* ranges */
     struct fc_db *db;    /* where its seek points are */
     uint8_t *seek_state; /* of the seek point found last */
 };
@@ -26,6 +27,13 @@ struct fc_stored_files {
 /* Loads all; db stays the caller's, and must live as long. FC_E_DB: a row is none that flowcarve has written, or SQLite fails. fc_stored_files_fini() frees. */
 int fc_stored_files_load(struct fc_db *db, struct fc_stored_files *files, struct fc_error *err);
 void fc_stored_files_fini(struct fc_stored_files *files);
+
+/*
+ * Calls range(ctx, off, length) for the damage of a capture that the index lists, by offset, until it returns other than
+ * 0, which is returned. FC_E_DB.
+ */
+int fc_stored_damage(struct fc_db *db, uint32_t file, int (*range)(void *ctx, uint64_t off, uint64_t length), void *ctx,
+                     struct fc_error *err);
 
 /* The file of an id, or NULL. */
 struct fc_stored_file *fc_stored_files_find(const struct fc_stored_files *files, uint32_t id);

@@ -13,6 +13,7 @@
 #ifndef FC_STORE_WRITER_H
 #define FC_STORE_WRITER_H
 
+#include "capture/reader.h"
 #include "capture/stream.h"
 #include "flow/fragment.h"
 #include "store/record.h"
@@ -22,10 +23,6 @@
 struct fc_writer;
 
 /* A row of `files`, with its interfaces and damage. */
-struct fc_file_damage {
-    uint64_t off, length;
-    char cause[256];
-};
 struct fc_file_row {
     uint32_t id;
     const char *path; /* as the user gave it; remembered as store/path.h says */
@@ -37,10 +34,11 @@ struct fc_file_row {
     uint64_t records, ignored, malformed, backward;
     int64_t first_ns, last_ns; /* FC_TIME_NONE: none */
     uint64_t end_off;
+    /* bytes; with those lost they are the size */
+    uint64_t header_bytes, record_bytes, other_bytes;
     const struct fc_interface *ifaces;
     size_t iface_count;
-    const struct fc_file_damage *damage;
-    size_t damage_count;
+    const struct fc_damage_list *damage;
 };
 
 /*
@@ -70,6 +68,13 @@ struct fc_known_file {
     int64_t mtime_ns;
 };
 int fc_writer_known(struct fc_writer *writer, const char *path, struct fc_known_file *known, struct fc_error *err);
+
+/*
+ * Is a file of this size, fingerprint, device and inode in the index under whatever name? 1, 0, or negative. Names are
+ * looked at only where size and fingerprint agree.
+ */
+int fc_writer_known_inode(struct fc_writer *writer, uint64_t size, uint64_t fingerprint, uint64_t dev, uint64_t ino,
+                          struct fc_error *err);
 
 /* Highest file id so far; latest time of any capture so far (FC_TIME_NONE: none). */
 int fc_writer_last(struct fc_writer *writer, uint32_t *file_id, int64_t *last_ns, struct fc_error *err);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static int remember(struct fc_writer *w, const char *path, char **name, bool *relative, struct fc_error *err)
 {
@@ -45,6 +46,32 @@ int fc_writer_known(struct fc_writer *w, const char *path, struct fc_known_file 
     }
     sqlite3_reset(stmt);
     free(name);
+    return rc;
+}
+
+int fc_writer_known_inode(struct fc_writer *w, uint64_t size, uint64_t fingerprint, uint64_t dev, uint64_t ino,
+                          struct fc_error *err)
+{
+    int rc = fc_writer_sql(w, err), found = 0;
+    sqlite3_stmt *stmt;
+
+    if (rc)
+        return rc;
+    stmt = fc_writer_stmt(w, FC_STMT_INODE, "SELECT path, relative FROM files WHERE fingerprint = ? AND size = ?");
+    if (!stmt)
+        return fc_writer_error(w, err, "cannot read the index");
+    sqlite3_bind_int64(stmt, 1, (int64_t)fingerprint);
+    sqlite3_bind_int64(stmt, 2, (int64_t)size);
+    while (!found && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        char *name = fc_path_from_column(stmt, 0);
+        char *path = name ? fc_path_locate(w->folder, name, sqlite3_column_int(stmt, 1) != 0) : NULL;
+        struct stat st;
+        found = path && stat(path, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+        free(name);
+        free(path);
+    }
+    rc = found || rc == SQLITE_DONE ? found : fc_writer_error(w, err, "cannot read the index");
+    sqlite3_reset(stmt);
     return rc;
 }
 
@@ -135,11 +162,12 @@ static int add_damage(struct fc_writer *w, const struct fc_file_row *row, struct
 
     if (!stmt)
         return fc_writer_error(w, err, "cannot write the index");
-    for (size_t i = 0; i < row->damage_count && rc == 0; i++) {
+    for (size_t i = 0; i < fc_damage_kept(row->damage) && rc == 0; i++) {
         sqlite3_bind_int64(stmt, 1, row->id);
-        sqlite3_bind_int64(stmt, 2, (int64_t)row->damage[i].off);
-        sqlite3_bind_int64(stmt, 3, (int64_t)row->damage[i].length);
-        sqlite3_bind_text(stmt, 4, row->damage[i].cause, -1, SQLITE_STATIC);
+        const struct fc_damage *d = &row->damage->items[i];
+        sqlite3_bind_int64(stmt, 2, (int64_t)d->off);
+        sqlite3_bind_int64(stmt, 3, (int64_t)d->length);
+        sqlite3_bind_text(stmt, 4, d->cause, -1, SQLITE_STATIC);
         rc = fc_writer_step(w, stmt, err);
     }
     return rc;
@@ -162,7 +190,7 @@ int fc_writer_add_file(struct fc_writer *w, const struct fc_file_row *row, struc
 
     if (rc)
         return rc;
-    stmt = fc_writer_stmt(w, FC_STMT_FILE, "INSERT INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    stmt = fc_writer_stmt(w, FC_STMT_FILE, "INSERT INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     if (!stmt)
         return fc_writer_error(w, err, "cannot write the index");
     if ((rc = remember(w, row->path, &name, &relative, err)))
@@ -186,6 +214,11 @@ int fc_writer_add_file(struct fc_writer *w, const struct fc_file_row *row, struc
     bind_time(stmt, 16, row->last_ns);
     sqlite3_bind_int64(stmt, 17, (int64_t)row->backward);
     sqlite3_bind_int64(stmt, 18, (int64_t)row->end_off);
+    sqlite3_bind_int64(stmt, 19, (int64_t)row->header_bytes);
+    sqlite3_bind_int64(stmt, 20, (int64_t)row->record_bytes);
+    sqlite3_bind_int64(stmt, 21, (int64_t)row->other_bytes);
+    sqlite3_bind_int64(stmt, 22, (int64_t)row->damage->bytes);
+    sqlite3_bind_int64(stmt, 23, (int64_t)row->damage->count);
     rc = fc_writer_step(w, stmt, err);
     sqlite3_clear_bindings(stmt);
     free(name);

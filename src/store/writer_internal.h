@@ -19,6 +19,7 @@
 enum fc_writer_stmt_id {
     FC_STMT_META,
     FC_STMT_KNOWN,
+    FC_STMT_INODE,
     FC_STMT_FILE,
     FC_STMT_IFACE,
     FC_STMT_DAMAGE,

@@ -77,6 +77,12 @@ static int add_session(struct fc_verify_positions *all, sqlite3_stmt *stmt, cons
         s.packets[client ^ i] = (uint64_t)sqlite3_column_int64(stmt, 9 + i);
         s.bytes[client ^ i] = (uint64_t)sqlite3_column_int64(stmt, 11 + i);
     }
+    s.low_ns = s.high_ns = s.seen_low = s.seen_high = FC_TIME_NONE;
+    if (sqlite3_column_type(stmt, 14) != SQLITE_NULL) {
+        s.low_ns = sqlite3_column_int64(stmt, 14);
+        if (__builtin_add_overflow(s.low_ns, sqlite3_column_int64(stmt, 15), &s.high_ns))
+            s.high_ns = INT64_MAX;
+    }
     /* equal ends: both directions look alike */
     s.blind = memcmp(s.key.addr[0], s.key.addr[1], 16) == 0;
     if (all->session_count == all->session_room) {
@@ -134,7 +140,7 @@ int fc_verify_positions_load(struct fc_db *db, const struct fc_stored_files *fil
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     if (sqlite3_prepare_v2(db->sql,
                            "SELECT id, " FC_KEY_COLUMNS ", client_packets, server_packets, client_bytes, server_bytes,"
-                           " positions FROM session",
+                           " positions, start_ns, duration_ns FROM session",
                            -1, &stmt, NULL) != SQLITE_OK)
         return fc_db_error(db->sql, db->path, err, "cannot read the index");
     while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW) {

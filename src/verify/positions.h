@@ -10,6 +10,8 @@ struct fc_verify_session {
     struct fc_flow_key key;
     int64_t id;
     uint64_t packets[2], bytes[2]; /* by endpoint of the key, what the row says less what was found */
+    int64_t low_ns, high_ns;       /* earliest and latest time by the row, FC_TIME_NONE */
+    int64_t seen_low, seen_high;   /* and by the records */
     bool blind;                    /* the direction of some packet cannot be told: only the sums of both count */
 };
 

@@ -72,6 +72,12 @@ static void check_packet(struct verify *v, struct fc_verify_file *row, const str
     row->malformed += packet->malformed;
     s->packets[dir]--;
     s->bytes[dir] -= rec->origlen;
+    if (rec->ts_ns == FC_TIME_NONE)
+        return;
+    if (s->seen_low == FC_TIME_NONE || rec->ts_ns < s->seen_low)
+        s->seen_low = rec->ts_ns;
+    if (s->seen_high == FC_TIME_NONE || rec->ts_ns > s->seen_high)
+        s->seen_high = rec->ts_ns;
 }
 
 /* True when the index was told to leave this record out. */
@@ -82,20 +88,90 @@ static int left_out(struct verify *v, const struct fc_record *rec, const struct 
     return match < 0 ? match : !match || fc_settings_excludes(&v->settings, &packet->key);
 }
 
+/* What the walk has passed over, beside what the index says of it. */
+struct damage_walk {
+    struct verify *v;
+    struct fc_verify_file *row;
+    const struct fc_damage *own;
+    size_t count, next;
+    bool packed; /* ranges of no bytes are damage to the compressed data, which the walk does not see */
+    uint64_t unseen;
+};
+
+static int compare_damage(void *ctx, uint64_t off, uint64_t length)
+{
+    struct damage_walk *w = ctx;
+
+    if (w->packed && !length) {
+        w->unseen++;
+        return 0;
+    }
+    const struct fc_damage *d = w->next < w->count ? &w->own[w->next] : NULL;
+    w->next++;
+    if (!d || d->off != off || d->length != length) {
+        differ(w->v, w->row, w->row->path, off, "the index lists %" PRIu64 " bytes of damage here, which is not so",
+               length);
+        return 1; /* those behind it would differ all */
+    }
+    return 0;
+}
+
+static int check_damage(struct verify *v, struct fc_verify_file *row, const struct fc_stored_file *stored,
+                        const struct fc_file *file, const struct fc_damage_list *lost, struct fc_error *err)
+{
+    bool none = file->source && !lost->bytes; /* an empty stream */
+    struct damage_walk w = {.v = v,
+                            .row = row,
+                            .own = lost->items,
+                            .count = none ? 0 : fc_damage_kept(lost),
+                            .packed = file->source != NULL};
+    int rc = fc_stored_damage(v->db, stored->id, compare_damage, &w, err);
+
+    if (rc)
+        return rc < 0 ? rc : 0;
+    row->damages = (none ? 0 : lost->count) + w.unseen;
+    bool even = row->damages == stored->damaged || (w.packed && stored->damaged > FC_DAMAGE_MAX);
+    if (w.next != w.count || !even)
+        differ(v, row, row->path, FC_NO_OFFSET, "%" PRIu64 " ranges are damaged, the index says %" PRIu64, row->damages,
+               stored->damaged);
+    return 0;
+}
+
+/* Every byte of the capture is something, and what the index says of it is so. */
+static int check_bytes(struct verify *v, struct fc_verify_file *row, const struct fc_stored_file *stored,
+                       const struct fc_file *file, const struct fc_reader *reader, struct fc_error *err)
+{
+    row->size = reader->size == FC_SIZE_UNKNOWN ? stored->stream_size : reader->size; /* unknown: reading has failed */
+    row->header_bytes = file->data_off + reader->header_bytes;
+    row->other_bytes = reader->other_bytes;
+    row->lost_bytes = reader->lost.bytes;
+    row->damages = reader->lost.count + (reader->failed != 0);
+    if (reader->failed && row->size > reader->pos)
+        row->lost_bytes += row->size - reader->pos;
+    uint64_t sum = row->header_bytes + row->record_bytes + row->other_bytes + row->lost_bytes;
+    if (sum != row->size)
+        differ(v, row, row->path, FC_NO_OFFSET, "%" PRIu64 " bytes are not accounted for", row->size - sum);
+    if (reader->failed)
+        return 0; /* a disk that cannot be read now tells nothing of the index */
+    if (row->size != stored->stream_size || row->header_bytes != stored->header_bytes ||
+        row->record_bytes != stored->record_bytes || row->other_bytes != stored->other_bytes ||
+        row->lost_bytes != stored->lost_bytes)
+        differ(v, row, row->path, FC_NO_OFFSET, "its bytes are not divided as the index says");
+    return check_damage(v, row, stored, file, &reader->lost, err);
+}
+
 /* Walks the capture and its list of positions side by side. */
-static int check_records(struct verify *v, struct fc_verify_file *row, const struct fc_file *file,
+static int check_records(struct verify *v, struct fc_verify_file *row, struct fc_reader *reader,
                          struct fc_verify_list *list, struct fc_error *err)
 {
     struct fc_packet packet;
-    struct fc_reader reader;
     struct fc_record rec;
     size_t i = 0;
-    int rc = fc_reader_init(&reader, FC_READER_BUFFER);
+    int rc;
 
-    if (rc || (rc = fc_reader_start(&reader, file, 0, UINT64_MAX, NULL)))
-        return fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
-    while ((rc = fc_reader_next(&reader, &rec)) == 1) {
+    while ((rc = fc_reader_walk(reader, &rec, UINT64_MAX)) == 1) {
         row->records++;
+        row->record_bytes += rec.next_off - rec.off;
         for (; i < list->count && list->off[i] < rec.off; i++)
             differ(v, row, row->path, list->off[i], "session %" PRId64 " has a packet where no record starts",
                    v->all.sessions[list->session[i]].id);
@@ -124,8 +200,29 @@ static int check_records(struct verify *v, struct fc_verify_file *row, const str
     for (; rc != FC_E_INTERRUPTED && i < list->count; i++)
         differ(v, row, row->path, list->off[i], "session %" PRId64 " has a packet behind the last record",
                v->all.sessions[list->session[i]].id);
+    if (rc == FC_E_NOMEM && reader->failed)
+        *err = reader->why;
+    return rc == FC_E_IO ? 0 : rc;
+}
+
+static int check_content(struct verify *v, struct fc_verify_file *row, const struct fc_stored_file *stored,
+                         const struct fc_file *file, struct fc_error *err)
+{
+    struct fc_verify_list *list = &v->all.lists[stored - v->files.items];
+    struct fc_reader reader;
+    int rc = fc_reader_init(&reader, FC_READER_BUFFER);
+
+    if (rc == 0)
+        rc = fc_reader_start(&reader, file, 0, UINT64_MAX, NULL);
+    if (rc)
+        fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
+    else if ((rc = check_records(v, row, &reader, list, err)) == 0)
+        rc = check_bytes(v, row, stored, file, &reader, err);
+    /* libpcap stops at damage, and takes a second file header for a record */
+    if (reader.lost.count || (file->format != FC_FORMAT_PCAPNG && reader.section.number))
+        row->libpcap_records = -1;
     fc_reader_fini(&reader);
-    return rc == FC_E_DAMAGED || rc == FC_E_IO ? 0 : rc;
+    return rc;
 }
 
 /* A compressed capture as a stream for libpcap, which reads plain ones only. */
@@ -220,7 +317,8 @@ static int check_file(struct verify *v, size_t i, struct fc_error *err)
         differ(v, row, stored->path, why.off, "%.200s", why.cause);
         return 0;
     }
-    rc = check_records(v, row, &file, &v->all.lists[i], err);
+    ask_libpcap(row, stored->path);
+    rc = check_content(v, row, stored, &file, err);
     fc_file_close(&file);
     if (rc)
         return rc;
@@ -230,8 +328,6 @@ static int check_file(struct verify *v, size_t i, struct fc_error *err)
     if (row->ignored != stored->ignored)
         differ(v, row, stored->path, FC_NO_OFFSET, "%" PRIu64 " records are to be left out, the index says %" PRIu64,
                row->ignored, stored->ignored);
-    ask_libpcap(row, stored->path);
-    /* behind damage, and where libpcap gives up early, the two cannot agree */
     if (row->libpcap_records >= 0 && (uint64_t)row->libpcap_records != row->records)
         differ(v, row, stored->path, FC_NO_OFFSET, "%" PRIu64 " records, libpcap finds %" PRId64, row->records,
                row->libpcap_records);
@@ -246,6 +342,9 @@ static void check_sessions(struct verify *v)
         bool even = s->packets[0] + s->packets[1] == 0 && s->bytes[0] + s->bytes[1] == 0;
         if (!s->blind)
             even = !s->packets[0] && !s->packets[1] && !s->bytes[0] && !s->bytes[1];
+        if (s->low_ns != s->seen_low || s->high_ns != s->seen_high)
+            differ(v, NULL, v->db->path, FC_NO_OFFSET,
+                   "session %" PRId64 ": its times differ from those of its records", s->id);
         if (!even)
             differ(v, NULL, v->db->path, FC_NO_OFFSET, "session %" PRId64 ": packets or bytes differ from its records",
                    s->id);
@@ -288,6 +387,11 @@ static int run(struct verify *v, struct fc_error *err)
         r->records += r->files[i].records;
         r->in_sessions += r->files[i].in_sessions;
         r->ignored += r->files[i].ignored;
+        r->bytes += r->files[i].size;
+        r->header_bytes += r->files[i].header_bytes;
+        r->record_bytes += r->files[i].record_bytes;
+        r->other_bytes += r->files[i].other_bytes;
+        r->lost_bytes += r->files[i].lost_bytes;
     }
     if (rc == 0 && complete) /* with a capture missing every sum would differ */
         check_sessions(v);

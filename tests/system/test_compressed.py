@@ -129,7 +129,7 @@ class Compressed(support.TestCase):
         """A database of a plain capture with these bytes, as facts; None when it is none."""
         f, db = self.write(name, data), self.path('made.db')
         r = index(db, '-q', f, ok=(0, 2))
-        text = self.facts(db, 'files.stream_size', 'damage') if r.rc == 0 else None
+        text = self.facts(db, 'files.stream_size', 'files.damaged', 'damage') if r.rc == 0 else None
         if r.rc == 0:
             os.remove(db)
         os.remove(f)
@@ -279,7 +279,7 @@ class Compressed(support.TestCase):
                 return None
             first = first or dump(db)
             self.assert_same_dump(first, dump(db), name)
-            facts, size = self.facts(db, 'files.stream_size', 'damage'), select(db, 'SELECT stream_size FROM files')[0][0]
+            facts, size = self.facts(db, 'files.stream_size', 'files.damaged', 'damage'), select(db, 'SELECT stream_size FROM files')[0][0]
             rows = [x for x in select(db, 'SELECT off, length, cause FROM damage') if re.search(r'(gzip|zstd|lz4|xz): ', x[2])]
             support.verify(db)
             support.flowcarve('carve', '-q', '-d', db, '-w', '-', ok=(0, 1))

@@ -3,7 +3,7 @@
 import os, shutil, struct, subprocess, sys, unittest
 
 import support
-from support import S, T0, block, epb, flowcarve, idb, index, option, select, sessions, shb, udp
+from support import S, T0, block, epb, flowcarve, idb, index, option, select, sessions, shb, udp, verify
 
 
 def us(ts):
@@ -47,7 +47,7 @@ def good(packets):
 
 
 def broken(packets):
-    """{name: (bytes, records in front of the damage, offset of the damage or None)}"""
+    """{name: (bytes, records found, [(offset, length)] of the damage)}"""
     n, out = len(packets), {}
     pcap = support.pcap_bytes(packets)
     last = 16 + len(packets[-1][1])
@@ -59,13 +59,27 @@ def broken(packets):
     out['caplen-all-ones.pcap'] = pcap + b'\xff' * 40, n, len(pcap)
     out['zeros-behind.pcap'] = pcap + bytes(7), n, len(pcap)
     middle = support.pcap_bytes(packets[:n // 2])
-    out['garbage-in-the-middle.pcap'] = middle + b'\xff' * 99 + pcap[24:], n // 2, len(middle)
+    out['garbage-in-the-middle.pcap'] = middle + b'\xff' * 99 + pcap[24:], n // 2 + n, [(len(middle), 99)]
+    out['zeros-in-the-middle.pcap'] = middle + bytes(4096) + pcap[24:], n // 2 + n, [(len(middle), 4096)]
+    out['two-captures.pcap'] = pcap + pcap, 2 * n, []
+    out['two-byte-orders.pcap'] = pcap + support.pcap_bytes(packets, e='>'), 2 * n, []
+    out['all-variants.pcap'] = b''.join(support.pcap_bytes(packets, e=e, magic=m) for e in '<>' for m in (
+        0xa1b2c3d4, 0xa1b23c4d, 0xa1b2cd34)), 6 * n, []
+    out['a-header-behind-garbage.pcap'] = pcap + b'\xff' * 33 + support.pcap_bytes(packets, e='>'), 2 * n, [(len(pcap), 33)]
+    out['empty-captures.pcap'] = pcap[:24] * 5 + pcap + pcap[:24], n, []
     ng = shb() + idb() + b''.join(epb('<', 0, us(p[0]), p[1]) for p in packets)
     at = len(ng) - len(epb('<', 0, 0, packets[-1][1]))
     patch = lambda off, word: ng[:off] + struct.pack('<I', word) + ng[off + 4:]
     out['cut-in-block.pcapng'] = ng[:-5], n - 1, at
     out['cut-in-block-header.pcapng'] = ng[:at + 6], n - 1, at
-    out['trailer-differs.pcapng'] = patch(len(ng) - 4, 12345), n - 1, at
+    out['trailer-differs.pcapng'] = patch(len(ng) - 4, 12345), n, []
+    out['trailer-differs-and-garbage.pcapng'] = patch(len(ng) - 4, 12345) + b'\xff' * 40, n - 1, at
+    out['garbage-in-the-middle.pcapng'] = ng + b'\xff' * 99 + ng[len(shb() + idb()):], 2 * n, [(len(ng), 99)]
+    out['one-unknown-interface.pcapng'] = patch(len(shb() + idb()) + 8, 7), n - 1, [
+        (len(shb() + idb()), len(epb('<', 0, 0, packets[0][1])))]
+    late = shb()[:12] + b'\2\0' + shb()[14:]
+    out['unknown-version.pcapng'] = ng + late + ng[28:] + ng, 2 * n, [(len(ng), len(ng))]
+    out['packets-before-the-section.pcapng'] = b'\x0a\x0d\x0d\x0a' + ng[28:] + ng, n, [(0, len(ng) - 24)]
     out['block-length-0.pcapng'] = patch(at + 4, 0), n - 1, at
     out['block-length-8.pcapng'] = patch(at + 4, 8), n - 1, at
     out['block-length-max.pcapng'] = patch(at + 4, 0xfffffffc), n - 1, at
@@ -74,8 +88,10 @@ def broken(packets):
     out['caplen-beyond-block.pcapng'] = patch(at + 20, 60000), n - 1, at
     out['caplen-max.pcapng'] = patch(at + 20, 0xfffffff0), n - 1, at
     out['no-interface.pcapng'] = shb() + epb('<', 0, us(T0), packets[0][1]), 0, len(shb())
-    out['bad-order-mark.pcapng'] = ng + shb()[:8] + b'\1\2\3\4' + shb()[12:], n, len(ng)
-    return out
+    out['bad-order-mark.pcapng'] = ng + shb()[:8] + b'\1\2\3\4' + shb()[12:], n, []
+    out['bad-order-mark-and-length.pcapng'] = ng + shb()[:8] + b'\1\2\3\4' + shb()[12:24] + b'\1\2\3\4', n, len(ng)
+    return {name: (data, count, [] if off is None else off if isinstance(off, list) else [(off, len(data) - off)])
+            for name, (data, count, off) in out.items()}
 
 
 class Formats(support.TestCase):
@@ -109,18 +125,17 @@ class Formats(support.TestCase):
         self.assertEqual(sum(s['client_packets'] + s['server_packets'] for s in want), len(packets))
 
     def test_broken_containers(self):
-        for name, (data, count, off) in broken([p[:2] for p in self.packets()]).items():
+        for name, (data, count, lost) in broken([p[:2] for p in self.packets()]).items():
             with self.subTest(name):
                 f, db = self.write(name, data), self.path(name + '.db')
                 r = index(db, f)
                 self.assertEqual(select(db, 'SELECT sum(records) FROM files'), [(count,)])
                 self.assertEqual(sum(s['client_packets'] + s['server_packets'] for s in sessions(db)), count)
                 damage = select(db, 'SELECT off, length, cause FROM damage')
-                if off is None:
-                    self.assertEqual(damage, [])
-                else:
-                    self.assertEqual([d[:2] for d in damage], [(off, len(data) - off)])
-                    self.assert_says(r, '%s@%d: ' % (name, off), damage[0][2])
+                self.assertEqual([d[:2] for d in damage], lost)
+                for off, _, cause in damage:
+                    self.assert_says(r, '%s@%d: ' % (name, off), cause)
+                self.assert_says(r, '%d bytes = ' % len(data), '%d skipped' % sum(n for _, n in lost))
                 support.verify(db)
                 if count:
                     self.assertEqual(len(self.carved(db)), count)
@@ -128,7 +143,7 @@ class Formats(support.TestCase):
                 self.assert_says(index(db, f), 'unchanged')
 
     def test_damage_is_the_same_for_all_settings(self):
-        """Garbage in the middle of a capture that many threads read: all stop at the same place."""
+        """Garbage in the middle of a capture that many threads read: all go on at the same place."""
         files = self.fcgen('c.pcap', '--packets', '6000')
         data = support.read_bytes(files[0])
         records = support.read_capture(files[0])
@@ -145,9 +160,52 @@ class Formats(support.TestCase):
                     text = support.dump(db)
                     first = first or text
                     self.assert_same_dump(first, text, '%s %s' % (jobs, chunk))
-                    self.assertEqual(select(db, 'SELECT records FROM files'), [(k,)])
-                    self.assertEqual(select(db, 'SELECT off, length FROM damage'), [(off, len(data) - off)])
+                    end = (records[k + 1].off if k + 1 < len(records) else len(data))
+                    self.assertEqual(select(db, 'SELECT records FROM files'), [(len(records) - 1,)])
+                    self.assertEqual(select(db, 'SELECT off, length FROM damage'), [(off, end - off)])
                     os.remove(db)
+
+    def test_strict(self):
+        packets = [p[:2] for p in self.packets()]
+        good, bad = support.pcap_bytes(packets), support.pcap_bytes(packets) + b'x'
+        self.write('good.pcap', good)
+        self.write('bad.pcap', bad)
+        for name, rc in (('good.pcap', 0), ('bad.pcap', 2)):
+            db = self.path(name + '.db')
+            index(db, '--strict', self.path(name), ok=rc)
+            verify(db)  # it is an index all the same
+            self.assertEqual(select(db, 'SELECT records FROM files'), [(len(packets),)])
+
+    def test_odd_records_are_kept(self):
+        """What looks odd but can be read is read, as tcpdump and Wireshark do: libpcap must count the same."""
+        packets = [p[:2] for p in self.packets()][:60]
+        def odd(which, at, word, magic=0xa1b2c3d4, snaplen=262144):
+            d = bytearray(support.pcap_bytes(packets, magic=magic, snaplen=snaplen))
+            for r in support.parse_capture(bytes(d)):
+                if which(r):
+                    struct.pack_into('<I', d, r.off + at, word(r))
+            return bytes(d)
+        offs = [r.off for r in support.parse_capture(support.pcap_bytes(packets))]
+        one, every = (lambda r: r.off == offs[30]), (lambda r: True)
+        cases = {
+            'longer-than-original': odd(one, 12, lambda r: r.caplen // 2), 'all-longer': odd(every, 12, lambda r: 1),
+            'no-original': odd(one, 12, lambda r: 0), 'all-no-original': odd(every, 12, lambda r: 0),
+            'above-snaplen': odd(lambda r: False, 0, None, snaplen=20), 'huge-original': odd(one, 12, lambda r: 0xffffffff),
+            'fraction': odd(one, 4, lambda r: 999999999), 'all-fractions': odd(every, 4, lambda r: 999999999),
+            'time-zero': odd(one, 0, lambda r: 0), 'all-times-zero': odd(every, 0, lambda r: 0),
+            'time-max': odd(one, 0, lambda r: 0xffffffff),
+            'half-times-zero': odd(lambda r: r.off < offs[30], 0, lambda r: 7),
+            'later-times-zero': odd(lambda r: r.off >= offs[30], 0, lambda r: 7),
+            'no-bytes': support.pcap_bytes([(t, b'' if i % 7 == 3 else d, 60) for i, (t, d) in enumerate(packets)]),
+            'all-no-bytes': support.pcap_bytes([(t, b'', 60) for t, d in packets]),
+        }
+        for name, data in cases.items():
+            with self.subTest(name):
+                f, db = self.write(name + '.pcap', data), self.path(name + '.db')
+                index(db, '-q', '--strict', '--chunk-size', '64k', f)
+                self.assertEqual(select(db, 'SELECT records, damaged FROM files'), [(60, 0)])
+                verify(db)
+                self.assert_carves(db, [f], ordered=False)
 
     def test_every_length_of_a_cut_capture(self):
         """A capture that is still being written, or a full disk: any length must do."""
@@ -189,7 +247,9 @@ class Formats(support.TestCase):
                     if r.rc == 2:  # nothing in it and nothing to tell a format from
                         self.assertEqual((int(count), os.path.basename(name)), (0, 'zero-bytes.pcap'), r)
                         continue
-                    self.assertEqual(select(db, 'SELECT coalesce(sum(records), 0) FROM files'), [(int(count),)])
+                    # the oracle takes a block whose last length is wrong for lost; its first one leads to the next
+                    count = int(count) + (name == 'broken/ng-trailer-differs.pcapng')
+                    self.assertEqual(select(db, 'SELECT coalesce(sum(records), 0) FROM files'), [(count,)])
                     support.verify(db)
                     if name.startswith('good/'):
                         got = sessions(db)

@@ -310,7 +310,6 @@ class Incremental(support.TestCase):
             index(db, self.path(name))
             self.assertEqual(support.read_bytes(db), before, name)
 
-    @unittest.expectedFailure
     def test_the_same_capture_under_another_name_later(self):
         """A hard or symbolic link to what is indexed must not count its packets twice."""
         f, = self.fcgen('c.pcap', '--packets', '100')

@@ -186,7 +186,7 @@ class PlantedInTheOutput(support.TestCase):
         from test_captures import Captures
         row = lambda n, stream: dict(frame=str(n), depth='1', outer_frag='-', tcp_stream=stream, udp_stream='-', notes='-')
         rows = [row(1, '0'), row(2, '0'), row(3, '1')]
-        check = lambda *ids: Captures.partition(None, rows, [1, 2, 3], {i + 1: (s, 6) for i, s in enumerate(ids)})[0]
+        check = lambda *ids: Captures.partition(None, rows, [1, 2, 3], {i + 1: (s, 6) for i, s in enumerate(ids)}, False)[0]
         self.assertIsNone(check(1, 1, 2))
         self.assertIsNotNone(check(1, 2, 2))
         self.assertIsNotNone(check(1, 1, 1))

@@ -255,6 +255,12 @@ class Space(support.TestCase):
 
     def test_output_to_a_full_device(self):
         index(self.db, '-q', *self.files)
+        self.assert_says(flowcarve('carve', '-d', self.db, '-w', '/dev/full', ok=2), '/dev/full', 'space')
+        for words in (['--help'], ['--version'], ['index', '--help']):
+            with self.subTest(words=words), open('/dev/full', 'wb') as full:
+                p = subprocess.run([support.FLOWCARVE, *words], stdout=full, stderr=subprocess.PIPE, timeout=60)
+                self.assertEqual(p.returncode, 2)
+                self.assertIn(b'space', p.stderr)
         for words in (['query'], ['query', '--count'], ['query', '--format', 'json'], ['query', '--format', 'table'],
                       ['carve', '-w', '-'], ['verify'], ['verify', '-q']):
             with self.subTest(words=words), open('/dev/full', 'wb') as full:
@@ -345,6 +351,23 @@ class Names(support.TestCase):
         got = support.parse_capture(r.out)
         self.assertEqual([g.ts_ns for g in got], [T0 + i * S for i in range(n)])
         support.verify(db, preexec_fn=limit)
+
+    def test_a_stream_goes_to_a_file(self):
+        f, = self.fcgen('c.pcap', '--packets', '300')
+        data, db, spool = support.read_bytes(f), self.path('x.db'), self.path('spool file.pcap')
+        self.assert_says(index(db, '-', ok=2), '--spool')
+        with open(f, 'rb') as stream:
+            index(db, '-q', '--spool', spool, '-', stdin=stream)
+        self.assertEqual(support.read_bytes(spool), data)
+        self.assert_carves(db, [spool])
+        self.assert_says(index(db, '--spool', spool, '-', ok=2), 'exists')
+        self.assertEqual(support.read_bytes(spool), data)
+        os.mkfifo(self.path('fifo'))
+        writer = subprocess.Popen(['cp', f, self.path('fifo')])
+        index(self.path('y.db'), '-q', '--spool', self.path('second.pcap'), self.path('fifo'))
+        self.assertEqual(writer.wait(), 0)
+        self.assertEqual(support.read_bytes(self.path('second.pcap')), data)
+        self.assert_says(index(db, '--spool', self.path('none'), f, ok=2), 'no stream')
 
     def test_odd_names(self):
         names = ['plain', 'with space', 'new\nline', 'tab\there', 'quote\'"', 'ünïcode-日本', '-dash', '--help', '%s%n',

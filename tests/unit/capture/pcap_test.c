@@ -41,7 +41,7 @@ static void expect_three(uint32_t magic, bool big, enum fc_format format)
     cr_assert_eq(memcmp(w.data[0], "@ABCD", 5), 0);
     cr_assert_eq(open_made(&m, m.len, &file, NULL), 0);
     cr_assert_eq(file.format, format);
-    cr_assert_eq(file.pcap.snaplen, 65535);
+    cr_assert_eq(file.pcap.iface.snaplen, 65535);
     close_made(&file);
     walked_free(&w);
     make_fini(&m);

@@ -176,13 +176,27 @@ static void damaged(struct maker *m, uint64_t off, size_t records)
     walked_free(&w);
 }
 
-Test(pcapng, lengths_that_differ_at_both_ends_are_damage)
+Test(pcapng, lengths_that_differ_at_both_ends_are_damage_when_the_first_leads_nowhere)
 {
     struct maker m = begin(false, 6, 0);
     make_epb(&m, 0, 1, 4, 4, NULL);
     uint64_t off = make_epb(&m, 0, 1, 4, 4, NULL);
     make_patch32(&m, m.len - 4, 99);
+    make_fill(&m, 0x55, 40);
     damaged(&m, off, 1);
+}
+
+Test(pcapng, a_block_whose_first_length_leads_on_is_read_whatever_the_last_is)
+{
+    struct maker m = begin(false, 6, 0);
+    make_epb(&m, 0, 1, 4, 4, NULL);
+    make_patch32(&m, m.len - 4, 99);
+    make_epb(&m, 0, 1, 4, 4, NULL);
+    make_epb(&m, 0, 1, 4, 4, NULL);
+    struct walked w = finish(&m);
+    cr_assert_eq(w.rc, 0);
+    cr_assert_eq(w.count, 3);
+    walked_free(&w);
 }
 
 Test(pcapng, a_length_below_twelve_is_damage)
@@ -252,6 +266,7 @@ Test(pcapng, a_section_without_a_byte_order_or_of_another_version_is_damage)
     struct maker m = begin(false, 6, 0);
     uint64_t off = make_shb(&m);
     make_patch32(&m, off + 8, 0x12345678);
+    make_patch32(&m, off + 24, 99); /* else both lengths tell the byte order */
     damaged(&m, off, 0);
     m = begin(false, 6, 0);
     off = make_shb(&m);

@@ -146,7 +146,7 @@ Test(reader, a_file_that_became_shorter_is_an_error_and_no_record)
     file.size += 5000; /* as if it had been larger when opened */
     struct walked w = walk_part(&file, 256, 0, UINT64_MAX, NULL, NULL);
     cr_assert_eq(w.rc, FC_E_IO);
-    cr_assert_eq(w.count, 50);
+    cr_assert_eq(w.count, 49); /* the header behind the last one could not be looked at */
     walked_free(&w);
     close_made(&file);
     make_fini(&m);

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* The pcap file header, and the habits of the records behind it. */
+#include "capture/pcap.h"
+#include "base/error.h"
+
+#include <string.h>
+
+enum {
+    MAGIC_US = 0xa1b2c3d4,
+    MAGIC_NS = 0xa1b23c4d,
+    MAGIC_MODIFIED = 0xa1b2cd34,
+    LEARN_BYTES = 16 << 10,
+    LEARN_RECORDS = 64,
+    DAY = 86400,
+};
+
+bool fc_pcap_magic(const uint8_t *p, bool big)
+{
+    uint32_t magic = fc_load32(p, big);
+
+    return magic == MAGIC_US || magic == MAGIC_NS || magic == MAGIC_MODIFIED;
+}
+
+int fc_pcap_parse(const uint8_t *h, uint64_t off, struct fc_pcap *pcap, struct fc_error *err)
+{
+    bool big = fc_pcap_magic(h, true);
+    uint32_t magic = fc_load32(h, big);
+    uint16_t major = fc_load16(h + 4, big), minor = fc_load16(h + 6, big);
+    uint32_t link = fc_load32(h + 20, big), snaplen = fc_load32(h + 16, big);
+
+    if (!fc_pcap_magic(h, big))
+        return fc_error_set(err, FC_E_FORMAT, NULL, off, "not a capture: no pcap magic number");
+    if (major != 2)
+        return fc_error_set(err, FC_E_FORMAT, NULL, off + 4, "not a capture: pcap version %u.%u, known is 2", major,
+                            minor);
+    /* bits 16-25 are reserved; 26-31 tell of a frame check sequence (draft-ietf-opsawg-pcap, section 4) */
+    if (link & 0x03ff0000)
+        return fc_error_set(err, FC_E_FORMAT, NULL, off + 20, "not a capture: reserved bits set in link type 0x%08x",
+                            link);
+    *pcap = (struct fc_pcap){
+        .format = magic == MAGIC_NS         ? FC_FORMAT_PCAP_NS
+                  : magic == MAGIC_MODIFIED ? FC_FORMAT_PCAP_MODIFIED
+                                            : FC_FORMAT_PCAP,
+        .swapped_lengths = minor < 3,
+        .maybe_swapped = minor == 3,
+        .record_header = magic == MAGIC_MODIFIED ? 24 : 16,
+        .max_caplen = fc_max_caplen(link & 0xffff),
+        .odd_frac = magic == MAGIC_NS ? 1000000000 : 1000000,
+        .odd_before = FC_PCAP_ERA_BEGIN,
+        .odd_span = FC_PCAP_ERA_END - FC_PCAP_ERA_BEGIN,
+        .since = 1,
+        .iface = {.section_off = off,
+                  .off = off,
+                  .link_type = link & 0xffff,
+                  .snaplen = snaplen,
+                  .tsresol = magic == MAGIC_NS ? 9 : 6,
+                  .big_endian = big},
+    };
+    pcap->odd_caplen = snaplen && snaplen < pcap->max_caplen ? snaplen : pcap->max_caplen;
+    return 0;
+}
+
+void fc_pcap_learn(struct fc_pcap *pcap, const uint8_t *p, size_t n, bool more)
+{
+    uint32_t records = 0, empty = 0, frac = 0, over_orig = 0, over_snap = 0;
+    uint32_t low = UINT32_MAX, high = 0, head = pcap->record_header;
+    size_t off = 0;
+
+    while (records < LEARN_RECORDS && n - off >= head) {
+        struct fc_pcap_record r = fc_pcap_record(pcap, p + off);
+        /* nothing was written here, or another capture begins */
+        if (!(r.sec | r.frac | r.caplen | r.origlen) || fc_pcap_magic(p + off, false) || fc_pcap_magic(p + off, true))
+            break;
+        if (r.caplen > pcap->max_caplen || (!more && r.caplen > n - off - head))
+            break;
+        records++;
+        empty += r.caplen == 0;
+        frac += r.frac >= pcap->odd_frac;
+        over_orig += r.caplen > r.origlen;
+        over_snap += r.caplen > pcap->odd_caplen;
+        low = r.sec < low ? r.sec : low;
+        high = r.sec > high ? r.sec : high;
+        if (r.caplen > n - off - head)
+            break;
+        off += head + r.caplen;
+    }
+    if (!records)
+        return;
+    /* what at least half of them do is how the writer works, not damage */
+    pcap->often_empty = empty * 2 >= records;
+    if (frac * 2 >= records)
+        pcap->odd_frac = UINT32_MAX;
+    if (over_orig * 2 >= records)
+        pcap->any_origlen = UINT32_MAX;
+    if (over_snap * 2 >= records)
+        pcap->odd_caplen = pcap->max_caplen;
+    pcap->since = low < DAY ? 0 : low - DAY;
+    pcap->until = high > UINT32_MAX - 400u * DAY ? UINT32_MAX : high + 400u * DAY;
+    pcap->odd_before = pcap->since < FC_PCAP_ERA_BEGIN ? pcap->since : FC_PCAP_ERA_BEGIN;
+    pcap->odd_span = (pcap->until > FC_PCAP_ERA_END ? pcap->until : FC_PCAP_ERA_END) - pcap->odd_before;
+}
+
+int fc_pcap_read(const struct fc_file *file, uint64_t off, struct fc_pcap *pcap, struct fc_error *err)
+{
+    uint8_t buf[LEARN_BYTES + 1];
+    int64_t n = fc_file_read(file, buf, sizeof buf, off, err);
+    int rc;
+
+    if (n < 0)
+        return (int)n;
+    if ((uint64_t)n > file->size - off) /* grown since it was opened */
+        n = (int64_t)(file->size - off);
+    bool more = n > LEARN_BYTES;
+    n -= more;
+    if (n < FC_PCAP_HEADER)
+        return fc_error_set(err, FC_E_FORMAT, file->path, off, "file ends inside the file header");
+    if ((rc = fc_pcap_parse(buf, off, pcap, err))) {
+        if (err)
+            fc_error_set(err, rc, file->path, err->off, "%s", strdupa(err->cause));
+        return rc;
+    }
+    fc_pcap_learn(pcap, buf + FC_PCAP_HEADER, (size_t)n - FC_PCAP_HEADER, more);
+    return 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* Record headers of pcap (draft-ietf-opsawg-pcap), for those who walk them and those who look for them. */
+#ifndef FC_CAPTURE_PCAP_H
+#define FC_CAPTURE_PCAP_H
+
+#include "base/bytes.h"
+#include "capture/file.h"
+
+struct fc_pcap_record {
+    uint32_t sec, frac, caplen, origlen;
+};
+
+/* Reads the header of at least 16 bytes at p. */
+static inline struct fc_pcap_record fc_pcap_record(const struct fc_pcap *pcap, const uint8_t *p)
+{
+    bool big = pcap->iface.big_endian;
+    struct fc_pcap_record r = {fc_load32(p, big), fc_load32(p + 4, big), fc_load32(p + 8, big), fc_load32(p + 12, big)};
+
+    if (pcap->swapped_lengths || (pcap->maybe_swapped && r.caplen > r.origlen)) {
+        uint32_t t = r.caplen;
+        r.caplen = r.origlen;
+        r.origlen = t;
+    }
+    return r;
+}
+
+enum {
+    FC_PCAP_ORIGLEN_MAX = 1 << 20, /* bytes; no packet of any link type with times and addresses is larger */
+    FC_PCAP_ERA_BEGIN = 631152000, /* 1990: times from here */
+};
+#define FC_PCAP_ERA_END 4102444800u /* to 2100 are nothing odd, whatever the first records say */
+
+/* Outside of the habits but for the time, or damaged. No bytes are odd whatever the habits: so a file header is seen. */
+static inline bool fc_pcap_odd_shape(const struct fc_pcap *pcap, const struct fc_pcap_record *r)
+{
+    return (r->caplen - 1 >= pcap->odd_caplen) | (r->caplen > (r->origlen | pcap->any_origlen)) |
+           (r->frac >= pcap->odd_frac) | (r->origlen > FC_PCAP_ORIGLEN_MAX);
+}
+
+static inline bool fc_pcap_odd(const struct fc_pcap *pcap, const struct fc_pcap_record *r)
+{
+    return fc_pcap_odd_shape(pcap, r) | (r->sec - pcap->odd_before > pcap->odd_span);
+}
+
+#endif

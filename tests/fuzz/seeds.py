@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""seeds.py FOLDER: a corpus for the fuzz targets, from our own generator; one folder a target."""
+import os, random, struct, sys, tempfile
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'system'))
+import support
+from support import S, T0, block, epb, idb, option, shb
+
+out = sys.argv[1]
+count = {}
+
+
+def seed(target, data):
+    folder = os.path.join(out, target)
+    os.makedirs(folder, exist_ok=True)
+    count[target] = count.get(target, 0) + 1
+    support.write(os.path.join(folder, '%04d' % count[target]), bytes(data))
+
+
+def captures():
+    """Small captures of every shape, and damaged ones."""
+    r = random.Random(1)
+    packets = [(T0 + i * S, support.udp('10.0.0.%d' % i, 5, '10.0.0.9', 53, b'x' * i)) for i in range(6)]
+    for e in '<>':
+        for magic in (0xa1b2c3d4, 0xa1b23c4d, 0xa1b2cd34):
+            yield 'fuzz_pcap', support.pcap_bytes(packets, e=e, magic=magic)
+        one = support.pcap_bytes(packets, e=e)
+        yield 'fuzz_pcap', one + support.pcap_bytes(packets, e='>', linktype=101)
+        yield 'fuzz_pcap', one[:100] + b'\xff' * 20 + one[24:]
+        yield 'fuzz_pcap', one[:100] + bytes(40) + one[24:]
+        yield 'fuzz_pcap', support.pcap_bytes([(0, d, 1) for _, d in packets], e=e, snaplen=20)
+        yield 'fuzz_pcap', support.pcap_bytes([(T0, support.udp('10.0.0.1', 5, '10.0.0.9', 53, one))] * 3, e=e)
+        ng = shb(e) + idb(e) + b''.join(epb(e, 0, t // 1000, d) for t, d in packets)
+        yield 'fuzz_pcapng', ng
+        yield 'fuzz_pcapng', ng + b'\xff' * 21 + ng + ng[:50]
+        yield 'fuzz_pcapng', shb(e) + idb(e, 1, option(e, 9, b'\x89') + option(e, 14, bytes(8)), 20) + block(
+            e, 3, struct.pack(e + 'I', 60) + bytes(20)) + block(e, 2, struct.pack(e + 'HHIIII', 0, 0, 1, 1, 4, 4) + b'abcd')
+        yield 'fuzz_pcapng', ng[:60] + ng[70:]
+
+
+def packets():
+    with tempfile.TemporaryDirectory() as folder:
+        name = os.path.join(folder, 'c.pcap')
+        for options in ((), ('--vlan', '50'), ('--mpls', '50'), ('--ipv6', '50'), ('--fragments', '30'), ('--mix', 'lan')):
+            r = support.run(support.FCGEN, '-q', '-w', name, '--packets', '60', *options, ok=None)
+            if r.rc == 0:
+                for rec in support.read_capture(name)[:40]:
+                    yield rec.linktype, rec.data[:200]
+
+
+def main():
+    for target, data in captures():
+        seed(target, data + b'\x40\1')
+    frames = list(packets())
+    links = (0, 1, 6, 7, 9, 10, 12, 14, 50, 51, 99, 100, 101, 104, 105, 107, 108, 109, 113, 114, 117, 119, 122, 127, 129, 141,
+             163, 169, 192, 224, 226, 228, 229, 239, 253, 276, 288)
+    for i, (link, data) in enumerate(frames):
+        seed('fuzz_decode', struct.pack('>HH', link, 0) + data)
+        other = links[i % len(links)]
+        seed('fuzz_decode', struct.pack('>HH', other, i & 1) + (data[14:] if other in (12, 14, 101, 228, 229) else data))
+    for text in ('host 10.0.0.1', 'tcp and port 443', 'src net 10.0.0.0/8 or dst host 2001:db8::1', 'not (udp or icmp)',
+                 'portrange 1-1024', 'bytes > 1M', 'packets >= 3 and duration < 2.5', 'state established', 'id 1,2,5-9', 'vlan 10',
+                 'mpls 16', 'after 2023-11-14T22:13:20', 'before 1 hour ago', 'ether host 02:00:00:00:00:01', 'proto 17',
+                 'ip6 and udp port 53', 'greater 100 and less 2000', '((((tcp))))', 'tcp[13] & 2 != 0', "host '10.0.0.1"):
+        seed('fuzz_filter', text.encode())
+    v = lambda n: bytes([n]) if n < 128 else bytes([n & 127 | 128]) + v(n >> 7)
+    for segments in ([(1, [24])], [(1, [24, 100, 5000]), (2, [24])], [(3, list(range(24, 9000, 60)))]):
+        plain = b''.join(v(f) + v(len(o)) + v(o[0]) + b''.join(v(b - a) for a, b in zip(o, o[1:])) for f, o in segments)
+        seed('fuzz_positions', b'\0' + plain)
+        seed('fuzz_positions', b'\1' + v(len(plain)) + bytes([0xf0, len(plain) - 15]) + plain if 15 <= len(plain) < 270
+             else b'\1' + v(20) + b'\x1f\1\1\0\0')
+    seed('fuzz_open', b'\2' + b'\0\x02' + b'\2\x22\4' + b'\2\x40\1\2\3' + b'abcd')
+    seed('fuzz_open', b'\2' + b'\0\x72\5\x13\2\2' + b'abcdefghijkl')
+
+
+main()
