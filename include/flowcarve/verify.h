@@ -5,7 +5,8 @@
  * For each capture: is it there and unchanged; does this library's reader, and libpcap where it can read the capture,
  * find as many records as were indexed; is every record in exactly one session, and fits it, or was left out by the
  * index's filter; is every byte a header, a record, another block or listed as damage; do the sessions' sums and times
- * agree with their records.
+ * agree with their records. Of the database: is it sound, and is every session in all that it is found by (indexes, ports,
+ * spans of time, Community IDs).
  *
  * Threads: one at a time per db handle. Memory: 12 bytes a packet, and 48 bytes a session beside its key.
  */

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/export.h"
 #include "index/settings.h"
+#include "verify/lookup.h"
 #include "verify/positions.h"
 
 #include <flowcarve/verify.h>
@@ -52,6 +53,29 @@ static void damaged_session(void *ctx, int64_t id, const char *cause)
     struct verify *v = ctx;
 
     differ(v, NULL, v->db->path, FC_NO_OFFSET, "session %" PRId64 ": %s", id, cause);
+}
+
+static void not_found(void *ctx, const char *text)
+{
+    struct verify *v = ctx;
+
+    differ(v, NULL, v->db->path, FC_NO_OFFSET, "%s", text);
+}
+
+static int stopped(void *ctx)
+{
+    const struct verify *v = ctx;
+
+    return v->stop && __atomic_load_n(v->stop, __ATOMIC_RELAXED);
+}
+
+/* The ways to find a session; SQLite is interrupted by the same signal. */
+static int check_lookup(struct verify *v, struct fc_error *err)
+{
+    sqlite3_progress_handler(v->db->sql, 100000, stopped, v);
+    int rc = fc_verify_lookup(v->db, not_found, v, err);
+    sqlite3_progress_handler(v->db->sql, 0, NULL, NULL);
+    return rc && stopped(v) ? fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted") : rc;
 }
 
 /* A record that stands in session s. */
@@ -395,7 +419,7 @@ static int run(struct verify *v, struct fc_error *err)
     }
     if (rc == 0 && complete) /* with a capture missing every sum would differ */
         check_sessions(v);
-    return rc;
+    return rc ? rc : check_lookup(v, err);
 }
 
 FC_EXPORT int fc_verify(struct fc_db *db, const int *stop, struct fc_verify_result *result, struct fc_error *err)

@@ -440,6 +440,11 @@ def check_index(db, read=read_capture, ordered_ids=True):
         pairs = c.execute('SELECT client_port, server_port, (id - 1) / 64 FROM session WHERE client_port IS NOT NULL')
         if sorted(ports) != sorted({(port, r[2]) for r in pairs for port in r[:2]}):
             fail('session_port does not have the ports of the sessions')
+        spans = {first: times for first, *times in c.execute('SELECT first_id, start_ns, end_ns FROM session_span')}
+        for row in rows:
+            span = spans.get((row[0] - 1) // 4096 * 4096 + 1, (1, 0))
+            if row[1] is not None and not span[0] <= row[1] <= row[1] + row[2] <= span[1]:
+                fail('session %d: its times are not within those of session_span', row[0])
         stats = {r[0]: r[1:] for r in c.execute('SELECT id, records, ignored, first_ns, last_ns FROM files')}
     records = {}
     for fid, path in index_files(db).items():

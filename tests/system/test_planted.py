@@ -65,7 +65,37 @@ class PlantedInTheIndex(support.TestCase):
 
     def test_lost_port(self):
         self.planted(('DELETE FROM session_port WHERE (port, block) = (SELECT client_port, (id - 1) / 64 FROM session'
-                      ' WHERE id = 70)',), verify=False)
+                      ' WHERE id = 70)',))
+
+    def test_lost_span(self):
+        self.planted(('DELETE FROM session_span',))
+        self.planted(('UPDATE session_span SET end_ns = end_ns - 1000000000',))
+
+    def test_wrong_community_id(self):
+        db = self.path('community.db')
+        index(db, '-q', '--fields', 'community-id', *self.files)
+        support.verify(db)
+        for change in ("UPDATE session_fields SET community_id = '1:wCb3OG7yAFWelaUydu0D+125CLM=' WHERE id = 5",
+                       'DELETE FROM session_fields WHERE id = 5'):
+            bad = self.path('x.db')
+            shutil.copy(db, bad)
+            with support.open_db(bad, True) as c:
+                self.assertEqual(c.execute(change).rowcount, 1)
+            self.assertIn('session 5: Community ID', support.verify(bad, ok=2).err)
+
+    def test_damaged_index(self):
+        """An entry that SQLite does not find any more: its page of the address index is overwritten by another's."""
+        bad = self.path('x.db')
+        shutil.copy(self.good, bad)
+        with support.open_db(bad) as c:
+            root = dict(c.execute("SELECT name, rootpage FROM sqlite_schema WHERE type = 'index'"))
+            size, = c.execute('PRAGMA page_size').fetchone()
+        with open(bad, 'r+b') as f:
+            f.seek((root['session_server'] - 1) * size)
+            page = f.read(size)
+            f.seek((root['session_client'] - 1) * size)
+            f.write(page)
+        self.assertIn('session_client', support.verify(bad, ok=2).err)
 
     def test_packet_in_two_sessions(self):
         a, b = [i for i, p in self.blobs.items() if len(p) > 5][:2]
@@ -80,10 +110,9 @@ class PlantedInTheIndex(support.TestCase):
         self.planted(self.positions_of(sid, [(self.blobs[sid][0][0], self.blobs[sid][0][1] + 1)] + self.blobs[sid][1:]))
 
     def test_wrong_sums(self):
-        for change in ('client_bytes = client_bytes + 1', 'client_packets = client_packets + 1'):
+        for change in ('client_bytes = client_bytes + 1', 'client_packets = client_packets + 1', 'start_ns = start_ns + 1',
+                       'duration_ns = duration_ns + 1'):
             self.planted(('UPDATE session SET %s WHERE id = 3' % change,))
-        for change in ('start_ns = start_ns + 1', 'duration_ns = duration_ns + 1'):  # verify is about sums
-            self.planted(('UPDATE session SET %s WHERE id = 3' % change,), verify=False)
 
     def test_wrong_records_of_a_file(self):
         self.planted(('UPDATE files SET records = records + 1 WHERE id = 1',))

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the database keeps beside the sessions so that they are found: indexes, ports by blocks, spans of time, Community
+ * IDs. A session that is missing there is in the index and is never found.
+ *
+ * Threads: one. Memory: what SQLite sorts.
+ */
+#ifndef FC_VERIFY_LOOKUP_H
+#define FC_VERIFY_LOOKUP_H
+
+#include "store/db.h"
+
+/* Checks them; differ(ctx, text) is called for each difference. FC_E_DB, FC_E_NOMEM. */
+int fc_verify_lookup(struct fc_db *db, void (*differ)(void *ctx, const char *text), void *ctx, struct fc_error *err);
+
+#endif
