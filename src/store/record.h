@@ -42,9 +42,6 @@ int fc_key_from_row(sqlite3_stmt *stmt, int col, struct fc_flow_key *key, int *c
  */
 bool fc_key_fits(const struct fc_flow_key *key, const struct fc_packet *packet);
 
-/* Direction within `key` of a later fragment, by its addresses alone; -1: they are others, those of a tunnel. */
-int fc_key_ends(const struct fc_flow_key *key, const struct fc_packet *packet);
-
 /*
  * What `index --key` takes and an index remembers: "vlan", "tunnel", "outer", comma-separated. Adds FC_KEY_* bits to *mask
  * and writes the list in a fixed order to `normal` (FC_KEY_PARTS_TEXT bytes, or NULL). FC_E_USAGE: another word.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 #include "base/export.h"
+#include "flow/key.h"
 #include "index/settings.h"
 #include "verify/positions.h"
 
@@ -58,13 +59,13 @@ static void damaged_session(void *ctx, int64_t id, const char *cause)
 static void check_packet(struct verify *v, struct fc_verify_file *row, const struct fc_record *rec,
                          struct fc_packet *packet, struct fc_verify_session *s)
 {
-    int dir = packet->frag == FC_FRAG_LATER ? fc_key_ends(&s->key, packet) : packet->dir;
+    int dir = packet->frag == FC_FRAG_LATER ? fc_key_dir(&s->key, packet) : packet->dir;
 
     if (!fc_key_fits(&s->key, packet)) {
         differ(v, row, row->path, rec->off, "record does not fit session %" PRId64, s->id);
         return;
     }
-    if (dir < 0) { /* of a tunnel's datagram: it has other addresses than the session, whose first fragment knows */
+    if (dir < 0) { /* its addresses are those around a tunnel, or the same at both ends: its first fragment knows */
         s->blind = true;
         dir = 0;
     }
