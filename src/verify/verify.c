@@ -61,7 +61,7 @@ static void check_packet(struct verify *v, struct fc_verify_file *row, const str
 {
     int dir = packet->frag == FC_FRAG_LATER ? fc_key_dir(&s->key, packet) : packet->dir;
 
-    if (!fc_key_fits(&s->key, packet)) {
+    if (!fc_key_fits(&s->key, packet, v->settings.mask)) {
         differ(v, row, row->path, rec->off, "record does not fit session %" PRId64, s->id);
         return;
     }
@@ -69,6 +69,7 @@ static void check_packet(struct verify *v, struct fc_verify_file *row, const str
         s->blind = true;
         dir = 0;
     }
+    s->shown |= fc_key_shown(&s->key, packet);
     row->in_sessions++;
     row->malformed += packet->malformed;
     s->packets[dir]--;
@@ -176,7 +177,7 @@ static int check_records(struct verify *v, struct fc_verify_file *row, struct fc
         for (; i < list->count && list->off[i] < rec.off; i++)
             differ(v, row, row->path, list->off[i], "session %" PRId64 " has a packet where no record starts",
                    v->all.sessions[list->session[i]].id);
-        fc_decode(rec.link_type, rec.data, rec.caplen, rec.origlen, v->settings.mask, &packet);
+        fc_decode(rec.link_type, rec.data, rec.caplen, rec.origlen, v->settings.mask | FC_WANT_TUNNEL, &packet);
         int out = left_out(v, &rec, &packet, err);
         if (out < 0) {
             rc = out;
@@ -346,6 +347,9 @@ static void check_sessions(struct verify *v)
         if (s->low_ns != s->seen_low || s->high_ns != s->seen_high)
             differ(v, NULL, v->db->path, FC_NO_OFFSET,
                    "session %" PRId64 ": its times differ from those of its records", s->id);
+        if (!fc_shown_fits(s->shown))
+            differ(v, NULL, v->db->path, FC_NO_OFFSET,
+                   "session %" PRId64 " has fragments of a tunnel that it is not in", s->id);
         if (!even)
             differ(v, NULL, v->db->path, FC_NO_OFFSET, "session %" PRId64 ": packets or bytes differ from its records",
                    s->id);

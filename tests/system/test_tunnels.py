@@ -236,6 +236,32 @@ class Tunnels(support.TestCase):
             self.assert_carves(db, [f])
         self.assertEqual(flowcarve('index', '-d', three, '-q', '--key', 'vlan', f, ok=2).rc, 2)
 
+    def test_a_changed_fragment(self):
+        """A later fragment that has become one of other hosts: refused in a session that is in no tunnel, or with --outer."""
+        inner = ipv4('10.0.0.1', '10.0.0.2', 17, udp_datagram(1000, 53, b'x' * 900))
+        whole = cut('10.0.0.1', '10.0.0.2', 17, udp_datagram(1000, 53, b'x' * 900), 7, 2)
+        for n, (packets, outer, refused) in enumerate((([inner] + whole, False, True), ([inner] + whole, True, True),
+                                                       (cut('192.0.2.9', '192.0.2.2', *vxlan(inner), 7, 2), True, True),
+                                                       (cut('192.0.2.9', '192.0.2.2', *vxlan(inner), 7, 2), False, False))):
+            with self.subTest(n):
+                f, db, other = self.path('f.pcap'), self.path('f%d.db' % n), self.path('g%d.db' % n)
+                records, options = [eth(p) for p in packets], ['--outer'] if outer else []
+                support.write(f, support.pcap_bytes([(T0 + n * MS, d) for n, d in enumerate(records)]))
+                index(db, '-q', *options, f)
+                self.assertEqual(len(self.carved(db)), len(records))
+                changed = bytearray(records[-1])
+                changed[29] ^= 1  # last byte of the sender
+                records[-1] = bytes(changed)
+                support.write(f, support.pcap_bytes([(T0 + n * MS, d) for n, d in enumerate(records)]))
+                index(other, '-q', *options, f)
+                with support.open_db(db, write=True) as c:  # as if the capture were the one that was indexed
+                    c.execute('UPDATE files SET mtime_ns = ?, fingerprint = ?',
+                              support.select(other, 'SELECT mtime_ns, fingerprint FROM files')[0])
+                r = flowcarve('carve', '-d', db, '-w', self.path('o.pcap'), ok=2 if refused else 0)
+                if refused:
+                    self.assertIn('changed' if not outer and len(packets) == 3 else 'not the one', r.err)
+                support.verify(db, ok=2 if refused else 0)
+
     def test_filter(self):
         t = Traffic(support.rng('tunnels', 6), flows=40, datagrams=200)
         files, _ = self.save(t.records, lambda n: 0)
