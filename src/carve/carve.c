@@ -224,6 +224,16 @@ static int merge(struct carve *c, struct fc_carve_result *result, struct fc_erro
     return rc ? output_error(rc, err) : 0;
 }
 
+/* All is read: no session may have fragments of a tunnel that it is not in. What `partial` left out might have shown it. */
+static int check_sessions(const struct fc_carve_plan *plan, const char *path, struct fc_error *err)
+{
+    for (size_t i = 0; i < plan->session_count && !plan->partial; i++)
+        if (!fc_shown_fits(plan->sessions[i].shown))
+            return fc_error_set(err, FC_E_CHANGED, path, FC_NO_OFFSET,
+                                "a session has fragments of a tunnel that it is not in: a capture has changed");
+    return 0;
+}
+
 FC_EXPORT int fc_carve(struct fc_db *db, const struct fc_filter *filter, const struct fc_carve_options *options, int fd,
                        const int *stop, struct fc_carve_result *result, struct fc_error *err)
 {
@@ -241,6 +251,8 @@ FC_EXPORT int fc_carve(struct fc_db *db, const struct fc_filter *filter, const s
             rc = list_files(&c, err);
         if (rc == 0)
             rc = merge(&c, result, err);
+        if (rc == 0)
+            rc = check_sessions(&c.plan, db->path, err);
     }
     if (rc == 0 && c.plan.changed && fc_carve_note(result, &c.plan.changed_why, c.plan.changed))
         rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");

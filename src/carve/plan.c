@@ -16,7 +16,7 @@ void fc_carve_plan_fini(struct fc_carve_plan *plan)
         free(plan->files[i].pos);
     }
     free(plan->files);
-    free(plan->keys);
+    free(plan->sessions);
     fc_stored_files_fini(&plan->stored);
     memset(plan, 0, sizeof *plan);
 }
@@ -87,20 +87,20 @@ static int add_session(struct fc_carve_plan *plan, struct fc_db *db, sqlite3_stm
     if (rc == 0)
         rc = fc_blob_decode(sqlite3_column_blob(stmt, 11), (size_t)sqlite3_column_bytes(stmt, 11), scratch, &plain,
                             &len);
-    if (rc == 0 && plan->key_count == plan->key_room) {
-        size_t room = plan->key_room ? plan->key_room * 2 : 64;
-        struct fc_flow_key *bigger = realloc(plan->keys, room * sizeof *bigger);
+    if (rc == 0 && plan->session_count == plan->session_room) {
+        size_t room = plan->session_room ? plan->session_room * 2 : 64;
+        struct fc_carve_session *bigger = realloc(plan->sessions, room * sizeof *bigger);
         if (bigger) {
-            plan->keys = bigger;
-            plan->key_room = room;
+            plan->sessions = bigger;
+            plan->session_room = room;
         } else {
             rc = FC_E_NOMEM;
         }
     }
     if (rc == 0) {
-        plan->keys[plan->key_count++] = key;
+        plan->sessions[plan->session_count++] = (struct fc_carve_session){.key = key};
         add_times(plan, stmt, 9);
-        rc = add_segments(plan, plain, len, (uint32_t)(plan->key_count - 1));
+        rc = add_segments(plan, plain, len, (uint32_t)(plan->session_count - 1));
     }
     if (rc == FC_E_DAMAGED)
         return fc_error_set(err, FC_E_DB, db->path, FC_NO_OFFSET, "the row of session %lld is damaged",
@@ -183,14 +183,14 @@ int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struc
         free(key);
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     }
-    plan->mask = FC_WANT_KEY;
+    plan->mask = FC_WANT_KEY | FC_WANT_TUNNEL;
     rc = fc_key_parts(key, &plan->mask, NULL);
     free(key);
     if (rc)
         return fc_error_set(err, FC_E_DB, db->path, FC_NO_OFFSET, "meta: the key's parts are damaged");
     if ((rc = collect(plan, db, filter, err)))
         return rc;
-    result->sessions = plan->key_count;
+    result->sessions = plan->session_count;
     for (size_t i = 0; i < plan->stored.count; i++) {
         struct fc_carve_file *f = &plan->files[i];
         struct fc_error why;

@@ -10,7 +10,12 @@
 
 struct fc_carve_pos {
     uint64_t off;
-    uint32_t session; /* index into keys */
+    uint32_t session; /* index into the plan's sessions */
+};
+
+struct fc_carve_session {
+    struct fc_flow_key key;
+    uint8_t shown; /* fc_key_shown() of the records read so far */
 };
 
 struct fc_carve_file {
@@ -24,10 +29,10 @@ struct fc_carve_file {
 struct fc_carve_plan {
     struct fc_stored_files stored;
     struct fc_carve_file *files; /* one a stored file */
-    struct fc_flow_key *keys;
-    size_t key_count, key_room;
-    bool partial;                /* records that have changed are left out */
-    uint64_t changed;            /* so many were, and why the first one */
+    struct fc_carve_session *sessions;
+    size_t session_count, session_room;
+    bool partial;     /* records that have changed are left out */
+    uint64_t changed; /* so many were, and why the first one */
     struct fc_error changed_why;
     uint32_t mask;           /* what fc_decode() must be asked for to compare keys */
     int64_t low_ns, high_ns; /* times of the chosen sessions; FC_TIME_NONE: none has any */

@@ -144,9 +144,11 @@ static int next_fitting(struct fc_carve_source *s, struct fc_error *err)
     if (rc != 1)
         return rc;
     fc_decode(s->rec.link_type, s->rec.data, s->rec.caplen, s->rec.origlen, s->plan->mask, &packet);
-    if (!fc_key_fits(&s->plan->keys[s->f->pos[s->next].session], &packet))
+    struct fc_carve_session *session = &s->plan->sessions[s->f->pos[s->next].session];
+    if (!fc_key_fits(&session->key, &packet, s->plan->mask))
         return fc_error_set(err, FC_E_CHANGED, s->f->stored->path, s->rec.off,
                             "the record here is not the one that was indexed");
+    session->shown |= fc_key_shown(&session->key, &packet);
     return 1;
 }
 

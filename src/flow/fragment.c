@@ -127,18 +127,13 @@ static struct fc_fragment *list_find(struct list *l, uint64_t seed, const struct
 static int settle(struct fc_fragments *f, struct fc_fragment *later, const struct fc_fragment *first)
 {
     struct fc_node *node = later->node;
-    struct fc_run *run = &node->run;
 
     later->node = NULL;
     if (first && first->dir != later->dir) {
-        /* the two keys put the ends in another order (same address at both, other ports): turn the run round */
-        struct fc_run turned = *run;
-        for (int d = 0; d < 2; d++) {
-            turned.packets[d] = run->packets[!d];
-            turned.bytes[d] = run->bytes[!d];
-        }
-        turned.first_dir = !run->first_dir;
-        *run = turned;
+        /* the two keys put the ends in another order: the same address at both, or those around a tunnel */
+        fc_run_turn(&node->run);
+        if (node->extra)
+            fc_extra_turn(node->extra);
     }
     return f->settled(f->ctx, first ? &first->flow : &later->flow, node);
 }
@@ -167,7 +162,7 @@ static bool follow(struct fc_fragment *later, const struct fc_fragment *first)
     return true;
 }
 
-/* Nearest first fragment in another capture. */
+/* Nearest first fragment in another capture; in any, when an alias has led on from there. */
 static const struct fc_fragment *nearest(struct fc_fragments *f, const struct fc_fragment *orphan)
 {
     const struct fc_fragment *best = NULL, *first;
@@ -175,7 +170,7 @@ static const struct fc_fragment *nearest(struct fc_fragments *f, const struct fc
     uint32_t at = 0;
 
     while ((first = list_find(&f->far, f->seed, &orphan->datagram, &at))) {
-        if (first->file == orphan->file || !fc_fragment_near(first->ts_ns, orphan->ts_ns))
+        if ((first->file == orphan->file && !orphan->hops) || !fc_fragment_near(first->ts_ns, orphan->ts_ns))
             continue;
         int64_t a = first->ts_ns, b = orphan->ts_ns;
         uint64_t distance = a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "flow/join.h"
+#include "flow/key.h"
 #include "flow/positions.h"
 
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 struct place {
     int64_t first_ns, last_ns; /* never before the packet in front of it in the same capture */
     struct fc_node *node;
-    bool mixed;                /* its packets interleave with those of nodes in front of it */
+    bool mixed; /* its packets interleave with those of nodes in front of it */
 };
 
 static int compare_file(const void *a, const void *b)
@@ -135,8 +136,8 @@ static bool put_in_order(struct place *places, size_t n)
 }
 
 /* Whether a node that interleaves with the cluster in front of it (folded in `run`, `extra`) can be folded as a whole. */
-static bool needs_packets(const struct fc_rules *rules, uint32_t proto, const struct fc_run *run, const struct fc_extra *extra,
-                          const struct fc_node *node)
+static bool needs_packets(const struct fc_rules *rules, uint32_t proto, const struct fc_run *run,
+                          const struct fc_extra *extra, const struct fc_node *node)
 {
     int64_t gap = fc_rules_min_gap_ns(rules, proto);
     const struct fc_run *next = &node->run;
@@ -189,6 +190,21 @@ static bool must_replay(const struct fc_rules *rules, uint32_t proto, const stru
     return replay;
 }
 
+/*
+ * Direction of a later fragment of a piece `from` of the flow. True: all of the piece goes that way. False: a guess by
+ * addresses, which its first fragment may correct.
+ */
+static bool later_direction(const struct fc_flow_key *key, const struct fc_node *from, struct fc_packet *packet)
+{
+    int dir = fc_key_dir(key, packet);
+    bool sure = !from->run.packets[0] || !from->run.packets[1];
+
+    if (sure)
+        dir = !from->run.packets[0];
+    packet->dir = dir < 0 ? packet->dir : (uint8_t)dir;
+    return sure;
+}
+
 /* One packet as a node of its own. */
 static int explode_packet(struct fc_join *join, const struct fc_flow_key *key, const struct fc_node *from,
                           uint32_t file, uint64_t off, const struct fc_replay *replay)
@@ -198,9 +214,10 @@ static int explode_packet(struct fc_join *join, const struct fc_flow_key *key, c
     int64_t ts_ns;
     uint8_t pos[32];
 
-    int rc = replay->read(replay->ctx, key, file, off, &packet, &ts_ns, &origlen);
+    int rc = replay->read(replay->ctx, file, off, &packet, &ts_ns, &origlen);
     if (rc)
         return rc;
+    bool sure = packet.frag == FC_FRAG_LATER && later_direction(key, from, &packet);
     struct fc_position_file one = {.file = file, .count = 1, .first_off = off};
     struct fc_positions list = {.files = &one, .count = 1};
     size_t len = fc_positions_write(&list, pos);
@@ -213,6 +230,10 @@ static int explode_packet(struct fc_join *join, const struct fc_flow_key *key, c
     fc_run_add(&node->run, &packet, ts_ns, origlen);
     if (node->extra)
         fc_extra_add(node->extra, &packet);
+    if (packet.datagram_count && (rc = fc_pieces_add(&join->pieces, &packet, node, sure))) {
+        free(node);
+        return rc;
+    }
     rc = reserve((void **)&join->exploded, &join->exploded_room, join->exploded_count + 1, sizeof *join->exploded);
     if (rc) {
         free(node);
@@ -248,6 +269,7 @@ static void drop_exploded(struct fc_join *join)
     for (size_t i = 0; i < join->exploded_count; i++)
         free(join->exploded[i]);
     join->exploded_count = 0;
+    fc_pieces_clear(&join->pieces);
 }
 
 /* Replaces the places by those of single packets. Leaves them as they were when a packet cannot be read. */
@@ -263,6 +285,7 @@ static int explode(struct fc_join *join, const struct fc_flow_key *key, struct p
             return 0;
         }
     }
+    fc_pieces_settle(&join->pieces);
     int rc = reserve(&join->scratch, &join->scratch_room, join->exploded_count * sizeof **places, 1);
     if (rc)
         return rc;
@@ -363,8 +386,7 @@ int fc_join_run(struct fc_join *join, const struct fc_rules *rules, const struct
     bool whole = !mixed && rules->timeout_ns[FC_TIMEOUT_ACTIVE] == FC_NEVER;
     for (size_t i = 0; i < n; i++)
         whole &= !places[i].node->run.fragile;
-    if (replay && !whole && must_replay(rules, key->proto, places, n) &&
-        (rc = explode(join, key, &places, &n, replay)))
+    if (replay && !whole && must_replay(rules, key->proto, places, n) && (rc = explode(join, key, &places, &n, replay)))
         return rc;
     if ((rc = reserve((void **)&join->nodes, &join->node_room, n, sizeof *join->nodes)) ||
         (rc = reserve((void **)&join->mixed, &join->mixed_room, n, sizeof *join->mixed)))
@@ -385,6 +407,7 @@ void fc_join_fini(struct fc_join *join)
     free(join->mixed);
     free(join->sessions);
     free(join->exploded);
+    fc_pieces_fini(&join->pieces);
     free(join->scratch);
     free(join->views);
     memset(join, 0, sizeof *join);

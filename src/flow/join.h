@@ -19,12 +19,12 @@
 #define FC_FLOW_JOIN_H
 
 #include "flow/node.h"
+#include "flow/pieces.h"
 #include "flow/rules.h"
 
-/* Re-reads the packet at a position. 0 with the packet decoded (its direction that of `key`), or a negative code. */
+/* Re-reads the packet at a position. 0 with the packet decoded, or a negative code. */
 struct fc_replay {
-    int (*read)(void *ctx, const struct fc_flow_key *key, uint32_t file, uint64_t off, struct fc_packet *packet,
-                int64_t *ts_ns, uint32_t *origlen);
+    int (*read)(void *ctx, uint32_t file, uint64_t off, struct fc_packet *packet, int64_t *ts_ns, uint32_t *origlen);
     void *ctx;
 };
 
@@ -46,6 +46,7 @@ struct fc_join {
     size_t session_count, session_room;
     struct fc_node **exploded;
     size_t exploded_count, exploded_room;
+    struct fc_pieces pieces; /* fragments among them */
     void *scratch;
     size_t scratch_room;
     struct fc_node *views; /* fc_join_views() */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The key of most flows in a third of its size: IPv4, a protocol number of IP, no domain. Who keeps many keys keeps them in
- * this form where they fit.
+ * this form where they fit. And what a later fragment shows of its flow's key: at the most the addresses.
  */
 #ifndef FC_FLOW_KEY_H
 #define FC_FLOW_KEY_H
@@ -39,6 +39,24 @@ static inline void fc_key_widen(const struct fc_narrow_key *narrow, struct fc_fl
     key->addr_kind = FC_ADDR_IPV4;
     key->proto = narrow->proto;
     key->one_way = narrow->one_way;
+}
+
+/* True when the packet has the key's two addresses. */
+static inline bool fc_key_same_ends(const struct fc_flow_key *key, const struct fc_packet *packet)
+{
+    const struct fc_flow_key *p = &packet->key;
+    bool straight = memcmp(key->addr, p->addr, sizeof key->addr) == 0;
+    bool turned = memcmp(key->addr[0], p->addr[1], 16) == 0 && memcmp(key->addr[1], p->addr[0], 16) == 0;
+
+    return key->addr_kind == p->addr_kind && (straight || turned);
+}
+
+/* Direction within `key` of a packet of which only the addresses count; -1: they are others, or the same at both ends. */
+static inline int fc_key_dir(const struct fc_flow_key *key, const struct fc_packet *packet)
+{
+    if (!fc_key_same_ends(key, packet) || memcmp(key->addr[0], key->addr[1], 16) == 0)
+        return -1;
+    return packet->dir ^ (memcmp(key->addr[0], packet->key.addr[0], 16) != 0);
 }
 
 #endif

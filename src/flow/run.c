@@ -202,6 +202,40 @@ void fc_extra_fold(struct fc_extra *x, const struct fc_extra *next)
     x->has_payload |= next->has_payload;
 }
 
+#define SWAP(pair)                                                                                                     \
+    do {                                                                                                               \
+        __typeof__((pair)[0]) first = (pair)[0];                                                                       \
+        (pair)[0] = (pair)[1];                                                                                         \
+        (pair)[1] = first;                                                                                             \
+    } while (0)
+
+void fc_run_turn(struct fc_run *run)
+{
+    SWAP(run->packets);
+    SWAP(run->bytes);
+    run->first_dir ^= run->first_dir != FC_NO_DIR;
+}
+
+static uint8_t swap_bits(uint8_t bits)
+{
+    return (uint8_t)((bits & 1) << 1 | bits >> 1);
+}
+
+void fc_extra_turn(struct fc_extra *x)
+{
+    uint8_t mac[6];
+
+    memcpy(mac, x->mac[0], sizeof mac);
+    memcpy(x->mac[0], x->mac[1], sizeof mac);
+    memcpy(x->mac[1], mac, sizeof mac);
+    SWAP(x->ttl);
+    SWAP(x->dscp);
+    SWAP(x->payload_bytes);
+    x->has_ttl = swap_bits(x->has_ttl);
+    x->has_dscp = swap_bits(x->has_dscp);
+    x->has_payload = swap_bits(x->has_payload);
+}
+
 enum fc_state fc_run_state(const struct fc_run *run, uint32_t proto)
 {
     bool both = run->packets[0] && run->packets[1];

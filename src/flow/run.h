@@ -139,6 +139,10 @@ void fc_run_mix(struct fc_run *run, const struct fc_run *other);
 bool fc_run_unclear(const struct fc_run *run, const struct fc_run *other);
 bool fc_extra_unclear(const struct fc_extra *extra, const struct fc_extra *other);
 
+/* Gives later fragments, which have neither ports nor a TCP header, the other direction. */
+void fc_run_turn(struct fc_run *run);
+void fc_extra_turn(struct fc_extra *extra);
+
 enum fc_state fc_run_state(const struct fc_run *run, uint32_t proto);
 
 /* Timeout of the session that a run is, ns; FC_NEVER: none. */

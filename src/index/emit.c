@@ -152,32 +152,8 @@ static int aim(struct fc_replayer *r, struct fc_scan_file *f, uint64_t off)
     return 0;
 }
 
-/* The direction of a later fragment in the flow's key: by its addresses, else as its first fragment had it. */
-static void find_direction(const struct fc_replayer *r, const struct fc_flow_key *key, struct fc_packet *packet)
-{
-    const struct fc_flow_key *datagram = &packet->datagram[packet->datagram_count - 1];
-    unsigned room = sizeof r->first / sizeof r->first[0];
-    int dir = fc_key_ends(key, packet);
-
-    for (unsigned i = r->first_count; dir < 0 && i > 0 && i + room > r->first_count; i--)
-        if (memcmp(&r->first[(i - 1) % room].datagram, datagram, sizeof *datagram) == 0)
-            dir = r->first[(i - 1) % room].dir;
-    packet->dir = dir > 0;
-}
-
-static void note_firsts(struct fc_replayer *r, const struct fc_packet *packet)
-{
-    unsigned room = sizeof r->first / sizeof r->first[0];
-    unsigned count = packet->datagram_count - (packet->frag == FC_FRAG_LATER);
-
-    for (unsigned i = 0; i < count; i++, r->first_count++) {
-        r->first[r->first_count % room].datagram = packet->datagram[i];
-        r->first[r->first_count % room].dir = packet->dir;
-    }
-}
-
-int fc_replayer_read(void *ctx, const struct fc_flow_key *key, uint32_t file, uint64_t off, struct fc_packet *packet,
-                     int64_t *ts_ns, uint32_t *origlen)
+int fc_replayer_read(void *ctx, uint32_t file, uint64_t off, struct fc_packet *packet, int64_t *ts_ns,
+                     uint32_t *origlen)
 {
     struct fc_replayer *r = ctx;
     struct fc_scan_file *f = file_by_id(r->pipeline, file);
@@ -192,13 +168,6 @@ int fc_replayer_read(void *ctx, const struct fc_flow_key *key, uint32_t file, ui
     if (rc != 1)
         return rc;
     fc_decode(rec.link_type, rec.data, rec.caplen, rec.origlen, r->pipeline->settings->mask, packet);
-    if (memcmp(&r->flow, key, sizeof *key) != 0) {
-        r->flow = *key;
-        r->first_count = 0;
-    }
-    if (packet->frag == FC_FRAG_LATER)
-        find_direction(r, key, packet);
-    note_firsts(r, packet);
     *ts_ns = rec.ts_ns;
     *origlen = rec.origlen;
     return 0;

@@ -86,16 +86,9 @@ struct fc_replayer {
     } files[4], *file; /* the one in use */
     uint64_t uses;
     struct fc_section section;
-    /* datagrams of tunnels whose first fragments were read of this flow, the latest ones: they know the direction */
-    struct fc_flow_key flow;
-    struct {
-        struct fc_flow_key datagram;
-        uint8_t dir;
-    } first[16];
-    unsigned first_count;
 };
-int fc_replayer_read(void *ctx, const struct fc_flow_key *key, uint32_t file, uint64_t off, struct fc_packet *packet,
-                     int64_t *ts_ns, uint32_t *origlen);
+int fc_replayer_read(void *ctx, uint32_t file, uint64_t off, struct fc_packet *packet, int64_t *ts_ns,
+                     uint32_t *origlen);
 void fc_replayer_fini(struct fc_replayer *replayer);
 
 /* Turns an ended session into a record in a spool. Its context is a struct fc_emitter; one a thread. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/record.h"
 #include "base/bytes.h"
+#include "flow/key.h"
 
 int fc_session_record_compare(const struct fc_session_record *a, const struct fc_session_record *b)
 {
@@ -70,18 +71,6 @@ int fc_key_from_row(sqlite3_stmt *stmt, int col, struct fc_flow_key *key, int *c
     return 0;
 }
 
-int fc_key_ends(const struct fc_flow_key *key, const struct fc_packet *packet)
-{
-    const struct fc_flow_key *p = &packet->key;
-
-    if (key->addr_kind != p->addr_kind)
-        return -1;
-    for (int turned = 0; turned < 2; turned++)
-        if (memcmp(key->addr[0], p->addr[turned], 16) == 0 && memcmp(key->addr[1], p->addr[!turned], 16) == 0)
-            return packet->dir ^ turned;
-    return -1;
-}
-
 /* Could its first fragment hold a tunnel, whose inner addresses are the session's? */
 static bool may_carry(uint32_t proto)
 {
@@ -96,15 +85,30 @@ static bool may_carry(uint32_t proto)
     }
 }
 
-bool fc_key_fits(const struct fc_flow_key *key, const struct fc_packet *packet)
+bool fc_key_fits(const struct fc_flow_key *key, const struct fc_packet *packet, uint32_t mask)
 {
     const struct fc_flow_key *p = &packet->key;
 
     if (key->proto == FC_PROTO_MALFORMED || p->proto == FC_PROTO_MALFORMED)
         return key->proto == p->proto;
     if (packet->frag == FC_FRAG_LATER)
-        return (fc_key_ends(key, packet) >= 0 && key->domain == p->domain) || may_carry(p->proto);
+        return (fc_key_same_ends(key, packet) && key->domain == p->domain) ||
+               (!(mask & FC_KEY_OUTER) && may_carry(p->proto));
     return memcmp(key, p, sizeof *key) == 0;
+}
+
+enum { SHOWN_KEY = 1, SHOWN_TUNNEL = 2, SHOWN_OTHER_ENDS = 4 };
+
+uint8_t fc_key_shown(const struct fc_flow_key *key, const struct fc_packet *packet)
+{
+    if (packet->frag == FC_FRAG_LATER)
+        return fc_key_same_ends(key, packet) ? 0 : SHOWN_OTHER_ENDS;
+    return SHOWN_KEY | (packet->got & FC_WANT_TUNNEL ? SHOWN_TUNNEL : 0);
+}
+
+bool fc_shown_fits(uint8_t shown)
+{
+    return (shown & (SHOWN_OTHER_ENDS | SHOWN_KEY | SHOWN_TUNNEL)) != (SHOWN_OTHER_ENDS | SHOWN_KEY);
 }
 
 int fc_key_parts(const char *list, uint32_t *mask, char *normal)

@@ -13,6 +13,7 @@ struct fc_verify_session {
     int64_t low_ns, high_ns;       /* earliest and latest time by the row, FC_TIME_NONE */
     int64_t seen_low, seen_high;   /* and by the records */
     bool blind;                    /* the direction of some packet cannot be told: only the sums of both count */
+    uint8_t shown;                 /* fc_key_shown() of its records */
 };
 
 struct fc_verify_list {

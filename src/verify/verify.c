@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 #include "base/export.h"
+#include "flow/key.h"
 #include "index/settings.h"
 #include "verify/lookup.h"
 #include "verify/positions.h"
@@ -82,16 +83,17 @@ static int check_lookup(struct verify *v, struct fc_error *err)
 static void check_packet(struct verify *v, struct fc_verify_file *row, const struct fc_record *rec,
                          struct fc_packet *packet, struct fc_verify_session *s)
 {
-    int dir = packet->frag == FC_FRAG_LATER ? fc_key_ends(&s->key, packet) : packet->dir;
+    int dir = packet->frag == FC_FRAG_LATER ? fc_key_dir(&s->key, packet) : packet->dir;
 
-    if (!fc_key_fits(&s->key, packet)) {
+    if (!fc_key_fits(&s->key, packet, v->settings.mask)) {
         differ(v, row, row->path, rec->off, "record does not fit session %" PRId64, s->id);
         return;
     }
-    if (dir < 0) { /* of a tunnel's datagram: it has other addresses than the session, whose first fragment knows */
+    if (dir < 0) { /* its addresses are those around a tunnel, or the same at both ends: its first fragment knows */
         s->blind = true;
         dir = 0;
     }
+    s->shown |= fc_key_shown(&s->key, packet);
     row->in_sessions++;
     row->malformed += packet->malformed;
     s->packets[dir]--;
@@ -199,7 +201,7 @@ static int check_records(struct verify *v, struct fc_verify_file *row, struct fc
         for (; i < list->count && list->off[i] < rec.off; i++)
             differ(v, row, row->path, list->off[i], "session %" PRId64 " has a packet where no record starts",
                    v->all.sessions[list->session[i]].id);
-        fc_decode(rec.link_type, rec.data, rec.caplen, rec.origlen, v->settings.mask, &packet);
+        fc_decode(rec.link_type, rec.data, rec.caplen, rec.origlen, v->settings.mask | FC_WANT_TUNNEL, &packet);
         int out = left_out(v, &rec, &packet, err);
         if (out < 0) {
             rc = out;
@@ -369,6 +371,9 @@ static void check_sessions(struct verify *v)
         if (s->low_ns != s->seen_low || s->high_ns != s->seen_high)
             differ(v, NULL, v->db->path, FC_NO_OFFSET,
                    "session %" PRId64 ": its times differ from those of its records", s->id);
+        if (!fc_shown_fits(s->shown))
+            differ(v, NULL, v->db->path, FC_NO_OFFSET,
+                   "session %" PRId64 " has fragments of a tunnel that it is not in", s->id);
         if (!even)
             differ(v, NULL, v->db->path, FC_NO_OFFSET, "session %" PRId64 ": packets or bytes differ from its records",
                    s->id);

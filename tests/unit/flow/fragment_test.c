@@ -17,6 +17,7 @@ struct outcome {
         uint64_t off;
         unsigned port;
         struct fc_run run;
+        struct fc_extra extra;
     } settled[SETTLED_MAX];
     size_t count;
     struct fc_fragments *fragments;
@@ -30,6 +31,8 @@ static int settled(void *ctx, const struct fc_flow_key *flow, struct fc_node *no
     o->settled[o->count].file = node->first_file;
     o->settled[o->count].off = node->first_off;
     o->settled[o->count].port = flow->port[0];
+    if (node->extra)
+        o->settled[o->count].extra = *node->extra;
     o->settled[o->count++].run = node->run;
     free(node);
     return 0;
@@ -323,14 +326,46 @@ Test(fragment, a_run_is_turned_round_when_the_first_fragment_has_its_ends_in_the
     struct fc_fragment e = event_of(&a, 1, 10, 0);
     cr_assert_eq(fc_fragments_event(o.fragments, &e), 0);
     e = event_of(&b, 1, 20, 0);
-    e.node = fc_node_new(false, 0);
+    e.node = fc_node_new(true, 0);
     e.node->first_file = 1;
     e.node->first_off = 20;
     fc_run_add(&e.node->run, &b, 0, 100);
+    b.got |= FC_WANT_MAC | FC_WANT_TTL | FC_WANT_DSCP | FC_WANT_PAYLOAD;
+    b.mac[0][5] = 7; /* the sender's */
+    b.ttl = 64;
+    b.dscp = 46;
+    b.payload_bytes = 80;
+    fc_extra_add(e.node->extra, &b);
     cr_assert_eq(fc_fragments_event(o.fragments, &e), 0);
     expect(&o, 1, 20, 5);
     cr_assert_eq(o.settled[0].run.packets[1], 1);
     cr_assert_eq(o.settled[0].run.bytes[1], 100);
     cr_assert_eq(o.settled[0].run.first_dir, 1);
+    const struct fc_extra *x = &o.settled[0].extra;
+    cr_assert(x->has_mac == 3 && x->mac[1][5] == 7 && x->mac[0][5] == 0);
+    cr_assert(x->has_ttl == 2 && x->ttl[1] == 64 && x->has_dscp == 2 && x->dscp[1] == 46);
+    cr_assert(x->has_payload == 2 && x->payload_bytes[1] == 80 && x->payload_bytes[0] == 0);
     done(&o, 1);
+}
+
+/* Later fragment of an outer datagram in capture 1; what leads on from it is in 2, and the first fragment inside in 1. */
+Test(fragment, an_alias_elsewhere_leads_back_to_the_own_capture)
+{
+    struct fc_packet p = packet_of(8, 0, FC_FRAG_LATER);
+    struct outcome o;
+
+    begin(&o);
+    first(&o, 1, 10, 0, 7, 1001);
+    later(&o, 1, 20, 0, 8);
+    end(&o, false);
+    struct fc_fragment alias = event_of(&p, 2, 10, 0);
+    alias.alias = 1;
+    alias.flow = alias.datagram;
+    alias.flow.port[1] = 7;
+    cr_assert_eq(fc_fragments_event(o.fragments, &alias), 0);
+    later(&o, 2, 20, 0, 7);
+    end(&o, true);
+    expect(&o, 1, 20, 1001);
+    expect(&o, 2, 20, 1001);
+    done(&o, 2);
 }
