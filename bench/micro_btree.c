@@ -102,7 +102,7 @@ static int run(const char *path, int64_t n, size_t memory, int kind, bool insert
     struct fc_session_record r;
     uint64_t state = 88172645463325252u;
     uint8_t blob[16];
-    int64_t sync_ns;
+    int64_t sync_ns = 0;
     struct stat st;
     double start, make, rows, all;
     bool fresh;

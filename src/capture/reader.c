@@ -178,14 +178,13 @@ const uint8_t *fc_reader_refill(struct fc_reader *reader, uint64_t off, size_t n
         want = keep;
     reader->buf_off = off;
     reader->buf_len = keep;
-    bool known = reader->size != FC_SIZE_UNKNOWN;
     if (want > reader->size - off)
         want = (size_t)(reader->size - off);
     int64_t n = fc_reader_pread(reader, reader->buf + keep, want - keep, off + keep);
     if (n < 0)
         return NULL;
     reader->buf_len += (size_t)n;
-    if (reader->buf_len < need && !known) {
+    if (reader->buf_len < need && off + need > reader->size) {
         fc_reader_fail(reader, FC_READER_LEARNT);
         return NULL;
     }

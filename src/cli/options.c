@@ -24,7 +24,7 @@ static void print_help(const struct fc_command *c)
                 printf("  %-26s", "");
         }
     }
-    printf("  %-26s this text\n", " -h, --help" + 1);
+    printf("  %-26s this text\n", "-h, --help");
     if (c->details)
         printf("\n%s", c->details);
 }

@@ -35,7 +35,8 @@ extern const uint16_t fc_udp_tunnel_ports[16];
 /* True when one of the ports is that of a tunnel. For every UDP packet: a multiplication, a load, a comparison each. */
 static inline bool fc_tunnel_ports(uint16_t sport, uint16_t dport)
 {
-    return (fc_udp_tunnel_ports[fc_port_slot(sport)] == sport) | (fc_udp_tunnel_ports[fc_port_slot(dport)] == dport);
+    return (int)(fc_udp_tunnel_ports[fc_port_slot(sport)] == sport) |
+           (int)(fc_udp_tunnel_ports[fc_port_slot(dport)] == dport);
 }
 
 /*

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """seeds.py FOLDER: a corpus for the fuzz targets, from our own generator; one folder a target."""
-import os, random, struct, sys, tempfile
+import os, random, struct, sys, tempfile, unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'system'))
-import support
+import support, test_compressed
 from support import S, T0, block, epb, idb, option, shb
 
 out = sys.argv[1]
@@ -49,9 +49,30 @@ def packets():
                     yield rec.linktype, rec.data[:200]
 
 
+def compressed():
+    """A small capture in every shape that the tools at hand make; and with a block of deflate data of each kind, and damaged."""
+    r = random.Random(2)
+    data = support.pcap_bytes([(T0 + i * S, support.udp('10.0.0.1', i, '10.0.0.9', 53, r.choice((b'text ' * 20, r.randbytes(70)))))
+                               for i in range(30)])
+    for target, kind in (('fuzz_gzip', test_compressed.gzips), ('fuzz_zstd', test_compressed.zstds),
+                         ('fuzz_lz4', test_compressed.lz4s), ('fuzz_xz', test_compressed.xzs)):
+        try:
+            # more than one block of lz4 needs 64 KiB
+            for name, blob in list(kind(data)) + (list(kind(data * 40)) if target == 'fuzz_lz4' else []):
+                blob = blob if len(blob) < 1 << 16 else blob[:5000]
+                at = r.randrange(len(blob))
+                yield target, blob
+                yield target, blob[:at]
+                yield target, blob[:at] + bytes([blob[at] ^ 1 << r.randrange(8)]) + blob[at + 1:]
+        except unittest.SkipTest:
+            pass  # without the tool fewer shapes
+
+
 def main():
     for target, data in captures():
         seed(target, data + b'\x40\1')
+    for i, (target, data) in enumerate(compressed()):
+        seed(target, data + bytes([i * 37 & 255, i & 255]))
     frames = list(packets())
     links = (0, 1, 6, 7, 9, 10, 12, 14, 50, 51, 99, 100, 101, 104, 105, 107, 108, 109, 113, 114, 117, 119, 122, 127, 129, 141,
              163, 169, 192, 224, 226, 228, 229, 239, 253, 276, 288)

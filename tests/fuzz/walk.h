@@ -16,9 +16,38 @@ struct seen {
     uint64_t records, record_bytes, header_bytes, other_bytes, lost_bytes, ranges, sum, end;
 };
 
-/* Walks [start, limit) as an index run would. */
+/* A stream whose end is known when a read has met it, as that of a compressed file. */
+struct hidden {
+    struct fc_source base;
+    const uint8_t *data;
+    size_t size;
+    bool met;
+};
+
+static inline int64_t hidden_read(struct fc_source *source, void *buf, size_t n, uint64_t off, struct fc_error *err)
+{
+    struct hidden *h = (struct hidden *)source;
+    size_t left = off < h->size ? h->size - (size_t)off : 0, have = n < left ? n : left;
+
+    (void)err;
+    memcpy(buf, have ? h->data + off : h->data, have);
+    h->met |= have < n;
+    return (int64_t)have;
+}
+
+static inline uint64_t hidden_size(struct fc_source *source)
+{
+    struct hidden *h = (struct hidden *)source;
+
+    return h->met ? h->size : FC_SIZE_UNKNOWN;
+}
+
+/*
+ * Walks [start, limit) as an index run would walk a chunk; what is known at its start and then at its end is in *section and
+ * *open, which may be NULL for the whole file.
+ */
 static inline void walk_part(const struct fc_file *file, size_t buffer, uint64_t start, uint64_t limit,
-                             const struct fc_section *from, struct fc_section *to, struct seen *seen)
+                             struct fc_section *section, struct fc_open_damage *open, struct seen *seen)
 {
     struct fc_reader reader;
     struct fc_record rec;
@@ -26,9 +55,12 @@ static inline void walk_part(const struct fc_file *file, size_t buffer, uint64_t
     int rc;
 
     HOLDS(fc_reader_init(&reader, buffer) == 0);
-    HOLDS(fc_reader_start(&reader, file, start, limit, from) == 0);
-    while ((rc = fc_reader_walk(&reader, &rec, UINT64_MAX)) == 1) {
-        HOLDS(rec.off >= last && rec.next_off > rec.off && rec.next_off <= file->size);
+    bool first = !section || section->number == UINT32_MAX;
+    HOLDS(fc_reader_start(&reader, file, start, limit, first ? NULL : section) == 0);
+    if (open && open->off != FC_NO_OFFSET)
+        fc_reader_resume(&reader, open);
+    while ((rc = fc_reader_walk(&reader, &rec, limit)) == 1) {
+        HOLDS(rec.off >= last && rec.next_off > rec.off && rec.next_off <= reader.size);
         last = rec.next_off;
         seen->records++;
         seen->record_bytes += rec.next_off - rec.off;
@@ -36,15 +68,19 @@ static inline void walk_part(const struct fc_file *file, size_t buffer, uint64_t
         for (uint32_t i = 0; i < rec.caplen; i++)
             seen->sum += rec.data[i];
     }
-    HOLDS(rc == 0);
+    HOLDS(rc == 0 || (rc == FC_E_DAMAGED && reader.pos == limit && open));
     seen->header_bytes += reader.header_bytes;
     seen->other_bytes += reader.other_bytes;
     seen->lost_bytes += reader.lost.bytes;
     seen->ranges += reader.lost.count;
     seen->end = reader.pos;
-    if (to) {
-        fc_section_free(to);
-        HOLDS(fc_section_copy(to, &reader.section) == 0);
+    if (open)
+        open->off = FC_NO_OFFSET;
+    if (rc == FC_E_DAMAGED)
+        fc_reader_suspend(&reader, open);
+    if (section) {
+        fc_section_free(section);
+        HOLDS(fc_section_copy(section, &reader.section) == 0);
     }
     fc_reader_fini(&reader);
 }
@@ -81,11 +117,25 @@ static inline void read_alone(const struct fc_file *file, unsigned which)
     fc_reader_fini(&reader);
 }
 
-/* Reads the bytes as a capture: whole, with a tiny buffer, in two parts, and one record alone. */
+/* The file in two parts, the second one from where the first one ended. */
+static inline void walk_parts(const struct fc_file *file, uint64_t limit, struct seen *seen)
+{
+    struct fc_open_damage open = {.off = FC_NO_OFFSET};
+    struct fc_section section = {.number = UINT32_MAX};
+
+    walk_part(file, 512, 0, limit, &section, &open, seen);
+    if (seen->end < limit)
+        HOLDS(open.off == FC_NO_OFFSET);
+    else
+        walk_part(file, 512, seen->end, UINT64_MAX, &section, &open, seen);
+    fc_section_free(&section);
+}
+
+/* Reads the bytes as a capture: whole, with a tiny buffer, in two parts, without its size, and one record alone. */
 static inline void walk_bytes(const uint8_t *data, size_t size, unsigned cut)
 {
-    struct fc_section section = {.number = 0};
-    struct seen whole = {0}, tiny = {0}, parts = {0};
+    struct hidden hidden = {.base = {.read = hidden_read, .size = hidden_size}, .data = data, .size = size};
+    struct seen whole = {0}, tiny = {0}, parts = {0}, blind = {0}, blind_parts = {0};
     struct fc_file file;
     char path[64];
     int fd = memfd_create("fuzz", MFD_CLOEXEC);
@@ -98,14 +148,17 @@ static inline void walk_bytes(const uint8_t *data, size_t size, unsigned cut)
         walk_part(&file, 1, 0, UINT64_MAX, NULL, NULL, &tiny);
         HOLDS(memcmp(&whole, &tiny, sizeof whole) == 0);
         uint64_t limit = file.data_off + cut % (size + 1);
-        walk_part(&file, 512, 0, limit, NULL, &section, &parts);
-        if (parts.end < size)
-            walk_part(&file, 512, parts.end, UINT64_MAX, section.number == UINT32_MAX ? NULL : &section, NULL, &parts);
-        whole.end = parts.end; /* where an empty last part would end */
+        walk_parts(&file, limit, &parts);
         HOLDS(memcmp(&whole, &parts, sizeof whole) == 0);
         if (whole.records)
             read_alone(&file, cut % (unsigned)whole.records);
-        fc_section_free(&section);
+        file.source = &hidden.base;
+        walk_part(&file, FC_READER_BUFFER, 0, UINT64_MAX, NULL, NULL, &blind);
+        HOLDS(memcmp(&whole, &blind, sizeof whole) == 0);
+        hidden.met = false;
+        walk_parts(&file, limit, &blind_parts);
+        HOLDS(memcmp(&whole, &blind_parts, sizeof whole) == 0);
+        file.source = NULL;
         fc_file_close(&file);
     }
     close(fd);

@@ -7,9 +7,10 @@ Good captures are changed in known ways, so that the truth is known: a record wh
 of which some byte was changed is *hurt*. Found where no record of either kind starts, it is *false*.
 FLOWCARVE_TEST_LONG=1 does 10,000 changes.
 """
-import collections, os, struct, unittest
+import collections, gzip, lzma, os, struct, subprocess, unittest
 import support
 from support import S, T0, flowcarve, index, select, udp, verify
+from test_compressed import OF_THE_FILE, pipe
 
 Truth = collections.namedtuple('Truth', 'data whole hurt kind')
 
@@ -169,6 +170,77 @@ class Damage(support.TestCase):
             os.remove(os.path.join(folder, n))
         os.rmdir(folder)
         os.remove(db)
+
+    # ---- damage inside of compressed captures
+
+    def large(self, r, kind):
+        """Some 3 MB, so that damage spans chunks of 64 KiB and blocks of 1 MiB."""
+        if kind == 'parts':  # pcap file headers inside: what lies behind them must not be read again to know them
+            return b''.join(support.pcap_bytes([(T0 + (100 * n + i) * S, udp('10.0.0.%d' % (i % 9), i, '10.0.1.1', n, r.randbytes(1300)))
+                                                for i in range(500)], e=e, magic=m)
+                            for n, (e, m) in enumerate((('<', 0xa1b2c3d4), ('>', 0xa1b23c4d), ('<', 0xa1b2cd34), ('>', 0xa1b2c3d4))))
+        packets = [(T0 + i * S, udp('10.0.0.%d' % (i % 9), i, '10.0.1.1', 53, r.randbytes(r.choice((20, 1000, 3000))))) for i in range(2200)]
+        return support.pcapng_bytes(packets) if kind == 'pcapng' else support.pcap_bytes(packets)
+
+    def hurt(self, r, data):
+        """(name, the bytes with damage of every size)"""
+        size = len(data)
+        at = lambda: r.randrange(size // 20, size // 2)
+        a, b, c = sorted(at() for _ in range(3))
+        yield 'whole', data
+        yield 'zeros', data[:a] + bytes(1500_000) + data[a + 1500_000:]
+        yield 'zeros to the end', data[:a] + bytes(size - a)
+        yield 'noise', data[:a] + r.randbytes(200_000) + data[a:]
+        yield 'inserted', data[:a] + b'x' + data[a:b] + bytes(70_000) + data[b:c] + r.randbytes(77) + data[c:]
+        yield 'missing', data[:a] + data[a + 9:b] + data[b + 100_000:c] + data[max(c, b + 100_000) + 1:]
+        yield 'cut', data[:a]
+        yield 'cut to a chunk', data[:a & ~0xffff]
+        yield 'cut in damage', data[:a] + bytes((-a & 0xffff) + 0x10000)
+        yield 'cut in the last header', data[:size - 3]
+        yield 'cut in the first header', data[:21]
+
+    def test_damage_inside_of_a_compressed_capture(self):
+        """The index is that of the plain file, damage and bytes too, for any threads and chunks."""
+        r = support.rng('packed')
+        kinds = {'gz': lambda d: gzip.compress(d, 1), 'xz': lambda d: lzma.compress(d, preset=0),
+                 'zst': lambda d: pipe(d, 'zstd', '-q', '-1'), 'lz4': lambda d: pipe(d, 'lz4', '-q', '-c', '-B4', '-BD')}
+        for n, kind in enumerate(('pcap', 'pcapng', 'parts')):
+            for i, (name, data) in enumerate(self.hurt(r, self.large(r, kind))):
+                first = None
+                for j, ending in enumerate(('plain', *kinds)):
+                    if j and not support.LONG and (i + n + j) % 3:
+                        continue  # each shape in each format, but not of each kind
+                    f, db = self.path('c.' + ending), self.path('x.db')
+                    support.write(f, kinds[ending](data) if j else data)
+                    for jobs, chunk in (('1', '64k'), ('2', '64k'), ('8', '64k'), ('2', '16M')):
+                        with self.subTest(kind, damage=name, format=ending, jobs=jobs, chunk=chunk):
+                            index(db, '-q', '--jobs', jobs, '--chunk-size', chunk, '--memory', '16M', f)
+                            facts = support.dump(db, OF_THE_FILE)
+                            first = first or facts
+                            self.assert_same_dump(first, facts, name)
+                            self.assertEqual(select(db, 'SELECT header_bytes + record_bytes + other_bytes + lost_bytes FROM files'),
+                                             [(len(data),)])
+                            if jobs == '8':
+                                verify(db)
+                        os.path.exists(db) and os.remove(db)
+                    os.remove(f)
+
+    def test_a_search_holds_no_more_than_reading_does(self):
+        """300 MB of zeros in a few hundred KB: what is searched is given back chunk by chunk."""
+        r = support.rng('zeros')
+        good = support.pcap_bytes([(T0 + i * S, udp('10.0.0.1', i, '10.0.1.1', 53, r.randbytes(500))) for i in range(99)])
+        zeros, f, db = bytes(1_000_000), self.path('z.gz'), self.path('x.db')
+        with gzip.open(f, 'wb', 1) as out:  # the memory of this process counts as that of its child
+            for piece in (good, *[zeros] * 300, good[24:]):
+                out.write(piece)
+        p = subprocess.Popen([support.FLOWCARVE, 'index', '-q', '-d', db, '--jobs', '2', '--chunk-size', '1M', '--memory', '16M', f],
+                             stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(p.pid, 0)
+        p.returncode = os.waitstatus_to_exitcode(status)
+        self.assertEqual(p.returncode, 0)
+        if not support.sanitized():
+            self.assertLess(usage.ru_maxrss, 150 << 10)
+        self.assertEqual(select(db, 'SELECT records, lost_bytes, damaged FROM files'), [(198, 300_000_000, 1)])
 
 
 if __name__ == '__main__':
