@@ -3,32 +3,16 @@
  * Writing a fresh index of N sessions like those of `fcgen --preset small`: by finished b-trees, and by INSERT and
  * CREATE INDEX (with --insert). The result is checked by SQLite inside the run (--check).
  *
- *   micro_btree [-n SESSIONS] [-m MEMORY-BYTES] [-6] [--insert] [--check] DATABASE
+ *   micro btree [-n SESSIONS] [-m MEMORY-BYTES] [-6] [--insert] [--check] DATABASE
  */
+#include "micro.h"
 #include "store/writer_internal.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
-
-static double now(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    return *state * UINT64_C(0x2545f4914f6cdd1d);
-}
 
 static void put_addr(uint8_t addr[16], int kind, uint32_t v)
 {
@@ -46,7 +30,7 @@ static void put_addr(uint8_t addr[16], int kind, uint32_t v)
 static void make_session(uint64_t *state, int kind, int64_t i, struct fc_session_record *r, uint8_t *blob)
 {
     static const uint16_t ports[] = {443, 443, 443, 443, 993, 53, 8443, 5223, 9000, 5432, 10000};
-    uint64_t x = next_random(state), y = next_random(state);
+    uint64_t x = micro_random(state), y = micro_random(state);
 
     memset(r, 0, sizeof *r);
     put_addr(r->key.addr[0], kind, 0x0a000000 + (uint32_t)(x % 90000));
@@ -66,7 +50,7 @@ static void make_session(uint64_t *state, int kind, int64_t i, struct fc_session
     if (r->key.proto == 6) {
         r->run.tcp_flags[0] = r->run.tcp_flags[1] = FC_TCP_SYN | FC_TCP_ACK;
         r->run.base_set = 3;
-        r->run.base[0] = (uint32_t)next_random(state);
+        r->run.base[0] = (uint32_t)micro_random(state);
         r->run.base[1] = (uint32_t)y;
         r->run.syn_seq = r->run.base[0];
         r->run.syn_dir = 0;
@@ -91,8 +75,22 @@ static int check(const char *path, int64_t n)
     if (ok)
         sqlite3_finalize(stmt);
     sqlite3_close(sql);
-    printf("check: %s\n", ok ? "ok" : "FAILED");
-    return !ok;
+    return ok ? 0 : micro_fail("btree", "SQLite finds fault with the index");
+}
+
+static void show(bool insert, int64_t n, double rows, double indexes, const struct stat *st, double sync)
+{
+    const char *how = insert ? "by INSERT" : "by finished b-trees";
+    char what[64], note[128];
+
+    snprintf(what, sizeof what, "rows, %s", how);
+    micro_row("btree", what, rows / (double)n * 1e9, "ns a session", "");
+    snprintf(what, sizeof what, "indexes, %s", how);
+    micro_row("btree", what, indexes / (double)n / FC_SESSION_INDEXES * 1e9, "ns an entry", "");
+    snprintf(what, sizeof what, "all, %s", how);
+    snprintf(note, sizeof note, "%lld sessions, %.0f MB/s, %.1f bytes a session, fsync %.3f s", (long long)n,
+             (double)st->st_size / (rows + indexes) / 1e6, (double)st->st_size / (double)n, sync);
+    micro_row("btree", what, (rows + indexes) / (double)n * 1e9, "ns a session", note);
 }
 
 static int run(const char *path, int64_t n, size_t memory, int kind, bool insert)
@@ -109,38 +107,34 @@ static int run(const char *path, int64_t n, size_t memory, int kind, bool insert
     int rc;
 
     unlink(path);
-    start = now();
+    start = micro_now();
     for (int64_t i = 0; i < n; i++)
         make_session(&state, kind, i, &r, blob);
-    make = now() - start;
+    make = micro_now() - start;
     state = 88172645463325252u;
     if ((rc = fc_writer_open(path, &w, &fresh, &err)))
         goto out;
     w->insert_only = insert;
     fc_writer_set_memory(w, memory);
-    start = now();
+    start = micro_now();
     for (int64_t i = 0; i < n && rc == 0; i++) {
         make_session(&state, kind, i, &r, blob);
         rc = fc_writer_session(w, &r, 0, &err);
     }
-    rows = now() - start - make;
+    rows = micro_now() - start - make;
     if (rc == 0)
         rc = fc_writer_commit(w, &sync_ns, &err);
-    all = now() - start - make - (double)sync_ns / 1e9;
+    all = micro_now() - start - make - (double)sync_ns / 1e9;
     fc_writer_close(w);
     if (rc == 0 && stat(path, &st) == 0)
-        printf("%s: rows %.3f s (%.0f ns each), indexes %.3f s (%.0f ns an entry), all %.3f s, %.0f MB/s; %.1f bytes a "
-               "session; fsync %.3f s\n",
-               insert ? "insert" : "b-tree", rows, rows / (double)n * 1e9, all - rows,
-               (all - rows) / (double)n / FC_SESSION_INDEXES * 1e9, all, (double)st.st_size / all / 1e6,
-               (double)st.st_size / (double)n, (double)sync_ns / 1e9);
+        show(insert, n, rows, all - rows, &st, (double)sync_ns / 1e9);
 out:
     if (rc)
         fprintf(stderr, "%s: %s\n", err.file[0] ? err.file : path, err.cause);
     return rc != 0;
 }
 
-int main(int argc, char **argv)
+int micro_btree(int argc, char **argv)
 {
     static const struct option options[] = {{"insert", no_argument, NULL, 'i'}, {"check", no_argument, NULL, 'c'}, {0}};
     bool insert = false, checked = false;

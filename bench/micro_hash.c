@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hash of flow keys, and what a capture can do to the table whose author picks keys without knowing the secret. Each family of
+ * keys is published twice, N flows and 2 N. Where flows collide, a run costs in proportion to the flows that are there, and
+ * so twice as much the second time; where they do not, the same.
+ */
+#include "base/hash.h"
+#include "base/varint.h"
+#include "flow/table.h"
+#include "micro.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <urcu.h>
+
+static void put_le(uint8_t *p, uint64_t v)
+{
+    for (int i = 0; i < 8; i++)
+        p[i] = (uint8_t)(v >> 8 * i);
+}
+
+/* Two hosts, all ports. */
+static void all_ports(struct fc_flow_key *key, uint64_t i)
+{
+    key->addr_kind = FC_ADDR_IPV4;
+    key->addr[0][0] = 10;
+    key->addr[1][0] = 11;
+    key->port[0] = (uint16_t)i;
+    key->port[1] = (uint16_t)(i >> 16);
+}
+
+/* A scan: one address after the other. */
+static void all_hosts(struct fc_flow_key *key, uint64_t i)
+{
+    key->addr_kind = FC_ADDR_IPV4;
+    for (int k = 0; k < 4; k++)
+        key->addr[0][k] = (uint8_t)(i >> (24 - 8 * k));
+    key->addr[1][0] = 255;
+    key->port[1] = 80;
+}
+
+/* IPv6 addresses that differ in their highest bits only. */
+static void high_bits(struct fc_flow_key *key, uint64_t i)
+{
+    key->addr_kind = FC_ADDR_IPV6;
+    for (int k = 0; k < 4; k++)
+        key->addr[0][k] = (uint8_t)(i >> (8 * k));
+    memset(key->addr[1], 0xff, 16);
+}
+
+/* Half of one address makes a factor of the hash zero, were it not for a secret in it; the other half is then without effect. */
+static void lower_zero_factor(struct fc_flow_key *key, uint64_t i)
+{
+    key->addr_kind = FC_ADDR_IPV6;
+    put_le(key->addr[0], i << 24);
+    put_le(key->addr[0] + 8, 0xa0761d6478bd642full);
+    memset(key->addr[1], 0xff, 16);
+}
+
+static void upper_zero_factor(struct fc_flow_key *key, uint64_t i)
+{
+    key->addr_kind = FC_ADDR_IPV6;
+    put_le(key->addr[1], i << 24 | 0xff);
+    put_le(key->addr[1] + 8, 0x8ebc6af09c88c6e3ull);
+}
+
+static const struct family {
+    const char *name;
+    void (*make)(struct fc_flow_key *key, uint64_t i);
+} families[] = {
+    {"two hosts, all ports", all_ports},
+    {"one address after the other", all_hosts},
+    {"IPv6, high bits only", high_bits},
+    {"IPv6, a factor of zero by the lower address", lower_zero_factor},
+    {"IPv6, a factor of zero by the upper address", upper_zero_factor},
+};
+
+static void make_key(const struct family *f, struct fc_flow_key *key, uint64_t i)
+{
+    memset(key, 0, sizeof *key);
+    key->proto = 17;
+    f->make(key, i);
+}
+
+/* Publishes one run each of n flows; returns ns a run, or a negative number. */
+static double publish(const struct family *f, int64_t n)
+{
+    uint8_t pos[3 * FC_VARINT_MAX];
+    struct fc_node node = {.first_file = 1, .last_file = 1, .seq = 1, .pos = pos};
+    struct fc_rules rules;
+    struct fc_pool pool;
+    struct fc_flow_key key;
+    double start, each = -1;
+    int rc = fc_rules_profile(&rules, "flowcarve");
+    struct fc_table *t = fc_table_new(&rules);
+
+    if (!t || rc)
+        return -1;
+    fc_table_pool(t, &pool);
+    fc_run_init(&node.run);
+    node.run.first_ns = node.run.min_ns = node.run.max_ns = INT64_C(1700000000000000000);
+    node.run.first_dir = 0;
+    node.run.packets[0] = 1;
+    start = micro_now();
+    for (int64_t i = 0; i < n && rc == 0; i++) {
+        make_key(f, &key, (uint64_t)i);
+        node.first_off = node.last_off = 24 + (uint64_t)i * 100;
+        node.pos_len = (size_t)(fc_varint_put(fc_varint_put(fc_varint_put(pos, 1), 1), node.first_off) - pos);
+        rc = fc_table_publish(t, &pool, &key, fc_table_hash(t, &key), &node);
+    }
+    if (rc == 0 && fc_table_flows(t) == (uint64_t)n)
+        each = (micro_now() - start) / (double)n * 1e9;
+    fc_pool_fini(&pool);
+    fc_table_free(t);
+    return each;
+}
+
+static int hostile(const struct family *f, int64_t n)
+{
+    double once[MICRO_ROUNDS], twice[MICRO_ROUNDS], a, b;
+    char what[128], note[128];
+
+    for (int i = 0; i < MICRO_ROUNDS; i++) {
+        once[i] = publish(f, n);
+        twice[i] = publish(f, 2 * n);
+        if (once[i] < 0 || twice[i] < 0)
+            return micro_fail("hash", "publishing failed, or a flow is missing");
+    }
+    a = micro_median(once, MICRO_ROUNDS);
+    b = micro_median(twice, MICRO_ROUNDS);
+    snprintf(what, sizeof what, "publish %lld flows: %s", (long long)(2 * n), f->name);
+    /* 2 us: far above what caches cost, far below what a walk along a chain of n / 2 costs */
+    snprintf(note, sizeof note, "%.0f ns for half as many; %s", a,
+             b > 1.5 * a && b > 2000 ? "THEY COLLIDE: quadratic time" : "no collisions");
+    micro_row("hash", what, b, "ns a run", note);
+    return 0;
+}
+
+static void hash_itself(int64_t n)
+{
+    enum { KEYS = 4096 };
+    static struct fc_flow_key keys[KEYS];
+    double each[MICRO_ROUNDS];
+    uint64_t seed = fc_hash_secret(), all = 0;
+    int64_t rounds = n * 100 / KEYS + 1;
+
+    for (unsigned i = 0; i < KEYS; i++)
+        make_key(&families[1], &keys[i], i);
+    for (int r = 0; r < MICRO_ROUNDS; r++) {
+        double start = micro_now();
+        for (int64_t i = 0; i < rounds; i++)
+            for (unsigned k = 0; k < KEYS; k++)
+                all += fc_hash48(&keys[k], seed ^ (uint64_t)i);
+        each[r] = (micro_now() - start) / (double)(rounds * KEYS) * 1e9;
+    }
+    /* were the sum not looked at, nothing would be computed */
+    micro_row("hash", "fc_hash48", micro_median(each, MICRO_ROUNDS), "ns a key", all ? "" : "all zero");
+}
+
+int micro_hash(int argc, char **argv)
+{
+    int64_t n = micro_count(argc, argv, 10000);
+    int rc = 0;
+
+    if (n < 0)
+        return 2;
+    hash_itself(n);
+    rcu_register_thread();
+    for (size_t i = 0; i < sizeof families / sizeof families[0] && rc == 0; i++)
+        rc = hostile(&families[i], n);
+    rcu_unregister_thread();
+    return rc;
+}
