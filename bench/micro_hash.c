@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <urcu.h>
 
+enum { TRIES = 3 }; /* fewer than elsewhere: collisions cost seconds */
+
 static void put_le(uint8_t *p, uint64_t v)
 {
     for (int i = 0; i < 8; i++)
@@ -117,17 +119,17 @@ static double publish(const struct family *f, int64_t n)
 
 static int hostile(const struct family *f, int64_t n)
 {
-    double once[MICRO_ROUNDS], twice[MICRO_ROUNDS], a, b;
+    double once[TRIES], twice[TRIES], a, b;
     char what[128], note[128];
 
-    for (int i = 0; i < MICRO_ROUNDS; i++) {
+    for (int i = 0; i < TRIES; i++) {
         once[i] = publish(f, n);
         twice[i] = publish(f, 2 * n);
         if (once[i] < 0 || twice[i] < 0)
             return micro_fail("hash", "publishing failed, or a flow is missing");
     }
-    a = micro_median(once, MICRO_ROUNDS);
-    b = micro_median(twice, MICRO_ROUNDS);
+    a = micro_median(once, TRIES);
+    b = micro_median(twice, TRIES);
     snprintf(what, sizeof what, "publish %lld flows: %s", (long long)(2 * n), f->name);
     /* 2 us: far above what caches cost, far below what a walk along a chain of n / 2 costs */
     snprintf(note, sizeof note, "%.0f ns for half as many; %s", a,

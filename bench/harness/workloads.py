@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: MIT
+"""The workloads: what is run, and what must come out."""
+import os
+import re
+import subprocess
+
+from . import callgrind, peers
+from .capture import PCAP_HEADER, PORTS, Index, Wrong, generate, remove, same_records
+from .process import Run, Times, cached_share, have, make_cold, warm
+
+# Two sizes a workload. The flow table is made for the size of the capture, up to half of --memory: with so much of it both
+# sizes get the same table, and nobody is evicted.
+CALLGRIND_MEMORY = "128M"
+CALLGRIND_SCALES = {"mix": (0.02, 0.04), "small": (0.04, 0.06), "elephant": (0.02, 0.04), "many": (0.02, 0.04)}
+STARTS = 20
+LONG_PACKETS, LONG_SECONDS, LONG_CONCURRENT = 2000000, 4000, 400
+
+
+class Bench:
+    """What all workloads share: programs, folder, report, and what is to be deleted at the end."""
+
+    def __init__(self, args, report, say):
+        self.args, self.report, self.say = args, report, say
+        self.flowcarve = os.path.join(args.build, "flowcarve")
+        self.fcgen = os.path.join(args.build, "bench", "fcgen")
+        self.micro = os.path.join(args.build, "bench", "micro")
+        self.made = []     # captures, which --keep keeps
+        self.scratches = set()
+
+    def scratch(self, name):
+        path = os.path.join(self.args.dir, name)
+        self.scratches.add(path)
+        return path
+
+    def clean(self, captures=True):
+        """Deletes what this run has made, and nothing else."""
+        for path in self.scratches:
+            remove(path)
+        self.scratches.clear()
+        if captures and not self.args.keep:
+            for path in self.made:
+                remove(path)
+            self.made.clear()
+
+    def capture(self, preset, scale=None, name=None, options=()):
+        scale = self.args.scale if scale is None else scale
+        options = ["--preset", preset, "--scale", "%g" % scale, *options]
+        name = (name or preset) + ("" if scale == 1 else "-%g" % scale)
+        path = os.path.join(self.args.dir, name + ("/" if preset == "many" else ".pcap"))
+        return generate(self.fcgen, path, options, self.made)
+
+    # ---- commands
+
+    def index(self, db, inputs, *options):
+        def call():
+            remove(db)
+            r = Run([self.flowcarve, "index", "-v", "-d", db, *options, *inputs])
+            m = re.search(r"fsync ([0-9.]+) s", r.text)
+            r.fsync = float(m.group(1)) if m else 0.0
+            r.wall -= r.fsync  # it measures the disk, and is told apart
+            return r
+        return call
+
+    def cat(self, capture):
+        folder = os.path.dirname(capture.files[0])
+        return lambda: Run(["cat", "--", *capture.names], cwd=folder)
+
+    def times(self, workload, commands, runs=None, before=None):
+        """{name: Times}. Commands run in turn, so that drift of the machine hits all alike; the first time does not count."""
+        got = {name: [] for name in commands}
+        for i in range(-1, runs or self.args.runs):
+            for name, call in commands.items():
+                if before:
+                    before(name)
+                r = call()
+                if r.status != 0:
+                    raise Wrong("%s: %s ended with %d: %s" % (workload, name, r.status, r.text[-500:]))
+                if i >= 0:
+                    got[name].append(r)
+                    self.report.run(workload, name, i, r)
+        return {name: Times(runs) for name, runs in got.items()}
+
+
+def rate(capture, wall):
+    return "%.2f M packets/s, %.2f GB/s" % (capture.packets / wall / 1e6, capture.bytes / wall / 1e9)
+
+
+def single(bench, name):
+    """One capture: read, indexed, asked, carved."""
+    c = bench.capture(name)
+    warm(c.files)
+    db, one = bench.scratch(name + ".db"), bench.scratch("one.db")
+    bench.say("%s: index and cat" % name)
+    t = bench.times(name, {
+        "index": bench.index(db, [c.path], "-j2"),
+        "cat": bench.cat(c),
+        "index -j1": bench.index(one, [c.path], "-j1"),
+    })
+    add_index_rows(bench, name, c, t, db, one)
+    remove(one)
+    if have("tcpdump"):
+        bench.say("%s: tcpdump" % name)
+        whole = bench.times(name, {"tcpdump -w /dev/null": lambda: Run(peers.tcpdump("-r", c.path, "-w", "/dev/null"))}, runs=1)
+        bench.report.row(name, "index, 2 threads", t["index"].wall, "s", "tcpdump -r FILE -w /dev/null",
+                         whole["tcpdump -w /dev/null"].wall, note="one run")
+    else:
+        bench.report.note("tcpdump is not installed: what is carved was not compared with it")
+    if not bench.args.no_slow:
+        peers.run_all(bench, name, c, t["index"].wall)
+    questions(bench, name, c, db)
+    half(bench, name, c, db)
+    instructions(bench, name)
+
+
+def add_index_rows(bench, name, c, t, db, one):
+    report = bench.report
+    index = Index(db)
+    held = index.check(c)
+    index.same_as(one)
+    index.close()
+    peer = "cat FILE" if len(c.files) == 1 else "cat of all"
+    report.row(name, "index, 2 threads", t["index"].wall, "s", peer, t["cat"].wall, t["index"].fsync,
+               "%s packets, %s sessions; %s" % (number(c.packets), number(c.sessions), rate(c, t["index"].wall)))
+    report.row(name, "index, 1 thread", t["index -j1"].wall, "s", "index, 2 threads", t["index"].wall, t["index -j1"].fsync,
+               "all sessions the same")
+    report.row(name, "index: peak memory", t["index"].rss, "MB", "1 thread", t["index -j1"].rss)
+    report.value(name, "database", held["size"], "bytes")
+    report.row(name, "index: size", held["size"] / 1e6, "MB", "capture", c.bytes / 1e6, note="%.2f %%; %.1f bytes a session + %.2f a packet"
+               % (100 * held["size"] / c.bytes, (held["size"] - held["blobs"]) / held["sessions"], held["blobs"] / held["packets"]))
+
+
+def number(n):
+    return "{:,}".format(n)
+
+
+def questions(bench, name, c, db):
+    """The sessions of a host and of a port; one session's packets, against those that tcpdump finds."""
+    index = Index(db)
+    s = index.session_of(20, c)
+    counts = {
+        "host": index.one("SELECT count(*) FROM session WHERE kind = 4 AND (client_addr = ?1 OR server_addr = ?1)", s["client_addr"])[0],
+        "port": index.one("SELECT count(*) FROM session WHERE (client_port = ?1 OR server_port = ?1) AND " + PORTS,
+                          s["client_port"])[0],
+    }
+    index.close()
+    values = {"host": s["client"], "port": str(s["client_port"])}
+    out, one, other = bench.scratch("query.tsv"), bench.scratch("one.pcap"), bench.scratch("tcpdump.pcap")
+    bench.say("%s: query and carve one" % name)
+
+    def query(word):
+        return lambda: Run([bench.flowcarve, "query", "-d", db, "--format", "tsv", word, values[word]], stdout=out)
+    for word in values:
+        query(word)()
+        with open(out, "rb") as f:
+            lines = sum(1 for _ in f) - 1  # the first one names the columns
+        if lines != counts[word]:
+            raise Wrong("%s: query %s: %d sessions, and must be %d" % (name, word, lines, counts[word]))
+    commands = {"query " + word: query(word) for word in values}
+    commands["carve one"] = lambda: Run([bench.flowcarve, "carve", "-q", "-d", db, "-w", one, "--id", str(s["id"])])
+    words = "host %s and host %s and port %d and port %d" % (s["client"], s["server"], s["client_port"], s["server_port"])
+    if s["tags"]:
+        words = "(%s) or (vlan and %s)" % (words, words)
+    t = bench.times(name, commands)
+    for word in values:
+        bench.report.row(name, "query of one %s, whole process" % word, t["query " + word].wall,
+                         note="%s sessions, as SQL counts them" % number(counts[word]))
+    what = "carve of one session, %s packets" % number(s["packets"])
+    if not have("tcpdump"):
+        bench.report.row(name, what, t["carve one"].wall)
+        return
+    d = bench.times(name, {"tcpdump one": lambda: Run(peers.tcpdump("-r", c.path, "-w", "-", words), stdout=other)},
+                    runs=min(bench.args.runs, 3))
+    if not same_records(one, other):
+        raise Wrong("%s: the carved session is not what tcpdump extracts" % name)
+    bench.report.row(name, what, t["carve one"].wall, "s", "tcpdump -r FILE FILTER -w", d["tcpdump one"].wall, note="same bytes")
+
+
+def half(bench, name, c, db):
+    """A filter that matches about half of the bytes, against a copy of all."""
+    index = Index(db)
+    port, packets, size = index.half()
+    sums = index.sums_up_to(port)
+    index.close()
+    out, copy = bench.scratch("half.pcap"), bench.scratch("copy.pcap")
+    words = "src portrange 0-%d" % port
+    bench.say("%s: carve half" % name)
+
+    def before(command):
+        remove(out if command == "carve half" else copy)
+        os.sync()
+    t = bench.times(name, {
+        "carve half": lambda: Run([bench.flowcarve, "carve", "-q", "-d", db, "-w", out, words]),
+        "cp": lambda: Run(["cp", c.path, copy]),
+    }, runs=min(bench.args.runs, 3), before=before)
+    check_half(bench, name, words, out, PCAP_HEADER + size, sums)
+    bench.report.row(name, "carve '%s'" % words, t["carve half"].wall, "s", "cp FILE", t["cp"].wall,
+                     note="%.1f %% of the bytes, %s packets; %.0f MB peak" % (100 * size / c.bytes, number(packets), t["carve half"].rss))
+    remove(out)
+    remove(copy)
+
+
+def check_half(bench, name, words, out, size, sums):
+    """The size is what the sessions' sums make it; and indexed again, the carved packets are the same sessions."""
+    if os.path.getsize(out) != size:
+        raise Wrong("%s: carve '%s': %d bytes, and must be %d" % (name, words, os.path.getsize(out), size))
+    db = bench.scratch("half.db")
+    r = bench.index(db, [out], "-j2")()
+    index = Index(db)
+    again = index.sums()
+    index.close()
+    if r.status != 0 or again != sums:
+        raise Wrong("%s: carve '%s': the carved packets are other sessions: %s, and must be %s" % (name, words, again, sums))
+
+
+def instructions(bench, name):
+    """On small captures of two sizes, the same whatever --scale says."""
+    if not have("valgrind"):
+        bench.report.note("valgrind is not installed: no instructions a packet")
+        return
+    bench.say("%s: callgrind" % name)
+    try:
+        one, two = (bench.capture(name, scale, name + "-callgrind") for scale in CALLGRIND_SCALES[name])
+        total, rooms, fixed = callgrind.a_packet(bench.flowcarve, bench.args.dir, one, two, ["--memory", CALLGRIND_MEMORY])
+    except Wrong as e:
+        bench.report.note("%s: %s" % (name, e))
+        return
+    parts = sorted(rooms.items(), key=lambda item: -item[1])
+    for room, value in parts:
+        bench.report.value(name, "callgrind " + room, value, "instructions a packet")
+    bench.report.value(name, "callgrind all", total, "instructions a packet")
+    bench.report.value(name, "callgrind run itself", fixed, "million instructions")
+    note = ", ".join("%s %.0f" % p for p in parts if p[1] >= 0.5) + "; 1 thread"
+    if fixed > 0:  # else costs grow faster than packets, and a line through two points says nothing about none
+        note += "; a run itself costs %.0f M" % fixed
+    bench.report.row(name, "index: instructions a packet", total, "instr.", note=note)
+
+
+def cold(bench, _):
+    """mix from the disk."""
+    c = bench.capture("mix")
+    db = bench.scratch("cold.db")
+    how = make_cold(c.path)
+    if not how:
+        share = cached_share(c.path)
+        bench.report.note("cold: left out, the page cache cannot be dropped here (%s of the capture stays)"
+                          % ("?" if share is None else "%.0f %%" % (100 * share)))
+        return
+
+    def before(_):
+        make_cold(c.path)
+        for words in ([bench.flowcarve, "--version"], ["cat", "--version"]):  # programs and libraries are read again
+            subprocess.run(words, stdout=subprocess.DEVNULL, check=True)
+    bench.say("cold: index and cat")
+    t = bench.times("cold", {"index": bench.index(db, [c.path], "-j2"), "cat": bench.cat(c)}, before=before)
+    index = Index(db)
+    index.check(c)
+    index.close()
+    bench.report.row("cold", "index, 2 threads", t["index"].wall, "s", "cat FILE", t["cat"].wall, t["index"].fsync,
+                     "mix, %s before each run; %s" % (how, rate(c, t["index"].wall)))
+
+
+def many(bench, name):
+    """20,000 captures of 200 kB in a folder."""
+    c = bench.capture(name)
+    warm(c.files)
+    db, one = bench.scratch("many.db"), bench.scratch("one.db")
+    bench.say("many: index and cat")
+    t = bench.times(name, {
+        "index": bench.index(db, [c.path], "-j2"),
+        "cat": bench.cat(c),
+        "index -j1": bench.index(one, [c.path], "-j1"),
+    })
+    bench.report.value(name, "captures", len(c.files), "files")
+    add_index_rows(bench, name, c, t, db, one)
+    instructions(bench, name)
+
+
+def long(bench, name):
+    """Peak memory of a capture and of one that is ten times as long, with the same number of sessions at a time. The short one lasts
+    longer than the longest timeout, so that both hold as many sessions that have fallen silent."""
+    packets = max(1000, int(LONG_PACKETS * bench.args.scale))
+    speed = max(1, packets // LONG_SECONDS)
+    captures = []
+    for times in (1, 10):
+        options = ["--packets", str(packets * times), "--sessions", "0", "--packets-per-session", "22", "--sizes", "small", "--rate",
+                   str(speed), "--concurrent", str(max(1, min(LONG_CONCURRENT, speed)))]
+        captures.append(bench.capture("mix", name="long%d" % times, options=options))
+    bench.say("long: index")
+    for label, options in (("", []), (", --memory 64M", ["--memory", "64M"])):
+        peaks = []
+        for c in captures:
+            db = bench.scratch("long.db")
+            t = bench.times(name, {"index %d%s" % (c.packets, label): bench.index(db, [c.path], "-j2", *options)}, runs=1)
+            index = Index(db)
+            index.check(c)
+            index.close()
+            peaks.append(next(iter(t.values())))
+        bench.report.row(name, "index: peak memory of %s packets%s" % (number(captures[1].packets), label), peaks[1].rss, "MB",
+                         "of %s packets" % number(captures[0].packets), peaks[0].rss,
+                         note="%s and %s sessions, %d at a time; %.3f s and %.3f s" % (
+                             number(captures[1].sessions), number(captures[0].sessions), min(LONG_CONCURRENT, speed),
+                             peaks[1].wall, peaks[0].wall))
+
+
+def start(bench, name):
+    """The program's own start."""
+    bench.say("start-up")
+    t = bench.times(name, {"flowcarve --version": lambda: Run([bench.flowcarve, "--version"]), "true": lambda: Run(["true"])}, runs=STARTS)
+    bench.report.row(name, "flowcarve --version, whole process", t["flowcarve --version"].wall, "s", "true", t["true"].wall,
+                     note="median of %d" % STARTS)
+
+
+def micro(bench, _):
+    """The parts alone; see bench/micro*.c."""
+    scale = bench.args.scale
+    db = bench.scratch("micro.db")
+    sessions = str(max(10000, int(4500000 * scale)))
+    few = str(max(10000, int(450000 * scale)))
+    commands = [
+        ["decode", "-n", str(max(50000, int(1000000 * scale)))],
+        ["table", "-n", str(max(20000, int(1000000 * scale)))],
+        ["positions", "-n", str(max(100000, int(10000000 * scale)))],
+        ["hash"],
+        ["btree", "-n", sessions, "--check", db],
+        ["btree", "-n", few, "--insert", "--check", db],
+    ]
+    for words in commands:
+        bench.say("micro %s" % words[0])
+        out = bench.scratch("micro.tsv")
+        r = Run([bench.micro, *words], stdout=out)
+        with open(out) as f:
+            for line in f:
+                suite, what, value, unit, note = line.rstrip("\n").split("\t")
+                bench.report.micro.append((suite, what, float(value), unit, note))
+                bench.report.value("micro " + suite, what, float(value), unit)
+        if r.status != 0:
+            bench.report.note("micro %s failed: %s" % (words[0], r.text.strip()[-300:]))
+
+
+# cold behind mix, whose capture it takes
+WORKLOADS = {"start": start, "mix": single, "cold": cold, "small": single, "elephant": single, "many": many, "long": long,
+             "micro": micro}
