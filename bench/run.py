@@ -79,6 +79,7 @@ def main():
             bench.clean(captures=not (name == "mix" and "cold" in args.only[i:]))
             r.write()
     bench.clean()
+    os.rmdir(bench.folder)
     print(r.text())
     say("raw figures: %s" % os.path.relpath(os.path.join(args.results, "latest.csv")))
     return 1 if wrong else 0

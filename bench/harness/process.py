@@ -27,14 +27,20 @@ class Run:
                 self.wall = self.cpu = self.rss = 0.0
                 self.status, self.text = 127, str(e)
                 return
-            timer = threading.Timer(limit_s, p.kill) if limit_s else None
-            if timer:
+            timer = threading.Timer(limit_s or 0, p.kill)
+            timer.daemon = True
+            if limit_s:
                 timer.start()
-            _, status, usage = os.wait4(p.pid, 0)
+            try:
+                _, status, usage = os.wait4(p.pid, 0)
+            except KeyboardInterrupt:
+                p.kill()
+                p.wait()
+                raise
+            finally:
+                timer.cancel()
             self.wall = time.perf_counter() - start
             p.returncode = self.status = os.waitstatus_to_exitcode(status)
-            if timer:
-                timer.cancel()
             errors.seek(0)
             self.text = errors.read().decode(errors="replace")
         self.cpu = usage.ru_utime + usage.ru_stime

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import tempfile
 
 from . import callgrind, peers
 from .capture import PCAP_HEADER, PORTS, Index, Wrong, generate, remove, same_records
@@ -24,19 +25,16 @@ class Bench:
         self.flowcarve = os.path.join(args.build, "flowcarve")
         self.fcgen = os.path.join(args.build, "bench", "fcgen")
         self.micro = os.path.join(args.build, "bench", "micro")
-        self.made = []     # captures, which --keep keeps
-        self.scratches = set()
+        self.made = []  # captures, which --keep keeps
+        self.folder = tempfile.mkdtemp(prefix="run-", dir=args.dir)  # of all else
 
     def scratch(self, name):
-        path = os.path.join(self.args.dir, name)
-        self.scratches.add(path)
-        return path
+        return os.path.join(self.folder, name)
 
     def clean(self, captures=True):
         """Deletes what this run has made, and nothing else."""
-        for path in self.scratches:
-            remove(path)
-        self.scratches.clear()
+        for name in os.listdir(self.folder):
+            remove(self.scratch(name))
         if captures and not self.args.keep:
             for path in self.made:
                 remove(path)
@@ -220,7 +218,7 @@ def instructions(bench, name):
     bench.say("%s: callgrind" % name)
     try:
         one, two = (bench.capture(name, scale, name + "-callgrind") for scale in CALLGRIND_SCALES[name])
-        total, rooms, fixed = callgrind.a_packet(bench.flowcarve, bench.args.dir, one, two, ["--memory", CALLGRIND_MEMORY])
+        total, rooms, fixed = callgrind.a_packet(bench.flowcarve, bench.folder, one, two, ["--memory", CALLGRIND_MEMORY])
     except Wrong as e:
         bench.report.note("%s: %s" % (name, e))
         return
