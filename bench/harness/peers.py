@@ -4,7 +4,7 @@ import os
 import re
 
 from .capture import remove
-from .process import Run, have
+from .process import Run, have, named_version
 
 PEER_LIMIT_S = 3600
 SLOW_BYTES = 200e6  # up to here also those that take minutes run
@@ -42,17 +42,17 @@ def tshark(pcap, out):
     return Run(["tshark", "-n", "-q", "-r", pcap, "-z", "conv,ip"], limit_s=PEER_LIMIT_S), ""
 
 
-PEERS = (  # tool, what it is called in the table, function, takes minutes on a large capture
-    ("nfpcapd", "nfpcapd (flows, no index of packets)", nfpcapd, False),
-    ("yaf", "yaf --index-pcap", yaf, False),
-    ("PcapSplitter", "PcapSplitter -m connection", pcap_splitter, False),
-    ("tshark", "tshark -z conv,ip", tshark, True),
+PEERS = (  # tool, option for its version, what it is called in the table, function, takes minutes on a large capture
+    ("nfpcapd", "-V", "nfpcapd (flows, no index of packets)", nfpcapd, False),
+    ("yaf", "--version", "yaf --index-pcap", yaf, False),
+    ("PcapSplitter", "-v", "PcapSplitter -m connection", pcap_splitter, False),
+    ("tshark", "--version", "tshark -z conv,ip", tshark, True),
 )
 
 
 def run_all(bench, workload, capture, ours):
     """Rows of those that are there, against our time for the same capture."""
-    for tool, name, call, slow in PEERS:
+    for tool, version, name, call, slow in PEERS:
         if not have(tool):
             bench.report.note("%s is not installed" % tool)
             continue
@@ -72,5 +72,6 @@ def run_all(bench, workload, capture, ours):
         if r.status != 0:
             bench.report.note("%s: %s ended with %d: %s" % (workload, tool, r.status, r.text.strip()[-200:].replace("\n", " ")))
             continue
+        bench.report.note(named_version(tool, version))
         bench.report.run(workload, tool, 0, r)
         bench.report.row(workload, "index, 2 threads", ours, "s", name, r.wall, note="one run" + (", " + note if note else ""))

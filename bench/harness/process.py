@@ -71,6 +71,11 @@ def version_of(words):
     return next((line for line in lines if line), "")
 
 
+def named_version(tool, option):
+    text = version_of([tool, option])
+    return text if text.lower().startswith(tool.lower()) else "%s: %s" % (tool, text)
+
+
 def machine(flowcarve):
     model = platform.machine()
     with open("/proc/cpuinfo") as f:

@@ -7,7 +7,7 @@ import tempfile
 
 from . import callgrind, peers
 from .capture import PCAP_HEADER, PORTS, Index, Wrong, generate, remove, same_records
-from .process import Run, Times, cached_share, have, make_cold, warm
+from .process import Run, Times, cached_share, have, make_cold, named_version, warm
 
 # Two sizes a workload. The flow table is made for the size of the capture, up to half of --memory: with so much of it both
 # sizes get the same table, and nobody is evicted.
@@ -98,6 +98,7 @@ def single(bench, name):
     remove(one)
     if have("tcpdump"):
         bench.say("%s: tcpdump" % name)
+        bench.report.note(named_version("tcpdump", "--version"))
         whole = bench.times(name, {"tcpdump -w /dev/null": lambda: Run(peers.tcpdump("-r", c.path, "-w", "/dev/null"))}, runs=1)
         bench.report.row(name, "index, 2 threads", t["index"].wall, "s", "tcpdump -r FILE -w /dev/null",
                          whole["tcpdump -w /dev/null"].wall, note="one run")
