@@ -111,15 +111,24 @@ static int list_add(struct list *l, uint64_t seed, const struct fc_fragment *ite
     return 0;
 }
 
-/* Walks the items of a datagram from the latest to the earliest: start with at = 0, NULL at the end. */
-static struct fc_fragment *list_find(struct list *l, uint64_t seed, const struct fc_flow_key *datagram, uint32_t *at)
+/* How far to look for a fragment among those of one name: a hostile capture may have nothing but them. */
+enum { FIRSTS_MAX = 1024, LATERS_MAX = 8192 /* a datagram cannot have more */ };
+
+struct search {
+    uint32_t at;   /* item found last, + 1 */
+    uint32_t left; /* so many more are looked at */
+};
+
+/* Walks the items of a datagram from the latest to the earliest; NULL at the end. */
+static struct fc_fragment *list_find(struct list *l, uint64_t seed, const struct fc_flow_key *datagram,
+                                     struct search *search)
 {
-    if (!l->count)
+    if (!l->count || !search->left--)
         return NULL;
-    uint32_t i = *at ? l->chain[*at - 1] : l->buckets[fc_hash48(datagram, seed) & l->mask];
+    uint32_t i = search->at ? l->chain[search->at - 1] : l->buckets[fc_hash48(datagram, seed) & l->mask];
     while (i > l->begin && memcmp(&l->items[i - 1].datagram, datagram, sizeof *datagram) != 0)
         i = l->chain[i - 1];
-    *at = i;
+    search->at = i;
     return i > l->begin ? &l->items[i - 1] : NULL;
 }
 
@@ -167,7 +176,7 @@ static const struct fc_fragment *nearest(struct fc_fragments *f, const struct fc
 {
     const struct fc_fragment *best = NULL, *first;
     uint64_t best_distance = 0;
-    uint32_t at = 0;
+    struct search at = {.left = FIRSTS_MAX};
 
     while ((first = list_find(&f->far, f->seed, &orphan->datagram, &at))) {
         if ((first->file == orphan->file && !orphan->hops) || !fc_fragment_near(first->ts_ns, orphan->ts_ns))
@@ -228,7 +237,7 @@ static int retire_waiting(struct fc_fragments *f)
 static const struct fc_fragment *latest(struct fc_fragments *f, const struct fc_fragment *later)
 {
     const struct fc_fragment *first;
-    uint32_t at = 0;
+    struct search at = {.left = FIRSTS_MAX};
 
     while ((first = list_find(&f->near, f->seed, &later->datagram, &at)))
         if (fc_fragment_near(first->ts_ns, later->ts_ns))
@@ -258,7 +267,7 @@ static int lead_on(struct fc_fragments *f, const struct fc_fragment *alias)
 {
     struct fc_fragment *w, *led = NULL;
     size_t count = 0, room = 0;
-    uint32_t at = 0;
+    struct search at = {.left = LATERS_MAX};
     int rc = 0;
 
     while (rc == 0 && (w = list_find(&f->waiting, f->seed, &alias->datagram, &at))) {
@@ -288,7 +297,7 @@ static int lead_on(struct fc_fragments *f, const struct fc_fragment *alias)
 static int first_fragment(struct fc_fragments *f, const struct fc_fragment *event)
 {
     struct fc_fragment *w;
-    uint32_t at = 0;
+    struct search at = {.left = LATERS_MAX};
     int rc = event->alias ? lead_on(f, event) : 0;
 
     while (rc == 0 && !event->alias && (w = list_find(&f->waiting, f->seed, &event->datagram, &at)))

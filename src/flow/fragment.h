@@ -16,6 +16,7 @@
  *
  * Threads: one at a time, in order. Limits: of a capture the last FC_FRAGMENT_MAX first fragments are remembered, and
  * as many later ones that wait for theirs; likewise over captures. Older ones are given up.
+ * Of those with one name only the last 1,024 first fragments are looked at, and the last 8,192 that wait.
  */
 #ifndef FC_FLOW_FRAGMENT_H
 #define FC_FLOW_FRAGMENT_H

@@ -91,9 +91,12 @@ bool fc_key_fits(const struct fc_flow_key *key, const struct fc_packet *packet, 
 
     if (key->proto == FC_PROTO_MALFORMED || p->proto == FC_PROTO_MALFORMED)
         return key->proto == p->proto;
-    if (packet->frag == FC_FRAG_LATER)
-        return (fc_key_same_ends(key, packet) && key->domain == p->domain) ||
-               (!(mask & FC_KEY_OUTER) && may_carry(p->proto));
+    if (packet->frag == FC_FRAG_LATER) {
+        /* the domain may be that of a tunnel in it, or of the SPI in its first fragment */
+        if (fc_key_same_ends(key, packet))
+            return key->domain == p->domain || may_carry(p->proto);
+        return !(mask & FC_KEY_OUTER) && may_carry(p->proto);
+    }
     return memcmp(key, p, sizeof *key) == 0;
 }
 

@@ -4,7 +4,7 @@
 import os, random, struct, sys, tempfile, unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'system'))
-import support, test_compressed
+import support, test_compressed, test_tunnels
 from support import S, T0, block, epb, idb, option, shb
 
 out = sys.argv[1]
@@ -47,6 +47,8 @@ def packets():
             if r.rc == 0:
                 for rec in support.read_capture(name)[:40]:
                     yield rec.linktype, rec.data[:200]
+    for record in test_tunnels.Traffic(random.Random(2), datagrams=40).records[:60]:
+        yield 1, record[1][:200]
 
 
 def compressed():

@@ -207,10 +207,13 @@ class Tunnels(support.TestCase):
     def test_the_outermost_layer(self):
         t = Traffic(support.rng('tunnels', 5), datagrams=700)
         files, _ = self.save(t.records, lambda n: 0)
-        db = self.same_index(files, '--outer', '--fields', 'tunnel')
-        support.check_index(db)
-        support.verify(db)
-        self.assert_carves(db, files)
+        for options in ['--key', 'vlan,tunnel'], []:  # the second one's index is looked at below
+            db = self.same_index(files, '--outer', '--fields', 'tunnel', *options)
+            support.check_index(db)
+            support.verify(db)
+            self.assert_carves(db, files)
+            os.rename(db, self.path('outer.db'))
+        db = self.path('outer.db')
         want = set()
         for flow, stack, outer in t.flows:
             want.add(frozenset((flow[0], flow[2])) if not stack else frozenset(outer))
@@ -261,6 +264,20 @@ class Tunnels(support.TestCase):
                 if refused:
                     self.assertIn('changed' if not outer and len(packets) == 3 else 'not the one', r.err)
                 support.verify(db, ok=2 if refused else 0)
+
+    def test_esp(self):
+        """Fragments of ESP: the SPI, which is part of the key, stands in the first one only."""
+        packets = [p for spi in (7, 8) for n in range(3)
+                   for p in cut('192.0.2.1', '192.0.2.2', 50, struct.pack('>I', spi) + bytes(400), 10 * spi + n, 3)]
+        f, r = self.path('esp.pcap'), support.rng('esp')
+        support.write(f, support.pcap_bytes([(T0 + n * MS, eth(p)) for n, p in enumerate(r.sample(packets, len(packets)))]))
+        for options in [], ['--outer'], ['--key', 'tunnel']:
+            with self.subTest(options):
+                db = self.same_index([f], *options)
+                self.assertEqual([s['client_packets'] for s in sessions(db)], [9, 9])
+                support.verify(db)
+                self.assert_carves(db, [f])
+                os.remove(db)
 
     def test_filter(self):
         t = Traffic(support.rng('tunnels', 6), flows=40, datagrams=200)
