@@ -13,7 +13,7 @@ uint64_t fc_hash_bytes(const void *data, size_t len, uint64_t seed)
         uint64_t w[2] = {0, 0};
         size_t n = len < sizeof w ? len : sizeof w;
         memcpy(w, p, n);
-        h = fc_hash_fold(w[0] ^ h, w[1] ^ 0x8ebc6af09c88c6e3ull);
+        h = fc_hash_mix(h, w[0], w[1]);
         p += n;
         len -= n;
     }
