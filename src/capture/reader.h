@@ -12,7 +12,7 @@
 #ifndef FC_CAPTURE_READER_H
 #define FC_CAPTURE_READER_H
 
-#include "capture/file.h"
+#include "capture/pcap.h"
 
 /*
  * What must be known to read on at some offset. In pcap a section is what lies behind a file header: the second and
@@ -67,12 +67,13 @@ struct fc_reader {
     uint64_t limit;   /* stop at records that start here or later */
     int failed;       /* 0, or the code that every later call repeats */
     struct fc_error why;
-    uint64_t damage_off;  /* FC_E_DAMAGED: first byte that could not be understood */
-    uint64_t damage_next; /* FC_E_DAMAGED: where to go on when that is plain, else 0 */
-    uint64_t searched;    /* FC_E_DAMAGED: nothing is to be found before */
-    uint64_t checked;     /* pcap: the header here is not odd */
-    bool damage_cut;      /* FC_E_DAMAGED: what is there looks whole but for the end of the file */
-    bool single;          /* one record at a known offset is read: it is not looked at twice */
+    uint64_t damage_off;          /* FC_E_DAMAGED: first byte that could not be understood */
+    uint64_t damage_next;         /* FC_E_DAMAGED: where to go on when that is plain, else 0 */
+    uint64_t searched;            /* FC_E_DAMAGED: nothing is to be found before */
+    uint64_t checked;             /* pcap: the header here is not odd; UINT64_MAX: not known of any */
+    struct fc_pcap_record behind; /* pcap: that header, when the record before it was walked */
+    bool damage_cut;              /* FC_E_DAMAGED: what is there looks whole but for the end of the file */
+    bool single;                  /* one record at a known offset is read: it is not looked at twice */
     /* the current section, and every interface met by this reader in file order */
     struct fc_section section;
     struct fc_interface *met;
