@@ -8,6 +8,7 @@ enum {
     CHAIN = 6,         /* headers in a row that must look right */
     WINDOW = 64 << 10, /* bytes read at a time; also what a chain's next header is fetched with */
     DAY = 86400,
+    MOST = 1 << 20, /* bytes of a record: a compressed capture must be held up to where a guess looks */
 };
 
 /* Result of looking at one header: offset of the next one, 0: not plausible. */
@@ -23,7 +24,8 @@ static uint64_t pcap_step(struct fc_reader *r, uint64_t off, int64_t hint_ns)
         return 0;
     struct fc_pcap_record h = fc_pcap_record(pcap, p);
     /* zero lengths are legal but rare, and zeroed payload is full of them */
-    if (h.caplen == 0 || h.caplen > pcap->max_caplen || h.caplen > h.origlen || h.origlen > pcap->max_caplen)
+    if (h.caplen == 0 || h.caplen > pcap->max_caplen || h.caplen > h.origlen || h.origlen > pcap->max_caplen ||
+        h.caplen > MOST)
         return 0;
     if (h.frac >= (pcap->iface.tsresol == 9 ? 1000000000u : 1000000u))
         return 0;
@@ -45,7 +47,7 @@ static uint64_t pcapng_step(struct fc_reader *r, uint64_t off, bool big)
     uint32_t type = fc_load32(p, big), size = fc_load32(p + 4, big);
     if (type == 0 || (type > 12 && type != 0x0bad && type != 0x40000bad && type != FC_BLOCK_SHB && !(type >> 31)))
         return 0;
-    if (size < 12 || size & 3 || size > left || size > (256u << 20))
+    if (size < 12 || size & 3 || size > left || size > MOST)
         return 0;
     if (type == FC_BLOCK_EPB) {
         if (size < 32 || left < 28 || !(p = fc_reader_bytes(r, off, 28, WINDOW)))

@@ -118,16 +118,15 @@ static inline void read_alone(const struct fc_file *file, unsigned which)
 }
 
 /* The file in two parts, the second one from where the first one ended. */
-static inline void walk_parts(const struct fc_file *file, uint64_t limit, struct seen *seen)
+static inline void walk_parts(const struct fc_file *file, uint64_t size, uint64_t limit, struct seen *seen)
 {
     struct fc_open_damage open = {.off = FC_NO_OFFSET};
     struct fc_section section = {.number = UINT32_MAX};
 
     walk_part(file, 512, 0, limit, &section, &open, seen);
-    if (seen->end < limit)
-        HOLDS(open.off == FC_NO_OFFSET);
-    else
+    if (seen->end < size)
         walk_part(file, 512, seen->end, UINT64_MAX, &section, &open, seen);
+    HOLDS(open.off == FC_NO_OFFSET);
     fc_section_free(&section);
 }
 
@@ -148,7 +147,7 @@ static inline void walk_bytes(const uint8_t *data, size_t size, unsigned cut)
         walk_part(&file, 1, 0, UINT64_MAX, NULL, NULL, &tiny);
         HOLDS(memcmp(&whole, &tiny, sizeof whole) == 0);
         uint64_t limit = file.data_off + cut % (size + 1);
-        walk_parts(&file, limit, &parts);
+        walk_parts(&file, size, limit, &parts);
         HOLDS(memcmp(&whole, &parts, sizeof whole) == 0);
         if (whole.records)
             read_alone(&file, cut % (unsigned)whole.records);
@@ -156,7 +155,7 @@ static inline void walk_bytes(const uint8_t *data, size_t size, unsigned cut)
         walk_part(&file, FC_READER_BUFFER, 0, UINT64_MAX, NULL, NULL, &blind);
         HOLDS(memcmp(&whole, &blind, sizeof whole) == 0);
         hidden.met = false;
-        walk_parts(&file, limit, &blind_parts);
+        walk_parts(&file, size, limit, &blind_parts);
         HOLDS(memcmp(&whole, &blind_parts, sizeof whole) == 0);
         file.source = NULL;
         fc_file_close(&file);

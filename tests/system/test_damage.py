@@ -225,13 +225,11 @@ class Damage(support.TestCase):
                         os.path.exists(db) and os.remove(db)
                     os.remove(f)
 
-    def test_a_search_holds_no_more_than_reading_does(self):
-        """300 MB of zeros in a few hundred KB: what is searched is given back chunk by chunk."""
-        r = support.rng('zeros')
-        good = support.pcap_bytes([(T0 + i * S, udp('10.0.0.1', i, '10.0.1.1', 53, r.randbytes(500))) for i in range(99)])
-        zeros, f, db = bytes(1_000_000), self.path('z.gz'), self.path('x.db')
+    def index_of_pieces(self, name, *pieces):
+        """Index of a large capture that compresses well, with little memory; how much was taken is looked at."""
+        f, db = self.path(name), self.path('x.db')
         with gzip.open(f, 'wb', 1) as out:  # the memory of this process counts as that of its child
-            for piece in (good, *[zeros] * 300, good[24:]):
+            for piece in pieces:
                 out.write(piece)
         p = subprocess.Popen([support.FLOWCARVE, 'index', '-q', '-d', db, '--jobs', '2', '--chunk-size', '1M', '--memory', '16M', f],
                              stderr=subprocess.DEVNULL)
@@ -240,7 +238,21 @@ class Damage(support.TestCase):
         self.assertEqual(p.returncode, 0)
         if not support.sanitized():
             self.assertLess(usage.ru_maxrss, 150 << 10)
+        return db
+
+    def test_a_search_holds_no_more_than_reading_does(self):
+        """300 MB of zeros in a few hundred KB: what is searched is given back chunk by chunk."""
+        r = support.rng('zeros')
+        good = support.pcap_bytes([(T0 + i * S, udp('10.0.0.1', i, '10.0.1.1', 53, r.randbytes(500))) for i in range(99)])
+        db = self.index_of_pieces('z.gz', good, *[bytes(1_000_000)] * 300, good[24:])
         self.assertEqual(select(db, 'SELECT records, lost_bytes, damaged FROM files'), [(198, 300_000_000, 1)])
+
+    def test_a_guess_waits_for_nothing_far_ahead(self):
+        """Payloads full of what looks like the heads of blocks of 250 MB, where a chunk's start is guessed."""
+        fakes = struct.pack('<II', 5, 250 << 20) * 180
+        packets = [support.epb('<', 0, T0 // 1000, udp('10.0.0.1', 5, '10.0.1.1', 53, b'xx' + fakes))] * 700
+        db = self.index_of_pieces('f.gz', support.shb('<') + support.idb('<'), *[b''.join(packets)] * 300)
+        self.assertEqual(select(db, 'SELECT records, damaged FROM files'), [(210_000, 0)])
 
 
 if __name__ == '__main__':
