@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    BLOCK = 64 << 10,
+    BLOCK = FC_STREAM_PIECE,
     BLOCKS = FC_SOURCE_KEEPS / BLOCK,
     /* decoding so far costs no more than entering anew */
     NEAR = 256 << 10,
@@ -42,7 +42,7 @@ static int fill(struct unpacker *u, struct fc_error *err)
         b->number = number;
         b->lo = b->hi = at;
     }
-    int64_t n = fc_stream_read(&u->stream, data + at, BLOCK - at);
+    int64_t n = fc_stream_read(&u->stream, data + at);
     if (n < 0) {
         u->lost = (int)n;
         return fc_error_set(err, (int)n, u->path, u->stream.off, "%s", fc_strerror((int)n));

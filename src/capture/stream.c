@@ -100,10 +100,10 @@ int fc_stream_enter(struct fc_stream *s, const struct fc_seek_point *point)
     return s->codec->enter(s, point);
 }
 
-int64_t fc_stream_read(struct fc_stream *s, void *buf, size_t n)
+int64_t fc_stream_read(struct fc_stream *s, void *buf)
 {
+    size_t n = FC_STREAM_PIECE - (size_t)(s->off % FC_STREAM_PIECE), done = 0;
     uint8_t *out = buf;
-    size_t done = 0;
 
     while (done < n && !s->ended) {
         int64_t got = s->codec->read(s, out + done, n - done);

@@ -4,8 +4,8 @@
  * any number of members), zstd (RFC 8878, any number of frames, skippable ones too), lz4 (frame format 1.6), xz (1.1,
  * any number of streams).
  *
- * What comes out depends on the file only, never on how much is asked for at a time: not the bytes, not where damage ends
- * them, not the seek points. Damage ends the stream, as a file that ends; all before it comes out.
+ * What comes out depends on the file only, not on where decoding was entered: not the bytes, not where damage ends them,
+ * not the seek points. Damage ends the stream, as a file that ends; all before it comes out.
  *
  * Threads: a stream belongs to one. Memory: 256 KiB, and what the format's decoder needs: up to 512 MiB, of which it
  * touches what the file makes it fill.
@@ -59,7 +59,12 @@ void fc_stream_fini(struct fc_stream *stream);
 /* Goes to a seek point, NULL: to the start. FC_E_DAMAGED: the point is none; FC_E_NOMEM. */
 int fc_stream_enter(struct fc_stream *stream, const struct fc_seek_point *point);
 
-/* Up to n bytes, less only at the end of the stream. FC_E_NOMEM, or what `watch` returned. */
-int64_t fc_stream_read(struct fc_stream *stream, void *buf, size_t n);
+/*
+ * The bytes up to the next multiple of FC_STREAM_PIECE, as many as buf must have room for; less only at the end of the
+ * stream. How far the decoders get before damage depends on the room they are given, so all are given the same.
+ * FC_E_NOMEM, or what `watch` returned.
+ */
+enum { FC_STREAM_PIECE = 64 << 10 };
+int64_t fc_stream_read(struct fc_stream *stream, void *buf);
 
 #endif

@@ -256,11 +256,16 @@ static int feed_stream(struct fc_feed *feed, struct fc_stream *stream)
         uint8_t *block = next_block(feed, &rc);
         if (!block)
             return rc;
-        int64_t n = fc_stream_read(stream, block, BLOCK);
-        ended = n < 0 || stream->ended;
-        if (n < 0)
-            rc = (int)n;
-        if (show(feed, stream, block, n > 0 ? (size_t)n : 0) && !rc)
+        size_t n = 0;
+        while (n < BLOCK && !ended) {
+            int64_t got = fc_stream_read(stream, block + n);
+            ended = got < 0 || stream->ended;
+            if (got < 0)
+                rc = (int)got;
+            else
+                n += (size_t)got;
+        }
+        if (show(feed, stream, block, n) && !rc)
             f->tell(f->ctx, 0, NULL);
     }
     return rc;

@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint64_t a = 0, b = 0;
     size_t len, len2;
 
-    if (fc_blob_decode(data, size, &scratch, &plain, &len) == 0 && len && len < 1 << 20) {
+    if (fc_blob_decode(data, size, &scratch, &plain, &len) == 0 && len && len < 1 << 20 && plain[0]) {
         HOLDS(fc_blob_encode(plain, len, &blob) == 0);
         HOLDS(fc_blob_decode(blob.data, blob.len, &second, &again, &len2) == 0);
         HOLDS(len == len2 && memcmp(plain, again, len) == 0);

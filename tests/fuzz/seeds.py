@@ -90,9 +90,9 @@ def main():
     v = lambda n: bytes([n]) if n < 128 else bytes([n & 127 | 128]) + v(n >> 7)
     for segments in ([(1, [24])], [(1, [24, 100, 5000]), (2, [24])], [(3, list(range(24, 9000, 60)))]):
         plain = b''.join(v(f) + v(len(o)) + v(o[0]) + b''.join(v(b - a) for a, b in zip(o, o[1:])) for f, o in segments)
-        seed('fuzz_positions', b'\0' + plain)
-        seed('fuzz_positions', b'\1' + v(len(plain)) + bytes([0xf0, len(plain) - 15]) + plain if 15 <= len(plain) < 270
-             else b'\1' + v(20) + b'\x1f\1\1\0\0')
+        seed('fuzz_positions', plain)
+        seed('fuzz_positions', b'\0' + v(len(plain)) + bytes([0xf0, len(plain) - 15]) + plain if 15 <= len(plain) < 270
+             else b'\0' + v(20) + b'\x1f\1\1\0\0')
     seed('fuzz_open', b'\2' + b'\0\x02' + b'\2\x22\4' + b'\2\x40\1\2\3' + b'abcd')
     seed('fuzz_open', b'\2' + b'\0\x72\5\x13\2\2' + b'abcdefghijkl')
 
