@@ -119,7 +119,7 @@ static int run(const char *path, int64_t n, size_t memory, int kind, bool insert
     start = micro_now();
     for (int64_t i = 0; i < n && rc == 0; i++) {
         make_session(&state, kind, i, &r, blob);
-        rc = fc_writer_session(w, &r, 0, &err);
+        rc = fc_writer_session(w, &r, 0, NULL, &err);
     }
     rows = micro_now() - start - make;
     if (rc == 0)

@@ -6,6 +6,7 @@ PRAGMA user_version = 4;
 
 -- How this index was made; the same settings hold for every capture added later.
 --   profile, timeouts, fields, filter, exclude_net, key: the options of `flowcarve index`, '' when not given
+-- And, if any session is gone (see session.id): last_id, the highest ID of these.
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -98,7 +99,9 @@ CREATE TABLE damage (
 -- One row a session. Addresses: INTEGER for IPv4 (host order), 16-byte BLOB for IPv6, 6-byte BLOB for link addresses,
 -- NULL for none; they sort and range-scan within their kind.
 CREATE TABLE session (
-    id             INTEGER PRIMARY KEY,  -- 1, 2, 3... in the order of the first packet
+    id             INTEGER PRIMARY KEY,  -- 1, 2, 3... in the order of the first packet; what is added later gets the
+                                         -- next ones. No ID is given out twice. One may be gone: that of a session of
+                                         -- fragments alone, whose first fragments were added later, in other sessions
     start_ns       INTEGER,              -- time of the earliest packet, ns since 1970; NULL: no packet has a time
     duration_ns    INTEGER,              -- time from the earliest to the latest packet
     proto          INTEGER NOT NULL,     -- see protocols
@@ -140,14 +143,16 @@ CREATE TABLE session_fields (
     community_id     TEXT                -- Community ID v1, seed 0; NULL also for what is not IP
 );
 
--- What a later capture needs to continue a session or a fragmented datagram. Written and read by flowcarve only.
+-- What a later capture needs to continue a session or a fragmented datagram, in the byte order of who wrote it. Written
+-- and read by flowcarve only.
 CREATE TABLE open_session (
     id    INTEGER PRIMARY KEY REFERENCES session(id),  -- of the first of the sessions in this row
     state BLOB NOT NULL                                -- many sessions, as src/store/open_pack.h says
 );
 CREATE TABLE open_fragment (
     seq   INTEGER PRIMARY KEY,
-    state BLOB NOT NULL                                -- one first fragment
+    state BLOB NOT NULL                                -- of the last minute: a first fragment, or a later one whose
+                                                       -- first has not come, with its session
 );
 
 -- session.positions: where the packets of a session are, byte by byte.

@@ -10,6 +10,8 @@
  *   waiting  later fragments of this capture that no first fragment has settled yet
  *   far      first fragments of captures at their end, for fragments in other captures
  *   orphans  later fragments of captures at their end
+ *   loose    those of them that are left in the end
+ *   returned those that a session of the index holds, and that are settled now
  * A list is cut at the front (`begin`) and compacted when half of it is gone.
  */
 struct list {
@@ -21,7 +23,7 @@ struct list {
 };
 
 struct fc_fragments {
-    struct list near, waiting, far, orphans;
+    struct list near, waiting, far, orphans, loose, returned;
     uint64_t seed;
     fc_fragment_settled *settled;
     void *ctx;
@@ -56,6 +58,8 @@ void fc_fragments_free(struct fc_fragments *f)
     list_fini(&f->waiting);
     list_fini(&f->far);
     list_fini(&f->orphans);
+    list_fini(&f->loose);
+    list_fini(&f->returned);
     free(f);
 }
 
@@ -132,19 +136,32 @@ static struct fc_fragment *list_find(struct list *l, uint64_t seed, const struct
     return i > l->begin ? &l->items[i - 1] : NULL;
 }
 
+/* Adds a later fragment, whose node changes hands. */
+static int keep(struct fc_fragments *f, struct list *l, const struct fc_fragment *later)
+{
+    int rc = list_add(l, f->seed, later);
+
+    if (rc)
+        free(later->node);
+    return rc;
+}
+
 /* Gives a fragment its session: that of `first`, or its own with ports 0 when first is NULL. */
 static int settle(struct fc_fragments *f, struct fc_fragment *later, const struct fc_fragment *first)
 {
-    struct fc_node *node = later->node;
+    struct fc_fragment item = *later;
 
     later->node = NULL;
-    if (first && first->dir != later->dir) {
-        /* the two keys put the ends in another order: the same address at both, or those around a tunnel */
-        fc_run_turn(&node->run);
-        if (node->extra)
-            fc_extra_turn(node->extra);
+    if (first) {
+        if (first->dir != item.dir) {
+            /* the two keys put the ends in another order: the same address at both, or those around a tunnel */
+            fc_run_turn(&item.node->run);
+            if (item.node->extra)
+                fc_extra_turn(item.node->extra);
+        }
+        item.flow = first->flow;
     }
-    return f->settled(f->ctx, first ? &first->flow : &later->flow, node);
+    return item.held ? keep(f, &f->returned, &item) : f->settled(f->ctx, &item.flow, item.node);
 }
 
 /* Takes the front item off. */
@@ -196,13 +213,16 @@ static const struct fc_fragment *nearest(struct fc_fragments *f, const struct fc
     return best;
 }
 
-static int settle_orphan(struct fc_fragments *f)
+/* The front one. From from_ns on (INT64_MAX: never) it is loose when it has no first fragment. */
+static int settle_orphan(struct fc_fragments *f, int64_t from_ns)
 {
     struct fc_fragment orphan = pop(&f->orphans);
     const struct fc_fragment *first;
 
     while ((first = nearest(f, &orphan)) && follow(&orphan, first))
         ;
+    if (!first && from_ns != INT64_MAX && (orphan.ts_ns == FC_TIME_NONE || orphan.ts_ns >= from_ns))
+        return keep(f, &f->loose, &orphan);
     return settle(f, &orphan, first && !first->alias ? first : NULL);
 }
 
@@ -227,7 +247,7 @@ static int retire_waiting(struct fc_fragments *f)
     if (item.node && (rc = list_add(&f->orphans, f->seed, &item)))
         free(item.node);
     if (rc == 0 && full(&f->orphans))
-        rc = settle_orphan(f);
+        rc = settle_orphan(f, INT64_MAX);
     compact(&f->orphans, f->seed);
     compact(&f->waiting, f->seed);
     return rc;
@@ -313,7 +333,7 @@ int fc_fragments_event(struct fc_fragments *f, const struct fc_fragment *event)
     return event->node ? later_fragment(f, event) : first_fragment(f, event);
 }
 
-int fc_fragments_end_of_file(struct fc_fragments *f, bool last)
+int fc_fragments_end_of_file(struct fc_fragments *f, bool last, int64_t from_ns)
 {
     int rc = 0;
 
@@ -323,7 +343,7 @@ int fc_fragments_end_of_file(struct fc_fragments *f, bool last)
         rc = retire_waiting(f);
     /* what is left of `far` then is for captures added to the index later */
     while (rc == 0 && last && f->orphans.begin < f->orphans.count)
-        rc = settle_orphan(f);
+        rc = settle_orphan(f, from_ns);
     return rc;
 }
 
@@ -336,4 +356,25 @@ const struct fc_fragment *fc_fragments_open(const struct fc_fragments *f, size_t
 int fc_fragments_restore(struct fc_fragments *f, const struct fc_fragment *first)
 {
     return list_add(&f->far, f->seed, first);
+}
+
+static struct fc_fragment *items_of(struct list *l, size_t *count)
+{
+    *count = l->count - l->begin;
+    return l->items + l->begin;
+}
+
+struct fc_fragment *fc_fragments_loose(struct fc_fragments *f, size_t *count)
+{
+    return items_of(&f->loose, count);
+}
+
+struct fc_fragment *fc_fragments_returned(struct fc_fragments *f, size_t *count)
+{
+    return items_of(&f->returned, count);
+}
+
+int fc_fragments_restore_loose(struct fc_fragments *f, const struct fc_fragment *later)
+{
+    return keep(f, &f->orphans, later);
 }

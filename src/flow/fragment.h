@@ -14,8 +14,11 @@
  * events, in file order, chunk by chunk and capture by capture, so that the outcome does not depend on where chunks
  * were cut.
  *
+ * One that is without a first fragment at the end of the last capture, and young enough that a capture added later may bring
+ * it, is loose: it is kept for that. The next time it comes as one that a session of the index holds already.
+ *
  * Threads: one at a time, in order. Limits: of a capture the last FC_FRAGMENT_MAX first fragments are remembered, and
- * as many later ones that wait for theirs; likewise over captures. Older ones are given up.
+ * as many later ones that wait for theirs; likewise over captures, and of loose ones. Older ones are given up.
  * Of those with one name only the last 1,024 first fragments are looked at, and the last 8,192 that wait.
  */
 #ifndef FC_FLOW_FRAGMENT_H
@@ -33,6 +36,7 @@ struct fc_fragment {
     uint64_t off;
     int64_t ts_ns;
     struct fc_node *node; /* later: its one-packet node; NULL in a first fragment */
+    int64_t held;         /* later: session of the index that holds it already; 0: none */
     uint32_t file;
     uint32_t ordinal; /* first: how many there were in its chunk, with it */
     uint8_t dir;      /* of the packet within `flow` */
@@ -54,13 +58,26 @@ void fc_fragments_free(struct fc_fragments *fragments);
 /* Next event of the capture being read; a node changes hands. Negative: FC_E_NOMEM or what settled returned. */
 int fc_fragments_event(struct fc_fragments *fragments, const struct fc_fragment *event);
 
-/* The capture is at its end. last: no other one comes, so everything is settled now. */
-int fc_fragments_end_of_file(struct fc_fragments *fragments, bool last);
+/*
+ * The capture is at its end. last: no other one comes, so everything is settled now, but what is without a first fragment and
+ * not before from_ns: that is loose. INT64_MAX: nothing is.
+ */
+int fc_fragments_end_of_file(struct fc_fragments *fragments, bool last, int64_t from_ns);
 
 /* First fragments that a capture added later may need; ascending by time. For the index's open_fragment. */
 const struct fc_fragment *fc_fragments_open(const struct fc_fragments *fragments, size_t *count);
 /* Brings such a one back, before the first event. */
 int fc_fragments_restore(struct fc_fragments *fragments, const struct fc_fragment *first);
+
+/* Loose fragments, each with its node, after the end of the last capture. A node is free to take. */
+struct fc_fragment *fc_fragments_loose(struct fc_fragments *fragments, size_t *count);
+/* Brings such a one back, before the first event; held is its session. Its node changes hands, also on failure. */
+int fc_fragments_restore_loose(struct fc_fragments *fragments, const struct fc_fragment *later);
+/*
+ * Those brought back that are loose no more: flow is that of their datagram, or their own when they were given up. They are not
+ * settled, since a session of the index has them. A node is free to take.
+ */
+struct fc_fragment *fc_fragments_returned(struct fc_fragments *fragments, size_t *count);
 
 /* True when two times may belong to one datagram. A record without a time fits any. */
 static inline bool fc_fragment_near(int64_t a, int64_t b)
@@ -69,6 +86,12 @@ static inline bool fc_fragment_near(int64_t a, int64_t b)
         return true;
     uint64_t distance = a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;
     return distance <= (uint64_t)FC_FRAGMENT_WINDOW_NS;
+}
+
+/* Earliest time of what a capture may need that starts at or after clock_ns. */
+static inline int64_t fc_fragment_from_ns(int64_t clock_ns)
+{
+    return clock_ns < INT64_MIN + FC_FRAGMENT_WINDOW_NS ? INT64_MIN : clock_ns - FC_FRAGMENT_WINDOW_NS;
 }
 
 #endif

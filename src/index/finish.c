@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "index/finish.h"
 #include "base/error.h"
+#include "index/held.h"
 
 /* Pieces of a stream larger than this, with no place to enter them, are worth a word. */
 #define PIECE_BYTES ((uint64_t)64 << 20)
@@ -129,13 +130,18 @@ static int write_sessions(struct fc_pipeline *p, struct fc_writer *writer, struc
             break;
         }
         record->open = record->open && fc_session_open(p, &record->key, &record->run);
-        if ((rc = fc_writer_session(writer, record, p->settings->fields, err)))
+        if (record->db_id && fc_held_whole(p->held, record->db_id))
+            record->unchanged = 0;
+        int64_t id = record->db_id;
+        if ((rc = fc_writer_session(writer, record, p->settings->fields, &id, err)) ||
+            (rc = fc_held_written(p->held, writer, record, id, err)))
             break;
         if (record->unchanged)
             continue;
+        uint64_t added = record->run.packets[0] + record->run.packets[1] - record->prior_packets;
         result->sessions += record->db_id == 0;
-        result->continued += record->db_id != 0;
-        result->packets += record->run.packets[0] + record->run.packets[1] - record->prior_packets;
+        result->continued += record->db_id != 0 && added;
+        result->packets += added;
     }
     fc_merge_close(merge);
     return rc;
@@ -145,15 +151,13 @@ int fc_write_index(struct fc_pipeline *p, struct fc_writer *writer, struct fc_in
                    struct fc_error *err)
 {
     const struct fc_fragment *first;
-    int64_t from_ns;
     size_t count;
     int rc;
 
     if ((rc = write_files(p, writer, result, err)) || (rc = fc_writer_clear_open(writer, err)) ||
-        (rc = write_sessions(p, writer, result, err)))
+        (rc = fc_held_release(p->held, writer, err)) || (rc = write_sessions(p, writer, result, err)))
         return rc;
     first = fc_fragments_open(p->fragments, &count);
-    if (__builtin_sub_overflow(p->clock_ns, FC_FRAGMENT_WINDOW_NS, &from_ns))
-        from_ns = INT64_MIN;
-    return fc_writer_set_fragments(writer, first, count, from_ns, err);
+    rc = fc_writer_set_fragments(writer, first, count, fc_fragment_from_ns(p->clock_ns), err);
+    return rc ? rc : fc_held_save(p->held, writer, err);
 }

@@ -9,8 +9,8 @@
 bool fc_session_open(const struct fc_pipeline *pipeline, const struct fc_flow_key *key, const struct fc_run *run);
 
 /*
- * Joins the pieces of flows that left the table too early (fc_table_late()), taking them from the spools and putting
- * the sessions into the first. FC_E_NOMEM, FC_E_IO.
+ * Joins the pieces of flows that left the table too early (fc_table_late()), and loose fragments (index/held.h) with those of
+ * theirs, taking them from the spools and putting the sessions into the last. FC_E_NOMEM, FC_E_IO.
  */
 int fc_rejoin(struct fc_pipeline *pipeline, struct fc_index_result *result, struct fc_error *err);
 

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/export.h"
 #include "index/finish.h"
+#include "index/held.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@ struct run {
     struct fc_settings settings;
     struct fc_plan plan;
     struct fc_pipeline pipeline;
+    struct fc_held held;
     struct fc_pool pool; /* for what is settled under the pipeline's lock, and before it starts */
     bool fresh;
 };
@@ -120,6 +122,7 @@ static int init_pipeline(struct run *run, const struct fc_index_options *o, stru
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
     p->settings = &run->settings;
+    p->held = &run->held;
     p->plan = &run->plan;
     p->chunk_bytes = o->chunk_bytes ? o->chunk_bytes : 16 * MIB;
     p->memory_bytes = o->memory_bytes ? o->memory_bytes : 512 * MIB;
@@ -154,6 +157,7 @@ static void fini_pipeline(struct run *run)
     struct fc_pipeline *p = &run->pipeline;
 
     fc_feeder_free(p->feeder);
+    fc_held_fini(&run->held);
     fc_fragments_free(p->fragments);
     fc_pool_fini(&run->pool);
     fc_table_free(p->table);
@@ -192,6 +196,8 @@ static int prior(void *ctx, const struct fc_flow_key *key, int64_t id, const str
         .extra = run->settings.fields ? memset(&none, 0, sizeof none) : NULL,
     };
 
+    if (fc_held_find(&run->held, id))
+        return 0; /* it comes in parts */
     return fc_table_publish(table, &run->pool, key, fc_table_hash(table, key), &node);
 }
 
@@ -213,7 +219,9 @@ static int load_priors(struct run *run, struct fc_error *err)
         longest = run->settings.rules.timeout_ns[i] > longest ? run->settings.rules.timeout_ns[i] : longest;
     if (__builtin_sub_overflow(from_ns, longest, &from_ns))
         from_ns = INT64_MIN;
-    rc = fc_writer_priors(run->writer, run->plan.older, from_ns, prior, run, err);
+    rc = fc_held_load(&run->held, run->writer, run->pipeline.fragments, run->settings.fields != 0, err);
+    if (rc == 0)
+        rc = fc_writer_priors(run->writer, run->plan.older, from_ns, prior, run, err);
     if (rc == 0)
         rc = fc_writer_fragments(run->writer, restore_fragment, run, err);
     if (rc == 0 && (rc = fc_writer_last(run->writer, &id, &last_ns, err)) == 0)

@@ -163,7 +163,7 @@ static int end_file(struct shared *s, struct fc_scan_file *f)
         close(f->plan->file.fd);
         f->plan->file.fd = -1;
     }
-    return rc ? rc : fc_fragments_end_of_file(p->fragments, next == p->plan->count);
+    return rc ? rc : fc_fragments_end_of_file(p->fragments, next == p->plan->count, fc_fragment_from_ns(p->clock_ns));
 }
 
 /*
@@ -323,10 +323,10 @@ static int settle_chunk(struct shared *s, struct fc_slot *slot)
     f->chunks_done++;
     if (f->feed)
         fc_feed_release(f->feed, f->chunks_done * f->chunk_bytes);
-    if (rc == 0 && f->chunks_done == f->chunk_count)
-        rc = end_file(s, f);
     if (f->last_ns > s->p->clock_ns)
         s->p->clock_ns = f->last_ns;
+    if (rc == 0 && f->chunks_done == f->chunk_count)
+        rc = end_file(s, f);
     if (s->p->progress) {
         __atomic_store_n(&s->p->progress->bytes_done, s->p->progress->bytes_done + chunk_share(f, slot),
                          __ATOMIC_RELAXED);

@@ -60,6 +60,7 @@ struct fc_pipeline {
     struct fc_scan_file *files;
     struct fc_feeder *feeder;       /* NULL: no file is compressed */
     struct fc_fragments *fragments; /* under the lock, while chunks are committed */
+    struct fc_held *held;           /* before and after the workers */
     /* results */
     uint64_t rescanned, peak_flows;
     int64_t clock_ns; /* latest time of any record */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 #include "index/finish.h"
+#include "index/held.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,30 +15,31 @@ struct piece {
 
 struct rejoin {
     const struct fc_table *table;
-    const uint64_t *late; /* ascending; NULL: all flows */
+    const uint64_t *late; /* ascending */
     size_t late_count;
+    bool all;              /* all flows are late */
+    const uint64_t *added; /* flows that get an addition, ascending */
+    size_t added_count;
+    struct fc_held *held;
+    struct fc_error *err;
     uint64_t parts, part; /* only flows whose hash falls into this part */
     struct piece *pieces;
     size_t count, room;
     struct fc_buffer scratch;
 };
 
-static bool is_late(const struct rejoin *r, uint64_t hash)
+static bool among(const uint64_t *list, size_t count, uint64_t hash)
 {
-    size_t lo = 0, hi = r->late_count;
+    size_t lo = 0, hi = count;
 
-    if (hash % r->parts != r->part)
-        return false;
-    if (!r->late)
-        return true;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        if (r->late[mid] < hash)
+        if (list[mid] < hash)
             lo = mid + 1;
         else
             hi = mid;
     }
-    return lo < r->late_count && r->late[lo] == hash;
+    return lo < count && list[lo] == hash;
 }
 
 /* The last position of a node made from a session. */
@@ -57,6 +59,21 @@ static void find_end(struct fc_node *node)
     }
 }
 
+/* Room for one more piece. */
+static int reserve(struct rejoin *r)
+{
+    size_t room = r->room ? r->room * 2 : 256;
+
+    if (r->count < r->room)
+        return 0;
+    struct piece *bigger = realloc(r->pieces, room * sizeof *bigger);
+    if (!bigger)
+        return FC_E_NOMEM;
+    r->pieces = bigger;
+    r->room = room;
+    return 0;
+}
+
 static int take(void *ctx, const struct fc_session_record *record)
 {
     struct rejoin *r = ctx;
@@ -65,18 +82,14 @@ static int take(void *ctx, const struct fc_session_record *record)
     uint64_t hash = fc_table_hash(r->table, &record->key);
     int rc;
 
-    if (!is_late(r, hash))
+    bool added = among(r->added, r->added_count, hash);
+
+    if (hash % r->parts != r->part || !(added || r->all || among(r->late, r->late_count, hash)))
         return 0;
     if (record->blob_len && (rc = fc_blob_decode(record->blob, record->blob_len, &r->scratch, &plain, &len)))
         return rc;
-    if (r->count == r->room) {
-        size_t room = r->room ? r->room * 2 : 256;
-        struct piece *bigger = realloc(r->pieces, room * sizeof *bigger);
-        if (!bigger)
-            return FC_E_NOMEM;
-        r->pieces = bigger;
-        r->room = room;
-    }
+    if (reserve(r))
+        return FC_E_NOMEM;
     struct fc_node *node = fc_node_new(record->has_extra, len);
     if (!node)
         return FC_E_NOMEM;
@@ -91,7 +104,8 @@ static int take(void *ctx, const struct fc_session_record *record)
         memcpy(node->pos, plain, len);
     find_end(node);
     r->pieces[r->count++] = (struct piece){record->key, hash, node};
-    return 1;
+    rc = added && node->db_id && node->extra ? fc_held_fields(r->held, node->db_id, node->extra, r->err) : 0;
+    return rc ? rc : 1;
 }
 
 static int compare_piece(const void *a, const void *b)
@@ -124,6 +138,8 @@ static int join_pieces(struct fc_pipeline *p, struct rejoin *r, struct fc_emitte
                 .nodes = join->nodes + s->first,
                 .open = k + 1 == join->session_count && fc_session_open(p, &r->pieces[i].key, &s->run),
             };
+            if ((rc = fc_held_note(p->held, ended.key, s, ended.nodes)))
+                return fc_error_set(&emitter->err, rc, NULL, FC_NO_OFFSET, "out of memory");
             rc = fc_emitter_emit(emitter, &ended);
         }
     }
@@ -142,39 +158,87 @@ static uint64_t part_count(const struct fc_pipeline *p, bool all)
     return 2 * bytes / p->memory_bytes + 1;
 }
 
-int fc_rejoin(struct fc_pipeline *p, struct fc_index_result *result, struct fc_error *err)
+static int compare_hash(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* The flows of the additions; NULL without memory. */
+static uint64_t *added_flows(const struct fc_held *held)
+{
+    uint64_t *flows = malloc((held->addition_count + 1) * sizeof *flows);
+
+    for (size_t i = 0; flows && i < held->addition_count; i++)
+        flows[i] = held->additions[i].hash;
+    if (flows)
+        qsort(flows, held->addition_count, sizeof *flows, compare_hash);
+    return flows;
+}
+
+static int take_additions(struct rejoin *r, struct fc_held *held)
+{
+    for (size_t i = 0; i < held->addition_count; i++) {
+        struct fc_addition *a = &held->additions[i];
+        if (a->hash % r->parts != r->part)
+            continue;
+        if (reserve(r))
+            return FC_E_NOMEM;
+        r->pieces[r->count++] = (struct piece){a->key, a->hash, a->node};
+        a->node = NULL;
+    }
+    return 0;
+}
+
+static int rejoin_parts(struct fc_pipeline *p, struct rejoin *r, struct fc_error *err)
 {
     struct fc_replayer replayer = {.pipeline = p};
     struct fc_replay replay = {fc_replayer_read, &replayer};
     struct fc_emitter emitter = {0};
     struct fc_join join = {0};
-    struct rejoin r = {.table = p->table};
-    bool all;
     int rc = 0;
 
-    r.late = fc_table_late(p->table, &r.late_count, &all);
-    result->late_flows = all ? UINT64_MAX : r.late_count;
-    if (!all && !r.late_count)
-        return 0;
-    if (all)
-        r.late = NULL;
-    r.parts = part_count(p, all);
     /* the sessions go to a spool of their own, so that a later part does not meet those of an earlier one */
     emitter.spool = p->spools[p->jobs];
-    for (r.part = 0; r.part < r.parts && rc == 0; r.part++) {
+    for (r->part = 0; r->part < r->parts && rc == 0; r->part++) {
         for (unsigned i = 0; i < p->jobs && rc == 0; i++)
-            if ((rc = fc_spool_extract(p->spools[i], take, &r, err)) == FC_E_NOMEM)
-                fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
-        if (rc == 0 && (rc = join_pieces(p, &r, &emitter, &join, &replay)))
+            rc = fc_spool_extract(p->spools[i], take, r, err);
+        if (rc == 0)
+            rc = take_additions(r, p->held);
+        if (rc == FC_E_NOMEM)
+            fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
+        if (rc == 0 && (rc = join_pieces(p, r, &emitter, &join, &replay)))
             *err = emitter.err;
-        for (size_t i = 0; i < r.count; i++)
-            free(r.pieces[i].node);
-        r.count = 0;
+        for (size_t i = 0; i < r->count; i++)
+            free(r->pieces[i].node);
+        r->count = 0;
     }
-    free(r.pieces);
-    fc_buffer_fini(&r.scratch);
     fc_join_fini(&join);
     fc_replayer_fini(&replayer);
     fc_emitter_fini(&emitter);
+    return rc;
+}
+
+int fc_rejoin(struct fc_pipeline *p, struct fc_index_result *result, struct fc_error *err)
+{
+    struct rejoin r = {.table = p->table, .held = p->held, .err = err};
+    uint64_t *added;
+    int rc = fc_held_decide(p->held, p, err);
+
+    if (rc)
+        return rc;
+    r.late = fc_table_late(p->table, &r.late_count, &r.all);
+    r.added_count = p->held->addition_count;
+    result->late_flows = r.all ? UINT64_MAX : r.late_count;
+    if (!r.all && !r.late_count && !r.added_count)
+        return 0;
+    if (!(r.added = added = added_flows(p->held)))
+        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    r.parts = part_count(p, r.all);
+    rc = rejoin_parts(p, &r, err);
+    free(added);
+    free(r.pieces);
+    fc_buffer_fini(&r.scratch);
     return rc;
 }

@@ -99,14 +99,57 @@ int fc_writer_fragments(struct fc_writer *writer, int (*first)(void *ctx, const 
 int fc_writer_set_fragments(struct fc_writer *writer, const struct fc_fragment *first, size_t count, int64_t from_ns,
                             struct fc_error *err);
 
+/*
+ * Fragments without a first one that the index remembers, each with the session that holds it, and one of a session with what
+ * that is without them, its rest (no positions; NULL: nothing). Those to remember are added behind fc_writer_set_fragments().
+ * The callback takes both nodes, also when it fails. want_extra: nodes have optional fields.
+ */
+int fc_writer_loose(struct fc_writer *writer, bool want_extra,
+                    int (*later)(void *ctx, const struct fc_fragment *fragment, struct fc_node *rest), void *ctx,
+                    struct fc_error *err);
+int fc_writer_add_loose(struct fc_writer *writer, const struct fc_fragment *later, const struct fc_node *rest,
+                        struct fc_error *err);
+
+/* One session as fc_writer_priors() gives it, but for what its row does not tell; no call when there is none of this ID. */
+int fc_writer_prior(struct fc_writer *writer, int64_t id,
+                    int (*prior)(void *ctx, const struct fc_flow_key *key, int64_t id, const struct fc_run *run),
+                    void *ctx, struct fc_error *err);
+
+/*
+ * Takes packets off a session of the index, and its optional fields; the next fc_writer_session() under its ID brings its row up
+ * to date, and has all of these. FC_E_DB: the packets are not there.
+ */
+struct fc_place {
+    uint32_t file;
+    uint64_t off;
+};
+struct fc_release {
+    int64_t id;
+    const struct fc_place *places; /* ascending */
+    size_t count;
+    bool whole; /* they are all that it has */
+    bool gone;  /* no fc_writer_session() follows: the row goes, and its ID is not given out again */
+};
+int fc_writer_release(struct fc_writer *writer, const struct fc_release *release, struct fc_error *err);
+
+/* Takes the optional fields off a session of the index and puts them in front of `extra`. */
+int fc_writer_take_fields(struct fc_writer *writer, int64_t id, struct fc_extra *extra, struct fc_error *err);
+
+/* Ports of a session whose flow has changed: the new ones, when it has been written; the old ones, when all have been. */
+int fc_writer_add_ports(struct fc_writer *writer, int64_t id, const struct fc_flow_key *key, struct fc_error *err);
+int fc_writer_drop_ports(struct fc_writer *writer, int64_t id, const struct fc_flow_key *key, struct fc_error *err);
+
 /* Forgets which sessions were open; fc_writer_session() says anew. */
 int fc_writer_clear_open(struct fc_writer *writer, struct fc_error *err);
 
 /* Optional fields that are stored on wish only: those that FC_WANT_TCP brings, and what the key tells. */
 enum { FC_STORE_TCP_FLAGS = 1u << 24, FC_STORE_ISN = 1u << 25, FC_STORE_COMMUNITY_ID = 1u << 26 };
 
-/* Adds a session under the next ID, or changes the one of record->db_id. fields: FC_WANT_* and FC_STORE_*. */
-int fc_writer_session(struct fc_writer *writer, const struct fc_session_record *record, uint32_t fields,
+/*
+ * Adds a session under the next ID, or changes the one of record->db_id. fields: FC_WANT_* and FC_STORE_*. id, when not NULL, is
+ * set to its ID.
+ */
+int fc_writer_session(struct fc_writer *writer, const struct fc_session_record *record, uint32_t fields, int64_t *id,
                       struct fc_error *err);
 
 /* Makes what was written the index, on disk when this returns 0. sync_ns: time spent waiting for the disk; may be NULL.

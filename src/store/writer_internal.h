@@ -16,6 +16,11 @@
 #include "store/span.h"
 #include "store/writer.h"
 
+#define FC_SELECT_POSITIONS "SELECT positions FROM session WHERE id = ?1" /* FC_STMT_POSITIONS */
+
+/* What open_fragment.state begins with, 4 bytes in native order. */
+enum fc_saved_kind { FC_SAVED_FIRST = 1, FC_SAVED_LOOSE };
+
 enum fc_writer_stmt_id {
     FC_STMT_META,
     FC_STMT_KNOWN,
@@ -31,6 +36,13 @@ enum fc_writer_stmt_id {
     FC_STMT_PORT,
     FC_STMT_OPEN,
     FC_STMT_FRAGMENT,
+    FC_STMT_PRIOR,
+    FC_STMT_STRIP,
+    FC_STMT_UNFIELD,
+    FC_STMT_TAKE_FIELDS,
+    FC_STMT_LAST,
+    FC_STMT_DROP,
+    FC_STMT_UNPORT,
     FC_WRITER_STMTS
 };
 
@@ -77,6 +89,8 @@ int fc_writer_settle(struct fc_writer *writer, struct fc_error *err);
 
 /* Notes an open session; writes the row at hand. */
 int fc_writer_open_session(struct fc_writer *writer, int64_t id, const struct fc_run *run, struct fc_error *err);
+/* Optional fields of a session are to be written anew. */
+int fc_writer_drop_fields(struct fc_writer *writer, int64_t id, struct fc_error *err);
 int fc_writer_flush_open(struct fc_writer *writer, struct fc_error *err);
 
 #endif

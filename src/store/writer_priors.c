@@ -184,7 +184,7 @@ static int64_t max_id(sqlite3 *sql)
         sqlite3_step(stmt) == SQLITE_ROW)
         id = sqlite3_column_int64(stmt, 0);
     sqlite3_finalize(stmt);
-    return id < 0 || id > UINT32_MAX * INT64_C(8) ? 0 : id; /* IDs have no gaps: more cannot be true */
+    return id < 0 || id > UINT32_MAX * INT64_C(8) ? 0 : id; /* IDs hardly have gaps: more cannot be true */
 }
 
 int fc_writer_priors(struct fc_writer *w, bool all, int64_t from_ns,
@@ -208,12 +208,37 @@ int fc_writer_priors(struct fc_writer *w, bool all, int64_t from_ns,
     return rc;
 }
 
-/* open_fragment.state: the struct's fields in native order, guarded by their size. */
+int fc_writer_prior(struct fc_writer *w, int64_t id,
+                    int (*prior)(void *ctx, const struct fc_flow_key *key, int64_t id, const struct fc_run *run),
+                    void *ctx, struct fc_error *err)
+{
+    struct priors p = {.w = w, .prior = prior, .ctx = ctx, .err = err};
+    sqlite3_stmt *stmt;
+    int rc = fc_writer_sql(w, err), step;
+
+    if (rc)
+        return rc;
+    if (!(stmt = fc_writer_stmt(w, FC_STMT_PRIOR, SELECT_SESSION " WHERE id = ?")))
+        return fc_writer_error(w, err, "cannot read the index");
+    sqlite3_bind_int64(stmt, 1, id);
+    step = sqlite3_step(stmt);
+    if (step == SQLITE_ROW)
+        rc = give(&p, stmt, NULL);
+    else if (step != SQLITE_DONE)
+        rc = fc_writer_error(w, err, "cannot read the index");
+    sqlite3_reset(stmt);
+    return rc;
+}
+
+/* open_fragment.state of a first fragment, guarded by its size. */
 struct saved_fragment {
+    uint32_t kind; /* FC_SAVED_FIRST */
+    uint32_t file;
     struct fc_flow_key datagram, flow;
     uint64_t off;
     int64_t ts_ns;
-    uint32_t file, dir; /* bit 1 of dir: an alias */
+    uint32_t dir; /* bit 1: an alias */
+    uint32_t zero;
 };
 
 int fc_writer_fragments(struct fc_writer *w, int (*first)(void *, const struct fc_fragment *), void *ctx,
@@ -231,6 +256,8 @@ int fc_writer_fragments(struct fc_writer *w, int (*first)(void *, const struct f
         if (sqlite3_column_bytes(stmt, 0) != (int)sizeof s)
             continue;
         memcpy(&s, sqlite3_column_blob(stmt, 0), sizeof s);
+        if (s.kind != FC_SAVED_FIRST)
+            continue;
         struct fc_fragment f = {.datagram = s.datagram,
                                 .flow = s.flow,
                                 .off = s.off,
@@ -261,6 +288,7 @@ int fc_writer_set_fragments(struct fc_writer *w, const struct fc_fragment *first
         if (first[i].ts_ns != FC_TIME_NONE && first[i].ts_ns < from_ns)
             continue;
         memset(&s, 0, sizeof s);
+        s.kind = FC_SAVED_FIRST;
         s.datagram = first[i].datagram;
         s.flow = first[i].flow;
         s.off = first[i].off;

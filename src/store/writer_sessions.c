@@ -6,12 +6,16 @@
 
 #include <flowcarve/decode.h>
 
+/* Of a session that is gone the ID stays unused. */
+#define NEXT_ID                                                                                                        \
+    "SELECT max(coalesce((SELECT max(id) FROM session), 0),"                                                           \
+    " coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_id'), 0)) + 1"
+
 static int next_id(struct fc_writer *w, int64_t *id, struct fc_error *err)
 {
     if (!w->next_id) {
         sqlite3_stmt *stmt = NULL;
-        if (sqlite3_prepare_v2(w->sql, "SELECT coalesce(max(id), 0) + 1 FROM session", -1, &stmt, NULL) != SQLITE_OK ||
-            sqlite3_step(stmt) != SQLITE_ROW) {
+        if (sqlite3_prepare_v2(w->sql, NEXT_ID, -1, &stmt, NULL) != SQLITE_OK || sqlite3_step(stmt) != SQLITE_ROW) {
             sqlite3_finalize(stmt);
             return fc_writer_error(w, err, "cannot read the index");
         }
@@ -55,10 +59,10 @@ static void bind_session(sqlite3_stmt *stmt, const struct fc_session_record *r)
 /* The blob of a session of the index with the new positions added. */
 static int merge_positions(struct fc_writer *w, const struct fc_session_record *r, struct fc_error *err)
 {
-    sqlite3_stmt *stmt = fc_writer_stmt(w, FC_STMT_POSITIONS, "SELECT positions FROM session WHERE id = ?");
+    sqlite3_stmt *stmt = fc_writer_stmt(w, FC_STMT_POSITIONS, FC_SELECT_POSITIONS);
     const uint8_t *plain;
     size_t len;
-    int rc;
+    int rc = 0;
 
     if (!stmt)
         return fc_writer_error(w, err, "cannot read the index");
@@ -66,11 +70,12 @@ static int merge_positions(struct fc_writer *w, const struct fc_session_record *
     sqlite3_bind_int64(stmt, 1, r->db_id);
     if (sqlite3_step(stmt) != SQLITE_ROW)
         rc = fc_error_set(err, FC_E_DB, w->path, FC_NO_OFFSET, "session %lld is gone", (long long)r->db_id);
-    else if ((rc = fc_blob_decode(sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0), &w->plain,
+    else if (sqlite3_column_bytes(stmt, 0) && /* empty: all was released */
+             (rc = fc_blob_decode(sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0), &w->plain,
                                   &plain, &len)) == 0)
         rc = fc_positions_add(&w->positions, plain, len);
     sqlite3_reset(stmt);
-    if (rc == 0 && (rc = fc_blob_decode(r->blob, r->blob_len, &w->plain, &plain, &len)) == 0)
+    if (rc == 0 && r->blob_len && (rc = fc_blob_decode(r->blob, r->blob_len, &w->plain, &plain, &len)) == 0)
         rc = fc_positions_add(&w->positions, plain, len);
     if (rc == 0 && (rc = fc_buffer_reserve(&w->plain, fc_positions_size(&w->positions))) == 0)
         rc = fc_blob_encode(w->plain.data, fc_positions_write(&w->positions, w->plain.data), &w->blob);
@@ -168,8 +173,7 @@ static int write_row(struct fc_writer *w, int64_t id, const struct fc_session_re
     return fc_writer_step(w, stmt, err);
 }
 
-/* Notes the ports of a new session for its block. */
-static int write_ports(struct fc_writer *w, int64_t id, const struct fc_flow_key *key, struct fc_error *err)
+int fc_writer_add_ports(struct fc_writer *w, int64_t id, const struct fc_flow_key *key, struct fc_error *err)
 {
     sqlite3_stmt *stmt;
     int rc = 0;
@@ -199,13 +203,14 @@ static int insert_session(struct fc_writer *w, int64_t *id, const struct fc_sess
     rc = write_row(w, *id, r, err);
     /* fresh and by INSERT: the ports are noted when the schema of the indexes is executed */
     if (rc == 0 && !r->db_id && w->indexed)
-        rc = write_ports(w, *id, &r->key, err);
+        rc = fc_writer_add_ports(w, *id, &r->key, err);
     if (rc == 0 && fields && (r->has_extra || community))
         rc = write_fields(w, *id, r, fields, community, err);
     return rc;
 }
 
-int fc_writer_session(struct fc_writer *w, const struct fc_session_record *r, uint32_t fields, struct fc_error *err)
+int fc_writer_session(struct fc_writer *w, const struct fc_session_record *r, uint32_t fields, int64_t *out,
+                      struct fc_error *err)
 {
     int64_t id = r->db_id;
     int rc = fc_writer_to_bulk(w, r, fields, err);
@@ -219,6 +224,8 @@ int fc_writer_session(struct fc_writer *w, const struct fc_session_record *r, ui
     } else if (!r->unchanged && (rc = insert_session(w, &id, r, fields, err))) {
         return rc;
     }
+    if (out)
+        *out = id;
     if (!r->unchanged && fc_spans_add(&w->spans, id, &r->run))
         return fc_writer_no_memory(w, err);
     return r->open ? fc_writer_open_session(w, id, &r->run, err) : 0;

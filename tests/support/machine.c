@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine.h"
 #include "index/finish.h"
+#include "index/held.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -19,6 +20,7 @@ struct op {
 };
 
 struct machine {
+    struct fc_held held;
     const struct traffic *traffic;
     const struct machine_options *options;
     struct fc_settings settings;
@@ -109,7 +111,7 @@ static int read_files(struct machine *m, struct rng *rng)
             done += n;
         }
         if (rc == 0)
-            rc = fc_fragments_end_of_file(m->p.fragments, i + 1 == t->file_count);
+            rc = fc_fragments_end_of_file(m->p.fragments, i + 1 == t->file_count, fc_fragment_from_ns(t->clock_ns));
     }
     return rc;
 }
@@ -241,6 +243,7 @@ static void init(struct machine *m, const struct traffic *t, const struct machin
     p->settings = &m->settings;
     p->plan = &m->plan;
     p->table = fc_table_new(&m->settings.rules);
+    p->held = &m->held; /* no run before this one */
     p->fragments = fc_fragments_new(settled, m);
     p->memory_bytes = 16 << 20;
     p->jobs = o->threads;
@@ -272,6 +275,7 @@ static void fini(struct machine *m)
     }
     free(m->ops);
     free(m->order);
+    fc_held_fini(&m->held);
     fc_fragments_free(m->p.fragments);
     fc_table_free(m->p.table);
     for (unsigned i = 0; i <= m->p.jobs; i++)

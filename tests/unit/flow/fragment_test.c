@@ -107,7 +107,7 @@ static void later(struct outcome *o, uint32_t file, uint64_t off, int64_t ts, un
 
 static void end(struct outcome *o, bool last)
 {
-    cr_assert_eq(fc_fragments_end_of_file(o->fragments, last), 0);
+    cr_assert_eq(fc_fragments_end_of_file(o->fragments, last, INT64_MAX), 0);
 }
 
 /* The fragment at an offset went to the session of `port`. Ends the test's fragments on the way. */
@@ -312,6 +312,56 @@ Test(fragment, what_is_open_at_the_end_can_be_restored)
     expect(&next, 2, 10, 1001);
     done(&next, 1);
     done(&o, 0);
+}
+
+Test(fragment, what_has_no_first_one_is_loose_and_can_be_restored)
+{
+    struct outcome o, next;
+    size_t count;
+
+    begin(&o);
+    later(&o, 1, 10, 10 * S, 7);
+    later(&o, 1, 20, 70 * S, 7);
+    later(&o, 1, 30, 70 * S, 8);
+    cr_assert_eq(fc_fragments_end_of_file(o.fragments, true, 10 * S + 1), 0);
+    expect(&o, 1, 10, NONE); /* too old */
+    struct fc_fragment *loose = fc_fragments_loose(o.fragments, &count);
+    cr_assert_eq(count, 2);
+    begin(&next);
+    for (size_t i = 0; i < count; i++) {
+        loose[i].held = 5;
+        cr_assert_eq(fc_fragments_restore_loose(next.fragments, &loose[i]), 0);
+        loose[i].node = NULL;
+    }
+    first(&next, 2, 10, 80 * S, 7, 1001);
+    cr_assert_eq(fc_fragments_end_of_file(next.fragments, true, 70 * S), 0);
+    struct fc_fragment *returned = fc_fragments_returned(next.fragments, &count);
+    cr_assert_eq(count, 1);
+    cr_assert_eq(returned->off, 20);
+    cr_assert_eq(returned->held, 5);
+    cr_assert_eq(returned->flow.port[0], 1001);
+    cr_assert_eq(fc_fragments_loose(next.fragments, &count)->off, 30);
+    cr_assert_eq(count, 1);
+    done(&next, 0);
+    done(&o, 1);
+}
+
+Test(fragment, the_first_one_behind_an_alias_may_be_in_its_own_capture)
+{
+    struct fc_packet outer = packet_of(7, 0, FC_FRAG_FIRST), inner = packet_of(8, 0, FC_FRAG_LATER);
+    struct outcome o;
+
+    begin(&o);
+    struct fc_fragment e = event_of(&outer, 1, 10, 0);
+    e.flow = inner.datagram[0];
+    e.alias = 1;
+    cr_assert_eq(fc_fragments_event(o.fragments, &e), 0);
+    end(&o, false);
+    later(&o, 2, 10, 1, 7);
+    first(&o, 2, 20, 2, 8, 1001);
+    end(&o, true);
+    expect(&o, 2, 10, 1001);
+    done(&o, 1);
 }
 
 Test(fragment, a_run_is_turned_round_when_the_first_fragment_has_its_ends_in_the_other_order)

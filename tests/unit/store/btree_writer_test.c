@@ -125,7 +125,7 @@ static void write_sessions(struct fc_writer *w, const struct plan *plan, unsigne
         blob[0] = 0;
         r.blob = blob;
         if (i >= first)
-            cr_assert_eq(fc_writer_session(w, &r, plan->fields, &err), 0, "%s", err.cause);
+            cr_assert_eq(fc_writer_session(w, &r, plan->fields, NULL, &err), 0, "%s", err.cause);
     }
     free(blob);
 }
@@ -328,7 +328,7 @@ static void check_priors(bool insert)
         open += r.open;
         c.run[i] = r.run;
         c.key[i] = r.key;
-        cr_assert_eq(fc_writer_session(w, &r, 0, &err), 0);
+        cr_assert_eq(fc_writer_session(w, &r, 0, NULL, &err), 0);
     }
     end_writer(w);
     uint8_t *again = malloc(plan.sessions);

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: MIT
+"""Fragments whose first one comes in a capture that is added later: the index becomes what it would be all at once."""
+import os, struct
+
+import support
+from support import S, T0, eth, index, ipv4, select, sessions, udp, udp_datagram, udp_fragments
+
+A, B, C = '10.0.0.1', '10.0.0.2', '10.0.0.3'
+
+
+def ipv6_fragments(src, sport, dst, dport, ident, sizes=(64, 64, 20)):
+    whole, out, at = udp_datagram(sport, dport, bytes(sum(sizes) - 8)), [], 0
+    for i, n in enumerate(sizes):
+        head = struct.pack('>BBHI', 17, 0, at | (i + 1 < len(sizes)), ident)
+        out.append(eth(struct.pack('>IHBB', 6 << 28, 8 + n, 44, 64) + src + dst + head + whole[at:at + n], 0x86dd))
+        at += n
+    return out
+
+
+def gre(inner, ident=1, frag=0, more=False, src='192.0.2.1', dst='192.0.2.9'):
+    """An Ethernet frame with IPv4 in it, as GRE."""
+    return eth(ipv4(src, dst, 47, struct.pack('>HH', 0, 0x800) + inner[14:], ident, frag, more))
+
+
+def vxlan(inner, vni=7):
+    return udp('192.0.2.1', 50000, '192.0.2.9', 4789, struct.pack('>II', 0x08000000, vni << 8) + inner)
+
+
+def cut(frame, ident, size):
+    """The same datagram in fragments: its IPv4 payload in pieces of `size` bytes."""
+    head, payload = frame[:34], frame[34:]
+    src, dst = ('.'.join(map(str, head[i:i + 4])) for i in (26, 30))
+    return [eth(ipv4(src, dst, head[23], payload[i:i + size], ident, i, i + size < len(payload)))
+            for i in range(0, len(payload), size)]
+
+
+def content(db):
+    """All that an index says of its sessions, without their IDs; the captures go by their names."""
+    names = {f: os.path.basename(p) for f, p in support.index_files(db).items()}
+    with support.open_db(db) as c:
+        rows = c.execute('SELECT s.positions, s.*, f.* FROM session s LEFT JOIN session_fields f ON f.id = s.id').fetchall()
+        ids = [i for i, d in enumerate(c.execute('SELECT s.positions, s.*, f.* FROM session s LEFT JOIN session_fields f'
+                                                 ' ON f.id = s.id').description) if d[0] in ('id', 'positions')]
+    return sorted((sorted((names[f], off) for f, off in support.positions(r[0])),
+                   [v for i, v in enumerate(r) if i not in ids]) for r in rows)
+
+
+class Fragments(support.TestCase):
+    def files_of(self, parts):
+        return [self.write('%d.pcap' % i, support.pcap_bytes(p)) for i, p in enumerate(parts)]
+
+    def stepwise(self, parts, *options, count=None, same_ids=False):
+        """parts: packets of one capture each. Added one by one, they make the index that they make at once."""
+        files, once, db = self.files_of(parts), self.path('once.db'), self.path('x.db')
+        for path in (once, db):
+            if os.path.exists(path):
+                os.remove(path)
+        index(once, '-q', *options, *files)
+        support.check_index(once)
+        given = {}  # packet -> the session that had it
+        for f in files:
+            index(db, '-q', *options, f)
+            support.check_index(db, ordered_ids=False, gaps=True)
+            support.verify(db)
+            given = self.check_ids(db, given)
+        again = self.path('again.db')
+        if os.path.exists(again):
+            os.remove(again)
+        for f in files:
+            index(again, '-q', *options, '-j', '1' if '-j' not in options else '2', f)
+        self.assert_same_dump(support.dump(db), support.dump(again), 'threads')
+        want, got = content(once), content(db)
+        self.assertFalse([(s, s in want) for s in got + want if (s in want) != (s in got)],
+                         'sessions, and whether they come up at once')
+        self.assert_carves(db, files)
+        if count is not None:
+            self.assertEqual(len(got), count)
+        if same_ids:
+            self.assert_same_dump(*(support.dump(p, ('open_session', 'open_fragment')) for p in (once, db)))
+        return db
+
+    def check_ids(self, db, before):
+        """A session keeps its ID, or has given all its packets away; what was given out is not used again."""
+        now = {(f, off): i for i, blob in select(db, 'SELECT id, positions FROM session')
+               for f, off in support.positions(blob)}
+        ids = set(now.values())
+        for i in set(before.values()) & ids:
+            self.assertTrue(any(now[p] == i for p, old in before.items() if old == i),
+                            'session %d became another one' % i)
+        self.ever = set(before.values()) | (self.ever if before else set())
+        for i in self.ever - set(before.values()):
+            self.assertNotIn(i, ids, 'the ID %d was used again' % i)
+        return now
+
+    def test_plain(self):
+        f = udp_fragments(A, 4000, B, 53, 77)
+        self.stepwise([[(T0, f[2])], [(T0 + 1, f[0]), (T0 + 2, f[1])]], count=1, same_ids=True)
+        self.stepwise([[(T0, f[2]), (T0 + 1, f[1])], [(T0 + S, f[0])]], '--fields', 'all', count=1, same_ids=True)
+
+    def test_reversed_over_three_files(self):
+        f = udp_fragments(A, 4000, B, 53, 77)
+        self.stepwise([[(T0, f[2])], [(T0 + S, f[1])], [(T0 + 2 * S, f[0])]], '--fields', 'all', count=1, same_ids=True)
+
+    def test_ipv6(self):
+        a, b = (bytes.fromhex('20010db8' + '0' * 22 + x) for x in ('01', '02'))
+        f = ipv6_fragments(b, 4000, a, 53, 0xabcdef)  # sent by the higher address
+        self.stepwise([[(T0, f[2])], [(T0 + 1, f[1])], [(T0 + 2, f[0])]], '--fields', 'all', count=1, same_ids=True)
+
+    def test_the_same_address_at_both_ends(self):
+        """The key with ports has the ends the other way round than the one without."""
+        for sport, dport in ((4000, 53), (53, 4000)):
+            f = udp_fragments(A, sport, A, dport, 77)
+            self.stepwise([[(T0, f[2])], [(T0 + 1, f[0])], [(T0 + 2, f[1])]], '--fields', 'all', count=1, same_ids=True)
+
+    def test_inside_a_tunnel(self):
+        inner = udp_fragments(A, 4000, B, 53, 77)
+        for wrap in (gre, vxlan):
+            f = [wrap(i) for i in inner]
+            with self.subTest(wrap=wrap.__name__):
+                for options in ((), ('--key', 'tunnel'), ('--fields', 'all')):
+                    self.stepwise([[(T0, f[2])], [(T0 + 1, f[1])], [(T0 + 2, f[0])]], *options, count=1, same_ids=True)
+
+    def test_fragments_of_the_tunnel_and_inside_of_it(self):
+        """The tunnel's datagrams are fragments too: pieces of an inner fragment follow the inner first fragment."""
+        inner = udp_fragments(A, 4000, B, 53, 77, (512, 512, 256))
+        for wrap in (gre, vxlan):
+            pieces = [cut(wrap(f), 100 + i, 256) for i, f in enumerate(inner)]
+            late, early = pieces[1] + pieces[2], pieces[0]
+            with self.subTest(wrap=wrap.__name__):
+                self.stepwise([[(T0, p)] for p in late[1:] + late[:1] + early], '--fields', 'all', count=1)
+                self.stepwise([[(T0, p)] for p in reversed(late + early)], '--fields', 'all', count=1)
+                self.stepwise([[(T0, late[0])], [(T0 + i, p) for i, p in enumerate(late[1:] + early)]], count=1)
+
+    def test_overlapping_and_repeated(self):
+        f = udp_fragments(A, 4000, B, 53, 77)
+        over = eth(ipv4(A, B, 17, bytes(100), 77, 56, True))
+        self.stepwise([[(T0, f[2]), (T0 + 1, f[2]), (T0 + 2, over)], [(T0 + 3, f[2]), (T0 + 4, f[1])],
+                       [(T0 + 5, f[0]), (T0 + 6, f[0]), (T0 + 7, over)]], '--fields', 'all', count=1, same_ids=True)
+
+    def test_the_first_one_never_comes(self):
+        f, g = udp_fragments(A, 4000, B, 53, 77), udp_fragments(A, 4000, B, 53, 78)
+        other = udp(A, 4000, B, 53)
+        db = self.stepwise([[(T0, f[2])], [(T0 + S, other)], [(T0 + 2 * S, g[1])], [(T0 + 3 * S, other)]], count=2,
+                           same_ids=True)
+        self.assertEqual([s['client_port'] for s in sessions(db)], [0, 4000])
+
+    def test_one_of_two_datagrams_is_completed(self):
+        """Both were one session without ports: one moves, what is left stays under the ID."""
+        f, g = udp_fragments(A, 4000, B, 53, 77), udp_fragments(A, 5000, B, 53, 78)
+        self.stepwise([[(T0, f[2]), (T0 + 1, g[2])], [(T0 + 2, g[0])]], '--fields', 'all', count=2, same_ids=True)
+        db = self.stepwise([[(T0, f[2]), (T0 + 1, g[2])], [(T0 + 2, f[0])]], '--fields', 'all', count=2)
+        self.assertEqual([(s['id'], s['client_port']) for s in sessions(db)], [(1, 0), (2, 4000)])
+        db = self.stepwise([[(T0, f[2]), (T0 + 1, g[2])], [(T0 + 2, f[0])], [(T0 + 3, g[0])]], '--fields', 'all', count=2)
+        self.assertEqual([(s['id'], s['client_port']) for s in sessions(db)], [(1, 5000), (2, 4000)])
+
+    def test_among_packets_that_stay(self):
+        """Fragments that were given up, and real packets with port 0, make up the rest of the session."""
+        f, g = udp_fragments(A, 4000, B, 53, 77), udp_fragments(A, 5000, B, 53, 78)
+        zero = udp(A, 0, B, 0, b'x' * 9)
+        for front, behind in (([(T0, zero)], []), ([], [(T0 + 63 * S, zero)]), ([(T0, g[1])], []), ([(T0, g[1])], [(T0 + 63 * S, g[1])])):
+            self.stepwise([front + [(T0 + 62 * S, f[2])] + behind, [(T0 + 64 * S, f[0])], [(T0 + 65 * S, f[1])]],
+                          '--fields', 'all', count=2)
+
+    def test_older_than_a_minute(self):
+        """Limit: who comes more than 60 s later belongs to another datagram of that number."""
+        f = udp_fragments(A, 4000, B, 53, 77)
+        for gap, count in ((60, 1), (61, 2)):
+            self.stepwise([[(T0, f[2])], [(T0 + gap * S, f[0])]], count=count)
+
+    def test_a_session_that_is_gone(self):
+        """The datagram's session was there before: what the fragments' own session has goes there, and its ID is not used again."""
+        f, other = udp_fragments(A, 4000, B, 53, 77), udp(A, 1, C, 2)
+        parts = [[(T0, udp(A, 4000, B, 53)), (T0 + 1, f[2])], [(T0 + 2, f[0])], [(T0 + 3, other)]]
+        db = self.stepwise(parts, '--fields', 'all', count=2)
+        self.assertEqual([s['id'] for s in sessions(db)], [1, 3])
+        self.assertEqual(select(db, 'SELECT value FROM meta WHERE name = ?', 'last_id'), [('2',)])
+        self.assertEqual(sessions(db, 'id 2'), [])
+        support.flowcarve('carve', '-d', db, '--id', '2', '-w', self.path('o.pcap'), ok=1)
+        # the ports of a block are those of its sessions, whatever the others were
+        self.assertEqual(sessions(db, 'port 0'), [])
+
+    def test_any_traffic_cut_anywhere(self):
+        for i in range(support.rounds(12, 400)):
+            r = support.rng('fragments', i)
+            packets, tunnel = [], r.choice((gre, vxlan))
+            for ident in range(r.randrange(2, 9)):
+                src, dst = r.sample((A, B, C), 2)
+                sizes = [r.choice((64, 128, 256)) for _ in range(r.randrange(2, 5))]
+                f = udp_fragments(src, r.choice((4000, 5000)), dst, 53, ident, sizes)
+                wrap = r.choice((None, tunnel))
+                if wrap:
+                    f = [wrap(p) for p in f]
+                    if r.random() < .4:
+                        f = [piece for n, p in enumerate(f) for piece in cut(p, 1000 + 10 * ident + n, 128)]
+                if r.random() < .2:
+                    f.pop(0)
+                packets += f + r.choices(f, k=r.randrange(3))
+            packets += [udp(A, r.choice((0, 4000)), B, r.choice((0, 53))) for _ in range(r.randrange(4))]
+            if r.random() < .5:
+                r.shuffle(packets)
+            else:
+                packets.reverse()
+            at, timed = T0, []
+            for p in packets:
+                at += r.choice((0, 1, 1000, S))
+                timed.append((at, p))
+            cuts = sorted(r.sample(range(1, len(timed)), min(len(timed) - 1, r.randrange(1, 6))))
+            parts = [timed[a:b] for a, b in zip([0] + cuts, cuts + [len(timed)])]
+            with self.subTest(i=i):
+                self.stepwise(parts, *r.choice(((), ('--fields', 'all'), ('--key', 'tunnel'), ('--outer',))),
+                              '--chunk-size', str(r.choice((65536, 1 << 20))), '-j', str(r.choice((1, 3))))
+
+
+if __name__ == '__main__':
+    support.main()
