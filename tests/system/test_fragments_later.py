@@ -45,7 +45,7 @@ def content(db):
                    [v for i, v in enumerate(r) if i not in ids]) for r in rows)
 
 
-class Fragments(support.TestCase):
+class Later(support.TestCase):
     def files_of(self, parts):
         return [self.write('%d.pcap' % i, support.pcap_bytes(p)) for i, p in enumerate(parts)]
 
@@ -178,6 +178,41 @@ class Fragments(support.TestCase):
         support.flowcarve('carve', '-d', db, '--id', '2', '-w', self.path('o.pcap'), ok=1)
         # the ports of a block are those of its sessions, whatever the others were
         self.assertEqual(sessions(db, 'port 0'), [])
+
+    def test_optional_fields_of_sessions_that_were_there(self):
+        """The first packet that has a field counts, also when it is a fragment that moves, or leaves a session behind."""
+        def ttl(frame, n):
+            return frame[:22] + bytes([n]) + frame[23:]
+        f = [ttl(p, 9) for p in udp_fragments(A, 4000, B, 53, 77)]
+        here, zero = ttl(udp(A, 4000, B, 53, b'x' * 7), 5), ttl(udp(A, 0, B, 0, b'x' * 8), 7)
+        db = self.stepwise([[(T0, f[2]), (T0 + 1 * S, here)], [(T0 + 2 * S, f[0])]], '--fields', 'all', count=1)
+        self.assertEqual(select(db, 'SELECT client_ttl FROM session_fields'), [(9,)])
+        for options in ('--fields', 'all'), ('--fields', 'ttl,payload,community-id'):
+            self.stepwise([[(T0, zero)], [(T0 + 1 * S, f[2])], [(T0 + 2 * S, zero)], [(T0 + 3 * S, f[0])]], *options, count=2)
+            self.stepwise([[(T0, gre(zero))], [(T0 + 1 * S, vxlan(f[2]))], [(T0 + 2 * S, vxlan(f[0]))]], *options, count=2)
+
+    def test_damaged_notes(self):
+        """What the index remembers may be anything: a run that adds works, or fails and changes nothing."""
+        f, g = udp_fragments(A, 4000, B, 53, 77), gre(udp_fragments(A, 5000, B, 53, 78)[1])
+        files = self.files_of([[(T0, udp(A, 0, B, 0)), (T0, f[2]), (T0 + 1, f[1]), (T0 + 2, g)], [(T0 + 3, f[0])]])
+        good, db = self.path('good.db'), self.path('x.db')
+        index(good, '-q', '--fields', 'all', files[0])
+        data, notes = support.read_bytes(good), select(good, 'SELECT seq, state FROM open_fragment')
+        self.assertEqual(len(notes), 3)
+        r = support.rng('notes')
+        for _ in range(support.rounds(60, 3000)):
+            seq, state = r.choice(notes)
+            state = bytearray(state)
+            for _ in range(r.choice((1, 1, 4))):
+                state[r.randrange(len(state))] = r.choice((0, 1, 2, 127, 255, r.randrange(256)))
+            state = state[:r.choice((len(state), len(state), r.randrange(len(state)))) or None]
+            support.write(db, data)
+            with support.open_db(db, write=True) as c:
+                c.execute('UPDATE open_fragment SET state = ? WHERE seq = ?', (bytes(state), seq))
+            before = support.read_bytes(db)
+            if index(db, '-q', files[1], ok=(0, 2)).rc == 2:
+                self.assertEqual(support.read_bytes(db), before)
+            self.assertEqual(select(db, 'PRAGMA integrity_check'), [('ok',)])
 
     def test_any_traffic_cut_anywhere(self):
         for i in range(support.rounds(12, 400)):
