@@ -33,6 +33,7 @@ enum fc_writer_stmt_id {
     FC_STMT_UPDATE,
     FC_STMT_POSITIONS,
     FC_STMT_FIELDS,
+    FC_STMT_TURN_FIELDS,
     FC_STMT_PORT,
     FC_STMT_OPEN,
     FC_STMT_FRAGMENT,

@@ -191,6 +191,32 @@ int fc_writer_add_ports(struct fc_writer *w, int64_t id, const struct fc_flow_ke
     return rc;
 }
 
+/*
+ * Before the row of a session is written: where an older packet has made the server the client, what is stored of either
+ * end goes with it.
+ */
+static int turn_fields(struct fc_writer *w, const struct fc_session_record *r, struct fc_error *err)
+{
+    sqlite3_stmt *stmt = fc_writer_stmt(
+        w, FC_STMT_TURN_FIELDS,
+        "UPDATE session_fields SET client_mac = server_mac, server_mac = client_mac, client_ttl = server_ttl,"
+        " server_ttl = client_ttl, client_dscp = server_dscp, server_dscp = client_dscp,"
+        " client_tcp_flags = server_tcp_flags, server_tcp_flags = client_tcp_flags, client_isn = server_isn,"
+        " server_isn = client_isn, client_payload = server_payload, server_payload = client_payload"
+        " WHERE id = ?1 AND (SELECT client_addr IS NOT ?2 OR client_port IS NOT ?3 FROM session WHERE id = ?1)");
+    int client = fc_run_client(&r->run);
+
+    if (!stmt)
+        return fc_writer_error(w, err, "cannot write the index");
+    sqlite3_bind_int64(stmt, 1, r->db_id);
+    fc_bind_addr(stmt, 2, &r->key, client);
+    if (fc_proto_has_ports(r->key.proto))
+        sqlite3_bind_int(stmt, 3, r->key.port[client]);
+    else
+        sqlite3_bind_null(stmt, 3);
+    return fc_writer_step(w, stmt, err);
+}
+
 static int insert_session(struct fc_writer *w, int64_t *id, const struct fc_session_record *r, uint32_t fields,
                           struct fc_error *err)
 {
@@ -199,6 +225,8 @@ static int insert_session(struct fc_writer *w, int64_t *id, const struct fc_sess
     int rc;
 
     if (!*id && (rc = next_id(w, id, err)))
+        return rc;
+    if (r->db_id && fields && (rc = turn_fields(w, r, err)))
         return rc;
     rc = write_row(w, *id, r, err);
     /* fresh and by INSERT: the ports are noted when the schema of the indexes is executed */

@@ -226,6 +226,21 @@ class Incremental(support.TestCase):
                           row['state']), ('10.0.0.1', 2, 2, T0, 'established'))
         support.check_index(db)
 
+    def test_older_file_turns_the_ends_fields_too(self):
+        c, v = self.C, self.V
+        b = self.write('b.pcap', support.pcap_bytes([(T0 + 10 * S, tcp(*v, *c, 'AP', 1001, 101, b'seven b')),
+                                                     (T0 + 11 * S, tcp(*c, *v, 'A', 101, 1008, b'3 b'))]))
+        a = self.write('a.pcap', support.pcap_bytes(self.handshake()))
+        ends = ('SELECT client_payload, server_payload, client_isn, server_isn, client_tcp_flags, server_tcp_flags'
+                ' FROM session_fields')
+        db, once = self.path('x.db'), self.path('once.db')
+        index(db, '-q', '--fields', 'all', b)
+        self.assertEqual(select(db, ends)[0][:2], (7, 3))
+        index(db, '-q', a)
+        index(once, '-q', '--fields', 'all', a, b)
+        self.assertEqual(select(db, ends), select(once, ends))
+        self.assertEqual(select(db, ends)[0][:2], (3, 7))
+
     def changed(self, change, big=False):
         files = self.fcgen('c.pcap', '--packets', '20000' if big else '300', '--files', '2')
         db = self.path('x.db')
