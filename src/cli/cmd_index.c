@@ -25,7 +25,7 @@ static const struct fc_option options[] = {
          "change timeouts, seconds or 'never': tcp-new, tcp, tcp-closed,\nudp-new, udp, icmp, sctp, other, active"},
     [KEY] = {"key", 0, "LIST", "make these ids part of a session's key: vlan,tunnel"},
     [OUTER] = {"outer", 0, NULL, "make sessions of the outermost IP addresses, not of the innermost"},
-    [CHUNK] = {"chunk-size", 0, "BYTES", "how much of a file a thread reads at a time (64k to 1G, default 16M)"},
+    [CHUNK] = {"chunk-size", 0, "BYTES", "how much of a file a thread reads at a time (64k to 1G, default 16M or 32M)"},
     [MEMORY] = {"memory", 0, "BYTES", "aim for sessions held in memory (from 16M, default 512M)"},
     [SPOOL] = {"spool", 0, "FILE", "write the stream that is indexed ('-': standard input) to this new file"},
     [STRICT] = {"strict", 0, NULL, "exit status 2 when bytes of a capture had to be skipped"},

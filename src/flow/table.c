@@ -55,7 +55,9 @@ void fc_table_free(struct fc_table *t)
     if (!t)
         return;
     fc_table_wait_reclaimed(t);
-    for (size_t i = 0; t->buckets && i < t->bucket_count; i++) {
+    /* at the end of a run nothing is left */
+    bool left = atomic_load_explicit(&t->flows, memory_order_relaxed) != 0;
+    for (size_t i = 0; left && i < t->bucket_count; i++) {
         struct fc_flow *flow = atomic_load_explicit(&t->buckets[i], memory_order_relaxed);
         for (; flow; flow = atomic_load_explicit(&flow->next, memory_order_relaxed)) {
             struct fc_packed *head = atomic_load_explicit(&flow->head, memory_order_relaxed);

@@ -605,7 +605,7 @@ int fc_pipeline_run(struct fc_pipeline *p, struct fc_error *err)
     p->sweep_runs = p->sweep_runs ? p->sweep_runs : SWEEP_RUNS;
     for (size_t i = 0; i < p->plan->count; i++)
         p->files[i].chunk_count =
-            p->files[i].feed ? UINT32_MAX : (uint32_t)(p->plan->files[i].file.size / p->chunk_bytes + 1);
+            p->files[i].feed ? UINT32_MAX : (uint32_t)(p->plan->files[i].file.size / p->files[i].chunk_bytes + 1);
     rc = init_workers(s, workers);
     if (rc == 0)
         rc = fc_feeder_start(p->feeder, p->jobs, told, s);

@@ -50,7 +50,7 @@ struct fc_pipeline {
     const struct fc_settings *settings;
     struct fc_plan *plan;
     struct fc_table *table;
-    uint64_t chunk_bytes;
+    uint64_t chunk_bytes; /* as the user has it; 0: by the capture's size */
     uint64_t memory_bytes;
     uint32_t sweep_runs;
     unsigned jobs;
