@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char fc_table_grace;
+char fc_table_grace;
 
 /* After a grace period: nobody stands on these flows any more. The thread has no pool of its own. */
 static void free_flows(struct rcu_head *head)

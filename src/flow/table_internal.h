@@ -105,7 +105,7 @@ static inline uint32_t coarse(int64_t ns)
 
 /* At the end of each stretch that looks at flows, inside rcu_read_lock(): what ThreadSanitizer cannot see of RCU. */
 #define FC_TABLE_LEAVE() FC_TSAN_RELEASE(&fc_table_grace)
-extern const char fc_table_grace;
+extern char fc_table_grace; /* its address only */
 
 /* Puts an unlinked flow aside; readers may still be on it, so what they look at stays. Shard's sweeper. */
 void fc_table_bury(struct fc_shard *shard, struct fc_flow *flow);
