@@ -163,10 +163,12 @@ static bool must_replay(const struct fc_rules *rules, uint32_t proto, const stru
     int64_t active = rules->timeout_ns[FC_TIMEOUT_ACTIVE], low = FC_TIME_NONE, high = FC_TIME_NONE;
     struct fc_extra extra;
     struct fc_run run;
-    bool replay = false;
+    bool replay = false, moved = false;
 
     for (size_t i = 0; i < n && !replay; i++) {
         const struct fc_node *node = places[i].node;
+        /* times ran backwards in front of it: it counts as later than what its run says */
+        bool late = places[i].first_ns != node->run.first_ns;
         if (node->run.first_ns != FC_TIME_NONE) {
             low = low == FC_TIME_NONE || node->run.min_ns < low ? node->run.min_ns : low;
             high = node->run.max_ns > high ? node->run.max_ns : high;
@@ -176,11 +178,13 @@ static bool must_replay(const struct fc_rules *rules, uint32_t proto, const stru
         replay |= n > 1 && node->run.fragile;
         if (!places[i].mixed) { /* a new cluster */
             run = node->run;
+            moved = late;
             if (node->extra)
                 extra = *node->extra;
             continue;
         }
-        replay |= needs_packets(rules, proto, &run, &extra, node);
+        moved |= late;
+        replay |= moved || needs_packets(rules, proto, &run, &extra, node);
         fc_run_mix(&run, &node->run);
         if (node->extra)
             fc_extra_fold(&extra, node->extra);
