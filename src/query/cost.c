@@ -88,12 +88,26 @@ static int cost_of_ranges(struct cost *c, struct fc_plan *leaf)
     return 0;
 }
 
+/* Ends "SELECT count(*) FROM (SELECT ...", runs it, and gives the leaf its cost, `each` a row, when it is within the limit. */
+static int count_up_to(struct cost *c, struct fc_plan *leaf, struct fc_sql *sql, int64_t limit, int64_t each)
+{
+    int64_t count = 0;
+
+    fc_sql_add(sql, " LIMIT %lld)", (long long)limit + 1);
+    int rc = sql->failed ? fc_error_set(c->err, FC_E_NOMEM, c->db->path, FC_NO_OFFSET, "out of memory")
+                         : run_count(c, sql->text, sql, &count);
+    fc_sql_fini(sql);
+    c->budget -= count;
+    if (rc == 0 && count <= limit)
+        leaf->cost = count * each;
+    return rc;
+}
+
 /* Sessions of all blocks that have one of the ports; these lie side by side. */
 static int cost_of_ports(struct cost *c, struct fc_plan *leaf)
 {
-    int64_t limit = c->limit / BLOCK, count = 0;
+    int64_t limit = c->limit / BLOCK;
     struct fc_sql sql = {.fields = c->fields};
-    int rc;
 
     if (leaf->value_count > (size_t)sqlite3_limit(fc_db_sqlite(c->db), SQLITE_LIMIT_VARIABLE_NUMBER, -1) / 4)
         return 0;
@@ -101,35 +115,20 @@ static int cost_of_ports(struct cost *c, struct fc_plan *leaf)
         limit = c->budget;
     fc_sql_add(&sql, "SELECT count(*) FROM (SELECT 1 FROM session_port p WHERE ");
     fc_sql_ports_condition(&sql, leaf);
-    fc_sql_add(&sql, " LIMIT %lld)", (long long)limit + 1);
-    rc = sql.failed ? fc_error_set(c->err, FC_E_NOMEM, c->db->path, FC_NO_OFFSET, "out of memory")
-                    : run_count(c, sql.text, &sql, &count);
-    fc_sql_fini(&sql);
-    c->budget -= count;
-    if (rc == 0 && count <= limit)
-        leaf->cost = count * BLOCK;
-    return rc;
+    return count_up_to(c, leaf, &sql, limit, BLOCK);
 }
 
 /* Sessions that have one of the Community IDs, by the index of these. */
 static int cost_of_community_ids(struct cost *c, struct fc_plan *leaf)
 {
     struct fc_sql sql = {.fields = c->fields};
-    int64_t limit = c->limit < c->budget ? c->limit : c->budget, count = 0;
-    int rc;
+    int64_t limit = c->limit < c->budget ? c->limit : c->budget;
 
     if (!fc_sql_has_fields(&sql, leaf))
         return 0;
     fc_sql_add(&sql, "SELECT count(*) FROM (SELECT 1 FROM session_fields x WHERE ");
     fc_sql_fields_condition(&sql, leaf);
-    fc_sql_add(&sql, " LIMIT %lld)", (long long)limit + 1);
-    rc = sql.failed ? fc_error_set(c->err, FC_E_NOMEM, c->db->path, FC_NO_OFFSET, "out of memory")
-                    : run_count(c, sql.text, &sql, &count);
-    fc_sql_fini(&sql);
-    c->budget -= count;
-    if (rc == 0 && count <= limit)
-        leaf->cost = count;
-    return rc;
+    return count_up_to(c, leaf, &sql, limit, 1);
 }
 
 /* Sessions of all spans that a window touches. They are read in the order of the table, which makes them cheaper. */
