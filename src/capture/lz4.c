@@ -81,18 +81,6 @@ static int enter(struct fc_stream *s, const struct fc_seek_point *point)
     return 0;
 }
 
-static int skip_frame(struct fc_stream *s)
-{
-    if (fc_stream_input(s, 8) < 8)
-        return fc_stream_cut(s, s->off, "a skippable frame");
-    uint64_t behind = fc_stream_stored(s) + 8 + (uint64_t)fc_load32(fc_stream_in(s) + 4, false);
-    fc_stream_seek(s, behind - 1);
-    if (fc_stream_input(s, 1) < 1)
-        return fc_stream_cut(s, s->off, "a skippable frame");
-    s->in_pos++;
-    return 0;
-}
-
 static int frame_header(struct fc_stream *s)
 {
     struct lz4 *z = s->state;
@@ -135,7 +123,7 @@ static int next_frame(struct fc_stream *s)
     if (n == 0)
         return fc_stream_cut(s, s->off, "");
     if ((magic & ~15u) == MAGIC_SKIPPABLE)
-        return skip_frame(s);
+        return fc_stream_skip_frame(s);
     if (magic != MAGIC)
         return fc_stream_damage(s, s->off, "something else follows the compressed data");
     if (fc_stream_due(s, s->off) && (rc = fc_stream_point(s, s->off, fc_stream_stored(s), &at_frame, 1)))

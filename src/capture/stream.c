@@ -198,6 +198,18 @@ int fc_stream_cut(struct fc_stream *s, uint64_t off, const char *what)
     return fc_stream_damage(s, off, text);
 }
 
+int fc_stream_skip_frame(struct fc_stream *s)
+{
+    if (fc_stream_input(s, 8) < 8)
+        return fc_stream_cut(s, s->off, "a skippable frame");
+    uint64_t behind = fc_stream_stored(s) + 8 + (uint64_t)fc_load32(fc_stream_in(s) + 4, false);
+    fc_stream_seek(s, behind - 1);
+    if (fc_stream_input(s, 1) < 1)
+        return fc_stream_cut(s, s->off, "a skippable frame");
+    s->in_pos++;
+    return 0;
+}
+
 static void put32(uint8_t *p, uint32_t v)
 {
     for (int i = 0; i < 4; i++)
