@@ -361,7 +361,7 @@ int fc_fragments_restore(struct fc_fragments *f, const struct fc_fragment *first
 static struct fc_fragment *items_of(struct list *l, size_t *count)
 {
     *count = l->count - l->begin;
-    return l->items + l->begin;
+    return *count ? l->items + l->begin : NULL;
 }
 
 struct fc_fragment *fc_fragments_loose(struct fc_fragments *f, size_t *count)

@@ -5,8 +5,9 @@
 #include <string.h>
 
 enum {
-    BATCH = 32, /* flows whose runs are fetched together */
-    AHEAD = 8   /* buckets whose flows are fetched ahead */
+    BATCH = 32, /* due flows whose runs are fetched together */
+    STEP = 8,   /* flows between one stage of a visit and the next */
+    RING = 4 * STEP
 };
 
 static void load_key(const struct fc_flow *flow, struct fc_flow_key *key)
@@ -97,10 +98,11 @@ struct sweep {
     const struct fc_replay *replay;
     const struct fc_sink *sink;
     unsigned count; /* in batch */
-    struct {
+    struct visit {
         _Atomic(struct fc_flow *) *bucket;
-        struct fc_flow *flow;
-    } batch[BATCH];
+        struct fc_flow *flow; /* NULL: none */
+    } batch[BATCH], ring[RING], behind;
+    unsigned begun; /* visits; the last RING of them are in ring */
 };
 
 /* Unpacks the runs of a flow and joins them. */
@@ -122,11 +124,23 @@ static int join_flow(const struct sweep *s, const struct fc_flow_key *key, const
     return fc_join_run(s->join, s->table->rules, key, nodes, s->replay);
 }
 
-/* Whether the flow's runs should be joined now. */
+/*
+ * Whether the latest packet alone, about when it came, says that a flow stays. Most do in most sweeps: so their runs are not
+ * looked at.
+ */
+static bool stays(const struct fc_rules *rules, enum fc_sweep_mode mode, int64_t watermark_ns,
+                  const struct fc_flow *flow)
+{
+    uint32_t last = atomic_load_explicit(&flow->last, memory_order_relaxed);
+
+    if (mode == FC_SWEEP_EXPIRED)
+        return last && soonest_end((int64_t)last << 30, fc_rules_min_gap_ns(rules, proto_of(flow))) >= watermark_ns;
+    return mode == FC_SWEEP_FORCE && last > coarse(watermark_ns);
+}
+
+/* Whether the runs of a flow that does not stay for its latest packet should be joined now. */
 static bool is_due(const struct sweep *s, struct fc_flow *flow)
 {
-    if (s->mode == FC_SWEEP_FORCE && atomic_load_explicit(&flow->last, memory_order_relaxed) > coarse(s->watermark_ns))
-        return false;
     take_list(s->table->rules, flow);
     if (!flow->owned)
         return false; /* just added, its run is on the way */
@@ -193,34 +207,64 @@ static int sweep_batch(struct sweep *s)
     return rc;
 }
 
-static int sweep_bucket(struct sweep *s, _Atomic(struct fc_flow *) *bucket)
+static struct visit *visit_before(struct sweep *s, unsigned steps)
 {
-    struct fc_flow *flow = atomic_load_explicit(bucket, memory_order_acquire), *next; /* guarantee A */
-    int rc = 0;
-
-    for (; flow && rc == 0; flow = next) {
-        next = atomic_load_explicit(&flow->next, memory_order_acquire);
-        if (!is_due(s, flow))
-            continue;
-        __builtin_prefetch(flow->owned);
-        __builtin_prefetch((const uint8_t *)flow->owned + 64);
-        s->batch[s->count].bucket = bucket;
-        s->batch[s->count++].flow = flow;
-        if (s->count == BATCH)
-            rc = sweep_batch(s);
-    }
-    return rc;
+    return &s->ring[(s->begun - steps * STEP) % RING];
 }
 
-/* Fetches what the sweep of the buckets to come will look at: first flows, then the runs they have got. */
-static void fetch_ahead(const struct fc_table *t, size_t bucket, size_t end)
+/*
+ * Begins a visit, or none, and takes those under way one stage further: each stage fetches what the next one looks at, so that no
+ * visit waits for memory. The flow, the latest of its runs, the one before that.
+ */
+static int visit(struct sweep *s, struct visit fresh)
 {
-    const struct fc_flow *flow;
+    struct visit *v = visit_before(s, 0);
 
-    if (bucket + 2 * AHEAD < end)
-        __builtin_prefetch(atomic_load_explicit(&t->buckets[bucket + 2 * AHEAD], memory_order_relaxed), 1);
-    if (bucket + AHEAD < end && (flow = atomic_load_explicit(&t->buckets[bucket + AHEAD], memory_order_acquire)))
-        __builtin_prefetch(atomic_load_explicit(&flow->head, memory_order_relaxed), 1); /* guarantee A */
+    *v = fresh;
+    __builtin_prefetch(v->flow, 1);
+    s->behind.flow = NULL;
+    v = visit_before(s, 1);
+    if (v->flow) {
+        s->behind =
+            (struct visit){v->bucket, atomic_load_explicit(&v->flow->next, memory_order_acquire)}; /* guarantee A */
+        if (stays(s->table->rules, s->mode, s->watermark_ns, v->flow))
+            v->flow = NULL;
+        else
+            __builtin_prefetch(atomic_load_explicit(&v->flow->head, memory_order_relaxed), 1);
+    }
+    v = visit_before(s, 2);
+    if (v->flow) {
+        const struct fc_packed *node = atomic_load_explicit(&v->flow->head, memory_order_acquire); /* guarantee B */
+        if (node && node != FC_FLOW_CLOSED)
+            __builtin_prefetch(node->next, 1);
+    }
+    v = visit_before(s, 3);
+    s->begun++;
+    if (!v->flow || !is_due(s, v->flow))
+        return 0;
+    __builtin_prefetch(v->flow->owned);
+    __builtin_prefetch((const uint8_t *)v->flow->owned + 64);
+    s->batch[s->count++] = *v;
+    v->flow = NULL;
+    return s->count == BATCH ? sweep_batch(s) : 0;
+}
+
+/* Visits the flows of buckets [from, end), each chain in its order. */
+static int visit_all(struct sweep *s, size_t from, size_t end)
+{
+    _Atomic(struct fc_flow *) *buckets = s->table->buckets;
+    unsigned idle = 0; /* visits that were none, in a row */
+    int rc = 0;
+
+    while (rc == 0 && idle < RING) {
+        struct visit next = s->behind;
+        for (; !next.flow && from < end; from++)
+            next = (struct visit){&buckets[from],
+                                  atomic_load_explicit(&buckets[from], memory_order_acquire)}; /* guarantee A */
+        idle = next.flow ? 0 : idle + 1;
+        rc = visit(s, next);
+    }
+    return rc ? rc : sweep_batch(s);
 }
 
 int fc_table_sweep(struct fc_table *t, struct fc_pool *pool, unsigned shard, enum fc_sweep_mode mode,
@@ -240,7 +284,7 @@ int fc_table_sweep(struct fc_table *t, struct fc_pool *pool, unsigned shard, enu
         .sink = sink,
     };
     size_t each = t->bucket_count / FC_TABLE_SHARDS;
-    int rc = 0;
+    int rc;
 
     /* acquire: pairs with the release below, so that one sweeper's owner fields are the next one's */
     if (atomic_exchange_explicit(&s.shard->sweeping, true, memory_order_acquire))
@@ -250,12 +294,9 @@ int fc_table_sweep(struct fc_table *t, struct fc_pool *pool, unsigned shard, enu
            !atomic_compare_exchange_weak_explicit(&t->evicted_ns, &before, watermark_ns, memory_order_seq_cst,
                                                   memory_order_relaxed))
         ;
-    for (size_t i = shard * each; i < (shard + 1) * each && rc == 0; i++) {
-        fetch_ahead(t, i, (shard + 1) * each);
-        if (atomic_load_explicit(&t->buckets[i], memory_order_relaxed))
-            rc = sweep_bucket(&s, &t->buckets[i]);
-    }
-    rc = rc ? rc : sweep_batch(&s);
+    if (mode == FC_SWEEP_FORCE && !atomic_load_explicit(&t->any_forced, memory_order_relaxed))
+        atomic_store_explicit(&t->any_forced, true, memory_order_relaxed); /* published by closing; guarantee E */
+    rc = visit_all(&s, shard * each, (shard + 1) * each);
     fc_table_reclaim(t, s.shard);
     atomic_store_explicit(&s.shard->sweeping, false, memory_order_release);
     return rc;

@@ -18,9 +18,9 @@
  *
  * Ordering guarantees
  *   A. A flow's key and hash happen before any look at it: the CAS on the bucket in find_or_add() (release) pairs with the
- *      loads of bucket and `next` there and in sweep_bucket() (acquire).
+ *      loads of bucket and `next` there and in visit_all() and visit() (acquire).
  *   B. A node's contents happen before its visit by a sweeper: the CAS on fc_flow.head in push() (release) pairs with the
- *      exchange in take_list() (acquire).
+ *      exchange in take_list() and the load in visit() (acquire).
  *   C. A flow whose head is FC_FLOW_CLOSED gets no more nodes: the closing CAS in close_flow() succeeds only on an empty list. A
  *      publisher that meets one passes over it and adds a new flow.
  *   D. A run that starts before an eviction watermark and was not seen by that eviction is noted late: the store of `evicted_ns` in
@@ -51,7 +51,8 @@ struct fc_ended {
     const struct fc_flow_key *key;
     const struct fc_joined *session;
     struct fc_node *const *nodes; /* session->count of them, in order */
-    bool open; /* the flow's last session, not timed out at the clock given to the sweep; FC_SWEEP_FORCE: at any clock */
+    bool
+        open; /* the flow's last session, not timed out at the clock given to the sweep; FC_SWEEP_FORCE: at any clock */
 };
 struct fc_sink {
     int (*emit)(void *ctx, const struct fc_ended *ended); /* 0, or a negative code that ends the sweep */
@@ -92,7 +93,8 @@ int fc_table_publish(struct fc_table *table, struct fc_pool *pool, const struct 
  * 1: somebody else is sweeping this shard. 0, FC_E_NOMEM, or what emit returned.
  */
 int fc_table_sweep(struct fc_table *table, struct fc_pool *pool, unsigned shard, enum fc_sweep_mode mode,
-                   int64_t watermark_ns, uint64_t seq, int64_t clock_ns, struct fc_join *join, const struct fc_replay *replay, const struct fc_sink *sink);
+                   int64_t watermark_ns, uint64_t seq, int64_t clock_ns, struct fc_join *join,
+                   const struct fc_replay *replay, const struct fc_sink *sink);
 
 /* About when half of the flows had their latest packet, ns; by a sample. Call as a registered reader. */
 int64_t fc_table_median_ns(const struct fc_table *table);

@@ -62,6 +62,7 @@ struct fc_table {
     struct fc_heap heap;
     /* shared: atomic; a Bloom filter of the flows that were evicted by force, one word a bucket at the most */
     atomic_uint_fast64_t *forced;
+    atomic_bool any_forced; /* the filter is not empty */
     /* shared: atomic */
     _Alignas(64) atomic_int_fast64_t evicted_ns; /* highest watermark any eviction has used */
     _Alignas(64) atomic_int_fast64_t bytes;
