@@ -2,6 +2,7 @@
 #include "index/finish.h"
 #include "base/error.h"
 #include "index/held.h"
+#include "store/ahead.h"
 
 /* Pieces of a stream larger than this, with no place to enter them, are worth a word. */
 #define PIECE_BYTES ((uint64_t)64 << 20)
@@ -119,12 +120,20 @@ static int write_sessions(struct fc_pipeline *p, struct fc_writer *writer, struc
                           struct fc_error *err)
 {
     struct fc_session_record *record;
+    struct fc_ahead *ahead;
     struct fc_merge *merge;
+    uint64_t records = 0;
     int rc = fc_merge_open(p->spools, p->jobs + 1, &merge, err);
 
     if (rc)
         return rc;
-    while ((rc = fc_merge_next(merge, &record, err)) == 1) {
+    for (unsigned i = 0; i <= p->jobs; i++)
+        records += fc_spool_count(p->spools[i]);
+    if (!(ahead = fc_ahead_open(merge, records))) {
+        fc_merge_close(merge);
+        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    }
+    while ((rc = fc_ahead_next(ahead, &record, err)) == 1) {
         if (p->stop && __atomic_load_n(p->stop, __ATOMIC_RELAXED)) {
             rc = fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
             break;
@@ -143,6 +152,7 @@ static int write_sessions(struct fc_pipeline *p, struct fc_writer *writer, struc
         result->continued += record->db_id != 0 && added;
         result->packets += added;
     }
+    fc_ahead_close(ahead);
     fc_merge_close(merge);
     return rc;
 }

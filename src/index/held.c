@@ -96,7 +96,7 @@ static int collect_moved(struct fc_held *h, struct fc_pipeline *p, struct moved 
     for (size_t i = 0; i < h->count; i++)
         mark(m, &h->sessions[i].key);
     for (unsigned i = 0; i < p->jobs && rc == 0; i++)
-        rc = fc_spool_extract(p->spools[i], mark_record, m, err);
+        rc = fc_spool_extract(p->spools[i], NULL, mark_record, m, err);
     return rc;
 }
 

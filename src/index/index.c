@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <urcu.h>
 
-enum { JOBS_MAX = 256, FEED_CHUNK_BYTES = 16 << 20 };
+enum { JOBS_MAX = 256, FEED_CHUNK_BYTES = 16 << 20, SPOOL_BYTES_MAX = 16 << 20 };
 
 #define MIB ((uint64_t)1 << 20)
 #define LARGE_FILE_BYTES (512 * MIB)
@@ -155,8 +155,12 @@ static int init_pipeline(struct run *run, const struct fc_index_options *o, stru
     p->files = calloc(run->plan.count + 1, sizeof *p->files);
     if (!p->table || !p->spools || !p->files)
         return FC_E_NOMEM;
+    /* more would save no time, and what they take would grow with the capture */
+    size_t spool_bytes = p->memory_bytes / 2 / (p->jobs + 1);
+    if (spool_bytes > SPOOL_BYTES_MAX)
+        spool_bytes = SPOOL_BYTES_MAX;
     for (unsigned i = 0; i <= p->jobs; i++)
-        if (!(p->spools[i] = fc_spool_new(fc_writer_folder(run->writer), p->memory_bytes / 2 / (p->jobs + 1))))
+        if (!(p->spools[i] = fc_spool_new(fc_writer_folder(run->writer), spool_bytes)))
             return FC_E_NOMEM;
     return 0;
 }
@@ -283,6 +287,10 @@ static int read_and_write(struct run *run, const struct fc_index_options *o, str
     phase(progress, 2);
     if ((rc = fc_rejoin(p, result, err)))
         return rc;
+    /* before the index is written: its pages take up the memory */
+    fc_pool_fini(&run->pool);
+    fc_table_free(p->table);
+    p->table = NULL;
     result->read_ns = now_ns() - start;
     result->rescanned_chunks = p->rescanned;
     result->peak_flows = p->peak_flows;

@@ -369,8 +369,8 @@ static void call_sweep(struct shared *s)
         p->peak_flows = flows;
     if (atomic_load_explicit(&s->sweep_cursor, memory_order_relaxed) < FC_TABLE_SHARDS)
         return; /* one is under way */
-    /* as many new runs as there are flows: sweeping costs a constant share of publishing */
-    bool due = runs >= p->sweep_runs && runs >= flows && s->watermark_ns > s->expired_ns;
+    /* twice as many new runs as there were flows left by the last one: sweeping costs a constant share of publishing */
+    bool due = runs >= p->sweep_runs && runs + runs / 2 >= flows && s->watermark_ns > s->expired_ns;
     if (!due && !short_of_memory)
         return;
     int64_t at = due ? s->watermark_ns : fc_table_median_ns(p->table);

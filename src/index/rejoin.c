@@ -20,6 +20,8 @@ struct rejoin {
     bool all;              /* all flows are late */
     const uint64_t *added; /* flows that get an addition, ascending */
     size_t added_count;
+    uint64_t *filter; /* a bit a hash of both lists, by its lowest bits: most flows are in neither */
+    uint64_t filter_mask;
     struct fc_held *held;
     struct fc_error *err;
     uint64_t parts, part; /* only flows whose hash falls into this part */
@@ -74,18 +76,49 @@ static int reserve(struct rejoin *r)
     return 0;
 }
 
+static void add_to_filter(struct rejoin *r, const uint64_t *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint64_t bit = list[i] & r->filter_mask;
+        r->filter[bit / 64] |= UINT64_C(1) << bit % 64;
+    }
+}
+
+/* 16 bits a hash at least. */
+static int make_filter(struct rejoin *r)
+{
+    uint64_t bits = 1024;
+
+    while (bits < 16 * (r->late_count + r->added_count))
+        bits *= 2;
+    if (!(r->filter = calloc(bits / 64, sizeof *r->filter)))
+        return FC_E_NOMEM;
+    r->filter_mask = bits - 1;
+    add_to_filter(r, r->late, r->late_count);
+    add_to_filter(r, r->added, r->added_count);
+    return 0;
+}
+
+static bool want(void *ctx, const struct fc_flow_key *key)
+{
+    const struct rejoin *r = ctx;
+    uint64_t hash = fc_table_hash(r->table, key), bit = hash & r->filter_mask;
+
+    if (hash % r->parts != r->part)
+        return false;
+    return r->all || ((r->filter[bit / 64] >> bit % 64 & 1) &&
+                      (among(r->late, r->late_count, hash) || among(r->added, r->added_count, hash)));
+}
+
 static int take(void *ctx, const struct fc_session_record *record)
 {
     struct rejoin *r = ctx;
     const uint8_t *plain = NULL;
     size_t len = 0;
     uint64_t hash = fc_table_hash(r->table, &record->key);
+    bool added = among(r->added, r->added_count, hash);
     int rc;
 
-    bool added = among(r->added, r->added_count, hash);
-
-    if (hash % r->parts != r->part || !(added || r->all || among(r->late, r->late_count, hash)))
-        return 0;
     if (record->blob_len && (rc = fc_blob_decode(record->blob, record->blob_len, &r->scratch, &plain, &len)))
         return rc;
     if (reserve(r))
@@ -203,7 +236,7 @@ static int rejoin_parts(struct fc_pipeline *p, struct rejoin *r, struct fc_error
     emitter.spool = p->spools[p->jobs];
     for (r->part = 0; r->part < r->parts && rc == 0; r->part++) {
         for (unsigned i = 0; i < p->jobs && rc == 0; i++)
-            rc = fc_spool_extract(p->spools[i], take, r, err);
+            rc = fc_spool_extract(p->spools[i], want, take, r, err);
         if (rc == 0)
             rc = take_additions(r, p->held);
         if (rc == FC_E_NOMEM)
@@ -236,7 +269,11 @@ int fc_rejoin(struct fc_pipeline *p, struct fc_index_result *result, struct fc_e
     if (!(r.added = added = added_flows(p->held)))
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     r.parts = part_count(p, r.all);
-    rc = rejoin_parts(p, &r, err);
+    if (make_filter(&r))
+        rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    else
+        rc = rejoin_parts(p, &r, err);
+    free(r.filter);
     free(added);
     free(r.pieces);
     fc_buffer_fini(&r.scratch);

@@ -106,7 +106,7 @@ static int new_page(struct fc_btree *t, uint32_t *number, struct fc_error *err)
     int rc;
 
     if (t->used == t->extent.count) {
-        if (t->used && (rc = fc_pages_write(t->pages, t->extent.first, t->mem, t->used, err)))
+        if (t->used && (rc = fc_pages_pass(t->pages, t->extent.first, &t->mem, t->used, err)))
             return rc;
         if ((rc = fc_pages_take(t->pages, t->want, &t->extent, err)))
             return rc;
@@ -117,7 +117,7 @@ static int new_page(struct fc_btree *t, uint32_t *number, struct fc_error *err)
     return 0;
 }
 
-/* Gives a new page its content; in the extent at hand, or in the one before it, which is written already. */
+/* Gives a new page its content; in the extent at hand, or in the one before it, which was passed on already. */
 static int put_page(struct fc_btree *t, uint32_t number, const uint8_t *page, struct fc_error *err)
 {
     uint32_t slot = number - t->extent.first;

@@ -36,11 +36,13 @@ int fc_pages_open(struct fc_pages *pages, int fd, const char *name, struct fc_er
                                .lock_page = LOCK_BYTE / FC_PAGE_SIZE + 1,
                                .count = fc_load32(h + 28, true)};
     pthread_mutex_init(&pages->lock, NULL);
+    fc_behind_init(&pages->behind, fd, name, (size_t)FC_EXTENT_PAGES * FC_PAGE_SIZE);
     return 0;
 }
 
 void fc_pages_close(struct fc_pages *pages)
 {
+    fc_behind_fini(&pages->behind);
     pthread_mutex_destroy(&pages->lock);
 }
 
@@ -91,10 +93,22 @@ void fc_pages_give(struct fc_pages *pages, uint32_t first, uint32_t count)
     pthread_mutex_unlock(&pages->lock);
 }
 
+static uint64_t offset_of(uint32_t page)
+{
+    return (uint64_t)(page - 1) * FC_PAGE_SIZE;
+}
+
 int fc_pages_write(struct fc_pages *pages, uint32_t first, const uint8_t *data, uint32_t count, struct fc_error *err)
 {
-    return fc_io_write(pages->fd, data, (size_t)count * FC_PAGE_SIZE, (uint64_t)(first - 1) * FC_PAGE_SIZE, pages->name,
-                       err);
+    size_t bytes = (size_t)count * FC_PAGE_SIZE;
+
+    fc_behind_settle(&pages->behind, offset_of(first), bytes);
+    return fc_io_write(pages->fd, data, bytes, offset_of(first), pages->name, err);
+}
+
+int fc_pages_pass(struct fc_pages *pages, uint32_t first, uint8_t **data, uint32_t count, struct fc_error *err)
+{
+    return fc_behind_pass(&pages->behind, offset_of(first), data, (size_t)count * FC_PAGE_SIZE, err);
 }
 
 /* Cuts spare pages off the end of the file. */
@@ -159,6 +173,8 @@ int fc_pages_finish(struct fc_pages *pages, struct fc_error *err)
     uint32_t first, count;
     int rc;
 
+    if ((rc = fc_behind_stop(&pages->behind, err)))
+        return rc;
     cut(pages);
     if ((rc = write_free_list(pages, &first, &count, err)) ||
         (rc = fc_io_read(pages->fd, h, sizeof h, 0, pages->name, err)))

@@ -18,15 +18,13 @@
  *   92  4  w  change counter for which the number of pages is valid
  * Trunk page: 0 4 next trunk, 4 4 number n of leaves, 8 4n page numbers.
  *
- * Threads: fc_pages_take, _give and _write any; the rest one.
+ * Threads: fc_pages_take, _give, _write and _pass any; the rest one. A thread of its own writes what is passed (store/behind.h).
  * Source: sqlite.org/fileformat2.html, sections 1.3 and 1.5.
  */
 #ifndef FC_STORE_PAGES_H
 #define FC_STORE_PAGES_H
 
-#include <flowcarve/error.h>
-#include <pthread.h>
-#include <stdint.h>
+#include "store/behind.h"
 
 enum { FC_PAGE_SIZE = 4096, FC_EXTENT_PAGES = 64, FC_EXTENTS_MAX = 64 };
 
@@ -40,6 +38,7 @@ struct fc_pages {
     const char *name; /* for messages */
     uint32_t usable;  /* bytes of a page that SQLite uses */
     uint32_t lock_page;
+    struct fc_behind behind;
     /* guarded by lock */
     pthread_mutex_t lock;
     uint32_t count; /* pages of the file so far */
@@ -57,6 +56,10 @@ void fc_pages_give(struct fc_pages *pages, uint32_t first, uint32_t count);
 
 /* Writes `count` pages from number `first` on. FC_E_IO. */
 int fc_pages_write(struct fc_pages *pages, uint32_t first, const uint8_t *data, uint32_t count, struct fc_error *err);
+
+/* The same for FC_EXTENT_PAGES pages of memory at the most, which are written later; *data is other memory then. FC_E_NOMEM, FC_E_IO:
+ * also of what was passed before. */
+int fc_pages_pass(struct fc_pages *pages, uint32_t first, uint8_t **data, uint32_t count, struct fc_error *err);
 
 /* Spare pages and header. Nothing may be taken or written afterwards. FC_E_IO. */
 int fc_pages_finish(struct fc_pages *pages, struct fc_error *err);

@@ -11,7 +11,6 @@
 struct fc_session_record {
     struct fc_flow_key key;
     struct fc_run run;
-    struct fc_extra extra;
     int64_t db_id;          /* > 0: a session that the index already holds */
     uint64_t prior_packets; /* of the run: those that the index already holds */
     uint64_t first_off;     /* of the first packet in the flow's order */
@@ -20,7 +19,8 @@ struct fc_session_record {
     uint8_t open;      /* a later capture may continue it */
     uint8_t unchanged; /* db_id, and nothing was added */
     uint32_t blob_len;
-    const uint8_t *blob; /* positions, not owned; of a db_id session: the added ones */
+    const uint8_t *blob;   /* positions, not owned; of a db_id session: the added ones */
+    struct fc_extra extra; /* when has_extra */
 };
 
 /* Order of the sessions' IDs: time, file and offset of the first packet. <0, 0, >0. */

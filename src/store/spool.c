@@ -118,6 +118,22 @@ static size_t write_head(uint8_t *p, const struct fc_session_record *r)
     return (size_t)(p - start);
 }
 
+/* The key of the record at p; returns the byte behind it. */
+static const uint8_t *read_key(const uint8_t *p, struct fc_flow_key *key)
+{
+    bool is_narrow = ((const struct header *)p)->bits & NARROW;
+    struct fc_narrow_key narrow;
+
+    p += sizeof(struct header);
+    if (!is_narrow) {
+        memcpy(key, p, sizeof *key);
+        return p + sizeof *key;
+    }
+    memcpy(&narrow, p, sizeof narrow);
+    fc_key_widen(&narrow, key);
+    return p + sizeof narrow;
+}
+
 /* The record at p, whose blob stays there. */
 static void read_record(const uint8_t *p, struct fc_session_record *r)
 {
@@ -125,16 +141,7 @@ static void read_record(const uint8_t *p, struct fc_session_record *r)
     bool prior;
 
     memcpy(&h, p, sizeof h);
-    p += sizeof h;
-    if (h.bits & NARROW) {
-        struct fc_narrow_key narrow;
-        memcpy(&narrow, p, sizeof narrow);
-        fc_key_widen(&narrow, &r->key);
-        p += sizeof narrow;
-    } else {
-        memcpy(&r->key, p, sizeof r->key);
-        p += sizeof r->key;
-    }
+    p = read_key(p, &r->key);
     p = fc_run_unpack(p, &r->run, &prior);
     r->db_id = 0;
     r->prior_packets = 0;
@@ -295,8 +302,8 @@ struct source {
     uint64_t off, end;    /* next record, in the file */
     struct fc_buffer buf; /* holds [buf_off, buf_off + buf.len) */
     uint64_t buf_off;
-    const uint8_t *at; /* the current record, */
-    struct fc_session_record record; /* and what it says */
+    const uint8_t *at;               /* the current record, */
+    struct fc_session_record record; /* and what it says: when merging */
 };
 
 static int source_window(struct source *s, size_t need, struct fc_error *err)
@@ -321,8 +328,8 @@ static void fetch(const uint8_t *record)
     __builtin_prefetch(record + 64);
 }
 
-/* 1: s->at and s->record are the next record; 0: end. Taken ones are passed over. */
-static int source_next(struct source *s, struct fc_error *err)
+/* 1: s->at is the next record; 0: end. Taken ones are passed over. */
+static int source_step(struct source *s, struct fc_error *err)
 {
     for (;;) {
         const struct header *h;
@@ -346,12 +353,19 @@ static int source_next(struct source *s, struct fc_error *err)
             s->at = s->buf.data + (s->off - s->buf_off);
             s->off += ((const struct header *)s->at)->size;
         }
-        h = (const struct header *)s->at;
-        if (!h->taken) {
-            read_record(s->at, &s->record);
+        if (!((const struct header *)s->at)->taken)
             return 1;
-        }
     }
+}
+
+/* The same, and s->record is what it says. */
+static int source_next(struct source *s, struct fc_error *err)
+{
+    int rc = source_step(s, err);
+
+    if (rc == 1)
+        read_record(s->at, &s->record);
+    return rc;
 }
 
 static int mark_taken(struct source *s, struct fc_error *err)
@@ -370,9 +384,10 @@ static int mark_taken(struct source *s, struct fc_error *err)
     return 0;
 }
 
-int fc_spool_extract(struct fc_spool *s, int (*take)(void *, const struct fc_session_record *), void *ctx,
-                     struct fc_error *err)
+int fc_spool_extract(struct fc_spool *s, bool (*want)(void *, const struct fc_flow_key *),
+                     int (*take)(void *, const struct fc_session_record *), void *ctx, struct fc_error *err)
 {
+    struct fc_flow_key key;
     int rc = 0;
 
     for (size_t i = 0; i <= s->segment_count && rc == 0; i++) {
@@ -382,7 +397,11 @@ int fc_spool_extract(struct fc_spool *s, int (*take)(void *, const struct fc_ses
             src.off = s->segments[i].off;
             src.end = src.off + s->segments[i].len;
         }
-        while ((rc = source_next(&src, err)) == 1) {
+        while ((rc = source_step(&src, err)) == 1) {
+            read_key(src.at, &key);
+            if (want && !want(ctx, &key))
+                continue;
+            read_record(src.at, &src.record);
             rc = take(ctx, &src.record);
             if (rc < 0 || (rc == 1 && (rc = mark_taken(&src, err)) < 0))
                 break;

@@ -33,10 +33,10 @@ uint64_t fc_spool_bytes(const struct fc_spool *spool);
 
 /*
  * Walks all records in no order; `take` says 1 to take the record out of the spool, 0 to leave it, or a negative code.
- * The record is valid during the call.
+ * The record is valid during the call. `want`, unless it is NULL, passes over records by their keys, which is faster.
  */
-int fc_spool_extract(struct fc_spool *spool, int (*take)(void *ctx, const struct fc_session_record *record), void *ctx,
-                     struct fc_error *err);
+int fc_spool_extract(struct fc_spool *spool, bool (*want)(void *ctx, const struct fc_flow_key *key),
+                     int (*take)(void *ctx, const struct fc_session_record *record), void *ctx, struct fc_error *err);
 
 /* Sorts what is in memory now, so that fc_merge_open() need not. FC_E_NOMEM. */
 int fc_spool_sort(struct fc_spool *spool, struct fc_error *err);

@@ -199,7 +199,7 @@ static void extract_with(size_t budget)
         size_t left = N;
         for (uint64_t remainder = 0; remainder < 2; remainder++) {
             struct taking t = {.divisor = 3, .remainder = remainder, .seen = seen};
-            cr_assert_eq(fc_spool_extract(spool, take, &t, NULL), 0);
+            cr_assert_eq(fc_spool_extract(spool, NULL, take, &t, NULL), 0);
             cr_assert_eq(t.met, left);
             left -= t.taken;
             cr_assert_eq(fc_spool_count(spool), left);
@@ -226,6 +226,44 @@ Test(spool, extract_takes_exactly_what_was_asked_from_disk)
     extract_with(1500);
 }
 
+static bool odd_proto(void *ctx, const struct fc_flow_key *key)
+{
+    (void)ctx;
+    return key->proto % 2;
+}
+
+static int count_odd(void *ctx, const struct fc_session_record *rec)
+{
+    size_t *count = ctx;
+
+    cr_assert(rec->key.proto % 2);
+    ++*count;
+    return 1;
+}
+
+Test(spool, extract_passes_over_what_is_not_wanted_by_its_key)
+{
+    struct rng rng = {test_seed("spool, want")};
+    struct fc_spool *spool = fc_spool_new("/tmp", 3000);
+    struct list all = fill(&spool, 1, 200, &rng);
+    size_t odd = 0, taken = 0;
+
+    for (size_t i = 0; i < all.count;) {
+        bool is_odd = all.at[i].key.proto % 2;
+        odd += is_odd;
+        if (is_odd)
+            all.at[i] = all.at[--all.count];
+        else
+            i++;
+    }
+    cr_assert(odd > 20 && odd < 180);
+    cr_assert_eq(fc_spool_extract(spool, odd_proto, count_odd, &taken, NULL), 0);
+    cr_assert_eq(taken, odd);
+    check_merge(&spool, 1, &all);
+    fc_spool_free(spool);
+    free(all.at);
+}
+
 Test(spool, records_may_be_added_behind_an_extraction)
 {
     struct rng rng = {test_seed("spool, add behind")};
@@ -234,7 +272,7 @@ Test(spool, records_may_be_added_behind_an_extraction)
     uint8_t seen[500] = {0};
     struct taking t = {.divisor = 1, .remainder = 0, .seen = seen};
 
-    cr_assert_eq(fc_spool_extract(spool, take, &t, NULL), 0);
+    cr_assert_eq(fc_spool_extract(spool, NULL, take, &t, NULL), 0);
     cr_assert_eq(t.taken, 200);
     cr_assert_eq(fc_spool_count(spool), 0);
     for (size_t i = 0; i < all.count; i++)
@@ -257,7 +295,7 @@ Test(spool, what_the_callback_fails_with_ends_the_extraction)
     struct fc_spool *spool = fc_spool_new("/tmp", 1000);
     struct list all = fill(&spool, 1, 50, &rng);
 
-    cr_assert_eq(fc_spool_extract(spool, refuse, NULL, NULL), FC_E_DAMAGED);
+    cr_assert_eq(fc_spool_extract(spool, NULL, refuse, NULL, NULL), FC_E_DAMAGED);
     cr_assert_eq(fc_spool_count(spool), 50);
     fc_spool_free(spool);
     free(all.at);
