@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <urcu.h>
 
-enum { JOBS_MAX = 256, FEED_CHUNK_BYTES = 16 << 20, SPOOL_BYTES_MAX = 16 << 20 };
+enum { JOBS_MAX = 256, FEED_CHUNK_BYTES = 16 << 20, SPOOL_BYTES_MAX = 8 << 20 };
 
 #define MIB ((uint64_t)1 << 20)
 #define LARGE_FILE_BYTES (512 * MIB)

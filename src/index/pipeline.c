@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <urcu.h>
 
-enum { SLOTS_PER_JOB = 3, SWEEP_RUNS = 1 << 18 };
+enum { SLOTS_PER_JOB = 2, SWEEP_RUNS = 1 << 17 };
 
 /* Shared by the workers of one run. Everything behind `lock` is guarded by it. */
 struct shared {
