@@ -68,6 +68,7 @@ static const struct suite {
     {"table", micro_table, "[-n FLOWS]: the flow table, and one over cds_lfht"},
     {"positions", micro_positions, "[-n POSITIONS]: the positions blob"},
     {"hash", micro_hash, "[-n FLOWS]: hash of keys; keys that are meant to collide"},
+    {"read", micro_read, "[-w BYTES] CAPTURE: ways to walk a pcap; BYTES: written besides"},
     {"btree", micro_btree, "[-n SESSIONS] [-m BYTES] [-6] [--insert] [--check] DATABASE: writing a fresh index"},
 };
 

@@ -18,6 +18,7 @@ int micro_decode(int argc, char **argv);
 int micro_table(int argc, char **argv);
 int micro_positions(int argc, char **argv);
 int micro_hash(int argc, char **argv);
+int micro_read(int argc, char **argv);
 int micro_btree(int argc, char **argv);
 
 /* Seconds, from any start. */

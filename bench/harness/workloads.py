@@ -96,6 +96,7 @@ def single(bench, name):
     })
     add_index_rows(bench, name, c, t, db, one)
     remove(one)
+    floor(bench, name, c, t["index"].wall, os.path.getsize(db))
     if have("tcpdump"):
         bench.say("%s: tcpdump" % name)
         bench.report.note(named_version("tcpdump", "--version"))
@@ -126,6 +127,15 @@ def add_index_rows(bench, name, c, t, db, one):
     report.value(name, "database", held["size"], "bytes")
     report.row(name, "index: size", held["size"] / 1e6, "MB", "capture", c.bytes / 1e6, note="%.2f %%; %.1f bytes a session + %.2f a packet"
                % (100 * held["size"] / c.bytes, (held["size"] - held["blobs"]) / held["sessions"], held["blobs"] / held["packets"]))
+
+
+def floor(bench, name, c, wall, size):
+    """What of this cannot be had for less: walking the records, by several ways, and writing as many bytes as the index has."""
+    bench.say("%s: ways of reading" % name)
+    rows = micro_rows(bench, ["read", "-w", str(size), c.path], "read " + name)
+    for what in ("records, decoded and hashed, 2 threads", "bytes of the index written to the page cache, 1 thread"):
+        if what in rows:
+            bench.report.row(name, "index, 2 threads", wall, "s", what, rows[what] / 1e3, note="a part of it: no index without")
 
 
 def number(n):
@@ -325,15 +335,22 @@ def micro(bench, _):
     ]
     for words in commands:
         bench.say("micro %s" % words[0])
-        out = bench.scratch("micro.tsv")
-        r = Run([bench.micro, *words], stdout=out)
-        with open(out) as f:
-            for line in f:
-                suite, what, value, unit, note = line.rstrip("\n").split("\t")
-                bench.report.micro.append((suite, what, float(value), unit, note))
-                bench.report.value("micro " + suite, what, float(value), unit)
-        if r.status != 0:
-            bench.report.note("micro %s failed: %s" % (words[0], r.text.strip()[-300:]))
+        micro_rows(bench, words)
+
+
+def micro_rows(bench, words, suite=None):
+    """Runs a suite of bench/micro; {what: figure}. suite: its name in the report, when it is another one."""
+    out, figures = bench.scratch("micro.tsv"), {}
+    r = Run([bench.micro, *words], stdout=out)
+    with open(out) as f:
+        for line in f:
+            own, what, value, unit, note = line.rstrip("\n").split("\t")
+            bench.report.micro.append((suite or own, what, float(value), unit, note))
+            bench.report.value("micro " + (suite or own), what, float(value), unit)
+            figures[what] = float(value)
+    if r.status != 0:
+        bench.report.note("micro %s failed: %s" % (words[0], r.text.strip()[-300:]))
+    return figures
 
 
 # cold behind mix, whose capture it takes
