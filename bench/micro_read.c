@@ -146,7 +146,8 @@ static int by_uring(struct walk *walk, uint64_t from, uint64_t to, uint8_t *memo
         for (; asked < parts && asked < part + URING_DEPTH; asked++, asked_now++) {
             struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
             uint64_t slot = asked % URING_DEPTH;
-            io_uring_prep_read(sqe, walk->file.fd, memory + slot * URING_BYTES, URING_BYTES, from + asked * URING_BYTES);
+            io_uring_prep_read(sqe, walk->file.fd, memory + slot * URING_BYTES, URING_BYTES,
+                               from + asked * URING_BYTES);
             io_uring_sqe_set_data64(sqe, slot);
         }
         if (asked_now && io_uring_submit(&ring) < 0)
@@ -285,7 +286,7 @@ static const struct way {
     {"headers, mmap, 2 threads", by_map, 1, 2},
     {"headers, mmap and MADV_POPULATE_READ, 2 threads", by_populated_map, 1, 2},
 #ifdef HAVE_LIBURING
-    {"headers, io_uring, 8 reads of 128 KiB, 2 threads", by_uring, (size_t)URING_DEPTH * URING_BYTES, 2},
+    {"headers, io_uring, 8 reads of 128 KiB, 2 threads", by_uring, (size_t)URING_DEPTH *URING_BYTES, 2},
 #endif
     {"records, the reader of `index`, 2 threads", by_plain_reader, 1, 2},
     {"records, decoded and hashed, 2 threads", by_decoder, 1, 2},
@@ -309,7 +310,8 @@ static int measure(struct walk *walk, const struct sums *want, const char *folde
             if (walk->map == MAP_FAILED)
                 return micro_fail("read", "mmap");
             double start = micro_now();
-            if (walk_once(walk, ways[i].threads, &sums) < 0 || sums.records != want->records || sums.bytes != want->bytes)
+            if (walk_once(walk, ways[i].threads, &sums) < 0 || sums.records != want->records ||
+                sums.bytes != want->bytes)
                 return micro_fail("read", ways[i].name);
             munmap(walk->map, walk->file.size);
             times[i][round] = micro_now() - start;
@@ -322,7 +324,8 @@ static int measure(struct walk *walk, const struct sums *want, const char *folde
     snprintf(note, sizeof note, "%llu records, checked", (unsigned long long)want->records);
     for (unsigned i = 0; i < WAYS; i++)
         micro_row("read", ways[i].name, micro_median(times[i], MICRO_ROUNDS) * 1e3, "ms", note);
-    micro_row("read", "all bytes, pread 128 KiB, 1 thread (cat)", micro_median(times[WAYS], MICRO_ROUNDS) * 1e3, "ms", "");
+    micro_row("read", "all bytes, pread 128 KiB, 1 thread (cat)", micro_median(times[WAYS], MICRO_ROUNDS) * 1e3, "ms",
+              "");
     if (written) {
         snprintf(note, sizeof note, "%.1f MB", (double)written / 1e6);
         micro_row("read", "bytes of the index written to the page cache, 1 thread",
@@ -352,7 +355,8 @@ int micro_read(int argc, char **argv)
     strcpy(slash ? slash + 1 : folder, ".");
     if (fc_file_open(argv[optind], &walk.file, &err))
         return micro_fail("read", "no capture");
-    if (walk.file.format == FC_FORMAT_PCAPNG || walk.file.compression != FC_COMPRESSION_NONE || find_starts(&walk, &want))
+    if (walk.file.format == FC_FORMAT_PCAPNG || walk.file.compression != FC_COMPRESSION_NONE ||
+        find_starts(&walk, &want))
         rc = micro_fail("read", "not a plain pcap without damage");
     else
         rc = measure(&walk, &want, folder, written);

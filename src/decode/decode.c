@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+/* The walk over a record's headers, step by step, and what is delivered of it. */
 #include <flowcarve/decode.h>
 #include <stddef.h>
 
-#include "base/export.h"
 #include "decode/key.h"
-#include "decode/udp_tunnel.h"
 #include "decode/walk.h"
 
-#define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
-
-/* Groups that need work of their own beside key and TCP fields. */
-#define OPTIONAL                                                                                                       \
-    (FC_WANT_MAC | FC_WANT_VLAN | FC_WANT_MPLS | FC_WANT_TTL | FC_WANT_DSCP | FC_WANT_PAYLOAD | FC_WANT_TUNNEL)
 
 _Static_assert(offsetof(struct fc_flow_key, domain) == offsetof(struct fc_flow_key, port) + 8,
                "fc_key_tail() writes this layout");
@@ -167,87 +161,8 @@ void fc_decode_walk(uint32_t link_type, const uint8_t *data, uint32_t caplen, ui
 
     if (mask & FC_WANT_KEY)
         deliver_session(&w, step);
-    if (UNLIKELY(mask & OPTIONAL))
+    if (UNLIKELY(mask & FC_WANT_OPTIONAL))
         deliver_optional(&w);
     out->layer_count = w.layer_count;
     out->got = w.got;
-}
-
-/* Ethernet, IPv4 and UDP header */
-enum { COMMON_MIN = 14 + 20 + 8 };
-
-static __attribute__((noinline)) uint32_t common_optional(const uint8_t *data, uint32_t mask, uint32_t payload,
-                                                          struct fc_packet *out)
-{
-    uint32_t wire_end = 14u + fc_be16(data + 16);
-
-    if (mask & FC_WANT_MAC) {
-        memcpy(out->mac[0], data + 6, 6);
-        memcpy(out->mac[1], data, 6);
-    }
-    if (mask & FC_WANT_TTL)
-        out->ttl = data[22];
-    if (mask & FC_WANT_DSCP)
-        out->dscp = data[15] >> 2;
-    if (mask & FC_WANT_PAYLOAD)
-        out->payload_bytes = wire_end > payload ? wire_end - payload : 0;
-    return mask & (FC_WANT_MAC | FC_WANT_TTL | FC_WANT_DSCP | FC_WANT_PAYLOAD);
-}
-
-/*
- * Ethernet, IPv4 without options, whole datagram, TCP or UDP that no tunnel uses, all headers captured: nearly every
- * packet there is.
- * The caller has seen to it that COMMON_MIN bytes are there.
- * Says the same as the walk would (a test compares them); returns false to leave the packet to it.
- */
-static inline bool decode_common(const uint8_t *data, uint32_t caplen, uint32_t mask, struct fc_packet *out)
-{
-    const uint8_t *ip = data + 14, *l4 = data + 34;
-
-    if (UNLIKELY(fc_be16(data + 12) != FC_ETHERTYPE_IPV4 || ip[0] != 0x45 || fc_be16(ip + 6) & 0x3fff))
-        return false;
-    uint32_t end = 14u + fc_be16(ip + 2), got = FC_WANT_KEY, payload;
-    uint32_t proto = ip[9];
-    if (end > caplen)
-        end = caplen;
-    if (proto == FC_IPPROTO_TCP) {
-        if (UNLIKELY(end < 54 || l4[12] < 0x50))
-            return false;
-        payload = 34 + (l4[12] >> 4) * 4u;
-        if (mask & FC_WANT_TCP) {
-            out->tcp_flags = l4[13];
-            out->tcp_seq = fc_be32(l4 + 4);
-            out->tcp_ack = fc_be32(l4 + 8);
-            got |= FC_WANT_TCP;
-        }
-        out->layer[2] = (struct fc_layer){.off = 34, .type = FC_LAYER_TCP};
-    } else if (LIKELY(proto == FC_IPPROTO_UDP && end >= 42)) {
-        if (UNLIKELY(fc_tunnel_ports(fc_be16(l4), fc_be16(l4 + 2))))
-            return false;
-        payload = 42;
-        out->layer[2] = (struct fc_layer){.off = 34, .type = FC_LAYER_UDP};
-    } else {
-        return false;
-    }
-    out->layer[0] = (struct fc_layer){.off = 0, .type = FC_LAYER_LINK};
-    out->layer[1] = (struct fc_layer){.off = 14, .type = FC_LAYER_IPV4};
-    out->layer[3] = (struct fc_layer){.off = payload, .type = FC_LAYER_PAYLOAD};
-    out->layer_count = 3 + (payload < end);
-    out->dir = (uint8_t)fc_key_ipv4(&out->key, ip + 12, ip + 16, fc_be16(l4), fc_be16(l4 + 2), proto, 0);
-    out->frag = FC_FRAG_NONE;
-    out->malformed = 0;
-    out->datagram_count = 0;
-    if (UNLIKELY(mask & OPTIONAL))
-        got |= common_optional(data, mask, payload, out);
-    out->got = got;
-    return true;
-}
-
-FC_EXPORT void fc_decode(uint32_t link_type, const uint8_t *data, uint32_t caplen, uint32_t origlen, uint32_t mask,
-                         struct fc_packet *out)
-{
-    if (LIKELY(link_type == FC_LINKTYPE_ETHERNET && caplen >= COMMON_MIN && mask & FC_WANT_KEY) &&
-        LIKELY(decode_common(data, caplen, mask, out)))
-        return;
-    fc_decode_walk(link_type, data, caplen, origlen, mask, out);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Canonical keys, the mask, the shortcut for common packets. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "decode/walk.h"
@@ -121,13 +122,13 @@ Test(mask, a_group_is_the_same_whatever_else_is_asked_for)
     }
 }
 
-static void same_as_walk(const struct bytes *b, uint32_t caplen, uint32_t mask)
+static void same_as_walk(uint32_t link_type, const struct bytes *b, uint32_t caplen, uint32_t mask)
 {
     struct fc_packet p, q;
     memset(&p, 0xa5, sizeof(p));
     memset(&q, 0xa5, sizeof(q));
-    fc_decode(LT_ETH, b->at, caplen, b->n, mask, &p);
-    fc_decode_walk(LT_ETH, b->at, caplen, b->n, mask, &q);
+    fc_decode(link_type, b->at, caplen, b->n, mask, &p);
+    fc_decode_walk(link_type, b->at, caplen, b->n, mask, &q);
     memset(p.layer + p.layer_count, 0, (FC_LAYERS_MAX - p.layer_count) * sizeof(p.layer[0])); /* of no meaning */
     memset(q.layer + q.layer_count, 0, (FC_LAYERS_MAX - q.layer_count) * sizeof(q.layer[0]));
     for (unsigned i = 0; i < p.layer_count; i++) {
@@ -151,6 +152,71 @@ Test(shortcut, says_what_the_walk_says)
         if (r & 4) /* a byte of the headers is something else */
             b.at[12 + next_random(&seed) % 42] = (uint8_t)next_random(&seed);
         uint32_t caplen = r & 8 ? (uint32_t)(next_random(&seed) % (b.n + 1)) : b.n;
-        same_as_walk(&b, caplen, (r >> 32 & 0xff) | (r & 16 ? FC_KEY_VLAN : 0));
+        same_as_walk(LT_ETH, &b, caplen, (r >> 32 & 0xff) | (r & 16 ? FC_KEY_VLAN : 0));
     }
+}
+
+static void put_random_link(struct bytes *b, uint32_t link_type, unsigned ethertype, uint64_t r)
+{
+    static const unsigned arphrd[] = {1, 772, 0xfffe, 512, 803, 824, 770, 6};
+    char hex[80];
+
+    if (link_type == LT_SLL)
+        snprintf(hex, sizeof hex, "0000 %04x 0006 020000000001 0000 %04x", arphrd[r & 7], ethertype);
+    else if (link_type == LT_SLL2)
+        snprintf(hex, sizeof hex, "%04x 0000 00000001 %04x 00 06 020000000001 0000", ethertype, arphrd[r & 7]);
+    else if (link_type == LT_ETH)
+        snprintf(hex, sizeof hex, "020000000001 020000000002 %04x", ethertype);
+    else
+        snprintf(hex, sizeof hex, "%s",
+                 link_type == LT_RAW ? ""
+                 : r & 1             ? "02000000"
+                 : r & 2             ? "00000002"
+                                     : "0000001e");
+    put_hex(b, hex);
+}
+
+/* Any link header, up to three tags, either IP version, TCP or UDP; some bytes changed, cut anywhere. */
+Test(shortcut, says_what_the_walk_says_of_other_links_tags_and_ipv6)
+{
+    static const uint32_t links[] = {LT_ETH, LT_SLL, LT_SLL2, LT_RAW, LT_NULL, LT_LOOP, LT_ETH, LT_SLL};
+    static const unsigned tag_types[] = {0x8100, 0x88a8, 0x9100, 0x8100};
+    uint64_t seed = 11, whole = 0;
+
+    for (int i = 0; i < 300000; i++) {
+        uint64_t r = next_random(&seed);
+        uint32_t link_type = links[r >> 4 & 7];
+        bool v6 = r & 1, tcp = r & 2;
+        unsigned tags = link_type == LT_RAW || link_type == LT_NULL || link_type == LT_LOOP || !(r & 4)
+                            ? 0
+                            : 1 + (r >> 7 & 3) % 3,
+                 ip_type = v6 ? 0x86dd : 0x0800;
+        struct bytes b = {.n = 0};
+        put_random_link(&b, link_type, tags ? tag_types[r >> 9 & 3] : ip_type, r >> 12);
+        for (unsigned t = 0; t < tags; t++) {
+            char hex[16];
+            snprintf(hex, sizeof hex, "%04x %04x", (unsigned)(r >> 20 & 0xffff), t + 1 < tags ? 0x8100 : ip_type);
+            put_hex(&b, hex);
+        }
+        unsigned payload = r >> 36 & 15, ip = b.n;
+        if (v6)
+            put_ip6(&b, r >> 40 & 3, r >> 42 & 3, tcp ? 6 : 17, (tcp ? 20 : 8) + payload);
+        else
+            put_ip4(&b, r >> 40 & 3, r >> 42 & 3, tcp ? 6 : 17, (tcp ? 20 : 8) + payload);
+        if (tcp)
+            put_tcp(&b, r >> 44 & 3, r >> 46 & 3, r >> 48 & 0xff);
+        else
+            put_udp(&b, r >> 44 & 3, r >> 46 & 1 ? 4789 : 53, payload);
+        put_zeros(&b, (tcp ? payload : 0) + (r >> 47 & 3)); /* and padding */
+        if (r >> 49 & 1)
+            b.at[next_random(&seed) % b.n] = (uint8_t)next_random(&seed);
+        if (!(r >> 50 & 7)) /* what the shortcut must see: version, length, fragment, next header, ports */
+            b.at[ip + next_random(&seed) % 8] ^= (uint8_t)(1 << (next_random(&seed) & 7));
+        bool cut = r >> 53 & 1;
+        whole += !cut;
+        same_as_walk(link_type, &b, cut ? (uint32_t)(next_random(&seed) % (b.n + 1)) : b.n,
+                     (r >> 56 & 1 ? r >> 28 & 0xff : FC_WANT_SESSION) | (r >> 57 & 7 ? 0 : FC_KEY_VLAN) |
+                         (r >> 60 & 3 ? 0 : FC_KEY_TUNNEL | FC_KEY_OUTER));
+    }
+    cr_assert_gt(whole, 100000);
 }
