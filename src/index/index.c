@@ -295,7 +295,7 @@ static int read_and_write(struct run *run, const struct fc_index_options *o, str
     result->rescanned_chunks = p->rescanned;
     result->peak_flows = p->peak_flows;
     phase(progress, 3);
-    fc_writer_set_memory(run->writer, p->memory_bytes / 2);
+    fc_writer_set_memory(run->writer, p->memory_bytes / 8);
     start = now_ns();
     if ((rc = fc_write_index(p, run->writer, result, err)) || (rc = check_balance(result, err)))
         return rc;
