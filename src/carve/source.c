@@ -10,6 +10,7 @@ enum {
     GAP = 32 << 10,   /* two records nearer than this are read together */
     SPAN = 256 << 10, /* bytes read at a time, at most */
     LONE = 2 << 10,   /* for a record without neighbours: most fit, the rest take a second read */
+    AHEAD = 8         /* records whose sessions are fetched before they are asked for */
 };
 
 /* How much to read at position i: up to the last record that is near enough. */
@@ -143,6 +144,8 @@ static int next_fitting(struct fc_carve_source *s, struct fc_error *err)
 
     if (rc != 1)
         return rc;
+    if (s->next + AHEAD < s->f->count)
+        __builtin_prefetch(&s->plan->sessions[s->f->pos[s->next + AHEAD].session], 1);
     fc_decode(s->rec.link_type, s->rec.data, s->rec.caplen, s->rec.origlen, s->plan->mask, &packet);
     struct fc_carve_session *session = &s->plan->sessions[s->f->pos[s->next].session];
     if (!fc_key_fits(&session->key, &packet, s->plan->mask))

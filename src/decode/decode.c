@@ -8,6 +8,10 @@
 
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+/* Groups that need work of their own beside key and TCP fields. */
+#define OPTIONAL                                                                                                       \
+    (FC_WANT_MAC | FC_WANT_VLAN | FC_WANT_MPLS | FC_WANT_TTL | FC_WANT_DSCP | FC_WANT_PAYLOAD | FC_WANT_TUNNEL)
+
 _Static_assert(offsetof(struct fc_flow_key, domain) == offsetof(struct fc_flow_key, port) + 8,
                "fc_key_tail() writes this layout");
 
@@ -161,7 +165,7 @@ void fc_decode_walk(uint32_t link_type, const uint8_t *data, uint32_t caplen, ui
 
     if (mask & FC_WANT_KEY)
         deliver_session(&w, step);
-    if (UNLIKELY(mask & FC_WANT_OPTIONAL))
+    if (UNLIKELY(mask & OPTIONAL))
         deliver_optional(&w);
     out->layer_count = w.layer_count;
     out->got = w.got;

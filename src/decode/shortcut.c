@@ -3,8 +3,8 @@
  * fc_decode(): packets of the common kinds by way of a shortcut, all others by the walk (decode.c).
  *
  * Common is a whole TCP or UDP packet that no tunnel uses, with all headers captured, over IPv4 without options or IPv6 without
- * extension headers, straight behind an Ethernet header: nearly every packet there is. A second shortcut, for masks without optional
- * groups, takes VLAN tags, Linux cooked captures, loopback and raw IP too. Each says what the walk would say (a test compares them),
+ * extension headers, straight behind an Ethernet header: nearly every packet there is. A second shortcut, for masks without most
+ * optional groups, takes VLAN tags, Linux cooked captures, loopback and raw IP too. Each says what the walk would say (a test compares them),
  * or false, which leaves the packet to the walk.
  */
 #include <flowcarve/decode.h>
@@ -37,9 +37,9 @@ enum {
  * TCP or UDP at `off` inside of a datagram that ends, as far as it was captured, at `end`; `layer` is this one's place in the list.
  * *payload: where the payload starts. False: not common.
  */
-static inline __attribute__((always_inline)) bool transport(const uint8_t *data, uint32_t off, uint32_t end, uint32_t proto,
-                                                            uint32_t mask, unsigned layer, struct fc_packet *out,
-                                                            uint32_t *payload)
+static inline __attribute__((always_inline)) bool transport(const uint8_t *data, uint32_t off, uint32_t end,
+                                                            uint32_t proto, uint32_t mask, unsigned layer,
+                                                            struct fc_packet *out, uint32_t *payload)
 {
     const uint8_t *l4 = data + off;
 
@@ -72,8 +72,9 @@ static inline __attribute__((always_inline)) bool transport(const uint8_t *data,
 }
 
 /* IPv4 at `off`, of which 28 bytes are there. */
-static inline __attribute__((always_inline)) bool ipv4(const uint8_t *data, uint32_t off, uint32_t caplen, uint32_t mask,
-                                                       unsigned layer, struct fc_packet *out, uint32_t *payload)
+static inline __attribute__((always_inline)) bool ipv4(const uint8_t *data, uint32_t off, uint32_t caplen,
+                                                       uint32_t mask, unsigned layer, struct fc_packet *out,
+                                                       uint32_t *payload)
 {
     const uint8_t *ip = data + off, *l4 = ip + 20;
 
@@ -88,8 +89,9 @@ static inline __attribute__((always_inline)) bool ipv4(const uint8_t *data, uint
 }
 
 /* IPv6 at `off`, of which 48 bytes are there. */
-static inline __attribute__((always_inline)) bool ipv6(const uint8_t *data, uint32_t off, uint32_t caplen, uint32_t mask,
-                                                       unsigned layer, struct fc_packet *out, uint32_t *payload)
+static inline __attribute__((always_inline)) bool ipv6(const uint8_t *data, uint32_t off, uint32_t caplen,
+                                                       uint32_t mask, unsigned layer, struct fc_packet *out,
+                                                       uint32_t *payload)
 {
     const uint8_t *ip = data + off, *l4 = ip + 40;
     uint32_t end = off + 40 + fc_be16(ip + 4); /* of a jumbogram too near for any header */
@@ -103,7 +105,11 @@ static inline __attribute__((always_inline)) bool ipv6(const uint8_t *data, uint
     return true;
 }
 
-static __attribute__((noinline)) void optional(const uint8_t *data, uint32_t mask, uint32_t payload, struct fc_packet *out)
+/* Optional groups of such a packet. The others, FC_WANT_VLAN..., say nothing of one that has neither tag nor tunnel. */
+#define OPTIONAL_HERE (FC_WANT_MAC | FC_WANT_TTL | FC_WANT_DSCP | FC_WANT_PAYLOAD)
+
+static __attribute__((noinline)) void optional(const uint8_t *data, uint32_t mask, uint32_t payload,
+                                               struct fc_packet *out)
 {
     uint32_t wire_end = ETHERNET + fc_be16(data + 16);
 
@@ -117,7 +123,7 @@ static __attribute__((noinline)) void optional(const uint8_t *data, uint32_t mas
         out->dscp = data[15] >> 2;
     if (mask & FC_WANT_PAYLOAD)
         out->payload_bytes = wire_end > payload ? wire_end - payload : 0;
-    out->got |= mask & (FC_WANT_MAC | FC_WANT_TTL | FC_WANT_DSCP | FC_WANT_PAYLOAD);
+    out->got |= mask & OPTIONAL_HERE;
 }
 
 /* IPv4 straight behind Ethernet. COMMON_MIN bytes are there. */
@@ -128,7 +134,7 @@ static inline bool decode_common(const uint8_t *data, uint32_t caplen, uint32_t 
     if (UNLIKELY(fc_be16(data + 12) != FC_ETHERTYPE_IPV4 || !ipv4(data, ETHERNET, caplen, mask, 1, out, &payload)))
         return false;
     out->layer[0] = (struct fc_layer){.off = 0, .type = FC_LAYER_LINK};
-    if (UNLIKELY(mask & FC_WANT_OPTIONAL))
+    if (UNLIKELY(mask & OPTIONAL_HERE))
         optional(data, mask, payload, out);
     return true;
 }
@@ -159,9 +165,9 @@ static uint32_t link_end(uint32_t link_type, const uint8_t *data, uint32_t *ethe
     }
 }
 
-/* The second shortcut; the mask asks for no optional groups. USUAL_MIN bytes are there. */
-static __attribute__((noinline)) bool decode_usual(uint32_t link_type, const uint8_t *data, uint32_t caplen, uint32_t mask,
-                                                   struct fc_packet *out)
+/* The second shortcut; the mask asks for nothing that it does not know. USUAL_MIN bytes are there. */
+static __attribute__((noinline)) bool decode_usual(uint32_t link_type, const uint8_t *data, uint32_t caplen,
+                                                   uint32_t mask, struct fc_packet *out)
 {
     uint32_t off = 0, ethertype, payload;
     unsigned layer = 0;
@@ -173,7 +179,8 @@ static __attribute__((noinline)) bool decode_usual(uint32_t link_type, const uin
             return false;
         out->layer[layer++] = (struct fc_layer){.off = 0, .type = FC_LAYER_LINK};
     }
-    for (unsigned tags = 0; tags < TAGS_MAX && (ethertype == FC_ETHERTYPE_VLAN || ethertype == FC_ETHERTYPE_QINQ); tags++) {
+    for (unsigned tags = 0; tags < TAGS_MAX && (ethertype == FC_ETHERTYPE_VLAN || ethertype == FC_ETHERTYPE_QINQ);
+         tags++) {
         if (mask & FC_KEY_VLAN || caplen < off + 4)
             return false;
         out->layer[layer++] = (struct fc_layer){.off = off, .type = FC_LAYER_VLAN};
@@ -191,7 +198,7 @@ FC_EXPORT void fc_decode(uint32_t link_type, const uint8_t *data, uint32_t caple
     if (LIKELY(link_type == FC_LINKTYPE_ETHERNET && caplen >= COMMON_MIN && mask & FC_WANT_KEY) &&
         LIKELY(decode_common(data, caplen, mask, out)))
         return;
-    if (caplen >= USUAL_MIN && (mask & (FC_WANT_KEY | FC_WANT_OPTIONAL)) == FC_WANT_KEY &&
+    if (caplen >= USUAL_MIN && (mask & (FC_WANT_KEY | OPTIONAL_HERE | FC_WANT_VLAN)) == FC_WANT_KEY &&
         decode_usual(link_type, data, caplen, mask, out))
         return;
     fc_decode_walk(link_type, data, caplen, origlen, mask, out);

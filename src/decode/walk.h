@@ -134,10 +134,6 @@ typedef enum fc_step fc_step_fn(struct fc_walk *w);
 /* Zeros, for an address a header does not carry. */
 extern const uint8_t fc_no_addr[16];
 
-/* Groups that need work of their own beside key and TCP fields. */
-#define FC_WANT_OPTIONAL                                                                                               \
-    (FC_WANT_MAC | FC_WANT_VLAN | FC_WANT_MPLS | FC_WANT_TTL | FC_WANT_DSCP | FC_WANT_PAYLOAD | FC_WANT_TUNNEL)
-
 /* decode.c: fc_decode() without its shortcuts for common packets (shortcut.c); says the same. */
 void fc_decode_walk(uint32_t link_type, const uint8_t *data, uint32_t caplen, uint32_t origlen, uint32_t mask,
                     struct fc_packet *out);
