@@ -10,10 +10,9 @@
 #include <unistd.h>
 #include <urcu.h>
 
-enum { JOBS_MAX = 256, FEED_CHUNK_BYTES = 16 << 20, SPOOL_BYTES_MAX = 8 << 20 };
+enum { JOBS_MAX = 256, FEED_CHUNK_BYTES = 16 << 20, SPOOL_BYTES_MAX = 8 << 20, LONG_RECORD_BYTES = 256 };
 
 #define MIB ((uint64_t)1 << 20)
-#define LARGE_FILE_BYTES (512 * MIB)
 
 struct run {
     struct fc_writer *writer;
@@ -91,12 +90,15 @@ static int settings_to_index(struct run *run, struct fc_error *err)
     return rc;
 }
 
-/* Larger chunks have fewer, longer runs; but all threads shall have some until the end, and the runs take memory. */
-static uint64_t chunk_of(const struct fc_pipeline *p, uint64_t file_bytes)
+/*
+ * Larger chunks have fewer, longer runs. But all threads shall have some until the end, and what is known of a chunk's packets shall
+ * not take more memory than it saves time: so only those of a large capture of long records are larger. file: NULL: any.
+ */
+static uint64_t chunk_of(const struct fc_pipeline *p, const struct fc_plan_file *file)
 {
     if (p->chunk_bytes)
         return p->chunk_bytes;
-    return file_bytes < LARGE_FILE_BYTES || p->memory_bytes < 256 * MIB ? 16 * MIB : 32 * MIB;
+    return file && file->record_bytes >= LONG_RECORD_BYTES && p->memory_bytes >= 256 * MIB ? 32 * MIB : 16 * MIB;
 }
 
 /* What is to be known of the files before they are read, and the feeder for those that are compressed. */
@@ -104,14 +106,14 @@ static int init_files(struct run *run, struct fc_error *err)
 {
     struct fc_pipeline *p = &run->pipeline;
     /* of a compressed file whole chunks are held in memory */
-    uint64_t feed_bytes = chunk_of(p, 0) < FEED_CHUNK_BYTES ? chunk_of(p, 0) : FEED_CHUNK_BYTES;
+    uint64_t feed_bytes = chunk_of(p, NULL) < FEED_CHUNK_BYTES ? chunk_of(p, NULL) : FEED_CHUNK_BYTES;
     int rc = fc_feeder_new(&run->plan, fc_writer_folder(run->writer), p->memory_bytes / 4, feed_bytes, &p->feeder, err);
 
     for (size_t i = 0; i < run->plan.count; i++) {
         struct fc_scan_file *f = &p->files[i];
         f->plan = &run->plan.files[i];
         f->feed = fc_feed_of(f->plan);
-        f->chunk_bytes = f->feed ? feed_bytes : chunk_of(p, f->plan->file.size);
+        f->chunk_bytes = f->feed ? feed_bytes : chunk_of(p, f->plan);
         f->fingerprint = f->plan->fingerprint;
         f->next_off = f->plan->file.data_off;
         f->section.number = f->plan->file.format == FC_FORMAT_PCAPNG ? UINT32_MAX : 0;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { PEEK_BUFFER = 64 << 10, PEEK_FAR = 1 << 20, LIKELY_RATIO = 4 };
+enum { PEEK_BUFFER = 64 << 10, PEEK_FAR = 1 << 20, LIKELY_RATIO = 4, MEAN_RECORDS = 200 };
 
 void fc_notice_add(struct fc_index_result *result, int kind, const struct fc_error *what)
 {
@@ -44,6 +44,20 @@ static int first_time(struct fc_reader *reader, const struct fc_file *file, int6
         if ((rc = fc_reader_walk(reader, &rec, PEEK_FAR)) == 1)
             *ts_ns = rec.ts_ns;
     return rc == FC_E_NOMEM ? rc : 0;
+}
+
+/* Mean length of the first records, a word for how long the others are. */
+static uint32_t mean_record(struct fc_reader *reader, const struct fc_file *file)
+{
+    struct fc_record rec;
+    uint64_t bytes = 0;
+    uint32_t n = 0;
+
+    if (file->source || file->size < FC_PLAN_LARGE_BYTES || fc_reader_start(reader, file, 0, UINT64_MAX, NULL))
+        return 0;
+    for (; n < MEAN_RECORDS && fc_reader_next(reader, &rec) == 1; n++)
+        bytes += rec.next_off - rec.off;
+    return n ? (uint32_t)(bytes / n) : 0;
 }
 
 /* What the index knows of the file, by its name or by another one: 1 skip it, 0 index it, negative: it has changed. */
@@ -112,6 +126,7 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, struct f
         fc_file_close(&f.file);
         return fc_error_set(err, rc, input->path, FC_NO_OFFSET, "out of memory");
     }
+    f.record_bytes = mean_record(reader, &f.file);
     if (f.file.source) {
         fc_file_fingerprint(&f.file, &f.fingerprint, &why); /* what cannot be read now is damage later */
         fc_file_rest(&f.file);
