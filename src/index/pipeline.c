@@ -2,6 +2,7 @@
 #include "index/pipeline.h"
 #include "base/error.h"
 #include "index/slot.h"
+#include "index/sweeping.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -10,7 +11,7 @@
 #include <unistd.h>
 #include <urcu.h>
 
-enum { SLOTS_PER_JOB = 2, SWEEP_RUNS = 1 << 17 };
+enum { SLOTS_PER_JOB = 2 };
 
 /* Shared by the workers of one run. Everything behind `lock` is guarded by it. */
 struct shared {
@@ -18,11 +19,7 @@ struct shared {
     struct fc_slot *slots;
     size_t slot_count;
     /* shared: atomic */
-    _Alignas(64) atomic_uint_fast64_t runs; /* published since the last sweep was called for */
-    atomic_uint_fast32_t sweep_cursor;      /* next shard to sweep; FC_TABLE_SHARDS: none */
-    atomic_int_fast64_t sweep_ns;           /* watermark of the sweep under way, */
-    atomic_uint_fast64_t sweep_seq;         /* and the chunk it stands for */
-    atomic_int sweep_mode;
+    _Alignas(64) struct fc_sweeping sweeping;
     atomic_int failed; /* code of the first failure; workers look at it between records */
     /* shared: under the lock */
     _Alignas(64) pthread_mutex_t lock;
@@ -31,7 +28,7 @@ struct shared {
     uint32_t next_chunk;
     uint64_t claimed, committed, published; /* chunks; all before `published` are in the table */
     bool committing;                        /* a worker is scanning a chunk again at the commit frontier */
-    int64_t watermark_ns, expired_ns;       /* expired: the highest that a sweep has used */
+    int64_t watermark_ns;
     struct fc_error why;
 };
 
@@ -42,10 +39,7 @@ struct worker {
     bool started;
     struct fc_reader reader;
     struct fc_door door;
-    struct fc_pool pool; /* of the table's memory */
-    struct fc_join join;
-    struct fc_replayer replayer;
-    struct fc_emitter emitter;
+    struct fc_sweeper sweeper;
 };
 
 /* Under the lock. */
@@ -357,76 +351,15 @@ static void move_watermark(struct shared *s, const struct fc_slot *last)
         s->watermark_ns = low;
 }
 
-/* Calls for a sweep when enough has come, or memory runs short. Under the lock. */
-static void call_sweep(struct shared *s)
-{
-    struct fc_pipeline *p = s->p;
-    uint64_t flows = fc_table_flows(p->table);
-    bool short_of_memory = fc_table_bytes(p->table) > p->memory_bytes / 2;
-    uint64_t runs = atomic_load_explicit(&s->runs, memory_order_relaxed);
-
-    if (flows > p->peak_flows)
-        p->peak_flows = flows;
-    if (atomic_load_explicit(&s->sweep_cursor, memory_order_relaxed) < FC_TABLE_SHARDS)
-        return; /* one is under way */
-    /* twice as many new runs as there were flows left by the last one: sweeping costs a constant share of publishing */
-    bool due = runs >= p->sweep_runs && runs + runs / 2 >= flows && s->watermark_ns > s->expired_ns;
-    if (!due && !short_of_memory)
-        return;
-    int64_t at = due ? s->watermark_ns : fc_table_median_ns(p->table);
-    if (due)
-        s->expired_ns = at;
-    atomic_store_explicit(&s->runs, 0, memory_order_relaxed);
-    atomic_store_explicit(&s->sweep_ns, at, memory_order_relaxed);
-    atomic_store_explicit(&s->sweep_seq, s->published + 1, memory_order_relaxed);
-    atomic_store_explicit(&s->sweep_mode, due ? FC_SWEEP_EXPIRED : FC_SWEEP_FORCE, memory_order_relaxed);
-    /* release: pairs with the cursor's fetch-add in sweep_some() */
-    atomic_store_explicit(&s->sweep_cursor, 0, memory_order_release);
-}
-
-static int sweep_shard(struct worker *w, unsigned shard, enum fc_sweep_mode mode, int64_t watermark_ns, uint64_t seq)
-{
-    struct fc_replay replay = {fc_replayer_read, &w->replayer};
-    struct fc_sink sink = {fc_emitter_emit, &w->emitter};
-    struct fc_pipeline *p = w->s->p;
-
-    /* the clock moves under the lock while chunks come in; by the last sweep it stands */
-    int64_t clock_ns = mode == FC_SWEEP_FINISH ? p->clock_ns : 0;
-    int rc = fc_table_sweep(p->table, &w->pool, shard, mode, watermark_ns, seq, clock_ns, &w->join, &replay, &sink);
-    if (rc < 0 && !w->emitter.err.code)
-        fc_error_set(&w->emitter.err, rc, NULL, FC_NO_OFFSET, "out of memory");
-    return rc;
-}
-
-/* Takes its share of a sweep that was called for. */
-static int sweep_some(struct worker *w, unsigned most)
-{
-    struct shared *s = w->s;
-    int rc = 0;
-
-    for (unsigned i = 0; i < most && rc >= 0; i++) {
-        if (atomic_load_explicit(&s->sweep_cursor, memory_order_relaxed) >= FC_TABLE_SHARDS)
-            return 0;
-        /* acquire: pairs with the store in call_sweep() */
-        unsigned shard = (unsigned)atomic_fetch_add_explicit(&s->sweep_cursor, 1, memory_order_acquire);
-        if (shard >= FC_TABLE_SHARDS)
-            return 0;
-        rc = sweep_shard(w, shard, (enum fc_sweep_mode)atomic_load_explicit(&s->sweep_mode, memory_order_relaxed),
-                         atomic_load_explicit(&s->sweep_ns, memory_order_relaxed),
-                         atomic_load_explicit(&s->sweep_seq, memory_order_relaxed));
-    }
-    return rc < 0 ? rc : 0;
-}
-
 static int publish(struct worker *w, struct fc_slot *slot, struct fc_error *err)
 {
     struct shared *s = w->s;
 
     if (!slot->dead) {
-        int rc = fc_chunk_publish(&slot->chunk_runs, s->p->table, &w->pool, (uint32_t)slot->seq + 1);
+        int rc = fc_chunk_publish(&slot->chunk_runs, s->p->table, &w->sweeper.pool, (uint32_t)slot->seq + 1);
         if (rc)
             return fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
-        atomic_fetch_add_explicit(&s->runs, slot->chunk_runs.run_count, memory_order_relaxed);
+        fc_sweeping_published(&s->sweeping, slot->chunk_runs.run_count);
     }
     pthread_mutex_lock(&s->lock);
     slot->state = FC_SLOT_PUBLISHED;
@@ -438,7 +371,7 @@ static int publish(struct worker *w, struct fc_slot *slot, struct fc_error *err)
         front->state = FC_SLOT_FREE;
         s->published++;
     }
-    call_sweep(s);
+    fc_sweeping_call(&s->sweeping, s->p, s->watermark_ns, s->published);
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
     return 0;
@@ -476,8 +409,8 @@ static int advance(struct worker *w, struct fc_error *err)
         s->committed++;
         pthread_mutex_unlock(&s->lock);
         rc = publish(w, slot, err);
-        if (rc == 0 && (rc = sweep_some(w, FC_TABLE_SHARDS / s->p->jobs / 4 + 1)))
-            *err = w->emitter.err;
+        if (rc == 0 && (rc = fc_sweeping_help(&s->sweeping, &w->sweeper, FC_TABLE_SHARDS / s->p->jobs / 4 + 1)))
+            *err = w->sweeper.emitter.err;
         pthread_mutex_lock(&s->lock);
     }
     pthread_mutex_unlock(&s->lock);
@@ -519,21 +452,19 @@ static void *finish(void *arg)
 {
     struct worker *w = arg;
     struct shared *s = w->s;
-    int rc = 0;
+    struct fc_emitter *emitter = &w->sweeper.emitter;
+    int rc = 1;
 
     rcu_register_thread();
-    while (rc == 0 && !atomic_load_explicit(&s->failed, memory_order_relaxed)) {
-        unsigned shard = (unsigned)atomic_fetch_add_explicit(&s->sweep_cursor, 1, memory_order_relaxed);
-        if (shard >= FC_TABLE_SHARDS)
-            break;
-        rc = sweep_shard(w, shard, FC_SWEEP_FINISH, INT64_MAX, UINT64_MAX);
-        if (rc == 0 && interrupted(s->p))
-            rc = fc_error_set(&w->emitter.err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
+    while (rc == 1 && !atomic_load_explicit(&s->failed, memory_order_relaxed)) {
+        rc = fc_sweeping_finish_next(&s->sweeping, &w->sweeper);
+        if (rc == 1 && interrupted(s->p))
+            rc = fc_error_set(&emitter->err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
     }
-    if (rc == 0)
-        rc = fc_spool_sort(w->emitter.spool, &w->emitter.err);
+    if (rc >= 0)
+        rc = fc_spool_sort(emitter->spool, &emitter->err);
     if (rc)
-        fail(s, rc, &w->emitter.err);
+        fail(s, rc, &emitter->err);
     rcu_unregister_thread();
     return NULL;
 }
@@ -559,10 +490,8 @@ static int init_workers(struct shared *s, struct worker *workers)
     for (unsigned i = 0; i < p->jobs; i++) {
         workers[i].s = s;
         workers[i].number = i;
-        fc_table_pool(p->table, &workers[i].pool);
         fc_door_init(&workers[i].door, p->settings);
-        workers[i].replayer = (struct fc_replayer){.pipeline = p, .lock = &s->lock};
-        workers[i].emitter.spool = p->spools[i];
+        fc_sweeper_init(&workers[i].sweeper, p, p->spools[i], &s->lock);
         if (fc_reader_init(&workers[i].reader, FC_READER_BUFFER))
             return FC_E_NOMEM;
     }
@@ -574,10 +503,7 @@ static void fini_workers(struct shared *s, struct worker *workers)
     for (unsigned i = 0; i < s->p->jobs; i++) {
         fc_reader_fini(&workers[i].reader);
         fc_door_fini(&workers[i].door);
-        fc_join_fini(&workers[i].join);
-        fc_replayer_fini(&workers[i].replayer);
-        fc_emitter_fini(&workers[i].emitter);
-        fc_pool_fini(&workers[i].pool);
+        fc_sweeper_fini(&workers[i].sweeper);
     }
     for (size_t i = 0; i < s->slot_count; i++)
         fc_slot_fini(&s->slots[i]);
@@ -597,12 +523,10 @@ int fc_pipeline_run(struct fc_pipeline *p, struct fc_error *err)
     }
     s->p = p;
     s->slot_count = p->jobs * SLOTS_PER_JOB;
-    s->watermark_ns = s->expired_ns = INT64_MIN;
-    atomic_init(&s->sweep_cursor, FC_TABLE_SHARDS);
-    atomic_init(&s->sweep_ns, INT64_MIN);
+    s->watermark_ns = INT64_MIN;
+    fc_sweeping_init(&s->sweeping, p);
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->changed, NULL);
-    p->sweep_runs = p->sweep_runs ? p->sweep_runs : SWEEP_RUNS;
     for (size_t i = 0; i < p->plan->count; i++)
         p->files[i].chunk_count =
             p->files[i].feed ? UINT32_MAX : (uint32_t)(p->plan->files[i].file.size / p->files[i].chunk_bytes + 1);
@@ -614,7 +538,7 @@ int fc_pipeline_run(struct fc_pipeline *p, struct fc_error *err)
     } else {
         run_all(workers, p->jobs, work);
         fc_feeder_stop(p->feeder);
-        atomic_store_explicit(&s->sweep_cursor, 0, memory_order_relaxed);
+        fc_sweeping_finish(&s->sweeping);
         if (!s->failed)
             run_all(workers, p->jobs, finish);
         rc = s->failed;

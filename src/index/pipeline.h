@@ -3,13 +3,14 @@
  * The reading half of an index run: chunks of captures through reader threads into the flow table, and from it to the
  * spools.
  *
- *   claim      a worker takes the next chunk (file by file in plan order); it may run ahead of the slowest by the
- * number of slots. Unless all before it is committed, it guesses where the first record of its chunk starts. scan
- * reads, decodes and groups the chunk's records, privately, without a lock. commit     in the order of chunks, under
- * the lock, short: a chunk is right when it started where the one before it ended (and, in pcapng, in the same section
- * with the same interfaces); else it is scanned again from there. Fragments are settled here, since they need the
- * order. publish    a committed chunk's runs go to the shared table, lock-free, by any worker, in any order. sweep now
- * and then: flows that have ended leave the table for the sweeping worker's spool.
+ *   claim    a worker takes the next chunk (file by file in plan order); it may run ahead of the slowest by the number of
+ *            slots. Unless all before it is committed, it guesses where the first record of its chunk starts.
+ *   scan     reads, decodes and groups the chunk's records, privately, without a lock.
+ *   commit   in the order of chunks, under the lock, short: a chunk is right when it started where the one before it ended
+ *            (and, in pcapng, in the same section with the same interfaces); else it is scanned again from there.
+ *            Fragments are settled here, since they need the order.
+ *   publish  a committed chunk's runs go to the shared table, lock-free, by any worker, in any order.
+ *   sweep    now and then (index/sweeping.h): flows that have ended leave the table for the sweeping worker's spool.
  */
 #ifndef FC_INDEX_PIPELINE_H
 #define FC_INDEX_PIPELINE_H
