@@ -149,6 +149,14 @@ const char *fc_human_count(uint64_t n, char *buf, size_t size)
     return buf;
 }
 
+const char *fc_human_things(uint64_t n, const char *thing, char *buf, size_t size)
+{
+    char count[32];
+
+    snprintf(buf, size, "%s %s%s", fc_human_count(n, count, sizeof count), thing, n == 1 ? "" : "s");
+    return buf;
+}
+
 int fc_output_done(void)
 {
     if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE)

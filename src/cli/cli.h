@@ -67,6 +67,8 @@ char *fc_join_words(int count, char **words);
 const char *fc_human_bytes(uint64_t bytes, char *buf, size_t size);
 /* "12,345,678". Returns buf. */
 const char *fc_human_count(uint64_t n, char *buf, size_t size);
+/* "1 session", "12,345,678 sessions". Returns buf. */
+const char *fc_human_things(uint64_t n, const char *thing, char *buf, size_t size);
 
 /* Set by SIGINT and SIGTERM once fc_catch_signals() was called. */
 extern int fc_stop;

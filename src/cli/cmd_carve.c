@@ -96,16 +96,17 @@ static char *whole_filter(const char *words, const char *ids)
 
 static void report(const struct args *a, const struct fc_carve_result *r)
 {
-    char b[4][32], text[1200];
+    char b[4][48], text[1200];
 
     for (size_t i = 0; i < r->missing_count; i++)
         fc_complain("warning: %s; left out", fc_error_text(&r->missing[i], text, sizeof text));
     if (a->quiet)
         return;
-    fprintf(stderr, "%s packets of %s sessions carved, %s", fc_human_count(r->packets, b[0], sizeof b[0]),
-            fc_human_count(r->sessions, b[1], sizeof b[1]), fc_human_bytes(r->bytes_written, b[2], sizeof b[2]));
+    fprintf(stderr, "%s of %s carved, %s", fc_human_things(r->packets, "packet", b[0], sizeof b[0]),
+            fc_human_things(r->sessions, "session", b[1], sizeof b[1]),
+            fc_human_bytes(r->bytes_written, b[2], sizeof b[2]));
     if (r->packets_missing)
-        fprintf(stderr, "; %s packets missing", fc_human_count(r->packets_missing, b[3], sizeof b[3]));
+        fprintf(stderr, "; %s missing", fc_human_things(r->packets_missing, "packet", b[3], sizeof b[3]));
     if (a->verbose)
         fprintf(stderr, "; %s read from captures", fc_human_bytes(r->bytes_read, b[3], sizeof b[3]));
     if (a->verbose && r->bytes_decoded)

@@ -117,12 +117,12 @@ static void draw(const struct fc_progress *p)
     uint64_t total = __atomic_load_n(&p->bytes_total, __ATOMIC_RELAXED);
     uint64_t done = __atomic_load_n(&p->bytes_done, __ATOMIC_RELAXED);
     uint32_t phase = __atomic_load_n(&p->phase, __ATOMIC_RELAXED);
-    char a[32], b[32], c[32];
+    char a[32], b[32], c[48];
 
-    fprintf(stderr, "\r\033[K%s %3d%%  %s of %s  %s records", phases[phase > 4 ? 4 : phase],
+    fprintf(stderr, "\r\033[K%s %3d%%  %s of %s  %s", phases[phase > 4 ? 4 : phase],
             total ? (int)(done * 100 / total) : 0, fc_human_bytes(done, a, sizeof a),
             fc_human_bytes(total, b, sizeof b),
-            fc_human_count(__atomic_load_n(&p->records, __ATOMIC_RELAXED), c, sizeof c));
+            fc_human_things(__atomic_load_n(&p->records, __ATOMIC_RELAXED), "record", c, sizeof c));
     fflush(stderr);
 }
 
@@ -192,39 +192,38 @@ static void print_notices(const struct args *a, const struct fc_index_result *r)
 
 static void print_balance(const struct args *a, const struct fc_index_result *r)
 {
-    char b[6][32];
+    char b[5][48];
     uint64_t skipped = 0;
 
     for (size_t i = 0; i < r->notice_count; i++)
         skipped += r->notices[i].kind == FC_NOTICE_SKIPPED;
-    fprintf(stderr, "%s files, %s: %s records = %s packets in sessions + %s ignored\n",
-            fc_human_count(r->files, b[0], sizeof b[0]), fc_human_bytes(r->bytes, b[1], sizeof b[1]),
-            fc_human_count(r->records, b[2], sizeof b[2]), fc_human_count(r->packets, b[3], sizeof b[3]),
-            fc_human_count(r->ignored, b[4], sizeof b[4]));
+    fprintf(stderr, "%s, %s: %s = %s in sessions + %s ignored\n", fc_human_things(r->files, "file", b[0], sizeof b[0]),
+            fc_human_bytes(r->bytes, b[1], sizeof b[1]), fc_human_things(r->records, "record", b[2], sizeof b[2]),
+            fc_human_things(r->packets, "packet", b[3], sizeof b[3]), fc_human_count(r->ignored, b[4], sizeof b[4]));
     fprintf(stderr,
             "%" PRIu64 " bytes = %" PRIu64 " headers + %" PRIu64 " records + %" PRIu64 " other blocks + %" PRIu64
             " skipped\n",
             r->bytes, r->header_bytes, r->record_bytes, r->other_bytes, r->skipped_bytes);
-    fprintf(stderr, "%s sessions new, %s continued", fc_human_count(r->sessions, b[0], sizeof b[0]),
+    fprintf(stderr, "%s new, %s continued", fc_human_things(r->sessions, "session", b[0], sizeof b[0]),
             fc_human_count(r->continued, b[1], sizeof b[1]));
     if (r->malformed)
-        fprintf(stderr, "; %s records malformed", fc_human_count(r->malformed, b[2], sizeof b[2]));
+        fprintf(stderr, "; %s malformed", fc_human_things(r->malformed, "record", b[2], sizeof b[2]));
     if (r->damaged_files)
-        fprintf(stderr, "; %s files damaged, %s ranges not read", fc_human_count(r->damaged_files, b[3], sizeof b[3]),
-                fc_human_count(r->damages, b[4], sizeof b[4]));
+        fprintf(stderr, "; %s damaged, %s not read", fc_human_things(r->damaged_files, "file", b[3], sizeof b[3]),
+                fc_human_things(r->damages, "range", b[4], sizeof b[4]));
     fputc('\n', stderr);
     if (r->files_known)
-        fprintf(stderr, "%s files were indexed before and are unchanged\n",
-                fc_human_count(r->files_known, b[0], sizeof b[0]));
+        fprintf(stderr, "%s %s\n", fc_human_things(r->files_known, "file", b[0], sizeof b[0]),
+                r->files_known == 1 ? "was indexed before and is unchanged" : "were indexed before and are unchanged");
     if (skipped && !a->verbose)
-        fprintf(stderr, "%s files passed over, which are no captures or come twice (-v names them)\n",
-                fc_human_count(skipped, b[0], sizeof b[0]));
+        fprintf(stderr, "%s passed over, %s\n", fc_human_things(skipped, "file", b[0], sizeof b[0]),
+                skipped == 1 ? "which is no capture or comes twice (-v names it)"
+                             : "which are no captures or come twice (-v names them)");
     if (a->verbose)
-        fprintf(stderr,
-                "read and joined %.3f s, written %.3f s, fsync %.3f s; %" PRIu64
-                " chunks read twice, at most %s flows at a time\n",
-                (double)r->read_ns / 1e9, (double)r->write_ns / 1e9, (double)r->sync_ns / 1e9, r->rescanned_chunks,
-                fc_human_count(r->peak_flows, b[0], sizeof b[0]));
+        fprintf(stderr, "read and joined %.3f s, written %.3f s, fsync %.3f s; %s read twice, at most %s at a time\n",
+                (double)r->read_ns / 1e9, (double)r->write_ns / 1e9, (double)r->sync_ns / 1e9,
+                fc_human_things(r->rescanned_chunks, "chunk", b[0], sizeof b[0]),
+                fc_human_things(r->peak_flows, "flow", b[1], sizeof b[1]));
 }
 
 static int run(int argc, char **argv)

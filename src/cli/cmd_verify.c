@@ -37,7 +37,7 @@ static int set(void *ctx, int option, const char *value)
 
 static void print_balance(const struct args *a, const struct fc_verify_result *r)
 {
-    char b[4][32];
+    char b[4][48];
 
     printf("%14s %14s %14s %10s %10s  %s\n", "records", "in sessions", "ignored", "libpcap", "", "capture");
     for (size_t i = 0; i < r->file_count; i++) {
@@ -54,9 +54,9 @@ static void print_balance(const struct args *a, const struct fc_verify_result *r
     printf("%" PRIu64 " bytes = %" PRIu64 " headers + %" PRIu64 " records + %" PRIu64 " other blocks + %" PRIu64
            " skipped\n",
            r->bytes, r->header_bytes, r->record_bytes, r->other_bytes, r->lost_bytes);
-    printf("%s records = %s in sessions + %s ignored; %s sessions\n", fc_human_count(r->records, b[0], sizeof b[0]),
+    printf("%s = %s in sessions + %s ignored; %s\n", fc_human_things(r->records, "record", b[0], sizeof b[0]),
            fc_human_count(r->in_sessions, b[1], sizeof b[1]), fc_human_count(r->ignored, b[2], sizeof b[2]),
-           fc_human_count(r->sessions, b[3], sizeof b[3]));
+           fc_human_things(r->sessions, "session", b[3], sizeof b[3]));
 }
 
 static int run(int argc, char **argv)

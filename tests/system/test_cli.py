@@ -267,6 +267,37 @@ class Cli(support.TestCase):
         self.assert_says(r, '19 records = 2 packets in sessions + 17 ignored')
         flowcarve('verify', '-d', self.path('y.db'))
 
+    def test_one_is_not_many(self):
+        """Messages count in words that fit: of everything one, and of everything two."""
+        for n, file, record, packet, session, extent, known, passed in (
+                (1, 'file', 'record', 'packet', 'session', 'range', 'was indexed before and is unchanged',
+                 'which is no capture or comes twice (-v names it)'),
+                (2, 'files', 'records', 'packets', 'sessions', 'ranges', 'were indexed before and are unchanged',
+                 'which are no captures or come twice (-v names them)')):
+            folder, db = self.path('of%d' % n), self.path('of%d.db' % n)
+            os.mkdir(folder)
+            for i in range(n):
+                f = self.write('of%d/%d.pcap' % (n, i), support.pcap_bytes(
+                    [(T0, support.eth(b'\x45\0\0'))]) + b'\xff' * 100)  # a broken packet, and damage behind it
+                self.write('of%d/%d.txt' % (n, i), b'no capture')
+            r = index(db, '-v', folder)
+            self.assertRegex(r.err, r'(?m)^%d %s, \d+ B: %d %s = %d %s in sessions \+ 0 ignored$'
+                             % (n, file, n, record, n, packet))
+            self.assertRegex(r.err, r'(?m)^%d %s new, 0 continued; %d %s malformed; %d %s damaged, %d %s not read$'
+                             % (n, session, n, record, n, file, n, extent))
+            self.assertRegex(r.err, r'; 0 chunks read twice, at most %d %s at a time' % (n, 'flows' if n > 1 else 'flow'))
+            r = index(db, folder)
+            self.assertRegex(r.err, r'(?m)^0 files, 0 B: 0 records = 0 packets in sessions \+ 0 ignored$')
+            self.assertRegex(r.err, r'(?m)^%d %s %s$' % (n, file, known))
+            self.assertIn('\n%d %s passed over, %s\n' % (n, file, passed), r.err)
+            r = flowcarve('verify', '-d', db)
+            self.assertRegex(r.text, r'(?m)^%d %s = %d in sessions \+ 0 ignored; %d %s$' % (n, record, n, n, session))
+            r = flowcarve('carve', '-d', db, '-w', self.path('o.pcap'))
+            self.assertRegex(r.err, r'^%d %s of %d %s carved, ' % (n, packet, n, session))
+            os.remove(f)
+            r = flowcarve('carve', '--partial', '-d', db, '-w', self.path('o.pcap'))
+            self.assertIn('; 1 packet missing\n', r.err)
+
     def test_filter_of_the_index_against_tcpdump(self):
         tcpdump = support.tool('tcpdump')
         f, = self.fcgen('c.pcap', '--packets', '3000', '--sessions', '300', '--vlan', '0')
