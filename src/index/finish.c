@@ -49,15 +49,16 @@ static void note_damage(struct fc_index_result *result, const struct fc_scan_fil
     for (size_t k = 0; k < f->damage.count && k < NOTICES_MAX; k++) {
         const struct fc_damage *d = &f->damage.items[k];
         if (d->length)
-            fc_error_set(&why, FC_E_DAMAGED, path, d->off, "%s (%llu bytes not read)", d->cause,
-                         (unsigned long long)d->length);
+            fc_error_set(&why, FC_E_DAMAGED, path, d->off, "%s (%llu byte%s not read)", d->cause,
+                         (unsigned long long)d->length, d->length == 1 ? "" : "s");
         else
             fc_error_set(&why, FC_E_DAMAGED, path, d->off, "%s", d->cause);
         fc_notice_add(result, FC_NOTICE_DAMAGE, &why);
     }
     if (f->damage.count > NOTICES_MAX) {
-        fc_error_set(&why, FC_E_DAMAGED, path, FC_NO_OFFSET, "and %zu more ranges, %llu bytes not read in all",
-                     f->damage.count - NOTICES_MAX, (unsigned long long)f->damage.bytes);
+        fc_error_set(&why, FC_E_DAMAGED, path, FC_NO_OFFSET, "and %zu more range%s, %llu bytes not read in all",
+                     f->damage.count - NOTICES_MAX, f->damage.count == NOTICES_MAX + 1 ? "" : "s",
+                     (unsigned long long)f->damage.bytes);
         fc_notice_add(result, FC_NOTICE_DAMAGE, &why);
     }
 }

@@ -380,7 +380,7 @@ class Compressed(support.TestCase):
         r = support.flowcarve('carve', '-v', '-d', db, '--id', sid, '-w', '-')
         m = re.search(r'; ([\d.,]+) (\w+) read from captures, ([\d.,]+) (\w+) decompressed', r.err)
         self.assertTrue(m, r.err)
-        unit = {'bytes': 1, 'kB': 10**3, 'MB': 10**6, 'GB': 10**9}
+        unit = {'B': 1, 'kB': 10**3, 'MB': 10**6, 'GB': 10**9}
         return r.out, *(float(m[i].replace(',', '')) * unit[m[i + 1]] for i in (1, 3))
 
     def test_carving_a_session_reads_little(self):
