@@ -413,31 +413,39 @@ int fc_spool_extract(struct fc_spool *s, bool (*want)(void *, const struct fc_fl
 
 struct fc_merge {
     struct source *sources;
-    size_t count;       /* all */
-    size_t *heap, live; /* indexes of sources with a record, smallest on top */
+    size_t count; /* all */
+    /* sources with a record, smallest on top; with its time, which tells most of them apart */
+    struct place {
+        uint64_t time;
+        struct source *source;
+    } * heap;
+    size_t live;
     bool started;
 };
 
-static bool before(const struct fc_merge *m, size_t a, size_t b)
+static struct place place_of(struct source *s)
 {
-    return fc_session_record_compare(&m->sources[m->heap[a]].record, &m->sources[m->heap[b]].record) < 0;
+    return (struct place){sort_time(s->record.run.min_ns), s};
+}
+
+static bool before(const struct place *a, const struct place *b)
+{
+    return a->time != b->time ? a->time < b->time
+                              : fc_session_record_compare(&a->source->record, &b->source->record) < 0;
 }
 
 static void sift(struct fc_merge *m, size_t i)
 {
-    for (;;) {
-        size_t least = i, l = 2 * i + 1, r = l + 1;
-        if (l < m->live && before(m, l, least))
-            least = l;
-        if (r < m->live && before(m, r, least))
-            least = r;
-        if (least == i)
-            return;
-        size_t t = m->heap[i];
-        m->heap[i] = m->heap[least];
-        m->heap[least] = t;
-        i = least;
+    struct place down = m->heap[i];
+
+    for (size_t child; (child = 2 * i + 1) < m->live; i = child) {
+        if (child + 1 < m->live && before(&m->heap[child + 1], &m->heap[child]))
+            child++;
+        if (!before(&m->heap[child], &down))
+            break;
+        m->heap[i] = m->heap[child];
     }
+    m->heap[i] = down;
 }
 
 int fc_merge_open(struct fc_spool *const *spools, size_t count, struct fc_merge **out, struct fc_error *err)
@@ -475,7 +483,7 @@ int fc_merge_open(struct fc_spool *const *spools, size_t count, struct fc_merge 
             return rc;
         }
         if (rc == 1)
-            m->heap[m->live++] = i;
+            m->heap[m->live++] = place_of(&m->sources[i]);
     }
     for (size_t i = m->live; i-- > 0;)
         sift(m, i);
@@ -486,17 +494,18 @@ int fc_merge_open(struct fc_spool *const *spools, size_t count, struct fc_merge 
 int fc_merge_next(struct fc_merge *m, struct fc_session_record **record, struct fc_error *err)
 {
     if (m->started && m->live) {
-        int rc = source_next(&m->sources[m->heap[0]], err);
+        struct source *top = m->heap[0].source;
+        int rc = source_next(top, err);
         if (rc < 0)
             return rc;
-        if (rc == 0)
-            m->heap[0] = m->heap[--m->live];
-        sift(m, 0);
+        m->heap[0] = rc ? place_of(top) : m->heap[--m->live];
+        if (m->live)
+            sift(m, 0);
     }
     m->started = true;
     if (!m->live)
         return 0;
-    *record = &m->sources[m->heap[0]].record;
+    *record = &m->heap[0].source->record;
     return 1;
 }
 
