@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "flow/positions.h"
 #include "query/filter.h"
+#include "store/sorter.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@ void fc_carve_plan_fini(struct fc_carve_plan *plan)
     memset(plan, 0, sizeof *plan);
 }
 
-static int add_position(struct fc_carve_file *f, uint64_t off, uint32_t session)
+static int add_position(struct fc_carve_file *f, uint64_t off, uint64_t session)
 {
     if (f->count == f->room) {
         size_t room = f->room ? f->room * 2 : 32;
@@ -135,58 +136,22 @@ static int compare_pos(const void *a, const void *b)
     return x->off < y->off ? -1 : x->off > y->off;
 }
 
-enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS, RADIX_FROM = 4096 };
-
-/* By one digit of the offsets from `from` to `to`, keeping the order of those that have it in common. */
-static void sort_by_digit(const struct fc_carve_pos *from, struct fc_carve_pos *to, size_t count, unsigned shift)
-{
-    size_t place[DIGITS] = {0}, sum = 0;
-
-    for (size_t i = 0; i < count; i++)
-        place[from[i].off >> shift & (DIGITS - 1)]++;
-    for (size_t d = 0; d < DIGITS; d++) {
-        size_t n = place[d];
-        place[d] = sum;
-        sum += n;
-    }
-    for (size_t i = 0; i < count; i++)
-        to[place[from[i].off >> shift & (DIGITS - 1)]++] = from[i];
-}
-
-/* Many positions by radix: four times as fast, and takes no more memory than qsort() does. */
-static void sort_many(struct fc_carve_file *f)
-{
-    struct fc_carve_pos *other = malloc(f->count * sizeof *other);
-    uint64_t largest = 0;
-
-    if (!other) {
-        qsort(f->pos, f->count, sizeof *f->pos, compare_pos);
-        return;
-    }
-    for (size_t i = 0; i < f->count; i++)
-        largest = f->pos[i].off > largest ? f->pos[i].off : largest;
-    for (unsigned shift = 0; shift < 64 && largest >> shift; shift += DIGIT_BITS) {
-        struct fc_carve_pos *sorted = other;
-        sort_by_digit(f->pos, sorted, f->count, shift);
-        other = f->pos;
-        f->pos = sorted;
-    }
-    f->room = f->count; /* of either */
-    free(other);
-}
-
 static void sort_positions(struct fc_carve_file *f)
 {
+    uint64_t *entries = (uint64_t *)f->pos;
     size_t i = 1;
 
     while (i < f->count && f->pos[i - 1].off <= f->pos[i].off)
         i++;
     if (i >= f->count) /* one session is in order already */
         return;
-    if (f->count < RADIX_FROM)
+    /* sessions were added in their order, so that only offsets want sorting */
+    if (fc_sorter_array(&entries, f->count, 2, 63) == 0) {
+        f->pos = (struct fc_carve_pos *)entries;
+        f->room = f->count;
+    } else {
         qsort(f->pos, f->count, sizeof *f->pos, compare_pos);
-    else
-        sort_many(f);
+    }
 }
 
 /* True when both names lead to the same file. */

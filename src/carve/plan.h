@@ -8,9 +8,10 @@
 
 #include <flowcarve/carve.h>
 
+/* An entry of two words, as store/sorter.h sorts them. */
 struct fc_carve_pos {
     uint64_t off;
-    uint32_t session; /* index into the plan's sessions */
+    uint64_t session; /* index into the plan's sessions */
 };
 
 struct fc_carve_session {

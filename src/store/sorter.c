@@ -125,6 +125,21 @@ static int sort_memory(struct fc_sorter *s, struct fc_error *err)
     return 0;
 }
 
+int fc_sorter_array(uint64_t **entries, size_t count, unsigned words, unsigned sorted_bits)
+{
+    struct fc_sorter s;
+    int rc;
+
+    if (count > UINT32_MAX)
+        return FC_E_NOMEM;
+    fc_sorter_init(&s, words, sorted_bits, SIZE_MAX, NULL);
+    s.entry = *entries;
+    s.count = count;
+    rc = sort_memory(&s, NULL);
+    *entries = s.entry;
+    return rc;
+}
+
 /* Writes what is in memory as a sorted run. */
 static int spill(struct fc_sorter *s, struct fc_error *err)
 {

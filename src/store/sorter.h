@@ -59,6 +59,10 @@ static inline int fc_sorter_add(struct fc_sorter *s, const uint64_t *entry, stru
 /* Ends adding; fc_sorter_next() may follow. FC_E_NOMEM, FC_E_IO. */
 int fc_sorter_sort(struct fc_sorter *sorter, struct fc_error *err);
 
+/* Sorts `count` entries in memory, as one sorter does (words, sorted_bits: see fc_sorter_init()). *entries is from malloc(), and may
+ * be other memory of `count` entries behind. FC_E_NOMEM, also for 2^32 and more: nothing has changed. */
+int fc_sorter_array(uint64_t **entries, size_t count, unsigned words, unsigned sorted_bits);
+
 /* 1: *entry points to the next one, valid until the next call; 0: end; FC_E_IO. */
 int fc_sorter_next(struct fc_sorter *sorter, const uint64_t **entry, struct fc_error *err);
 
