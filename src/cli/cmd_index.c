@@ -14,7 +14,7 @@ enum { DB, JOBS, FIELDS, FILTER, EXCLUDE, PROFILE, TIMEOUT, KEY, OUTER, CHUNK, M
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
-    [JOBS] = {"jobs", 'j', "N", "reader threads (default: one a processor)"},
+    [JOBS] = {"jobs", 'j', "N", "threads (default: one a processor)"},
     [FIELDS] = {"fields", 0, "LIST",
                 "also index: mac,vlan,mpls,tunnel,ttl,dscp,tcp-flags,isn,payload,community-id or all"},
     [FILTER] = {"filter", 0, "BPF", "leave out records that this filter (see pcap-filter(7)) does not match"},

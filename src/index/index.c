@@ -298,6 +298,8 @@ static int read_and_write(struct run *run, const struct fc_index_options *o, str
     result->peak_flows = p->peak_flows;
     phase(progress, 3);
     fc_writer_set_memory(run->writer, p->memory_bytes / 8);
+    if (p->jobs == 1)
+        fc_writer_set_alone(run->writer);
     start = now_ns();
     if ((rc = fc_write_index(p, run->writer, result, err)) || (rc = check_balance(result, err)))
         return rc;

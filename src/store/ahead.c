@@ -93,7 +93,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-struct fc_ahead *fc_ahead_open(struct fc_merge *merge, uint64_t records)
+struct fc_ahead *fc_ahead_open(struct fc_merge *merge, uint64_t records, bool alone)
 {
     struct fc_ahead *a = calloc(1, sizeof *a);
 
@@ -102,7 +102,7 @@ struct fc_ahead *fc_ahead_open(struct fc_merge *merge, uint64_t records)
     a->merge = merge;
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->changed, NULL);
-    if (records >= THREAD_FROM_RECORDS && sysconf(_SC_NPROCESSORS_ONLN) > 1)
+    if (!alone && records >= THREAD_FROM_RECORDS && sysconf(_SC_NPROCESSORS_ONLN) > 1)
         a->threaded = pthread_create(&a->thread, NULL, run, a) == 0;
     return a;
 }

@@ -12,9 +12,9 @@
 
 struct fc_ahead;
 
-/* Starts the thread; where there is none to be had, and when there are few records, fc_ahead_next() reads them itself. The merge stays
- * the caller's, to be closed behind this. records: how many there are. NULL without memory. */
-struct fc_ahead *fc_ahead_open(struct fc_merge *merge, uint64_t records);
+/* Starts the thread; alone, where there is none to be had, and when there are few records, fc_ahead_next() reads them itself. The
+ * merge stays the caller's, to be closed behind this. records: how many there are. NULL without memory. */
+struct fc_ahead *fc_ahead_open(struct fc_merge *merge, uint64_t records, bool alone);
 /* As fc_merge_next(). */
 int fc_ahead_next(struct fc_ahead *ahead, struct fc_session_record **record, struct fc_error *err);
 void fc_ahead_close(struct fc_ahead *ahead);

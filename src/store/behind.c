@@ -10,12 +10,13 @@
 /* Fewer take less time than a thread takes to start. */
 enum { THREAD_FROM_BUFFERS = 16 };
 
-void fc_behind_init(struct fc_behind *b, int fd, const char *name, size_t buffer_bytes)
+void fc_behind_init(struct fc_behind *b, int fd, const char *name, size_t buffer_bytes, bool alone)
 {
     memset(b, 0, sizeof *b);
     b->fd = fd;
     b->name = name;
     b->buffer_bytes = buffer_bytes;
+    b->alone = alone;
     pthread_mutex_init(&b->lock, NULL);
     pthread_cond_init(&b->changed, NULL);
 }
@@ -57,7 +58,7 @@ static int failure(const struct fc_behind *b, struct fc_error *err)
 
 static bool start(struct fc_behind *b)
 {
-    if (!b->running && b->passed >= THREAD_FROM_BUFFERS && sysconf(_SC_NPROCESSORS_ONLN) > 1)
+    if (!b->alone && !b->running && b->passed >= THREAD_FROM_BUFFERS && sysconf(_SC_NPROCESSORS_ONLN) > 1)
         b->running = pthread_create(&b->thread, NULL, run, b) == 0;
     return b->running;
 }

@@ -24,6 +24,7 @@ struct fc_behind {
     int fd;
     const char *name; /* for messages */
     size_t buffer_bytes;
+    bool alone;
     /* guarded by lock */
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -41,8 +42,8 @@ struct fc_behind {
     struct fc_error why; /* of the first failure */
 };
 
-/* buffer_bytes: of all buffers that are handed over. */
-void fc_behind_init(struct fc_behind *behind, int fd, const char *name, size_t buffer_bytes);
+/* buffer_bytes: of all buffers that are handed over; alone: no thread, all is written at once. */
+void fc_behind_init(struct fc_behind *behind, int fd, const char *name, size_t buffer_bytes, bool alone);
 /* Takes over *data, of which `len` bytes go to offset `off`; *data is another buffer then, with anything in it, from malloc().
  * FC_E_NOMEM, FC_E_IO: of this or of an earlier buffer; *data is still the caller's. */
 int fc_behind_pass(struct fc_behind *behind, uint64_t off, uint8_t **data, size_t len, struct fc_error *err);

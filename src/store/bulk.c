@@ -21,6 +21,7 @@ struct fc_bulk {
     struct fc_session_index index[FC_SESSION_INDEXES];
     struct fc_row row;
     uint64_t rows;
+    bool alone;
     atomic_uint next; /* index to be built */
 };
 
@@ -65,8 +66,8 @@ int fc_bulk_roots_read(sqlite3 *sql, const char *name, struct fc_bulk_roots *roo
     return 0;
 }
 
-int fc_bulk_new(int fd, const char *name, const char *folder, size_t budget, const struct fc_bulk_roots *roots,
-                bool community, struct fc_bulk **out, struct fc_error *err)
+int fc_bulk_new(int fd, const char *name, const char *folder, const struct fc_bulk_options *options,
+                const struct fc_bulk_roots *roots, struct fc_bulk **out, struct fc_error *err)
 {
     struct fc_bulk *b = calloc(1, sizeof *b);
     int rc = FC_E_NOMEM;
@@ -75,8 +76,9 @@ int fc_bulk_new(int fd, const char *name, const char *folder, size_t budget, con
     if (!b)
         return fc_error_set(err, rc, name, FC_NO_OFFSET, "out of memory");
     for (unsigned i = 0; i < FC_SESSION_INDEXES; i++)
-        fc_session_index_init(&b->index[i], i, roots->index[i], budget, community, folder);
-    if ((rc = fc_pages_open(&b->pages, fd, name, err))) {
+        fc_session_index_init(&b->index[i], i, roots->index[i], options->budget_bytes, options->community, folder);
+    b->alone = options->alone;
+    if ((rc = fc_pages_open(&b->pages, fd, name, options->alone, err))) {
         fc_bulk_free(b);
         return rc;
     }
@@ -169,7 +171,7 @@ static int build_together(struct fc_bulk *b, struct fc_error *err)
 {
     struct helper helper = {.bulk = b};
     pthread_t thread;
-    bool second = b->rows >= THREAD_FROM_ROWS && sysconf(_SC_NPROCESSORS_ONLN) > 1 &&
+    bool second = !b->alone && b->rows >= THREAD_FROM_ROWS && sysconf(_SC_NPROCESSORS_ONLN) > 1 &&
                   pthread_create(&thread, NULL, run_helper, &helper) == 0;
     int rc = build_indexes(b, err);
 

@@ -26,10 +26,14 @@ struct fc_bulk_roots {
 };
 int fc_bulk_roots_read(sqlite3 *sql, const char *name, struct fc_bulk_roots *roots, struct fc_error *err);
 
-/* fd, name, folder (for temporary files) stay the caller's; community: Community IDs will be among the fields.
- * FC_E_NOMEM, FC_E_IO, FC_E_DB. */
-int fc_bulk_new(int fd, const char *name, const char *folder, size_t budget_bytes, const struct fc_bulk_roots *roots,
-                bool community, struct fc_bulk **out, struct fc_error *err);
+struct fc_bulk_options {
+    size_t budget_bytes; /* for sorting */
+    bool community;      /* Community IDs will be among the fields */
+    bool alone;          /* no thread but the caller's */
+};
+/* fd, name, folder (for temporary files) stay the caller's. FC_E_NOMEM, FC_E_IO, FC_E_DB. */
+int fc_bulk_new(int fd, const char *name, const char *folder, const struct fc_bulk_options *options,
+                const struct fc_bulk_roots *roots, struct fc_bulk **out, struct fc_error *err);
 void fc_bulk_free(struct fc_bulk *bulk);
 
 /* Adds a session; ids ascend and are at most FC_INDEX_ROWID_MAX. fields as fc_writer_session(). Codes as above. */

@@ -20,7 +20,7 @@ static void put32(uint8_t *p, uint32_t v)
     memcpy(p, &v, 4);
 }
 
-int fc_pages_open(struct fc_pages *pages, int fd, const char *name, struct fc_error *err)
+int fc_pages_open(struct fc_pages *pages, int fd, const char *name, bool alone, struct fc_error *err)
 {
     uint8_t h[HEADER];
     int rc = fc_io_read(fd, h, sizeof h, 0, name, err);
@@ -36,7 +36,7 @@ int fc_pages_open(struct fc_pages *pages, int fd, const char *name, struct fc_er
                                .lock_page = LOCK_BYTE / FC_PAGE_SIZE + 1,
                                .count = fc_load32(h + 28, true)};
     pthread_mutex_init(&pages->lock, NULL);
-    fc_behind_init(&pages->behind, fd, name, (size_t)FC_EXTENT_PAGES * FC_PAGE_SIZE);
+    fc_behind_init(&pages->behind, fd, name, (size_t)FC_EXTENT_PAGES * FC_PAGE_SIZE, alone);
     return 0;
 }
 

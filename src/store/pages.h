@@ -18,7 +18,8 @@
  *   92  4  w  change counter for which the number of pages is valid
  * Trunk page: 0 4 next trunk, 4 4 number n of leaves, 8 4n page numbers.
  *
- * Threads: fc_pages_take, _give, _write and _pass any; the rest one. A thread of its own writes what is passed (store/behind.h).
+ * Threads: fc_pages_take, _give, _write and _pass any; the rest one. Unless told not to, a thread of its own
+ * writes what is passed (store/behind.h).
  * Source: sqlite.org/fileformat2.html, sections 1.3 and 1.5.
  */
 #ifndef FC_STORE_PAGES_H
@@ -46,8 +47,9 @@ struct fc_pages {
     unsigned spare_count;
 };
 
-/* fd: open for reading and writing, stays the caller's; name by pointer. FC_E_DB: not a database as above. FC_E_IO. */
-int fc_pages_open(struct fc_pages *pages, int fd, const char *name, struct fc_error *err);
+/* fd: open for reading and writing, stays the caller's; name by pointer; alone: no thread but the callers'. FC_E_DB: not a database
+ * as above. FC_E_IO. */
+int fc_pages_open(struct fc_pages *pages, int fd, const char *name, bool alone, struct fc_error *err);
 
 /* 1 to `want` pages (at most FC_EXTENT_PAGES) in a row. FC_E_DB: SQLite allows no more pages. */
 int fc_pages_take(struct fc_pages *pages, uint32_t want, struct fc_extent *extent, struct fc_error *err);

@@ -7,7 +7,7 @@
  * Sessions of a fresh index do not pass through SQLite's INSERT but are written as finished b-trees (store/bulk.h). It is
  * fastest, then, when nothing else is called between the first and the last of them; if it is, the rest is INSERTed.
  *
- * Threads: one (commit uses a second one of its own). Order of calls: open; meta, files and priors in any order; sessions
+ * Threads: one; unless told not to, it starts others of its own where that pays. Order of calls: open; meta, files and priors in any order; sessions
  * in the order of their IDs; commit.
  */
 #ifndef FC_STORE_WRITER_H
@@ -53,6 +53,9 @@ void fc_writer_close(struct fc_writer *writer);
 /* Memory for sorting the indexes of a fresh database, 256 MB unless said before the first session; at least 1 MB. What
  * exceeds it goes to an unnamed file in the folder. */
 void fc_writer_set_memory(struct fc_writer *writer, size_t bytes);
+
+/* Writing uses no thread but the caller's. Said before the first session. */
+void fc_writer_set_alone(struct fc_writer *writer);
 
 /* Folder of the database, resolved. Valid until close. */
 const char *fc_writer_folder(const struct fc_writer *writer);

@@ -40,6 +40,11 @@ void fc_writer_close_sql(struct fc_writer *w)
 static int begin_bulk(struct fc_writer *w, uint32_t fields, struct fc_error *err)
 {
     size_t memory = w->memory_bytes ? w->memory_bytes : MEMORY_DEFAULT;
+    struct fc_bulk_options options = {
+        .budget_bytes = memory < MEMORY_MIN ? MEMORY_MIN : memory,
+        .community = (fields & FC_STORE_COMMUNITY_ID) != 0,
+        .alone = w->alone,
+    };
     struct fc_bulk_roots roots;
     int rc;
 
@@ -50,8 +55,7 @@ static int begin_bulk(struct fc_writer *w, uint32_t fields, struct fc_error *err
         return rc;
     fc_writer_close_sql(w);
     w->next_id = 1;
-    return fc_bulk_new(w->lock_fd, w->site, w->folder, memory < MEMORY_MIN ? MEMORY_MIN : memory, &roots,
-                       (fields & FC_STORE_COMMUNITY_ID) != 0, &w->bulk, err);
+    return fc_bulk_new(w->lock_fd, w->site, w->folder, &options, &roots, &w->bulk, err);
 }
 
 int fc_writer_to_bulk(struct fc_writer *w, const struct fc_session_record *r, uint32_t fields, struct fc_error *err)
@@ -169,4 +173,9 @@ int fc_writer_settle(struct fc_writer *w, struct fc_error *err)
 void fc_writer_set_memory(struct fc_writer *w, size_t bytes)
 {
     w->memory_bytes = bytes;
+}
+
+void fc_writer_set_alone(struct fc_writer *w)
+{
+    w->alone = true;
 }

@@ -58,6 +58,7 @@ struct fc_writer {
     bool bulk_done;
     int broken; /* code with which bulk failed: nothing can be written any more */
     size_t memory_bytes;
+    bool alone;
     struct fc_bulk *bulk;
     struct fc_index_stat stats[FC_SESSION_INDEXES]; /* of a bulk that is done */
     struct fc_spans spans;

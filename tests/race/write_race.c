@@ -66,7 +66,7 @@ static uint64_t read_records(struct fc_spool *const *spools, bool ahead, uint64_
 
     HOLDS(fc_merge_open(spools, SPOOLS, &merge, NULL) == 0);
     if (ahead)
-        HOLDS((a = fc_ahead_open(merge, RECORDS)));
+        HOLDS((a = fc_ahead_open(merge, RECORDS, false)));
     for (; n < most && (rc = a ? fc_ahead_next(a, &r, NULL) : fc_merge_next(merge, &r, NULL)) == 1; n++)
         check_record(r, &sum);
     if (most == UINT64_MAX)
@@ -104,7 +104,7 @@ static void behind_is_in_order(void)
 
     HOLDS(data && fd >= 0 && ftruncate(fd, sizeof want) == 0);
     rng_fill(&rng, noise, sizeof noise);
-    fc_behind_init(&behind, fd, "a file", BUFFER);
+    fc_behind_init(&behind, fd, "a file", BUFFER, false);
     for (unsigned i = 0; i < BUFFERS; i++) {
         bool direct = rng_chance(&rng, 30); /* on the heels of what was passed just now, and shorter */
         size_t len = direct ? 100 : BUFFER;
@@ -135,7 +135,7 @@ static void behind_fails(void)
     int fd = open("/dev/full", O_WRONLY), null = open("/dev/null", O_WRONLY), rc = 0;
 
     HOLDS(data && fd >= 0 && null >= 0);
-    fc_behind_init(&behind, null, "a full disk", BUFFER);
+    fc_behind_init(&behind, null, "a full disk", BUFFER, false);
     for (unsigned i = 0; i < BUFFERS && rc == 0; i++) {
         if (i == BUFFERS / 2)
             HOLDS(dup2(fd, null) == null); /* while its thread is writing */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The index of the same captures is the same for any number of threads, chunk size and memory, and it is true."""
-import itertools, os, struct, unittest
+import itertools, os, struct, subprocess, unittest
 
 import support, twin
 from support import S, T0, LONG, dump, index, sessions, tcp, udp
@@ -281,6 +281,24 @@ class Disguise(Compared):
         db = self.check_settings(files)
         support.check_index(db)
         self.assert_carves(db, files)
+
+
+class Threads(support.TestCase):
+    @unittest.skipIf(support.sanitized(), 'a sanitizer has threads of its own')
+    def test_one_job_is_one_thread(self):
+        """--jobs 1: beside the one that reads and writes there is at most the one in which liburcu frees memory."""
+        files = self.fcgen('t.pcap', '--packets', '120000', '--packets-per-session', '1')
+        for jobs, most in (('1', 2), ('2', 99)):
+            seen, db = 0, self.path(jobs + '.db')
+            p = subprocess.Popen([support.FLOWCARVE, 'index', '-q', '-d', db, '--jobs', jobs, *files])
+            while p.poll() is None:
+                try:
+                    seen = max(seen, len(os.listdir('/proc/%d/task' % p.pid)))
+                except FileNotFoundError:
+                    pass
+            self.assertEqual(p.returncode, 0)
+            self.assertLessEqual(seen, most, '--jobs ' + jobs)
+        self.assertGreater(seen, 2, 'nothing was seen')
 
 
 if __name__ == '__main__':

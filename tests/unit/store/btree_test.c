@@ -207,7 +207,7 @@ static void build_rows(struct rng *rng, const char *path, const struct row *rows
 
     sqlite3_close(sql);
     fd = open(path, O_RDWR);
-    cr_assert_eq(fc_pages_open(&pages, fd, path, &err), 0, "%s", err.cause);
+    cr_assert_eq(fc_pages_open(&pages, fd, path, false, &err), 0, "%s", err.cause);
     if (s->lock_page)
         pages.lock_page = s->lock_page;
     for (uint32_t left = s->extra; left; left -= extent.count) {
@@ -390,7 +390,7 @@ static void take_and_give(const char *path, uint32_t keep)
 
     build_rows(&rng, path, NULL, &s);
     fd = open(path, O_RDWR);
-    cr_assert_eq(fc_pages_open(&pages, fd, path, &err), 0);
+    cr_assert_eq(fc_pages_open(&pages, fd, path, false, &err), 0);
     for (unsigned i = 0; i < 60; i++)
         cr_assert_eq(fc_pages_take(&pages, FC_EXTENT_PAGES, &extent[i], &err), 0);
     if (keep)
