@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <urcu.h>
 
-enum { JOBS_MAX = 256, FEED_CHUNK_BYTES = 16 << 20, SPOOL_BYTES_MAX = 8 << 20, LONG_RECORD_BYTES = 256 };
+enum { JOBS_MAX = 256, FEED_CHUNK_BYTES = 16 << 20, SPOOL_BYTES_MAX = 4 << 20, LONG_RECORD_BYTES = 256 };
 
 #define MIB ((uint64_t)1 << 20)
 

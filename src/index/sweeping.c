@@ -2,7 +2,7 @@
 #include "index/sweeping.h"
 #include "base/error.h"
 
-enum { SWEEP_RUNS = 1 << 17 };
+enum { SWEEP_RUNS = 1 << 15 };
 
 void fc_sweeping_init(struct fc_sweeping *s, struct fc_pipeline *p)
 {
