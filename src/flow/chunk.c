@@ -47,6 +47,7 @@ void fc_chunk_fini(struct fc_chunk *c)
     free(c->pos);
     free(c->events);
     free(c->anchors);
+    free(c->first_ns);
     free(c->sorted);
     free(c->starts);
     free(c->bytes);
@@ -237,6 +238,15 @@ static int add_anchor(struct fc_chunk *c, struct fc_fragment *event)
 
     if (rc)
         return rc;
+    if (c->first_count == c->first_room) {
+        uint32_t room = c->first_room ? c->first_room * 2 : 64;
+        int64_t *bigger = realloc(c->first_ns, room * sizeof *bigger);
+        if (!bigger)
+            return FC_E_NOMEM;
+        c->first_ns = bigger;
+        c->first_room = room;
+    }
+    c->first_ns[c->first_count] = event->ts_ns;
     event->ordinal = ++c->first_count;
     uint32_t *slot = anchor_slot(c, &event->datagram);
     if ((rc = add_event(c, event)))
@@ -274,15 +284,26 @@ static int add_aliases(struct fc_chunk *c, const struct fc_chunk_packet *rec, co
     return rc;
 }
 
+/* One that fc_fragments has given up by now does not count here either. */
+static bool given_up(const struct fc_chunk *c, const struct fc_fragment *first)
+{
+    uint32_t behind = c->first_count - first->ordinal;
+
+    if (behind >= FC_FRAGMENT_MAX)
+        return true;
+    for (uint32_t n = FC_FRAGMENT_STEP; n <= behind; n += FC_FRAGMENT_STEP)
+        if (!fc_fragment_near(first->ts_ns, c->first_ns[first->ordinal - 1 + n]))
+            return true;
+    return false;
+}
+
 /* The first fragment in this chunk of the datagram of a later one, which is led through aliases; NULL: there is none. */
 static const struct fc_fragment *anchor_of(struct fc_chunk *c, struct fc_fragment *later)
 {
     for (;;) {
         uint32_t slot = *anchor_slot(c, &later->datagram);
         const struct fc_fragment *first = slot ? &c->events[slot - 1] : NULL;
-        /* one that fc_fragments has given up by now does not count here either */
-        if (!first || !fc_fragment_near(first->ts_ns, later->ts_ns) ||
-            c->first_count - first->ordinal >= FC_FRAGMENT_MAX)
+        if (!first || !fc_fragment_near(first->ts_ns, later->ts_ns) || given_up(c, first))
             return NULL;
         if (!first->alias)
             return first;

@@ -58,6 +58,8 @@ struct fc_chunk {
     uint32_t *anchors; /* event + 1 by datagram: the chunk's first fragments */
     uint32_t anchor_mask;
     uint32_t first_count; /* first fragments so far */
+    int64_t *first_ns;    /* their times */
+    uint32_t first_room;
     /* scratch of publishing */
     uint32_t *sorted;
     uint32_t *starts;

@@ -12,7 +12,7 @@
  *   orphans  later fragments of captures at their end
  *   loose    those of them that are left in the end
  *   returned those that a session of the index holds, and that are settled now
- * A list is cut at the front (`begin`) and compacted when half of it is gone.
+ * A list is cut at the front (`begin`) and compacted when half of it is off.
  */
 struct list {
     struct fc_fragment *items;
@@ -24,6 +24,9 @@ struct list {
 
 struct fc_fragments {
     struct list near, waiting, far, orphans, loose, returned;
+    size_t far_left, orphans_left; /* when they were last looked through */
+    int64_t next_ns;               /* as fc_fragments_begin_file() was told */
+    int64_t orphan_ns;             /* earliest of the orphans then; INT64_MIN: any time; INT64_MAX: there were none */
     uint64_t seed;
     fc_fragment_settled *settled;
     void *ctx;
@@ -36,6 +39,7 @@ struct fc_fragments *fc_fragments_new(fc_fragment_settled *settled, void *ctx)
     if (!f)
         return NULL;
     f->seed = fc_hash_secret();
+    f->next_ns = f->orphan_ns = INT64_MIN;
     f->settled = settled;
     f->ctx = ctx;
     return f;
@@ -130,7 +134,8 @@ static struct fc_fragment *list_find(struct list *l, uint64_t seed, const struct
     if (!l->count || !search->left--)
         return NULL;
     uint32_t i = search->at ? l->chain[search->at - 1] : l->buckets[fc_hash48(datagram, seed) & l->mask];
-    while (i > l->begin && memcmp(&l->items[i - 1].datagram, datagram, sizeof *datagram) != 0)
+    while (i > l->begin &&
+           (l->items[i - 1].gone || memcmp(&l->items[i - 1].datagram, datagram, sizeof *datagram) != 0))
         i = l->chain[i - 1];
     search->at = i;
     return i > l->begin ? &l->items[i - 1] : NULL;
@@ -213,10 +218,9 @@ static const struct fc_fragment *nearest(struct fc_fragments *f, const struct fc
     return best;
 }
 
-/* The front one. From from_ns on (INT64_MAX: never) it is loose when it has no first fragment. */
-static int settle_orphan(struct fc_fragments *f, int64_t from_ns)
+/* Takes the node over. From from_ns on (INT64_MAX: never) it is loose when it has no first fragment. */
+static int settle_orphan(struct fc_fragments *f, struct fc_fragment orphan, int64_t from_ns)
 {
-    struct fc_fragment orphan = pop(&f->orphans);
     const struct fc_fragment *first;
 
     while ((first = nearest(f, &orphan)) && follow(&orphan, first))
@@ -226,16 +230,53 @@ static int settle_orphan(struct fc_fragments *f, int64_t from_ns)
     return settle(f, &orphan, first && !first->alias ? first : NULL);
 }
 
-/* Moves the front item of this capture's lists to those of captures at their end. */
-static int retire_near(struct fc_fragments *f)
+/* Adds a first fragment to those that fragments in other captures may belong to. */
+static int add_far(struct fc_fragments *f, const struct fc_fragment *first)
 {
-    struct fc_fragment item = pop(&f->near);
-    int rc = list_add(&f->far, f->seed, &item);
+    int rc = list_add(&f->far, f->seed, first);
 
     if (rc == 0 && full(&f->far))
         pop(&f->far);
     compact(&f->far, f->seed);
+    return rc;
+}
+
+/* Moves the front item of this capture's lists to those of captures at their end. */
+static int retire_near(struct fc_fragments *f)
+{
+    struct fc_fragment item = pop(&f->near);
+    int rc = item.gone ? 0 : add_far(f, &item);
+
     compact(&f->near, f->seed);
+    return rc;
+}
+
+/* True when a time is in front of `edge` and not near it. */
+static bool before(int64_t ns, int64_t edge)
+{
+    return ns < edge && !fc_fragment_near(ns, edge);
+}
+
+/* Gives up those of this capture's first fragments that its latest one is so far behind of. */
+static int give_up(struct fc_fragments *f)
+{
+    struct list *l = &f->near;
+    int64_t now = l->items[l->count - 1].ts_ns;
+    size_t n = l->count - 1 - l->begin;
+    int rc = 0;
+
+    for (size_t back = FC_FRAGMENT_STEP; back <= n && rc == 0; back += FC_FRAGMENT_STEP) {
+        struct fc_fragment *first = &l->items[l->count - 1 - back];
+        if (first->gone || fc_fragment_near(first->ts_ns, now))
+            continue;
+        /* unless a later capture may need it, the index's open_fragment, or a fragment of an earlier capture */
+        if (!before(first->ts_ns, f->next_ns == INT64_MAX ? now : f->next_ns) || !before(first->ts_ns, f->orphan_ns))
+            rc = add_far(f, first);
+        first->gone = 1;
+    }
+    while (l->begin < l->count && l->items[l->begin].gone)
+        l->begin++;
+    compact(l, f->seed);
     return rc;
 }
 
@@ -247,7 +288,7 @@ static int retire_waiting(struct fc_fragments *f)
     if (item.node && (rc = list_add(&f->orphans, f->seed, &item)))
         free(item.node);
     if (rc == 0 && full(&f->orphans))
-        rc = settle_orphan(f, INT64_MAX);
+        rc = settle_orphan(f, pop(&f->orphans), INT64_MAX);
     compact(&f->orphans, f->seed);
     compact(&f->waiting, f->seed);
     return rc;
@@ -323,7 +364,7 @@ static int first_fragment(struct fc_fragments *f, const struct fc_fragment *even
     while (rc == 0 && !event->alias && (w = list_find(&f->waiting, f->seed, &event->datagram, &at)))
         if (w->node && fc_fragment_near(w->ts_ns, event->ts_ns))
             rc = settle(f, w, event);
-    if (rc || (rc = list_add(&f->near, f->seed, event)))
+    if (rc || (rc = list_add(&f->near, f->seed, event)) || (rc = give_up(f)))
         return rc;
     return full(&f->near) ? retire_near(f) : 0;
 }
@@ -343,7 +384,70 @@ int fc_fragments_end_of_file(struct fc_fragments *f, bool last, int64_t from_ns)
         rc = retire_waiting(f);
     /* what is left of `far` then is for captures added to the index later */
     while (rc == 0 && last && f->orphans.begin < f->orphans.count)
-        rc = settle_orphan(f, from_ns);
+        rc = settle_orphan(f, pop(&f->orphans), from_ns);
+    return rc;
+}
+
+/* Whether a list has grown so much since it was last looked through that it pays to do it again. */
+static bool has_grown(const struct list *l, size_t left)
+{
+    return l->count - l->begin > 2 * left + FC_FRAGMENT_STEP;
+}
+
+/* What is left of a list when its items are those in front of `end`. */
+static size_t cut_behind(struct list *l, uint64_t seed, size_t end)
+{
+    l->count = end;
+    l->begin = 0;
+    if (l->room)
+        rebuild(l, seed);
+    return end;
+}
+
+/* Settles the orphans that no first fragment of this capture or a later one can be near. */
+static int settle_early(struct fc_fragments *f, int64_t first_ns)
+{
+    struct list *l = &f->orphans;
+    size_t to = 0;
+    int rc = 0;
+
+    for (size_t i = l->begin; i < l->count; i++) {
+        struct fc_fragment orphan = l->items[i];
+        l->items[i].node = NULL;
+        if (rc == 0 && orphan.ts_ns != FC_TIME_NONE && before(orphan.ts_ns, first_ns))
+            rc = settle_orphan(f, orphan, INT64_MAX);
+        else
+            l->items[to++] = orphan;
+    }
+    f->orphans_left = cut_behind(l, f->seed, to);
+    return rc;
+}
+
+static void forget_far(struct fc_fragments *f, int64_t edge)
+{
+    struct list *l = &f->far;
+    size_t to = 0;
+
+    for (size_t i = l->begin; i < l->count; i++)
+        if (l->items[i].ts_ns == FC_TIME_NONE || !before(l->items[i].ts_ns, edge))
+            l->items[to++] = l->items[i];
+    f->far_left = cut_behind(l, f->seed, to);
+}
+
+int fc_fragments_begin_file(struct fc_fragments *f, int64_t first_ns, int64_t next_ns)
+{
+    bool grown = has_grown(&f->orphans, f->orphans_left) || has_grown(&f->far, f->far_left);
+    int rc = 0;
+
+    f->next_ns = next_ns;
+    if (grown && first_ns != FC_TIME_NONE)
+        rc = settle_early(f, first_ns);
+    f->orphan_ns = INT64_MAX;
+    for (size_t i = f->orphans.begin; i < f->orphans.count; i++)
+        if (f->orphans.items[i].ts_ns < f->orphan_ns)
+            f->orphan_ns = f->orphans.items[i].ts_ns;
+    if (grown && first_ns != FC_TIME_NONE && rc == 0)
+        forget_far(f, first_ns < f->orphan_ns ? first_ns : f->orphan_ns);
     return rc;
 }
 

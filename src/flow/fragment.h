@@ -20,6 +20,10 @@
  * Threads: one at a time, in order. Limits: of a capture the last FC_FRAGMENT_MAX first fragments are remembered, and
  * as many later ones that wait for theirs; likewise over captures, and of loose ones. Older ones are given up.
  * Of those with one name only the last 1,024 first fragments are looked at, and the last 8,192 that wait.
+ *
+ * What time has passed by is given up before that, where there is much of it: a first fragment when the 4,096th behind it in its
+ * capture, or the 8,192nd and so on, is out of the window, in which times that run backwards for a moment do not matter; and where
+ * thousands are left of earlier captures, what the first record of the next one is out of the window of.
  */
 #ifndef FC_FLOW_FRAGMENT_H
 #define FC_FLOW_FRAGMENT_H
@@ -27,7 +31,7 @@
 #include "flow/node.h"
 
 #define FC_FRAGMENT_WINDOW_NS (60 * 1000000000LL)
-enum { FC_FRAGMENT_MAX = 1 << 18 };
+enum { FC_FRAGMENT_MAX = 1 << 18, FC_FRAGMENT_STEP = 1 << 12 };
 
 /* A first fragment, or a later one that its reader could not settle. */
 struct fc_fragment {
@@ -41,6 +45,7 @@ struct fc_fragment {
     uint32_t ordinal; /* first: how many there were in its chunk, with it */
     uint8_t dir;      /* of the packet within `flow` */
     uint8_t alias;    /* first */
+    uint8_t gone;     /* first: given up */
     uint8_t hops;     /* later: aliases it has been led through, at most FC_FRAGMENT_HOPS */
 };
 
@@ -54,6 +59,12 @@ typedef int fc_fragment_settled(void *ctx, const struct fc_flow_key *flow, struc
 struct fc_fragments *fc_fragments_new(fc_fragment_settled *settled, void *ctx);
 /* Drops what is unsettled. NULL is allowed. */
 void fc_fragments_free(struct fc_fragments *fragments);
+
+/*
+ * A capture begins, before its first event. first_ns: time of its first record; next_ns: of that of the next capture, INT64_MAX when
+ * none follows. FC_TIME_NONE: not known. Negative: as fc_fragments_event().
+ */
+int fc_fragments_begin_file(struct fc_fragments *fragments, int64_t first_ns, int64_t next_ns);
 
 /* Next event of the capture being read; a node changes hands. Negative: FC_E_NOMEM or what settled returned. */
 int fc_fragments_event(struct fc_fragments *fragments, const struct fc_fragment *event);

@@ -140,6 +140,17 @@ static int scan(struct worker *w, struct fc_slot *slot, struct fc_error *err)
     return fc_slot_end(slot, &w->reader, err);
 }
 
+/* Before its first chunk is committed. Under the lock. */
+static int begin_file(struct fc_pipeline *p, size_t i)
+{
+    const struct fc_plan_file *files = p->plan->files;
+
+    if (i == p->plan->count)
+        return 0;
+    return fc_fragments_begin_file(p->fragments, files[i].first_ns,
+                                   i + 1 == p->plan->count ? INT64_MAX : files[i + 1].first_ns);
+}
+
 /* After its last chunk: what is left of the fragments, and the descriptor or the feed. Under the lock. */
 static int end_file(struct shared *s, struct fc_scan_file *f)
 {
@@ -157,7 +168,9 @@ static int end_file(struct shared *s, struct fc_scan_file *f)
         close(f->plan->file.fd);
         f->plan->file.fd = -1;
     }
-    return rc ? rc : fc_fragments_end_of_file(p->fragments, next == p->plan->count, fc_fragment_from_ns(p->clock_ns));
+    if (rc == 0)
+        rc = fc_fragments_end_of_file(p->fragments, next == p->plan->count, fc_fragment_from_ns(p->clock_ns));
+    return rc ? rc : begin_file(p, next);
 }
 
 /*
@@ -531,6 +544,8 @@ int fc_pipeline_run(struct fc_pipeline *p, struct fc_error *err)
         p->files[i].chunk_count =
             p->files[i].feed ? UINT32_MAX : (uint32_t)(p->plan->files[i].file.size / p->files[i].chunk_bytes + 1);
     rc = init_workers(s, workers);
+    if (rc == 0)
+        rc = begin_file(p, 0);
     if (rc == 0)
         rc = fc_feeder_start(p->feeder, p->jobs, told, s);
     if (rc) {

@@ -103,6 +103,8 @@ static int read_files(struct machine *m, struct rng *rng)
 
     for (unsigned i = 0; i < t->file_count && rc == 0; i++) {
         const struct traffic_file *f = &t->files[i];
+        rc = fc_fragments_begin_file(m->p.fragments, m->plan.files[i].first_ns,
+                                     i + 1 == t->file_count ? INT64_MAX : m->plan.files[i + 1].first_ns);
         for (size_t done = 0; done < f->count && rc == 0;) {
             size_t n = 1;
             while (done + n < f->count && !rng_chance(rng, m->options->cut))

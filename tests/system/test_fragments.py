@@ -127,6 +127,21 @@ class Fragments(support.TestCase):
         # the one between is nearer to the second first fragment, which stands behind it
         self.assertEqual({s['client_port']: s['client_packets'] for s in sessions(db)}, {1: 2, 2: 3})
 
+    def test_given_up(self):
+        """Thousands of first fragments out of the window between: given up, wherever the chunks are cut; but not for fewer."""
+        def first(port, ident):
+            return v4(udp_datagram(port, 53, bytes(24)), ident, 0, True)
+        for others, found in (4000, True), (4096, False):
+            records = [(T0, first(1, 7)), *[(T0 + 100 * S, first(2, 100 + n)) for n in range(others)],
+                       (T0 + 10 * S, v4(bytes(40), 7, 32, False))]
+            f = self.write('%d.pcap' % others, support.pcap_bytes(records))
+            for chunk in '64k', '16M':
+                with self.subTest(others=others, chunk=chunk):
+                    db = self.path('%d-%s.db' % (others, chunk))
+                    index(db, '-q', '--chunk-size', chunk, f)
+                    self.assertEqual(sorted((s['client_port'], s['client_packets']) for s in sessions(db)),
+                                     [(1, 2), (2, others)] if found else [(0, 1), (1, 1), (2, others)])
+
     def test_atomic_fragments(self):
         """IPv6, offset 0 and no more: a whole datagram, whose identification means nothing."""
         records = [(T0 + n * MS, v6(udp_datagram(1 + n % 3, 53, bytes(20)), 7, 0, False)) for n in range(9)]

@@ -419,3 +419,194 @@ Test(fragment, an_alias_elsewhere_leads_back_to_the_own_capture)
     expect(&o, 2, 20, 1001);
     done(&o, 2);
 }
+
+static void begin_file(struct outcome *o, int64_t first_ns, int64_t next_ns)
+{
+    cr_assert_eq(fc_fragments_begin_file(o->fragments, first_ns, next_ns), 0);
+}
+
+/* `count` first fragments of one-fragment datagrams, `step` apart, behind `from`. Returns the last one's time. */
+static int64_t others(struct outcome *o, uint32_t file, unsigned count, int64_t from, int64_t step)
+{
+    for (unsigned i = 0; i < count; i++)
+        first(o, file, 1000 + i, from += step, 100 + i % 60000, 9);
+    return from;
+}
+
+Test(fragment, a_first_fragment_is_given_up_when_thousands_are_out_of_its_window)
+{
+    struct outcome o;
+
+    begin(&o);
+    first(&o, 1, 9, 70 * S, 8, 1002); /* which stays, in front of it */
+    first(&o, 1, 10, 0, 7, 1001);
+    others(&o, 1, FC_FRAGMENT_STEP - 1, 70 * S, 0);
+    later(&o, 1, 10000, 10 * S, 7); /* times run backwards */
+    expect(&o, 1, 10000, 1001);
+    others(&o, 1, 1, 70 * S, 0);
+    later(&o, 1, 10001, 10 * S, 7);
+    end(&o, true);
+    expect(&o, 1, 10001, NONE);
+    done(&o, 2);
+}
+
+Test(fragment, a_clock_that_leaps_once_gives_up_next_to_nothing)
+{
+    struct outcome o;
+
+    begin(&o);
+    others(&o, 1, 2 * FC_FRAGMENT_STEP, 0, 1);
+    first(&o, 1, 10, S, 7, 1001);
+    others(&o, 1, 100, S, 1);
+    others(&o, 1, 1, 1000000 * S, 0); /* the leap */
+    others(&o, 1, 3 * FC_FRAGMENT_STEP, 2 * S, 1);
+    later(&o, 1, 90000, 3 * S, 7);
+    expect(&o, 1, 90000, 1001);
+    done(&o, 1);
+}
+
+Test(fragment, what_a_capture_has_given_up_is_there_for_one_that_overlaps)
+{
+    struct outcome o;
+
+    begin(&o);
+    begin_file(&o, 0, 10 * S);
+    first(&o, 1, 10, 0, 7, 1001);
+    others(&o, 1, 3 * FC_FRAGMENT_STEP, 0, S);
+    end(&o, false);
+    begin_file(&o, 10 * S, INT64_MAX);
+    later(&o, 2, 10, 30 * S, 7);
+    end(&o, true);
+    expect(&o, 2, 10, 1001);
+    done(&o, 1);
+}
+
+/* The other way round: it waits for the end of the longer one. */
+Test(fragment, what_a_capture_has_given_up_is_there_for_an_earlier_one)
+{
+    struct outcome o;
+
+    begin(&o);
+    begin_file(&o, 0, 10 * S);
+    later(&o, 1, 10, 30 * S, 7);
+    end(&o, false);
+    begin_file(&o, 10 * S, INT64_MAX);
+    first(&o, 2, 10, 20 * S, 7, 1001);
+    others(&o, 2, 3 * FC_FRAGMENT_STEP, 20 * S, S);
+    end(&o, true);
+    expect(&o, 1, 10, 1001);
+    done(&o, 1);
+}
+
+/* It has what a third one, which begins later, cannot need. */
+Test(fragment, what_an_orphan_may_belong_to_is_not_forgotten)
+{
+    struct outcome o;
+
+    begin(&o);
+    begin_file(&o, 0, 10 * S);
+    first(&o, 1, 10, 895 * S, 7, 1001);
+    end(&o, false);
+    begin_file(&o, 10 * S, 1000 * S);
+    others(&o, 2, 3 * FC_FRAGMENT_STEP, 880 * S, 0);
+    later(&o, 2, 10, 950 * S, 7);
+    end(&o, false);
+    begin_file(&o, 1000 * S, INT64_MAX);
+    end(&o, true);
+    expect(&o, 2, 10, 1001);
+    done(&o, 1);
+}
+
+Test(fragment, the_last_minute_is_remembered_also_when_times_run_backwards)
+{
+    struct outcome o;
+    size_t count, found = 0;
+
+    begin(&o);
+    begin_file(&o, 0, INT64_MAX);
+    first(&o, 1, 10, 1000 * S, 7, 1001);
+    others(&o, 1, 2 * FC_FRAGMENT_STEP, 0, 0);
+    end(&o, true);
+    const struct fc_fragment *open = fc_fragments_open(o.fragments, &count);
+    for (size_t i = 0; i < count; i++)
+        found += open[i].ts_ns == 1000 * S;
+    cr_assert_eq(found, 1);
+    done(&o, 0);
+}
+
+/* What is remembered follows the window, not the length of the capture; that of the last minute is all there. */
+Test(fragment, first_fragments_of_a_long_capture_are_forgotten)
+{
+    struct outcome o;
+    size_t count, last = 0;
+
+    begin(&o);
+    begin_file(&o, 0, INT64_MAX);
+    int64_t now = others(&o, 1, 20 * FC_FRAGMENT_STEP, 0, S / 2);
+    end(&o, true);
+    const struct fc_fragment *open = fc_fragments_open(o.fragments, &count);
+    cr_assert_lt(count, 2 * FC_FRAGMENT_STEP);
+    for (size_t i = 0; i < count; i++)
+        last += open[i].ts_ns >= now - FC_FRAGMENT_WINDOW_NS;
+    cr_assert_eq(last, 121);
+    done(&o, 0);
+}
+
+/* Many captures one behind the other: what they leave is bounded too, and what crosses from one to the next is found. */
+Test(fragment, first_fragments_of_many_captures_are_forgotten)
+{
+    enum { FILES = 40 };
+    const int64_t lasts = FC_FRAGMENT_STEP * S;
+    struct outcome o;
+    size_t count;
+
+    begin(&o);
+    for (uint32_t file = 1; file <= FILES; file++) {
+        int64_t from = (file - 1) * lasts;
+        begin_file(&o, from, file == FILES ? INT64_MAX : from + lasts);
+        later(&o, file, 10, from + 20 * S, 7); /* 50 s behind the first one, which is in the capture before */
+        others(&o, file, FC_FRAGMENT_STEP - 100, from, S);
+        first(&o, file, 9000, from + lasts - 30 * S, 7, 1000 + file);
+        others(&o, file, 10, from + lasts - 30 * S, S);
+        fc_fragments_open(o.fragments, &count);
+        cr_assert_lt(count, 4 * FC_FRAGMENT_STEP, "%zu behind capture %u", count, file);
+        end(&o, file == FILES);
+    }
+    for (uint32_t file = 2; file <= FILES; file++)
+        expect(&o, file, 10, 1000 + file - 1);
+    expect(&o, 1, 10, NONE);
+    done(&o, FILES);
+}
+
+static int count_settled(void *ctx, const struct fc_flow_key *flow, struct fc_node *node)
+{
+    size_t *by_port = ctx;
+
+    by_port[flow->port[0] != 0]++;
+    free(node);
+    return 0;
+}
+
+/* Later fragments without a first one do not wait for the end either, but for those that a capture to come may have it for. */
+Test(fragment, orphans_of_many_captures_are_settled_on_the_way)
+{
+    enum { FILES = 10 };
+    const int64_t lasts = FC_FRAGMENT_STEP * S;
+    size_t by_port[2] = {0};
+    struct outcome o = {.fragments = fc_fragments_new(count_settled, by_port)};
+
+    for (uint32_t file = 1; file <= FILES; file++) {
+        int64_t from = (file - 1) * lasts;
+        begin_file(&o, from, file == FILES ? INT64_MAX : from + lasts);
+        if (file > 1)
+            first(&o, file, 1, from, 7, 1001);
+        cr_assert_geq(by_port[0] + 3 * FC_FRAGMENT_STEP, (file - 1) * FC_FRAGMENT_STEP);
+        for (unsigned i = 0; i < FC_FRAGMENT_STEP; i++)
+            later(&o, file, 10 + i, from + i * S, 100);
+        later(&o, file, 9000, from + lasts - 59 * S, 7);
+        end(&o, file == FILES);
+    }
+    cr_assert_eq(by_port[1], FILES - 1);
+    cr_assert_eq(by_port[0], FILES * FC_FRAGMENT_STEP + 1);
+    fc_fragments_free(o.fragments);
+}
