@@ -63,10 +63,47 @@ void fc_pool_init(struct fc_pool *pool, struct fc_heap *heap)
 {
     memset(pool, 0, sizeof *pool);
     pool->heap = heap;
+    pthread_mutex_lock(&heap->lock);
+    pool->next_pool = heap->pools;
+    heap->pools = pool;
+    pthread_mutex_unlock(&heap->lock);
+}
+
+static int64_t counted(const atomic_int_fast64_t *count)
+{
+    return atomic_load_explicit(count, memory_order_relaxed);
+}
+
+static void forget(struct fc_pool *pool)
+{
+    struct fc_heap *heap = pool->heap;
+    struct fc_pool **p = &heap->pools;
+
+    pthread_mutex_lock(&heap->lock);
+    while (*p != pool)
+        p = &(*p)->next_pool;
+    *p = pool->next_pool;
+    fc_tally_add(&heap->gone, counted(&pool->tally.bytes), counted(&pool->tally.objects));
+    pthread_mutex_unlock(&heap->lock);
+}
+
+void fc_heap_tally(struct fc_heap *heap, int64_t *bytes, int64_t *objects)
+{
+    pthread_mutex_lock(&heap->lock);
+    *bytes = counted(&heap->gone.bytes);
+    *objects = counted(&heap->gone.objects);
+    for (const struct fc_pool *pool = heap->pools; pool; pool = pool->next_pool) {
+        *bytes += counted(&pool->tally.bytes);
+        *objects += counted(&pool->tally.objects);
+    }
+    pthread_mutex_unlock(&heap->lock);
 }
 
 void fc_pool_fini(struct fc_pool *pool)
 {
+    if (!pool->heap)
+        return;
+    forget(pool);
     for (unsigned i = 0; i < FC_POOL_CLASSES; i++)
         free(pool->stacks[i].objects);
     memset(pool, 0, sizeof *pool);
@@ -153,8 +190,8 @@ void *fc_pool_take(struct fc_pool *pool, size_t size)
     if (!stack->count && (stack->list || take_returned(pool, class))) {
         object = stack->list;
         ASAN_UNPOISON_MEMORY_REGION(object, class_size(class));
+        __builtin_prefetch(stack->list->ahead, 1); /* will be taken soon */
         stack->list = stack->list->next;
-        __builtin_prefetch(stack->list, 1); /* the next one will be taken soon */
         return object;
     }
     if (__builtin_expect(!stack->count, 0) && !refill(pool, class))

@@ -26,11 +26,28 @@ enum {
     FC_POOL_CLASSES = FC_POOL_SMALL / 16 + (FC_POOL_MAX - FC_POOL_SMALL) / 64 + 1
 };
 
-/* What an object holds that a thread without a pool gives back. The first words are left as they were: a list may be made while readers still look at those. */
+/* What an object holds that a thread without a pool gives back. The first words are left as they were: a list may be made while
+ * readers still look at those. */
 struct fc_free {
     uint64_t kept[2];
     struct fc_free *next;
+    struct fc_free *ahead; /* one that stands some places behind `next`, to be fetched by then; a hint, may be anything */
 };
+
+/* What users of a heap count, each with the pool it has at hand; only the sums mean anything. Written by the pool's thread. */
+struct fc_tally {
+    atomic_int_fast64_t bytes, objects;
+};
+
+static inline void fc_tally_add(struct fc_tally *tally, int64_t bytes, int64_t objects)
+{
+    /* one writer: no need to lock the line, which others only read */
+    int64_t b = atomic_load_explicit(&tally->bytes, memory_order_relaxed);
+    int64_t n = atomic_load_explicit(&tally->objects, memory_order_relaxed);
+
+    atomic_store_explicit(&tally->bytes, b + bytes, memory_order_relaxed);
+    atomic_store_explicit(&tally->objects, n + objects, memory_order_relaxed);
+}
 
 struct fc_heap {
     /* shared: under the lock */
@@ -39,10 +56,15 @@ struct fc_heap {
     size_t slab_count, slab_room, slab_bytes; /* bytes: of the next one */
     /* shared: atomic; objects given back by a thread without a pool */
     _Atomic(struct fc_free *) returned[FC_POOL_CLASSES];
+    /* under the lock */
+    struct fc_pool *pools;
+    struct fc_tally gone; /* of pools that are no more */
 };
 
 struct fc_pool {
     struct fc_heap *heap;
+    struct fc_pool *next_pool; /* guarded by the heap's lock */
+    struct fc_tally tally;
     struct fc_pool_stack {
         void **objects;
         uint32_t count, room;
@@ -52,6 +74,8 @@ struct fc_pool {
 };
 
 void fc_heap_init(struct fc_heap *heap);
+/* Sums of all tallies, those of pools that are no more too. While others count, sums of about now. Any thread. */
+void fc_heap_tally(struct fc_heap *heap, int64_t *bytes, int64_t *objects);
 /* Frees all slabs. Large objects must have been given back. */
 void fc_heap_fini(struct fc_heap *heap);
 
@@ -59,7 +83,7 @@ void fc_heap_fini(struct fc_heap *heap);
 void fc_heap_return(struct fc_heap *heap, size_t size, struct fc_free *first, struct fc_free *last);
 
 void fc_pool_init(struct fc_pool *pool, struct fc_heap *heap);
-/* Forgets what is free in it; the memory is the heap's. */
+/* Forgets what is free in it; the memory is the heap's. Before fc_heap_fini(). */
 void fc_pool_fini(struct fc_pool *pool);
 
 /* size: that of struct fc_free at least. Objects of 64 bytes and multiples of it lie on cache lines. NULL without memory. */

@@ -29,6 +29,8 @@ void fc_table_bury(struct fc_shard *shard, struct fc_flow *flow)
     struct fc_free *object = (struct fc_free *)flow;
     struct fc_grave *grave = &shard->dead[flow->tag & 1];
 
+    object->ahead = grave->recent[grave->count % FC_GRAVE_AHEAD];
+    grave->recent[grave->count++ % FC_GRAVE_AHEAD] = object;
     object->next = grave->first;
     grave->first = object;
     if (!grave->last)

@@ -186,8 +186,7 @@ static int sweep_flow(const struct sweep *s, _Atomic(struct fc_flow *) *bucket, 
     bool open = s->mode == FC_SWEEP_FORCE || (s->mode == FC_SWEEP_FINISH && (end == FC_NEVER || end >= s->clock_ns));
     rc = emit_flow(&key, s->join, open, s->sink);
     int64_t bytes = (int64_t)flow_size(flow) + fc_table_free_nodes(s->pool, flow->owned);
-    atomic_fetch_sub_explicit(&s->table->flows, 1, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&s->table->bytes, bytes, memory_order_relaxed);
+    fc_tally_add(&s->pool->tally, -bytes, -1);
     unlink_flow(bucket, flow);
     fc_table_bury(s->shard, flow);
     return rc;

@@ -74,7 +74,7 @@ void fc_table_free(struct fc_table *t)
         return;
     fc_table_wait_reclaimed(t);
     /* at the end of a run nothing is left */
-    bool left = atomic_load_explicit(&t->flows, memory_order_relaxed) != 0;
+    bool left = fc_table_flows(t) != 0;
     for (size_t i = 0; left && i < t->bucket_count; i++) {
         struct fc_flow *flow = atomic_load_explicit(&t->buckets[i], memory_order_relaxed);
         for (; flow; flow = atomic_load_explicit(&flow->next, memory_order_relaxed)) {
@@ -106,6 +106,8 @@ uint64_t fc_table_hash(const struct fc_table *t, const struct fc_flow_key *key)
 void fc_table_prefetch(const struct fc_table *t, uint64_t hash)
 {
     __builtin_prefetch(&t->buckets[hash >> t->shift], 1);
+    if (atomic_load_explicit(&t->any_forced, memory_order_relaxed))
+        __builtin_prefetch(&t->forced[(hash >> t->shift) / FORCED_SHARE]);
 }
 
 void fc_table_prefetch_flow(const struct fc_table *t, uint64_t hash)
@@ -221,8 +223,7 @@ static struct fc_flow *find_or_add(struct fc_table *t, struct fc_pool *pool, con
             return flow;
         }
     }
-    atomic_fetch_add_explicit(&t->flows, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&t->bytes, (int64_t)flow_size(fresh), memory_order_relaxed);
+    fc_tally_add(&pool->tally, (int64_t)flow_size(fresh), 1);
     if (was_forced(t, hash))
         note_late(t, hash);
     return fresh;
@@ -269,7 +270,7 @@ int fc_table_publish(struct fc_table *t, struct fc_pool *pool, const struct fc_f
         FC_TABLE_LEAVE();
         rcu_read_unlock();
     } while (!pushed);
-    atomic_fetch_add_explicit(&t->bytes, (int64_t)size, memory_order_relaxed);
+    fc_tally_add(&pool->tally, (int64_t)size, 0);
     /*
      * Guarantee D. A record without a time may belong to any session, and a fragment of no chunk (seq 0) may lie in front
      * of what was evicted although it is later: every eviction makes them late.
@@ -280,16 +281,20 @@ int fc_table_publish(struct fc_table *t, struct fc_pool *pool, const struct fc_f
     return 0;
 }
 
-uint64_t fc_table_bytes(const struct fc_table *t)
+uint64_t fc_table_bytes(struct fc_table *t)
 {
-    int64_t n = atomic_load_explicit(&t->bytes, memory_order_relaxed);
-    return n > 0 ? (uint64_t)n : 0;
+    int64_t bytes, flows;
+
+    fc_heap_tally(&t->heap, &bytes, &flows);
+    return bytes > 0 ? (uint64_t)bytes : 0;
 }
 
-uint64_t fc_table_flows(const struct fc_table *t)
+uint64_t fc_table_flows(struct fc_table *t)
 {
-    int64_t n = atomic_load_explicit(&t->flows, memory_order_relaxed);
-    return n > 0 ? (uint64_t)n : 0;
+    int64_t bytes, flows;
+
+    fc_heap_tally(&t->heap, &bytes, &flows);
+    return flows > 0 ? (uint64_t)flows : 0;
 }
 
 static int compare_u32(const void *a, const void *b)
@@ -298,7 +303,7 @@ static int compare_u32(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-int64_t fc_table_median_ns(const struct fc_table *t)
+int64_t fc_table_median_ns(struct fc_table *t)
 {
     uint32_t last[SAMPLE];
     size_t n = 0, step = fc_table_flows(t) / SAMPLE + 1;

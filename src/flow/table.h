@@ -73,7 +73,7 @@ void fc_table_free(struct fc_table *table);
 
 uint64_t fc_table_hash(const struct fc_table *table, const struct fc_flow_key *key);
 
-/* A pool of the table's memory, for one thread that publishes or sweeps. No call ends its use: the table frees all. */
+/* A pool of the table's memory, for one thread that publishes or sweeps. fc_pool_fini() ends its use, before fc_table_free(). */
 void fc_table_pool(struct fc_table *table, struct fc_pool *pool);
 
 /* Fetch what publishing under this hash will look at, for callers that know some runs ahead: first its bucket, then its flow. */
@@ -97,11 +97,11 @@ int fc_table_sweep(struct fc_table *table, struct fc_pool *pool, unsigned shard,
                    const struct fc_replay *replay, const struct fc_sink *sink);
 
 /* About when half of the flows had their latest packet, ns; by a sample. Call as a registered reader. */
-int64_t fc_table_median_ns(const struct fc_table *table);
+int64_t fc_table_median_ns(struct fc_table *table);
 
 /* Bytes held by flows and nodes now; flows now. Approximate while publishers run. */
-uint64_t fc_table_bytes(const struct fc_table *table);
-uint64_t fc_table_flows(const struct fc_table *table);
+uint64_t fc_table_bytes(struct fc_table *table);
+uint64_t fc_table_flows(struct fc_table *table);
 
 /*
  * Hashes of the flows noted late, ascending and unique. *all: there were too many, take every flow as late. Call when

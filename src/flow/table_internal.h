@@ -33,12 +33,17 @@ struct fc_flow {
     _Alignas(8) uint8_t key[]; /* struct fc_narrow_key or struct fc_flow_key */
 };
 _Static_assert(sizeof(struct fc_flow) + sizeof(struct fc_narrow_key) == 64, "a narrow flow is a cache line");
-_Static_assert(offsetof(struct fc_flow, owned) == offsetof(struct fc_free, next),
+_Static_assert(offsetof(struct fc_flow, owned) == offsetof(struct fc_free, next) &&
+                   offsetof(struct fc_flow, check_ns) == offsetof(struct fc_free, ahead),
                "a dead flow is linked as a free object");
+
+enum { FC_GRAVE_AHEAD = 8 };
 
 /* Flows of one size that wait for a grace period. */
 struct fc_grave {
     struct fc_free *first, *last;
+    struct fc_free *recent[FC_GRAVE_AHEAD]; /* the last ones, round and round */
+    unsigned count;
 };
 
 struct fc_shard {
@@ -59,14 +64,12 @@ struct fc_table {
     unsigned shift; /* hash >> shift is the bucket: a shard is a stretch of buckets */
     size_t bucket_count;
     _Atomic(struct fc_flow *) *buckets;
-    struct fc_heap heap;
+    struct fc_heap heap; /* its pools' tallies: bytes and flows */
     /* shared: atomic; a Bloom filter of the flows that were evicted by force, one word a bucket at the most */
     atomic_uint_fast64_t *forced;
     atomic_bool any_forced; /* the filter is not empty */
     /* shared: atomic */
     _Alignas(64) atomic_int_fast64_t evicted_ns; /* highest watermark any eviction has used */
-    _Alignas(64) atomic_int_fast64_t bytes;
-    atomic_int_fast64_t flows;
     /* shared: under late_lock */
     _Alignas(64) pthread_mutex_t late_lock;
     uint64_t *late;
