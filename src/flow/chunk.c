@@ -470,6 +470,7 @@ static int publish_run(struct fc_chunk *c, struct fc_table *table, struct fc_poo
         .first_off = c->base_off + offs[0],
         .last_off = c->base_off + offs[n - 1],
         .seq = seq,
+        .plain = true,
         .extra = c->want_extra ? &c->extras[run] : NULL,
         .pos = c->bytes,
         .pos_len = (size_t)len,

@@ -362,6 +362,21 @@ static int make_sessions(struct fc_join *join, const struct fc_rules *rules, uin
     return 0;
 }
 
+/* A run that is a session by itself, as most are: no order to find, nothing to fold. */
+static int join_one(struct fc_join *join, struct fc_node *node)
+{
+    if (reserve((void **)&join->nodes, &join->node_room, 1, sizeof *join->nodes) ||
+        reserve((void **)&join->mixed, &join->mixed_room, 1, sizeof *join->mixed) ||
+        reserve((void **)&join->sessions, &join->session_room, 1, sizeof *join->sessions))
+        return FC_E_NOMEM;
+    join->nodes[0] = node;
+    join->mixed[0] = false;
+    join->node_count = 1;
+    begin_session(&join->sessions[0], node, 0);
+    join->session_count = 1;
+    return 0;
+}
+
 struct fc_node *fc_join_views(struct fc_join *join, size_t count)
 {
     if (reserve((void **)&join->views, &join->view_room, count, sizeof *join->views))
@@ -378,6 +393,8 @@ int fc_join_run(struct fc_join *join, const struct fc_rules *rules, const struct
 
     drop_exploded(join);
     join->session_count = join->node_count = 0;
+    if (nodes && !nodes->next && rules->timeout_ns[FC_TIMEOUT_ACTIVE] == FC_NEVER)
+        return join_one(join, nodes);
     for (struct fc_node *node = nodes; node; node = node->next)
         n++;
     if ((rc = reserve(&join->scratch, &join->scratch_room, n * sizeof *places, 1)))

@@ -18,6 +18,7 @@ struct fc_node {
     uint32_t first_file;    /* 0 for a session of the index: before everything */
     uint32_t last_file;
     uint32_t seq;           /* of the chunk it comes from, in the order of commits; 0: of none */
+    bool plain;             /* a run whose positions are one segment, from first_off to last_off; false: may be */
     struct fc_extra *extra; /* NULL: none */
     uint8_t *pos;           /* segments (flow/positions.h) */
     size_t pos_len;

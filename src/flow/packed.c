@@ -156,6 +156,8 @@ static bool needs_places(const struct fc_node *node)
     const uint8_t *end = node->pos + node->pos_len;
     struct fc_segment s;
 
+    if (node->plain)
+        return false;
     return node->db_id || node->prior_packets || node->first_file != node->last_file ||
            node->last_off < node->first_off || !fc_segment_head(node->pos, end, &s) || s.file != node->first_file ||
            s.first_off != node->first_off || s.count != run->packets[0] + run->packets[1];
@@ -231,6 +233,7 @@ void fc_packed_read(const struct fc_packed *packed, struct fc_node *node)
 
     node->next = NULL;
     node->seq = packed->seq;
+    node->plain = false;
     node->extra = packed->has_extra ? (struct fc_extra *)(uintptr_t)p : NULL;
     p = fc_run_unpack(p + (packed->has_extra ? sizeof *node->extra : 0), &node->run, &places);
     p = read_places(p, places, node);

@@ -33,21 +33,24 @@ int fc_emitter_emit(void *ctx, const struct fc_ended *ended)
 {
     struct fc_emitter *e = ctx;
     const struct fc_joined *s = ended->session;
-    struct fc_session_record r = {
-        .key = *ended->key,
-        .run = s->run,
-        .db_id = s->db_id,
-        .first_off = ended->nodes[0]->first_off,
-        .first_file = ended->nodes[0]->first_file,
-        .has_extra = s->has_extra,
-        .open = ended->open,
-    };
+    struct fc_session_record r; /* `extra` is large and seldom there */
     const uint8_t *plain = NULL;
     size_t len = 0;
+
+    r.key = *ended->key;
+    r.run = s->run;
+    r.db_id = s->db_id;
+    r.prior_packets = 0;
+    r.first_off = ended->nodes[0]->first_off;
+    r.first_file = ended->nodes[0]->first_file;
+    r.has_extra = s->has_extra;
+    r.open = ended->open;
+    r.unchanged = 0;
+    r.blob = NULL;
+    r.blob_len = 0;
     for (size_t i = 0; i < s->count; i++)
         r.prior_packets += ended->nodes[i]->prior_packets;
     int rc = collect_positions(e, ended, &plain, &len);
-
     if (rc)
         return fc_error_set(&e->err, rc, NULL, FC_NO_OFFSET, "cannot collect the positions of a session");
     if (s->has_extra)

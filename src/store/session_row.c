@@ -30,31 +30,31 @@ int64_t fc_run_duration_ns(const struct fc_run *run)
     return __builtin_sub_overflow(run->max_ns, run->min_ns, &duration) ? INT64_MAX : duration;
 }
 
-static void add_addr(struct fc_row *row, const struct fc_flow_key *key, int endpoint)
+static inline void add_addr(struct fc_row_at *at, const struct fc_flow_key *key, int endpoint)
 {
     const uint8_t *addr = key->addr[endpoint];
 
     switch (key->addr_kind) {
     case FC_ADDR_IPV4:
-        fc_row_int(row, fc_load32(addr, true));
+        fc_row_int(at, fc_load32(addr, true));
         break;
     case FC_ADDR_IPV6:
-        fc_row_bytes(row, addr, 16, 0);
+        fc_row_bytes(at, addr, 16, 0);
         break;
     case FC_ADDR_MAC:
-        fc_row_bytes(row, addr, 6, 0);
+        fc_row_bytes(at, addr, 6, 0);
         break;
     default:
-        fc_row_null(row);
+        fc_row_null(at);
     }
 }
 
-static void add_if(struct fc_row *row, bool has, int64_t v)
+static inline void add_if(struct fc_row_at *at, bool has, int64_t v)
 {
     if (has)
-        fc_row_int(row, v);
+        fc_row_int(at, v);
     else
-        fc_row_null(row);
+        fc_row_null(at);
 }
 
 int fc_session_row(struct fc_row *row, const struct fc_session_record *r)
@@ -65,32 +65,34 @@ int fc_session_row(struct fc_row *row, const struct fc_session_record *r)
 
     if (rc)
         return rc;
-    fc_row_null(row); /* the id is the rowid */
-    add_if(row, timed, run->min_ns);
-    add_if(row, timed, timed ? fc_run_duration_ns(run) : 0);
-    fc_row_int(row, r->key.proto);
-    fc_row_int(row, r->key.addr_kind);
+    struct fc_row_at at = row->at;
+    fc_row_null(&at); /* the id is the rowid */
+    add_if(&at, timed, run->min_ns);
+    add_if(&at, timed, timed ? fc_run_duration_ns(run) : 0);
+    fc_row_int(&at, r->key.proto);
+    fc_row_int(&at, r->key.addr_kind);
     for (int i = 0; i < 2; i++) {
-        add_addr(row, &r->key, client ^ i);
-        add_if(row, ports, r->key.port[client ^ i]);
+        add_addr(&at, &r->key, client ^ i);
+        add_if(&at, ports, r->key.port[client ^ i]);
     }
     for (int i = 0; i < 2; i++)
-        fc_row_int(row, (int64_t)run->packets[client ^ i]);
+        fc_row_int(&at, (int64_t)run->packets[client ^ i]);
     for (int i = 0; i < 2; i++)
-        fc_row_int(row, (int64_t)run->bytes[client ^ i]);
-    fc_row_int(row, (int)fc_run_state(run, r->key.proto));
-    fc_row_int(row, r->key.one_way);
-    fc_row_int(row, (int64_t)r->key.domain);
-    fc_row_bytes(row, r->blob, r->blob_len, 0);
+        fc_row_int(&at, (int64_t)run->bytes[client ^ i]);
+    fc_row_int(&at, (int)fc_run_state(run, r->key.proto));
+    fc_row_int(&at, r->key.one_way);
+    fc_row_int(&at, (int64_t)r->key.domain);
+    fc_row_bytes(&at, r->blob, r->blob_len, 0);
+    row->at = at;
     return 0;
 }
 
-static void add_text(struct fc_row *row, const char *text)
+static inline void add_text(struct fc_row_at *at, const char *text)
 {
     if (*text)
-        fc_row_bytes(row, text, strlen(text), 1);
+        fc_row_bytes(at, text, strlen(text), 1);
     else
-        fc_row_null(row);
+        fc_row_null(at);
 }
 
 const struct fc_extra *fc_record_extra(const struct fc_session_record *r)
@@ -112,27 +114,27 @@ int fc_session_fields_row(struct fc_row *row, const struct fc_session_record *r,
     fc_vlan_text(x, vlan);
     fc_mpls_text(x, mpls);
     fc_tunnel_text(x->tunnel, x->tunnel_count, tunnel, sizeof tunnel);
-    fc_row_null(row);
-    add_text(row, vlan);
-    add_text(row, mpls);
-    add_text(row, tunnel);
+    fc_row_null(&row->at);
+    add_text(&row->at, vlan);
+    add_text(&row->at, mpls);
+    add_text(&row->at, tunnel);
     for (int i = 0; i < 2; i++) {
         if (x->has_mac >> (client ^ i) & 1)
-            fc_row_bytes(row, x->mac[client ^ i], 6, 0);
+            fc_row_bytes(&row->at, x->mac[client ^ i], 6, 0);
         else
-            fc_row_null(row);
+            fc_row_null(&row->at);
     }
     for (int i = 0; i < 2; i++)
-        add_if(row, x->has_ttl >> (client ^ i) & 1, x->ttl[client ^ i]);
+        add_if(&row->at, x->has_ttl >> (client ^ i) & 1, x->ttl[client ^ i]);
     for (int i = 0; i < 2; i++)
-        add_if(row, x->has_dscp >> (client ^ i) & 1, x->dscp[client ^ i]);
+        add_if(&row->at, x->has_dscp >> (client ^ i) & 1, x->dscp[client ^ i]);
     for (int i = 0; i < 2; i++)
-        add_if(row, (fields & FC_STORE_TCP_FLAGS) && (x->has_flags >> (client ^ i) & 1), x->tcp_flags[client ^ i]);
+        add_if(&row->at, (fields & FC_STORE_TCP_FLAGS) && (x->has_flags >> (client ^ i) & 1), x->tcp_flags[client ^ i]);
     for (int i = 0; i < 2; i++)
-        add_if(row, (fields & FC_STORE_ISN) && (x->has_isn >> (client ^ i) & 1), x->isn[client ^ i]);
+        add_if(&row->at, (fields & FC_STORE_ISN) && (x->has_isn >> (client ^ i) & 1), x->isn[client ^ i]);
     for (int i = 0; i < 2; i++)
-        add_if(row, x->has_payload >> (client ^ i) & 1, (int64_t)x->payload_bytes[client ^ i]);
-    add_text(row, community ? community : "");
+        add_if(&row->at, x->has_payload >> (client ^ i) & 1, (int64_t)x->payload_bytes[client ^ i]);
+    add_text(&row->at, community ? community : "");
     return 0;
 }
 
@@ -142,7 +144,7 @@ int fc_blob_row(struct fc_row *row, const void *blob, size_t len)
 
     if (rc)
         return rc;
-    fc_row_null(row);
-    fc_row_bytes(row, blob, len, 0);
+    fc_row_null(&row->at);
+    fc_row_bytes(&row->at, blob, len, 0);
     return 0;
 }

@@ -81,11 +81,16 @@ static inline uint8_t *fc_sqlite_int(uint8_t *p, int64_t v, unsigned bytes)
     return p + bytes;
 }
 
+/* Where the next column goes. Who adds many of them does it on a copy, which stays in registers. */
+struct fc_row_at {
+    uint8_t *type, *content;
+};
+
 /* A record under construction: begin, the columns in order, end. {0} is a fresh one; memory is kept between rows. */
 struct fc_row {
-    uint8_t types[FC_ROW_COLUMNS * FC_SQLITE_VARINT_MAX];
-    unsigned types_len;
+    struct fc_row_at at;
     struct fc_buffer mem; /* room for the header, then the contents */
+    uint8_t types[FC_ROW_COLUMNS * FC_SQLITE_VARINT_MAX];
 };
 
 enum { FC_ROW_HEAD = FC_ROW_COLUMNS * FC_SQLITE_VARINT_MAX + 2 };
@@ -93,44 +98,45 @@ enum { FC_ROW_HEAD = FC_ROW_COLUMNS * FC_SQLITE_VARINT_MAX + 2 };
 /* Begins a record with at most `bytes` of blobs and text. FC_E_NOMEM. */
 static inline int fc_row_begin(struct fc_row *row, size_t bytes)
 {
-    row->types_len = 0;
-    row->mem.len = FC_ROW_HEAD;
-    return fc_buffer_reserve(&row->mem, FC_ROW_HEAD + 8 * FC_ROW_COLUMNS + bytes);
+    int rc = fc_buffer_reserve(&row->mem, FC_ROW_HEAD + 8 * FC_ROW_COLUMNS + bytes);
+
+    row->at.type = row->types;
+    row->at.content = rc ? NULL : row->mem.data + FC_ROW_HEAD;
+    return rc;
 }
 
-static inline void fc_row_null(struct fc_row *row)
+static inline void fc_row_null(struct fc_row_at *at)
 {
-    row->types[row->types_len++] = 0;
+    *at->type++ = 0;
 }
 
-static inline void fc_row_int(struct fc_row *row, int64_t v)
+static inline void fc_row_int(struct fc_row_at *at, int64_t v)
 {
     unsigned bytes, type = fc_sqlite_int_type(v, &bytes);
 
-    row->types[row->types_len++] = (uint8_t)type;
-    fc_sqlite_int(row->mem.data + row->mem.len, v, bytes);
-    row->mem.len += bytes;
+    *at->type++ = (uint8_t)type;
+    at->content = fc_sqlite_int(at->content, v, bytes);
 }
 
 /* text: 1 for text, 0 for a blob. */
-static inline void fc_row_bytes(struct fc_row *row, const void *data, size_t len, unsigned text)
+static inline void fc_row_bytes(struct fc_row_at *at, const void *data, size_t len, unsigned text)
 {
-    row->types_len = (unsigned)(fc_sqlite_varint(row->types + row->types_len, 12 + text + 2 * len) - row->types);
+    at->type = fc_sqlite_varint(at->type, 12 + text + 2 * len);
     if (len)
-        memcpy(row->mem.data + row->mem.len, data, len);
-    row->mem.len += len;
+        memcpy(at->content, data, len);
+    at->content += len;
 }
 
 /* Puts the header in front. *record is valid until the row is used again. */
 static inline void fc_row_end(struct fc_row *row, const uint8_t **record, size_t *len)
 {
-    unsigned head = row->types_len + 1 + (row->types_len + 1 >= 0x80);
+    unsigned types = (unsigned)(row->at.type - row->types), head = types + 1 + (types + 1 >= 0x80);
     uint8_t *p = row->mem.data + FC_ROW_HEAD - head;
 
     *record = p;
+    *len = (size_t)(row->at.content - p);
     p = fc_sqlite_varint(p, head);
-    memcpy(p, row->types, row->types_len);
-    *len = row->mem.len - FC_ROW_HEAD + head;
+    memcpy(p, row->types, types);
 }
 
 static inline void fc_row_fini(struct fc_row *row)

@@ -75,28 +75,28 @@ Test(btree_record, the_bytes_are_those_of_sqlite)
         const uint8_t *mine, *theirs;
         size_t mine_len, theirs_len;
         cr_assert_eq(fc_row_begin(&row, 10 * sizeof bytes), 0);
-        fc_row_null(&row);
+        fc_row_null(&row.at);
         for (int col = 1; col <= 10; col++) {
             size_t len = rng_below(&rng, rng_chance(&rng, 80) ? 70 : sizeof bytes);
             int64_t v = draw_int(&rng);
             switch (rng_below(&rng, 4)) {
             case 0:
                 sqlite3_bind_null(stmt, col);
-                fc_row_null(&row);
+                fc_row_null(&row.at);
                 break;
             case 1:
                 rng_fill(&rng, bytes, len);
                 sqlite3_bind_blob(stmt, col, bytes, (int)len, SQLITE_TRANSIENT);
-                fc_row_bytes(&row, bytes, len, 0);
+                fc_row_bytes(&row.at, bytes, len, 0);
                 break;
             case 2:
                 memset(bytes, 'a', len);
                 sqlite3_bind_text(stmt, col, (char *)bytes, (int)len, SQLITE_TRANSIENT);
-                fc_row_bytes(&row, bytes, len, 1);
+                fc_row_bytes(&row.at, bytes, len, 1);
                 break;
             default:
                 sqlite3_bind_int64(stmt, col, v);
-                fc_row_int(&row, v);
+                fc_row_int(&row.at, v);
             }
         }
         cr_assert_eq(sqlite3_step(stmt), SQLITE_DONE);

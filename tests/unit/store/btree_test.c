@@ -147,12 +147,12 @@ static void add_row(struct job *j, struct fc_row *row, unsigned i)
         return;
     cr_assert_eq(fc_row_begin(row, r->a_len + r->b_len), 0);
     if (!j->index) {
-        fc_row_null(row);
-        fc_row_bytes(row, r->a, r->a_len, 0);
+        fc_row_null(&row->at);
+        fc_row_bytes(&row->at, r->a, r->a_len, 0);
     }
-    fc_row_bytes(row, r->b, r->b_len, 0);
+    fc_row_bytes(&row->at, r->b, r->b_len, 0);
     if (j->index)
-        fc_row_int(row, r->id);
+        fc_row_int(&row->at, r->id);
     fc_row_end(row, &record, &len);
     if (s->plant == 3 && !j->index && i == 0)
         row->mem.data[FC_ROW_HEAD] ^= 1;
