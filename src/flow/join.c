@@ -431,5 +431,7 @@ void fc_join_fini(struct fc_join *join)
     fc_pieces_fini(&join->pieces);
     free(join->scratch);
     free(join->views);
+    free(join->fold_parts);
+    free(join->fold_bytes);
     memset(join, 0, sizeof *join);
 }

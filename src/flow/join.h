@@ -51,6 +51,8 @@ struct fc_join {
     size_t scratch_room;
     struct fc_node *views; /* fc_join_views() */
     size_t view_room;
+    void *fold_parts, *fold_bytes; /* scratch of fc_table_fold() */
+    size_t fold_part_room, fold_byte_room;
 };
 
 /* `count` nodes to fill, linked in a list, for the next fc_join_run(). NULL without memory. */

@@ -144,6 +144,8 @@ static bool is_due(const struct sweep *s, struct fc_flow *flow)
     take_list(s->table->rules, flow);
     if (!flow->owned)
         return false; /* just added, its run is on the way */
+    if (s->mode == FC_SWEEP_FOLD)
+        return flow->owned->next != NULL;
     return s->mode != FC_SWEEP_EXPIRED || (flow->check_ns < s->watermark_ns && flow->owned_max_seq < s->seq);
 }
 
@@ -168,6 +170,8 @@ static int sweep_flow(const struct sweep *s, _Atomic(struct fc_flow *) *bucket, 
     int64_t end = FC_NEVER;
     int rc;
 
+    if (s->mode == FC_SWEEP_FOLD)
+        return fc_table_fold(s->pool, s->join, flow, fc_rules_min_gap_ns(rules, proto_of(flow)), s->seq);
     load_key(flow, &key);
     if ((rc = join_flow(s, &key, flow)))
         return rc;
@@ -289,7 +293,8 @@ int fc_table_sweep(struct fc_table *t, struct fc_pool *pool, unsigned shard, enu
     if (atomic_exchange_explicit(&s.shard->sweeping, true, memory_order_acquire))
         return 1;
     int_fast64_t before = atomic_load_explicit(&t->evicted_ns, memory_order_relaxed);
-    while (mode != FC_SWEEP_FORCE && before < watermark_ns &&
+    bool evicts = mode == FC_SWEEP_EXPIRED || mode == FC_SWEEP_FINISH;
+    while (evicts && before < watermark_ns &&
            !atomic_compare_exchange_weak_explicit(&t->evicted_ns, &before, watermark_ns, memory_order_seq_cst,
                                                   memory_order_relaxed))
         ;

@@ -9,7 +9,7 @@
  * memory follows the flows that are active, not the length of the capture.
  *
  * The number of buckets is fixed from the memory that the flows may take, so the table never grows and never pauses; past that
- * memory flows are evicted (FC_SWEEP_FORCE), which bounds the chains.
+ * memory runs are folded (FC_SWEEP_FOLD) and flows evicted (FC_SWEEP_FORCE), which bounds the chains.
  *
  * Correctness does not hang on the watermark. A run that starts before a watermark that was used to evict (times that run
  * backwards) is noted as late, and so is a flow that comes again after it was evicted by force: the pieces of such flows are
@@ -61,6 +61,7 @@ struct fc_sink {
 
 enum fc_sweep_mode {
     FC_SWEEP_EXPIRED, /* flows that no packet at or after the watermark can continue */
+    FC_SWEEP_FOLD,    /* none: runs of flows that stay are folded, to take less memory */
     FC_SWEEP_FORCE,   /* flows that were silent since the watermark, about; later runs may continue them */
     FC_SWEEP_FINISH   /* all flows: nothing more comes */
 };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside of the flow table: what table.c (flows and runs), sweep.c (their end) and reclaim.c (their memory) share. */
+/*
+ * Inside of the flow table: what table.c (flows and runs), sweep.c (their end), fold.c (runs in less memory) and reclaim.c (memory
+ * freed) share.
+ */
 #ifndef FC_FLOW_TABLE_INTERNAL_H
 #define FC_FLOW_TABLE_INTERNAL_H
 
@@ -117,6 +120,9 @@ void fc_table_bury(struct fc_shard *shard, struct fc_flow *flow);
 void fc_table_reclaim(struct fc_table *table, struct fc_shard *shard);
 /* Waits for all that RCU was given. */
 void fc_table_wait_reclaimed(struct fc_table *table);
+
+/* Folds the runs of a flow that one run can stand for; seq as fc_table_sweep(). Shard's sweeper. FC_E_NOMEM. */
+int fc_table_fold(struct fc_pool *pool, struct fc_join *join, struct fc_flow *flow, int64_t min_gap_ns, uint64_t seq);
 
 /* Gives nodes back; returns their bytes. Without a pool, for when the whole heap goes, only those that it does not hold. */
 int64_t fc_table_free_nodes(struct fc_pool *pool, struct fc_packed *node);

@@ -2,7 +2,10 @@
 #include "index/sweeping.h"
 #include "base/error.h"
 
-enum { SWEEP_RUNS = 1 << 15 };
+enum {
+    SWEEP_RUNS = 1 << 15,
+    FOLD_FROM_BYTES = 200 /* a flow on average: one with hardly more than a run has less */
+};
 
 void fc_sweeping_init(struct fc_sweeping *s, struct fc_pipeline *p)
 {
@@ -30,10 +33,20 @@ void fc_sweeper_fini(struct fc_sweeper *w)
     fc_pool_fini(&w->pool);
 }
 
+/* When memory is short, what has not helped is not tried again at once. foldable: flows have runs enough to fold. */
+static enum fc_sweep_mode next_mode(const struct fc_sweeping *s, bool due, bool short_of_memory, bool foldable)
+{
+    int last = atomic_load_explicit(&s->mode, memory_order_relaxed);
+
+    if (due && !(short_of_memory && last == FC_SWEEP_EXPIRED))
+        return FC_SWEEP_EXPIRED;
+    return foldable ? FC_SWEEP_FOLD : FC_SWEEP_FORCE;
+}
+
 void fc_sweeping_call(struct fc_sweeping *s, struct fc_pipeline *p, int64_t watermark_ns, uint64_t published)
 {
-    uint64_t flows = fc_table_flows(p->table);
-    bool short_of_memory = fc_table_bytes(p->table) > p->memory_bytes / 2;
+    uint64_t flows = fc_table_flows(p->table), bytes = fc_table_bytes(p->table);
+    bool short_of_memory = bytes > p->memory_bytes / 2;
     uint64_t runs = atomic_load_explicit(&s->runs, memory_order_relaxed);
 
     if (flows > p->peak_flows)
@@ -44,13 +57,14 @@ void fc_sweeping_call(struct fc_sweeping *s, struct fc_pipeline *p, int64_t wate
     bool due = runs >= p->sweep_runs && runs + runs / 2 >= flows && watermark_ns > s->expired_ns;
     if (!due && !short_of_memory)
         return;
-    int64_t at = due ? watermark_ns : fc_table_median_ns(p->table);
-    if (due)
+    enum fc_sweep_mode mode = next_mode(s, due, short_of_memory, bytes > flows * FOLD_FROM_BYTES && 2 * runs >= flows);
+    int64_t at = mode == FC_SWEEP_FORCE ? fc_table_median_ns(p->table) : watermark_ns;
+    if (mode == FC_SWEEP_EXPIRED)
         s->expired_ns = at;
     atomic_store_explicit(&s->runs, 0, memory_order_relaxed);
     atomic_store_explicit(&s->at_ns, at, memory_order_relaxed);
     atomic_store_explicit(&s->seq, published + 1, memory_order_relaxed);
-    atomic_store_explicit(&s->mode, due ? FC_SWEEP_EXPIRED : FC_SWEEP_FORCE, memory_order_relaxed);
+    atomic_store_explicit(&s->mode, mode, memory_order_relaxed);
     /* release: pairs with the cursor's fetch-add in fc_sweeping_help() */
     atomic_store_explicit(&s->cursor, 0, memory_order_release);
 }

@@ -137,8 +137,8 @@ static void *sweeper(void *arg)
     fc_table_pool(s->table, &pool);
     while (atomic_load(&s->publishing)) {
         int64_t now = atomic_load_explicit(&s->clock_ns, memory_order_relaxed);
-        bool force = rng_chance(&rng, 20);
-        sweep_all(s, &pool, &join, force ? FC_SWEEP_FORCE : FC_SWEEP_EXPIRED,
+        bool force = rng_chance(&rng, 20), fold = rng_chance(&rng, 30);
+        sweep_all(s, &pool, &join, fold ? FC_SWEEP_FOLD : force ? FC_SWEEP_FORCE : FC_SWEEP_EXPIRED,
                   force ? INT64_MAX : now - (int64_t)rng_below(&rng, 40 * MS));
     }
     fc_join_fini(&join);

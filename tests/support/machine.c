@@ -153,7 +153,9 @@ static int sweep_some(struct worker *w)
 {
     struct machine *m = w->m;
     const struct machine_options *o = m->options;
-    bool force = o->force && rng_chance(&w->rng, 50);
+    enum fc_sweep_mode mode = rng_chance(&w->rng, 30)                ? FC_SWEEP_FOLD
+                              : o->force && rng_chance(&w->rng, 50) ? FC_SWEEP_FORCE
+                                                                     : FC_SWEEP_EXPIRED;
     uint64_t seq = done_until(m);
     int64_t watermark = contract(m);
     int rc = 0;
@@ -167,7 +169,7 @@ static int sweep_some(struct worker *w)
         return 0;
     unsigned from = (unsigned)rng_below(&w->rng, FC_TABLE_SHARDS);
     for (unsigned i = 0; i < FC_TABLE_SHARDS && rc == 0; i++)
-        rc = sweep(w, (from + i) % FC_TABLE_SHARDS, force ? FC_SWEEP_FORCE : FC_SWEEP_EXPIRED, watermark, seq);
+        rc = sweep(w, (from + i) % FC_TABLE_SHARDS, mode, watermark, seq);
     return rc;
 }
 

@@ -16,6 +16,8 @@ struct seen {
         uint64_t packets;
         int64_t min_ns;
         bool open;
+        size_t nodes;
+        uint8_t pos[16]; /* of its first node */
     } session[SESSIONS_MAX];
     size_t count;
     int rc; /* what emit returns */
@@ -101,6 +103,9 @@ static int emit(void *ctx, const struct fc_ended *ended)
     cr_assert_lt(seen->count, SESSIONS_MAX);
     seen->session[seen->count].packets = ended->session->run.packets[0];
     seen->session[seen->count].min_ns = ended->session->run.min_ns;
+    seen->session[seen->count].nodes = ended->session->count;
+    cr_assert_leq(ended->nodes[0]->pos_len, sizeof seen->session[0].pos);
+    memcpy(seen->session[seen->count].pos, ended->nodes[0]->pos, ended->nodes[0]->pos_len);
     seen->session[seen->count++].open = ended->open;
     if (seen->again)
         cr_assert_eq(fc_table_sweep(table, &pool, seen->shard, FC_SWEEP_FINISH, 0, 1, 0, &join, NULL, &sink), 1);
@@ -238,6 +243,58 @@ Test(table, flows_heard_of_since_are_not_forced_out)
     cr_assert_eq(fc_table_flows(table), 1);
     publish(2, 101 * S, 3, 1);
     cr_assert_eq(late(), 0);
+}
+
+/* Runs of three chunks take the memory of one, and are no other session for it. */
+Test(table, runs_of_chunks_that_are_all_there_are_folded)
+{
+    publish(1, 3 * S, 4, 4); /* of a chunk in front of which some may be missing */
+    publish(1, 1 * S, 20, 2);
+    publish(1, 0, 10, 1);
+    publish(1, 2 * S, 33, 3);
+    uint64_t bytes = fc_table_bytes(table);
+    cr_assert_eq(sweep(FC_SWEEP_FOLD, 0, 4, 0).count, 0);
+    cr_assert_lt(fc_table_bytes(table), bytes - bytes / 4);
+    cr_assert_eq(fc_table_flows(table), 1);
+    struct seen seen = sweep(FC_SWEEP_FINISH, INT64_MAX, UINT64_MAX, 0);
+    cr_assert_eq(seen.count, 1);
+    cr_assert_eq(seen.session[0].packets, 4);
+    cr_assert_eq(seen.session[0].nodes, 2);
+    cr_assert_eq(fc_table_bytes(table), 0);
+}
+
+Test(table, a_folded_run_has_the_positions_in_their_order)
+{
+    for (unsigned i = 0; i < 5; i++)
+        publish(1, i * S, 10 + 3 * ((i * 2) % 5), 1 + (i * 2) % 5);
+    sweep(FC_SWEEP_FOLD, 0, 9, 0);
+    struct seen seen = sweep(FC_SWEEP_FINISH, INT64_MAX, UINT64_MAX, 0);
+    cr_assert_eq(seen.session[0].nodes, 1);
+    cr_assert_eq(memcmp(seen.session[0].pos, (uint8_t[]){1, 5, 10, 3, 3, 3, 3}, 7), 0);
+}
+
+Test(table, runs_are_not_folded_over_what_may_end_a_session)
+{
+    struct fc_flow_key key = key_of(2);
+    struct fc_node *syn = node_at(0, S, 2, 2), *other = node_at(0, S, 9, 2);
+
+    publish(1, 0, 1, 1); /* a gap */
+    publish(1, 181 * S, 2, 2);
+    publish(2, 0, 1, 1); /* a SYN, as far as the run tells */
+    syn->run.syn_dir = 0;
+    publish_node(&key, syn);
+    key = key_of(3); /* another capture */
+    other->first_file = other->last_file = 2;
+    other->pos[0] = 2;
+    publish_node(&key, other);
+    publish(3, 0, 1, 1);
+    publish(4, 0, 1, 1); /* a fragment that a first one claims later */
+    publish(4, S, 2, 0);
+    uint64_t bytes = fc_table_bytes(table);
+    sweep(FC_SWEEP_FOLD, 0, 9, 0);
+    cr_assert_eq(fc_table_bytes(table), bytes);
+    struct seen seen = sweep(FC_SWEEP_FINISH, INT64_MAX, UINT64_MAX, 0);
+    cr_assert_eq(seen.count, 5); /* the SYN's sequence number is the one before */
 }
 
 Test(table, the_median_age_is_about_that)
