@@ -11,6 +11,7 @@ Workloads, made by fcgen from fixed seeds:
   small     20 M packets of 60 to 90 bytes, 1.7 GB, 4.5 M sessions: the same
   elephant  4 GB of full-size packets, 10 sessions: the same
   many      20,000 captures of 200 kB in a folder
+  crowd     20 M packets of 1,000,000 sessions, all at a time
   long      peak memory of a capture and of one ten times as long
   micro     rooms alone: decode, flow table, positions, hash, b-tree writer
 
@@ -19,7 +20,7 @@ own count, one thread's sessions against two threads', what is carved against tc
 the exit status 1; a peer that fails is a note.
 
 The table and the raw figures are written to bench/results/latest.md and latest.csv after every workload, so that a run that is cut
-short keeps what it has. docs/bench.md explains them. Needs about 12 GB of disk at scale 1.
+short keeps what it has. docs/bench.md explains them. Needs about 14 GB of disk at scale 1.
 """
 import argparse
 import os

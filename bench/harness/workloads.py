@@ -15,6 +15,7 @@ CALLGRIND_MEMORY = "128M"
 CALLGRIND_SCALES = {"mix": (0.02, 0.04), "small": (0.04, 0.06), "elephant": (0.02, 0.04), "many": (0.02, 0.04)}
 STARTS = 20
 LONG_PACKETS, LONG_SECONDS, LONG_CONCURRENT = 2000000, 4000, 400
+CROWD_SESSIONS, CROWD_RATE = 1000000, 600000
 
 
 class Bench:
@@ -284,6 +285,24 @@ def many(bench, name):
     instructions(bench, name)
 
 
+def crowd(bench, name):
+    """As many flows at a time as there are sessions, each with a packet here and there: more than --memory holds as single runs."""
+    scale = bench.args.scale
+    sessions = max(1000, int(CROWD_SESSIONS * scale))
+    c = bench.capture("small", 1, name + ("" if scale == 1 else "-%g" % scale),
+                      ["--packets", str(20 * sessions), "--sessions", str(sessions), "--concurrent", str(sessions), "--burst", "1",
+                       "--rate", str(max(1000, int(CROWD_RATE * scale)))])
+    warm(c.files)
+    db, one = bench.scratch("crowd.db"), bench.scratch("one.db")
+    bench.say("crowd: index and cat")
+    t = bench.times(name, {
+        "index": bench.index(db, [c.path], "-j2"),
+        "cat": bench.cat(c),
+        "index -j1": bench.index(one, [c.path], "-j1"),
+    })
+    add_index_rows(bench, name, c, t, db, one)
+
+
 def long(bench, name):
     """Peak memory of a capture and of one that is ten times as long, with the same number of sessions at a time. The short one lasts
     longer than the longest timeout, so that both hold as many sessions that have fallen silent."""
@@ -354,5 +373,5 @@ def micro_rows(bench, words, suite=None):
 
 
 # cold behind mix, whose capture it takes
-WORKLOADS = {"start": start, "mix": single, "cold": cold, "small": single, "elephant": single, "many": many, "long": long,
+WORKLOADS = {"start": start, "mix": single, "cold": cold, "small": single, "elephant": single, "many": many, "crowd": crowd, "long": long,
              "micro": micro}

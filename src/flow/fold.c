@@ -143,8 +143,7 @@ static struct part *unpack_parts(struct fc_join *join, const struct fc_flow *flo
     return parts;
 }
 
-int fc_table_fold(struct fc_pool *pool, struct fc_join *join, struct fc_flow *flow, int64_t min_gap_ns,
-                  uint64_t seq)
+int fc_table_fold(struct fc_pool *pool, struct fc_join *join, struct fc_flow *flow, int64_t min_gap_ns, uint64_t seq)
 {
     size_t n;
     struct part *parts = unpack_parts(join, flow, seq, &n);

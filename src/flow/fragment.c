@@ -134,8 +134,7 @@ static struct fc_fragment *list_find(struct list *l, uint64_t seed, const struct
     if (!l->count || !search->left--)
         return NULL;
     uint32_t i = search->at ? l->chain[search->at - 1] : l->buckets[fc_hash48(datagram, seed) & l->mask];
-    while (i > l->begin &&
-           (l->items[i - 1].gone || memcmp(&l->items[i - 1].datagram, datagram, sizeof *datagram) != 0))
+    while (i > l->begin && (l->items[i - 1].gone || memcmp(&l->items[i - 1].datagram, datagram, sizeof *datagram) != 0))
         i = l->chain[i - 1];
     search->at = i;
     return i > l->begin ? &l->items[i - 1] : NULL;

@@ -22,10 +22,18 @@ void fc_heap_init(struct fc_heap *heap)
     heap->slab_bytes = SLAB_FIRST;
 }
 
-void fc_heap_fini(struct fc_heap *heap)
+void fc_heap_shrink(struct fc_heap *heap)
 {
     for (size_t i = 0; i < heap->slab_count; i++)
         free(heap->slabs[i]);
+    heap->slab_count = 0;
+    for (unsigned i = 0; i < FC_POOL_CLASSES; i++)
+        atomic_store_explicit(&heap->returned[i], NULL, memory_order_relaxed);
+}
+
+void fc_heap_fini(struct fc_heap *heap)
+{
+    fc_heap_shrink(heap);
     free(heap->slabs);
     pthread_mutex_destroy(&heap->lock);
 }
@@ -111,8 +119,7 @@ void fc_pool_fini(struct fc_pool *pool)
 
 static inline unsigned class_of(size_t size)
 {
-    return (unsigned)(size <= FC_POOL_SMALL ? (size + 15) / 16
-                                            : FC_POOL_SMALL / 16 + (size - FC_POOL_SMALL + 63) / 64);
+    return (unsigned)(size <= FC_POOL_SMALL ? (size + 15) / 16 : FC_POOL_SMALL / 16 + (size - FC_POOL_SMALL + 63) / 64);
 }
 
 static inline size_t class_size(unsigned class)

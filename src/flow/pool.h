@@ -31,7 +31,8 @@ enum {
 struct fc_free {
     uint64_t kept[2];
     struct fc_free *next;
-    struct fc_free *ahead; /* one that stands some places behind `next`, to be fetched by then; a hint, may be anything */
+    struct fc_free
+        *ahead; /* one that stands some places behind `next`, to be fetched by then; a hint, may be anything */
 };
 
 /* What users of a heap count, each with the pool it has at hand; only the sums mean anything. Written by the pool's thread. */
@@ -76,6 +77,8 @@ struct fc_pool {
 void fc_heap_init(struct fc_heap *heap);
 /* Sums of all tallies, those of pools that are no more too. While others count, sums of about now. Any thread. */
 void fc_heap_tally(struct fc_heap *heap, int64_t *bytes, int64_t *objects);
+/* Frees all slabs, while nothing in them is in use and no pool is left. */
+void fc_heap_shrink(struct fc_heap *heap);
 /* Frees all slabs. Large objects must have been given back. */
 void fc_heap_fini(struct fc_heap *heap);
 

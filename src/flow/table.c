@@ -68,6 +68,17 @@ struct fc_table *fc_table_new(const struct fc_rules *rules)
     return fc_table_new_sized(rules, DEFAULT_BYTES);
 }
 
+void fc_table_shrink(struct fc_table *t)
+{
+    fc_table_wait_reclaimed(t);
+    fc_heap_shrink(&t->heap);
+    free_words(t->buckets, t->bucket_count);
+    free_words(t->forced, t->bucket_count / FORCED_SHARE);
+    t->buckets = NULL;
+    t->forced = NULL;
+    t->bucket_count = 0;
+}
+
 void fc_table_free(struct fc_table *t)
 {
     if (!t)

@@ -69,6 +69,8 @@ enum fc_sweep_mode {
 /* rules must outlive the table. bytes: memory that flows are meant to take at most. NULL without memory. */
 struct fc_table *fc_table_new_sized(const struct fc_rules *rules, uint64_t bytes);
 struct fc_table *fc_table_new(const struct fc_rules *rules);
+/* All flows are out, and the pools ended: gives their memory back. fc_table_hash(), fc_table_late() and fc_table_free() may follow. */
+void fc_table_shrink(struct fc_table *table);
 /* Frees everything; no other thread may use it any more. NULL is allowed. */
 void fc_table_free(struct fc_table *table);
 

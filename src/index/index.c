@@ -287,10 +287,11 @@ static int read_and_write(struct run *run, const struct fc_index_options *o, str
     if ((rc = fc_pipeline_run(p, err)))
         return rc;
     phase(progress, 2);
+    /* what comes now takes up its memory */
+    fc_pool_fini(&run->pool);
+    fc_table_shrink(p->table);
     if ((rc = fc_rejoin(p, result, err)))
         return rc;
-    /* before the index is written: its pages take up the memory */
-    fc_pool_fini(&run->pool);
     fc_table_free(p->table);
     p->table = NULL;
     result->read_ns = now_ns() - start;

@@ -54,6 +54,7 @@ struct fc_pipeline {
     uint64_t chunk_bytes; /* as the user has it; 0: by the capture's size */
     uint64_t memory_bytes;
     uint32_t sweep_runs;
+    uint32_t many_late; /* late flows whose pieces are not held together in memory; 0: default. For tests */
     unsigned jobs;
     struct fc_spool **spools; /* one a worker */
     struct fc_progress *progress;

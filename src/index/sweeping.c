@@ -14,6 +14,7 @@ void fc_sweeping_init(struct fc_sweeping *s, struct fc_pipeline *p)
     atomic_init(&s->at_ns, INT64_MIN);
     atomic_init(&s->seq, 0);
     atomic_init(&s->mode, FC_SWEEP_EXPIRED);
+    atomic_init(&s->urgent, false);
     s->expired_ns = INT64_MIN;
     p->sweep_runs = p->sweep_runs ? p->sweep_runs : SWEEP_RUNS;
 }
@@ -65,6 +66,7 @@ void fc_sweeping_call(struct fc_sweeping *s, struct fc_pipeline *p, int64_t wate
     atomic_store_explicit(&s->at_ns, at, memory_order_relaxed);
     atomic_store_explicit(&s->seq, published + 1, memory_order_relaxed);
     atomic_store_explicit(&s->mode, mode, memory_order_relaxed);
+    atomic_store_explicit(&s->urgent, short_of_memory, memory_order_relaxed);
     /* release: pairs with the cursor's fetch-add in fc_sweeping_help() */
     atomic_store_explicit(&s->cursor, 0, memory_order_release);
 }
@@ -88,8 +90,10 @@ int fc_sweeping_help(struct fc_sweeping *s, struct fc_sweeper *w, unsigned most)
 {
     int rc = 0;
 
-    for (unsigned i = 0; i < most && rc >= 0; i++) {
+    for (unsigned i = 0; rc >= 0; i++) {
         if (atomic_load_explicit(&s->cursor, memory_order_relaxed) >= FC_TABLE_SHARDS)
+            return 0;
+        if (i >= most && !atomic_load_explicit(&s->urgent, memory_order_relaxed))
             return 0;
         /* acquire: pairs with the store in fc_sweeping_call() */
         unsigned shard = (unsigned)atomic_fetch_add_explicit(&s->cursor, 1, memory_order_acquire);

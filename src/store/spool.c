@@ -37,7 +37,9 @@ struct fc_spool {
     const char *folder;
     size_t budget;
     struct fc_buffer mem;
-    struct fc_sorter refs; /* of the records in mem: time of the earliest packet, offset in mem */
+    struct fc_sorter refs; /* of the records in mem: rank, or time of the earliest packet; offset in mem */
+    uint64_t (*rank)(const void *ctx, const struct fc_flow_key *key); /* NULL: by time */
+    const void *rank_ctx;
     bool sorted;
     int fd;
     uint64_t file_len;
@@ -59,6 +61,18 @@ struct fc_spool *fc_spool_new(const char *folder, size_t budget)
     return s;
 }
 
+struct fc_spool *fc_spool_new_ranked(const char *folder, size_t budget,
+                                     uint64_t (*rank)(const void *, const struct fc_flow_key *), const void *ctx)
+{
+    struct fc_spool *s = fc_spool_new(folder, budget);
+
+    if (!s)
+        return NULL;
+    s->rank = rank;
+    s->rank_ctx = ctx;
+    return s;
+}
+
 void fc_spool_free(struct fc_spool *s)
 {
     if (!s)
@@ -69,6 +83,11 @@ void fc_spool_free(struct fc_spool *s)
     fc_sorter_fini(&s->refs);
     free(s->segments);
     free(s);
+}
+
+const char *fc_spool_folder(const struct fc_spool *s)
+{
+    return s->folder;
 }
 
 uint64_t fc_spool_count(const struct fc_spool *s)
@@ -169,19 +188,21 @@ static uint64_t sort_time(int64_t ns)
     return (uint64_t)ns ^ (uint64_t)1 << 63;
 }
 
+/* What a record is sorted by before all else. */
+static uint64_t rank_of(const struct fc_spool *s, const struct fc_session_record *r)
+{
+    return s->rank ? s->rank(s->rank_ctx, &r->key) : sort_time(r->run.min_ns);
+}
+
 static int compare_places(const void *a, const void *b, void *mem)
 {
     const struct header *x = (const struct header *)((uint8_t *)mem + ((const uint64_t *)a)[1]);
     const struct header *y = (const struct header *)((uint8_t *)mem + ((const uint64_t *)b)[1]);
     struct fc_session_record r, q;
 
-    if (x->first_file != y->first_file)
-        return x->first_file < y->first_file ? -1 : 1;
-    if (x->first_off != y->first_off)
-        return x->first_off < y->first_off ? -1 : 1;
     read_record((const uint8_t *)x, &r);
     read_record((const uint8_t *)y, &q);
-    return r.db_id < q.db_id ? -1 : r.db_id > q.db_id;
+    return fc_session_record_compare(&r, &q);
 }
 
 int fc_spool_sort(struct fc_spool *s, struct fc_error *err)
@@ -274,7 +295,7 @@ int fc_spool_add(struct fc_spool *s, const struct fc_session_record *r, struct f
 
     if (s->refs.count && s->mem.len + size + (s->refs.count + 1) * 16 > s->budget && (rc = spill(s, err)))
         return rc;
-    uint64_t ref[2] = {sort_time(r->run.min_ns), s->mem.len};
+    uint64_t ref[2] = {rank_of(s, r), s->mem.len};
     if (size > UINT32_MAX || fc_buffer_reserve(&s->mem, s->mem.len + size))
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     if ((rc = fc_sorter_add(&s->refs, ref, err)))
@@ -302,16 +323,29 @@ struct source {
     uint64_t off, end;    /* next record, in the file */
     struct fc_buffer buf; /* holds [buf_off, buf_off + buf.len) */
     uint64_t buf_off;
+    bool changed;                    /* what buf holds: records were taken */
     const uint8_t *at;               /* the current record, */
     struct fc_session_record record; /* and what it says: when merging */
 };
 
+/* Writes what was taken back to the file. */
+static int source_settle(struct source *s, struct fc_error *err)
+{
+    int rc = s->changed ? fc_io_write(s->spool->fd, s->buf.data, s->buf.len, s->buf_off, s->spool->folder, err) : 0;
+
+    s->changed = false;
+    return rc;
+}
+
 static int source_window(struct source *s, size_t need, struct fc_error *err)
 {
     size_t want = need > WINDOW ? need : WINDOW;
+    int rc;
 
     if (s->off >= s->buf_off && s->off + need <= s->buf_off + s->buf.len)
         return 0;
+    if ((rc = source_settle(s, err)))
+        return rc;
     if (want > s->end - s->off)
         want = (size_t)(s->end - s->off);
     if (fc_buffer_reserve(&s->buf, want))
@@ -368,20 +402,13 @@ static int source_next(struct source *s, struct fc_error *err)
     return rc;
 }
 
-static int mark_taken(struct source *s, struct fc_error *err)
+static void mark_taken(struct source *s)
 {
-    static const uint8_t one = 1;
-    struct fc_spool *spool = s->spool;
     struct header *h = (struct header *)(uintptr_t)s->at;
 
     h->taken = 1;
-    spool->count--;
-    if (s->in_memory)
-        return 0;
-    uint64_t off = s->off - h->size + offsetof(struct header, taken);
-    if (pwrite(spool->fd, &one, sizeof one, (off_t)off) != (ssize_t)sizeof one)
-        return fc_error_errno(err, FC_E_IO, spool->folder, FC_NO_OFFSET, "cannot write a temporary file");
-    return 0;
+    s->spool->count--;
+    s->changed = !s->in_memory;
 }
 
 int fc_spool_extract(struct fc_spool *s, bool (*want)(void *, const struct fc_flow_key *),
@@ -403,9 +430,13 @@ int fc_spool_extract(struct fc_spool *s, bool (*want)(void *, const struct fc_fl
                 continue;
             read_record(src.at, &src.record);
             rc = take(ctx, &src.record);
-            if (rc < 0 || (rc == 1 && (rc = mark_taken(&src, err)) < 0))
+            if (rc < 0)
                 break;
+            if (rc == 1)
+                mark_taken(&src);
         }
+        if (rc >= 0)
+            rc = source_settle(&src, err);
         fc_buffer_fini(&src.buf);
     }
     return rc < 0 ? rc : 0;
@@ -414,9 +445,9 @@ int fc_spool_extract(struct fc_spool *s, bool (*want)(void *, const struct fc_fl
 struct fc_merge {
     struct source *sources;
     size_t count; /* all */
-    /* sources with a record, smallest on top; with its time, which tells most of them apart */
+    /* sources with a record, smallest on top; with its time or rank, which tells most of them apart */
     struct place {
-        uint64_t time;
+        uint64_t rank;
         struct source *source;
     } * heap;
     size_t live;
@@ -425,12 +456,12 @@ struct fc_merge {
 
 static struct place place_of(struct source *s)
 {
-    return (struct place){sort_time(s->record.run.min_ns), s};
+    return (struct place){rank_of(s->spool, &s->record), s};
 }
 
 static bool before(const struct place *a, const struct place *b)
 {
-    return a->time != b->time ? a->time < b->time
+    return a->rank != b->rank ? a->rank < b->rank
                               : fc_session_record_compare(&a->source->record, &b->source->record) < 0;
 }
 

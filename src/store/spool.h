@@ -20,10 +20,16 @@ struct fc_spool;
 
 /* folder: where the file goes, needed only if the budget is exceeded; kept by pointer. NULL without memory. */
 struct fc_spool *fc_spool_new(const char *folder, size_t budget_bytes);
+/* One whose records come in the order of the ranks of their keys, then in that of IDs. rank: the same for all spools of a merge. */
+struct fc_spool *fc_spool_new_ranked(const char *folder, size_t budget_bytes,
+                                     uint64_t (*rank)(const void *ctx, const struct fc_flow_key *key), const void *ctx);
 void fc_spool_free(struct fc_spool *spool);
 
 /* Adds a copy of the record and its blob. FC_E_NOMEM, FC_E_IO. */
 int fc_spool_add(struct fc_spool *spool, const struct fc_session_record *record, struct fc_error *err);
+
+/* As it was given. */
+const char *fc_spool_folder(const struct fc_spool *spool);
 
 uint64_t fc_spool_count(const struct fc_spool *spool);
 /* Bytes on disk. */

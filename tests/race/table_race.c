@@ -116,7 +116,8 @@ static int emit(void *ctx, const struct fc_ended *ended)
     return 0;
 }
 
-static void sweep_all(struct shared *s, struct fc_pool *pool, struct fc_join *join, enum fc_sweep_mode mode, int64_t watermark_ns)
+static void sweep_all(struct shared *s, struct fc_pool *pool, struct fc_join *join, enum fc_sweep_mode mode,
+                      int64_t watermark_ns)
 {
     struct fc_sink sink = {emit, s};
 
@@ -138,7 +139,10 @@ static void *sweeper(void *arg)
     while (atomic_load(&s->publishing)) {
         int64_t now = atomic_load_explicit(&s->clock_ns, memory_order_relaxed);
         bool force = rng_chance(&rng, 20), fold = rng_chance(&rng, 30);
-        sweep_all(s, &pool, &join, fold ? FC_SWEEP_FOLD : force ? FC_SWEEP_FORCE : FC_SWEEP_EXPIRED,
+        sweep_all(s, &pool, &join,
+                  fold    ? FC_SWEEP_FOLD
+                  : force ? FC_SWEEP_FORCE
+                          : FC_SWEEP_EXPIRED,
                   force ? INT64_MAX : now - (int64_t)rng_below(&rng, 40 * MS));
     }
     fc_join_fini(&join);

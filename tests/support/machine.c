@@ -153,9 +153,9 @@ static int sweep_some(struct worker *w)
 {
     struct machine *m = w->m;
     const struct machine_options *o = m->options;
-    enum fc_sweep_mode mode = rng_chance(&w->rng, 30)                ? FC_SWEEP_FOLD
+    enum fc_sweep_mode mode = rng_chance(&w->rng, 30)               ? FC_SWEEP_FOLD
                               : o->force && rng_chance(&w->rng, 50) ? FC_SWEEP_FORCE
-                                                                     : FC_SWEEP_EXPIRED;
+                                                                    : FC_SWEEP_EXPIRED;
     uint64_t seq = done_until(m);
     int64_t watermark = contract(m);
     int rc = 0;
@@ -251,6 +251,7 @@ static void init(struct machine *m, const struct traffic *t, const struct machin
     p->fragments = fc_fragments_new(settled, m);
     p->memory_bytes = 16 << 20;
     p->jobs = o->threads;
+    p->many_late = o->threads % 2 ? 0 : 1; /* either way of joining again */
     p->clock_ns = t->clock_ns;
     p->spools = calloc(o->threads + 1, sizeof *p->spools);
     p->files = calloc(t->file_count, sizeof *p->files);

@@ -357,8 +357,8 @@ Test(table, what_emit_fails_with_ends_the_sweep_and_nothing_leaks)
     struct fc_sink sink = {emit, &seen};
 
     publish(1, 0, 1, 1);
-    cr_assert_eq(fc_table_sweep(table, &pool, (unsigned)(fc_table_hash(table, &key) >> 58), FC_SWEEP_FINISH, 0, 1, 0, &join,
-                                NULL, &sink),
+    cr_assert_eq(fc_table_sweep(table, &pool, (unsigned)(fc_table_hash(table, &key) >> 58), FC_SWEEP_FINISH, 0, 1, 0,
+                                &join, NULL, &sink),
                  FC_E_IO);
 }
 
