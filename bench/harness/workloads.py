@@ -28,6 +28,7 @@ class Bench:
         self.micro = os.path.join(args.build, "bench", "micro")
         self.made = []  # captures, which --keep keeps
         self.folder = tempfile.mkdtemp(prefix="run-", dir=args.dir)  # of all else
+        self.parts = []  # of workloads with many sessions: name, seconds of index, of cat, of reading; sessions
 
     def scratch(self, name):
         return os.path.join(self.folder, name)
@@ -97,7 +98,7 @@ def single(bench, name):
     })
     add_index_rows(bench, name, c, t, db, one)
     remove(one)
-    floor(bench, name, c, t["index"].wall, os.path.getsize(db))
+    floor(bench, name, c, t, os.path.getsize(db))
     if have("tcpdump"):
         bench.say("%s: tcpdump" % name)
         bench.report.note(named_version("tcpdump", "--version"))
@@ -130,10 +131,13 @@ def add_index_rows(bench, name, c, t, db, one):
                % (100 * held["size"] / c.bytes, (held["size"] - held["blobs"]) / held["sessions"], held["blobs"] / held["packets"]))
 
 
-def floor(bench, name, c, wall, size):
+def floor(bench, name, c, t, size):
     """What of this cannot be had for less: walking the records, by several ways, and writing as many bytes as the index has."""
     bench.say("%s: ways of reading" % name)
     rows = micro_rows(bench, ["read", "-w", str(size), c.path], "read " + name)
+    wall, read = t["index"].wall, rows.get("records, decoded and hashed, 2 threads")
+    if read and c.sessions >= 1000:
+        bench.parts.append((name, wall, t["cat"].wall, read / 1e3, c.sessions))
     for what in ("records, decoded and hashed, 2 threads", "bytes of the index written to the page cache, 1 thread"):
         if what in rows:
             bench.report.row(name, "index, 2 threads", wall, "s", what, rows[what] / 1e3, note="a part of it: no index without")
@@ -352,9 +356,24 @@ def micro(bench, _):
         ["btree", "-n", sessions, "--check", db],
         ["btree", "-n", few, "--insert", "--check", db],
     ]
+    rows = {}
     for words in commands:
         bench.say("micro %s" % words[0])
-        micro_rows(bench, words)
+        for what, figure in micro_rows(bench, words).items():
+            rows.setdefault(what, figure)
+    add_sums(bench, rows)
+
+
+def add_sums(bench, rows):
+    """What an index takes if it is no more than its parts, each measured alone, with every session published, swept and written once."""
+    each = [rows.get(what) for what in ("publish, 2 threads: own table", "sweep, 2 threads: own table", "all, by finished b-trees")]
+    if None in each:
+        return
+    for name, wall, cat, read, sessions in bench.parts:
+        total = read + sessions * sum(each) * 1e-9
+        bench.report.row(name, "index, 2 threads", wall, "s", "its parts alone, added up", total,
+                         note="%.1f times cat: %.2f s read, decoded and hashed, %.2f s published, %.2f s swept, %.2f s written"
+                         % (total / cat, read, *(sessions * ns * 1e-9 for ns in each)))
 
 
 def micro_rows(bench, words, suite=None):
