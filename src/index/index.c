@@ -92,13 +92,16 @@ static int settings_to_index(struct run *run, struct fc_error *err)
 
 /*
  * Larger chunks have fewer, longer runs. But all threads shall have some until the end, and what is known of a chunk's packets shall
- * not take more memory than it saves time: so only those of a large capture of long records are larger. file: NULL: any.
+ * not take more memory than it saves time: so only those of a large capture of long records are larger, and with little memory all
+ * are smaller: it takes up to three times a chunk's size. file: NULL: any.
  */
 static uint64_t chunk_of(const struct fc_pipeline *p, const struct fc_plan_file *file)
 {
     if (p->chunk_bytes)
         return p->chunk_bytes;
-    return file && file->record_bytes >= LONG_RECORD_BYTES && p->memory_bytes >= 256 * MIB ? 32 * MIB : 16 * MIB;
+    if (p->memory_bytes < 256 * MIB) /* 1 MiB at the least, as --memory is 16 MiB at the least */
+        return p->memory_bytes / 16;
+    return file && file->record_bytes >= LONG_RECORD_BYTES ? 32 * MIB : 16 * MIB;
 }
 
 /* What is to be known of the files before they are read, and the feeder for those that are compressed. */
