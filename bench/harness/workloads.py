@@ -11,7 +11,7 @@ from .process import Run, Times, cached_share, have, make_cold, named_version, w
 
 # Two sizes a workload. The flow table is made for the size of the capture, up to half of --memory: with so much of it both
 # sizes get the same table, and nobody is evicted.
-CALLGRIND_MEMORY = "128M"
+CALLGRIND_MEMORY = "256M"
 CALLGRIND_SCALES = {"mix": (0.02, 0.04), "small": (0.04, 0.06), "elephant": (0.02, 0.04), "many": (0.02, 0.04)}
 STARTS = 20
 LONG_PACKETS, LONG_SECONDS, LONG_CONCURRENT = 2000000, 4000, 400
@@ -85,9 +85,8 @@ def rate(capture, wall):
     return "%.2f M packets/s, %.2f GB/s" % (capture.packets / wall / 1e6, capture.bytes / wall / 1e9)
 
 
-def single(bench, name):
-    """One capture: read, indexed, asked, carved."""
-    c = bench.capture(name)
+def indexed(bench, name, c):
+    """Reads and indexes a capture or a folder; the index and the times, whose rows are added."""
     warm(c.files)
     db, one = bench.scratch(name + ".db"), bench.scratch("one.db")
     bench.say("%s: index and cat" % name)
@@ -98,6 +97,13 @@ def single(bench, name):
     })
     add_index_rows(bench, name, c, t, db, one)
     remove(one)
+    return db, t
+
+
+def single(bench, name):
+    """One capture: read, indexed, asked, carved."""
+    c = bench.capture(name)
+    db, t = indexed(bench, name, c)
     floor(bench, name, c, t, os.path.getsize(db))
     if have("tcpdump"):
         bench.say("%s: tcpdump" % name)
@@ -276,16 +282,8 @@ def cold(bench, _):
 def many(bench, name):
     """20,000 captures of 200 kB in a folder."""
     c = bench.capture(name)
-    warm(c.files)
-    db, one = bench.scratch("many.db"), bench.scratch("one.db")
-    bench.say("many: index and cat")
-    t = bench.times(name, {
-        "index": bench.index(db, [c.path], "-j2"),
-        "cat": bench.cat(c),
-        "index -j1": bench.index(one, [c.path], "-j1"),
-    })
     bench.report.value(name, "captures", len(c.files), "files")
-    add_index_rows(bench, name, c, t, db, one)
+    indexed(bench, name, c)
     instructions(bench, name)
 
 
@@ -296,15 +294,7 @@ def crowd(bench, name):
     c = bench.capture("small", 1, name + ("" if scale == 1 else "-%g" % scale),
                       ["--packets", str(20 * sessions), "--sessions", str(sessions), "--concurrent", str(sessions), "--burst", "1",
                        "--rate", str(max(1000, int(CROWD_RATE * scale)))])
-    warm(c.files)
-    db, one = bench.scratch("crowd.db"), bench.scratch("one.db")
-    bench.say("crowd: index and cat")
-    t = bench.times(name, {
-        "index": bench.index(db, [c.path], "-j2"),
-        "cat": bench.cat(c),
-        "index -j1": bench.index(one, [c.path], "-j1"),
-    })
-    add_index_rows(bench, name, c, t, db, one)
+    indexed(bench, name, c)
 
 
 def long(bench, name):

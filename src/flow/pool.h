@@ -3,8 +3,8 @@
  * Memory for what lives in the flow table: many small objects that are made by one thread and given back by another.
  *
  * A heap owns all memory, in slabs that go back to the system only as a whole. A pool is one thread's share of it: stacks of free
- * objects by size, so that taking and giving needs neither lock nor atomic, and giving does not even touch the object. Objects may be given back to any pool of the heap; what a pool
- * was given it hands out again itself. Large objects go to malloc().
+ * objects by size, so that taking and giving needs neither lock nor atomic, and giving does not even touch the object. Objects may be
+ * given back to any pool of the heap; what a pool was given it hands out again itself. Large objects go to malloc().
  *
  * malloc() costs more here than all the rest of publishing: blocks that another thread has allocated go back to that
  * thread's arena, under its lock.

@@ -54,7 +54,8 @@ static inline void fc_sweeping_published(struct fc_sweeping *sweeping, size_t ru
 void fc_sweeping_call(struct fc_sweeping *sweeping, struct fc_pipeline *pipeline, int64_t watermark_ns,
                       uint64_t published);
 
-/* Sweeps at most so many shards of the sweep that was called for, if one was; all, when it is urgent. By any worker. FC_E_NOMEM, FC_E_IO. */
+/* Sweeps at most so many shards of the sweep that was called for, if one was; all, when it is urgent. By any worker. FC_E_NOMEM,
+ * FC_E_IO. */
 int fc_sweeping_help(struct fc_sweeping *sweeping, struct fc_sweeper *sweeper, unsigned most);
 
 /* All chunks are in: the last sweep takes all flows. By one thread, while the workers do not run. */

@@ -7,8 +7,8 @@
  * Sessions of a fresh index do not pass through SQLite's INSERT but are written as finished b-trees (store/bulk.h). It is
  * fastest, then, when nothing else is called between the first and the last of them; if it is, the rest is INSERTed.
  *
- * Threads: one; unless told not to, it starts others of its own where that pays. Order of calls: open; meta, files and priors in any order; sessions
- * in the order of their IDs; commit.
+ * Threads: one; unless told not to, it starts others of its own where that pays. Order of calls: open; meta, files and priors in any
+ * order; sessions in the order of their IDs; commit.
  */
 #ifndef FC_STORE_WRITER_H
 #define FC_STORE_WRITER_H
