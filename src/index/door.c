@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* `--filter`: libpcap's filters on records. */
 #include "base/error.h"
+#include "index/libpcap.h"
 #include "index/settings.h"
 
-#include <pcap/pcap.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -18,6 +18,7 @@ static pthread_mutex_t compiler = PTHREAD_MUTEX_INITIALIZER;
 void fc_door_init(struct fc_door *door, const struct fc_settings *settings)
 {
     door->settings = settings;
+    door->libpcap = NULL;
     door->programs = NULL;
     door->count = 0;
 }
@@ -25,26 +26,27 @@ void fc_door_init(struct fc_door *door, const struct fc_settings *settings)
 void fc_door_fini(struct fc_door *door)
 {
     for (size_t i = 0; i < door->count; i++)
-        pcap_freecode(&door->programs[i].program);
+        door->libpcap->freecode(&door->programs[i].program);
     free(door->programs);
     door->programs = NULL;
     door->count = 0;
 }
 
-static int compile(const char *filter, uint32_t link_type, struct bpf_program *program, struct fc_error *err)
+static int compile(const struct fc_libpcap *libpcap, const char *filter, uint32_t link_type,
+                   struct bpf_program *program, struct fc_error *err)
 {
     pcap_t *p;
     int rc = 0;
 
     pthread_mutex_lock(&compiler);
     /* LINKTYPE_ and DLT_ agree but for a few old numbers; pcap_open_dead() wants the latter */
-    p = pcap_open_dead(link_type == 101 ? DLT_RAW : (int)link_type, 262144);
+    p = libpcap->open_dead(link_type == 101 ? DLT_RAW : (int)link_type, 262144);
     if (!p)
         rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
-    else if (pcap_compile(p, program, filter, 1, PCAP_NETMASK_UNKNOWN) != 0)
-        rc = fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "filter '%s': %s", filter, pcap_geterr(p));
+    else if (libpcap->compile(p, program, filter, 1, PCAP_NETMASK_UNKNOWN) != 0)
+        rc = fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "filter '%s': %s", filter, libpcap->geterr(p));
     if (p)
-        pcap_close(p);
+        libpcap->close(p);
     pthread_mutex_unlock(&compiler);
     return rc;
 }
@@ -57,6 +59,8 @@ int fc_door_match(struct fc_door *door, const struct fc_record *rec, struct fc_e
 
     if (!door->settings->filter[0])
         return 1;
+    if (!door->libpcap && !(door->libpcap = fc_libpcap(err)))
+        return FC_E_IO;
     while (i < door->count && bpf[i].link_type != rec->link_type)
         i++;
     if (i == door->count) {
@@ -64,11 +68,11 @@ int fc_door_match(struct fc_door *door, const struct fc_record *rec, struct fc_e
         if (!bpf)
             return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
         door->programs = bpf;
-        int rc = compile(door->settings->filter, rec->link_type, &bpf[i].program, err);
+        int rc = compile(door->libpcap, door->settings->filter, rec->link_type, &bpf[i].program, err);
         if (rc)
             return rc;
         bpf[i].link_type = rec->link_type;
         door->count++;
     }
-    return pcap_offline_filter(&bpf[i].program, &h, rec->data) != 0;
+    return door->libpcap->offline_filter(&bpf[i].program, &h, rec->data) != 0;
 }

@@ -13,6 +13,7 @@
 #include <flowcarve/index.h>
 
 struct fc_bpf;
+struct fc_libpcap;
 
 struct fc_settings {
     struct fc_rules rules;
@@ -41,12 +42,14 @@ bool fc_settings_excludes(const struct fc_settings *settings, const struct fc_fl
  */
 struct fc_door {
     const struct fc_settings *settings;
+    const struct fc_libpcap *libpcap; /* NULL: not asked for yet */
     struct fc_bpf *programs;
     size_t count;
 };
 void fc_door_init(struct fc_door *door, const struct fc_settings *settings);
 void fc_door_fini(struct fc_door *door);
-/* 1: the record matches; 0: not; FC_E_USAGE: the filter makes no sense for this link type (libpcap's words in err). */
+/* 1: the record matches; 0: not; FC_E_USAGE: the filter makes no sense for this link type (libpcap's words in err);
+ * FC_E_IO: no libpcap. */
 int fc_door_match(struct fc_door *door, const struct fc_record *rec, struct fc_error *err);
 
 #endif

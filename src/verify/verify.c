@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/export.h"
 #include "flow/key.h"
+#include "index/libpcap.h"
 #include "index/settings.h"
 #include "verify/lookup.h"
 #include "verify/positions.h"
@@ -9,7 +10,6 @@
 #include <flowcarve/verify.h>
 
 #include <inttypes.h>
-#include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -275,7 +275,7 @@ static int unpacked_close(void *cookie)
     return 0;
 }
 
-static pcap_t *open_libpcap(const char *path, char *message)
+static pcap_t *open_libpcap(const struct fc_libpcap *libpcap, const char *path, char *message)
 {
     static const cookie_io_functions_t functions = {.read = unpacked_read, .close = unpacked_close};
     struct unpacked *u = calloc(1, sizeof *u);
@@ -287,8 +287,8 @@ static pcap_t *open_libpcap(const char *path, char *message)
         return NULL;
     }
     if (!u->file.source)
-        p = pcap_open_offline(path, message);
-    else if ((stream = fopencookie(u, "r", functions)) && !(p = pcap_fopen_offline(stream, message)))
+        p = libpcap->open_offline(path, message);
+    else if ((stream = fopencookie(u, "r", functions)) && !(p = libpcap->fopen_offline(stream, message)))
         fclose(stream);
     if (!stream)
         unpacked_close(u);
@@ -301,23 +301,25 @@ static void ask_libpcap(struct fc_verify_file *row, const char *path)
     char message[PCAP_ERRBUF_SIZE] = "";
     struct pcap_pkthdr *header;
     const u_char *data;
-    pcap_t *p = open_libpcap(path, message);
+    struct fc_error err = {.code = 0};
+    const struct fc_libpcap *libpcap = fc_libpcap(&err);
+    pcap_t *p = libpcap ? open_libpcap(libpcap, path, message) : NULL;
     int64_t n = 0;
     int rc = PCAP_ERROR;
 
     row->libpcap_records = -1;
     if (p) {
-        while ((rc = pcap_next_ex(p, &header, &data)) == 1)
+        while ((rc = libpcap->next_ex(p, &header, &data)) == 1)
             n++;
         if (rc == PCAP_ERROR)
-            snprintf(message, sizeof message, "%s", pcap_geterr(p));
-        pcap_close(p);
+            snprintf(message, sizeof message, "%s", libpcap->geterr(p));
+        libpcap->close(p);
     }
     if (rc == PCAP_ERROR_BREAK)
         row->libpcap_records = n;
     else
         snprintf(row->libpcap_message, sizeof row->libpcap_message, "%.*s", (int)sizeof row->libpcap_message - 1,
-                 message);
+                 libpcap ? message : err.cause);
 }
 
 static int check_file(struct verify *v, size_t i, struct fc_error *err)

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libpcap, loaded when it is first asked for: the dynamic linker takes longer with it and with what it needs (D-Bus, systemd,
+ * libgcrypt) than a query or the carving of a session takes, and few commands want it. bench/ has the start-up.
+ *
+ * Threads: any.
+ */
+#ifndef FC_INDEX_LIBPCAP_H
+#define FC_INDEX_LIBPCAP_H
+
+#include <flowcarve/error.h>
+
+#include <pcap/pcap.h>
+
+struct fc_libpcap {
+    __typeof__(pcap_open_dead) *open_dead;
+    __typeof__(pcap_open_offline) *open_offline;
+    __typeof__(pcap_fopen_offline) *fopen_offline;
+    __typeof__(pcap_next_ex) *next_ex;
+    __typeof__(pcap_compile) *compile;
+    __typeof__(pcap_freecode) *freecode;
+    __typeof__(pcap_offline_filter) *offline_filter;
+    __typeof__(pcap_geterr) *geterr;
+    __typeof__(pcap_close) *close;
+};
+
+/* Its functions, for good; NULL with FC_E_IO: it cannot be loaded. */
+const struct fc_libpcap *fc_libpcap(struct fc_error *err);
+
+#endif
