@@ -174,17 +174,13 @@ int fc_carve_note(struct fc_carve_result *result, const struct fc_error *why, ui
     return 0;
 }
 
-int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struct fc_filter *filter,
-                       const struct fc_carve_options *options, struct fc_carve_result *result, struct fc_error *err)
+/* Files, sessions and positions, as the index has them. */
+static int read_index(struct fc_carve_plan *plan, struct fc_db *db, const struct fc_filter *filter,
+                      struct fc_error *err)
 {
-    int rc;
+    int rc = fc_stored_files_load(db, &plan->stored, err);
 
-    memset(plan, 0, sizeof *plan);
-    plan->low_ns = plan->high_ns = FC_TIME_NONE;
-    plan->partial = options->partial;
-    if (options->avoid && is_file(options->avoid, db->path))
-        return fc_error_set(err, FC_E_USAGE, options->avoid, FC_NO_OFFSET, "is the index");
-    if ((rc = fc_stored_files_load(db, &plan->stored, err)))
+    if (rc)
         return rc;
     plan->files = calloc(plan->stored.count + 1, sizeof *plan->files);
     char *key = fc_db_meta(db->sql, "key");
@@ -197,7 +193,25 @@ int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struc
     free(key);
     if (rc)
         return fc_error_set(err, FC_E_DB, db->path, FC_NO_OFFSET, "meta: the key's parts are damaged");
-    if ((rc = collect(plan, db, filter, err)))
+    return collect(plan, db, filter, err);
+}
+
+int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struct fc_filter *filter,
+                       const struct fc_carve_options *options, struct fc_carve_result *result, struct fc_error *err)
+{
+    int rc;
+
+    memset(plan, 0, sizeof *plan);
+    plan->low_ns = plan->high_ns = FC_TIME_NONE;
+    plan->partial = options->partial;
+    if (options->avoid && is_file(options->avoid, db->path))
+        return fc_error_set(err, FC_E_USAGE, options->avoid, FC_NO_OFFSET, "is the index");
+    /* one state of the index: captures may be added to it meanwhile */
+    if (sqlite3_exec(db->sql, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+        return fc_db_error(db->sql, db->path, err, "cannot read the index");
+    rc = read_index(plan, db, filter, err);
+    sqlite3_exec(db->sql, "COMMIT", NULL, NULL, NULL);
+    if (rc)
         return rc;
     result->sessions = plan->session_count;
     for (size_t i = 0; i < plan->stored.count; i++) {
