@@ -3,11 +3,12 @@
  * What it costs to walk the records of a capture from the page cache, by way of reading: the floor under an index run. Each way looks
  * at every record header of a little-endian pcap and counts records and captured bytes, which must come out the same. Threads take
  * stretches of 16 MiB whose first records were looked up before the clock runs. The rows below the line read with the reader that
- * `index` has, and decode, hash, and write what an index of this capture takes.
+ * `index` has, and decode, hash, group by flow, and write what an index of this capture takes.
  */
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "capture/reader.h"
+#include "flow/chunk.h"
 #include "micro.h"
 #include "store/io.h"
 
@@ -33,16 +34,24 @@ struct sums {
     uint64_t records, bytes;
 };
 
+/* A thread's own. */
+struct scratch {
+    uint8_t *memory;
+    struct fc_chunk chunk; /* of use when grouping */
+};
+
 struct walk {
     struct fc_file file;
     uint64_t *starts; /* of the stretches; one more: the end */
     size_t stretches;
     size_t buffer;
-    int (*stretch)(struct walk *walk, uint64_t from, uint64_t to, uint8_t *memory, struct sums *sums);
+    int (*stretch)(struct walk *walk, uint64_t from, uint64_t to, struct scratch *scratch, struct sums *sums);
     atomic_size_t next;
     atomic_bool failed;
     uint8_t *map;
     uint64_t seed;
+    struct fc_rules rules;
+    struct fc_table *table; /* its hash */
 };
 
 struct worker {
@@ -55,15 +64,17 @@ static void *work(void *arg)
 {
     struct worker *w = arg;
     struct walk *walk = w->walk;
-    uint8_t *memory = malloc(walk->buffer);
+    struct scratch scratch = {malloc(walk->buffer), {0}};
+    bool ready = scratch.memory && fc_chunk_init(&scratch.chunk, walk->table, &walk->rules, false) == 0;
     size_t i;
 
-    while (memory && (i = atomic_fetch_add(&walk->next, 1)) < walk->stretches)
-        if (walk->stretch(walk, walk->starts[i], walk->starts[i + 1], memory, &w->sums))
+    while (ready && (i = atomic_fetch_add(&walk->next, 1)) < walk->stretches)
+        if (walk->stretch(walk, walk->starts[i], walk->starts[i + 1], &scratch, &w->sums))
             atomic_store(&walk->failed, true);
-    if (!memory)
+    if (!ready)
         atomic_store(&walk->failed, true);
-    free(memory);
+    fc_chunk_fini(&scratch.chunk);
+    free(scratch.memory);
     return NULL;
 }
 
@@ -89,8 +100,9 @@ static double walk_once(struct walk *walk, unsigned threads, struct sums *sums)
     return atomic_load(&walk->failed) ? -1 : micro_now() - start;
 }
 
-static int by_pread(struct walk *walk, uint64_t from, uint64_t to, uint8_t *buf, struct sums *sums)
+static int by_pread(struct walk *walk, uint64_t from, uint64_t to, struct scratch *scratch, struct sums *sums)
 {
+    uint8_t *buf = scratch->memory;
     uint64_t at = from, have = from, end = from; /* buf holds [have, end) */
 
     while (at < to) {
@@ -109,9 +121,9 @@ static int by_pread(struct walk *walk, uint64_t from, uint64_t to, uint8_t *buf,
     return 0;
 }
 
-static int by_map(struct walk *walk, uint64_t from, uint64_t to, uint8_t *buf, struct sums *sums)
+static int by_map(struct walk *walk, uint64_t from, uint64_t to, struct scratch *scratch, struct sums *sums)
 {
-    (void)buf;
+    (void)scratch;
     for (uint64_t at = from; at < to;) {
         uint32_t caplen = fc_load32(walk->map + at + 8, false);
         sums->records++;
@@ -121,19 +133,20 @@ static int by_map(struct walk *walk, uint64_t from, uint64_t to, uint8_t *buf, s
     return 0;
 }
 
-static int by_populated_map(struct walk *walk, uint64_t from, uint64_t to, uint8_t *buf, struct sums *sums)
+static int by_populated_map(struct walk *walk, uint64_t from, uint64_t to, struct scratch *scratch, struct sums *sums)
 {
     uint64_t page = from & ~(uint64_t)4095;
 
     if (madvise(walk->map + page, to - page, MADV_POPULATE_READ))
         return -1;
-    return by_map(walk, from, to, buf, sums);
+    return by_map(walk, from, to, scratch, sums);
 }
 
 #ifdef HAVE_LIBURING
 /* A ring a stretch, URING_DEPTH reads under way; a record that reaches over two buffers is put together by pread(). */
-static int by_uring(struct walk *walk, uint64_t from, uint64_t to, uint8_t *memory, struct sums *sums)
+static int by_uring(struct walk *walk, uint64_t from, uint64_t to, struct scratch *scratch, struct sums *sums)
 {
+    uint8_t *memory = scratch->memory;
     uint64_t parts = (to - from + URING_BYTES - 1) / URING_BYTES, asked = 0, at = from;
     struct io_uring ring;
     int got[URING_DEPTH], rc = 0;
@@ -183,40 +196,54 @@ static int by_uring(struct walk *walk, uint64_t from, uint64_t to, uint8_t *memo
 }
 #endif
 
-/* What `index` reads with; `decode`: and what it decodes and hashes of each packet. */
-static int by_reader(struct walk *walk, uint64_t from, uint64_t to, bool decode, struct sums *sums)
+enum task { WALK, DECODE, GROUP };
+
+/* With the reader that `index` has: nothing more, decoding and hashing, or that and the chunk's own table of flows. */
+static int by_reader(struct walk *walk, uint64_t from, uint64_t to, struct fc_chunk *chunk, enum task task,
+                     struct sums *sums)
 {
+    uint64_t before = sums->records;
     struct fc_reader reader;
-    struct fc_packet packet;
+    struct fc_packet own;
     struct fc_record rec;
     volatile uint64_t sink = 0;
     int rc = fc_reader_init(&reader, FC_READER_BUFFER);
 
+    fc_chunk_begin(chunk, 1, from);
     if (rc == 0)
         rc = fc_reader_start(&reader, &walk->file, from, to, NULL);
     while (rc == 0 && (rc = fc_reader_walk(&reader, &rec, to)) == 1) {
+        struct fc_packet *packet = task == GROUP ? fc_chunk_packet(chunk) : &own;
         sums->records++;
         sums->bytes += rec.caplen;
-        if (decode) {
-            fc_decode(rec.link_type, rec.data, rec.caplen, rec.origlen, FC_WANT_SESSION, &packet);
-            sink = sink ^ fc_hash48(&packet.key, walk->seed);
-        }
-        rc = 0;
+        if (task != WALK)
+            fc_decode(rec.link_type, rec.data, rec.caplen, rec.origlen, FC_WANT_SESSION, packet);
+        if (task == DECODE)
+            sink = sink ^ fc_hash48(&packet->key, walk->seed);
+        rc = task == GROUP ? fc_chunk_add(chunk, &rec, packet) : 0;
     }
     fc_reader_fini(&reader);
+    if (rc == 0 && task == GROUP && (rc = fc_chunk_end(chunk)) == 0) {
+        for (size_t i = 0; i < chunk->event_count; i++) /* later fragments that wait are in no run yet */
+            before += chunk->events[i].node != NULL;
+        rc = before + chunk->pos_count == sums->records ? 0 : -1;
+    }
     return rc;
 }
 
-static int by_plain_reader(struct walk *walk, uint64_t from, uint64_t to, uint8_t *memory, struct sums *sums)
+static int by_plain_reader(struct walk *walk, uint64_t from, uint64_t to, struct scratch *scratch, struct sums *sums)
 {
-    (void)memory;
-    return by_reader(walk, from, to, false, sums);
+    return by_reader(walk, from, to, &scratch->chunk, WALK, sums);
 }
 
-static int by_decoder(struct walk *walk, uint64_t from, uint64_t to, uint8_t *memory, struct sums *sums)
+static int by_decoder(struct walk *walk, uint64_t from, uint64_t to, struct scratch *scratch, struct sums *sums)
 {
-    (void)memory;
-    return by_reader(walk, from, to, true, sums);
+    return by_reader(walk, from, to, &scratch->chunk, DECODE, sums);
+}
+
+static int by_grouping(struct walk *walk, uint64_t from, uint64_t to, struct scratch *scratch, struct sums *sums)
+{
+    return by_reader(walk, from, to, &scratch->chunk, GROUP, sums);
 }
 
 /* As cat: one thread, one buffer. */
@@ -274,7 +301,7 @@ static int find_starts(struct walk *walk, struct sums *sums)
 
 static const struct way {
     const char *name;
-    int (*stretch)(struct walk *, uint64_t, uint64_t, uint8_t *, struct sums *);
+    int (*stretch)(struct walk *, uint64_t, uint64_t, struct scratch *, struct sums *);
     size_t buffer;
     unsigned threads;
 } ways[] = {
@@ -291,6 +318,8 @@ static const struct way {
     {"records, the reader of `index`, 2 threads", by_plain_reader, 1, 2},
     {"records, decoded and hashed, 2 threads", by_decoder, 1, 2},
     {"records, decoded and hashed, 1 thread", by_decoder, 1, 1},
+    {"records, decoded and grouped by flow, 2 threads", by_grouping, 1, 2},
+    {"records, decoded and grouped by flow, 1 thread", by_grouping, 1, 1},
 };
 enum { WAYS = sizeof ways / sizeof ways[0] };
 
@@ -355,12 +384,17 @@ int micro_read(int argc, char **argv)
     strcpy(slash ? slash + 1 : folder, ".");
     if (fc_file_open(argv[optind], &walk.file, &err))
         return micro_fail("read", "no capture");
+    if (fc_rules_profile(&walk.rules, "flowcarve") || !(walk.table = fc_table_new(&walk.rules))) {
+        fc_file_close(&walk.file);
+        return micro_fail("read", "out of memory");
+    }
     if (walk.file.format == FC_FORMAT_PCAPNG || walk.file.compression != FC_COMPRESSION_NONE ||
         find_starts(&walk, &want))
         rc = micro_fail("read", "not a plain pcap without damage");
     else
         rc = measure(&walk, &want, folder, written);
     free(walk.starts);
+    fc_table_free(walk.table);
     fc_file_close(&walk.file);
     return rc;
 }

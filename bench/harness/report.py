@@ -5,7 +5,7 @@ import os
 
 
 class Row:
-    """workload, what, ours, peer, in one unit: s, MB, B, instructions, ns. peer None: none."""
+    """workload, what, ours, peer, in one unit: s, MB, B, instructions, ns, times. peer None: none."""
 
     def __init__(self, workload, what, ours, unit="s", peer_name="", peer=None, fsync=None, note=""):
         self.workload, self.what, self.ours, self.unit = workload, what, ours, unit
@@ -19,6 +19,8 @@ def figure(value, unit):
         return "%.4f s" % value if value < 0.1 else "%.3f s" % value
     if unit == "MB":
         return "%.0f MB" % value if value >= 10 else "%.1f MB" % value
+    if unit == "times":
+        return "%.2f" % value
     return "%s %s" % ("%.0f" % value if value >= 1000 else "%.1f" % value, unit)
 
 
