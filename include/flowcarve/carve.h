@@ -27,8 +27,9 @@ enum fc_carve_format {
 
 struct fc_carve_options {
     enum fc_carve_format format;
-    bool partial;      /* leave out captures that are missing and records that have changed, instead of giving up */
-    const char *avoid; /* path that the output will replace, or NULL: FC_E_USAGE when it is the index or a capture of it */
+    bool partial; /* leave out captures that are missing and records that have changed, instead of giving up */
+    /* path that the output will replace, or NULL: FC_E_USAGE when it is the index or a capture of it */
+    const char *avoid;
 };
 
 struct fc_carve_result {

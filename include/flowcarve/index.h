@@ -20,8 +20,10 @@ extern "C" {
 #endif
 
 struct fc_index_options {
-    unsigned jobs;         /* threads, and as many more that decompress; 0: one a processor. From 2 on, writing takes up to three */
-    uint64_t chunk_bytes;  /* 65536 to 1 GiB; 0: 16 MiB, in large captures of long records 32 MiB; with little memory less */
+    /* threads, and as many more that decompress; 0: one a processor. From 2 on, writing takes up to three */
+    unsigned jobs;
+    /* 65536 to 1 GiB; 0: 16 MiB, in large captures of long records 32 MiB; with little memory less */
+    uint64_t chunk_bytes;
     const char *spool;     /* a new file, which the stream among the paths ("-" or a FIFO) is written to; NULL: none */
     uint64_t memory_bytes; /* aim for flows and sessions not yet written; 0: 512 MiB. At least 16 MiB */
     /*

@@ -87,7 +87,8 @@ static int interface_block(struct fc_output *out, uint32_t link_type)
     return put(out, &b, sizeof b);
 }
 
-int fc_output_init(struct fc_output *out, int fd, bool pcapng, bool nanoseconds, uint32_t link_type, uint32_t snaplen, const int *stop)
+int fc_output_init(struct fc_output *out, int fd, bool pcapng, bool nanoseconds, uint32_t link_type, uint32_t snaplen,
+                   const int *stop)
 {
     memset(out, 0, sizeof *out);
     out->fd = fd;

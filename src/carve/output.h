@@ -17,7 +17,8 @@ struct fc_output {
 };
 
 /* Starts a capture on fd. link_type and snaplen: of a pcap file. stop: see above. FC_E_NOMEM. */
-int fc_output_init(struct fc_output *out, int fd, bool pcapng, bool nanoseconds, uint32_t link_type, uint32_t snaplen, const int *stop);
+int fc_output_init(struct fc_output *out, int fd, bool pcapng, bool nanoseconds, uint32_t link_type, uint32_t snaplen,
+                   const int *stop);
 /* Frees, without writing. */
 void fc_output_fini(struct fc_output *out);
 

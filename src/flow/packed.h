@@ -15,8 +15,8 @@
 
 struct fc_packed {
     struct fc_packed *next;
-    int64_t max_ns;  /* of the run */
-    uint32_t seq;    /* of the node */
+    int64_t max_ns;     /* of the run */
+    uint32_t seq;       /* of the node */
     uint32_t size : 31; /* bytes of all this */
     uint32_t has_extra : 1;
     uint8_t data[]; /* struct fc_extra when there is one, the run, the positions */

@@ -122,10 +122,10 @@ static inline unsigned class_of(size_t size)
     return (unsigned)(size <= FC_POOL_SMALL ? (size + 15) / 16 : FC_POOL_SMALL / 16 + (size - FC_POOL_SMALL + 63) / 64);
 }
 
-static inline size_t class_size(unsigned class)
+static inline size_t class_size(unsigned size_class)
 {
-    return class <= FC_POOL_SMALL / 16 ? (size_t)class * 16
-                                       : FC_POOL_SMALL + (size_t)(class - FC_POOL_SMALL / 16) * 64;
+    return size_class <= FC_POOL_SMALL / 16 ? (size_t)size_class * 16
+                                            : FC_POOL_SMALL + (size_t)(size_class - FC_POOL_SMALL / 16) * 64;
 }
 
 void fc_heap_return(struct fc_heap *heap, size_t size, struct fc_free *first, struct fc_free *last)
@@ -140,14 +140,14 @@ void fc_heap_return(struct fc_heap *heap, size_t size, struct fc_free *first, st
 }
 
 /* Takes what threads without a pool have given back. Acquire: pairs with fc_heap_return(). */
-static bool take_returned(struct fc_pool *pool, unsigned class)
+static bool take_returned(struct fc_pool *pool, unsigned size_class)
 {
-    _Atomic(struct fc_free *) *returned = &pool->heap->returned[class];
+    _Atomic(struct fc_free *) *returned = &pool->heap->returned[size_class];
 
     if (!atomic_load_explicit(returned, memory_order_relaxed))
         return false;
-    pool->stacks[class].list = atomic_exchange_explicit(returned, NULL, memory_order_acquire);
-    return pool->stacks[class].list != NULL;
+    pool->stacks[size_class].list = atomic_exchange_explicit(returned, NULL, memory_order_acquire);
+    return pool->stacks[size_class].list != NULL;
 }
 
 /* False without memory. */
@@ -163,11 +163,11 @@ static bool grow(struct fc_pool_stack *stack)
     return true;
 }
 
-/* Cuts a stretch of the slab into objects of one class. */
-static bool refill(struct fc_pool *pool, unsigned class)
+/* Cuts a stretch of the slab into objects of one size. */
+static bool refill(struct fc_pool *pool, unsigned size_class)
 {
-    struct fc_pool_stack *stack = &pool->stacks[class];
-    size_t size = class_size(class), bytes;
+    struct fc_pool_stack *stack = &pool->stacks[size_class];
+    size_t size = class_size(size_class), bytes;
 
     if ((size_t)(pool->end - pool->next) < REFILL) {
         uint8_t *slab = new_slab(pool->heap, &bytes);
@@ -190,22 +190,22 @@ void *fc_pool_take(struct fc_pool *pool, size_t size)
 {
     if (__builtin_expect(size > FC_POOL_MAX, 0))
         return malloc(size);
-    unsigned class = class_of(size);
-    struct fc_pool_stack *stack = &pool->stacks[class];
+    unsigned size_class = class_of(size);
+    struct fc_pool_stack *stack = &pool->stacks[size_class];
     void *object;
 
-    if (!stack->count && (stack->list || take_returned(pool, class))) {
+    if (!stack->count && (stack->list || take_returned(pool, size_class))) {
         object = stack->list;
-        ASAN_UNPOISON_MEMORY_REGION(object, class_size(class));
+        ASAN_UNPOISON_MEMORY_REGION(object, class_size(size_class));
         __builtin_prefetch(stack->list->ahead, 1); /* will be taken soon */
         stack->list = stack->list->next;
         return object;
     }
-    if (__builtin_expect(!stack->count, 0) && !refill(pool, class))
+    if (__builtin_expect(!stack->count, 0) && !refill(pool, size_class))
         return NULL;
     object = stack->objects[--stack->count];
     __builtin_prefetch(stack->objects[stack->count < AHEAD ? 0 : stack->count - AHEAD], 1);
-    ASAN_UNPOISON_MEMORY_REGION(object, class_size(class));
+    ASAN_UNPOISON_MEMORY_REGION(object, class_size(size_class));
     return object;
 }
 
@@ -215,10 +215,10 @@ void fc_pool_give(struct fc_pool *pool, void *object, size_t size)
         free(object);
         return;
     }
-    unsigned class = class_of(size);
-    struct fc_pool_stack *stack = &pool->stacks[class];
+    unsigned size_class = class_of(size);
+    struct fc_pool_stack *stack = &pool->stacks[size_class];
 
-    ASAN_POISON_MEMORY_REGION(object, class_size(class));
+    ASAN_POISON_MEMORY_REGION(object, class_size(size_class));
     if (stack->count == stack->room && !grow(stack))
         return; /* out of use until the heap goes */
     stack->objects[stack->count++] = object;

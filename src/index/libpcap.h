@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libpcap, loaded when it is first asked for: the dynamic linker takes longer with it and with what it needs (D-Bus, systemd,
- * libgcrypt) than a query or the carving of a session takes, and few commands want it. bench/ has the start-up.
+ * libpcap, loaded when it is first asked for: of the time from start to exit of a query or the carving of one session, a third went
+ * into linking it and what it needs (D-Bus, systemd, libgcrypt), and few commands want it.
  *
  * Threads: any.
  */
