@@ -27,6 +27,7 @@ void fc_heap_shrink(struct fc_heap *heap)
     for (size_t i = 0; i < heap->slab_count; i++)
         free(heap->slabs[i]);
     heap->slab_count = 0;
+    atomic_store_explicit(&heap->bytes, 0, memory_order_relaxed);
     for (unsigned i = 0; i < FC_POOL_CLASSES; i++)
         atomic_store_explicit(&heap->returned[i], NULL, memory_order_relaxed);
 }
@@ -57,6 +58,7 @@ static void *new_slab(struct fc_heap *heap, size_t *bytes)
     if (!slab)
         goto out;
     heap->slabs[heap->slab_count++] = slab;
+    atomic_fetch_add_explicit(&heap->bytes, *bytes, memory_order_relaxed);
     if (heap->slab_bytes < SLAB_MAX)
         heap->slab_bytes *= 2;
     else

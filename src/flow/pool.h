@@ -55,6 +55,7 @@ struct fc_heap {
     pthread_mutex_t lock;
     void **slabs;
     size_t slab_count, slab_room, slab_bytes; /* bytes: of the next one */
+    atomic_uint_fast64_t bytes;               /* shared: of all slabs; written under the lock */
     /* shared: atomic; objects given back by a thread without a pool */
     _Atomic(struct fc_free *) returned[FC_POOL_CLASSES];
     /* under the lock */

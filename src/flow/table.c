@@ -300,6 +300,11 @@ uint64_t fc_table_bytes(struct fc_table *t)
     return bytes > 0 ? (uint64_t)bytes : 0;
 }
 
+uint64_t fc_table_slab_bytes(struct fc_table *t)
+{
+    return atomic_load_explicit(&t->heap.bytes, memory_order_relaxed);
+}
+
 uint64_t fc_table_flows(struct fc_table *t)
 {
     int64_t bytes, flows;

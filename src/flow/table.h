@@ -105,6 +105,8 @@ int64_t fc_table_median_ns(struct fc_table *table);
 /* Bytes held by flows and nodes now; flows now. Approximate while publishers run. */
 uint64_t fc_table_bytes(struct fc_table *table);
 uint64_t fc_table_flows(struct fc_table *table);
+/* Bytes taken from the system for them, those that are free for others of the same size too. Any time. */
+uint64_t fc_table_slab_bytes(struct fc_table *table);
 
 /*
  * Hashes of the flows noted late, ascending and unique. *all: there were too many, take every flow as late. Call when

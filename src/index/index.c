@@ -99,8 +99,8 @@ static uint64_t chunk_of(const struct fc_pipeline *p, const struct fc_plan_file 
 {
     if (p->chunk_bytes)
         return p->chunk_bytes;
-    if (p->memory_bytes < 256 * MIB) /* 1 MiB at the least, as --memory is 16 MiB at the least */
-        return p->memory_bytes / 16;
+    if (p->memory_bytes < 512 * MIB)
+        return p->memory_bytes < 32 * MIB ? MIB : p->memory_bytes / 32;
     return file && file->record_bytes >= LONG_RECORD_BYTES ? 32 * MIB : 16 * MIB;
 }
 

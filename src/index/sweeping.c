@@ -34,20 +34,27 @@ void fc_sweeper_fini(struct fc_sweeper *w)
     fc_pool_fini(&w->pool);
 }
 
-/* When memory is short, what has not helped is not tried again at once. foldable: flows have runs enough to fold. */
-static enum fc_sweep_mode next_mode(const struct fc_sweeping *s, bool due, bool short_of_memory, bool foldable)
+/*
+ * When memory is short, what has not helped is not tried again at once. Flows are folded when they have runs enough and there is room:
+ * a folded run is larger than each that it stands for, and so needs memory of another size than what becomes free. Flows that were
+ * evicted by force come back in sizes that are free.
+ */
+static enum fc_sweep_mode next_mode(const struct fc_sweeping *s, struct fc_pipeline *p, bool due, bool short_of_memory,
+                                    uint64_t runs)
 {
     int last = atomic_load_explicit(&s->mode, memory_order_relaxed);
+    uint64_t flows = fc_table_flows(p->table);
 
     if (due && !(short_of_memory && last == FC_SWEEP_EXPIRED))
         return FC_SWEEP_EXPIRED;
-    return foldable ? FC_SWEEP_FOLD : FC_SWEEP_FORCE;
+    bool foldable = fc_table_bytes(p->table) > flows * FOLD_FROM_BYTES && 2 * runs >= flows;
+    return foldable && fc_table_slab_bytes(p->table) < p->memory_bytes / 4 * 3 ? FC_SWEEP_FOLD : FC_SWEEP_FORCE;
 }
 
 void fc_sweeping_call(struct fc_sweeping *s, struct fc_pipeline *p, int64_t watermark_ns, uint64_t published)
 {
-    uint64_t flows = fc_table_flows(p->table), bytes = fc_table_bytes(p->table);
-    bool short_of_memory = bytes > p->memory_bytes / 2;
+    uint64_t flows = fc_table_flows(p->table);
+    bool short_of_memory = fc_table_bytes(p->table) > p->memory_bytes / 2;
     uint64_t runs = atomic_load_explicit(&s->runs, memory_order_relaxed);
 
     if (flows > p->peak_flows)
@@ -58,7 +65,7 @@ void fc_sweeping_call(struct fc_sweeping *s, struct fc_pipeline *p, int64_t wate
     bool due = runs >= p->sweep_runs && runs + runs / 2 >= flows && watermark_ns > s->expired_ns;
     if (!due && !short_of_memory)
         return;
-    enum fc_sweep_mode mode = next_mode(s, due, short_of_memory, bytes > flows * FOLD_FROM_BYTES && 2 * runs >= flows);
+    enum fc_sweep_mode mode = next_mode(s, p, due, short_of_memory, runs);
     int64_t at = mode == FC_SWEEP_FORCE ? fc_table_median_ns(p->table) : watermark_ns;
     if (mode == FC_SWEEP_EXPIRED)
         s->expired_ns = at;
