@@ -6,13 +6,19 @@
 
 #include <stdlib.h>
 
-enum { START_FLOWS = 4096, START_RECORDS = 65536, START_ANCHORS = 256, PREFETCH = 12 };
+enum {
+    START_FLOWS = 4096,
+    START_RECORDS = 65536,
+    START_ANCHORS = 256,
+    PREFETCH = 12,
+    STAY = 64 /* runs published before others get a chance to reclaim memory */
+};
 
 int fc_chunk_init(struct fc_chunk *c, const struct fc_table *table, const struct fc_rules *rules, bool want_extra)
 {
     memset(c, 0, sizeof *c);
     c->table = table;
-    c->rules = rules;
+    fc_gaps_init(&c->gaps, rules);
     c->want_extra = want_extra;
     c->flow_room = c->run_room = START_FLOWS;
     c->pos_room = START_RECORDS;
@@ -155,7 +161,7 @@ static int add_packet(struct fc_chunk *c, uint32_t flow, const struct fc_chunk_p
     struct fc_run *run = &c->runs[c->flows[flow].run];
 
     if (run->first_dir != FC_NO_DIR &&
-        fc_run_breaks(run, packet, rec->ts_ns, fc_rules_min_gap_ns(c->rules, c->flows[flow].key.proto))) {
+        fc_run_breaks(run, packet, rec->ts_ns, fc_gap_ns(&c->gaps, c->flows[flow].key.proto))) {
         if (new_run(c, flow))
             return FC_E_NOMEM;
         run = &c->runs[c->flows[flow].run];
@@ -475,19 +481,25 @@ static int publish_run(struct fc_chunk *c, struct fc_table *table, struct fc_poo
         .pos = c->bytes,
         .pos_len = (size_t)len,
     };
-    return fc_table_publish(table, pool, &flow->key, flow->hash, &node);
+    return fc_table_publish_inside(table, pool, &flow->key, flow->hash, &node);
 }
 
 int fc_chunk_publish(struct fc_chunk *c, struct fc_table *table, struct fc_pool *pool, uint32_t seq)
 {
     int rc = sort_positions(c);
 
+    fc_table_enter();
     for (uint32_t r = 0; r < c->run_count && rc == 0; r++) {
+        if (r % STAY == STAY - 1) {
+            fc_table_leave();
+            fc_table_enter();
+        }
         if (r + 2 * PREFETCH < c->run_count)
             fc_table_prefetch(table, c->flows[c->run_flow[r + 2 * PREFETCH]].hash);
         if (r + PREFETCH < c->run_count)
             fc_table_prefetch_flow(table, c->flows[c->run_flow[r + PREFETCH]].hash);
         rc = publish_run(c, table, pool, r, seq);
     }
+    fc_table_leave();
     return rc;
 }

@@ -27,7 +27,7 @@ enum { FC_CHUNK_BATCH = 16 };
 struct fc_chunk {
     /* immutable after init */
     const struct fc_table *table;
-    const struct fc_rules *rules;
+    struct fc_gaps gaps;
     bool want_extra;
     /* set by fc_chunk_begin() */
     uint32_t file;

@@ -124,3 +124,10 @@ int64_t fc_rules_min_gap_ns(const struct fc_rules *rules, uint32_t proto)
     a = a < b ? a : b;
     return a < c ? a : c;
 }
+
+void fc_gaps_init(struct fc_gaps *gaps, const struct fc_rules *rules)
+{
+    gaps->rules = rules;
+    for (uint32_t proto = 0; proto < 256; proto++)
+        gaps->ns[proto] = fc_rules_min_gap_ns(rules, proto);
+}

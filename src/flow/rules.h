@@ -45,4 +45,16 @@ int64_t fc_rules_timeout_ns(const struct fc_rules *rules, uint32_t proto, enum f
 /* Smallest timeout that a session of this protocol can have in any state: no smaller gap ever ends one. */
 int64_t fc_rules_min_gap_ns(const struct fc_rules *rules, uint32_t proto);
 
+/* The same at hand for every packet. */
+struct fc_gaps {
+    const struct fc_rules *rules;
+    int64_t ns[256]; /* by protocol */
+};
+void fc_gaps_init(struct fc_gaps *gaps, const struct fc_rules *rules);
+
+static inline int64_t fc_gap_ns(const struct fc_gaps *gaps, uint32_t proto)
+{
+    return proto < 256 ? gaps->ns[proto] : fc_rules_min_gap_ns(gaps->rules, proto);
+}
+
 #endif

@@ -37,14 +37,14 @@ static int64_t soonest_end(int64_t max_ns, int64_t gap_ns)
 }
 
 /* Moves what publishers have pushed to the sweeper's list. Pairs with push() (guarantee B). */
-static void take_list(const struct fc_rules *rules, struct fc_flow *flow)
+static void take_list(const struct fc_gaps *gaps, struct fc_flow *flow)
 {
     struct fc_packed *node = atomic_load_explicit(&flow->head, memory_order_relaxed);
 
     if (!node)
         return;
     node = atomic_exchange_explicit(&flow->head, NULL, memory_order_acquire);
-    int64_t gap = fc_rules_min_gap_ns(rules, proto_of(flow)), soonest = INT64_MIN;
+    int64_t gap = fc_gap_ns(gaps, proto_of(flow)), soonest = INT64_MIN;
     while (node) {
         struct fc_packed *next = node->next;
         int64_t end = soonest_end(node->max_ns, gap);
@@ -128,20 +128,19 @@ static int join_flow(const struct sweep *s, const struct fc_flow_key *key, const
  * Whether the latest packet alone, about when it came, says that a flow stays. Most do in most sweeps: so their runs are not
  * looked at.
  */
-static bool stays(const struct fc_rules *rules, enum fc_sweep_mode mode, int64_t watermark_ns,
-                  const struct fc_flow *flow)
+static bool stays(const struct fc_gaps *gaps, enum fc_sweep_mode mode, int64_t watermark_ns, const struct fc_flow *flow)
 {
     uint32_t last = atomic_load_explicit(&flow->last, memory_order_relaxed);
 
     if (mode == FC_SWEEP_EXPIRED)
-        return last && soonest_end((int64_t)last << 30, fc_rules_min_gap_ns(rules, proto_of(flow))) >= watermark_ns;
+        return last && soonest_end((int64_t)last << 30, fc_gap_ns(gaps, proto_of(flow))) >= watermark_ns;
     return mode == FC_SWEEP_FORCE && last > coarse(watermark_ns);
 }
 
 /* Whether the runs of a flow that does not stay for its latest packet should be joined now. */
 static bool is_due(const struct sweep *s, struct fc_flow *flow)
 {
-    take_list(s->table->rules, flow);
+    take_list(&s->table->gaps, flow);
     if (!flow->owned)
         return false; /* just added, its run is on the way */
     if (s->mode == FC_SWEEP_FOLD)
@@ -171,7 +170,7 @@ static int sweep_flow(const struct sweep *s, _Atomic(struct fc_flow *) *bucket, 
     int rc;
 
     if (s->mode == FC_SWEEP_FOLD)
-        return fc_table_fold(s->pool, s->join, flow, fc_rules_min_gap_ns(rules, proto_of(flow)), s->seq);
+        return fc_table_fold(s->pool, s->join, flow, fc_gap_ns(&s->table->gaps, proto_of(flow)), s->seq);
     load_key(flow, &key);
     if ((rc = join_flow(s, &key, flow)))
         return rc;
@@ -230,7 +229,7 @@ static int visit(struct sweep *s, struct visit fresh)
     if (v->flow) {
         s->behind =
             (struct visit){v->bucket, atomic_load_explicit(&v->flow->next, memory_order_acquire)}; /* guarantee A */
-        if (stays(s->table->rules, s->mode, s->watermark_ns, v->flow))
+        if (stays(&s->table->gaps, s->mode, s->watermark_ns, v->flow))
             v->flow = NULL;
         else
             __builtin_prefetch(atomic_load_explicit(&v->flow->head, memory_order_relaxed), 1);

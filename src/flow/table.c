@@ -44,6 +44,7 @@ struct fc_table *fc_table_new_sized(const struct fc_rules *rules, uint64_t bytes
     while ((1ull << bits) < BUCKETS_MAX && (1ull << bits) < bytes / BYTES_PER_FLOW)
         bits++;
     t->rules = rules;
+    fc_gaps_init(&t->gaps, rules);
     t->seed = fc_hash_secret();
     t->shift = 64 - bits;
     t->bucket_count = (size_t)1 << bits;
@@ -254,33 +255,39 @@ static bool push(struct fc_flow *flow, struct fc_packed *node)
     return true;
 }
 
-int fc_table_publish(struct fc_table *t, struct fc_pool *pool, const struct fc_flow_key *key, uint64_t hash,
-                     const struct fc_node *node)
+void fc_table_enter(void)
+{
+    rcu_read_lock();
+}
+
+void fc_table_leave(void)
+{
+    FC_TABLE_LEAVE();
+    rcu_read_unlock();
+}
+
+int fc_table_publish_inside(struct fc_table *t, struct fc_pool *pool, const struct fc_flow_key *key, uint64_t hash,
+                            const struct fc_node *node)
 {
     uint8_t head[FC_PACKED_HEAD_MAX];
     struct stored_key k;
     size_t size, head_len = fc_packed_head(node, head, &size);
     struct fc_packed *packed = fc_pool_take(pool, size);
-    bool pushed;
+    struct fc_flow *flow;
 
     if (!packed)
         return FC_E_NOMEM;
     fc_packed_write(packed, node, head, head_len, size);
     store_key(key, hash, &k);
     do {
-        rcu_read_lock();
-        struct fc_flow *flow = find_or_add(t, pool, &k, hash);
+        flow = find_or_add(t, pool, &k, hash);
         if (!flow) {
-            rcu_read_unlock();
             fc_pool_give(pool, packed, size);
             return FC_E_NOMEM;
         }
         if (coarse(node->run.max_ns) > atomic_load_explicit(&flow->last, memory_order_relaxed))
             atomic_store_explicit(&flow->last, coarse(node->run.max_ns), memory_order_relaxed);
-        pushed = push(flow, packed); /* false: closed under our hands; it is passed over the next time */
-        FC_TABLE_LEAVE();
-        rcu_read_unlock();
-    } while (!pushed);
+    } while (!push(flow, packed)); /* closed under our hands; it is passed over the next time */
     fc_tally_add(&pool->tally, (int64_t)size, 0);
     /*
      * Guarantee D. A record without a time may belong to any session, and a fragment of no chunk (seq 0) may lie in front
@@ -290,6 +297,15 @@ int fc_table_publish(struct fc_table *t, struct fc_pool *pool, const struct fc_f
     if (evicted != INT64_MIN && (node->seq == 0 || node->run.min_ns < evicted) && !node->db_id)
         note_late(t, hash);
     return 0;
+}
+
+int fc_table_publish(struct fc_table *t, struct fc_pool *pool, const struct fc_flow_key *key, uint64_t hash,
+                     const struct fc_node *node)
+{
+    fc_table_enter();
+    int rc = fc_table_publish_inside(t, pool, key, hash, node);
+    fc_table_leave();
+    return rc;
 }
 
 uint64_t fc_table_bytes(struct fc_table *t)

@@ -63,6 +63,7 @@ struct fc_shard {
 struct fc_table {
     /* immutable after init */
     const struct fc_rules *rules;
+    struct fc_gaps gaps;
     uint64_t seed;
     unsigned shift; /* hash >> shift is the bucket: a shard is a stretch of buckets */
     size_t bucket_count;

@@ -55,7 +55,10 @@ int fc_emitter_emit(void *ctx, const struct fc_ended *ended)
         return fc_error_set(&e->err, rc, NULL, FC_NO_OFFSET, "cannot collect the positions of a session");
     if (s->has_extra)
         r.extra = s->extra;
-    if (len) {
+    if (len && fc_blob_is_plain(len)) {
+        r.blob = plain;
+        r.blob_len = (uint32_t)len;
+    } else if (len) {
         if ((rc = fc_blob_encode(plain, len, &e->blob)))
             return fc_error_set(&e->err, rc, NULL, FC_NO_OFFSET, "out of memory");
         r.blob = e->blob.data;

@@ -35,13 +35,18 @@ void fc_buffer_fini(struct fc_buffer *b)
     memset(b, 0, sizeof *b);
 }
 
+bool fc_blob_is_plain(size_t len)
+{
+    return len < LZ4_FROM_BYTES || len > PLAIN_MAX;
+}
+
 int fc_blob_encode(const uint8_t *plain, size_t len, struct fc_buffer *out)
 {
     int rc = fc_buffer_reserve(out, 1 + FC_VARINT_MAX + len); /* what is compressed is shorter than that */
 
     if (rc)
         return rc;
-    if (len >= LZ4_FROM_BYTES && len <= PLAIN_MAX) {
+    if (!fc_blob_is_plain(len)) {
         uint8_t *p = fc_varint_put(out->data + 1, len);
         /* room for an eighth less than plain: LZ4 gives up where it would not pay */
         int n = LZ4_compress_default((const char *)plain, (char *)p, (int)len, (int)(len - len / 8));

@@ -4,6 +4,7 @@
 #define FC_STORE_BLOB_H
 
 #include <flowcarve/error.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,9 @@ void fc_buffer_fini(struct fc_buffer *buffer);
 
 /* Encodes `len` bytes of segments, the first of which is not 0, into *out (contents replaced). FC_E_NOMEM. */
 int fc_blob_encode(const uint8_t *plain, size_t len, struct fc_buffer *out);
+
+/* True when so many bytes of segments are the blob as they are. */
+bool fc_blob_is_plain(size_t len);
 
 /*
  * Gives the segments of a blob: *plain points into the blob itself, or into `scratch` where it was compressed.
