@@ -63,6 +63,17 @@ static void count_digits(const struct fc_sorter *s, unsigned word, unsigned low,
             counts[d][*p >> (low + d * DIGIT_BITS) & (BUCKETS - 1)]++;
 }
 
+/* Inlined where `words` is known, so that copying an entry is no loop. */
+static inline void move_entries(const uint64_t *from, uint64_t *to, size_t count, unsigned words, unsigned word,
+                                unsigned shift, uint32_t *next)
+{
+    for (size_t i = 0; i < count; i++, from += words) {
+        uint64_t *p = to + (size_t)words * next[from[word] >> shift & (BUCKETS - 1)]++;
+        for (unsigned k = 0; k < words; k++)
+            p[k] = from[k];
+    }
+}
+
 /* One pass, from `from` to `to`; next[] becomes the place of each value's next entry. Stable. */
 static void distribute(const struct fc_sorter *s, const uint64_t *from, uint64_t *to, unsigned word, unsigned shift,
                        uint32_t *next)
@@ -74,16 +85,12 @@ static void distribute(const struct fc_sorter *s, const uint64_t *from, uint64_t
         next[b] = sum;
         sum += n;
     }
-    if (s->words == 1) {
-        for (size_t i = 0; i < s->count; i++)
-            to[next[from[i] >> shift & (BUCKETS - 1)]++] = from[i];
-        return;
-    }
-    for (size_t i = 0; i < s->count; i++, from += s->words) {
-        uint64_t *p = to + (size_t)s->words * next[from[word] >> shift & (BUCKETS - 1)]++;
-        for (unsigned k = 0; k < s->words; k++)
-            p[k] = from[k];
-    }
+    if (s->words == 1)
+        move_entries(from, to, s->count, 1, 0, shift, next);
+    else if (s->words == 2)
+        move_entries(from, to, s->count, 2, word, shift, next);
+    else
+        move_entries(from, to, s->count, s->words, word, shift, next);
 }
 
 /* True when all entries have the digit of this one. */
