@@ -8,8 +8,9 @@
 #include <string.h>
 
 enum {
-    MANY = 1 << 16, /* late flows: their pieces are sorted, on disk if need be, and not held together */
-    RANGES_MAX = 4  /* of hashes, each joined by a thread of its own */
+    MANY = 1 << 16,     /* late flows: their pieces are sorted, on disk if need be, and not held together */
+    SPOOLED = 32 << 20, /* bytes of all sessions: to look through more takes longer than to start threads */
+    RANGES_MAX = 4      /* of hashes, each joined by a thread of its own */
 };
 
 /* A piece of a flow: a session taken out of a spool, as a node again. */
@@ -185,16 +186,28 @@ static int join_pieces(struct fc_pipeline *p, struct rejoin *r, struct fc_emitte
     return rc;
 }
 
-/* How many parts keep the pieces of one within half of the memory. */
-static uint64_t part_count(const struct fc_pipeline *p, bool all)
+static uint64_t spool_bytes(const struct fc_pipeline *p)
 {
     uint64_t bytes = 0;
 
-    if (!all)
-        return 1;
     for (unsigned i = 0; i < p->jobs; i++)
         bytes += fc_spool_bytes(p->spools[i]);
-    return 2 * bytes / p->memory_bytes + 1;
+    return bytes;
+}
+
+/* How many parts keep the pieces of one within half of the memory. */
+static uint64_t part_count(const struct fc_pipeline *p, bool all)
+{
+    return all ? 2 * spool_bytes(p) / p->memory_bytes + 1 : 1;
+}
+
+/* Whether all threads look for the pieces, which they then sort by hash. Additions are joined by one. */
+static bool by_many(const struct fc_pipeline *p, const struct rejoin *r)
+{
+    if (r->added_count)
+        return false;
+    return r->all || r->late_count >= (p->many_late ? p->many_late : MANY) ||
+           (p->jobs > 1 && spool_bytes(p) >= SPOOLED);
 }
 
 static int compare_hash(const void *a, const void *b)
@@ -420,7 +433,7 @@ int fc_rejoin(struct fc_pipeline *p, struct fc_index_result *result, struct fc_e
     r.parts = part_count(p, r.all);
     if (make_filter(&r))
         rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
-    else if (r.added_count == 0 && (r.all || r.late_count >= (p->many_late ? p->many_late : MANY)))
+    else if (by_many(p, &r))
         rc = rejoin_many(p, &r, err);
     else
         rc = rejoin_parts(p, &r, err);
