@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The command line as scripts and people know it. `test_cli.py --bless` writes the golden files anew; look at the diff."""
-import csv, io, json, os, sqlite3, struct, sys, unittest
+import csv, ctypes.util, io, json, os, sqlite3, struct, sys, unittest
 
 import support
 from support import S, T0, flowcarve, index, select, sessions, tcp, udp
@@ -103,6 +103,21 @@ class Cli(support.TestCase):
         r = index('y.db', '--filter', 'tcp prot 3', 'small.pcap', cwd=self.folder, ok=2)
         self.assert_says(r, 'tcp prot 3')
         self.assertEqual(self.listing(), ['small.db', 'small.pcap'])
+
+    def test_without_libpcap(self):
+        """It is loaded by what wants it: where it cannot be, that fails with a reason, and nothing else does."""
+        name = ctypes.util.find_library('pcap')
+        if not name:
+            self.skipTest('no libpcap that could be hidden')
+        self.write('lib/' + name, b'')
+        env = {'LD_LIBRARY_PATH': self.path('lib')}
+        self.assert_says(index('y.db', '--filter', 'tcp', 'small.pcap', cwd=self.folder, env=env, ok=2),
+                         'libpcap cannot be loaded')
+        self.assertEqual(self.listing(), ['lib', 'small.db', 'small.pcap'])
+        index('y.db', '-q', 'small.pcap', cwd=self.folder, env=env)
+        self.assertEqual(len(sessions(self.path('y.db'), 'tcp', env=env)), len(sessions(self.path('small.db'), 'tcp')))
+        flowcarve('carve', '-d', 'y.db', 'udp', '-w', 'udp.pcap', cwd=self.folder, env=env)
+        self.assertIn('libpcap cannot be loaded', flowcarve('verify', '-v', '-d', self.path('y.db'), env=env).text)
 
     def test_filter_errors(self):
         for name, words in (
