@@ -1,40 +1,14 @@
 /* SPDX-License-Identifier: MIT */
+#include "index/rejoin.h"
 #include "base/error.h"
 #include "index/finish.h"
-#include "index/held.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    MANY = 1 << 16,     /* late flows: their pieces are sorted, on disk if need be, and not held together */
-    SPOOLED = 32 << 20, /* bytes of all sessions: to look through more takes longer than to start threads */
-    RANGES_MAX = 4      /* of hashes, each joined by a thread of its own */
-};
-
-/* A piece of a flow: a session taken out of a spool, as a node again. */
-struct piece {
-    struct fc_flow_key key;
-    uint64_t hash;
-    struct fc_node *node;
-};
-
-struct rejoin {
-    const struct fc_table *table;
-    const uint64_t *late; /* ascending */
-    size_t late_count;
-    bool all;              /* all flows are late */
-    const uint64_t *added; /* flows that get an addition, ascending */
-    size_t added_count;
-    uint64_t *filter; /* a bit a hash of both lists, by its lowest bits: most flows are in neither */
-    uint64_t filter_mask;
-    struct fc_held *held;
-    struct fc_error *err;
-    uint64_t parts, part; /* only flows whose hash falls into this part */
-    struct piece *pieces;
-    size_t count, room;
-    struct fc_buffer scratch;
+    MANY = 1 << 16,    /* late flows: their pieces are sorted, on disk if need be, and not held together */
+    SPOOLED = 32 << 20 /* bytes of all sessions: to look through more takes longer than to start threads */
 };
 
 static bool among(const uint64_t *list, size_t count, uint64_t hash)
@@ -69,13 +43,13 @@ static void find_end(struct fc_node *node)
 }
 
 /* Room for one more piece. */
-static int reserve(struct rejoin *r)
+static int reserve(struct fc_rejoin *r)
 {
     size_t room = r->room ? r->room * 2 : 256;
 
     if (r->count < r->room)
         return 0;
-    struct piece *bigger = realloc(r->pieces, room * sizeof *bigger);
+    struct fc_late_piece *bigger = realloc(r->pieces, room * sizeof *bigger);
     if (!bigger)
         return FC_E_NOMEM;
     r->pieces = bigger;
@@ -83,7 +57,7 @@ static int reserve(struct rejoin *r)
     return 0;
 }
 
-static void add_to_filter(struct rejoin *r, const uint64_t *list, size_t count)
+static void add_to_filter(struct fc_rejoin *r, const uint64_t *list, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         uint64_t bit = list[i] & r->filter_mask;
@@ -92,7 +66,7 @@ static void add_to_filter(struct rejoin *r, const uint64_t *list, size_t count)
 }
 
 /* 16 bits a hash at least. */
-static int make_filter(struct rejoin *r)
+static int make_filter(struct fc_rejoin *r)
 {
     uint64_t bits = 1024;
 
@@ -106,9 +80,9 @@ static int make_filter(struct rejoin *r)
     return 0;
 }
 
-static bool want(void *ctx, const struct fc_flow_key *key)
+bool fc_rejoin_want(void *ctx, const struct fc_flow_key *key)
 {
-    const struct rejoin *r = ctx;
+    const struct fc_rejoin *r = ctx;
     uint64_t hash = fc_table_hash(r->table, key), bit = hash & r->filter_mask;
 
     if (hash % r->parts != r->part)
@@ -117,9 +91,9 @@ static bool want(void *ctx, const struct fc_flow_key *key)
                       (among(r->late, r->late_count, hash) || among(r->added, r->added_count, hash)));
 }
 
-static int take(void *ctx, const struct fc_session_record *record)
+int fc_rejoin_take(void *ctx, const struct fc_session_record *record)
 {
-    struct rejoin *r = ctx;
+    struct fc_rejoin *r = ctx;
     const uint8_t *plain = NULL;
     size_t len = 0;
     uint64_t hash = fc_table_hash(r->table, &record->key);
@@ -143,22 +117,22 @@ static int take(void *ctx, const struct fc_session_record *record)
     if (len)
         memcpy(node->pos, plain, len);
     find_end(node);
-    r->pieces[r->count++] = (struct piece){record->key, hash, node};
+    r->pieces[r->count++] = (struct fc_late_piece){record->key, hash, node};
     rc = added && node->db_id && node->extra ? fc_held_fields(r->held, node->db_id, node->extra, r->err) : 0;
     return rc ? rc : 1;
 }
 
 static int compare_piece(const void *a, const void *b)
 {
-    const struct piece *x = a, *y = b;
+    const struct fc_late_piece *x = a, *y = b;
 
     if (x->hash != y->hash)
         return x->hash < y->hash ? -1 : 1;
     return memcmp(&x->key, &y->key, sizeof x->key);
 }
 
-static int join_pieces(struct fc_pipeline *p, struct rejoin *r, struct fc_emitter *emitter, struct fc_join *join,
-                       const struct fc_replay *replay)
+int fc_rejoin_join(struct fc_pipeline *p, struct fc_rejoin *r, struct fc_emitter *emitter, struct fc_join *join,
+                   const struct fc_replay *replay)
 {
     int rc = 0;
 
@@ -186,6 +160,13 @@ static int join_pieces(struct fc_pipeline *p, struct rejoin *r, struct fc_emitte
     return rc;
 }
 
+void fc_rejoin_drop(struct fc_rejoin *r)
+{
+    for (size_t i = 0; i < r->count; i++)
+        free(r->pieces[i].node);
+    r->count = 0;
+}
+
 static uint64_t spool_bytes(const struct fc_pipeline *p)
 {
     uint64_t bytes = 0;
@@ -202,7 +183,7 @@ static uint64_t part_count(const struct fc_pipeline *p, bool all)
 }
 
 /* Whether all threads look for the pieces, which they then sort by hash. Additions are joined by one. */
-static bool by_many(const struct fc_pipeline *p, const struct rejoin *r)
+static bool by_many(const struct fc_pipeline *p, const struct fc_rejoin *r)
 {
     if (r->added_count)
         return false;
@@ -229,7 +210,7 @@ static uint64_t *added_flows(const struct fc_held *held)
     return flows;
 }
 
-static int take_additions(struct rejoin *r, struct fc_held *held)
+static int take_additions(struct fc_rejoin *r, struct fc_held *held)
 {
     for (size_t i = 0; i < held->addition_count; i++) {
         struct fc_addition *a = &held->additions[i];
@@ -237,158 +218,13 @@ static int take_additions(struct rejoin *r, struct fc_held *held)
             continue;
         if (reserve(r))
             return FC_E_NOMEM;
-        r->pieces[r->count++] = (struct piece){a->key, a->hash, a->node};
+        r->pieces[r->count++] = (struct fc_late_piece){a->key, a->hash, a->node};
         a->node = NULL;
     }
     return 0;
 }
 
-/* Many flows: their pieces go to spools that sort by hash, a range of hashes each, so that those of a flow come together. */
-struct sorting {
-    struct fc_pipeline *p;
-    const struct rejoin *late;
-    unsigned ranges;
-    struct fc_spool *spools[RANGES_MAX][RANGES_MAX]; /* by thread, and range */
-    struct sorter {
-        struct sorting *all;
-        unsigned number;
-        struct rejoin r; /* shares the lists of `late` */
-        struct fc_error err;
-        int rc;
-        pthread_t thread;
-        bool started;
-    } sorters[RANGES_MAX];
-};
-
-static uint64_t rank(const void *table, const struct fc_flow_key *key)
-{
-    return fc_table_hash(table, key);
-}
-
-static int take_sorted(void *ctx, const struct fc_session_record *record)
-{
-    struct sorter *s = ctx;
-    uint64_t hash = fc_table_hash(s->all->late->table, &record->key);
-    int rc = fc_spool_add(s->all->spools[s->number][(hash >> 32) % s->all->ranges], record, &s->err);
-
-    return rc ? rc : 1;
-}
-
-static bool want_sorted(void *ctx, const struct fc_flow_key *key)
-{
-    return want(&((struct sorter *)ctx)->r, key);
-}
-
-/* Takes the pieces out of the spools of some workers. */
-static void *sort_pieces(void *arg)
-{
-    struct sorter *s = arg;
-
-    for (unsigned i = s->number; i < s->all->p->jobs && s->rc == 0; i += s->all->ranges)
-        s->rc = fc_spool_extract(s->all->p->spools[i], want_sorted, take_sorted, s, &s->err);
-    return NULL;
-}
-
-static void drop_pieces(struct rejoin *r)
-{
-    for (size_t i = 0; i < r->count; i++)
-        free(r->pieces[i].node);
-    r->count = 0;
-}
-
-/* Joins the pieces of one range, flow by flow, all of which are out of the workers' spools by now. */
-static int join_merged(struct sorter *s, struct fc_merge *merge)
-{
-    struct fc_pipeline *p = s->all->p;
-    struct fc_replayer replayer = {.pipeline = p};
-    struct fc_replay replay = {fc_replayer_read, &replayer};
-    struct fc_emitter emitter = {.spool = p->spools[s->number]};
-    struct fc_join join = {0};
-    struct fc_session_record *record;
-    int rc;
-
-    while ((rc = fc_merge_next(merge, &record, &s->err)) == 1) {
-        bool next = s->r.count && s->r.pieces[0].hash != fc_table_hash(s->r.table, &record->key);
-        if (next && (rc = join_pieces(p, &s->r, &emitter, &join, &replay))) {
-            s->err = emitter.err;
-            break;
-        }
-        if (next)
-            drop_pieces(&s->r);
-        if ((rc = take(&s->r, record)) < 0) {
-            fc_error_set(&s->err, rc, NULL, FC_NO_OFFSET, "cannot join the pieces of a flow");
-            break;
-        }
-    }
-    if (rc == 0 && (rc = join_pieces(p, &s->r, &emitter, &join, &replay)))
-        s->err = emitter.err;
-    drop_pieces(&s->r);
-    fc_join_fini(&join);
-    fc_replayer_fini(&replayer);
-    fc_emitter_fini(&emitter);
-    return rc;
-}
-
-static void *join_range(void *arg)
-{
-    struct sorter *s = arg;
-    struct fc_spool *spools[RANGES_MAX];
-    struct fc_merge *merge;
-
-    for (unsigned i = 0; i < s->all->ranges; i++)
-        spools[i] = s->all->spools[i][s->number];
-    if ((s->rc = fc_merge_open(spools, s->all->ranges, &merge, &s->err)) == 0) {
-        s->rc = join_merged(s, merge);
-        fc_merge_close(merge);
-    }
-    return NULL;
-}
-
-/* Runs `step` in all threads, the calling one among them. The first failure. */
-static int run_sorters(struct sorting *all, void *(*step)(void *), struct fc_error *err)
-{
-    int rc = 0;
-
-    for (unsigned i = 1; i < all->ranges; i++)
-        all->sorters[i].started = pthread_create(&all->sorters[i].thread, NULL, step, &all->sorters[i]) == 0;
-    step(&all->sorters[0]);
-    for (unsigned i = 1; i < all->ranges; i++) {
-        if (all->sorters[i].started)
-            pthread_join(all->sorters[i].thread, NULL);
-        else
-            step(&all->sorters[i]);
-    }
-    for (unsigned i = 0; i < all->ranges && rc == 0; i++)
-        if ((rc = all->sorters[i].rc))
-            *err = all->sorters[i].err;
-    return rc;
-}
-
-static int rejoin_many(struct fc_pipeline *p, const struct rejoin *r, struct fc_error *err)
-{
-    struct sorting all = {.p = p, .late = r, .ranges = p->jobs < RANGES_MAX ? p->jobs : RANGES_MAX};
-    size_t budget = p->memory_bytes / 4 / (all.ranges * all.ranges);
-    int rc = 0;
-
-    for (unsigned i = 0; i < all.ranges; i++) {
-        all.sorters[i] = (struct sorter){.all = &all, .number = i, .r = *r};
-        all.sorters[i].r.parts = 1;
-        for (unsigned k = 0; k < all.ranges && rc == 0; k++)
-            if (!(all.spools[i][k] = fc_spool_new_ranked(fc_spool_folder(p->spools[0]), budget, rank, r->table)))
-                rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
-    }
-    if (rc == 0 && (rc = run_sorters(&all, sort_pieces, err)) == 0)
-        rc = run_sorters(&all, join_range, err);
-    for (unsigned i = 0; i < all.ranges; i++) {
-        free(all.sorters[i].r.pieces);
-        fc_buffer_fini(&all.sorters[i].r.scratch);
-        for (unsigned k = 0; k < all.ranges; k++)
-            fc_spool_free(all.spools[i][k]);
-    }
-    return rc;
-}
-
-static int rejoin_parts(struct fc_pipeline *p, struct rejoin *r, struct fc_error *err)
+static int rejoin_parts(struct fc_pipeline *p, struct fc_rejoin *r, struct fc_error *err)
 {
     struct fc_replayer replayer = {.pipeline = p};
     struct fc_replay replay = {fc_replayer_read, &replayer};
@@ -400,14 +236,14 @@ static int rejoin_parts(struct fc_pipeline *p, struct rejoin *r, struct fc_error
     emitter.spool = p->spools[p->jobs];
     for (r->part = 0; r->part < r->parts && rc == 0; r->part++) {
         for (unsigned i = 0; i < p->jobs && rc == 0; i++)
-            rc = fc_spool_extract(p->spools[i], want, take, r, err);
+            rc = fc_spool_extract(p->spools[i], fc_rejoin_want, fc_rejoin_take, r, err);
         if (rc == 0)
             rc = take_additions(r, p->held);
         if (rc == FC_E_NOMEM)
             fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
-        if (rc == 0 && (rc = join_pieces(p, r, &emitter, &join, &replay)))
+        if (rc == 0 && (rc = fc_rejoin_join(p, r, &emitter, &join, &replay)))
             *err = emitter.err;
-        drop_pieces(r);
+        fc_rejoin_drop(r);
     }
     fc_join_fini(&join);
     fc_replayer_fini(&replayer);
@@ -417,7 +253,7 @@ static int rejoin_parts(struct fc_pipeline *p, struct rejoin *r, struct fc_error
 
 int fc_rejoin(struct fc_pipeline *p, struct fc_index_result *result, struct fc_error *err)
 {
-    struct rejoin r = {.table = p->table, .held = p->held, .err = err};
+    struct fc_rejoin r = {.table = p->table, .held = p->held, .err = err};
     uint64_t *added;
     int rc = fc_held_decide(p->held, p, err);
 
@@ -434,7 +270,7 @@ int fc_rejoin(struct fc_pipeline *p, struct fc_index_result *result, struct fc_e
     if (make_filter(&r))
         rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     else if (by_many(p, &r))
-        rc = rejoin_many(p, &r, err);
+        rc = fc_rejoin_many(p, &r, err);
     else
         rc = rejoin_parts(p, &r, err);
     free(r.filter);
