@@ -39,8 +39,8 @@ bool fc_rejoin_want(void *ctx, const struct fc_flow_key *key);
 int fc_rejoin_take(void *ctx, const struct fc_session_record *record);
 
 /* Joins the pieces at hand, flow by flow, and emits the sessions. A failure is told in emitter->err. */
-int fc_rejoin_join(struct fc_pipeline *pipeline, struct fc_rejoin *rejoin, struct fc_emitter *emitter, struct fc_join *join,
-                   const struct fc_replay *replay);
+int fc_rejoin_join(struct fc_pipeline *pipeline, struct fc_rejoin *rejoin, struct fc_emitter *emitter,
+                   struct fc_join *join, const struct fc_replay *replay);
 void fc_rejoin_drop(struct fc_rejoin *rejoin);
 
 /* All of it with up to --jobs threads; without additions. */
