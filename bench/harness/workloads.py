@@ -141,14 +141,14 @@ def floor(bench, name, c, t, size):
     """What of this cannot be had for less: walking the records, by several ways, and writing as many bytes as the index has."""
     bench.say("%s: ways of reading" % name)
     rows = micro_rows(bench, ["read", "-w", str(size), c.path], "read " + name)
-    wall, grouped = t["index"].wall, "records, decoded and grouped by flow, %s"
-    one, two = rows.get(grouped % "1 thread"), rows.get(grouped % "2 threads")
+    wall, grouped = t["index"].wall, "records, decoded and grouped by flow"
+    one, two = rows.get(grouped + ", 1 thread"), rows.get(grouped + ", 2 threads")
     if one and two:
-        bench.report.row(name, "1 thread's time by that of 2", t["index -j1"].wall / wall, "times", "of " + grouped[:-4], one / two,
+        bench.report.row(name, "1 thread's time by that of 2", t["index -j1"].wall / wall, "times", "of " + grouped, one / two,
                          note="how far a second thread of this machine gets where threads share nothing")
         if c.sessions >= 1000:
             bench.parts.append((name, wall, t["cat"].wall, two / 1e3, c.sessions))
-    for what in (grouped % "2 threads", "bytes of the index written to the page cache, 1 thread"):
+    for what in (grouped + ", 2 threads", "bytes of the index written to the page cache, 1 thread"):
         if what in rows:
             bench.report.row(name, "index, 2 threads", wall, "s", what, rows[what] / 1e3, note="a part of it: no index without")
 

@@ -8,7 +8,7 @@
 
 enum {
     MANY = 1 << 16,    /* late flows: their pieces are sorted, on disk if need be, and not held together */
-    SPOOLED = 32 << 20 /* bytes of all sessions: to look through more takes longer than to start threads */
+    SPOOLED = 32 << 20 /* bytes of all sessions: from here on, all threads look through them */
 };
 
 static bool among(const uint64_t *list, size_t count, uint64_t hash)
