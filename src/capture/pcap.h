@@ -13,9 +13,15 @@ struct fc_pcap_record {
 /* Reads the header of at least 16 bytes at p. */
 static inline struct fc_pcap_record fc_pcap_record(const struct fc_pcap *pcap, const uint8_t *p)
 {
-    bool big = pcap->iface.big_endian;
-    struct fc_pcap_record r = {fc_load32(p, big), fc_load32(p + 4, big), fc_load32(p + 8, big), fc_load32(p + 12, big)};
+    struct fc_pcap_record r;
 
+    /* one branch for all four, which is always taken or never */
+    if (__builtin_expect(pcap->iface.big_endian, 0))
+        r = (struct fc_pcap_record){fc_load32(p, true), fc_load32(p + 4, true), fc_load32(p + 8, true),
+                                    fc_load32(p + 12, true)};
+    else
+        r = (struct fc_pcap_record){fc_load32(p, false), fc_load32(p + 4, false), fc_load32(p + 8, false),
+                                    fc_load32(p + 12, false)};
     if (pcap->swapped_lengths || (pcap->maybe_swapped && r.caplen > r.origlen)) {
         uint32_t t = r.caplen;
         r.caplen = r.origlen;

@@ -115,6 +115,7 @@ int fc_damage_add(struct fc_damage_list *list, uint64_t off, uint64_t length, co
 int fc_reader_fail(struct fc_reader *reader, int code)
 {
     reader->failed = code;
+    reader->checked = UINT64_MAX;
     return code;
 }
 
@@ -285,25 +286,6 @@ static int doubt(struct fc_reader *reader, uint64_t next)
     return FC_E_DAMAGED;
 }
 
-/* The record at pos, whose bytes are at p. */
-static inline void fill_record(struct fc_reader *reader, const struct fc_pcap_record *h, const uint8_t *p,
-                               uint64_t next, struct fc_record *rec)
-{
-    const struct fc_pcap *pcap = &reader->section.pcap;
-
-    rec->off = reader->pos;
-    rec->next_off = next;
-    /* a fraction of a second or more is carried over */
-    rec->ts_ns = (int64_t)h->sec * 1000000000 + (int64_t)h->frac * (pcap->iface.tsresol == 9 ? 1 : 1000);
-    rec->data = p + pcap->record_header;
-    rec->caplen = h->caplen;
-    rec->origlen = h->origlen;
-    rec->link_type = pcap->iface.link_type;
-    rec->section = reader->section.number;
-    rec->iface = 0;
-    reader->pos = next;
-}
-
 /* One pcap record at pos; ahead: bytes to read when it is not in the buffer. */
 static int next_pcap(struct fc_reader *reader, size_t ahead, struct fc_record *rec)
 {
@@ -342,7 +324,7 @@ static int next_pcap(struct fc_reader *reader, size_t ahead, struct fc_record *r
                 return rc;
         }
     }
-    fill_record(reader, &h, p, next, rec);
+    fc_reader_fill(reader, &h, p, next, rec);
     return 1;
 }
 
@@ -351,34 +333,9 @@ static int next_empty(struct fc_reader *reader)
     return fc_reader_damage(reader, 0, reader->file->size ? "file ends inside the file header" : "file is empty");
 }
 
-/*
- * The plain case of next_pcap(), for nearly all records: this header was read and found good together with the record before,
- * the record and the header behind it are in the buffer, and that one is good too.
- */
-static inline bool next_plain(struct fc_reader *reader, struct fc_record *rec)
-{
-    const struct fc_pcap *pcap = &reader->section.pcap;
-    struct fc_pcap_record h = reader->behind;
-    uint64_t at = reader->pos - reader->buf_off, whole = (uint64_t)pcap->record_header + h.caplen;
-
-    if (reader->pos != reader->checked || reader->pos < reader->buf_off || at + whole + 16 > reader->buf_len)
-        return false;
-    const uint8_t *p = reader->buf + at;
-    reader->behind = fc_pcap_record(pcap, p + whole);
-    if (fc_pcap_odd(pcap, &reader->behind)) {
-        reader->checked = UINT64_MAX;
-        return false;
-    }
-    fill_record(reader, &h, p, reader->pos + whole, rec);
-    reader->checked = rec->next_off;
-    return true;
-}
-
 static int walk_pcap(struct fc_reader *reader, struct fc_record *rec)
 {
     while (reader->pos < reader->limit) {
-        if (next_plain(reader, rec))
-            return 1;
         int rc = next_pcap(reader, reader->buf_size, rec);
         if (rc != FC_ODD_HEADER)
             return rc;
@@ -388,7 +345,7 @@ static int walk_pcap(struct fc_reader *reader, struct fc_record *rec)
     return 0;
 }
 
-int fc_reader_next(struct fc_reader *reader, struct fc_record *rec)
+int fc_reader_next_any(struct fc_reader *reader, struct fc_record *rec)
 {
     int rc;
 

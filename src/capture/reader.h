@@ -98,8 +98,55 @@ void fc_reader_fini(struct fc_reader *reader);
 int fc_reader_start(struct fc_reader *reader, const struct fc_file *file, uint64_t start, uint64_t limit,
                     const struct fc_section *section);
 
+/* The pcap record at pos, whose bytes are at p. */
+static inline void fc_reader_fill(struct fc_reader *reader, const struct fc_pcap_record *h, const uint8_t *p,
+                                  uint64_t next, struct fc_record *rec)
+{
+    const struct fc_pcap *pcap = &reader->section.pcap;
+
+    rec->off = reader->pos;
+    rec->next_off = next;
+    /* a fraction of a second or more is carried over */
+    rec->ts_ns = (int64_t)h->sec * 1000000000 + (int64_t)h->frac * (pcap->iface.tsresol == 9 ? 1 : 1000);
+    rec->data = p + pcap->record_header;
+    rec->caplen = h->caplen;
+    rec->origlen = h->origlen;
+    rec->link_type = pcap->iface.link_type;
+    rec->section = reader->section.number;
+    rec->iface = 0;
+    reader->pos = next;
+}
+
+/*
+ * The plain case of fc_reader_next(), for nearly all records of a pcap: this header was read and found good together with the
+ * record before, the record and the header behind it are in the buffer, and that one is good too. False: another case.
+ */
+static inline bool fc_reader_plain(struct fc_reader *reader, struct fc_record *rec)
+{
+    const struct fc_pcap *pcap = &reader->section.pcap;
+    struct fc_pcap_record h = reader->behind;
+    uint64_t at = reader->pos - reader->buf_off, whole = (uint64_t)pcap->record_header + h.caplen;
+
+    if (reader->pos != reader->checked || reader->pos >= reader->limit || at > reader->buf_len ||
+        reader->buf_len - at < whole + 16)
+        return false;
+    const uint8_t *p = reader->buf + at;
+    reader->behind = fc_pcap_record(pcap, p + whole);
+    if (fc_pcap_odd(pcap, &reader->behind)) {
+        reader->checked = UINT64_MAX;
+        return false;
+    }
+    fc_reader_fill(reader, &h, p, reader->pos + whole, rec);
+    reader->checked = rec->next_off;
+    return true;
+}
+
 /* 1: *rec filled; 0: limit or clean end, pos is the offset of the next record; or a negative code (see why). */
-int fc_reader_next(struct fc_reader *reader, struct fc_record *rec);
+int fc_reader_next_any(struct fc_reader *reader, struct fc_record *rec);
+static inline int fc_reader_next(struct fc_reader *reader, struct fc_record *rec)
+{
+    return fc_reader_plain(reader, rec) ? 1 : fc_reader_next_any(reader, rec);
+}
 
 /*
  * Behind FC_E_DAMAGED: passes over the damage up to the next boundary that can be believed, notes it in `lost` and sets

@@ -15,17 +15,17 @@
 static inline void fc_key_tail(struct fc_flow_key *key, unsigned swap, uint16_t sport, uint16_t dport, uint8_t kind,
                                uint8_t one_way, uint32_t proto, uint64_t domain)
 {
-    uint16_t port[2];
+    unsigned turn = swap * 16;
     uint64_t word[2];
-
-    port[swap] = sport;
-    port[swap ^ 1] = dport;
     /* as GCC and Clang lay bit-fields out: from the lowest bit on little-endian machines, else from the highest */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    word[0] =
-        port[0] | (uint64_t)port[1] << 16 | (uint64_t)proto << 32 | (uint64_t)kind << 56 | (uint64_t)one_way << 63;
+    uint32_t ports = sport | (uint32_t)dport << 16;
+    ports = ports << turn | ports >> (-turn & 31);
+    word[0] = ports | (uint64_t)proto << 32 | (uint64_t)kind << 56 | (uint64_t)one_way << 63;
 #else
-    word[0] = (uint64_t)port[0] << 48 | (uint64_t)port[1] << 32 | (uint64_t)proto << 8 | (uint64_t)kind << 1 | one_way;
+    uint32_t ports = (uint32_t)sport << 16 | dport;
+    ports = ports << turn | ports >> (-turn & 31);
+    word[0] = (uint64_t)ports << 32 | (uint64_t)proto << 8 | (uint64_t)kind << 1 | one_way;
 #endif
     word[1] = domain;
     memcpy(key->port, word, sizeof(word));

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "flow/chunk.h"
-#include "base/hash.h"
 #include "base/varint.h"
-#include "flow/positions.h"
 
 #include <stdlib.h>
 
@@ -17,7 +15,7 @@ enum {
 int fc_chunk_init(struct fc_chunk *c, const struct fc_table *table, const struct fc_rules *rules, bool want_extra)
 {
     memset(c, 0, sizeof *c);
-    c->table = table;
+    c->seed = fc_table_seed(table);
     fc_gaps_init(&c->gaps, rules);
     c->want_extra = want_extra;
     c->flow_room = c->run_room = START_FLOWS;
@@ -129,23 +127,14 @@ static int new_run(struct fc_chunk *c, uint32_t flow)
     return 0;
 }
 
-/* The flow of key; made, with an empty run, when new. UINT32_MAX without memory. */
-static uint32_t find_flow(struct fc_chunk *c, const struct fc_flow_key *key, uint64_t hash)
+/* A flow with an empty run. UINT32_MAX without memory. */
+static __attribute__((noinline)) uint32_t add_flow(struct fc_chunk *c, const struct fc_flow_key *key, uint64_t hash)
 {
-    uint32_t s = (uint32_t)hash & c->slot_mask;
-
-    for (; c->slots[s]; s = (s + 1) & c->slot_mask) {
-        const struct fc_chunk_flow *flow = &c->flows[c->slots[s] - 1];
-        if (flow->hash == hash && memcmp(&flow->key, key, sizeof *key) == 0)
-            return c->slots[s] - 1;
-    }
-    if (c->flow_count == c->flow_room) {
-        if (grow_flows(c))
-            return UINT32_MAX;
-        for (s = (uint32_t)hash & c->slot_mask; c->slots[s]; s = (s + 1) & c->slot_mask)
-            ;
-    }
-    uint32_t i = c->flow_count;
+    if (c->flow_count == c->flow_room && grow_flows(c))
+        return UINT32_MAX;
+    uint32_t i = c->flow_count, s = (uint32_t)hash & c->slot_mask;
+    while (c->slots[s])
+        s = (s + 1) & c->slot_mask;
     c->flows[i].key = *key;
     c->flows[i].hash = hash;
     if (new_run(c, i))
@@ -155,8 +144,38 @@ static uint32_t find_flow(struct fc_chunk *c, const struct fc_flow_key *key, uin
     return i;
 }
 
-static int add_packet(struct fc_chunk *c, uint32_t flow, const struct fc_chunk_packet *rec,
-                      const struct fc_packet *packet)
+/* The flow of key; made, with an empty run, when new. UINT32_MAX without memory. */
+static inline __attribute__((always_inline)) uint32_t find_flow(struct fc_chunk *c, const struct fc_flow_key *key,
+                                                                uint64_t hash)
+{
+    uint32_t s = (uint32_t)hash & c->slot_mask, slot;
+
+    for (; (slot = c->slots[s]) != 0; s = (s + 1) & c->slot_mask) {
+        const struct fc_chunk_flow *flow = &c->flows[slot - 1];
+        if (flow->hash == hash && memcmp(&flow->key, key, sizeof *key) == 0)
+            return slot - 1;
+    }
+    return add_flow(c, key, hash);
+}
+
+static uint32_t find_key(struct fc_chunk *c, const struct fc_flow_key *key)
+{
+    return find_flow(c, key, fc_hash48(key, c->seed));
+}
+
+static __attribute__((noinline)) int grow_pos(struct fc_chunk *c)
+{
+    struct fc_chunk_pos *bigger = realloc(c->pos, c->pos_room * 2 * sizeof *bigger);
+
+    if (!bigger)
+        return FC_E_NOMEM;
+    c->pos = bigger;
+    c->pos_room *= 2;
+    return 0;
+}
+
+static inline __attribute__((always_inline)) int
+add_packet(struct fc_chunk *c, uint32_t flow, const struct fc_chunk_packet *rec, const struct fc_packet *packet)
 {
     struct fc_run *run = &c->runs[c->flows[flow].run];
 
@@ -169,13 +188,8 @@ static int add_packet(struct fc_chunk *c, uint32_t flow, const struct fc_chunk_p
     fc_run_add(run, packet, rec->ts_ns, rec->origlen);
     if (c->want_extra)
         fc_extra_add(&c->extras[c->flows[flow].run], packet);
-    if (c->pos_count == c->pos_room) {
-        struct fc_chunk_pos *bigger = realloc(c->pos, c->pos_room * 2 * sizeof *bigger);
-        if (!bigger)
-            return FC_E_NOMEM;
-        c->pos = bigger;
-        c->pos_room *= 2;
-    }
+    if (c->pos_count == c->pos_room && grow_pos(c))
+        return FC_E_NOMEM;
     c->pos[c->pos_count++] = (struct fc_chunk_pos){c->flows[flow].run, (uint32_t)(rec->off - c->base_off)};
     return 0;
 }
@@ -197,7 +211,7 @@ static int add_event(struct fc_chunk *c, const struct fc_fragment *event)
 /* Slot of a datagram's latest first fragment in this chunk. */
 static uint32_t *anchor_slot(struct fc_chunk *c, const struct fc_flow_key *datagram)
 {
-    uint32_t s = (uint32_t)fc_table_hash(c->table, datagram) & c->anchor_mask;
+    uint32_t s = (uint32_t)fc_hash48(datagram, c->seed) & c->anchor_mask;
 
     while (c->anchors[s] && memcmp(&c->events[c->anchors[s] - 1].datagram, datagram, sizeof *datagram) != 0)
         s = (s + 1) & c->anchor_mask;
@@ -271,7 +285,7 @@ static int add_first(struct fc_chunk *c, const struct fc_chunk_packet *rec, cons
         event.datagram = packet->datagram[i];
         rc = add_anchor(c, &event);
     }
-    uint32_t flow = rc ? UINT32_MAX : find_flow(c, &packet->key, fc_table_hash(c->table, &packet->key));
+    uint32_t flow = rc ? UINT32_MAX : find_key(c, &packet->key);
     return flow == UINT32_MAX ? FC_E_NOMEM : add_packet(c, flow, rec, packet);
 }
 
@@ -349,7 +363,7 @@ static int add_later(struct fc_chunk *c, const struct fc_chunk_packet *rec, cons
     if (first) {
         struct fc_packet like_first = *packet;
         like_first.dir = first->dir;
-        uint32_t flow = find_flow(c, &first->flow, fc_table_hash(c->table, &first->flow));
+        uint32_t flow = find_key(c, &first->flow);
         return flow == UINT32_MAX ? FC_E_NOMEM : add_packet(c, flow, rec, &like_first);
     }
     event.node = node_of_one(c, rec, packet);
@@ -367,7 +381,7 @@ static int add_fragment(struct fc_chunk *c, const struct fc_chunk_packet *rec)
     return packet->frag == FC_FRAG_FIRST ? add_first(c, rec, packet) : add_later(c, rec, packet);
 }
 
-/* Every pass fetches what the next one looks at: slot, flow, run. */
+/* Every pass fetches what the next one looks at: flow, run. The slots were fetched as the packets came in. */
 int fc_chunk_end(struct fc_chunk *c)
 {
     struct fc_chunk_packet *q = c->queue;
@@ -375,10 +389,6 @@ int fc_chunk_end(struct fc_chunk *c)
     int rc = 0;
 
     c->queued = 0;
-    for (unsigned i = 0; i < n; i++) {
-        q[i].hash = fc_table_hash(c->table, &q[i].packet.key);
-        __builtin_prefetch(&c->slots[(uint32_t)q[i].hash & c->slot_mask]);
-    }
     for (unsigned i = 0; i < n; i++) {
         uint32_t slot = c->slots[(uint32_t)q[i].hash & c->slot_mask];
         __builtin_prefetch(&c->flows[slot ? slot - 1 : c->flow_count], 1);
@@ -397,18 +407,6 @@ int fc_chunk_end(struct fc_chunk *c)
         rc = __builtin_expect(q[i].packet.frag != FC_FRAG_NONE, 0) ? add_fragment(c, &q[i])
                                                                    : add_packet(c, q[i].flow, &q[i], &q[i].packet);
     return rc;
-}
-
-int fc_chunk_add(struct fc_chunk *c, const struct fc_record *rec, const struct fc_packet *packet)
-{
-    struct fc_chunk_packet *q = &c->queue[c->queued];
-
-    if (packet != &q->packet)
-        q->packet = *packet;
-    q->off = rec->off;
-    q->ts_ns = rec->ts_ns;
-    q->origlen = rec->origlen;
-    return ++c->queued == FC_CHUNK_BATCH ? fc_chunk_end(c) : 0;
 }
 
 /* Counting sort of the offsets by run: starts[r] .. starts[r + 1] of `sorted` are those of run r, in file order. */
@@ -440,8 +438,8 @@ static int sort_positions(struct fc_chunk *c)
     return 0;
 }
 
-/* Writes the positions of a run as one segment; returns its length. FC_E_NOMEM: negative. */
-static int64_t write_positions(struct fc_chunk *c, const uint32_t *offs, uint32_t n)
+/* Writes the positions of a run as one segment, for the node. FC_E_NOMEM. */
+static int write_positions(struct fc_chunk *c, const uint32_t *offs, uint32_t n, struct fc_node *node)
 {
     size_t most = ((size_t)n + 3) * FC_VARINT_MAX;
 
@@ -453,9 +451,12 @@ static int64_t write_positions(struct fc_chunk *c, const uint32_t *offs, uint32_
             return FC_E_NOMEM;
     }
     uint8_t *p = fc_varint_put(fc_varint_put(fc_varint_put(c->bytes, c->file), n), c->base_off + offs[0]);
+    node->deltas = p;
     for (uint32_t i = 1; i < n; i++)
         p = fc_varint_put(p, offs[i] - offs[i - 1]);
-    return p - c->bytes;
+    node->pos = c->bytes;
+    node->pos_len = (size_t)(p - c->bytes);
+    return 0;
 }
 
 static int publish_run(struct fc_chunk *c, struct fc_table *table, struct fc_pool *pool, uint32_t run, uint32_t seq)
@@ -463,12 +464,9 @@ static int publish_run(struct fc_chunk *c, struct fc_table *table, struct fc_poo
     const uint32_t *offs = c->sorted + c->starts[run];
     uint32_t n = c->starts[run + 1] - c->starts[run];
     const struct fc_chunk_flow *flow = &c->flows[c->run_flow[run]];
-    int64_t len;
 
     if (!n)
         return 0;
-    if ((len = write_positions(c, offs, n)) < 0)
-        return (int)len;
     struct fc_node node = {
         .run = c->runs[run],
         .first_file = c->file,
@@ -476,12 +474,10 @@ static int publish_run(struct fc_chunk *c, struct fc_table *table, struct fc_poo
         .first_off = c->base_off + offs[0],
         .last_off = c->base_off + offs[n - 1],
         .seq = seq,
-        .plain = true,
         .extra = c->want_extra ? &c->extras[run] : NULL,
-        .pos = c->bytes,
-        .pos_len = (size_t)len,
     };
-    return fc_table_publish_inside(table, pool, &flow->key, flow->hash, &node);
+    int rc = write_positions(c, offs, n, &node);
+    return rc ? rc : fc_table_publish_inside(table, pool, &flow->key, flow->hash, &node);
 }
 
 int fc_chunk_publish(struct fc_chunk *c, struct fc_table *table, struct fc_pool *pool, uint32_t seq)

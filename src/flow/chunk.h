@@ -11,6 +11,7 @@
 #ifndef FC_FLOW_CHUNK_H
 #define FC_FLOW_CHUNK_H
 
+#include "base/hash.h"
 #include "flow/fragment.h"
 #include "flow/table.h"
 
@@ -26,7 +27,7 @@ enum { FC_CHUNK_BATCH = 16 };
 
 struct fc_chunk {
     /* immutable after init */
-    const struct fc_table *table;
+    uint64_t seed; /* of the table's hashes */
     struct fc_gaps gaps;
     bool want_extra;
     /* set by fc_chunk_begin() */
@@ -80,11 +81,23 @@ static inline struct fc_packet *fc_chunk_packet(struct fc_chunk *chunk)
     return &chunk->queue[chunk->queued].packet;
 }
 
-/* Adds a decoded record. FC_E_NOMEM. */
-int fc_chunk_add(struct fc_chunk *chunk, const struct fc_record *rec, const struct fc_packet *packet);
-
 /* Ends adding: what was added is in runs and events now. FC_E_NOMEM. */
 int fc_chunk_end(struct fc_chunk *chunk);
+
+/* Adds a decoded record. FC_E_NOMEM. */
+static inline int fc_chunk_add(struct fc_chunk *chunk, const struct fc_record *rec, const struct fc_packet *packet)
+{
+    struct fc_chunk_packet *q = &chunk->queue[chunk->queued];
+
+    if (packet != &q->packet)
+        q->packet = *packet;
+    q->off = rec->off;
+    q->ts_ns = rec->ts_ns;
+    q->origlen = rec->origlen;
+    q->hash = fc_hash48(&q->packet.key, chunk->seed);
+    __builtin_prefetch(&chunk->slots[(uint32_t)q->hash & chunk->slot_mask]);
+    return ++chunk->queued == FC_CHUNK_BATCH ? fc_chunk_end(chunk) : 0;
+}
 
 /*
  * Copies all runs to the table; seq: place of the chunk in the order of commits, from 1. The events stay (their nodes change

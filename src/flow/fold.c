@@ -4,7 +4,6 @@
  * memory. It is the run that there would be if the chunks had been one, so it is joined to the same sessions.
  */
 #include "base/varint.h"
-#include "flow/positions.h"
 #include "flow/table_internal.h"
 
 #include <stdlib.h>
@@ -16,7 +15,6 @@ enum { POSITIONS_MAX = 1024 /* bytes: what has more gains little */ };
 struct part {
     struct fc_node node; /* what it holds lies in `packed` */
     struct fc_packed *packed;
-    struct fc_segment positions;
     bool whole; /* fit to be folded */
 };
 
@@ -34,15 +32,10 @@ static void *room(void **list, size_t *have, size_t n, size_t size)
 }
 
 /* A run of packets with times, of a chunk with none in front of it that is still to come. */
-static bool is_whole(struct part *part, uint64_t seq)
+static bool is_whole(const struct fc_node *n, uint64_t seq)
 {
-    const struct fc_node *n = &part->node;
-    struct fc_segment *s = &part->positions;
-
-    return n->seq && n->seq < seq && !n->db_id && !n->prior_packets && !n->run.fragile &&
-           n->run.first_ns != FC_TIME_NONE && n->pos_len <= POSITIONS_MAX && n->first_file == n->last_file &&
-           fc_segment_head(n->pos, n->pos + n->pos_len, s) && s->file == n->first_file &&
-           s->first_off == n->first_off && s->count == n->run.packets[0] + n->run.packets[1];
+    return n->deltas && n->seq && n->seq < seq && !n->run.fragile && n->run.first_ns != FC_TIME_NONE &&
+           n->pos_len <= POSITIONS_MAX;
 }
 
 static int compare_part(const void *a, const void *b)
@@ -67,7 +60,7 @@ static bool goes_on(const struct fc_node *node, const struct part *next, int64_t
 /* Folds parts [0, n) to one node; its positions go to `pos`, its optional fields to `extra`. */
 static void fold_parts(const struct part *parts, size_t n, struct fc_node *node, struct fc_extra *extra, uint8_t *pos)
 {
-    uint64_t count = parts[0].positions.count;
+    uint64_t count;
     uint8_t *p;
 
     *node = parts[0].node;
@@ -81,21 +74,16 @@ static void fold_parts(const struct part *parts, size_t n, struct fc_node *node,
         if (node->extra)
             fc_extra_fold(extra, next->extra);
         node->seq = next->seq > node->seq ? next->seq : node->seq;
-        count += parts[i].positions.count;
     }
+    count = node->run.packets[0] + node->run.packets[1];
     p = fc_varint_put(fc_varint_put(fc_varint_put(pos, node->first_file), count), node->first_off);
-    for (size_t i = 0; i < n; i++) {
-        const struct fc_segment *s = &parts[i].positions;
-        size_t len = (size_t)(s->end - s->deltas);
-        if (i)
-            p = fc_varint_put(p, s->first_off - parts[i - 1].node.last_off);
-        memcpy(p, s->deltas, len);
-        p += len;
-    }
+    const uint8_t *deltas = p;
+    for (size_t i = 0; i < n; i++)
+        p = fc_node_append(p, i ? &parts[i - 1].node : NULL, &parts[i].node);
     node->last_off = parts[n - 1].node.last_off;
     node->pos = pos;
     node->pos_len = (size_t)(p - pos);
-    node->plain = true;
+    node->deltas = deltas;
 }
 
 /* Parts [0, n) as one packed node; NULL without memory. */
@@ -134,7 +122,7 @@ static struct part *unpack_parts(struct fc_join *join, const struct fc_flow *flo
     for (struct fc_packed *packed = flow->owned; packed; packed = packed->next, n++) {
         parts[n].packed = packed;
         fc_packed_read(packed, &parts[n].node);
-        parts[n].whole = is_whole(&parts[n], seq);
+        parts[n].whole = is_whole(&parts[n].node, seq);
         ordered &= n == 0 || compare_part(&parts[n - 1], &parts[n]) <= 0;
     }
     if (!ordered)

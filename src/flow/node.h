@@ -6,6 +6,7 @@
 #ifndef FC_FLOW_NODE_H
 #define FC_FLOW_NODE_H
 
+#include "base/varint.h"
 #include "flow/run.h"
 
 struct fc_node {
@@ -18,11 +19,23 @@ struct fc_node {
     uint32_t first_file;    /* 0 for a session of the index: before everything */
     uint32_t last_file;
     uint32_t seq;           /* of the chunk it comes from, in the order of commits; 0: of none */
-    bool plain;             /* a run whose positions are one segment, from first_off to last_off; false: may be */
     struct fc_extra *extra; /* NULL: none */
     uint8_t *pos;           /* segments (flow/positions.h) */
     size_t pos_len;
+    const uint8_t
+        *deltas; /* a run whose positions are one segment, from first_off to last_off: behind its head; NULL: may be */
 };
+
+/* Appends such a run's positions to those of `before`, of the same file, that end at p; NULL: to a head. Returns the new end. */
+static inline uint8_t *fc_node_append(uint8_t *p, const struct fc_node *before, const struct fc_node *node)
+{
+    size_t len = (size_t)(node->pos + node->pos_len - node->deltas);
+
+    if (before)
+        p = fc_varint_put(p, node->first_off - before->last_off);
+    memcpy(p, node->deltas, len);
+    return p + len;
+}
 
 /* Extra is zeroed, positions are left to the caller to fill. NULL without memory. free() frees. */
 struct fc_node *fc_node_new(bool has_extra, size_t pos_len);

@@ -156,7 +156,7 @@ static bool needs_places(const struct fc_node *node)
     const uint8_t *end = node->pos + node->pos_len;
     struct fc_segment s;
 
-    if (node->plain)
+    if (node->deltas)
         return false;
     return node->db_id || node->prior_packets || node->first_file != node->last_file ||
            node->last_off < node->first_off || !fc_segment_head(node->pos, end, &s) || s.file != node->first_file ||
@@ -215,13 +215,14 @@ static const uint8_t *read_places(const uint8_t *p, bool places, struct fc_node 
         p = get(p, &node->first_off);
         p = get(p, &v);
         node->last_file = (uint32_t)v;
+        node->deltas = NULL;
         return get(p, &node->last_off);
     }
     p = get(p, &node->last_off);
     const uint8_t *q = get(p, &v); /* the segment's head: file, count, first offset */
     node->first_file = node->last_file = (uint32_t)v;
     q = get(q, &v);
-    get(q, &node->first_off);
+    node->deltas = get(q, &node->first_off);
     node->last_off += node->first_off;
     return p;
 }
@@ -233,7 +234,6 @@ void fc_packed_read(const struct fc_packed *packed, struct fc_node *node)
 
     node->next = NULL;
     node->seq = packed->seq;
-    node->plain = false;
     node->extra = packed->has_extra ? (struct fc_extra *)(uintptr_t)p : NULL;
     p = fc_run_unpack(p + (packed->has_extra ? sizeof *node->extra : 0), &node->run, &places);
     p = read_places(p, places, node);

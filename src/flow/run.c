@@ -9,11 +9,10 @@ static void set_base(struct fc_run *run, unsigned d, uint32_t base, int64_t ts_n
     run->base_set |= 1u << d;
 }
 
-void fc_run_add_tcp(struct fc_run *run, const struct fc_packet *p, int64_t ts_ns)
+void fc_run_add_bases(struct fc_run *run, const struct fc_packet *p, int64_t ts_ns)
 {
     unsigned d = p->dir, bit = 1u << d, other = 1u << !d;
 
-    run->tcp_flags[d] |= p->tcp_flags;
     if (p->frag != FC_FRAG_NONE)
         return; /* the header of a fragmented datagram is not trusted with sequence numbers (as Wireshark does) */
     if ((p->tcp_flags & (FC_TCP_SYN | FC_TCP_ACK)) == (FC_TCP_SYN | FC_TCP_ACK)) {

@@ -93,7 +93,8 @@ static inline bool fc_run_breaks(const struct fc_run *run, const struct fc_packe
     return fc_packet_opens(p);
 }
 
-void fc_run_add_tcp(struct fc_run *run, const struct fc_packet *p, int64_t ts_ns);
+/* What a TCP header tells of the sequence numbers. */
+void fc_run_add_bases(struct fc_run *run, const struct fc_packet *p, int64_t ts_ns);
 
 /* Adds a packet. The caller has asked fc_run_breaks() before, unless the run is empty. */
 static inline void fc_run_add(struct fc_run *run, const struct fc_packet *p, int64_t ts_ns, uint32_t origlen)
@@ -118,8 +119,12 @@ static inline void fc_run_add(struct fc_run *run, const struct fc_packet *p, int
     }
     run->packets[p->dir]++;
     run->bytes[p->dir] += origlen;
-    if (p->got & FC_WANT_TCP)
-        fc_run_add_tcp(run, p, ts_ns);
+    if (p->got & FC_WANT_TCP) {
+        run->tcp_flags[p->dir] |= p->tcp_flags;
+        /* both known: nothing but a SYN-ACK sets them anew */
+        if (run->base_set != 3 || p->tcp_flags & FC_TCP_SYN)
+            fc_run_add_bases(run, p, ts_ns);
+    }
 }
 
 /* The same for the optional fields. */

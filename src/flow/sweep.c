@@ -7,7 +7,8 @@
 enum {
     BATCH = 32, /* due flows whose runs are fetched together */
     STEP = 8,   /* flows between one stage of a visit and the next */
-    RING = 4 * STEP
+    RING = 4 * STEP,
+    LINE = 64 / sizeof(struct fc_flow *) /* buckets in a cache line */
 };
 
 static void load_key(const struct fc_flow *flow, struct fc_flow_key *key)
@@ -251,6 +252,21 @@ static int visit(struct sweep *s, struct visit fresh)
     return s->count == BATCH ? sweep_batch(s) : 0;
 }
 
+/* First bucket from `from` on that may have flows, or end. Most have none: they are looked at a cache line at a time. */
+static size_t next_used(_Atomic(struct fc_flow *) *buckets, size_t from, size_t end)
+{
+    uintptr_t any = 0;
+
+    for (; from % LINE == 0 && from + LINE <= end; from += LINE) {
+#pragma GCC unroll 8
+        for (size_t i = 0; i < LINE; i++)
+            any |= (uintptr_t)atomic_load_explicit(&buckets[from + i], memory_order_relaxed);
+        if (any)
+            break;
+    }
+    return from;
+}
+
 /* Visits the flows of buckets [from, end), each chain in its order. */
 static int visit_all(struct sweep *s, size_t from, size_t end)
 {
@@ -260,7 +276,7 @@ static int visit_all(struct sweep *s, size_t from, size_t end)
 
     while (rc == 0 && idle < RING) {
         struct visit next = s->behind;
-        for (; !next.flow && from < end; from++)
+        for (; !next.flow && (from = next_used(buckets, from, end)) < end; from++)
             next = (struct visit){&buckets[from],
                                   atomic_load_explicit(&buckets[from], memory_order_acquire)}; /* guarantee A */
         idle = next.flow ? 0 : idle + 1;

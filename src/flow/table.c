@@ -115,6 +115,11 @@ uint64_t fc_table_hash(const struct fc_table *t, const struct fc_flow_key *key)
     return fc_hash48(key, t->seed);
 }
 
+uint64_t fc_table_seed(const struct fc_table *t)
+{
+    return t->seed;
+}
+
 void fc_table_prefetch(const struct fc_table *t, uint64_t hash)
 {
     __builtin_prefetch(&t->buckets[hash >> t->shift], 1);

@@ -75,6 +75,8 @@ void fc_table_shrink(struct fc_table *table);
 void fc_table_free(struct fc_table *table);
 
 uint64_t fc_table_hash(const struct fc_table *table, const struct fc_flow_key *key);
+/* What that hash is made with: it is fc_hash48(key, seed). */
+uint64_t fc_table_seed(const struct fc_table *table);
 
 /* A pool of the table's memory, for one thread that publishes or sweeps. fc_pool_fini() ends its use, before fc_table_free(). */
 void fc_table_pool(struct fc_table *table, struct fc_pool *pool);

@@ -9,19 +9,55 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* True when the positions of one node follow those of the other in the same capture, each of them one segment. */
+static bool follows(const struct fc_node *node, const struct fc_node *before)
+{
+    return node->deltas && before->deltas && node->first_file == before->first_file &&
+           node->first_off > before->last_off;
+}
+
+/* The positions of nodes that follow each other, as one segment. */
+static int concatenate(struct fc_emitter *e, struct fc_node *const *nodes, size_t n, size_t *len)
+{
+    size_t most = 3 * FC_VARINT_MAX;
+    uint64_t packets = 0;
+    int rc;
+
+    for (size_t i = 0; i < n; i++) {
+        most += nodes[i]->pos_len + FC_VARINT_MAX;
+        packets += nodes[i]->run.packets[0] + nodes[i]->run.packets[1];
+    }
+    if ((rc = fc_buffer_reserve(&e->plain, most)))
+        return rc;
+    uint8_t *p = fc_varint_put(fc_varint_put(e->plain.data, nodes[0]->first_file), packets);
+    p = fc_varint_put(p, nodes[0]->first_off);
+    for (size_t i = 0; i < n; i++)
+        p = fc_node_append(p, i ? nodes[i - 1] : NULL, nodes[i]);
+    *len = (size_t)(p - e->plain.data);
+    return 0;
+}
+
 static int collect_positions(struct fc_emitter *e, const struct fc_ended *ended, const uint8_t **plain, size_t *len)
 {
-    size_t n = ended->session->count;
+    struct fc_node *const *nodes = ended->nodes;
+    size_t n = ended->session->count, row = 1;
     int rc = 0;
 
     if (n == 1) {
-        *plain = ended->nodes[0]->pos;
-        *len = ended->nodes[0]->pos_len;
+        *plain = nodes[0]->pos;
+        *len = nodes[0]->pos_len;
         return 0;
+    }
+    while (row < n && follows(nodes[row], nodes[row - 1]))
+        row++;
+    if (row == n) {
+        rc = concatenate(e, nodes, n, len);
+        *plain = e->plain.data;
+        return rc;
     }
     fc_positions_clear(&e->positions);
     for (size_t i = 0; i < n && rc == 0; i++)
-        rc = fc_positions_add(&e->positions, ended->nodes[i]->pos, ended->nodes[i]->pos_len);
+        rc = fc_positions_add(&e->positions, nodes[i]->pos, nodes[i]->pos_len);
     if (rc == 0 && (rc = fc_buffer_reserve(&e->plain, fc_positions_size(&e->positions) + 1)) == 0) {
         *len = fc_positions_write(&e->positions, e->plain.data);
         *plain = e->plain.data;

@@ -116,6 +116,7 @@ static struct fc_node *copy_of(const struct fc_node *node)
     *copy = *node;
     copy->extra = extra;
     copy->pos = pos;
+    copy->deltas = NULL;
     if (extra)
         *extra = *node->extra;
     if (node->pos_len)
