@@ -58,9 +58,20 @@ void fc_chunk_fini(struct fc_chunk *c)
     memset(c, 0, sizeof *c);
 }
 
+uint64_t fc_chunk_bytes(const struct fc_chunk *c)
+{
+    uint64_t flows = c->flow_count * (uint64_t)sizeof *c->flows + (c->slot_mask + 1ull) * sizeof *c->slots;
+    uint64_t runs = c->run_count * (uint64_t)(sizeof *c->runs + sizeof *c->run_flow + sizeof *c->starts +
+                                              (c->want_extra ? sizeof *c->extras : 0));
+    uint64_t bytes = flows + runs + c->pos_count * (sizeof *c->pos + sizeof *c->sorted);
+
+    return bytes > c->touched ? bytes : c->touched;
+}
+
 void fc_chunk_begin(struct fc_chunk *c, uint32_t file, uint64_t base_off)
 {
     drop_events(c);
+    c->touched = fc_chunk_bytes(c);
     c->file = file;
     c->base_off = base_off;
     if (c->flow_count)

@@ -66,6 +66,7 @@ struct fc_chunk {
     uint32_t *starts;
     uint8_t *bytes;
     size_t sorted_room, starts_room, bytes_room;
+    uint64_t touched; /* bytes of all lists that chunks before this one have used */
 };
 
 /* FC_E_NOMEM. */
@@ -74,6 +75,9 @@ void fc_chunk_fini(struct fc_chunk *chunk);
 
 /* Forgets everything and starts anew at base_off of a file. */
 void fc_chunk_begin(struct fc_chunk *chunk, uint32_t file, uint64_t base_off);
+
+/* Bytes that its lists take: what was used of them at the most. Between chunks. */
+uint64_t fc_chunk_bytes(const struct fc_chunk *chunk);
 
 /* Where to decode the next record to, so that fc_chunk_add() need not copy it. */
 static inline struct fc_packet *fc_chunk_packet(struct fc_chunk *chunk)

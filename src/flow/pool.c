@@ -13,20 +13,46 @@
 #define ASAN_UNPOISON_MEMORY_REGION(addr, size) ((void)(addr), (void)(size))
 #endif
 
-enum { SLAB_FIRST = 64 << 10, SLAB_MAX = 2 << 20, REFILL = 4096, AHEAD = 8 };
+enum {
+    SLAB_FIRST = 64 << 10,
+    SLAB_GROWTH = 5,
+    SLAB_MAX = SLAB_FIRST << SLAB_GROWTH, /* a huge page */
+    REGION_MAX = 64 << 20,
+    REFILL = 4096,
+    AHEAD = 8
+};
 
 void fc_heap_init(struct fc_heap *heap)
 {
     memset(heap, 0, sizeof *heap);
     pthread_mutex_init(&heap->lock, NULL);
-    heap->slab_bytes = SLAB_FIRST;
+}
+
+/* Not malloc()'s, which keeps what it is given back and, between blocks that are aligned, loses as much again. */
+static void *map_region(size_t bytes)
+{
+    size_t align = bytes < SLAB_MAX ? bytes : SLAB_MAX;
+    uint8_t *p = mmap(NULL, bytes + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED)
+        return NULL;
+    size_t front = -(uintptr_t)p % align;
+    if (front)
+        munmap(p, front);
+    munmap(p + front + bytes, align - front);
+    if (bytes >= SLAB_MAX)
+        madvise(p + front, bytes, MADV_HUGEPAGE); /* fewer faults and TLB misses; all the same where it is refused */
+    return p + front;
 }
 
 void fc_heap_shrink(struct fc_heap *heap)
 {
-    for (size_t i = 0; i < heap->slab_count; i++)
-        free(heap->slabs[i]);
-    heap->slab_count = 0;
+    for (size_t i = 0; i < heap->region_count; i++) {
+        ASAN_UNPOISON_MEMORY_REGION(heap->regions[i].start, heap->regions[i].bytes);
+        munmap(heap->regions[i].start, heap->regions[i].bytes);
+    }
+    heap->region_count = 0;
+    heap->slab = heap->slab_end = NULL;
     atomic_store_explicit(&heap->bytes, 0, memory_order_relaxed);
     for (unsigned i = 0; i < FC_POOL_CLASSES; i++)
         atomic_store_explicit(&heap->returned[i], NULL, memory_order_relaxed);
@@ -35,36 +61,51 @@ void fc_heap_shrink(struct fc_heap *heap)
 void fc_heap_fini(struct fc_heap *heap)
 {
     fc_heap_shrink(heap);
-    free(heap->slabs);
+    free(heap->regions);
     pthread_mutex_destroy(&heap->lock);
 }
 
-/* A new slab; its size goes to *bytes. */
+/*
+ * The first regions are a slab each, from small ones on; the others an eighth of what there is, since a process may have some 65,000
+ * mappings. False without memory.
+ */
+static bool add_region(struct fc_heap *heap)
+{
+    uint64_t bytes = atomic_load_explicit(&heap->bytes, memory_order_relaxed) / 8;
+
+    if (heap->region_count == heap->region_room) {
+        size_t room = heap->region_room ? heap->region_room * 2 : 64;
+        struct fc_region *bigger = realloc(heap->regions, room * sizeof *bigger);
+        if (!bigger)
+            return false;
+        heap->regions = bigger;
+        heap->region_room = room;
+    }
+    bytes = bytes > REGION_MAX ? REGION_MAX : bytes & ~(uint64_t)(SLAB_MAX - 1);
+    if (bytes < SLAB_MAX)
+        bytes = heap->region_count < SLAB_GROWTH ? (uint64_t)SLAB_FIRST << heap->region_count : SLAB_MAX;
+    uint8_t *start = map_region(bytes);
+    if (!start)
+        return false;
+    ASAN_POISON_MEMORY_REGION(start, bytes);
+    heap->regions[heap->region_count++] = (struct fc_region){start, bytes};
+    heap->slab = start;
+    heap->slab_end = start + bytes;
+    return true;
+}
+
+/* A new slab; its size goes to *bytes. NULL without memory. */
 static void *new_slab(struct fc_heap *heap, size_t *bytes)
 {
-    void *slab = NULL;
+    uint8_t *slab = NULL;
 
     pthread_mutex_lock(&heap->lock);
-    if (heap->slab_count == heap->slab_room) {
-        size_t room = heap->slab_room ? heap->slab_room * 2 : 64;
-        void **bigger = realloc(heap->slabs, room * sizeof *bigger);
-        if (!bigger)
-            goto out;
-        heap->slabs = bigger;
-        heap->slab_room = room;
+    if (heap->slab != heap->slab_end || add_region(heap)) {
+        slab = heap->slab;
+        *bytes = (size_t)(heap->slab_end - slab) < SLAB_MAX ? (size_t)(heap->slab_end - slab) : SLAB_MAX;
+        heap->slab += *bytes;
+        atomic_fetch_add_explicit(&heap->bytes, *bytes, memory_order_relaxed);
     }
-    *bytes = heap->slab_bytes;
-    slab = aligned_alloc(*bytes, *bytes);
-    if (!slab)
-        goto out;
-    heap->slabs[heap->slab_count++] = slab;
-    atomic_fetch_add_explicit(&heap->bytes, *bytes, memory_order_relaxed);
-    if (heap->slab_bytes < SLAB_MAX)
-        heap->slab_bytes *= 2;
-    else
-        madvise(slab, *bytes, MADV_HUGEPAGE); /* fewer faults and TLB misses; all the same where it is refused */
-    ASAN_POISON_MEMORY_REGION(slab, *bytes);
-out:
     pthread_mutex_unlock(&heap->lock);
     return slab;
 }

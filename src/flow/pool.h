@@ -2,7 +2,7 @@
 /*
  * Memory for what lives in the flow table: many small objects that are made by one thread and given back by another.
  *
- * A heap owns all memory, in slabs that go back to the system only as a whole. A pool is one thread's share of it: stacks of free
+ * A heap owns all memory, in regions that go back to the system only as a whole. A pool, which takes slabs of them, is one thread's share of it: stacks of free
  * objects by size, so that taking and giving needs neither lock nor atomic, and giving does not even touch the object. Objects may be
  * given back to any pool of the heap; what a pool was given it hands out again itself. Large objects go to malloc().
  *
@@ -50,12 +50,19 @@ static inline void fc_tally_add(struct fc_tally *tally, int64_t bytes, int64_t o
     atomic_store_explicit(&tally->objects, n + objects, memory_order_relaxed);
 }
 
+/* Memory of the system's. */
+struct fc_region {
+    void *start;
+    size_t bytes;
+};
+
 struct fc_heap {
     /* shared: under the lock */
     pthread_mutex_t lock;
-    void **slabs;
-    size_t slab_count, slab_room, slab_bytes; /* bytes: of the next one */
-    atomic_uint_fast64_t bytes;               /* shared: of all slabs; written under the lock */
+    struct fc_region *regions;
+    size_t region_count, region_room;
+    uint8_t *slab, *slab_end;   /* what is left of the latest one */
+    atomic_uint_fast64_t bytes; /* shared: of all slabs; written under the lock */
     /* shared: atomic; objects given back by a thread without a pool */
     _Atomic(struct fc_free *) returned[FC_POOL_CLASSES];
     /* under the lock */
@@ -78,9 +85,9 @@ struct fc_pool {
 void fc_heap_init(struct fc_heap *heap);
 /* Sums of all tallies, those of pools that are no more too. While others count, sums of about now. Any thread. */
 void fc_heap_tally(struct fc_heap *heap, int64_t *bytes, int64_t *objects);
-/* Frees all slabs, while nothing in them is in use and no pool is left. */
+/* Frees all memory, while nothing in them is in use and no pool is left. */
 void fc_heap_shrink(struct fc_heap *heap);
-/* Frees all slabs. Large objects must have been given back. */
+/* Frees all memory. Large objects must have been given back. */
 void fc_heap_fini(struct fc_heap *heap);
 
 /* Gives back a list, first to last, of objects that were taken with this size, FC_POOL_MAX at the most. */

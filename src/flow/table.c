@@ -326,6 +326,11 @@ uint64_t fc_table_slab_bytes(struct fc_table *t)
     return atomic_load_explicit(&t->heap.bytes, memory_order_relaxed);
 }
 
+uint64_t fc_table_fixed_bytes(const struct fc_table *t)
+{
+    return t->bucket_count * sizeof *t->buckets;
+}
+
 uint64_t fc_table_flows(struct fc_table *t)
 {
     int64_t bytes, flows;

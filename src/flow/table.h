@@ -114,6 +114,8 @@ uint64_t fc_table_bytes(struct fc_table *table);
 uint64_t fc_table_flows(struct fc_table *table);
 /* Bytes taken from the system for them, those that are free for others of the same size too. Any time. */
 uint64_t fc_table_slab_bytes(struct fc_table *table);
+/* Bytes besides, whatever flows there are. */
+uint64_t fc_table_fixed_bytes(const struct fc_table *table);
 
 /*
  * Hashes of the flows noted late, ascending and unique. *all: there were too many, take every flow as late. Call when

@@ -17,6 +17,7 @@ enum { SLOTS_PER_JOB = 2 };
 struct shared {
     struct fc_pipeline *p;
     struct fc_slot *slots;
+    struct fc_chunk *chunks; /* as many: private tables */
     size_t slot_count;
     /* shared: atomic */
     _Alignas(64) struct fc_sweeping sweeping;
@@ -27,7 +28,9 @@ struct shared {
     size_t next_file; /* next chunk to claim */
     uint32_t next_chunk;
     uint64_t claimed, committed, published; /* chunks; all before `published` are in the table */
-    bool committing;                        /* a worker is scanning a chunk again at the commit frontier */
+    struct fc_chunk **spare; /* tables that no slot has; the one used last is lent first, while caches have it */
+    size_t spares;
+    bool committing; /* a worker is scanning a chunk again at the commit frontier */
     int64_t watermark_ns;
     struct fc_error why;
 };
@@ -117,7 +120,7 @@ static int scan(struct worker *w, struct fc_slot *slot, struct fc_error *err)
                 continue;
             }
         }
-        packet = fc_chunk_packet(&slot->chunk_runs);
+        packet = fc_chunk_packet(slot->runs);
         fc_decode(rec.link_type, rec.data, rec.caplen, rec.origlen, p->settings->mask, packet);
         if (nets && fc_settings_excludes(p->settings, &packet->key)) {
             slot->ignored++;
@@ -128,14 +131,14 @@ static int scan(struct worker *w, struct fc_slot *slot, struct fc_error *err)
             packet->key.port[0] = (uint16_t)(slot->file->plan->id >> 16); /* a session of this file's own */
             packet->key.port[1] = (uint16_t)slot->file->plan->id;
         }
-        if (fc_chunk_add(&slot->chunk_runs, &rec, packet))
+        if (fc_chunk_add(slot->runs, &rec, packet))
             return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     }
     if (rc == FC_E_NOMEM || rc == FC_E_INTERRUPTED) {
         *err = w->reader.why;
         return rc;
     }
-    if (fc_chunk_end(&slot->chunk_runs))
+    if (fc_chunk_end(slot->runs))
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     return fc_slot_end(slot, &w->reader, err);
 }
@@ -220,6 +223,7 @@ static struct fc_slot *claim(struct worker *w)
     slot->seq = s->claimed++;
     slot->state = FC_SLOT_CLAIMED;
     slot->start = UINT64_MAX;
+    slot->runs = s->spare[--s->spares];
     return slot;
 }
 
@@ -317,7 +321,7 @@ static uint64_t chunk_share(struct fc_scan_file *f, const struct fc_slot *slot)
 static int settle_chunk(struct shared *s, struct fc_slot *slot)
 {
     struct fc_scan_file *f = slot->file;
-    struct fc_chunk *c = &slot->chunk_runs;
+    struct fc_chunk *c = slot->runs;
     int rc = 0;
 
     if (!slot->dead)
@@ -364,18 +368,33 @@ static void move_watermark(struct shared *s, const struct fc_slot *last)
         s->watermark_ns = low;
 }
 
+/* Bytes of all chunks' private tables; those that are lent count as the largest of the others. Under the lock; some are not lent. */
+static uint64_t chunk_bytes(const struct shared *s)
+{
+    uint64_t sum = 0, most = 0;
+
+    for (size_t i = 0; i < s->spares; i++) {
+        uint64_t bytes = fc_chunk_bytes(s->spare[i]);
+        sum += bytes;
+        most = bytes > most ? bytes : most;
+    }
+    return sum + (s->slot_count - s->spares) * most;
+}
+
 static int publish(struct worker *w, struct fc_slot *slot, struct fc_error *err)
 {
     struct shared *s = w->s;
 
     if (!slot->dead) {
-        int rc = fc_chunk_publish(&slot->chunk_runs, s->p->table, &w->sweeper.pool, (uint32_t)slot->seq + 1);
+        int rc = fc_chunk_publish(slot->runs, s->p->table, &w->sweeper.pool, (uint32_t)slot->seq + 1);
         if (rc)
             return fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
-        fc_sweeping_published(&s->sweeping, slot->chunk_runs.run_count);
+        fc_sweeping_published(&s->sweeping, slot->runs->run_count);
     }
     pthread_mutex_lock(&s->lock);
     slot->state = FC_SLOT_PUBLISHED;
+    s->spare[s->spares++] = slot->runs;
+    slot->runs = NULL;
     while (s->published < s->committed) {
         struct fc_slot *front = &s->slots[s->published % s->slot_count];
         if (front->state != FC_SLOT_PUBLISHED)
@@ -384,7 +403,7 @@ static int publish(struct worker *w, struct fc_slot *slot, struct fc_error *err)
         front->state = FC_SLOT_FREE;
         s->published++;
     }
-    fc_sweeping_call(&s->sweeping, s->p, s->watermark_ns, s->published);
+    fc_sweeping_call(&s->sweeping, s->p, s->watermark_ns, s->published, chunk_bytes(s));
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
     return 0;
@@ -497,9 +516,11 @@ static int init_workers(struct shared *s, struct worker *workers)
 {
     struct fc_pipeline *p = s->p;
 
-    for (size_t i = 0; i < s->slot_count; i++)
-        if (fc_slot_init(&s->slots[i], p->table, &p->settings->rules, (p->settings->fields != 0)))
+    for (size_t i = 0; i < s->slot_count; i++) {
+        if (fc_chunk_init(&s->chunks[i], p->table, &p->settings->rules, p->settings->fields != 0))
             return FC_E_NOMEM;
+        s->spare[s->spares++] = &s->chunks[i];
+    }
     for (unsigned i = 0; i < p->jobs; i++) {
         workers[i].s = s;
         workers[i].number = i;
@@ -511,6 +532,12 @@ static int init_workers(struct shared *s, struct worker *workers)
     return 0;
 }
 
+static void fini_chunks(struct shared *s)
+{
+    for (size_t i = 0; i < s->slot_count; i++)
+        fc_chunk_fini(&s->chunks[i]);
+}
+
 static void fini_workers(struct shared *s, struct worker *workers)
 {
     for (unsigned i = 0; i < s->p->jobs; i++) {
@@ -520,22 +547,25 @@ static void fini_workers(struct shared *s, struct worker *workers)
     }
     for (size_t i = 0; i < s->slot_count; i++)
         fc_slot_fini(&s->slots[i]);
+    fini_chunks(s);
 }
 
 int fc_pipeline_run(struct fc_pipeline *p, struct fc_error *err)
 {
     struct shared *s = aligned_alloc(64, (sizeof *s + 63) & ~(size_t)63);
     struct worker *workers = calloc(p->jobs, sizeof *workers);
+    size_t slots = (size_t)p->jobs * SLOTS_PER_JOB;
     int rc = FC_E_NOMEM;
 
     if (s)
         memset(s, 0, sizeof *s);
-    if (!s || !workers || !(s->slots = calloc(p->jobs * SLOTS_PER_JOB, sizeof *s->slots))) {
+    if (!s || !workers || !(s->slots = calloc(slots, sizeof *s->slots)) ||
+        !(s->chunks = calloc(slots, sizeof *s->chunks)) || !(s->spare = calloc(slots, sizeof(void *)))) {
         fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
         goto out;
     }
     s->p = p;
-    s->slot_count = p->jobs * SLOTS_PER_JOB;
+    s->slot_count = slots;
     s->watermark_ns = INT64_MIN;
     fc_sweeping_init(&s->sweeping, p);
     pthread_mutex_init(&s->lock, NULL);
@@ -553,6 +583,7 @@ int fc_pipeline_run(struct fc_pipeline *p, struct fc_error *err)
     } else {
         run_all(workers, p->jobs, work);
         fc_feeder_stop(p->feeder);
+        fini_chunks(s);
         fc_sweeping_finish(&s->sweeping);
         if (!s->failed)
             run_all(workers, p->jobs, finish);
@@ -564,8 +595,11 @@ int fc_pipeline_run(struct fc_pipeline *p, struct fc_error *err)
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
 out:
-    if (s)
+    if (s) {
         free(s->slots);
+        free(s->chunks);
+        free(s->spare);
+    }
     free(s);
     free(workers);
     return rc;

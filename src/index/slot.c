@@ -6,15 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int fc_slot_init(struct fc_slot *slot, const struct fc_table *table, const struct fc_rules *rules, bool want_extra)
-{
-    memset(slot, 0, sizeof *slot);
-    return fc_chunk_init(&slot->chunk_runs, table, rules, want_extra);
-}
-
 void fc_slot_fini(struct fc_slot *slot)
 {
-    fc_chunk_fini(&slot->chunk_runs);
     fc_section_free(&slot->section);
     fc_section_free(&slot->end_section);
     free(slot->met);
@@ -24,7 +17,7 @@ void fc_slot_fini(struct fc_slot *slot)
 
 void fc_slot_begin(struct fc_slot *slot)
 {
-    fc_chunk_begin(&slot->chunk_runs, slot->file->plan->id, slot->start == UINT64_MAX ? 0 : slot->start);
+    fc_chunk_begin(slot->runs, slot->file->plan->id, slot->start == UINT64_MAX ? 0 : slot->start);
     slot->met_count = 0;
     slot->records = slot->ignored = slot->malformed = slot->backward = 0;
     slot->low_ns = slot->high_ns = slot->head_ns = slot->tail_ns = FC_TIME_NONE;

@@ -18,7 +18,7 @@ struct fc_slot {
     uint64_t start;             /* first record; UINT64_MAX: not known */
     struct fc_section section;  /* that holds at start */
     struct fc_open_damage open; /* that start lies inside of, */
-    struct fc_chunk chunk_runs;
+    struct fc_chunk *runs;      /* lent from claim to publish */
     /* results of scanning */
     uint64_t end; /* where the next chunk starts */
     struct fc_section end_section;
@@ -33,7 +33,6 @@ struct fc_slot {
     bool failed;                    /* what is behind `end` cannot be read */
 };
 
-int fc_slot_init(struct fc_slot *slot, const struct fc_table *table, const struct fc_rules *rules, bool want_extra);
 void fc_slot_fini(struct fc_slot *slot);
 
 /* Forgets results, before a scan. */

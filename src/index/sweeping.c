@@ -40,7 +40,7 @@ void fc_sweeper_fini(struct fc_sweeper *w)
  * evicted by force come back in sizes that are free.
  */
 static enum fc_sweep_mode next_mode(const struct fc_sweeping *s, struct fc_pipeline *p, bool due, bool short_of_memory,
-                                    uint64_t runs)
+                                    uint64_t runs, uint64_t flow_bytes)
 {
     int last = atomic_load_explicit(&s->mode, memory_order_relaxed);
     uint64_t flows = fc_table_flows(p->table);
@@ -48,13 +48,16 @@ static enum fc_sweep_mode next_mode(const struct fc_sweeping *s, struct fc_pipel
     if (due && !(short_of_memory && last == FC_SWEEP_EXPIRED))
         return FC_SWEEP_EXPIRED;
     bool foldable = fc_table_bytes(p->table) > flows * FOLD_FROM_BYTES && 2 * runs >= flows;
-    return foldable && fc_table_slab_bytes(p->table) < p->memory_bytes / 4 * 3 ? FC_SWEEP_FOLD : FC_SWEEP_FORCE;
+    return foldable && fc_table_slab_bytes(p->table) < flow_bytes / 4 * 3 ? FC_SWEEP_FOLD : FC_SWEEP_FORCE;
 }
 
-void fc_sweeping_call(struct fc_sweeping *s, struct fc_pipeline *p, int64_t watermark_ns, uint64_t published)
+void fc_sweeping_call(struct fc_sweeping *s, struct fc_pipeline *p, int64_t watermark_ns, uint64_t published,
+                      uint64_t chunk_bytes)
 {
-    uint64_t flows = fc_table_flows(p->table);
-    bool short_of_memory = fc_table_bytes(p->table) > p->memory_bytes / 2;
+    uint64_t flows = fc_table_flows(p->table), others = chunk_bytes + fc_table_fixed_bytes(p->table);
+    /* what is left of --memory; some of it in any case, else nothing would go on */
+    uint64_t flow_bytes = others < p->memory_bytes / 4 * 3 ? p->memory_bytes - others : p->memory_bytes / 4;
+    bool short_of_memory = fc_table_bytes(p->table) > flow_bytes / 2;
     uint64_t runs = atomic_load_explicit(&s->runs, memory_order_relaxed);
 
     if (flows > p->peak_flows)
@@ -65,7 +68,7 @@ void fc_sweeping_call(struct fc_sweeping *s, struct fc_pipeline *p, int64_t wate
     bool due = runs >= p->sweep_runs && runs + runs / 2 >= flows && watermark_ns > s->expired_ns;
     if (!due && !short_of_memory)
         return;
-    enum fc_sweep_mode mode = next_mode(s, p, due, short_of_memory, runs);
+    enum fc_sweep_mode mode = next_mode(s, p, due, short_of_memory, runs, flow_bytes);
     int64_t at = mode == FC_SWEEP_FORCE ? fc_table_median_ns(p->table) : watermark_ns;
     if (mode == FC_SWEEP_EXPIRED)
         s->expired_ns = at;

@@ -49,10 +49,11 @@ static inline void fc_sweeping_published(struct fc_sweeping *sweeping, size_t ru
 
 /*
  * Calls for a sweep when enough has come, or memory runs short. watermark_ns: no record still to come starts before it, as
- * far as times run forward; published: so many chunks are in the table, none before them is missing. Under the lock.
+ * far as times run forward; published: so many chunks are in the table, none before them is missing;
+ * chunk_bytes: what the private tables of chunks take, which is not left for flows. Under the lock.
  */
 void fc_sweeping_call(struct fc_sweeping *sweeping, struct fc_pipeline *pipeline, int64_t watermark_ns,
-                      uint64_t published);
+                      uint64_t published, uint64_t chunk_bytes);
 
 /* Sweeps at most so many shards of the sweep that was called for, if one was; all, when it is urgent. By any worker. FC_E_NOMEM,
  * FC_E_IO. */
