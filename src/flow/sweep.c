@@ -106,8 +106,11 @@ struct sweep {
     unsigned begun; /* visits; the last RING of them are in ring */
 };
 
-/* Unpacks the runs of a flow and joins them. */
-static int join_flow(const struct sweep *s, const struct fc_flow_key *key, const struct fc_flow *flow)
+/* Sessions of the index that a flow continues, its runs, or both. */
+enum part { PRIORS = 1, RUNS = 2, ALL = PRIORS | RUNS };
+
+/* Unpacks part of a flow and joins it. */
+static int join_flow(const struct sweep *s, const struct fc_flow_key *key, const struct fc_flow *flow, enum part part)
 {
     size_t n = 0;
 
@@ -117,12 +120,16 @@ static int join_flow(const struct sweep *s, const struct fc_flow_key *key, const
     if (!nodes)
         return FC_E_NOMEM;
     n = 0;
-    for (const struct fc_packed *packed = flow->owned; packed; packed = packed->next, n++) {
+    for (const struct fc_packed *packed = flow->owned; packed; packed = packed->next) {
         fc_packed_read(packed, &nodes[n]);
+        if (part != ALL && (nodes[n].db_id ? PRIORS : RUNS) != part)
+            continue;
         if (n)
             nodes[n - 1].next = &nodes[n];
+        n++;
     }
-    return fc_join_run(s->join, s->table->rules, key, nodes, s->replay);
+    nodes[n ? n - 1 : 0].next = NULL;
+    return fc_join_run(s->join, s->table->rules, key, n ? nodes : NULL, s->replay);
 }
 
 /*
@@ -162,6 +169,35 @@ static void unlink_flow(_Atomic(struct fc_flow *) *bucket, struct fc_flow *flow)
     atomic_store_explicit(&prev->next, next, memory_order_release); /* pairs with walk() */
 }
 
+/* Whether a flow has runs that continue a session of the index. */
+static bool continues(const struct fc_flow *flow)
+{
+    bool prior = false, run = false;
+
+    for (const struct fc_packed *packed = flow->owned; packed && !(prior && run); packed = packed->next) {
+        struct fc_node node;
+        fc_packed_read(packed, &node);
+        prior |= node.db_id != 0;
+        run |= node.db_id == 0;
+    }
+    return prior && run;
+}
+
+/*
+ * Emits what a flow has so far, since it is taken out by force. Sessions of the index come apart from what continues them: their
+ * packets cannot be read again, and joined with only some of the runs they would hide where those lie.
+ */
+static int emit_apart(const struct sweep *s, const struct fc_flow_key *key, const struct fc_flow *flow)
+{
+    int rc = join_flow(s, key, flow, PRIORS);
+
+    if (rc || (rc = emit_flow(key, s->join, true, s->sink)) || (rc = join_flow(s, key, flow, RUNS)) ||
+        (rc = emit_flow(key, s->join, true, s->sink)))
+        return rc;
+    fc_table_note_late(s->table, fc_table_hash(s->table, key));
+    return 0;
+}
+
 /* Joins a due flow; when it has ended, emits its sessions and takes it out. 0, FC_E_NOMEM, or what emit returned. */
 static int sweep_flow(const struct sweep *s, _Atomic(struct fc_flow *) *bucket, struct fc_flow *flow)
 {
@@ -173,7 +209,7 @@ static int sweep_flow(const struct sweep *s, _Atomic(struct fc_flow *) *bucket, 
     if (s->mode == FC_SWEEP_FOLD)
         return fc_table_fold(s->pool, s->join, flow, fc_gap_ns(&s->table->gaps, proto_of(flow)), s->seq);
     load_key(flow, &key);
-    if ((rc = join_flow(s, &key, flow)))
+    if ((rc = join_flow(s, &key, flow, ALL)))
         return rc;
     end = fc_run_expiry_ns(rules, key.proto, &s->join->sessions[s->join->session_count - 1].run);
     flow->check_ns = end;
@@ -187,8 +223,9 @@ static int sweep_flow(const struct sweep *s, _Atomic(struct fc_flow *) *bucket, 
     }
     if (!close_flow(flow))
         return 0; /* a run has come meanwhile; the next sweep sees it */
+    bool apart = s->mode == FC_SWEEP_FORCE && s->table->priors && continues(flow);
     bool open = s->mode == FC_SWEEP_FORCE || (s->mode == FC_SWEEP_FINISH && (end == FC_NEVER || end >= s->clock_ns));
-    rc = emit_flow(&key, s->join, open, s->sink);
+    rc = apart ? emit_apart(s, &key, flow) : emit_flow(&key, s->join, open, s->sink);
     int64_t bytes = (int64_t)flow_size(flow) + fc_table_free_nodes(s->pool, flow->owned);
     fc_tally_add(&s->pool->tally, -bytes, -1);
     unlink_flow(bucket, flow);

@@ -133,7 +133,7 @@ void fc_table_prefetch_flow(const struct fc_table *t, uint64_t hash)
     __builtin_prefetch(atomic_load_explicit(&t->buckets[hash >> t->shift], memory_order_relaxed), 1);
 }
 
-static void note_late(struct fc_table *t, uint64_t hash)
+void fc_table_note_late(struct fc_table *t, uint64_t hash)
 {
     pthread_mutex_lock(&t->late_lock);
     if (!t->late_all && t->late_count == t->late_room) {
@@ -242,7 +242,7 @@ static struct fc_flow *find_or_add(struct fc_table *t, struct fc_pool *pool, con
     }
     fc_tally_add(&pool->tally, (int64_t)flow_size(fresh), 1);
     if (was_forced(t, hash))
-        note_late(t, hash);
+        fc_table_note_late(t, hash);
     return fresh;
 }
 
@@ -283,6 +283,8 @@ int fc_table_publish_inside(struct fc_table *t, struct fc_pool *pool, const stru
     if (!packed)
         return FC_E_NOMEM;
     fc_packed_write(packed, node, head, head_len, size);
+    if (node->db_id)
+        t->priors = true;
     store_key(key, hash, &k);
     do {
         flow = find_or_add(t, pool, &k, hash);
@@ -300,7 +302,7 @@ int fc_table_publish_inside(struct fc_table *t, struct fc_pool *pool, const stru
      */
     int64_t evicted = atomic_load_explicit(&t->evicted_ns, memory_order_seq_cst);
     if (evicted != INT64_MIN && (node->seq == 0 || node->run.min_ns < evicted) && !node->db_id)
-        note_late(t, hash);
+        fc_table_note_late(t, hash);
     return 0;
 }
 

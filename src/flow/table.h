@@ -85,7 +85,10 @@ void fc_table_pool(struct fc_table *table, struct fc_pool *pool);
 void fc_table_prefetch(const struct fc_table *table, uint64_t hash);
 void fc_table_prefetch_flow(const struct fc_table *table, uint64_t hash);
 
-/* Publishes a copy of the node. hash: fc_table_hash() of the key. FC_E_NOMEM. */
+/*
+ * Publishes a copy of the node. hash: fc_table_hash() of the key. Nodes that carry an ID (sessions of the index) come before other
+ * threads use the table. FC_E_NOMEM.
+ */
 int fc_table_publish(struct fc_table *table, struct fc_pool *pool, const struct fc_flow_key *key, uint64_t hash,
                      const struct fc_node *node);
 /* The same for many in a row, between fc_table_enter() and fc_table_leave(): so long no dead flow's memory is used again. */
