@@ -25,7 +25,9 @@ static const struct fc_option options[] = {
 };
 
 struct args {
-    const char *db, *path, *ids;
+    const char *db, *path;
+    char *ids;  /* a list, which may come in several options */
+    bool words; /* there is a filter besides */
     struct fc_carve_options o;
     bool quiet, verbose;
 };
@@ -46,8 +48,7 @@ static int set(void *ctx, int option, const char *value)
             fc_complain("carve: --id takes numbers with commas between them, not '%s'", value);
             return -1;
         }
-        a->ids = value;
-        return 0;
+        return fc_list_option(&a->ids, value);
     case FORMAT:
         if (strcmp(value, "pcap") == 0) {
             a->o.format = FC_CARVE_PCAP;
@@ -75,6 +76,7 @@ static char *whole_filter(const char *words, const char *ids)
 {
     size_t room = strlen(words) + (ids ? 8 * strlen(ids) : 0) + 64;
     char *text = malloc(room), *p = text;
+    bool first = true;
 
     if (!text)
         return NULL;
@@ -85,13 +87,39 @@ static char *whole_filter(const char *words, const char *ids)
         p += sprintf(p, "( %s ) and ", words);
     p += sprintf(p, "( ");
     for (const char *id = ids; *id;) {
+        while (id[0] == '0' && id[1] >= '0' && id[1] <= '9')
+            id++;
         size_t len = strcspn(id, ",");
-        if (len)
-            p += sprintf(p, "%sid %.*s ", id == ids ? "" : "or ", (int)len, id);
+        if (len) {
+            p += sprintf(p, "%sid %.*s ", first ? "" : "or ", (int)len, id);
+            first = false;
+        }
         id += len + (id[len] == ',');
     }
     strcpy(p, ")");
     return text;
+}
+
+static int compare_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* How many different numbers are in a list; 0 without memory. */
+static uint64_t count_ids(const char *ids)
+{
+    char *copy = strdup(ids), **list = malloc((strlen(ids) + 1) * sizeof *list), *rest = copy;
+    uint64_t n = 0, count = 0;
+
+    for (char *id; copy && list && (id = strtok_r(rest, ",", &rest));)
+        list[n++] = id + strspn(id, "0");
+    if (n)
+        qsort(list, n, sizeof *list, compare_text);
+    for (uint64_t i = 0; i < n; i++)
+        count += i == 0 || strcmp(list[i], list[i - 1]) != 0;
+    free(list);
+    free(copy);
+    return count;
 }
 
 static void report(const struct args *a, const struct fc_carve_result *r)
@@ -132,7 +160,9 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
         status = FC_EXIT_NONE;
     } else if (rc == 0 && (rc = fc_target_finish(&target, &err)) == 0) {
         report(a, &result);
-        status = FC_EXIT_OK;
+        if (a->ids && !a->words && result.sessions < count_ids(a->ids))
+            fc_complain("warning: not all of the sessions that --id names are in the index");
+        status = result.packets || !result.packets_missing ? FC_EXIT_OK : FC_EXIT_ERROR;
     } else {
         fc_target_abandon(&target);
         if (rc == FC_E_PIPE)
@@ -173,33 +203,41 @@ static int carve_text(const struct args *a, const char *text)
     return status;
 }
 
+static int carve_words(struct args *a, int argc, char **argv, int first)
+{
+    int status = FC_EXIT_ERROR;
+
+    if (!a->path) {
+        fc_complain("carve: no output given; -w FILE, or -w - for standard output");
+        return FC_EXIT_ERROR;
+    }
+    if (strcmp(a->path, "-") == 0 && isatty(STDOUT_FILENO)) {
+        fc_complain("carve: will not write a capture to a terminal");
+        return FC_EXIT_ERROR;
+    }
+    char *words = fc_join_words(argc - first, argv + first);
+    a->words = words && *words;
+    char *text = words ? whole_filter(words, a->ids) : NULL;
+    if (text) {
+        a->db = fc_db_name(a->db);
+        fc_catch_signals();
+        status = carve_text(a, text);
+    } else {
+        fc_complain("out of memory");
+    }
+    free(words);
+    free(text);
+    return status;
+}
+
 static int run(int argc, char **argv)
 {
     struct args a = {0};
     int first, rc = fc_options_parse(&fc_command_carve, argc, argv, set, &a, &first);
 
-    if (rc >= 0)
-        return rc;
-    if (!a.path) {
-        fc_complain("carve: no output given; -w FILE, or -w - for standard output");
-        return FC_EXIT_ERROR;
-    }
-    if (strcmp(a.path, "-") == 0 && isatty(STDOUT_FILENO)) {
-        fc_complain("carve: will not write a capture to a terminal");
-        return FC_EXIT_ERROR;
-    }
-    char *words = fc_join_words(argc - first, argv + first);
-    char *text = words ? whole_filter(words, a.ids) : NULL;
-    if (text) {
-        a.db = fc_db_name(a.db);
-        fc_catch_signals();
-        rc = carve_text(&a, text);
-    } else {
-        fc_complain("out of memory");
-        rc = FC_EXIT_ERROR;
-    }
-    free(words);
-    free(text);
+    if (rc < 0)
+        rc = carve_words(&a, argc, argv, first);
+    free(a.ids);
     return rc;
 }
 
@@ -209,7 +247,7 @@ const struct fc_command fc_command_carve = {
     .summary = "write the packets of chosen sessions to a new capture",
     .details =
         "FILTER is that of 'flowcarve query'; without one, every session is carved. The output is in time order.\n"
-        "FILE appears when it is complete.\n",
+        "FILE appears when it is complete. Of a pcapng the packets are carved, not its comments, names and secrets.\n",
     .options = options,
     .run = run,
 };

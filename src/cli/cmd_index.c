@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,7 +19,9 @@ static const struct fc_option options[] = {
     [FIELDS] = {"fields", 0, "LIST",
                 "also index: mac,vlan,mpls,tunnel,ttl,dscp,tcp-flags,isn,payload,community-id or all"},
     [FILTER] = {"filter", 0, "BPF", "leave out records that this filter (see pcap-filter(7)) does not match"},
-    [EXCLUDE] = {"exclude-net", 0, "CIDR,...", "leave out records with an address in one of these ranges"},
+    [EXCLUDE] = {"exclude-net", 0, "CIDR,...",
+                 "leave out records with an address in one of these ranges: those of\nits session, so of a tunnel the "
+                 "inner ones (--outer: the outer ones)"},
     [PROFILE] = {"profile", 0, "NAME", "session rules of: flowcarve, wireshark, zeek, suricata, arkime, yaf"},
     [TIMEOUT] =
         {"timeout", 0, "P=S,...",
@@ -37,6 +40,7 @@ static const struct fc_option options[] = {
 struct args {
     const char *db;
     struct fc_index_options o;
+    char *fields, *exclude_net, *timeouts, *key; /* lists, which may come in several options */
     bool strict, quiet, verbose, outer;
 };
 
@@ -57,23 +61,23 @@ static int set(void *ctx, int option, const char *value)
         a->o.jobs = (unsigned)n;
         return 0;
     case FIELDS:
-        a->o.fields = value;
-        return 0;
+        return fc_list_option(&a->fields, value);
     case FILTER:
+        if (a->o.filter) {
+            fc_complain("index: --filter may be given once; join filters by 'and' or 'or'");
+            return -1;
+        }
         a->o.filter = value;
         return 0;
     case EXCLUDE:
-        a->o.exclude_net = value;
-        return 0;
+        return fc_list_option(&a->exclude_net, value);
     case PROFILE:
         a->o.profile = value;
         return 0;
     case TIMEOUT:
-        a->o.timeouts = value;
-        return 0;
+        return fc_list_option(&a->timeouts, value);
     case KEY:
-        a->o.key = value;
-        return 0;
+        return fc_list_option(&a->key, value);
     case OUTER:
         a->outer = true;
         return 0;
@@ -215,6 +219,9 @@ static void print_balance(const struct args *a, const struct fc_index_result *r)
     if (r->files_known)
         fprintf(stderr, "%s %s\n", fc_human_things(r->files_known, "file", b[0], sizeof b[0]),
                 r->files_known == 1 ? "was indexed before and is unchanged" : "were indexed before and are unchanged");
+    if (r->files_moved)
+        fprintf(stderr, "%s of them %s, which the index has now\n", fc_human_count(r->files_moved, b[0], sizeof b[0]),
+                r->files_moved == 1 ? "has a new name" : "have new names");
     if (skipped && !a->verbose)
         fprintf(stderr, "%s passed over, %s\n", fc_human_things(skipped, "file", b[0], sizeof b[0]),
                 skipped == 1 ? "which is no capture or comes twice (-v names it)"
@@ -226,38 +233,46 @@ static void print_balance(const struct args *a, const struct fc_index_result *r)
                 fc_human_things(r->peak_flows, "flow", b[1], sizeof b[1]));
 }
 
-static int run(int argc, char **argv)
+static int index_all(struct args *a, int argc, char **argv, int first)
 {
-    struct args a = {0};
     struct fc_index_result result;
     struct fc_error err = {0};
-    int first, rc = fc_options_parse(&fc_command_index, argc, argv, set, &a, &first);
 
-    if (rc >= 0)
-        return rc;
     if (first == argc) {
         fc_complain("index: no capture given (see 'flowcarve index --help')");
         return FC_EXIT_ERROR;
     }
-    a.db = fc_db_name(a.db);
-    char key[64];
-    if (a.outer) {
-        if (snprintf(key, sizeof key, "outer,%s", a.o.key ? a.o.key : "") >= (int)sizeof key) {
-            fc_complain("index: --key names each part once");
-            return FC_EXIT_ERROR;
-        }
-        a.o.key = key;
-    }
+    if (a->outer && fc_list_option(&a->key, "outer"))
+        return FC_EXIT_ERROR;
+    a->db = fc_db_name(a->db);
+    a->o.fields = a->fields;
+    a->o.exclude_net = a->exclude_net;
+    a->o.timeouts = a->timeouts;
+    a->o.key = a->key;
     fc_catch_signals();
-    rc = run_shown(&a, argv + first, argc - first, &result, &err);
-    print_notices(&a, &result);
+    int rc = run_shown(a, argv + first, argc - first, &result, &err);
+    print_notices(a, &result);
     if (rc)
         fc_complain_error(&err);
-    else if (!a.quiet)
-        print_balance(&a, &result);
-    bool refused = result.files_refused != 0 || (a.strict && result.damages != 0);
+    else if (!a->quiet)
+        print_balance(a, &result);
+    bool refused = result.files_refused != 0 || (a->strict && result.damages != 0);
     fc_index_result_fini(&result);
     return rc || refused ? FC_EXIT_ERROR : FC_EXIT_OK;
+}
+
+static int run(int argc, char **argv)
+{
+    struct args a = {0};
+    int first, rc = fc_options_parse(&fc_command_index, argc, argv, set, &a, &first);
+
+    if (rc < 0)
+        rc = index_all(&a, argc, argv, first);
+    free(a.fields);
+    free(a.exclude_net);
+    free(a.timeouts);
+    free(a.key);
+    return rc;
 }
 
 const struct fc_command fc_command_index = {
@@ -269,7 +284,8 @@ const struct fc_command fc_command_index = {
         "folders are searched to the bottom. What was indexed before and is unchanged is passed over. Damage inside\n"
         "of a capture is skipped with a warning; table 'damage' has the bytes. A stream ('-' or a FIFO) needs\n"
         "--spool: sessions are carved from that file later. --fields, --filter, --exclude-net, --profile, --timeout,\n"
-        "--key and --outer are kept in the index and hold for all that is added to it.\n",
+        "--key and --outer are kept in the index and hold for all that is added to it. Lists may be given in several\n"
+        "options. A capture that has changed since it was indexed is refused, and the others are indexed.\n",
     .options = options,
     .run = run,
 };

@@ -177,3 +177,19 @@ int fc_options_parse(const struct fc_command *command, int argc, char **argv, in
     free(keep);
     return -1;
 }
+
+int fc_list_option(char **list, const char *value)
+{
+    size_t have = *list ? strlen(*list) + 1 : 0, more = strlen(value) + 1;
+    char *both = realloc(*list, have + more);
+
+    if (!both) {
+        fc_complain("out of memory");
+        return -1;
+    }
+    if (have)
+        both[have - 1] = ',';
+    memcpy(both + have, value, more);
+    *list = both;
+    return 0;
+}

@@ -32,6 +32,25 @@ void fc_door_fini(struct fc_door *door)
     door->count = 0;
 }
 
+/* LINKTYPE_ and DLT_, which pcap_open_dead() wants, agree but for a few old numbers. */
+static int dlt_of(uint32_t link_type)
+{
+    switch (link_type) {
+    case 100:
+        return DLT_ATM_RFC1483;
+    case 101:
+        return DLT_RAW;
+    case 102:
+        return DLT_SLIP_BSDOS;
+    case 103:
+        return DLT_PPP_BSDOS;
+    case 106:
+        return DLT_ATM_CLIP;
+    default:
+        return (int)link_type;
+    }
+}
+
 static int compile(const struct fc_libpcap *libpcap, const char *filter, uint32_t link_type,
                    struct bpf_program *program, struct fc_error *err)
 {
@@ -39,12 +58,12 @@ static int compile(const struct fc_libpcap *libpcap, const char *filter, uint32_
     int rc = 0;
 
     pthread_mutex_lock(&compiler);
-    /* LINKTYPE_ and DLT_ agree but for a few old numbers; pcap_open_dead() wants the latter */
-    p = libpcap->open_dead(link_type == 101 ? DLT_RAW : (int)link_type, 262144);
+    p = libpcap->open_dead(dlt_of(link_type), 262144);
     if (!p)
         rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     else if (libpcap->compile(p, program, filter, 1, PCAP_NETMASK_UNKNOWN) != 0)
-        rc = fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "filter '%s': %s", filter, libpcap->geterr(p));
+        rc = fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "filter '%s', on records of link type %u: %s", filter,
+                          link_type, libpcap->geterr(p));
     if (p)
         libpcap->close(p);
     pthread_mutex_unlock(&compiler);

@@ -326,8 +326,8 @@ static int plan_and_run(struct run *run, const char *const *paths, size_t path_c
     if ((rc = fc_plan_make(&run->plan, paths, path_count, &save, run->writer, result, err)))
         return rc;
     if (!run->plan.count) {
-        if (result->files_known)
-            return 0; /* nothing new */
+        if (result->files_known) /* nothing new, but names perhaps */
+            return result->files_moved ? fc_writer_commit(run->writer, NULL, err) : 0;
         return fc_error_set(err, FC_E_FORMAT, NULL, FC_NO_OFFSET, "no capture to index");
     }
     if (progress) {

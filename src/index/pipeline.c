@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -113,8 +114,11 @@ static int scan(struct worker *w, struct fc_slot *slot, struct fc_error *err)
         fc_slot_time(slot, rec.ts_ns);
         if (filter) {
             int match = fc_door_match(&w->door, &rec, err);
-            if (match < 0)
+            if (match < 0) {
+                if (!err->file[0])
+                    snprintf(err->file, sizeof err->file, "%s", file->path);
                 return match;
+            }
             if (!match) {
                 slot->ignored++;
                 continue;

@@ -66,6 +66,7 @@ static int known(struct fc_plan *plan, struct fc_writer *writer, const struct fc
 {
     struct fc_known_file k;
     uint64_t fingerprint;
+    bool moved = false;
     int rc, named;
 
     if (!plan->adding)
@@ -77,9 +78,10 @@ static int known(struct fc_plan *plan, struct fc_writer *writer, const struct fc
     if (named && (k.size != file->stored_size || k.fingerprint != fingerprint))
         return fc_error_set(err, FC_E_CHANGED, file->path, FC_NO_OFFSET,
                             "has changed since it was indexed; index it into a new database");
-    if (!named && (rc = fc_writer_known_inode(writer, file->stored_size, fingerprint, file->dev, file->ino, err)) <= 0)
+    if (!named && (rc = fc_writer_known_elsewhere(writer, file, fingerprint, &moved, err)) <= 0)
         return rc;
     result->files_known++;
+    result->files_moved += moved;
     return 1;
 }
 
@@ -115,9 +117,18 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, struct f
         fc_notice_add(result, refused ? FC_NOTICE_REFUSED : FC_NOTICE_SKIPPED, &why);
         return 0;
     }
-    rc = known(plan, writer, &f.file, result, err);
+    rc = known(plan, writer, &f.file, result, &why);
+    if (rc == FC_E_CHANGED || rc == FC_E_IO) {
+        /* it alone: others of its folder are not to wait for it */
+        fc_file_close(&f.file);
+        result->files_refused++;
+        fc_notice_add(result, FC_NOTICE_REFUSED, &why);
+        return 0;
+    }
     if (rc) {
         fc_file_close(&f.file);
+        if (rc < 0)
+            *err = why;
         return rc < 0 ? rc : 0;
     }
     f.named = input->named;

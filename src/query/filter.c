@@ -21,6 +21,7 @@ static uint32_t fields_used(const struct fc_ast *node)
     uint32_t used = node->type == FC_AST_VLAN           ? FC_FIELD_VLAN
                     : node->type == FC_AST_MPLS         ? FC_FIELD_MPLS
                     : node->type == FC_AST_TUNNEL       ? FC_FIELD_TUNNEL
+                    : node->type == FC_AST_MAC          ? FC_FIELD_MAC
                     : node->type == FC_AST_COMMUNITY_ID ? FC_FIELD_COMMUNITY_ID
                                                         : 0;
 
@@ -43,6 +44,9 @@ static int check_fields(const struct fc_filter *filter, struct fc_db *db, uint32
     if (missing & FC_FIELD_TUNNEL)
         return fc_error_set(err, FC_E_FILTER, db->path, FC_NO_OFFSET,
                             "this index holds no encapsulations; index with --fields tunnel");
+    if (missing & FC_FIELD_MAC)
+        return fc_error_set(err, FC_E_FILTER, db->path, FC_NO_OFFSET,
+                            "this index holds no link addresses of IP sessions; index with --fields mac");
     if ((missing & FC_FIELD_COMMUNITY_ID) && fc_community_register(fc_db_sqlite(db)) != SQLITE_OK)
         return fc_db_error(fc_db_sqlite(db), db->path, err, "cannot compute Community IDs");
     return 0;

@@ -73,11 +73,11 @@ struct fc_known_file {
 int fc_writer_known(struct fc_writer *writer, const char *path, struct fc_known_file *known, struct fc_error *err);
 
 /*
- * Is a file of this size, fingerprint, device and inode in the index under whatever name? 1, 0, or negative. Names are
- * looked at only where size and fingerprint agree.
+ * Is this file in the index under another name? 1, 0, or negative. It is where size and fingerprint agree, and what stands under that
+ * name is this very file; or nothing is there any more: then it has been renamed, the index gets the new name, and *moved is true.
  */
-int fc_writer_known_inode(struct fc_writer *writer, uint64_t size, uint64_t fingerprint, uint64_t dev, uint64_t ino,
-                          struct fc_error *err);
+int fc_writer_known_elsewhere(struct fc_writer *writer, const struct fc_file *file, uint64_t fingerprint, bool *moved,
+                              struct fc_error *err);
 
 /* Highest file id so far; latest time of any capture so far (FC_TIME_NONE: none). */
 int fc_writer_last(struct fc_writer *writer, uint32_t *file_id, int64_t *last_ns, struct fc_error *err);

@@ -49,30 +49,63 @@ int fc_writer_known(struct fc_writer *w, const char *path, struct fc_known_file 
     return rc;
 }
 
-int fc_writer_known_inode(struct fc_writer *w, uint64_t size, uint64_t fingerprint, uint64_t dev, uint64_t ino,
-                          struct fc_error *err)
+/* Gives a capture of the index its new name. */
+static int move(struct fc_writer *w, int64_t id, const char *path, struct fc_error *err)
 {
-    int rc = fc_writer_sql(w, err), found = 0;
-    sqlite3_stmt *stmt;
+    sqlite3_stmt *stmt = fc_writer_stmt(w, FC_STMT_MOVE, "UPDATE files SET path = ?, relative = ? WHERE id = ?");
+    bool relative = false;
+    char *name;
+    int rc;
 
+    if (!stmt)
+        return fc_writer_error(w, err, "cannot write the index");
+    if ((rc = remember(w, path, &name, &relative, err)))
+        return rc;
+    fc_bind_path(stmt, 1, name);
+    sqlite3_bind_int(stmt, 2, relative);
+    sqlite3_bind_int64(stmt, 3, id);
+    rc = sqlite3_step(stmt) == SQLITE_DONE ? 0 : fc_writer_error(w, err, "cannot write the index");
+    sqlite3_reset(stmt);
+    free(name);
+    return rc;
+}
+
+int fc_writer_known_elsewhere(struct fc_writer *w, const struct fc_file *file, uint64_t fingerprint, bool *moved,
+                              struct fc_error *err)
+{
+    int rc = fc_writer_sql(w, err);
+    bool found = false;
+    sqlite3_stmt *stmt;
+    int64_t id = 0;
+
+    *moved = false;
     if (rc)
         return rc;
-    stmt = fc_writer_stmt(w, FC_STMT_INODE, "SELECT path, relative FROM files WHERE fingerprint = ? AND size = ?");
+    stmt =
+        fc_writer_stmt(w, FC_STMT_ELSEWHERE, "SELECT path, relative, id FROM files WHERE fingerprint = ? AND size = ?");
     if (!stmt)
         return fc_writer_error(w, err, "cannot read the index");
     sqlite3_bind_int64(stmt, 1, (int64_t)fingerprint);
-    sqlite3_bind_int64(stmt, 2, (int64_t)size);
+    sqlite3_bind_int64(stmt, 2, (int64_t)file->stored_size);
     while (!found && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         char *name = fc_path_from_column(stmt, 0);
         char *path = name ? fc_path_locate(w->folder, name, sqlite3_column_int(stmt, 1) != 0) : NULL;
         struct stat st;
-        found = path && stat(path, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+        bool there = path && stat(path, &st) == 0;
+        found = there && st.st_dev == file->dev && st.st_ino == file->ino;
+        if (path && !there && (errno == ENOENT || errno == ENOTDIR))
+            id = sqlite3_column_int64(stmt, 2);
         free(name);
         free(path);
     }
     rc = found || rc == SQLITE_DONE ? found : fc_writer_error(w, err, "cannot read the index");
     sqlite3_reset(stmt);
-    return rc;
+    if (rc || !id)
+        return rc;
+    if ((rc = move(w, id, file->path, err)))
+        return rc;
+    *moved = true;
+    return 1;
 }
 
 int fc_writer_last(struct fc_writer *w, uint32_t *file_id, int64_t *last_ns, struct fc_error *err)

@@ -24,7 +24,8 @@ enum fc_saved_kind { FC_SAVED_FIRST = 1, FC_SAVED_LOOSE };
 enum fc_writer_stmt_id {
     FC_STMT_META,
     FC_STMT_KNOWN,
-    FC_STMT_INODE,
+    FC_STMT_ELSEWHERE,
+    FC_STMT_MOVE,
     FC_STMT_FILE,
     FC_STMT_IFACE,
     FC_STMT_DAMAGE,

@@ -251,8 +251,10 @@ class Incremental(support.TestCase):
         self.assert_says(r, os.path.basename(files[0]), 'changed')
         self.assertEqual(support.read_bytes(db), before)
         extra = self.write('new.pcap', support.pcap_bytes([(T0 + 99 * S, udp('10.0.0.1', 1, '10.0.0.2', 2))]))
-        index(db, extra, files[0], ok=2)  # not even what is new beside it
-        self.assertEqual(support.read_bytes(db), before)
+        r = index(db, self.folder, ok=2)  # it keeps nobody else waiting
+        self.assert_says(r, os.path.basename(files[0]), 'changed', '1 packet in sessions')
+        self.assertEqual(select(db, 'SELECT count(*) FROM files'), [(3,)])
+        self.assertEqual(select(db, 'SELECT records FROM files WHERE path = ?', os.path.basename(extra)), [(1,)])
 
     def test_appended_file_is_refused(self):
         def change(path):
@@ -281,6 +283,33 @@ class Incremental(support.TestCase):
             os.remove(path)
             support.write(path, data[:24] + r.randbytes(len(data) - 24))
         self.changed(change, big=True)
+
+    def test_renamed_capture_is_known_again(self):
+        os.makedirs(self.path('day'))
+        files = self.fcgen('day/c.pcap', '--packets', '2000', '--files', '3')
+        db = self.path('x.db')
+        index(db, '-q', *files)
+        want = select(db, 'SELECT * FROM sessions')
+        packets = [support.key_of(r) for r in self.carved(db)]
+        names = [self.path('day/zz.pcap'), self.path('day/sub/a.pcap')]
+        os.makedirs(self.path('day/sub'))
+        os.rename(files[0], names[0])
+        os.rename(files[2], names[1])
+        r = index(db, self.path('day'))
+        self.assert_says(r, '3 files were indexed before', '2 of them have new names')
+        self.assertEqual(select(db, 'SELECT * FROM sessions'), want)
+        self.assertEqual([support.key_of(r) for r in self.carved(db)], packets)
+        support.verify(db)
+        self.assert_says(index(db, self.path('day')), '3 files were indexed before')
+        # together with new ones; and a copy beside the original is another capture
+        os.rename(names[0], files[0])
+        extra = self.write('day/new.pcap', support.pcap_bytes([(T0 + 9999 * S, udp('10.0.0.1', 1, '10.0.0.2', 2))]))
+        r = index(db, self.path('day'))
+        self.assert_says(r, '3 files were indexed before', '1 of them has a new name', '1 packet in sessions')
+        support.verify(db)
+        shutil.copy(extra, self.path('day/copy.pcap'))
+        self.assert_says(index(db, self.path('day')), '1 packet in sessions')
+        self.assertEqual(select(db, 'SELECT count(*) FROM files'), [(5,)])
 
     def test_folder_may_move_as_a_whole(self):
         os.makedirs(self.path('day/caps'))
