@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,13 @@ static int io_error(struct fc_error *err, const char *path, const char *what)
     return FC_E_IO;
 }
 
+static void forget(struct fc_target *t)
+{
+    free(t->temporary);
+    free(t->place);
+    *t = (struct fc_target){.fd = -1};
+}
+
 int fc_target_open(struct fc_target *t, const char *path, struct fc_error *err)
 {
     struct stat st;
@@ -29,23 +37,29 @@ int fc_target_open(struct fc_target *t, const char *path, struct fc_error *err)
         t->fd = STDOUT_FILENO;
         return 0;
     }
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+    bool there = stat(path, &st) == 0;
+    if (there && !S_ISREG(st.st_mode)) {
         t->fd = open(path, O_WRONLY | O_CLOEXEC);
         return t->fd < 0 ? io_error(err, path, "cannot open for writing") : 0;
     }
-    if (asprintf(&t->temporary, "%s.XXXXXX", path) < 0) {
+    /* as programs do that write in place: what a link points to, with its mode, and no file that is protected */
+    if (there && access(path, W_OK) != 0)
+        return io_error(err, path, "cannot open for writing");
+    if (!(t->place = there ? realpath(path, NULL) : NULL) && !(t->place = strdup(path)))
+        return io_error(err, path, "out of memory");
+    if (asprintf(&t->temporary, "%s.XXXXXX", t->place) < 0) {
         t->temporary = NULL;
+        forget(t);
         return io_error(err, path, "out of memory");
     }
     t->fd = mkostemp(t->temporary, O_CLOEXEC);
     if (t->fd < 0) {
-        free(t->temporary);
-        t->temporary = NULL;
+        forget(t);
         return io_error(err, path, "cannot create");
     }
     mask = umask(0); /* mkostemp() gives 0600; a new file has what the user's mask leaves */
     umask(mask);
-    (void)fchmod(t->fd, 0666 & ~mask);
+    (void)fchmod(t->fd, there ? st.st_mode & 07777 : 0666 & ~mask);
     return 0;
 }
 
@@ -53,14 +67,13 @@ int fc_target_finish(struct fc_target *t, struct fc_error *err)
 {
     int rc = 0;
 
-    if (t->temporary && rename(t->temporary, t->path) != 0)
+    if (t->temporary && rename(t->temporary, t->place) != 0)
         rc = io_error(err, t->path, "cannot put the output in its place");
     if (rc)
         return rc;
     if (t->fd > STDERR_FILENO && close(t->fd) != 0)
         rc = io_error(err, t->path, "cannot write");
-    free(t->temporary);
-    *t = (struct fc_target){.fd = -1};
+    forget(t);
     return rc;
 }
 
@@ -70,6 +83,5 @@ void fc_target_abandon(struct fc_target *t)
         close(t->fd);
     if (t->temporary)
         unlink(t->temporary);
-    free(t->temporary);
-    *t = (struct fc_target){.fd = -1};
+    forget(t);
 }

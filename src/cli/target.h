@@ -11,7 +11,8 @@
 struct fc_target {
     int fd;
     const char *path;
-    char *temporary; /* NULL: written directly */
+    char *place;     /* where it will be: what `path` points to; NULL: written directly */
+    char *temporary; /* its name until then */
 };
 
 /* FC_E_IO, FC_E_NOMEM: then the target needs no closing (abandon is allowed). */

@@ -307,6 +307,23 @@ class Carve(support.TestCase):
         os.rename(self.path('away'), self.files[0])
         flowcarve('carve', '-d', db, '-w', out)
         self.assertEqual(len(read_capture(out)), 1000)
+        self.assertEqual(os.stat(out).st_mode & 0o777, 0o640)
+
+    def test_output_through_a_link(self):
+        db = self.made('--packets', '1000')
+        out, link = self.write('o.pcap', b''), self.path('link.pcap')
+        os.symlink('o.pcap', link)
+        flowcarve('carve', '-d', db, '-w', link)
+        self.assertTrue(os.path.islink(link))
+        self.assertEqual(len(read_capture(out)), 1000)
+
+    def test_output_larger_than_the_limit_leaves_no_trace(self):
+        db = self.made('--packets', '1000')
+        before = self.listing()
+        r = support.run('sh', '-c', 'ulimit -f 8; exec "$0" carve -d "$1" -w "$2"', support.FLOWCARVE, db,
+                        self.path('o.pcap'), ok=2)
+        self.assert_says(r, 'o.pcap')
+        self.assertEqual(self.listing(), before)
 
     def test_output_onto_an_indexed_capture(self):
         """`carve -w` with the name of a capture of the index, or of the index itself, must not destroy it."""
