@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { WINDOW = 256 << 10, AHEAD = 8 };
+enum { WINDOW_MIN = 16 << 10, WINDOW = 256 << 10, AHEAD = 8 };
 
 /*
  * A record in memory or in a segment: this, the key, the run, what an earlier run has left (db_id records only), the extra
@@ -319,6 +319,7 @@ int fc_spool_add(struct fc_spool *s, const struct fc_session_record *r, struct f
 struct source {
     struct fc_spool *spool;
     bool in_memory;
+    size_t window;        /* bytes to be read at a time */
     size_t ref;           /* next, in memory */
     uint64_t off, end;    /* next record, in the file */
     struct fc_buffer buf; /* holds [buf_off, buf_off + buf.len) */
@@ -339,7 +340,7 @@ static int source_settle(struct source *s, struct fc_error *err)
 
 static int source_window(struct source *s, size_t need, struct fc_error *err)
 {
-    size_t want = need > WINDOW ? need : WINDOW;
+    size_t want = need > s->window ? need : s->window;
     int rc;
 
     if (s->off >= s->buf_off && s->off + need <= s->buf_off + s->buf.len)
@@ -419,7 +420,7 @@ int fc_spool_extract(struct fc_spool *s, bool (*want)(void *, const struct fc_fl
 
     for (size_t i = 0; i <= s->segment_count && rc == 0; i++) {
         bool mem = i == s->segment_count;
-        struct source src = {.spool = s, .in_memory = mem};
+        struct source src = {.spool = s, .in_memory = mem, .window = WINDOW};
         if (!mem) {
             src.off = s->segments[i].off;
             src.end = src.off + s->segments[i].len;
@@ -482,11 +483,16 @@ static void sift(struct fc_merge *m, size_t i)
 int fc_merge_open(struct fc_spool *const *spools, size_t count, struct fc_merge **out, struct fc_error *err)
 {
     struct fc_merge *m = calloc(1, sizeof *m);
-    size_t n = 0;
+    size_t n = 0, window = 0;
 
     *out = NULL;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         n += spools[i]->segment_count + 1;
+        window += spools[i]->budget;
+    }
+    /* all together what the spools may take, as far as that is worth a read */
+    window /= n;
+    window = window < WINDOW_MIN ? WINDOW_MIN : window > WINDOW ? WINDOW : window;
     if (m) {
         m->sources = calloc(n, sizeof *m->sources);
         m->heap = calloc(n, sizeof *m->heap);
@@ -503,8 +509,10 @@ int fc_merge_open(struct fc_spool *const *spools, size_t count, struct fc_merge 
             return rc;
         }
         for (size_t k = 0; k < s->segment_count; k++)
-            m->sources[m->count++] =
-                (struct source){.spool = s, .off = s->segments[k].off, .end = s->segments[k].off + s->segments[k].len};
+            m->sources[m->count++] = (struct source){.spool = s,
+                                                     .window = window,
+                                                     .off = s->segments[k].off,
+                                                     .end = s->segments[k].off + s->segments[k].len};
         m->sources[m->count++] = (struct source){.spool = s, .in_memory = true};
     }
     for (size_t i = 0; i < m->count; i++) {

@@ -48,7 +48,8 @@ int fc_spool_extract(struct fc_spool *spool, bool (*want)(void *ctx, const struc
 int fc_spool_sort(struct fc_spool *spool, struct fc_error *err);
 
 struct fc_merge;
-/* No records may be added to the spools while the merge lives. FC_E_NOMEM, FC_E_IO. */
+/* count >= 1. No records may be added to the spools while the merge lives. Memory: as the spools themselves; where they have written
+ * very many segments, 16 KiB of each. FC_E_NOMEM, FC_E_IO. */
 int fc_merge_open(struct fc_spool *const *spools, size_t count, struct fc_merge **out, struct fc_error *err);
 /* 1: *record points to the next one, the caller's to change until the next call; 0: end; negative: FC_E_IO. */
 int fc_merge_next(struct fc_merge *merge, struct fc_session_record **record, struct fc_error *err);
