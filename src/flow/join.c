@@ -86,7 +86,7 @@ static bool mark_overlapping(struct place *places, size_t n)
     for (size_t i = 0; i < n; i++) {
         const struct fc_node *node = places[i].node;
         int64_t against = node->first_file == last_file ? other_ns : last_ns;
-        if (i && !node->db_id && against != FC_TIME_NONE && places[i].first_ns <= against)
+        if (i && against != FC_TIME_NONE && places[i].first_ns <= against)
             places[i].mixed = true;
         any |= places[i].mixed;
         if (node->last_file == last_file) {
@@ -201,13 +201,12 @@ static bool must_replay(const struct fc_rules *rules, uint32_t proto, const stru
             continue;
         }
         moved |= late;
-        replay |= moved || needs_packets(rules, proto, &run, &extra, node);
+        /* a session of the index that begins inside of a run takes what is behind it, and not by where chunks were cut */
+        replay |= moved || node->db_id || needs_packets(rules, proto, &run, &extra, node);
         fc_run_mix(&run, &node->run);
         if (node->extra)
             fc_extra_fold(&extra, node->extra);
     }
-    for (size_t i = 0; i < n; i++)
-        replay &= places[i].node->db_id == 0; /* the packets of the index's sessions are not at hand */
     return replay;
 }
 
@@ -293,12 +292,17 @@ static void drop_exploded(struct fc_join *join)
     fc_pieces_clear(&join->pieces);
 }
 
-/* Replaces the places by those of single packets. Leaves them as they were when a packet cannot be read. */
+/*
+ * Replaces the places by those of single packets; but those of sessions of the index, whose packets are not at hand. Leaves them as
+ * they were when a packet cannot be read.
+ */
 static int explode(struct fc_join *join, const struct fc_flow_key *key, struct place **places, size_t *n,
                    const struct fc_replay *replay)
 {
+    size_t priors = 0;
+
     for (size_t i = 0; i < *n; i++) {
-        int rc = explode_node(join, key, (*places)[i].node, replay);
+        int rc = (*places)[i].node->db_id ? 0 : explode_node(join, key, (*places)[i].node, replay);
         if (rc == FC_E_NOMEM)
             return rc;
         if (rc) {
@@ -307,14 +311,25 @@ static int explode(struct fc_join *join, const struct fc_flow_key *key, struct p
         }
     }
     fc_pieces_settle(&join->pieces);
-    int rc = reserve(&join->scratch, &join->scratch_room, join->exploded_count * sizeof **places, 1);
+    for (size_t i = 0; i < *n; i++)
+        if ((*places)[i].node->db_id)
+            (*places)[priors++].node = (*places)[i].node;
+    *n = priors + join->exploded_count;
+    int rc = reserve(&join->scratch, &join->scratch_room, *n * sizeof **places, 1);
     if (rc)
         return rc;
     *places = join->scratch;
-    *n = join->exploded_count;
-    for (size_t i = 0; i < *n; i++)
-        (*places)[i].node = join->exploded[i];
+    for (size_t i = priors; i < *n; i++)
+        (*places)[i].node = join->exploded[i - priors];
     put_in_order(*places, *n);
+    int64_t end = FC_TIME_NONE; /* of the sessions of the index so far: what starts before it is mixed with one */
+    for (size_t i = 0; i < *n; i++) {
+        struct place *place = &(*places)[i];
+        /* single packets in order are no mixture any more */
+        place->mixed = end != FC_TIME_NONE && place->first_ns <= end;
+        if (place->node->db_id && place->last_ns > end)
+            end = place->last_ns;
+    }
     return 0;
 }
 
@@ -431,8 +446,7 @@ int fc_join_run(struct fc_join *join, const struct fc_rules *rules, const struct
         return rc;
     for (size_t i = 0; i < n; i++) {
         join->nodes[i] = places[i].node;
-        /* single packets in order are no mixture any more */
-        join->mixed[i] = places[i].mixed && !join->exploded_count;
+        join->mixed[i] = places[i].mixed;
     }
     join->node_count = n;
     return make_sessions(join, rules, key->proto);

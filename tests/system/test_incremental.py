@@ -284,6 +284,19 @@ class Incremental(support.TestCase):
             support.write(path, data[:24] + r.randbytes(len(data) - 24))
         self.changed(change, big=True)
 
+    def test_overlapping_captures_added_one_by_one_do_not_go_by_chunks(self):
+        """Sessions of the index lie inside of runs of the capture that is added; ports are used again."""
+        files = self.fcgen('c.pcap', '--packets', '60000', '--sizes', 'small', '--concurrent', '300', '--rate', '200',
+                           '--packets-per-session', '8', '--burst', '4', '--files', '2', '--overlap', '--port-reuse', '20')
+        dumps = []
+        for options in (['-j', '1'], ['-j', '2', '--chunk-size', '64k'], ['-j', '3', '--chunk-size', '256k', '--memory', '16M']):
+            db = self.path('x%d.db' % len(dumps))
+            for f in files:
+                index(db, '-q', *options, f)
+            dumps.append([select(db, 'SELECT * FROM %s ORDER BY 1' % t) for t in ('session', 'open_session')])
+        self.assertEqual(dumps[1], dumps[0])
+        self.assertEqual(dumps[2], dumps[0])
+
     def test_renamed_capture_is_known_again(self):
         os.makedirs(self.path('day'))
         files = self.fcgen('day/c.pcap', '--packets', '2000', '--files', '3')
