@@ -57,6 +57,8 @@ class Bench:
             r = Run([self.flowcarve, "index", "-v", "-d", db, *options, *inputs])
             m = re.search(r"fsync ([0-9.]+) s", r.text)
             r.fsync = float(m.group(1)) if m else 0.0
+            m = re.search(r"([0-9,]+) runs? joined", r.text)
+            r.published = int(m.group(1).replace(",", "")) if m else 0
             r.wall -= r.fsync  # it measures the disk, and is told apart
             return r
         return call
@@ -147,7 +149,7 @@ def floor(bench, name, c, t, size):
         bench.report.row(name, "1 thread's time by that of 2", t["index -j1"].wall / wall, "times", "of " + grouped, one / two,
                          note="how far a second thread of this machine gets where threads share nothing")
         if c.sessions >= 1000:
-            bench.parts.append((name, wall, t["cat"].wall, two / 1e3, c.sessions))
+            bench.parts.append((name, wall, t["cat"].wall, two / 1e3, t["index"].published, c.packets, c.sessions))
     for what in (grouped + ", 2 threads", "bytes of the index written to the page cache, 1 thread"):
         if what in rows:
             bench.report.row(name, "index, 2 threads", wall, "s", what, rows[what] / 1e3, note="a part of it: no index without")
@@ -359,15 +361,19 @@ def micro(bench, _):
 
 
 def add_sums(bench, rows):
-    """What an index takes if it is no more than its parts, each measured alone, with every session published, swept and written once."""
-    each = [rows.get(what) for what in ("publish, 2 threads: own table", "sweep, 2 threads: own table", "all, by finished b-trees")]
+    """What an index takes if it is no more than its parts, each measured alone, with every run published, every
+    packet's position encoded by two threads, every session swept and written once."""
+    each = [rows.get(what) for what in ("publish, 2 threads: own table", "encode, 4 runs of 5", "sweep, 2 threads: own table",
+                                        "all, by finished b-trees")]
     if None in each:
         return
-    for name, wall, cat, read, sessions in bench.parts:
-        total = read + sessions * sum(each) * 1e-9
+    each[1] /= 2
+    for name, wall, cat, read, runs, packets, sessions in bench.parts:
+        parts = [n * ns * 1e-9 for n, ns in zip((runs, packets, sessions, sessions), each)]
+        total = read + sum(parts)
         bench.report.row(name, "index, 2 threads", wall, "s", "its parts alone, added up", total,
-                         note="%.1f times cat: %.2f s read, decoded and grouped, %.2f s published, %.2f s swept, %.2f s written"
-                         % (total / cat, read, *(sessions * ns * 1e-9 for ns in each)))
+                         note="%.2f times cat: %.2f s read, decoded and grouped, %.3f s %s runs published, %.3f s positions encoded, %.3f s swept, "
+                              "%.3f s written" % (total / cat, read, parts[0], number(runs), *parts[1:]))
 
 
 def micro_rows(bench, words, suite=None):

@@ -85,6 +85,7 @@ struct fc_index_result {
     uint64_t late_flows;                              /* joined again at the end; UINT64_MAX: all */
     uint64_t rescanned_chunks;                        /* whose start was guessed wrong */
     uint64_t peak_flows;
+    uint64_t runs; /* stretches of a flow without a possible end of a session, cut where chunks were */
     int64_t read_ns, write_ns, sync_ns;
     struct fc_notice *notices; /* owned by the result */
     size_t notice_count;

@@ -227,10 +227,13 @@ static void print_balance(const struct args *a, const struct fc_index_result *r)
                 skipped == 1 ? "which is no capture or comes twice (-v names it)"
                              : "which are no captures or come twice (-v names them)");
     if (a->verbose)
-        fprintf(stderr, "read and joined %.3f s, written %.3f s, fsync %.3f s; %s read twice, at most %s at a time\n",
-                (double)r->read_ns / 1e9, (double)r->write_ns / 1e9, (double)r->sync_ns / 1e9,
-                fc_human_things(r->rescanned_chunks, "chunk", b[0], sizeof b[0]),
-                fc_human_things(r->peak_flows, "flow", b[1], sizeof b[1]));
+        fprintf(
+            stderr,
+            "read and joined %.3f s, written %.3f s, fsync %.3f s; %s read twice, at most %s at a time; %s joined\n",
+            (double)r->read_ns / 1e9, (double)r->write_ns / 1e9, (double)r->sync_ns / 1e9,
+            fc_human_things(r->rescanned_chunks, "chunk", b[0], sizeof b[0]),
+            fc_human_things(r->peak_flows, "flow", b[1], sizeof b[1]),
+            fc_human_things(r->runs, "run", b[2], sizeof b[2]));
 }
 
 static int index_all(struct args *a, int argc, char **argv, int first)

@@ -300,6 +300,7 @@ static int read_and_write(struct run *run, const struct fc_index_options *o, str
     result->read_ns = now_ns() - start;
     result->rescanned_chunks = p->rescanned;
     result->peak_flows = p->peak_flows;
+    result->runs = p->runs;
     phase(progress, 3);
     fc_writer_set_memory(run->writer, p->memory_bytes / 8);
     if (p->jobs == 1)

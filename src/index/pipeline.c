@@ -397,6 +397,7 @@ static int publish(struct worker *w, struct fc_slot *slot, struct fc_error *err)
     }
     pthread_mutex_lock(&s->lock);
     slot->state = FC_SLOT_PUBLISHED;
+    s->p->runs += slot->dead ? 0 : slot->runs->run_count;
     s->spare[s->spares++] = slot->runs;
     slot->runs = NULL;
     while (s->published < s->committed) {

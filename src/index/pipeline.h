@@ -64,8 +64,8 @@ struct fc_pipeline {
     struct fc_fragments *fragments; /* under the lock, while chunks are committed */
     struct fc_held *held;           /* before and after the workers */
     /* results */
-    uint64_t rescanned, peak_flows;
-    int64_t clock_ns; /* latest time of any record */
+    uint64_t rescanned, peak_flows, runs; /* runs: published */
+    int64_t clock_ns;                     /* latest time of any record */
 };
 
 /*
