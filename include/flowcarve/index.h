@@ -69,8 +69,8 @@ struct fc_index_result {
     uint64_t files;       /* indexed now */
     uint64_t files_known; /* skipped, were indexed before and are unchanged */
     uint64_t files_moved; /* of the known: found under a new name, which the index has now */
-    uint64_t
-        files_refused; /* named by the user, but no capture; unreadable, folders too; or changed since they were indexed */
+    /* named by the user, but no capture; or unreadable, folders too; or changed since they were indexed */
+    uint64_t files_refused;
     uint64_t records;
     uint64_t ignored;   /* left out by filter and exclude_net */
     uint64_t malformed; /* of the records: in malformed sessions */

@@ -13,8 +13,9 @@
  *
  * Correctness does not hang on the watermark. A run that starts before a watermark that was used to evict (times that run
  * backwards) is noted as late, and so is a flow that comes again after it was evicted by force: the pieces of such flows are
- * joined once more at the end (store/spool.h keeps them). Which flows were evicted by force a Bloom filter remembers, so that
- * evicting those that were silent for long costs nothing but for the few that come back.
+ * joined once more at the end (store/spool.h keeps them); and so is a session of the index that was evicted by force with runs that
+ * continue it, which come apart. Which flows were evicted by force a Bloom filter remembers, so that evicting those that were silent
+ * for long costs nothing but for the few that come back.
  *
  * Ordering guarantees
  *   A. A flow's key and hash happen before any look at it: the CAS on the bucket in find_or_add() (release) pairs with the

@@ -18,7 +18,6 @@ enum { SLOTS_PER_JOB = 2 };
 struct shared {
     struct fc_pipeline *p;
     struct fc_slot *slots;
-    struct fc_chunk *chunks; /* as many: private tables */
     size_t slot_count;
     /* shared: atomic */
     _Alignas(64) struct fc_sweeping sweeping;
@@ -29,8 +28,7 @@ struct shared {
     size_t next_file; /* next chunk to claim */
     uint32_t next_chunk;
     uint64_t claimed, committed, published; /* chunks; all before `published` are in the table */
-    struct fc_chunk **spare; /* tables that no slot has; the one used last is lent first, while caches have it */
-    size_t spares;
+    struct fc_lender lender;
     bool committing; /* a worker is scanning a chunk again at the commit frontier */
     int64_t watermark_ns;
     struct fc_error why;
@@ -227,7 +225,7 @@ static struct fc_slot *claim(struct worker *w)
     slot->seq = s->claimed++;
     slot->state = FC_SLOT_CLAIMED;
     slot->start = UINT64_MAX;
-    slot->runs = s->spare[--s->spares];
+    slot->runs = fc_lender_take(&s->lender);
     return slot;
 }
 
@@ -372,19 +370,6 @@ static void move_watermark(struct shared *s, const struct fc_slot *last)
         s->watermark_ns = low;
 }
 
-/* Bytes of all chunks' private tables; those that are lent count as the largest of the others. Under the lock; some are not lent. */
-static uint64_t chunk_bytes(const struct shared *s)
-{
-    uint64_t sum = 0, most = 0;
-
-    for (size_t i = 0; i < s->spares; i++) {
-        uint64_t bytes = fc_chunk_bytes(s->spare[i]);
-        sum += bytes;
-        most = bytes > most ? bytes : most;
-    }
-    return sum + (s->slot_count - s->spares) * most;
-}
-
 static int publish(struct worker *w, struct fc_slot *slot, struct fc_error *err)
 {
     struct shared *s = w->s;
@@ -398,7 +383,7 @@ static int publish(struct worker *w, struct fc_slot *slot, struct fc_error *err)
     pthread_mutex_lock(&s->lock);
     slot->state = FC_SLOT_PUBLISHED;
     s->p->runs += slot->dead ? 0 : slot->runs->run_count;
-    s->spare[s->spares++] = slot->runs;
+    fc_lender_give(&s->lender, slot->runs);
     slot->runs = NULL;
     while (s->published < s->committed) {
         struct fc_slot *front = &s->slots[s->published % s->slot_count];
@@ -408,7 +393,7 @@ static int publish(struct worker *w, struct fc_slot *slot, struct fc_error *err)
         front->state = FC_SLOT_FREE;
         s->published++;
     }
-    fc_sweeping_call(&s->sweeping, s->p, s->watermark_ns, s->published, chunk_bytes(s));
+    fc_sweeping_call(&s->sweeping, s->p, s->watermark_ns, s->published, fc_lender_bytes(&s->lender));
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
     return 0;
@@ -521,11 +506,8 @@ static int init_workers(struct shared *s, struct worker *workers)
 {
     struct fc_pipeline *p = s->p;
 
-    for (size_t i = 0; i < s->slot_count; i++) {
-        if (fc_chunk_init(&s->chunks[i], p->table, &p->settings->rules, p->settings->fields != 0))
-            return FC_E_NOMEM;
-        s->spare[s->spares++] = &s->chunks[i];
-    }
+    if (fc_lender_init(&s->lender, s->slot_count, p->table, &p->settings->rules, p->settings->fields != 0))
+        return FC_E_NOMEM;
     for (unsigned i = 0; i < p->jobs; i++) {
         workers[i].s = s;
         workers[i].number = i;
@@ -537,12 +519,6 @@ static int init_workers(struct shared *s, struct worker *workers)
     return 0;
 }
 
-static void fini_chunks(struct shared *s)
-{
-    for (size_t i = 0; i < s->slot_count; i++)
-        fc_chunk_fini(&s->chunks[i]);
-}
-
 static void fini_workers(struct shared *s, struct worker *workers)
 {
     for (unsigned i = 0; i < s->p->jobs; i++) {
@@ -552,25 +528,23 @@ static void fini_workers(struct shared *s, struct worker *workers)
     }
     for (size_t i = 0; i < s->slot_count; i++)
         fc_slot_fini(&s->slots[i]);
-    fini_chunks(s);
+    fc_lender_fini(&s->lender);
 }
 
 int fc_pipeline_run(struct fc_pipeline *p, struct fc_error *err)
 {
     struct shared *s = aligned_alloc(64, (sizeof *s + 63) & ~(size_t)63);
     struct worker *workers = calloc(p->jobs, sizeof *workers);
-    size_t slots = (size_t)p->jobs * SLOTS_PER_JOB;
     int rc = FC_E_NOMEM;
 
     if (s)
         memset(s, 0, sizeof *s);
-    if (!s || !workers || !(s->slots = calloc(slots, sizeof *s->slots)) ||
-        !(s->chunks = calloc(slots, sizeof *s->chunks)) || !(s->spare = calloc(slots, sizeof(void *)))) {
+    if (!s || !workers || !(s->slots = calloc(p->jobs * SLOTS_PER_JOB, sizeof *s->slots))) {
         fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
         goto out;
     }
     s->p = p;
-    s->slot_count = slots;
+    s->slot_count = p->jobs * SLOTS_PER_JOB;
     s->watermark_ns = INT64_MIN;
     fc_sweeping_init(&s->sweeping, p);
     pthread_mutex_init(&s->lock, NULL);
@@ -588,7 +562,7 @@ int fc_pipeline_run(struct fc_pipeline *p, struct fc_error *err)
     } else {
         run_all(workers, p->jobs, work);
         fc_feeder_stop(p->feeder);
-        fini_chunks(s);
+        fc_lender_fini(&s->lender);
         fc_sweeping_finish(&s->sweeping);
         if (!s->failed)
             run_all(workers, p->jobs, finish);
@@ -600,11 +574,8 @@ int fc_pipeline_run(struct fc_pipeline *p, struct fc_error *err)
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
 out:
-    if (s) {
+    if (s)
         free(s->slots);
-        free(s->chunks);
-        free(s->spare);
-    }
     free(s);
     free(workers);
     return rc;

@@ -6,6 +6,53 @@
 #include <stdlib.h>
 #include <string.h>
 
+int fc_lender_init(struct fc_lender *l, size_t count, const struct fc_table *table, const struct fc_rules *rules,
+                   bool want_extra)
+{
+    memset(l, 0, sizeof *l);
+    l->chunks = calloc(count, sizeof *l->chunks);
+    l->spare = calloc(count, sizeof *l->spare);
+    if (!l->chunks || !l->spare)
+        return FC_E_NOMEM;
+    for (; l->count < count; l->count++) {
+        if (fc_chunk_init(&l->chunks[l->count], table, rules, want_extra))
+            return FC_E_NOMEM;
+        fc_lender_give(l, &l->chunks[l->count]);
+    }
+    return 0;
+}
+
+void fc_lender_fini(struct fc_lender *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        fc_chunk_fini(&l->chunks[i]);
+    free(l->chunks);
+    free(l->spare);
+    memset(l, 0, sizeof *l);
+}
+
+struct fc_chunk *fc_lender_take(struct fc_lender *l)
+{
+    return l->spare[--l->spares];
+}
+
+void fc_lender_give(struct fc_lender *l, struct fc_chunk *chunk)
+{
+    l->spare[l->spares++] = chunk;
+}
+
+uint64_t fc_lender_bytes(const struct fc_lender *l)
+{
+    uint64_t sum = 0, most = 0;
+
+    for (size_t i = 0; i < l->spares; i++) {
+        uint64_t bytes = fc_chunk_bytes(l->spare[i]);
+        sum += bytes;
+        most = bytes > most ? bytes : most;
+    }
+    return sum + (l->count - l->spares) * most;
+}
+
 void fc_slot_fini(struct fc_slot *slot)
 {
     fc_section_free(&slot->section);

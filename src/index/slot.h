@@ -33,6 +33,23 @@ struct fc_slot {
     bool failed;                    /* what is behind `end` cannot be read */
 };
 
+/* Private tables of chunks, as many as slots. Under the pipeline's lock once workers run. */
+struct fc_lender {
+    struct fc_chunk *chunks;
+    struct fc_chunk **spare; /* those that no slot has; the one used last on top, while caches have it */
+    size_t count, spares;
+};
+
+/* FC_E_NOMEM; fini may follow in any case, also twice. */
+int fc_lender_init(struct fc_lender *lender, size_t count, const struct fc_table *table, const struct fc_rules *rules,
+                   bool want_extra);
+void fc_lender_fini(struct fc_lender *lender);
+/* There is one for every slot. */
+struct fc_chunk *fc_lender_take(struct fc_lender *lender);
+void fc_lender_give(struct fc_lender *lender, struct fc_chunk *chunk);
+/* Bytes of all; those that are lent count as the largest of the others. */
+uint64_t fc_lender_bytes(const struct fc_lender *lender);
+
 void fc_slot_fini(struct fc_slot *slot);
 
 /* Forgets results, before a scan. */
