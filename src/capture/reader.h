@@ -177,11 +177,10 @@ static inline int fc_reader_walk(struct fc_reader *reader, struct fc_record *rec
 int fc_reader_at(struct fc_reader *reader, uint64_t off, size_t ahead, struct fc_record *rec);
 
 /*
- * First likely record boundary at or behind `from` and before `until`: a chain of plausible headers. `hint_ns` is the
- * time of some record of the file (FC_TIME_NONE: unknown). Returns it, or UINT64_MAX when nothing looks like one.
- * Never fails: what cannot be read is not likely.
+ * First likely record boundary at or behind `from` and before `until`, but not much behind `from`: a chain of plausible headers,
+ * longer than a packet. Returns it, or UINT64_MAX when nothing looks like one. Never fails: what cannot be read is not likely.
  */
 uint64_t fc_reader_guess(struct fc_reader *reader, const struct fc_file *file, uint64_t from, uint64_t until,
-                         int64_t hint_ns, const struct fc_section *section);
+                         const struct fc_section *section);
 
 #endif

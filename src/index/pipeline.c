@@ -229,19 +229,24 @@ static struct fc_slot *claim(struct worker *w)
     return slot;
 }
 
-/* Where to start: known when everything before is committed, else a guess. */
+/*
+ * Where to start: known when everything before is committed, else a guess. Without a section a pcapng is not guessed at: nothing
+ * could be read from there on.
+ */
 static int choose_start(struct worker *w, struct fc_slot *slot, struct fc_error *err)
 {
     struct shared *s = w->s;
     struct fc_scan_file *f = slot->file;
-    int64_t hint = f->plan->first_ns;
+    const struct fc_section *section = &f->section;
     int rc;
 
     pthread_mutex_lock(&s->lock);
     bool known = f->chunks_done == slot->chunk;
     rc = fc_plan_reopen(f->plan, err);
     fc_section_free(&slot->section);
-    if (rc == 0 && fc_section_copy(&slot->section, &f->section))
+    if (!known && section->number == UINT32_MAX && f->plan->head)
+        section = f->plan->head;
+    if (rc == 0 && fc_section_copy(&slot->section, section))
         rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     slot->start = known ? f->next_off : UINT64_MAX;
     slot->dead = f->ended;
@@ -249,10 +254,10 @@ static int choose_start(struct worker *w, struct fc_slot *slot, struct fc_error 
     if (known)
         slot->open = f->open;
     pthread_mutex_unlock(&s->lock);
-    if (rc || known || slot->dead)
+    if (rc || known || slot->dead || slot->section.number == UINT32_MAX)
         return rc;
     uint64_t from = slot->chunk * f->chunk_bytes;
-    slot->start = fc_reader_guess(&w->reader, &f->plan->file, from, chunk_end(slot), hint, &slot->section);
+    slot->start = fc_reader_guess(&w->reader, &f->plan->file, from, chunk_end(slot), &slot->section);
     return 0;
 }
 

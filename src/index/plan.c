@@ -21,28 +21,54 @@ void fc_notice_add(struct fc_index_result *result, int kind, const struct fc_err
     bigger[result->notice_count++].what = *what;
 }
 
+static void fini_file(struct fc_plan_file *f)
+{
+    fc_file_close(&f->file);
+    if (f->head)
+        fc_section_free(f->head);
+    free(f->head);
+    f->head = NULL;
+}
+
 void fc_plan_fini(struct fc_plan *plan)
 {
     for (size_t i = 0; i < plan->count; i++)
-        fc_file_close(&plan->files[i].file);
+        fini_file(&plan->files[i]);
     free(plan->files);
     memset(plan, 0, sizeof *plan);
 }
 
-/* FC_E_NOMEM: not to be taken for a capture without times, the order of files depends on it. */
-static int first_time(struct fc_reader *reader, const struct fc_file *file, int64_t *ts_ns)
+/* Keeps the reader's section, behind the first record. FC_E_NOMEM. */
+static int keep_head(const struct fc_reader *reader, struct fc_plan_file *f)
+{
+    if (f->file.format != FC_FORMAT_PCAPNG || (!f->file.source && f->file.size < PEEK_BUFFER))
+        return 0;
+    if (!(f->head = calloc(1, sizeof *f->head)) || fc_section_copy(f->head, &reader->section))
+        return FC_E_NOMEM;
+    return 0;
+}
+
+/*
+ * The first record's time; and, by the way, its section. FC_E_NOMEM: not to be taken for a capture without times, the order of files
+ * depends on it.
+ */
+static int first_record(struct fc_reader *reader, struct fc_plan_file *f)
 {
     struct fc_record rec;
     int rc;
 
     reader->file = NULL; /* another file, though at the same address: what is buffered is not of it */
-    rc = fc_reader_start(reader, file, 0, UINT64_MAX, NULL) ? FC_E_NOMEM : 1;
+    rc = fc_reader_start(reader, &f->file, 0, UINT64_MAX, NULL) ? FC_E_NOMEM : 1;
 
-    *ts_ns = FC_TIME_NONE;
+    f->first_ns = FC_TIME_NONE;
     /* a few records: the first one may have no time; and not far behind damage */
-    for (int i = 0; i < 16 && *ts_ns == FC_TIME_NONE && rc == 1; i++)
-        if ((rc = fc_reader_walk(reader, &rec, PEEK_FAR)) == 1)
-            *ts_ns = rec.ts_ns;
+    for (int i = 0; i < 16 && f->first_ns == FC_TIME_NONE && rc == 1; i++) {
+        rc = fc_reader_walk(reader, &rec, PEEK_FAR);
+        if (rc == 1)
+            f->first_ns = rec.ts_ns;
+        if (rc == 1 && i == 0)
+            rc = keep_head(reader, f) ? FC_E_NOMEM : 1;
+    }
     return rc == FC_E_NOMEM ? rc : 0;
 }
 
@@ -133,8 +159,8 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, struct f
     }
     f.named = input->named;
     read_once(&f.file);
-    if ((rc = first_time(reader, &f.file, &f.first_ns))) {
-        fc_file_close(&f.file);
+    if ((rc = first_record(reader, &f))) {
+        fini_file(&f);
         return fc_error_set(err, rc, input->path, FC_NO_OFFSET, "out of memory");
     }
     f.record_bytes = mean_record(reader, &f.file);
@@ -148,7 +174,7 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, struct f
         size_t room = plan->room ? plan->room * 2 : 16;
         struct fc_plan_file *bigger = realloc(plan->files, room * sizeof *bigger);
         if (!bigger) {
-            fc_file_close(&f.file);
+            fini_file(&f);
             return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
         }
         plan->files = bigger;
@@ -196,13 +222,14 @@ static void drop_twins(struct fc_plan *plan, struct fc_index_result *result)
             if (strcmp(f->file.path, plan->files[n - 1].file.path) != 0)
                 fc_notice_add(result, FC_NOTICE_SKIPPED, &why);
             plan->bytes -= f->file.stored_size;
-            fc_file_close(&f->file);
+            fini_file(f);
             continue;
         }
         if (n != i) {
             plan->files[n] = *f;
             f->file.fd = -1;
             f->file.path = NULL;
+            f->head = NULL;
         }
         n++;
     }

@@ -20,8 +20,10 @@ struct fc_plan_file {
     int64_t first_ns;     /* of the first record that has a time; FC_TIME_NONE */
     uint32_t id;
     bool named; /* by the user, not found in a folder */
-    uint32_t
-        record_bytes; /* mean of the first records, of a capture of FC_PLAN_LARGE_BYTES at least that is not compressed; else 0 */
+    /* of a pcapng: what holds at its first record, to guess by while nothing of it is read; NULL: not known, or it is short */
+    struct fc_section *head;
+    /* mean of the first records, of a capture of FC_PLAN_LARGE_BYTES at least that is not compressed; else 0 */
+    uint32_t record_bytes;
 };
 
 #define FC_PLAN_LARGE_BYTES ((uint64_t)512 << 20)

@@ -157,7 +157,7 @@ static uint64_t guess(const struct fc_file *file, uint64_t from, uint64_t until,
     struct fc_reader reader;
 
     cr_assert_eq(fc_reader_init(&reader, 64 << 10), 0);
-    uint64_t off = fc_reader_guess(&reader, file, from, until, FC_TIME_NONE, section);
+    uint64_t off = fc_reader_guess(&reader, file, from, until, section);
     fc_reader_fini(&reader);
     return off;
 }
