@@ -22,7 +22,7 @@ enum {
     NEAR = 400 * DAY, /* seconds between two headers of a chain */
     ODD_STEPS = 10,
     ODD_FAR = 1 << 20, /* bytes; steps go no further */
-    ODD_RUN = 8,       /* records in a row that are odd by their time only */
+    ODD_RUN = 8,       /* records in a row that are odd in no more than one way */
     HEADER_CHAIN = 64,
     MINOR_MAX = 4,    /* of a file header: no writer known has another version, */
     ACCURACY_MAX = 9, /* or says more than 0 of the accuracy of its times */
@@ -434,7 +434,7 @@ enum fc_odd fc_resync_odd(struct fc_reader *reader, uint64_t off)
 {
     const struct fc_pcap *pcap = &reader->section.pcap;
     uint64_t start = off;
-    unsigned sounds = 0, run = 0; /* headers in a row that are sound, or odd by their time only */
+    unsigned sounds = 0, run = 0; /* headers in a row that are sound, or odd in no more than one way */
     uint8_t own[FC_PCAP_HEADER];
     uint32_t sec = 0;
 
@@ -454,7 +454,7 @@ enum fc_odd fc_resync_odd(struct fc_reader *reader, uint64_t off)
             return FC_ODD_DAMAGE;
         bool follows = !i || near(sec, h.sec);
         sounds = sound(pcap, &h) || empty ? (follows ? sounds + 1 : 1) : 0;
-        run = !fc_pcap_odd_shape(pcap, &h) || empty ? (follows ? run + 1 : 1) : 0;
+        run = oddities(pcap, &h) <= 1 || empty ? (follows ? run + 1 : 1) : 0;
         if (sounds >= 2 || run >= ODD_RUN)
             return FC_ODD_KEEP;
         sec = h.sec;
