@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { PEEK_BUFFER = 64 << 10, PEEK_FAR = 1 << 20, LIKELY_RATIO = 4, MEAN_RECORDS = 200 };
+enum { PEEK_BUFFER = 16 << 10, PEEK_FAR = 1 << 20, LIKELY_RATIO = 4, MEAN_RECORDS = 200 };
 
 void fc_notice_add(struct fc_index_result *result, int kind, const struct fc_error *what)
 {
