@@ -28,6 +28,7 @@ enum {
     ACCURACY_MAX = 9, /* or says more than 0 of the accuracy of its times */
 };
 #define OPEN UINT32_MAX /* a chain that does not break as far as it was followed, or ends where the file does */
+#define NONE UINT32_MAX /* no offset */
 
 struct fc_resync {
     uint64_t base; /* of the block; UINT64_MAX: none */
@@ -37,6 +38,8 @@ struct fc_resync {
     bool blank; /* nothing but zeros */
     bool big;
     uint8_t *bytes;
+    /* what has been asked of the offsets so far: most of them never are */
+    uint64_t *known; /* bit i: length[i] and reach[i] are set */
     uint8_t *length; /* of the chain that starts at each offset; 0: no header */
     uint32_t *reach; /* where it breaks, from base; or OPEN */
 };
@@ -46,6 +49,7 @@ void fc_resync_free(struct fc_resync *resync)
     if (!resync)
         return;
     free(resync->bytes);
+    free(resync->known);
     free(resync->length);
     free(resync->reach);
     free(resync);
@@ -117,37 +121,85 @@ static void link_chain(struct fc_resync *r, size_t i, size_t n, bool follows)
     }
 }
 
-static void mark_records(struct fc_resync *r, const struct fc_pcap *pcap)
+/*
+ * The header at offset i: 1 when its chain goes on at *next, a known offset; 0 when all is said of it in length[i] and reach[i].
+ */
+static int record_step(struct fc_resync *r, const struct fc_pcap *pcap, size_t i, size_t *next)
 {
     uint32_t head = pcap->record_header;
 
-    for (size_t i = r->len; i-- > 0;) {
-        r->length[i] = 0;
-        r->reach[i] = (uint32_t)i;
-        if (r->len - i < head)
-            continue;
-        struct fc_pcap_record h = fc_pcap_record(pcap, r->bytes + i);
-        if (!sound(pcap, &h))
-            continue;
-        size_t n = i + head + h.caplen;
-        link_chain(r, i, n, n + 4 <= r->len && near(h.sec, fc_load32(r->bytes + n, pcap->iface.big_endian)));
+    r->length[i] = 0;
+    r->reach[i] = (uint32_t)i;
+    if (r->len - i < head)
+        return 0;
+    struct fc_pcap_record h = fc_pcap_record(pcap, r->bytes + i);
+    if (!sound(pcap, &h))
+        return 0;
+    *next = i + head + h.caplen;
+    if (*next + 4 <= r->len && near(h.sec, fc_load32(r->bytes + *next, pcap->iface.big_endian)))
+        return 1;
+    link_chain(r, i, *next, false);
+    return 0;
+}
+
+static int block_step(struct fc_resync *r, size_t i, size_t *next)
+{
+    uint32_t size = block_size(r->bytes + i, r->len - i, r->big);
+
+    r->length[i] = 0;
+    r->reach[i] = (uint32_t)i;
+    if (size) {
+        *next = i + size;
+        if (*next < r->len)
+            return 1;
+        link_chain(r, i, *next, true);
+    } else if (r->len - i >= 28 && fc_load32(r->bytes + i, true) == FC_BLOCK_SHB &&
+               (size = block_size(r->bytes + i, r->len - i, !r->big))) {
+        r->length[i] = CHAIN_BLOCKS; /* what follows has the other byte order */
+        r->reach[i] = (uint32_t)(i + size);
+    }
+    return 0;
+}
+
+static bool is_known(const struct fc_resync *r, size_t i)
+{
+    return r->known[i / 64] >> (i % 64) & 1;
+}
+
+/* Follows the chain at offset i to where more of it is known, and notes what that means for each header on the way. */
+static void learn(const struct fc_reader *reader, size_t i)
+{
+    struct fc_resync *r = reader->resync;
+    const struct fc_pcap *pcap = reader->file->format == FC_FORMAT_PCAPNG ? NULL : &reader->section.pcap;
+    uint32_t before = NONE; /* the header in front of i; where the one in front of that is, stands in its reach */
+    size_t next;
+
+    while (!is_known(r, i)) {
+        r->known[i / 64] |= 1ull << (i % 64);
+        if (!(pcap ? record_step(r, pcap, i, &next) : block_step(r, i, &next)))
+            break;
+        r->reach[i] = before;
+        before = (uint32_t)i;
+        i = next;
+    }
+    while (before != NONE) {
+        uint32_t back = r->reach[before];
+        link_chain(r, before, i, true);
+        i = before;
+        before = back;
     }
 }
 
-static void mark_blocks(struct fc_resync *r, bool big)
+/* Length of the chain at offset i of the current block, with AT_END; from then on reach[i] is set too. */
+static unsigned length_at(const struct fc_reader *reader, size_t i)
 {
-    for (size_t i = r->len; i-- > 0;) {
-        uint32_t size = block_size(r->bytes + i, r->len - i, big);
-        r->length[i] = 0;
-        r->reach[i] = (uint32_t)i;
-        if (size) {
-            link_chain(r, i, i + size, true);
-        } else if (r->len - i >= 28 && fc_load32(r->bytes + i, true) == FC_BLOCK_SHB &&
-                   (size = block_size(r->bytes + i, r->len - i, !big))) {
-            r->length[i] = CHAIN_BLOCKS; /* what follows has the other byte order */
-            r->reach[i] = (uint32_t)(i + size);
-        }
-    }
+    struct fc_resync *r = reader->resync;
+
+    if (r->blank)
+        return 0;
+    if (!is_known(r, i))
+        learn(reader, i);
+    return r->length[i];
 }
 
 /* Makes the block that `off` lies in the current one. 0, FC_E_NOMEM, FC_E_IO. */
@@ -165,12 +217,14 @@ static int load(struct fc_reader *reader, uint64_t off)
     if (want > r->room) {
         r->room = 0;
         free(r->bytes);
+        free(r->known);
         free(r->length);
         free(r->reach);
         r->bytes = malloc(want);
+        r->known = malloc((want + 63) / 64 * sizeof *r->known);
         r->length = malloc(want);
         r->reach = malloc(want * sizeof *r->reach);
-        if (!r->bytes || !r->length || !r->reach)
+        if (!r->bytes || !r->known || !r->length || !r->reach)
             goto nomem;
         r->room = want;
     }
@@ -184,12 +238,7 @@ static int load(struct fc_reader *reader, uint64_t off)
         return reader->failed;
     r->blank = r->len && !r->bytes[0] && memcmp(r->bytes, r->bytes + 1, r->len - 1) == 0;
     r->big = big;
-    if (r->blank) /* holes of a sparse file may be large */
-        memset(r->length, 0, r->len);
-    else if (ng)
-        mark_blocks(r, big);
-    else
-        mark_records(r, &reader->section.pcap);
+    memset(r->known, 0, (r->len + 63) / 64 * sizeof *r->known);
     r->base = base;
     return 0;
 nomem:
@@ -227,12 +276,29 @@ static uint32_t header_reach(const uint8_t *p, size_t n, bool last, struct fc_pc
     return (uint32_t)(off < n ? off : n);
 }
 
+/* False where offset i is no candidate for sure, which it hardly ever is: searches look at every offset there is. */
+static inline bool maybe(const struct fc_reader *reader, size_t i)
+{
+    const struct fc_resync *r = reader->resync;
+
+    if (r->len - i < 16)
+        return true;
+    uint32_t word = fc_load32(r->bytes + i, false);
+    if (reader->file->format == FC_FORMAT_PCAPNG) {
+        uint32_t size = fc_load32(r->bytes + i + 4, r->big);
+        return word == FC_BLOCK_SHB || (size >= 12 && !(size & 3) && size <= r->len - i);
+    }
+    const struct fc_pcap *pcap = &reader->section.pcap;
+    return fc_pcap_record(pcap, r->bytes + i).caplen - 1 < pcap->odd_caplen || word >> 16 == 0xa1b2 ||
+           (word & 0xffff) == 0xb2a1; /* all magic numbers begin so, or end */
+}
+
 /* Can offset i of the current block be believed, as far as it alone tells? *reach: where its chain breaks. */
 static bool candidate(const struct fc_reader *reader, size_t i, uint32_t *reach)
 {
     const struct fc_resync *r = reader->resync;
-    unsigned length = r->length[i] & LENGTH_MAX;
-    bool end = (r->length[i] & AT_END) != 0;
+    unsigned found = length_at(reader, i), length = found & LENGTH_MAX;
+    bool end = (found & AT_END) != 0;
     struct fc_pcap pcap;
 
     *reach = r->reach[i];
@@ -254,7 +320,7 @@ static bool candidate(const struct fc_reader *reader, size_t i, uint32_t *reach)
     size_t next = i + FC_PCAP_HEADER;
     *reach = own == OPEN ? OPEN : (uint32_t)i + own;
     /* where its records look like those before, their chain is known already */
-    if (next < r->len && r->length[next] && (r->reach[next] > *reach))
+    if (next < r->len && length_at(reader, next) && r->reach[next] > *reach)
         *reach = r->reach[next];
     return true;
 }
@@ -269,7 +335,7 @@ static size_t contest(const struct fc_reader *reader, size_t i, uint32_t reach)
 
     for (size_t k = i + 1; reach != OPEN && k < reach && k < r->len; k++) {
         uint32_t further;
-        if (candidate(reader, k, &further) && further > reach) {
+        if (maybe(reader, k) && candidate(reader, k, &further) && further > reach) {
             i = k;
             reach = further;
         }
@@ -288,7 +354,7 @@ static uint64_t search(struct fc_reader *reader, uint64_t from, uint64_t until, 
         size_t end = r->len < BLOCK ? r->len : BLOCK;
         size_t i = (size_t)(off - r->base);
         for (; !r->blank && i < end && r->base + i < until; i++)
-            if (candidate(reader, i, &reach) && (!open || reach == OPEN))
+            if (maybe(reader, i) && candidate(reader, i, &reach) && (!open || reach == OPEN))
                 return r->base + contest(reader, i, reach);
         if (r->len < BLOCK)
             break;
@@ -387,7 +453,7 @@ static size_t follow(const struct fc_reader *reader, size_t i, size_t to, size_t
 {
     const struct fc_resync *r = reader->resync;
 
-    while (i < to && r->length[i]) {
+    while (i < to && length_at(reader, i)) {
         i += reader->section.pcap.record_header + (size_t)fc_pcap_record(&reader->section.pcap, r->bytes + i).caplen;
         ++*steps;
     }
@@ -410,11 +476,11 @@ uint64_t fc_resync_swallowed(struct fc_reader *reader, uint64_t off, uint64_t ne
     /* a bound on the steps: a packet may be made of nothing but chains */
     for (size_t i = from + 1; i < to && steps < 8 * (to - from); i++) {
         uint32_t reach;
-        if (!r->length[i] || r->reach[i] <= to || !candidate(reader, i, &reach))
+        if (!maybe(reader, i) || !length_at(reader, i) || r->reach[i] <= to || !candidate(reader, i, &reach))
             continue;
         size_t k = follow(reader, i, to, &steps);
         if ((k == r->len && r->last) ||
-            (k < r->len && ((r->length[k] & LENGTH_MAX) >= CHAIN || r->length[k] & AT_END))) {
+            (k < r->len && ((length_at(reader, k) & LENGTH_MAX) >= CHAIN || length_at(reader, k) & AT_END))) {
             i = contest(reader, i, reach);
             return i < to ? r->base + i : 0;
         }
@@ -470,7 +536,8 @@ bool fc_resync_blocks(struct fc_reader *reader, uint64_t off)
 {
     if (fc_reader_ends(reader, off))
         return off == reader->size && !reader->failed;
-    return load(reader, off) == 0 && reader->resync->base <= off && off - reader->resync->base < reader->resync->len &&
-           ((reader->resync->length[off - reader->resync->base] & LENGTH_MAX) >= CHAIN_BLOCKS ||
-            (reader->resync->length[off - reader->resync->base] & AT_END));
+    if (load(reader, off) || off < reader->resync->base || off - reader->resync->base >= reader->resync->len)
+        return false;
+    unsigned found = length_at(reader, (size_t)(off - reader->resync->base));
+    return (found & LENGTH_MAX) >= CHAIN_BLOCKS || found & AT_END;
 }
