@@ -66,6 +66,7 @@ def broken(packets):
     out['all-variants.pcap'] = b''.join(support.pcap_bytes(packets, e=e, magic=m) for e in '<>' for m in (
         0xa1b2c3d4, 0xa1b23c4d, 0xa1b2cd34)), 6 * n, []
     out['a-header-behind-garbage.pcap'] = pcap + b'\xff' * 33 + support.pcap_bytes(packets, e='>'), 2 * n, [(len(pcap), 33)]
+    out['a-header-of-the-same-order-behind-garbage.pcap'] = pcap + b'\xff' * 33 + pcap, 2 * n, [(len(pcap), 33)]
     out['empty-captures.pcap'] = pcap[:24] * 5 + pcap + pcap[:24], n, []
     ng = shb() + idb() + b''.join(epb('<', 0, us(p[0]), p[1]) for p in packets)
     at = len(ng) - len(epb('<', 0, 0, packets[-1][1]))
@@ -75,6 +76,8 @@ def broken(packets):
     out['trailer-differs.pcapng'] = patch(len(ng) - 4, 12345), n, []
     out['trailer-differs-and-garbage.pcapng'] = patch(len(ng) - 4, 12345) + b'\xff' * 40, n - 1, at
     out['garbage-in-the-middle.pcapng'] = ng + b'\xff' * 99 + ng[len(shb() + idb()):], 2 * n, [(len(ng), 99)]
+    out['a-section-of-the-other-order-behind-garbage.pcapng'] = ng + b'\xff' * 100 + shb('>') + idb('>') + b''.join(
+        epb('>', 0, us(p[0]), p[1]) for p in packets), 2 * n, [(len(ng), 100)]
     out['one-unknown-interface.pcapng'] = patch(len(shb() + idb()) + 8, 7), n - 1, [
         (len(shb() + idb()), len(epb('<', 0, 0, packets[0][1])))]
     late = shb()[:12] + b'\2\0' + shb()[14:]
