@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 
 enum {
-    BYTES_PER_FLOW = 128,  /* a flow with a short run */
     BUCKETS_MIN_BITS = 14, /* FC_TABLE_SHARDS of them are one shard each */
     BUCKETS_MAX = 1 << 26,
     LATE_MAX = 1 << 20, /* late flows that are remembered one by one */
@@ -41,7 +40,7 @@ struct fc_table *fc_table_new_sized(const struct fc_rules *rules, uint64_t bytes
     if (!t)
         return NULL;
     memset(t, 0, sizeof *t);
-    while ((1ull << bits) < BUCKETS_MAX && (1ull << bits) < bytes / BYTES_PER_FLOW)
+    while ((1ull << bits) < BUCKETS_MAX && (1ull << bits) < bytes / FC_TABLE_FLOW_BYTES)
         bits++;
     t->rules = rules;
     fc_gaps_init(&t->gaps, rules);

@@ -67,6 +67,8 @@ enum fc_sweep_mode {
     FC_SWEEP_FINISH   /* all flows: nothing more comes */
 };
 
+enum { FC_TABLE_FLOW_BYTES = 128 /* a flow with a short run takes about as much */ };
+
 /* rules must outlive the table. bytes: memory that flows are meant to take at most. NULL without memory. */
 struct fc_table *fc_table_new_sized(const struct fc_rules *rules, uint64_t bytes);
 struct fc_table *fc_table_new(const struct fc_rules *rules);

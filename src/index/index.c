@@ -10,7 +10,13 @@
 #include <unistd.h>
 #include <urcu.h>
 
-enum { JOBS_MAX = 256, FEED_CHUNK_BYTES = 16 << 20, SPOOL_BYTES_MAX = 4 << 20, LONG_RECORD_BYTES = 256 };
+enum {
+    JOBS_MAX = 256,
+    FEED_CHUNK_BYTES = 16 << 20,
+    SPOOL_BYTES_MAX = 4 << 20,
+    LONG_RECORD_BYTES = 256,
+    PRIORS_BATCH = 16
+};
 
 #define MIB ((uint64_t)1 << 20)
 
@@ -129,10 +135,36 @@ static int init_files(struct run *run, struct fc_error *err)
     return rc;
 }
 
+/* A fragment whose session is known now, as a run of one packet. */
+static int settled(void *ctx, const struct fc_flow_key *flow, struct fc_node *node)
+{
+    struct run *run = ctx;
+    struct fc_table *table = run->pipeline.table;
+    int rc = fc_table_publish(table, &run->pool, flow, fc_table_hash(table, flow), node);
+
+    free(node);
+    return rc;
+}
+
+/* Half of the memory is for flows; few, of small captures and of an index that has few open, need no large table. */
+static int table_bytes(const struct run *run, uint64_t *bytes, struct fc_error *err)
+{
+    uint64_t most = run->pipeline.memory_bytes / 2, priors = 0;
+    int rc = run->fresh ? 0 : fc_writer_prior_count(run->writer, run->plan.older, &priors, err);
+
+    *bytes = priors < most / FC_TABLE_FLOW_BYTES ? run->plan.likely_bytes + priors * FC_TABLE_FLOW_BYTES : most;
+    if (*bytes > most)
+        *bytes = most;
+    return rc;
+}
+
 static int init_pipeline(struct run *run, const struct fc_index_options *o, struct fc_progress *progress,
-                         const int *stop)
+                         const int *stop, struct fc_error *err)
 {
     struct fc_pipeline *p = &run->pipeline;
+    uint64_t flow_bytes;
+    int rc;
+
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
     p->settings = &run->settings;
@@ -149,25 +181,27 @@ static int init_pipeline(struct run *run, const struct fc_index_options *o, stru
     p->progress = progress;
     p->stop = stop;
     p->clock_ns = FC_TIME_NONE;
-    /* half of the memory is for flows; a small capture needs no large table */
-    uint64_t table_bytes = p->memory_bytes / 2;
-    if (run->plan.likely_bytes < table_bytes)
-        table_bytes = run->plan.likely_bytes;
-    p->table = fc_table_new_sized(&run->settings.rules, table_bytes);
+    if ((rc = table_bytes(run, &flow_bytes, err)))
+        return rc;
+    p->table = fc_table_new_sized(&run->settings.rules, flow_bytes);
     if (p->table)
         fc_table_pool(p->table, &run->pool);
     p->spools = calloc(p->jobs + 1, sizeof *p->spools);
     p->files = calloc(run->plan.count + 1, sizeof *p->files);
     if (!p->table || !p->spools || !p->files)
-        return FC_E_NOMEM;
+        goto nomem;
     /* more would save no time, and what they take would grow with the capture */
     size_t spool_bytes = p->memory_bytes / 2 / (p->jobs + 1);
     if (spool_bytes > SPOOL_BYTES_MAX)
         spool_bytes = SPOOL_BYTES_MAX;
     for (unsigned i = 0; i <= p->jobs; i++)
         if (!(p->spools[i] = fc_spool_new(fc_writer_folder(run->writer), spool_bytes)))
-            return FC_E_NOMEM;
+            goto nomem;
+    if (!(p->fragments = fc_fragments_new(settled, run)))
+        goto nomem;
     return 0;
+nomem:
+    return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
 }
 
 static void fini_pipeline(struct run *run)
@@ -190,33 +224,48 @@ static void fini_pipeline(struct run *run)
     free(p->files);
 }
 
-/* A fragment whose session is known now, as a run of one packet. */
-static int settled(void *ctx, const struct fc_flow_key *flow, struct fc_node *node)
-{
-    struct run *run = ctx;
-    struct fc_table *table = run->pipeline.table;
-    int rc = fc_table_publish(table, &run->pool, flow, fc_table_hash(table, flow), node);
+/* Sessions of the index on their way to the table, some at a time, so that what they need there is fetched before. */
+struct priors {
+    struct run *run;
+    unsigned count;
+    struct {
+        struct fc_flow_key key;
+        uint64_t hash;
+        struct fc_node node;
+    } item[PRIORS_BATCH];
+};
 
-    free(node);
+static int publish_priors(struct priors *p)
+{
+    struct fc_table *table = p->run->pipeline.table;
+    int rc = 0;
+
+    for (unsigned i = 0; i < p->count; i++)
+        fc_table_prefetch_flow(table, p->item[i].hash);
+    for (unsigned i = 0; i < p->count && rc == 0; i++)
+        rc = fc_table_publish(table, &p->run->pool, &p->item[i].key, p->item[i].hash, &p->item[i].node);
+    p->count = 0;
     return rc;
 }
 
 /* A session of the index that the new captures may continue. */
 static int prior(void *ctx, const struct fc_flow_key *key, int64_t id, const struct fc_run *state)
 {
-    struct run *run = ctx;
-    struct fc_table *table = run->pipeline.table;
-    struct fc_extra none;
-    struct fc_node node = {
+    static const struct fc_extra none;
+    struct priors *p = ctx;
+
+    if (fc_held_find(&p->run->held, id))
+        return 0; /* it comes in parts */
+    p->item[p->count].key = *key;
+    p->item[p->count].hash = fc_table_hash(p->run->pipeline.table, key);
+    p->item[p->count].node = (struct fc_node){
         .run = *state,
         .db_id = id,
         .prior_packets = state->packets[0] + state->packets[1],
-        .extra = run->settings.fields ? memset(&none, 0, sizeof none) : NULL,
+        .extra = p->run->settings.fields ? (struct fc_extra *)(uintptr_t)&none : NULL,
     };
-
-    if (fc_held_find(&run->held, id))
-        return 0; /* it comes in parts */
-    return fc_table_publish(table, &run->pool, key, fc_table_hash(table, key), &node);
+    fc_table_prefetch(p->run->pipeline.table, p->item[p->count].hash);
+    return ++p->count == PRIORS_BATCH ? publish_priors(p) : 0;
 }
 
 static int restore_fragment(void *ctx, const struct fc_fragment *first)
@@ -226,6 +275,7 @@ static int restore_fragment(void *ctx, const struct fc_fragment *first)
 
 static int load_priors(struct run *run, struct fc_error *err)
 {
+    struct priors priors = {.run = run};
     int64_t from_ns = INT64_MIN, last_ns;
     uint32_t id;
     int rc;
@@ -238,8 +288,8 @@ static int load_priors(struct run *run, struct fc_error *err)
     if (__builtin_sub_overflow(from_ns, longest, &from_ns))
         from_ns = INT64_MIN;
     rc = fc_held_load(&run->held, run->writer, run->pipeline.fragments, run->settings.fields != 0, err);
-    if (rc == 0)
-        rc = fc_writer_priors(run->writer, run->plan.older, from_ns, prior, run, err);
+    if (rc == 0 && (rc = fc_writer_priors(run->writer, run->plan.older, from_ns, prior, &priors, err)) == 0)
+        rc = publish_priors(&priors);
     if (rc == 0)
         rc = fc_writer_fragments(run->writer, restore_fragment, run, err);
     if (rc == 0 && (rc = fc_writer_last(run->writer, &id, &last_ns, err)) == 0)
@@ -273,11 +323,9 @@ static int read_and_write(struct run *run, const struct fc_index_options *o, str
 {
     struct fc_pipeline *p = &run->pipeline;
     int64_t start = now_ns(), written;
-    int rc = init_pipeline(run, o, progress, stop);
+    int rc = init_pipeline(run, o, progress, stop, err);
 
-    if (rc || !(p->fragments = fc_fragments_new(settled, run)))
-        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
-    if ((rc = init_files(run, err)))
+    if (rc || (rc = init_files(run, err)))
         return rc;
     if (!run->fresh) {
         rcu_register_thread();

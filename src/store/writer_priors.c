@@ -10,6 +10,7 @@
     "SELECT id, " FC_KEY_COLUMNS                                                                                       \
     ", start_ns, duration_ns, client_packets, server_packets, client_bytes, server_bytes, state FROM session"
 enum { COL_START = 9, COL_PACKETS = 11, COL_BYTES = 13, COL_STATE = 15 };
+enum { OPEN_BYTES = 4 /* of an open session that takes few: UDP has 2, TCP up to 15 */ };
 
 int fc_writer_flush_open(struct fc_writer *w, struct fc_error *err)
 {
@@ -185,6 +186,27 @@ static int64_t max_id(sqlite3 *sql)
         id = sqlite3_column_int64(stmt, 0);
     sqlite3_finalize(stmt);
     return id < 0 || id > UINT32_MAX * INT64_C(8) ? 0 : id; /* IDs hardly have gaps: more cannot be true */
+}
+
+int fc_writer_prior_count(struct fc_writer *w, bool all, uint64_t *count, struct fc_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = fc_writer_sql(w, err);
+
+    *count = 0;
+    if (rc)
+        return rc;
+    if (all) {
+        *count = (uint64_t)max_id(w->sql);
+        return 0;
+    }
+    if (sqlite3_prepare_v2(w->sql, "SELECT total(length(state)) FROM open_session", -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW)
+        *count = (uint64_t)sqlite3_column_int64(stmt, 0) / OPEN_BYTES;
+    else
+        rc = fc_writer_error(w, err, "cannot read the index");
+    sqlite3_finalize(stmt);
+    return rc;
 }
 
 int fc_writer_priors(struct fc_writer *w, bool all, int64_t from_ns,

@@ -334,6 +334,11 @@ static void check_priors(bool insert)
     uint8_t *again = malloc(plan.sessions);
     memcpy(again, c.want, plan.sessions);
     w = new_writer(path, &plan, insert);
+    uint64_t about;
+    cr_assert_eq(fc_writer_prior_count(w, false, &about, &err), 0, "%s", err.cause);
+    cr_assert(about > open / 4 && about < 8 * open, "%llu", (unsigned long long)about);
+    cr_assert_eq(fc_writer_prior_count(w, true, &about, &err), 0, "%s", err.cause);
+    cr_assert_eq(about, plan.sessions);
     cr_assert_eq(fc_writer_priors(w, false, 0, compare_prior, &c, &err), 0, "%s", err.cause);
     cr_assert(c.seen == open && c.closed == 0);
     free(c.want);
