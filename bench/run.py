@@ -10,6 +10,7 @@ Workloads, made by fcgen from fixed seeds:
   cold      mix, read from the disk
   small     20 M packets of 60 to 90 bytes, 1.7 GB, 4.5 M sessions: the same
   elephant  4 GB of full-size packets, 10 sessions: the same
+  pcapng    the packets of mix in ten pcapng files
   many      20,000 captures of 200 kB in a folder
   crowd     20 M packets of 1,000,000 sessions, all at a time
   long      peak memory of a capture and of one ten times as long

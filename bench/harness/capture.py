@@ -95,6 +95,8 @@ class Index:
             " FROM session")
         damage = self.one("SELECT count(*) FROM damage")[0]
         size = wire + PCAP_RECORD * packets + PCAP_HEADER * capture.file_count
+        if self.one("SELECT count(*) FROM files WHERE format = 'pcapng'")[0]:  # has padding and blocks without packets
+            size = self.one("SELECT sum(header_bytes + record_bytes + other_bytes) FROM files")[0]
         for what, got, wanted in (
                 ("records", records, capture.packets),
                 ("packets in sessions and ignored ones", packets + ignored, records),

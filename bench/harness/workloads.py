@@ -46,7 +46,7 @@ class Bench:
         scale = self.args.scale if scale is None else scale
         options = ["--preset", preset, "--scale", "%g" % scale, *options]
         name = (name or preset) + ("" if scale == 1 else "-%g" % scale)
-        path = os.path.join(self.args.dir, name + ("/" if preset == "many" else ".pcap"))
+        path = os.path.join(self.args.dir, name + ("/" if preset == "many" or "--files" in options else ".pcap"))
         return generate(self.fcgen, path, options, self.made)
 
     # ---- commands
@@ -293,6 +293,11 @@ def many(bench, name):
     instructions(bench, name)
 
 
+def pcapng(bench, name):
+    """The packets of mix in ten pcapng files."""
+    indexed(bench, name, bench.capture("mix", name=name, options=["--format", "pcapng", "--files", "10"]))
+
+
 def crowd(bench, name):
     """As many flows at a time as there are sessions, each with a packet here and there: more than --memory holds as single runs."""
     scale = bench.args.scale
@@ -392,5 +397,5 @@ def micro_rows(bench, words, suite=None):
 
 
 # cold behind mix, whose capture it takes
-WORKLOADS = {"start": start, "mix": single, "cold": cold, "small": single, "elephant": single, "many": many, "crowd": crowd, "long": long,
+WORKLOADS = {"start": start, "mix": single, "cold": cold, "small": single, "elephant": single, "pcapng": pcapng, "many": many, "crowd": crowd, "long": long,
              "micro": micro}
