@@ -14,7 +14,7 @@ from .process import Run, Times, cached_share, have, make_cold, named_version, w
 CALLGRIND_MEMORY = "256M"
 CALLGRIND_SCALES = {"mix": (0.02, 0.04), "small": (0.04, 0.06), "elephant": (0.02, 0.04), "many": (0.02, 0.04)}
 STARTS = 20
-LONG_PACKETS, LONG_SECONDS, LONG_CONCURRENT = 2000000, 4000, 400
+LONG_PACKETS, LONG_SECONDS, LONG_CONCURRENT = 4000000, 8000, 400
 CROWD_SESSIONS, CROWD_RATE = 1000000, 600000
 
 
@@ -310,7 +310,7 @@ def crowd(bench, name):
 
 def long(bench, name):
     """Peak memory of a capture and of one that is ten times as long, with the same number of sessions at a time. The short one lasts
-    longer than the longest timeout, so that both hold as many sessions that have fallen silent."""
+    twice the longest timeout, so that both hold as many sessions that have fallen silent, and as many that wait for the next sweep."""
     packets = max(1000, int(LONG_PACKETS * bench.args.scale))
     speed = max(1, packets // LONG_SECONDS)
     captures = []

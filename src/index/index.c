@@ -15,6 +15,8 @@ enum {
     FEED_CHUNK_BYTES = 16 << 20,
     SPOOL_BYTES_MAX = 4 << 20,
     LONG_RECORD_BYTES = 256,
+    WRITE_BYTES_MIN = 8 << 20,
+    WRITE_BYTES_LESS = 16 << 20, /* what writing takes besides */
     PRIORS_BATCH = 16
 };
 
@@ -318,6 +320,16 @@ static int check_balance(const struct fc_index_result *r, struct fc_error *err)
                         (unsigned long long)r->skipped_bytes);
 }
 
+/* Memory for writing: an eighth of all, but less than the flows have taken; so the peak is that of reading, which does not grow. */
+static size_t write_bytes(const struct fc_pipeline *p)
+{
+    uint64_t flows = fc_table_slab_bytes(p->table) + fc_table_fixed_bytes(p->table), bytes = WRITE_BYTES_MIN;
+
+    if (flows > WRITE_BYTES_LESS + bytes)
+        bytes = flows - WRITE_BYTES_LESS;
+    return (size_t)(bytes < p->memory_bytes / 8 ? bytes : p->memory_bytes / 8);
+}
+
 static int read_and_write(struct run *run, const struct fc_index_options *o, struct fc_progress *progress,
                           const int *stop, struct fc_index_result *result, struct fc_error *err)
 {
@@ -338,6 +350,7 @@ static int read_and_write(struct run *run, const struct fc_index_options *o, str
     if ((rc = fc_pipeline_run(p, err)))
         return rc;
     phase(progress, 2);
+    fc_writer_set_memory(run->writer, write_bytes(p));
     /* what comes now takes up its memory */
     fc_pool_fini(&run->pool);
     fc_table_shrink(p->table);
@@ -350,7 +363,6 @@ static int read_and_write(struct run *run, const struct fc_index_options *o, str
     result->peak_flows = p->peak_flows;
     result->runs = p->runs;
     phase(progress, 3);
-    fc_writer_set_memory(run->writer, p->memory_bytes / 8);
     if (p->jobs == 1)
         fc_writer_set_alone(run->writer);
     start = now_ns();
