@@ -2,11 +2,17 @@
 #include "verify/lookup.h"
 #include "base/error.h"
 #include "store/record.h"
+#include "store/sorter.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+    PORT_BLOCK = 64, /* sessions a row of session_port stands for */
+    PORT_SHIFT = 47  /* bits of a block's number, below the port's; a word of SQLite has a sign */
+};
 
 struct lookup {
     struct fc_db *db;
@@ -37,14 +43,85 @@ static void not_sound(const struct lookup *l, sqlite3_stmt *row)
         l->differ(l->ctx, text);
 }
 
-static void no_port(const struct lookup *l, sqlite3_stmt *row)
+static void no_port(const struct lookup *l, int64_t port, int64_t block)
 {
     char text[120];
 
-    snprintf(text, sizeof text, "port %d of sessions %" PRId64 " to %" PRId64 " is not in session_port",
-             sqlite3_column_int(row, 0), (int64_t)sqlite3_column_int64(row, 1) * 64 + 1,
-             (int64_t)sqlite3_column_int64(row, 1) * 64 + 64);
+    snprintf(text, sizeof text, "port %" PRId64 " of sessions %" PRId64 " to %" PRId64 " is not in session_port", port,
+             block * PORT_BLOCK + 1, block * PORT_BLOCK + PORT_BLOCK);
     l->differ(l->ctx, text);
+}
+
+/* The ports of all sessions, each with its block, in the order of session_port; what does not fit into a word is told as missing. */
+static int collect_ports(const struct lookup *l, struct fc_sorter *ports, struct fc_error *err)
+{
+    uint64_t last[2] = {UINT64_MAX, UINT64_MAX};
+    sqlite3_stmt *stmt = NULL;
+    int rc = 0, step = SQLITE_ERROR;
+
+    if (sqlite3_prepare_v2(l->db->sql, "SELECT id, client_port, server_port FROM session", -1, &stmt, NULL) ==
+        SQLITE_OK)
+        while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW)
+            for (int i = 0; i < 2 && rc == 0; i++) {
+                if (sqlite3_column_type(stmt, 1 + i) == SQLITE_NULL)
+                    continue;
+                int64_t port = sqlite3_column_int64(stmt, 1 + i),
+                        block = (sqlite3_column_int64(stmt, 0) - 1) / PORT_BLOCK;
+                if (port < 0 || port > UINT16_MAX || block < 0 || block >> PORT_SHIFT) {
+                    no_port(l, port, block);
+                    continue;
+                }
+                uint64_t entry = (uint64_t)port << PORT_SHIFT | (uint64_t)block;
+                if (entry != last[i]) /* a server's come in a row */
+                    rc = fc_sorter_add(ports, &entry, err);
+                last[i] = entry;
+            }
+    if (rc == 0 && step != SQLITE_DONE)
+        rc = fc_db_error(l->db->sql, l->db->path, err, "cannot read the index");
+    sqlite3_finalize(stmt);
+    return rc ? rc : fc_sorter_sort(ports, err);
+}
+
+/* Walks both side by side. Rows of session_port may stand for sessions that have changed since; none may be missing. */
+static int compare_ports(const struct lookup *l, struct fc_sorter *ports, struct fc_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    const uint64_t *entry;
+    uint64_t before = UINT64_MAX;
+    int rc = SQLITE_ROW, more;
+
+    if (sqlite3_prepare_v2(l->db->sql, "SELECT port << ? | block FROM session_port ORDER BY port, block", -1, &stmt,
+                           NULL) != SQLITE_OK)
+        return fc_db_error(l->db->sql, l->db->path, err, "cannot read the index");
+    sqlite3_bind_int(stmt, 1, PORT_SHIFT);
+    rc = sqlite3_step(stmt);
+    while ((more = fc_sorter_next(ports, &entry, err)) == 1) {
+        if (*entry == before)
+            continue;
+        before = *entry;
+        while (rc == SQLITE_ROW && (uint64_t)sqlite3_column_int64(stmt, 0) < *entry)
+            rc = sqlite3_step(stmt);
+        if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+            break;
+        if (rc == SQLITE_DONE || (uint64_t)sqlite3_column_int64(stmt, 0) != *entry)
+            no_port(l, (int64_t)(*entry >> PORT_SHIFT), (int64_t)(*entry & ((UINT64_C(1) << PORT_SHIFT) - 1)));
+    }
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        more = fc_db_error(l->db->sql, l->db->path, err, "cannot read the index");
+    sqlite3_finalize(stmt);
+    return more < 0 ? more : 0;
+}
+
+static int check_ports(const struct lookup *l, struct fc_error *err)
+{
+    struct fc_sorter ports;
+
+    fc_sorter_init(&ports, 1, 0, SIZE_MAX, l->db->folder); /* nothing is spilled: the folder may be read-only */
+    int rc = collect_ports(l, &ports, err);
+    if (rc == 0)
+        rc = compare_ports(l, &ports, err);
+    fc_sorter_fini(&ports);
+    return rc;
 }
 
 static void no_span(const struct lookup *l, sqlite3_stmt *row)
@@ -92,15 +169,13 @@ static int check_community(const struct lookup *l, struct fc_error *err)
 int fc_verify_lookup(struct fc_db *db, void (*differ)(void *ctx, const char *text), void *ctx, struct fc_error *err)
 {
     const struct lookup l = {db, differ, ctx};
-    int rc = each(&l, "PRAGMA integrity_check", not_sound, err);
 
-    /* entries may stand for sessions that have changed since; none may be missing */
+    /* each row is looked up in each index, which is all over the database */
+    sqlite3_exec(db->sql, "PRAGMA cache_size = -262144", NULL, NULL, NULL);
+    int rc = each(&l, "PRAGMA integrity_check", not_sound, err);
+    sqlite3_exec(db->sql, "PRAGMA cache_size = -2000", NULL, NULL, NULL);
     if (rc == 0)
-        rc = each(&l,
-                  "SELECT client_port, (id - 1) / 64 FROM session WHERE client_port IS NOT NULL"
-                  " UNION SELECT server_port, (id - 1) / 64 FROM session WHERE server_port IS NOT NULL"
-                  " EXCEPT SELECT port, block FROM session_port",
-                  no_port, err);
+        rc = check_ports(&l, err);
     if (rc == 0)
         rc = each(&l,
                   "SELECT s.id FROM session s LEFT JOIN session_span p ON p.first_id = (s.id - 1) / 4096 * 4096 + 1"

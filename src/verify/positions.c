@@ -2,6 +2,7 @@
 #include "verify/positions.h"
 #include "base/error.h"
 #include "flow/positions.h"
+#include "store/sorter.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -97,33 +98,24 @@ static int add_session(struct fc_verify_positions *all, sqlite3_stmt *stmt, cons
     return add_segments(all, files, plain, len, (uint32_t)(all->session_count - 1));
 }
 
-struct pair {
-    uint64_t off;
-    uint32_t session;
-};
-
-static int compare_pair(const void *a, const void *b)
-{
-    const struct pair *x = a, *y = b;
-
-    return x->off < y->off ? -1 : x->off > y->off;
-}
-
 static int sort_list(struct fc_verify_list *l)
 {
-    struct pair *pairs = malloc((l->count + 1) * sizeof *pairs);
+    uint64_t *pairs = malloc((l->count + 1) * 2 * sizeof *pairs);
 
     if (!pairs)
         return FC_E_NOMEM;
-    for (size_t i = 0; i < l->count; i++)
-        pairs[i] = (struct pair){l->off[i], l->session[i]};
-    qsort(pairs, l->count, sizeof *pairs, compare_pair);
     for (size_t i = 0; i < l->count; i++) {
-        l->off[i] = pairs[i].off;
-        l->session[i] = pairs[i].session;
+        pairs[2 * i] = l->off[i];
+        pairs[2 * i + 1] = l->session[i];
+    }
+    /* sessions were added in their order, so that only offsets want sorting */
+    int rc = fc_sorter_array(&pairs, l->count, 2, 63);
+    for (size_t i = 0; i < l->count && rc == 0; i++) {
+        l->off[i] = pairs[2 * i];
+        l->session[i] = (uint32_t)pairs[2 * i + 1];
     }
     free(pairs);
-    return 0;
+    return rc;
 }
 
 int fc_verify_positions_load(struct fc_db *db, const struct fc_stored_files *files, struct fc_verify_positions *all,

@@ -426,6 +426,7 @@ static int run(struct verify *v, struct fc_error *err)
     }
     if (rc == 0 && complete) /* with a capture missing every sum would differ */
         check_sessions(v);
+    fc_verify_positions_fini(&v->all);
     return rc ? rc : check_lookup(v, err);
 }
 

@@ -66,6 +66,9 @@ class PlantedInTheIndex(support.TestCase):
     def test_lost_port(self):
         self.planted(('DELETE FROM session_port WHERE (port, block) = (SELECT client_port, (id - 1) / 64 FROM session'
                       ' WHERE id = 70)',))
+        for order in 'port, block', 'port DESC, block DESC':
+            self.planted(('DELETE FROM session_port WHERE (port, block) = (SELECT port, block FROM session_port ORDER BY %s LIMIT 1)'
+                          % order,))
 
     def test_lost_span(self):
         self.planted(('DELETE FROM session_span',))
