@@ -6,7 +6,7 @@
 
 enum {
     CHAIN = 6,         /* headers in a row that must look right, */
-    SPAN = 64 << 10,   /* and bytes that they reach over: a capture inside of a packet ends with the packet */
+    SPAN = 64 << 10,   /* and bytes that they reach over: a capture inside of a packet of IP ends before */
     WINDOW = 64 << 10, /* bytes read at a time; also what a chain's next header is fetched with */
     MOST = 1 << 20,    /* bytes of a record: a compressed capture must be held up to where a guess looks */
 };

@@ -62,8 +62,7 @@ int fc_pcap_parse(const uint8_t *h, uint64_t off, struct fc_pcap *pcap, struct f
 
 void fc_pcap_learn(struct fc_pcap *pcap, const uint8_t *p, size_t n, bool more)
 {
-    uint32_t records = 0, empty = 0, frac = 0, over_orig = 0, over_snap = 0, right = 0;
-    bool over = false;
+    uint32_t records = 0, empty = 0, frac = 0, over_orig = 0, over_snap = 0;
     uint32_t low = UINT32_MAX, high = 0, head = pcap->record_header;
     size_t off = 0;
 
@@ -78,9 +77,7 @@ void fc_pcap_learn(struct fc_pcap *pcap, const uint8_t *p, size_t n, bool more)
         empty += r.caplen == 0;
         frac += r.frac >= pcap->odd_frac;
         over_orig += r.caplen > r.origlen;
-        right += over; /* a record follows one above the snaplen: so that length was right */
-        over = r.caplen > pcap->odd_caplen;
-        over_snap += over;
+        over_snap += r.caplen > pcap->odd_caplen;
         low = r.sec < low ? r.sec : low;
         high = r.sec > high ? r.sec : high;
         if (r.caplen > n - off - head)
@@ -95,8 +92,7 @@ void fc_pcap_learn(struct fc_pcap *pcap, const uint8_t *p, size_t n, bool more)
         pcap->odd_frac = UINT32_MAX;
     if (over_orig * 2 >= records)
         pcap->any_origlen = UINT32_MAX;
-    /* many writers put a constant there, so one is enough when it is certain */
-    if (right || over_snap * 2 >= records)
+    if (over_snap * 2 >= records)
         pcap->odd_caplen = pcap->max_caplen;
     pcap->since = low < DAY ? 0 : low - DAY;
     pcap->until = high > UINT32_MAX - 400u * DAY ? UINT32_MAX : high + 400u * DAY;

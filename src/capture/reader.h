@@ -178,7 +178,7 @@ int fc_reader_at(struct fc_reader *reader, uint64_t off, size_t ahead, struct fc
 
 /*
  * First likely record boundary at or behind `from` and before `until`, but not much behind `from`: a chain of plausible headers,
- * longer than a packet. Returns it, or UINT64_MAX when nothing looks like one. Never fails: what cannot be read is not likely.
+ * longer than a packet of IP. Returns it, or UINT64_MAX when nothing looks like one. Never fails: what cannot be read is not likely.
  */
 uint64_t fc_reader_guess(struct fc_reader *reader, const struct fc_file *file, uint64_t from, uint64_t until,
                          const struct fc_section *section);

@@ -13,16 +13,17 @@ enum {
     BLOCK = FC_RESYNC_BLOCK, /* offsets looked at together, */
     AHEAD = 1 << 20,         /* and what their chains are followed through */
     CAPLEN_MAX = 262144,
-    CHAIN = 3,        /* headers in a row that make a boundary when their times are those of the file, */
-    CHAIN_FAR = 8,    /* and when they are not, */
-    CHAIN_BLOCKS = 2, /* and blocks of pcapng */
-    AT_END = 0x80,    /* flag of a chain's length: it ends exactly where the file does */
+    PACKET_MAX = 64 << 10, /* bytes of a packet that may hold a capture */
+    CHAIN = 3,             /* headers in a row that make a boundary when their times are those of the file, */
+    CHAIN_FAR = 8,         /* and when they are not, */
+    CHAIN_BLOCKS = 2,      /* and blocks of pcapng */
+    AT_END = 0x80,         /* flag of a chain's length: it ends exactly where the file does */
     LENGTH_MAX = 0x7f,
     DAY = 86400,
     NEAR = 400 * DAY, /* seconds between two headers of a chain */
     ODD_STEPS = 10,
     ODD_FAR = 1 << 20, /* bytes; steps go no further */
-    ODD_RUN = 8,       /* records in a row that are odd in no more than one way */
+    ODD_RUN = 8,       /* records in a row that are odd by nothing but their time and the snaplen */
     HEADER_CHAIN = 64,
     MINOR_MAX = 4,    /* of a file header: no writer known has another version, */
     ACCURACY_MAX = 9, /* or says more than 0 of the accuracy of its times */
@@ -327,13 +328,14 @@ static bool candidate(const struct fc_reader *reader, size_t i, uint32_t *reach)
 
 /*
  * A capture inside of a packet gives chains too, but they break where the packet ends, inside of a chain that starts
- * before and goes on. So of chains that overlap, the one that goes on is believed.
+ * before and goes on. So of chains that overlap, the one that goes on is believed; but one longer than a packet of IP is none of
+ * these, and breaks at damage.
  */
 static size_t contest(const struct fc_reader *reader, size_t i, uint32_t reach)
 {
     const struct fc_resync *r = reader->resync;
 
-    for (size_t k = i + 1; reach != OPEN && k < reach && k < r->len; k++) {
+    for (size_t k = i + 1; reach != OPEN && reach - i <= PACKET_MAX && k < reach && k < r->len; k++) {
         uint32_t further;
         if (maybe(reader, k) && candidate(reader, k, &further) && further > reach) {
             i = k;
@@ -500,10 +502,13 @@ enum fc_odd fc_resync_odd(struct fc_reader *reader, uint64_t off)
 {
     const struct fc_pcap *pcap = &reader->section.pcap;
     uint64_t start = off;
-    unsigned sounds = 0, run = 0; /* headers in a row that are sound, or odd in no more than one way */
+    struct fc_pcap any_snaplen = *pcap;
+    unsigned sounds = 0,
+             run = 0; /* headers in a row that are sound, or odd by nothing but their time and the snaplen */
     uint8_t own[FC_PCAP_HEADER];
     uint32_t sec = 0;
 
+    any_snaplen.odd_caplen = pcap->max_caplen; /* many writers put a constant there */
     if (!reader->single && is_header(reader, off))
         return FC_ODD_HEADER;
     for (int i = 0; i < ODD_STEPS; i++) {
@@ -520,7 +525,7 @@ enum fc_odd fc_resync_odd(struct fc_reader *reader, uint64_t off)
             return FC_ODD_DAMAGE;
         bool follows = !i || near(sec, h.sec);
         sounds = sound(pcap, &h) || empty ? (follows ? sounds + 1 : 1) : 0;
-        run = oddities(pcap, &h) <= 1 || empty ? (follows ? run + 1 : 1) : 0;
+        run = !fc_pcap_odd_shape(&any_snaplen, &h) || empty ? (follows ? run + 1 : 1) : 0;
         if (sounds >= 2 || run >= ODD_RUN)
             return FC_ODD_KEEP;
         sec = h.sec;

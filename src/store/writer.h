@@ -88,7 +88,7 @@ int fc_writer_add_file(struct fc_writer *writer, const struct fc_file_row *row, 
 int fc_writer_add_point(struct fc_writer *writer, uint32_t file_id, const struct fc_seek_point *point,
                         struct fc_error *err);
 
-/* About how many sessions fc_writer_priors() gives at the most. */
+/* About how many sessions fc_writer_priors() gives, to make room for: between half as many and a few times as many. */
 int fc_writer_prior_count(struct fc_writer *writer, bool all, uint64_t *count, struct fc_error *err);
 
 /*
