@@ -240,6 +240,36 @@ class Damage(support.TestCase):
             self.assertLess(usage.ru_maxrss, 150 << 10)
         return db
 
+    def offsets(self, name, data):
+        f, db = self.write(name, data), self.path(name + '.db')
+        index(db, '-q', '--chunk-size', '64k', f)
+        verify(db)
+        return {off for blob, in select(db, 'SELECT positions FROM session') for _, off in support.positions(blob)}
+
+    def test_records_read_four_bytes_late_confirm_nothing(self):
+        # (fraction, length, length, bytes of the packet) has lengths that lead on to the end of the capture; these have times, too
+        cases = {'from-zero.pcap': (0xa1b2c3d4, lambda i: i * S // 10 + i * 1000, 1000, 200),
+                 'ns.pcap': (0xa1b23c4d, lambda i: T0 + i * 100000, 10000, 6500)}
+        for name, (magic, time, n, hit) in cases.items():
+            d = bytearray(support.pcap_bytes(
+                [(time(i), udp('10.0.0.1', 1000 + i % 50, '10.0.1.1', 53, bytes([i & 255]) * (8 * (i % 50)))) for i in range(n)],
+                magic=magic))
+            offs = [r.off for r in support.parse_capture(bytes(d))]
+            d[offs[hit] + 8] ^= 4
+            with self.subTest(name):
+                self.assertEqual(self.offsets(name, bytes(d)) - {offs[hit]}, set(offs) - {offs[hit]})
+
+    def test_a_long_chain_up_to_the_next_damage_is_believed(self):
+        r = support.rng('long chain')
+        d = bytearray(support.pcap_bytes(
+            [(T0 + i * S // 50, udp('10.0.0.1', 1000 + i % 50, '10.0.1.1', 53, r.randbytes(100 + i % 400))) for i in range(2000)]))
+        offs = [rec.off for rec in support.parse_capture(bytes(d))]
+        struct.pack_into('<II', d, offs[1500] + 8, 1400, 1400)
+        d[offs[100]:offs[100]] = bytes(20)
+        want = set(offs[:100]) | {off + 20 for off in offs[100:]}
+        hurt = {offs[1500] + 20}
+        self.assertEqual(self.offsets('long.pcap', bytes(d)) - hurt, want - hurt)
+
     def test_a_search_holds_no_more_than_reading_does(self):
         """300 MB of zeros in a few hundred KB: what is searched is given back chunk by chunk."""
         r = support.rng('zeros')
