@@ -62,7 +62,7 @@ int fc_pcap_parse(const uint8_t *h, uint64_t off, struct fc_pcap *pcap, struct f
 
 void fc_pcap_learn(struct fc_pcap *pcap, const uint8_t *p, size_t n, bool more)
 {
-    uint32_t records = 0, empty = 0, frac = 0, over_orig = 0, over_snap = 0;
+    uint32_t records = 0, odds = 0, empty = 0, frac = 0, over_orig = 0, over_snap = 0, sec = 0;
     uint32_t low = UINT32_MAX, high = 0, head = pcap->record_header;
     size_t off = 0;
 
@@ -73,6 +73,12 @@ void fc_pcap_learn(struct fc_pcap *pcap, const uint8_t *p, size_t n, bool more)
             break;
         if (r.caplen > pcap->max_caplen || (!more && r.caplen > n - off - head))
             break;
+        /* odd, as most before are not, where the time jumps, too: read from a wrong place, behind damage */
+        bool odd = r.caplen > r.origlen || r.frac >= pcap->odd_frac || r.origlen > FC_PCAP_ORIGLEN_MAX;
+        if (odd && odds * 2 < records && (r.sec > sec ? r.sec - sec : sec - r.sec) > 400 * DAY)
+            break;
+        odds += odd;
+        sec = r.sec;
         records++;
         empty += r.caplen == 0;
         frac += r.frac >= pcap->odd_frac;

@@ -249,7 +249,8 @@ class Damage(support.TestCase):
     def test_records_read_four_bytes_late_confirm_nothing(self):
         # (fraction, length, length, bytes of the packet) has lengths that lead on to the end of the capture; these have times, too
         cases = {'from-zero.pcap': (0xa1b2c3d4, lambda i: i * S // 10 + i * 1000, 1000, 200),
-                 'ns.pcap': (0xa1b23c4d, lambda i: T0 + i * 100000, 10000, 6500)}
+                 'ns.pcap': (0xa1b23c4d, lambda i: T0 + i * 100000, 10000, 6500),
+                 'learned-from.pcap': (0xa1b2c3d4, lambda i: T0 + i * S // 10 + i * 1000, 1000, 20)}
         for name, (magic, time, n, hit) in cases.items():
             d = bytearray(support.pcap_bytes(
                 [(time(i), udp('10.0.0.1', 1000 + i % 50, '10.0.1.1', 53, bytes([i & 255]) * (8 * (i % 50)))) for i in range(n)],
