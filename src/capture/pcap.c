@@ -75,7 +75,7 @@ void fc_pcap_learn(struct fc_pcap *pcap, const uint8_t *p, size_t n, bool more)
             break;
         /* odd, as most before are not, where the time jumps, too: read from a wrong place, behind damage */
         bool odd = r.caplen > r.origlen || r.frac >= pcap->odd_frac || r.origlen > FC_PCAP_ORIGLEN_MAX;
-        if (odd && odds * 2 < records && (r.sec > sec ? r.sec - sec : sec - r.sec) > 400 * DAY)
+        if (odd && odds * 2 < records && !fc_pcap_near(r.sec, sec))
             break;
         odds += odd;
         sec = r.sec;
@@ -101,7 +101,7 @@ void fc_pcap_learn(struct fc_pcap *pcap, const uint8_t *p, size_t n, bool more)
     if (over_snap * 2 >= records)
         pcap->odd_caplen = pcap->max_caplen;
     pcap->since = low < DAY ? 0 : low - DAY;
-    pcap->until = high > UINT32_MAX - 400u * DAY ? UINT32_MAX : high + 400u * DAY;
+    pcap->until = high > UINT32_MAX - FC_PCAP_NEAR ? UINT32_MAX : high + FC_PCAP_NEAR;
     pcap->odd_before = pcap->since < FC_PCAP_ERA_BEGIN ? pcap->since : FC_PCAP_ERA_BEGIN;
     pcap->odd_span = (pcap->until > FC_PCAP_ERA_END ? pcap->until : FC_PCAP_ERA_END) - pcap->odd_before;
 }

@@ -33,8 +33,15 @@ static inline struct fc_pcap_record fc_pcap_record(const struct fc_pcap *pcap, c
 enum {
     FC_PCAP_ORIGLEN_MAX = 1 << 20, /* bytes; no packet of any link type with times and addresses is larger */
     FC_PCAP_ERA_BEGIN = 631152000, /* 1990: times from here */
+    FC_PCAP_NEAR = 400 * 86400,    /* seconds */
 };
 #define FC_PCAP_ERA_END 4102444800u /* to 2100 are nothing odd, whatever the first records say */
+
+/* Times that may stand in one capture, one behind the other. */
+static inline bool fc_pcap_near(uint32_t a, uint32_t b)
+{
+    return (a > b ? a - b : b - a) <= FC_PCAP_NEAR;
+}
 
 /* Outside of the habits but for the time, or damaged. No bytes are odd whatever the habits: so a file header is seen. */
 static inline bool fc_pcap_odd_shape(const struct fc_pcap *pcap, const struct fc_pcap_record *r)

@@ -19,8 +19,6 @@ enum {
     CHAIN_BLOCKS = 2,      /* and blocks of pcapng */
     AT_END = 0x80,         /* flag of a chain's length: it ends exactly where the file does */
     LENGTH_MAX = 0x7f,
-    DAY = 86400,
-    NEAR = 400 * DAY, /* seconds between two headers of a chain */
     ODD_STEPS = 10,
     ODD_FAR = 1 << 20, /* bytes; steps go no further */
     ODD_RUN = 8,       /* records in a row that are odd by nothing but their time and the snaplen */
@@ -66,11 +64,6 @@ void fc_resync_forget(struct fc_resync *resync)
 static bool sound(const struct fc_pcap *pcap, const struct fc_pcap_record *h)
 {
     return !fc_pcap_odd(pcap, h) && h->caplen <= CAPLEN_MAX;
-}
-
-static bool near(uint32_t a, uint32_t b)
-{
-    return a > b ? a - b <= NEAR : b - a <= NEAR;
 }
 
 /* Length of the block at p, of n known bytes; 0 when it is none that can be believed. */
@@ -137,7 +130,7 @@ static int record_step(struct fc_resync *r, const struct fc_pcap *pcap, size_t i
     if (!sound(pcap, &h))
         return 0;
     *next = i + head + h.caplen;
-    if (*next + 4 <= r->len && near(h.sec, fc_load32(r->bytes + *next, pcap->iface.big_endian)))
+    if (*next + 4 <= r->len && fc_pcap_near(h.sec, fc_load32(r->bytes + *next, pcap->iface.big_endian)))
         return 1;
     link_chain(r, i, *next, false);
     return 0;
@@ -268,7 +261,7 @@ static uint32_t header_reach(const uint8_t *p, size_t n, bool last, struct fc_pc
         if (n - off < pcap->record_header)
             return last ? 0 : OPEN;
         struct fc_pcap_record h = fc_pcap_record(pcap, p + off);
-        if (!sound(pcap, &h) || (records && !near(before, h.sec)))
+        if (!sound(pcap, &h) || (records && !fc_pcap_near(before, h.sec)))
             return 0; /* the first bytes of a capture inside of a packet */
         records++;
         before = h.sec;
@@ -523,7 +516,7 @@ enum fc_odd fc_resync_odd(struct fc_reader *reader, uint64_t off)
             return FC_ODD_KEEP; /* not odd for this writer */
         if (!i && oddities(pcap, &h) > 1)
             return FC_ODD_DAMAGE;
-        bool follows = !i || near(sec, h.sec);
+        bool follows = !i || fc_pcap_near(sec, h.sec);
         sounds = sound(pcap, &h) || empty ? (follows ? sounds + 1 : 1) : 0;
         run = !fc_pcap_odd_shape(&any_snaplen, &h) || empty ? (follows ? run + 1 : 1) : 0;
         if (sounds >= 2 || run >= ODD_RUN)

@@ -52,7 +52,15 @@ static void no_port(const struct lookup *l, int64_t port, int64_t block)
     l->differ(l->ctx, text);
 }
 
-/* The ports of all sessions, each with its block, in the order of session_port; what does not fit into a word is told as missing. */
+static void no_such_port(const struct lookup *l, int64_t port, int64_t id)
+{
+    char text[120];
+
+    snprintf(text, sizeof text, "session %" PRId64 ": its port %" PRId64 " cannot be in session_port", id, port);
+    l->differ(l->ctx, text);
+}
+
+/* The ports of all sessions, each with its block, in the order of session_port; what does not fit into a word is told. */
 static int collect_ports(const struct lookup *l, struct fc_sorter *ports, struct fc_error *err)
 {
     uint64_t last[2] = {UINT64_MAX, UINT64_MAX};
@@ -65,10 +73,10 @@ static int collect_ports(const struct lookup *l, struct fc_sorter *ports, struct
             for (int i = 0; i < 2 && rc == 0; i++) {
                 if (sqlite3_column_type(stmt, 1 + i) == SQLITE_NULL)
                     continue;
-                int64_t port = sqlite3_column_int64(stmt, 1 + i),
-                        block = (sqlite3_column_int64(stmt, 0) - 1) / PORT_BLOCK;
+                int64_t port = sqlite3_column_int64(stmt, 1 + i), id = sqlite3_column_int64(stmt, 0);
+                int64_t block = id < 1 ? -1 : (id - 1) / PORT_BLOCK;
                 if (port < 0 || port > UINT16_MAX || block < 0 || block >> PORT_SHIFT) {
-                    no_port(l, port, block);
+                    no_such_port(l, port, id);
                     continue;
                 }
                 uint64_t entry = (uint64_t)port << PORT_SHIFT | (uint64_t)block;

@@ -66,6 +66,8 @@ class PlantedInTheIndex(support.TestCase):
     def test_lost_port(self):
         self.planted(('DELETE FROM session_port WHERE (port, block) = (SELECT client_port, (id - 1) / 64 FROM session'
                       ' WHERE id = 70)',))
+        for number in -2**63, 2**63 - 1:
+            self.planted(('UPDATE session SET id = ? WHERE id = (SELECT min(id) FROM session WHERE client_port IS NOT NULL)', number))
         for order in 'port, block', 'port DESC, block DESC':
             self.planted(('DELETE FROM session_port WHERE (port, block) = (SELECT port, block FROM session_port ORDER BY %s LIMIT 1)'
                           % order,))
