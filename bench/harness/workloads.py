@@ -323,7 +323,7 @@ def long(bench, name):
         peaks = []
         for c in captures:
             db = bench.scratch("long.db")
-            t = bench.times(name, {"index %d%s" % (c.packets, label): bench.index(db, [c.path], "-j2", *options)}, runs=1)
+            t = bench.times(name, {"index %d%s" % (c.packets, label): bench.index(db, [c.path], "-j2", *options)})
             index = Index(db)
             index.check(c)
             index.close()
