@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The command line as scripts and people know it. `test_cli.py --bless` writes the golden files anew; look at the diff."""
-import csv, ctypes.util, io, json, os, sqlite3, struct, sys, unittest
+import csv, ctypes.util, io, json, os, re, sqlite3, struct, sys, unittest
 
 import support
 from support import S, T0, flowcarve, index, select, sessions, tcp, udp
@@ -73,6 +73,24 @@ class Cli(support.TestCase):
             words = flowcarve(command, '--help').text.replace(',', ' ').split()
             for o in options.split():
                 self.assertIn(o, words, command)
+
+    def test_manual_page_has_the_options_of_the_help(self):
+        """Both name the same options of each command, and the same words of the filter language."""
+        page = support.read_bytes(os.path.join(support.ROOT, 'docs', 'flowcarve.1')).decode().replace('\\-', '-')
+        sections = dict(part.split('\n', 1) for part in page.split('\n.SH ')[1:])
+        option = re.compile(r'(?<![\w-])--?[a-z][a-z-]*')
+        of_all = set(option.findall(sections['OPTIONS OF ALL COMMANDS'])) & {'-d', '--db', '-h', '--help'}
+        self.assertEqual(len(of_all), 4)
+        for command in ('index', 'query', 'carve', 'verify'):
+            text = flowcarve(command, '--help').text
+            shown = {o for left in re.findall(r'^ {2,6}(-.*?)(?:  |$)', text, re.M) for o in option.findall(left)}
+            heads = re.findall(r'^\.TP\n(.*)', sections['FLOWCARVE ' + command.upper()], re.M)
+            told = {o for head in heads for o in option.findall(head)}
+            self.assertEqual(shown, told | of_all, command)
+        words = re.findall(r'^  ([a-z].*)$', flowcarve('query', '--help').text.split('FILTER is')[1], re.M)
+        for word in set(re.findall(r'\b[a-z][a-z0-9-]+\b', ' '.join(words))) - {'each', 'also', 'with', 'in', 'front', 'as', 'unless',
+                                                                              'zone', 'is', 'given'}:
+            self.assertIn(word, sections['FILTERS'])
 
     def test_wrong_usage(self):
         for name, words in (
