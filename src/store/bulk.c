@@ -138,6 +138,78 @@ int fc_bulk_session(struct fc_bulk *b, int64_t id, const struct fc_session_recor
     return rc;
 }
 
+/* The next column, as it is in another row. */
+static int copy_value(struct fc_row_at *at, sqlite3_value *value)
+{
+    int type = sqlite3_value_type(value);
+
+    switch (type) {
+    case SQLITE_NULL:
+        fc_row_null(at);
+        return 0;
+    case SQLITE_INTEGER:
+        fc_row_int(at, sqlite3_value_int64(value));
+        return 0;
+    case SQLITE_BLOB:
+    case SQLITE_TEXT:
+        fc_row_bytes(at, sqlite3_value_blob(value), (size_t)sqlite3_value_bytes(value), type == SQLITE_TEXT);
+        return 0;
+    default:
+        return FC_E_DAMAGED; /* nothing that flowcarve has written */
+    }
+}
+
+/* A row of the columns named. */
+static int copy_row(struct fc_bulk *b, sqlite3_stmt *row, const uint8_t *columns, size_t count)
+{
+    sqlite3_value *values[FC_ROW_COLUMNS];
+    size_t bytes = 0;
+    int rc, type;
+
+    for (size_t i = 0; i < count; i++) {
+        values[i] = sqlite3_column_value(row, columns[i]);
+        if ((type = sqlite3_value_type(values[i])) == SQLITE_TEXT || type == SQLITE_BLOB)
+            bytes += (size_t)sqlite3_value_bytes(values[i]);
+    }
+    if ((rc = fc_row_begin(&b->row, bytes)))
+        return rc;
+    struct fc_row_at at = b->row.at;
+    fc_row_null(&at); /* the id is the rowid */
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = copy_value(&at, values[i]);
+    b->row.at = at;
+    return rc;
+}
+
+int fc_bulk_copy_session(struct fc_bulk *b, sqlite3_stmt *row, const uint8_t *columns, size_t count,
+                         const struct fc_session_record *r, struct fc_error *err)
+{
+    int64_t id = sqlite3_column_int64(row, 0);
+    int rc = copy_row(b, row, columns, count);
+
+    rc = rc == FC_E_DAMAGED ? rc : append(b, b->session, id, rc, err);
+    for (unsigned i = FC_INDEX_COMMUNITY + 1; i < FC_SESSION_INDEXES && rc == 0; i++)
+        rc = fc_session_index_add(&b->index[i], id, r, err);
+    b->rows++;
+    return rc;
+}
+
+int fc_bulk_copy_fields(struct fc_bulk *b, sqlite3_stmt *row, struct fc_error *err)
+{
+    enum { COMMUNITY = 16 };
+    static const uint8_t columns[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, COMMUNITY};
+    int64_t id = sqlite3_column_int64(row, 0);
+    int rc = copy_row(b, row, columns, sizeof columns);
+
+    rc = rc == FC_E_DAMAGED ? rc : append(b, b->fields, id, rc, err);
+    if (rc || sqlite3_column_type(row, COMMUNITY) == SQLITE_NULL)
+        return rc;
+    const char *community = (const char *)sqlite3_column_text(row, COMMUNITY);
+    if (!community || sqlite3_column_bytes(row, COMMUNITY) != FC_COMMUNITY_ID_SIZE - 1)
+        return FC_E_DAMAGED;
+    return fc_session_index_add_community(&b->index[FC_INDEX_COMMUNITY], id, community, err);
+}
+
 int fc_bulk_open(struct fc_bulk *b, int64_t id, const void *state, size_t len, struct fc_error *err)
 {
     return append(b, b->open, id, fc_blob_row(&b->row, state, len), err);

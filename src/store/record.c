@@ -5,40 +5,42 @@
 
 int fc_session_record_compare(const struct fc_session_record *a, const struct fc_session_record *b)
 {
+    /* 0, for a new one, comes behind all others */
+    uint64_t x = (uint64_t)a->db_id - 1, y = (uint64_t)b->db_id - 1;
+
+    if (x != y)
+        return x < y ? -1 : 1;
     if (a->run.min_ns != b->run.min_ns)
         return a->run.min_ns < b->run.min_ns ? -1 : 1;
     if (a->first_file != b->first_file)
         return a->first_file < b->first_file ? -1 : 1;
-    if (a->first_off != b->first_off)
-        return a->first_off < b->first_off ? -1 : 1;
-    return a->db_id < b->db_id ? -1 : a->db_id > b->db_id;
+    return a->first_off < b->first_off ? -1 : a->first_off > b->first_off;
 }
 
-static int addr_from_column(sqlite3_stmt *stmt, int col, int kind, uint8_t addr[16])
+static int addr_from_value(sqlite3_value *value, int kind, uint8_t addr[16])
 {
-    size_t want = kind == FC_ADDR_IPV6 ? 16 : 6;
+    int want = kind == FC_ADDR_IPV6 ? 16 : 6, type = sqlite3_value_type(value);
 
     memset(addr, 0, 16);
     if (kind == FC_ADDR_NONE)
-        return sqlite3_column_type(stmt, col) == SQLITE_NULL ? 0 : FC_E_DAMAGED;
+        return type == SQLITE_NULL ? 0 : FC_E_DAMAGED;
     if (kind == FC_ADDR_IPV4) {
-        int64_t v = sqlite3_column_int64(stmt, col);
-        if (sqlite3_column_type(stmt, col) != SQLITE_INTEGER || v < 0 || v > UINT32_MAX)
+        int64_t v = sqlite3_value_int64(value);
+        if (type != SQLITE_INTEGER || v < 0 || v > UINT32_MAX)
             return FC_E_DAMAGED;
         for (int i = 0; i < 4; i++)
             addr[i] = (uint8_t)(v >> (24 - 8 * i));
         return 0;
     }
-    if ((kind != FC_ADDR_IPV6 && kind != FC_ADDR_MAC) || sqlite3_column_type(stmt, col) != SQLITE_BLOB ||
-        sqlite3_column_bytes(stmt, col) != (int)want)
+    if ((kind != FC_ADDR_IPV6 && kind != FC_ADDR_MAC) || type != SQLITE_BLOB || sqlite3_value_bytes(value) != want)
         return FC_E_DAMAGED;
-    memcpy(addr, sqlite3_column_blob(stmt, col), want);
+    memcpy(addr, sqlite3_value_blob(value), (size_t)want);
     return 0;
 }
 
-static int port_from_column(sqlite3_stmt *stmt, int col, uint16_t *port)
+static int port_from_value(sqlite3_value *value, uint16_t *port)
 {
-    int64_t v = sqlite3_column_int64(stmt, col); /* 0 for NULL */
+    int64_t v = sqlite3_value_int64(value); /* 0 for NULL */
 
     if (v < 0 || v > UINT16_MAX)
         return FC_E_DAMAGED;
@@ -54,10 +56,12 @@ int fc_key_from_row(sqlite3_stmt *stmt, int col, struct fc_flow_key *key, int *c
     int kind = sqlite3_column_int(stmt, col + 1);
 
     memset(key, 0, sizeof *key);
-    if (proto < 0 || proto > FC_PROTO_MALFORMED || addr_from_column(stmt, col + 2, kind, addr[0]) ||
-        port_from_column(stmt, col + 3, &port[0]) || addr_from_column(stmt, col + 4, kind, addr[1]) ||
-        port_from_column(stmt, col + 5, &port[1]))
+    if (proto < 0 || proto > FC_PROTO_MALFORMED)
         return FC_E_DAMAGED;
+    for (int i = 0; i < 2; i++)
+        if (addr_from_value(sqlite3_column_value(stmt, col + 2 + 2 * i), kind, addr[i]) ||
+            port_from_value(sqlite3_column_value(stmt, col + 3 + 2 * i), &port[i]))
+            return FC_E_DAMAGED;
     int order = memcmp(addr[0], addr[1], 16);
     key->one_way = sqlite3_column_int(stmt, col + 6) != 0;
     *client = !key->one_way && (order > 0 || (order == 0 && port[0] > port[1]));

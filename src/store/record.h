@@ -23,7 +23,7 @@ struct fc_session_record {
     struct fc_extra extra; /* when has_extra */
 };
 
-/* Order of the sessions' IDs: time, file and offset of the first packet. <0, 0, >0. */
+/* Order of the sessions' IDs: those of the index, then new ones by time, file and offset of the first packet. <0, 0, >0. */
 int fc_session_record_compare(const struct fc_session_record *a, const struct fc_session_record *b);
 
 /* Columns that make a key: SELECT them in this order for fc_key_from_row(). */

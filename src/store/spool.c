@@ -37,8 +37,8 @@ struct fc_spool {
     const char *folder;
     size_t budget;
     struct fc_buffer mem;
-    struct fc_sorter refs; /* of the records in mem: rank, or time of the earliest packet; offset in mem */
-    uint64_t (*rank)(const void *ctx, const struct fc_flow_key *key); /* NULL: by time */
+    struct fc_sorter refs; /* of the records in mem: rank_of(); offset in mem */
+    uint64_t (*rank)(const void *ctx, const struct fc_flow_key *key); /* NULL: in the order of IDs */
     const void *rank_ctx;
     bool sorted;
     int fd;
@@ -182,16 +182,20 @@ static void read_record(const uint8_t *p, struct fc_session_record *r)
     r->blob = p;
 }
 
-/* Times as unsigned numbers of the same order. */
-static uint64_t sort_time(int64_t ns)
-{
-    return (uint64_t)ns ^ (uint64_t)1 << 63;
-}
-
-/* What a record is sorted by before all else. */
+/*
+ * What a record is sorted by before all else: in the order of IDs, the ID or, behind all IDs, the time. Those that are alike in it
+ * are compared as wholes.
+ */
 static uint64_t rank_of(const struct fc_spool *s, const struct fc_session_record *r)
 {
-    return s->rank ? s->rank(s->rank_ctx, &r->key) : sort_time(r->run.min_ns);
+    const uint64_t ids = (uint64_t)1 << 40;
+    uint64_t id = (uint64_t)r->db_id, time = (uint64_t)r->run.min_ns ^ (uint64_t)1 << 63;
+
+    if (s->rank)
+        return s->rank(s->rank_ctx, &r->key);
+    if (r->db_id)
+        return id < ids ? id : ids;
+    return time < ids ? ids : time;
 }
 
 static int compare_places(const void *a, const void *b, void *mem)
@@ -446,7 +450,7 @@ int fc_spool_extract(struct fc_spool *s, bool (*want)(void *, const struct fc_fl
 struct fc_merge {
     struct source *sources;
     size_t count; /* all */
-    /* sources with a record, smallest on top; with its time or rank, which tells most of them apart */
+    /* sources with a record, smallest on top; with its rank, which tells most of them apart */
     struct place {
         uint64_t rank;
         struct source *source;

@@ -61,27 +61,49 @@ int fc_writer_step(struct fc_writer *w, sqlite3_stmt *stmt, struct fc_error *err
     return 0;
 }
 
+/* A site that a killed run has left is empty or a database; anything else is somebody's file. */
+static bool is_site(int fd)
+{
+    char head[16];
+    ssize_t n = pread(fd, head, sizeof head, 0);
+
+    return n == 0 || (n == sizeof head && memcmp(head, "SQLite format 3", sizeof head) == 0);
+}
+
 /*
  * The building site beside the name: "<path>.new". The lock keeps a second run out; one left by a killed run is not
  * locked any more and is begun anew.
  */
-static int open_site(struct fc_writer *w, struct fc_error *err)
+int fc_writer_make_site(struct fc_writer *w, struct fc_error *err)
 {
+    int fd;
+
     if (asprintf(&w->site, "%s.new", w->path) < 0) {
         w->site = NULL;
         return fc_error_set(err, FC_E_NOMEM, w->path, FC_NO_OFFSET, "out of memory");
     }
-    w->lock_fd = open(w->site, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (w->lock_fd < 0)
+    fd = open(w->site, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (fd < 0)
         return fc_error_errno(err, FC_E_IO, w->site, FC_NO_OFFSET, "cannot create");
-    if (flock(w->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        close(w->lock_fd);
-        w->lock_fd = -1;
-        return fc_error_set(err, FC_E_DB, w->site, FC_NO_OFFSET, "another flowcarve is making this index");
+    bool busy = flock(fd, LOCK_EX | LOCK_NB) != 0;
+    if (busy || !is_site(fd)) {
+        close(fd);
+        return fc_error_set(err, FC_E_DB, w->site, FC_NO_OFFSET,
+                            busy ? "another flowcarve is making this index" : "is in the way: no index is made there");
     }
-    if (ftruncate(w->lock_fd, 0) != 0)
-        return fc_error_errno(err, FC_E_IO, w->site, FC_NO_OFFSET, "cannot truncate");
-    return 0;
+    w->lock_fd = fd;
+    return ftruncate(fd, 0) == 0 ? 0 : fc_error_errno(err, FC_E_IO, w->site, FC_NO_OFFSET, "cannot truncate");
+}
+
+void fc_writer_leave_site(struct fc_writer *w)
+{
+    if (w->lock_fd >= 0 && !w->committed)
+        unlink(w->site);
+    if (w->lock_fd >= 0)
+        close(w->lock_fd);
+    w->lock_fd = -1;
+    free(w->site);
+    w->site = NULL;
 }
 
 static int fill_protocols(struct fc_writer *w, struct fc_error *err)
@@ -104,13 +126,26 @@ static int fill_protocols(struct fc_writer *w, struct fc_error *err)
 
 static int open_fresh(struct fc_writer *w, struct fc_error *err)
 {
-    int rc = open_site(w, err);
+    int rc = fc_writer_make_site(w, err);
 
     if (rc)
         return rc;
     if ((rc = fc_writer_open_site(w, err)) || (rc = fc_writer_exec(w, fc_schema_flowcarve, err)))
         return rc;
     return fill_protocols(w, err);
+}
+
+/* What a killed run has left beside an index. */
+static void clear_site(struct fc_writer *w)
+{
+    char *site;
+
+    if (asprintf(&site, "%s.new", w->path) < 0)
+        return;
+    if (access(site, F_OK) == 0)
+        (void)fc_writer_make_site(w, NULL);
+    fc_writer_leave_site(w);
+    free(site);
 }
 
 static int open_existing(struct fc_writer *w, struct fc_error *err)
@@ -121,10 +156,19 @@ static int open_existing(struct fc_writer *w, struct fc_error *err)
     fc_db_close(db);
     if (rc)
         return rc;
-    if (fc_db_sqlite_open(w->path, &w->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX) != SQLITE_OK)
-        return fc_writer_error(w, err, "cannot open the index");
-    sqlite3_busy_timeout(w->sql, 2000);
-    return fc_writer_exec(w, "PRAGMA synchronous = FULL; PRAGMA cache_size = -32768; BEGIN IMMEDIATE", err);
+    for (int moved = 1; moved; fc_writer_close_sql(w)) {
+        if (fc_db_sqlite_open(w->path, &w->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX) != SQLITE_OK)
+            return fc_writer_error(w, err, "cannot open the index");
+        sqlite3_busy_timeout(w->sql, 2000);
+        if ((rc = fc_writer_exec(w, "PRAGMA synchronous = FULL; PRAGMA cache_size = -32768; BEGIN IMMEDIATE", err)))
+            return rc;
+        /* who held the lock until now may have put another file in its place */
+        if (sqlite3_file_control(w->sql, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || !moved)
+            break;
+    }
+    w->old_version = fc_writer_number(w->sql, "PRAGMA data_version");
+    clear_site(w);
+    return 0;
 }
 
 int fc_writer_open(const char *path, struct fc_writer **out, bool *fresh, struct fc_error *err)
@@ -163,16 +207,13 @@ void fc_writer_close(struct fc_writer *w)
         return;
     fc_writer_close_sql(w); /* an open transaction is rolled back */
     fc_bulk_free(w->bulk);
-    if (w->lock_fd >= 0 && !w->committed)
-        unlink(w->site);
-    if (w->lock_fd >= 0)
-        close(w->lock_fd);
+    sqlite3_close(w->old);
+    fc_writer_leave_site(w);
     fc_buffer_fini(&w->plain);
     fc_buffer_fini(&w->blob);
     fc_positions_fini(&w->positions);
     fc_spans_fini(&w->spans);
     free(w->path);
-    free(w->site);
     free(w->folder);
     free(w);
 }
@@ -220,7 +261,7 @@ static int sync_folder(const char *folder)
     return rc;
 }
 
-static int commit_fresh(struct fc_writer *w, int64_t *sync_ns, struct fc_error *err)
+static int commit_site(struct fc_writer *w, int64_t *sync_ns, struct fc_error *err)
 {
     int64_t start;
     int rc;
@@ -231,6 +272,8 @@ static int commit_fresh(struct fc_writer *w, int64_t *sync_ns, struct fc_error *
     start = now_ns();
     if (fsync(w->lock_fd) != 0)
         return fc_error_errno(err, FC_E_IO, w->site, FC_NO_OFFSET, "cannot write to disk");
+    if (w->old && (rc = fc_writer_old_is_as_it_was(w, err)))
+        return rc;
     if (rename(w->site, w->path) != 0)
         return fc_error_errno(err, FC_E_IO, w->path, FC_NO_OFFSET, "cannot rename the new index into place");
     w->committed = true;
@@ -248,8 +291,8 @@ int fc_writer_commit(struct fc_writer *w, int64_t *sync_ns, struct fc_error *err
 
     if (sync_ns)
         *sync_ns = 0;
-    if (rc || w->fresh)
-        return rc ? rc : commit_fresh(w, sync_ns, err);
+    if (rc || w->fresh || w->old)
+        return rc ? rc : commit_site(w, sync_ns, err);
     start = now_ns();
     rc = fc_writer_exec(w, "COMMIT", err);
     if (sync_ns)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Writes an index: a fresh one beside its name, renamed into place when it is complete and on disk; additions to an
- * existing one in a single transaction. Whatever ends the process before fc_writer_commit() returns leaves the old
- * state.
+ * existing one in a single transaction or, where they are many, as a fresh one that has all. Whatever ends the process before
+ * fc_writer_commit() returns leaves the old state.
  *
  * Sessions of a fresh index do not pass through SQLite's INSERT but are written as finished b-trees (store/bulk.h). It is
  * fastest, then, when nothing else is called between the first and the last of them; if it is, the rest is INSERTed.
@@ -51,11 +51,17 @@ int fc_writer_open(const char *path, struct fc_writer **out, bool *fresh, struct
 void fc_writer_close(struct fc_writer *writer);
 
 /* Memory for sorting the indexes of a fresh database, 256 MB unless said before the first session; at least 1 MB. What
- * exceeds it goes to an unnamed file in the folder. */
+ * exceeds it goes to an unnamed file in the folder. Of an index that is added to, four times as much is held in pages. */
 void fc_writer_set_memory(struct fc_writer *writer, size_t bytes);
 
 /* Writing uses no thread but the caller's. Said before the first session. */
 void fc_writer_set_alone(struct fc_writer *writer);
+
+/*
+ * So many sessions will come, those of the index first; said before the first one. Where many of them are new, what is added to an
+ * index is faster to write. *stop, when not NULL, becoming other than 0 ends that with FC_E_INTERRUPTED.
+ */
+void fc_writer_expect(struct fc_writer *writer, uint64_t sessions, const int *stop);
 
 /* Folder of the database, resolved. Valid until close. */
 const char *fc_writer_folder(const struct fc_writer *writer);

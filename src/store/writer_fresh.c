@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 enum {
+    CACHE_BYTES = 32 << 20, /* of pages of an existing index, from the start */
+    ADDING_SHARES = 4,      /* of the memory for sorting, for such pages when sessions are added */
     MEMORY_DEFAULT = 256 << 20,
     MEMORY_MIN = 1 << 20,
     /* Statistics of an index that is added to are exact up to so many rows, and beyond of every doubling. */
@@ -27,17 +29,22 @@ int fc_writer_open_site(struct fc_writer *w, struct fc_error *err)
                           err);
 }
 
-void fc_writer_close_sql(struct fc_writer *w)
+void fc_writer_forget_statements(struct fc_writer *w)
 {
     for (int i = 0; i < FC_WRITER_STMTS; i++) {
         sqlite3_finalize(w->stmts[i]);
         w->stmts[i] = NULL;
     }
+}
+
+void fc_writer_close_sql(struct fc_writer *w)
+{
+    fc_writer_forget_statements(w);
     sqlite3_close(w->sql);
     w->sql = NULL;
 }
 
-static int begin_bulk(struct fc_writer *w, uint32_t fields, struct fc_error *err)
+int fc_writer_begin_bulk(struct fc_writer *w, uint32_t fields, int64_t next_id, struct fc_error *err)
 {
     size_t memory = w->memory_bytes ? w->memory_bytes : MEMORY_DEFAULT;
     struct fc_bulk_options options = {
@@ -46,32 +53,36 @@ static int begin_bulk(struct fc_writer *w, uint32_t fields, struct fc_error *err
         .alone = w->alone,
     };
     struct fc_bulk_roots roots;
-    int rc;
+    int rc = fc_bulk_roots_read(w->sql, w->site, &roots, err);
 
-    if ((rc = fc_writer_exec(w, fc_schema_indexes, err)))
-        return rc;
-    w->indexed = true;
-    if ((rc = fc_bulk_roots_read(w->sql, w->site, &roots, err)) || (rc = fc_writer_exec(w, "COMMIT", err)))
+    if (rc || (rc = fc_writer_exec(w, "COMMIT", err)))
         return rc;
     fc_writer_close_sql(w);
-    w->next_id = 1;
+    w->next_id = next_id;
+    w->inserted = false;
     return fc_bulk_new(w->lock_fd, w->site, w->folder, &options, &roots, &w->bulk, err);
 }
 
 int fc_writer_to_bulk(struct fc_writer *w, const struct fc_session_record *r, uint32_t fields, struct fc_error *err)
 {
+    bool first = !w->began && !r->db_id;
     int rc;
 
-    if (w->broken)
+    if (w->broken || w->bulk_done || r->db_id || w->next_id > FC_INDEX_ROWID_MAX)
         return fc_writer_sql(w, err);
-    if (!w->fresh || w->insert_only || w->bulk_done || r->db_id || w->next_id > FC_INDEX_ROWID_MAX) {
-        rc = fc_writer_sql(w, err);
+    if (!first)
+        return w->bulk != NULL;
+    w->began = true;
+    /* an index that is added to gets a row of its own for those that are open, however the new ones are written */
+    if (!w->fresh && (rc = fc_writer_flush_open(w, err)))
         return rc;
+    if (w->insert_only || !w->fresh)
+        return w->insert_only ? 0 : fc_writer_rebuild(w, fields, err);
+    if ((rc = fc_writer_exec(w, fc_schema_indexes, err)) == 0) {
+        w->indexed = true;
+        rc = fc_writer_begin_bulk(w, fields, 1, err);
     }
-    if (w->bulk)
-        return 1;
-    if ((rc = begin_bulk(w, fields, err)))
-        w->broken = rc;
+    w->broken = rc;
     return rc ? rc : 1;
 }
 
@@ -93,13 +104,12 @@ int fc_writer_sql(struct fc_writer *w, struct fc_error *err)
     return rc;
 }
 
-/* A number from a query; -1 when there is none. */
-static int64_t query_number(struct fc_writer *w, const char *sql)
+int64_t fc_writer_number(sqlite3 *sql, const char *query)
 {
     sqlite3_stmt *stmt = NULL;
     int64_t n = -1;
 
-    if (sqlite3_prepare_v2(w->sql, sql, -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
+    if (sqlite3_prepare_v2(sql, query, -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
         n = sqlite3_column_int64(stmt, 0);
     sqlite3_finalize(stmt);
     return n;
@@ -113,10 +123,10 @@ static void count_stats(struct fc_writer *w)
     for (unsigned i = 0; i < FC_SESSION_INDEXES; i++) {
         const struct fc_session_index_name *name = &fc_session_indexes[i];
         snprintf(sql, sizeof sql, "SELECT count(*) FROM %s%s", name->table, name->where);
-        int64_t rows = query_number(w, sql);
+        int64_t rows = fc_writer_number(w->sql, sql);
         snprintf(sql, sizeof sql, "SELECT count(*) FROM (SELECT DISTINCT %s FROM %s%s)", name->column, name->table,
                  name->where);
-        int64_t distinct = query_number(w, sql);
+        int64_t distinct = fc_writer_number(w->sql, sql);
         w->stats[i] = (struct fc_index_stat){name, (uint64_t)rows, distinct > 0 ? (uint64_t)distinct : 1};
     }
 }
@@ -143,10 +153,10 @@ static int write_stats(struct fc_writer *w, struct fc_error *err)
 
     if (rc)
         return rc;
-    if ((rows = query_number(w, "SELECT max(id) FROM session")) <= 0)
+    if ((rows = fc_writer_number(w->sql, "SELECT max(id) FROM session")) <= 0)
         return 0;
-    if (!w->stats[FC_INDEX_CLIENT].name || w->stats[FC_INDEX_CLIENT].rows != (uint64_t)rows) {
-        if (rows > COUNT_ROWS && rows / 2 < query_number(w, find_rows))
+    if (!w->bulk_done || w->inserted) {
+        if (rows > COUNT_ROWS && rows / 2 < fc_writer_number(w->sql, find_rows))
             return 0;
         count_stats(w);
     }
@@ -172,10 +182,22 @@ int fc_writer_settle(struct fc_writer *w, struct fc_error *err)
 
 void fc_writer_set_memory(struct fc_writer *w, size_t bytes)
 {
+    char pragma[64];
+
     w->memory_bytes = bytes;
+    /* pages that are changed and do not fit are written twice */
+    snprintf(pragma, sizeof pragma, "PRAGMA cache_size = -%zu", ADDING_SHARES * (bytes / 1024));
+    if (!w->fresh && ADDING_SHARES * bytes > CACHE_BYTES)
+        sqlite3_exec(w->sql, pragma, NULL, NULL, NULL);
 }
 
 void fc_writer_set_alone(struct fc_writer *w)
 {
     w->alone = true;
+}
+
+void fc_writer_expect(struct fc_writer *w, uint64_t sessions, const int *stop)
+{
+    w->expected = sessions;
+    w->stop = stop;
 }

@@ -4,8 +4,11 @@
  *
  * A fresh index passes through three stages: SQL until the first session; bulk while sessions come (the database is
  * closed in SQLite, `sql` is NULL); SQL again from the next call of another kind on, opened anew. fc_writer_sql() leads
- * back from bulk, and every function that needs SQLite calls it first. Sessions that come after that, those of an
- * existing index, and those of a writer with `insert_only`, are INSERTed.
+ * back from bulk, and every function that needs SQLite calls it first. Sessions that come after that, and those of a writer
+ * with `insert_only`, are INSERTed.
+ *
+ * So are those that are added to an index, unless they are many: then, when the first new one comes, the index as it is by now is
+ * written anew on a building site, in bulk, and they are added there as to a fresh one (writer_rebuild.c).
  */
 #ifndef FC_STORE_WRITER_INTERNAL_H
 #define FC_STORE_WRITER_INTERNAL_H
@@ -51,12 +54,18 @@ enum fc_writer_stmt_id {
 struct fc_writer {
     sqlite3 *sql;
     char *path, *folder;
-    char *site;  /* fresh: where it is built */
-    int lock_fd; /* fresh: the site, locked */
+    char *site;   /* fresh, or built anew: where that is done */
+    int lock_fd;  /* the site, locked; -1: there is none */
+    sqlite3 *old; /* of an index that is built anew: what it was, with changes that are not committed */
+    int64_t old_version;
     bool fresh, committed;
     bool insert_only; /* set by tests before the first session: no bulk, the twin that is right by construction */
     bool indexed;     /* schema_indexes has been executed */
     bool bulk_done;
+    bool inserted;     /* sessions were, or changed, behind the bulk */
+    bool began;        /* a new session has come */
+    uint64_t expected; /* sessions still to come, as was said */
+    const int *stop;
     int broken; /* code with which bulk failed: nothing can be written any more */
     size_t memory_bytes;
     bool alone;
@@ -81,6 +90,25 @@ int fc_writer_step(struct fc_writer *writer, sqlite3_stmt *stmt, struct fc_error
 /* Opens the building site in SQLite, in a transaction; closes what SQLite has open (a transaction is rolled back). */
 int fc_writer_open_site(struct fc_writer *writer, struct fc_error *err);
 void fc_writer_close_sql(struct fc_writer *writer);
+void fc_writer_forget_statements(struct fc_writer *writer);
+
+/* Makes the building site, empty and locked; gives it up. */
+int fc_writer_make_site(struct fc_writer *writer, struct fc_error *err);
+void fc_writer_leave_site(struct fc_writer *writer);
+/* From SQL to bulk on a site whose schema is there. next_id: of the first session. */
+int fc_writer_begin_bulk(struct fc_writer *writer, uint32_t fields, int64_t next_id, struct fc_error *err);
+/* ID of the next new session. */
+int fc_writer_next_id(struct fc_writer *writer, int64_t *id, struct fc_error *err);
+/* A number from a query; -1 when there is none. */
+int64_t fc_writer_number(sqlite3 *sql, const char *query);
+
+/*
+ * Builds an index anew, if so many sessions are added to it that this is faster: 1, and writing is in the bulk stage; 0: it was not,
+ * and all is as before; FC_E_NOMEM, FC_E_INTERRUPTED.
+ */
+int fc_writer_rebuild(struct fc_writer *writer, uint32_t fields, struct fc_error *err);
+/* What was built anew is on disk: makes sure that nobody else has changed the index meanwhile. */
+int fc_writer_old_is_as_it_was(struct fc_writer *writer, struct fc_error *err);
 
 /* To the bulk stage, if this session can go there: 1, else 0, or a negative code. */
 int fc_writer_to_bulk(struct fc_writer *writer, const struct fc_session_record *record, uint32_t fields,

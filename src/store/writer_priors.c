@@ -121,8 +121,29 @@ static int give(struct priors *p, sqlite3_stmt *stmt, struct fc_run *run)
     return p->prior(p->ctx, &key, id, run);
 }
 
+/* A walk along the sessions by ID. */
+struct walk {
+    sqlite3_stmt *stmt; /* from an ID on */
+    int64_t id;         /* of the row at hand; INT64_MAX: none */
+};
+
+enum { NEAR = 16 /* rows: passing over so many takes less time than looking one up */ };
+
+/* To the session of an ID; false when there is none. */
+static bool walk_to(struct walk *w, int64_t id)
+{
+    if (id < w->id || id - w->id > NEAR) {
+        sqlite3_reset(w->stmt);
+        sqlite3_bind_int64(w->stmt, 1, id);
+        w->id = INT64_MIN;
+    }
+    while (w->id < id)
+        w->id = sqlite3_step(w->stmt) == SQLITE_ROW ? sqlite3_column_int64(w->stmt, 0) : INT64_MAX;
+    return w->id == id;
+}
+
 /* The sessions of one row of open_session. */
-static int give_open_row(struct priors *p, sqlite3_stmt *open, sqlite3_stmt *session)
+static int give_open_row(struct priors *p, sqlite3_stmt *open, struct walk *sessions)
 {
     struct fc_open_reader reader;
     int64_t id = sqlite3_column_int64(open, 0);
@@ -130,9 +151,7 @@ static int give_open_row(struct priors *p, sqlite3_stmt *open, sqlite3_stmt *ses
     int rc = fc_open_reader_init(&reader, id, sqlite3_column_blob(open, 1), (size_t)sqlite3_column_bytes(open, 1));
 
     while (rc == 0 && (rc = fc_open_reader_next(&reader, &id, &run)) == 1) {
-        sqlite3_bind_int64(session, 1, id);
-        rc = sqlite3_step(session) == SQLITE_ROW ? give(p, session, &run) : damaged(p, id);
-        sqlite3_reset(session);
+        rc = walk_to(sessions, id) ? give(p, sessions->stmt, &run) : damaged(p, id);
         if (p->was_open && id >= 1 && id <= p->max_id)
             p->was_open[(id - 1) / 8] |= (uint8_t)(1 << (id - 1) % 8);
     }
@@ -141,17 +160,19 @@ static int give_open_row(struct priors *p, sqlite3_stmt *open, sqlite3_stmt *ses
 
 static int give_open(struct priors *p)
 {
-    sqlite3_stmt *open = NULL, *session = NULL;
+    struct walk sessions = {.id = INT64_MAX};
+    sqlite3_stmt *open = NULL;
     int rc = 0, step = SQLITE_ERROR;
 
     if (sqlite3_prepare_v2(p->w->sql, "SELECT id, state FROM open_session ORDER BY id", -1, &open, NULL) == SQLITE_OK &&
-        sqlite3_prepare_v2(p->w->sql, SELECT_SESSION " WHERE id = ?", -1, &session, NULL) == SQLITE_OK)
+        sqlite3_prepare_v2(p->w->sql, SELECT_SESSION " WHERE id >= ? ORDER BY id", -1, &sessions.stmt, NULL) ==
+            SQLITE_OK)
         while (rc == 0 && (step = sqlite3_step(open)) == SQLITE_ROW)
-            rc = give_open_row(p, open, session);
+            rc = give_open_row(p, open, &sessions);
     if (rc == 0 && step != SQLITE_DONE)
         rc = fc_writer_error(p->w, p->err, "cannot read the index");
     sqlite3_finalize(open);
-    sqlite3_finalize(session);
+    sqlite3_finalize(sessions.stmt);
     return rc;
 }
 

@@ -6,24 +6,12 @@
 
 #include <flowcarve/decode.h>
 
-/* Of a session that is gone the ID stays unused. */
-#define NEXT_ID                                                                                                        \
-    "SELECT max(coalesce((SELECT max(id) FROM session), 0),"                                                           \
-    " coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_id'), 0)) + 1"
-
 static int next_id(struct fc_writer *w, int64_t *id, struct fc_error *err)
 {
-    if (!w->next_id) {
-        sqlite3_stmt *stmt = NULL;
-        if (sqlite3_prepare_v2(w->sql, NEXT_ID, -1, &stmt, NULL) != SQLITE_OK || sqlite3_step(stmt) != SQLITE_ROW) {
-            sqlite3_finalize(stmt);
-            return fc_writer_error(w, err, "cannot read the index");
-        }
-        w->next_id = sqlite3_column_int64(stmt, 0);
-        sqlite3_finalize(stmt);
-    }
+    int rc = w->next_id ? 0 : fc_writer_next_id(w, &w->next_id, err);
+
     *id = w->next_id++;
-    return 0;
+    return rc;
 }
 
 /* Columns 2 to 16 of a session row; 17 is the blob. */
@@ -224,6 +212,7 @@ static int insert_session(struct fc_writer *w, int64_t *id, const struct fc_sess
     const char *community = (fields & FC_STORE_COMMUNITY_ID) && fc_community_id(&r->key, text) ? text : NULL;
     int rc;
 
+    w->inserted = true;
     if (!*id && (rc = next_id(w, id, err)))
         return rc;
     if (r->db_id && fields && (rc = turn_fields(w, r, err)))
@@ -245,6 +234,7 @@ int fc_writer_session(struct fc_writer *w, const struct fc_session_record *r, ui
 
     if (rc < 0)
         return rc;
+    w->expected -= w->expected != 0;
     if (rc == 1) {
         id = w->next_id++;
         if ((rc = fc_bulk_session(w->bulk, id, r, fields, err)))
