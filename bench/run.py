@@ -14,6 +14,7 @@ Workloads, made by fcgen from fixed seeds:
   many      20,000 captures of 200 kB in a folder
   crowd     20 M packets of 1,000,000 sessions, all at a time
   long      peak memory of a capture and of one ten times as long
+  adding    the last of ten captures, added to an index of the others
   micro     rooms alone: decode, flow table, positions, hash, b-tree writer
 
 Commands run in turn, ours and the peer's, and every result is checked: exit status, packets and sessions against the generator's
