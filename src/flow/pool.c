@@ -229,6 +229,26 @@ static bool refill(struct fc_pool *pool, unsigned size_class)
     return true;
 }
 
+void fc_pool_release(struct fc_pool *pool)
+{
+    for (unsigned i = 0; i < FC_POOL_CLASSES; i++) {
+        struct fc_pool_stack *stack = &pool->stacks[i];
+        struct fc_free *first = NULL, *last = NULL;
+        while (stack->count) {
+            struct fc_free *object = stack->objects[--stack->count];
+            if (class_size(i) < sizeof *object)
+                continue; /* none is that small */
+            ASAN_UNPOISON_MEMORY_REGION(object, class_size(i));
+            object->next = first;
+            object->ahead = first;
+            last = last ? last : object;
+            first = object;
+        }
+        if (first)
+            fc_heap_return(pool->heap, class_size(i), first, last);
+    }
+}
+
 void *fc_pool_take(struct fc_pool *pool, size_t size)
 {
     if (__builtin_expect(size > FC_POOL_MAX, 0))

@@ -97,6 +97,9 @@ void fc_pool_init(struct fc_pool *pool, struct fc_heap *heap);
 /* Forgets what is free in it; the memory is the heap's. Before fc_heap_fini(). */
 void fc_pool_fini(struct fc_pool *pool);
 
+/* Gives what is free in it to the heap, for other pools; that touches every object. */
+void fc_pool_release(struct fc_pool *pool);
+
 /* size: that of struct fc_free at least. Objects of 64 bytes and multiples of it lie on cache lines. NULL without memory. */
 void *fc_pool_take(struct fc_pool *pool, size_t size);
 /* size: as it was taken with. */

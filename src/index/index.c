@@ -3,6 +3,7 @@
 #include "base/export.h"
 #include "index/finish.h"
 #include "index/held.h"
+#include "index/sweeping.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,8 @@ enum {
     LONG_RECORD_BYTES = 256,
     WRITE_BYTES_MIN = 8 << 20,
     WRITE_BYTES_LESS = 16 << 20, /* what writing takes besides */
-    PRIORS_BATCH = 16
+    PRIORS_BATCH = 16,
+    PRIORS_LOOK = 0xfff /* priors between looks at the memory that they take */
 };
 
 #define MIB ((uint64_t)1 << 20)
@@ -229,6 +231,8 @@ static void fini_pipeline(struct run *run)
 /* Sessions of the index on their way to the table, some at a time, so that what they need there is fetched before. */
 struct priors {
     struct run *run;
+    struct fc_error *err;
+    uint64_t all;
     unsigned count;
     struct {
         struct fc_flow_key key;
@@ -239,7 +243,8 @@ struct priors {
 
 static int publish_priors(struct priors *p)
 {
-    struct fc_table *table = p->run->pipeline.table;
+    struct fc_pipeline *pipeline = &p->run->pipeline;
+    struct fc_table *table = pipeline->table;
     int rc = 0;
 
     for (unsigned i = 0; i < p->count; i++)
@@ -247,6 +252,8 @@ static int publish_priors(struct priors *p)
     for (unsigned i = 0; i < p->count && rc == 0; i++)
         rc = fc_table_publish(table, &p->run->pool, &p->item[i].key, p->item[i].hash, &p->item[i].node);
     p->count = 0;
+    if (rc == 0 && (p->all & PRIORS_LOOK) == 0)
+        rc = fc_sweeping_evict(pipeline, &p->run->pool, p->err);
     return rc;
 }
 
@@ -267,6 +274,7 @@ static int prior(void *ctx, const struct fc_flow_key *key, int64_t id, const str
         .extra = p->run->settings.fields ? (struct fc_extra *)(uintptr_t)&none : NULL,
     };
     fc_table_prefetch(p->run->pipeline.table, p->item[p->count].hash);
+    p->all++;
     return ++p->count == PRIORS_BATCH ? publish_priors(p) : 0;
 }
 
@@ -277,7 +285,7 @@ static int restore_fragment(void *ctx, const struct fc_fragment *first)
 
 static int load_priors(struct run *run, struct fc_error *err)
 {
-    struct priors priors = {.run = run};
+    struct priors priors = {.run = run, .err = err};
     int64_t from_ns = INT64_MIN, last_ns;
     uint32_t id;
     int rc;
@@ -292,6 +300,7 @@ static int load_priors(struct run *run, struct fc_error *err)
     rc = fc_held_load(&run->held, run->writer, run->pipeline.fragments, run->settings.fields != 0, err);
     if (rc == 0 && (rc = fc_writer_priors(run->writer, run->plan.older, from_ns, prior, &priors, err)) == 0)
         rc = publish_priors(&priors);
+    fc_pool_release(&run->pool); /* what was evicted is the workers' */
     if (rc == 0)
         rc = fc_writer_fragments(run->writer, restore_fragment, run, err);
     if (rc == 0 && (rc = fc_writer_last(run->writer, &id, &last_ns, err)) == 0)

@@ -51,12 +51,18 @@ static enum fc_sweep_mode next_mode(const struct fc_sweeping *s, struct fc_pipel
     return foldable && fc_table_slab_bytes(p->table) < flow_bytes / 4 * 3 ? FC_SWEEP_FOLD : FC_SWEEP_FORCE;
 }
 
+/* What chunk_bytes and the table itself leave of --memory; some of it in any case, else nothing would go on. */
+static uint64_t bytes_for_flows(const struct fc_pipeline *p, uint64_t chunk_bytes)
+{
+    uint64_t others = chunk_bytes + fc_table_fixed_bytes(p->table);
+
+    return others < p->memory_bytes / 4 * 3 ? p->memory_bytes - others : p->memory_bytes / 4;
+}
+
 void fc_sweeping_call(struct fc_sweeping *s, struct fc_pipeline *p, int64_t watermark_ns, uint64_t published,
                       uint64_t chunk_bytes)
 {
-    uint64_t flows = fc_table_flows(p->table), others = chunk_bytes + fc_table_fixed_bytes(p->table);
-    /* what is left of --memory; some of it in any case, else nothing would go on */
-    uint64_t flow_bytes = others < p->memory_bytes / 4 * 3 ? p->memory_bytes - others : p->memory_bytes / 4;
+    uint64_t flows = fc_table_flows(p->table), flow_bytes = bytes_for_flows(p, chunk_bytes);
     bool short_of_memory = fc_table_bytes(p->table) > flow_bytes / 2;
     uint64_t runs = atomic_load_explicit(&s->runs, memory_order_relaxed);
 
@@ -93,6 +99,28 @@ static int sweep_shard(struct fc_sweeper *w, unsigned shard, enum fc_sweep_mode 
     int rc = fc_table_sweep(p->table, &w->pool, shard, mode, watermark_ns, seq, clock_ns, &w->join, &replay, &sink);
     if (rc < 0 && !w->emitter.err.code)
         fc_error_set(&w->emitter.err, rc, NULL, FC_NO_OFFSET, "out of memory");
+    return rc;
+}
+
+int fc_sweeping_evict(struct fc_pipeline *p, struct fc_pool *pool, struct fc_error *err)
+{
+    struct fc_join join = {0};
+    struct fc_replayer replayer = {.pipeline = p};
+    struct fc_emitter emitter = {.spool = p->spools[0]}; /* a worker's: its pieces are found again */
+    struct fc_replay replay = {fc_replayer_read, &replayer};
+    struct fc_sink sink = {fc_emitter_emit, &emitter};
+    int rc = 0;
+
+    if (fc_table_bytes(p->table) <= bytes_for_flows(p, 0) / 2)
+        return 0;
+    int64_t at = fc_table_median_ns(p->table);
+    for (unsigned shard = 0; shard < FC_TABLE_SHARDS && rc == 0; shard++)
+        rc = fc_table_sweep(p->table, pool, shard, FC_SWEEP_FORCE, at, 0, 0, &join, &replay, &sink);
+    if (rc && emitter.err.code)
+        *err = emitter.err;
+    fc_join_fini(&join);
+    fc_replayer_fini(&replayer);
+    fc_emitter_fini(&emitter);
     return rc;
 }
 

@@ -55,6 +55,12 @@ static inline void fc_sweeping_published(struct fc_sweeping *sweeping, size_t ru
 void fc_sweeping_call(struct fc_sweeping *sweeping, struct fc_pipeline *pipeline, int64_t watermark_ns,
                       uint64_t published, uint64_t chunk_bytes);
 
+/*
+ * Before the workers start, while sessions of an index fill the table: evicts those that were silent longest by force where memory is
+ * short. By the calling thread, as a registered reader; pool: its own. FC_E_NOMEM, FC_E_IO.
+ */
+int fc_sweeping_evict(struct fc_pipeline *pipeline, struct fc_pool *pool, struct fc_error *err);
+
 /* Sweeps at most so many shards of the sweep that was called for, if one was; all, when it is urgent. By any worker. FC_E_NOMEM,
  * FC_E_IO. */
 int fc_sweeping_help(struct fc_sweeping *sweeping, struct fc_sweeper *sweeper, unsigned most);

@@ -20,17 +20,19 @@
 #include <unistd.h>
 
 enum {
-    NEW_FROM = 1000,    /* new sessions: fewer are INSERTed in no time */
-    NEW_SHARE = 24,     /* sessions of the index for a new one, up to which copying them takes less time */
-    SESSION_BYTES = 250, /* that a session takes in the end, about, with its fields, and what sorting the indexes takes */
-    LOOK_ROWS = 0xfff   /* rows between looks at whether to stop */
+    NEW_FROM = 1000, /* new sessions: fewer are INSERTed in no time */
+    NEW_SHARE = 24,  /* sessions of the index for a new one, up to which copying them takes less time */
+    SESSION_BYTES =
+        250,          /* that a session takes in the end, about, with its fields, and what sorting the indexes takes */
+    LOOK_ROWS = 0xfff /* rows between looks at whether to stop */
 };
 
 int fc_writer_next_id(struct fc_writer *w, int64_t *id, struct fc_error *err)
 {
     /* of a session that is gone the ID stays unused */
-    *id = fc_writer_number(w->sql, "SELECT max(coalesce((SELECT max(id) FROM session), 0),"
-                                   " coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_id'), 0)) + 1");
+    *id =
+        fc_writer_number(w->sql, "SELECT max(coalesce((SELECT max(id) FROM session), 0),"
+                                 " coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_id'), 0)) + 1");
     return *id > 0 ? 0 : fc_writer_error(w, err, "cannot read the index");
 }
 
@@ -73,8 +75,7 @@ static bool is_journal_usual(sqlite3 *sql)
 {
     sqlite3_stmt *stmt = NULL;
     bool usual = sqlite3_prepare_v2(sql, "PRAGMA journal_mode", -1, &stmt, NULL) == SQLITE_OK &&
-                 sqlite3_step(stmt) == SQLITE_ROW &&
-                 strcmp((const char *)sqlite3_column_text(stmt, 0), "delete") == 0;
+                 sqlite3_step(stmt) == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(stmt, 0), "delete") == 0;
 
     sqlite3_finalize(stmt);
     return usual;

@@ -65,16 +65,16 @@ class Rebuild(support.TestCase):
             for f in files:
                 os.remove(f)
 
-    def test_any_number_of_threads(self):
-        files = self.captures(files=4)
+    def test_any_number_of_threads_and_any_memory(self):
+        """With little memory, sessions of the index are evicted while they are still being loaded."""
+        files = self.captures('--packets', '300000', '--packets-per-session', '2', '--port-reuse', '30', files=3)
         texts = []
-        for jobs in ('1', '2', '4'):
-            db = self.path('j%s.db' % jobs)
+        for options in (('--jobs', '1'), ('--jobs', '2', '--chunk-size', '1M', '--memory', '16M')):
+            db = self.path('x%d.db' % len(texts))
             for f in files:
-                index(db, '-q', '--jobs', jobs, '--chunk-size', '64k', '--memory', '16M', f)
+                index(db, '-q', *options, f)
             texts.append(dump(db))
-        self.assert_same_dump(texts[0], texts[1])
-        self.assert_same_dump(texts[0], texts[2])
+            self.assert_same_dump(texts[0], texts[-1], ' '.join(options))
 
     def test_a_few_are_inserted(self):
         files = self.captures(files=2)
