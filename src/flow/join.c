@@ -322,14 +322,9 @@ static int explode(struct fc_join *join, const struct fc_flow_key *key, struct p
     for (size_t i = priors; i < *n; i++)
         (*places)[i].node = join->exploded[i - priors];
     put_in_order(*places, *n);
-    int64_t end = FC_TIME_NONE; /* of the sessions of the index so far: what starts before it is mixed with one */
-    for (size_t i = 0; i < *n; i++) {
-        struct place *place = &(*places)[i];
-        /* single packets in order are no mixture any more */
-        place->mixed = end != FC_TIME_NONE && place->first_ns <= end;
-        if (place->node->db_id && place->last_ns > end)
-            end = place->last_ns;
-    }
+    /* single packets in order are no mixture: of those of one time, too, the one in front has told first */
+    for (size_t i = 0; i < *n; i++)
+        (*places)[i].mixed = false;
     return 0;
 }
 

@@ -297,6 +297,21 @@ class Incremental(support.TestCase):
         self.assertEqual(dumps[1], dumps[0])
         self.assertEqual(dumps[2], dumps[0])
 
+    def test_packets_of_one_time_tell_in_their_order_wherever_chunks_are_cut(self):
+        """Inside of a session of the index the first one tells the sequence number by which a later SYN is judged."""
+        c, v = self.C, self.V
+        a = self.write('a.pcap', support.pcap_bytes([(T0, tcp(*c, *v, 'A', 150)), (T0 + 9 * S // 10, tcp(*c, *v, 'A', 150)),
+                                                     (T0 + 100 * S, udp('10.0.0.8', 1, '10.0.0.9', 2))]))
+        fill = [(T0 + S // 2, udp('10.0.0.8', 1, '10.0.0.9', 2, bytes(30000)))] * 4
+        b = self.write('b.pcap', support.pcap_bytes(
+            [(T0 + S // 2, tcp(*v, *c, 'SA', 1000, 101)), (T0 + S // 2, tcp(*c, *v, 'A', 201))] + fill +
+            [(T0 + 6 * S // 10, tcp(*c, *v, 'A', 201)), (T0 + 12 * S // 10, tcp(*c, *v, 'S', 100))]))
+        for options in ([], ['--chunk-size', '64k']):
+            db = self.path('x%d.db' % len(options))
+            for f in a, b:
+                index(db, '-q', '--timeout', 'tcp=1,tcp-new=1', *options, f)
+            self.assertEqual(select(db, 'SELECT client_packets, server_packets FROM session WHERE proto = 6'), [(5, 1)])
+
     def test_renamed_capture_is_known_again(self):
         os.makedirs(self.path('day'))
         files = self.fcgen('day/c.pcap', '--packets', '2000', '--files', '3')
