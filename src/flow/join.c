@@ -292,17 +292,20 @@ static void drop_exploded(struct fc_join *join)
     fc_pieces_clear(&join->pieces);
 }
 
-/*
- * Replaces the places by those of single packets; but those of sessions of the index, whose packets are not at hand. Leaves them as
- * they were when a packet cannot be read.
- */
+/* True for what the index holds, a session or a single fragment: its packets are not at hand. */
+static bool is_prior(const struct fc_node *node)
+{
+    return node->db_id || node->prior_packets;
+}
+
+/* Replaces the places by those of single packets, but for priors. Leaves them as they were when a packet cannot be read. */
 static int explode(struct fc_join *join, const struct fc_flow_key *key, struct place **places, size_t *n,
                    const struct fc_replay *replay)
 {
     size_t priors = 0;
 
     for (size_t i = 0; i < *n; i++) {
-        int rc = (*places)[i].node->db_id ? 0 : explode_node(join, key, (*places)[i].node, replay);
+        int rc = is_prior((*places)[i].node) ? 0 : explode_node(join, key, (*places)[i].node, replay);
         if (rc == FC_E_NOMEM)
             return rc;
         if (rc) {
@@ -312,7 +315,7 @@ static int explode(struct fc_join *join, const struct fc_flow_key *key, struct p
     }
     fc_pieces_settle(&join->pieces);
     for (size_t i = 0; i < *n; i++)
-        if ((*places)[i].node->db_id)
+        if (is_prior((*places)[i].node))
             (*places)[priors++].node = (*places)[i].node;
     *n = priors + join->exploded_count;
     int rc = reserve(&join->scratch, &join->scratch_room, *n * sizeof **places, 1);

@@ -167,6 +167,16 @@ class Later(support.TestCase):
         for gap, count in ((60, 1), (61, 2)):
             self.stepwise([[(T0, f[2])], [(T0 + gap * S, f[0])]], count=count)
 
+    def test_inside_of_a_run(self):
+        """A fragment that leaves its session comes in front of a packet of the run, and so do its fields."""
+        def ttl(frame, n):
+            return frame[:22] + bytes([n]) + frame[23:]
+        f = [ttl(p, 7) for p in udp_fragments(B, 53, A, 4000, 77)]
+        there, back = udp(A, 4000, B, 53), ttl(udp(B, 53, A, 4000), 9)
+        db = self.stepwise([[(T0 + 50 * S, udp(B, 0, A, 0)), (T0 + 50 * S, f[2])],
+                            [(T0, there), (T0 + 60 * S, back), (T0 + 61 * S, f[0])]], '--fields', 'all', count=2)
+        self.assertEqual(select(db, 'SELECT server_ttl FROM session_fields WHERE id = 2'), [(7,)])
+
     def test_a_session_that_is_gone(self):
         """The datagram's session was there before: what the fragments' own session has goes there, and its ID is not used again."""
         f, other = udp_fragments(A, 4000, B, 53, 77), udp(A, 1, C, 2)
