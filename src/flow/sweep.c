@@ -184,8 +184,19 @@ static bool continues(const struct fc_flow *flow)
 }
 
 /*
- * Emits what a flow has so far, since it is taken out by force. Sessions of the index come apart from what continues them: their
- * packets cannot be read again, and joined with only some of the runs they would hide where those lie.
+ * Whether a flow that is taken out may get more runs, which do not all go behind those that it has: it may be taken out by force, or
+ * be late. In front of a session of the index only captures that overlap in time have any.
+ */
+static bool may_grow(const struct sweep *s, const struct fc_flow_key *key)
+{
+    if (s->mode == FC_SWEEP_FINISH)
+        return fc_table_is_late(s->table, fc_table_hash(s->table, key));
+    return s->mode == FC_SWEEP_FORCE || s->table->overlap;
+}
+
+/*
+ * Emits what a flow has so far. Sessions of the index come apart from what continues them: their packets cannot be read again, and
+ * joined with only some of the runs they would hide where those lie.
  */
 static int emit_apart(const struct sweep *s, const struct fc_flow_key *key, const struct fc_flow *flow)
 {
@@ -194,7 +205,8 @@ static int emit_apart(const struct sweep *s, const struct fc_flow_key *key, cons
     if (rc || (rc = emit_flow(key, s->join, true, s->sink)) || (rc = join_flow(s, key, flow, RUNS)) ||
         (rc = emit_flow(key, s->join, true, s->sink)))
         return rc;
-    fc_table_note_late(s->table, fc_table_hash(s->table, key));
+    if (s->mode != FC_SWEEP_FINISH) /* it is late already */
+        fc_table_note_late(s->table, fc_table_hash(s->table, key));
     return 0;
 }
 
@@ -223,7 +235,7 @@ static int sweep_flow(const struct sweep *s, _Atomic(struct fc_flow *) *bucket, 
     }
     if (!close_flow(flow))
         return 0; /* a run has come meanwhile; the next sweep sees it */
-    bool apart = s->mode == FC_SWEEP_FORCE && s->table->priors && continues(flow);
+    bool apart = s->table->priors && may_grow(s, &key) && continues(flow);
     bool open = s->mode == FC_SWEEP_FORCE || (s->mode == FC_SWEEP_FINISH && (end == FC_NEVER || end >= s->clock_ns));
     rc = apart ? emit_apart(s, &key, flow) : emit_flow(&key, s->join, open, s->sink);
     int64_t bytes = (int64_t)flow_size(flow) + fc_table_free_nodes(s->pool, flow->owned);

@@ -68,6 +68,11 @@ struct fc_table *fc_table_new(const struct fc_rules *rules)
     return fc_table_new_sized(rules, DEFAULT_BYTES);
 }
 
+void fc_table_overlap(struct fc_table *t)
+{
+    t->overlap = true;
+}
+
 void fc_table_shrink(struct fc_table *t)
 {
     fc_table_wait_reclaimed(t);
@@ -371,7 +376,7 @@ static int compare_hash(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-const uint64_t *fc_table_late(struct fc_table *t, size_t *count, bool *all)
+void fc_table_sort_late(struct fc_table *t)
 {
     size_t n = 0;
 
@@ -381,7 +386,18 @@ const uint64_t *fc_table_late(struct fc_table *t, size_t *count, bool *all)
         if (i == 0 || t->late[i] != t->late[i - 1])
             t->late[n++] = t->late[i];
     t->late_count = n;
-    *count = n;
+}
+
+bool fc_table_is_late(const struct fc_table *t, uint64_t hash)
+{
+    return t->late_all ||
+           (t->late_count && bsearch(&hash, t->late, t->late_count, sizeof *t->late, compare_hash) != NULL);
+}
+
+const uint64_t *fc_table_late(struct fc_table *t, size_t *count, bool *all)
+{
+    fc_table_sort_late(t);
+    *count = t->late_count;
     *all = t->late_all;
     return t->late;
 }

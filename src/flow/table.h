@@ -13,9 +13,10 @@
  *
  * Correctness does not hang on the watermark. A run that starts before a watermark that was used to evict (times that run
  * backwards) is noted as late, and so is a flow that comes again after it was evicted by force: the pieces of such flows are
- * joined once more at the end (store/spool.h keeps them); and so is a session of the index that was evicted by force with runs that
- * continue it, which come apart. Which flows were evicted by force a Bloom filter remembers, so that evicting those that were silent
- * for long costs nothing but for the few that come back.
+ * joined once more at the end (store/spool.h keeps them). So is a session of the index that leaves with runs that continue it where
+ * more of them may come to light: by force, in captures that overlap in time, and at the end when the flow is late. These come apart.
+ * Which flows were evicted by force a Bloom filter remembers, so that evicting those that were silent for long costs nothing but for
+ * the few that come back.
  *
  * Ordering guarantees
  *   A. A flow's key and hash happen before any look at it: the CAS on the bucket in find_or_add() (release) pairs with the
@@ -72,6 +73,8 @@ enum { FC_TABLE_FLOW_BYTES = 128 /* a flow with a short run takes about as much 
 /* rules must outlive the table. bytes: memory that flows are meant to take at most. NULL without memory. */
 struct fc_table *fc_table_new_sized(const struct fc_rules *rules, uint64_t bytes);
 struct fc_table *fc_table_new(const struct fc_rules *rules);
+/* Before any other call: runs may lie in front of sessions of the index, or between them, and not only behind. */
+void fc_table_overlap(struct fc_table *table);
 /* All flows are out, and the pools ended: gives their memory back. fc_table_hash(), fc_table_late() and fc_table_free() may follow. */
 void fc_table_shrink(struct fc_table *table);
 /* Frees everything; no other thread may use it any more. NULL is allowed. */
@@ -111,6 +114,11 @@ void fc_table_leave(void);
 int fc_table_sweep(struct fc_table *table, struct fc_pool *pool, unsigned shard, enum fc_sweep_mode mode,
                    int64_t watermark_ns, uint64_t seq, int64_t clock_ns, struct fc_join *join,
                    const struct fc_replay *replay, const struct fc_sink *sink);
+
+/* Notes that the pieces of a flow must be joined in the end. Any thread. */
+void fc_table_note_late(struct fc_table *table, uint64_t hash);
+/* All is published, and no thread uses the table: before the first FC_SWEEP_FINISH, which asks whether flows are late. */
+void fc_table_sort_late(struct fc_table *table);
 
 /* About when half of the flows had their latest packet, ns; by a sample. Call as a registered reader. */
 int64_t fc_table_median_ns(struct fc_table *table);

@@ -70,6 +70,7 @@ struct fc_table {
     _Atomic(struct fc_flow *) *buckets;
     struct fc_heap heap; /* its pools' tallies: bytes and flows */
     bool priors;         /* set before threads sweep: sessions of the index are among the flows */
+    bool overlap;        /* likewise: fc_table_overlap() */
     /* shared: atomic; a Bloom filter of the flows that were evicted by force, one word a bucket at the most */
     atomic_uint_fast64_t *forced;
     atomic_bool any_forced; /* the filter is not empty */
@@ -116,8 +117,8 @@ static inline uint32_t coarse(int64_t ns)
 #define FC_TABLE_LEAVE() FC_TSAN_RELEASE(&fc_table_grace)
 extern char fc_table_grace; /* its address only */
 
-/* Notes that the pieces of a flow must be joined in the end. Any thread. */
-void fc_table_note_late(struct fc_table *table, uint64_t hash);
+/* Whether a flow was noted late, behind fc_table_sort_late(). */
+bool fc_table_is_late(const struct fc_table *table, uint64_t hash);
 
 /* Puts an unlinked flow aside; readers may still be on it, so what they look at stays. Shard's sweeper. */
 void fc_table_bury(struct fc_shard *shard, struct fc_flow *flow);

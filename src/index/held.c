@@ -124,6 +124,23 @@ static struct fc_node *copy_of(const struct fc_node *node)
     return copy;
 }
 
+void fc_held_foresee(const struct fc_held *h, struct fc_pipeline *p)
+{
+    size_t loose, returned;
+
+    if (!h->writer)
+        return; /* no session of an index */
+    const struct fc_fragment *a = fc_fragments_loose(p->fragments, &loose),
+                             *b = fc_fragments_returned(p->fragments, &returned);
+
+    for (size_t i = 0; i < h->count; i++)
+        fc_table_note_late(p->table, fc_table_hash(p->table, &h->sessions[i].key));
+    for (size_t i = 0; i < loose; i++)
+        fc_table_note_late(p->table, fc_table_hash(p->table, &a[i].flow));
+    for (size_t i = 0; i < returned; i++)
+        fc_table_note_late(p->table, fc_table_hash(p->table, &b[i].flow));
+}
+
 /* The node of a fragment, to be joined; its owner keeps one too while it is loose. */
 static int add_fragment(struct fc_held *h, const struct fc_table *table, struct fc_fragment *f, bool loose,
                         int64_t db_id)

@@ -77,7 +77,9 @@ int fc_held_load(struct fc_held *held, struct fc_writer *writer, struct fc_fragm
 /* The one of this ID, or NULL: it does not go into the flow table. */
 struct fc_held_session *fc_held_find(const struct fc_held *held, int64_t id);
 
-/* When all is read: fills additions and loose. FC_E_NOMEM, FC_E_IO. */
+/* When all is read, before the flows leave the table: those that get an addition are late. */
+void fc_held_foresee(const struct fc_held *held, struct fc_pipeline *pipeline);
+/* When they have: fills additions and loose. FC_E_NOMEM, FC_E_IO. */
 int fc_held_decide(struct fc_held *held, struct fc_pipeline *pipeline, struct fc_error *err);
 /*
  * A session of the index, of a flow that gets an addition: puts its optional fields in front of `extra`, since an added packet may

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "index/pipeline.h"
 #include "base/error.h"
+#include "index/held.h"
 #include "index/slot.h"
 #include "index/sweeping.h"
 
@@ -568,6 +569,8 @@ int fc_pipeline_run(struct fc_pipeline *p, struct fc_error *err)
         run_all(workers, p->jobs, work);
         fc_feeder_stop(p->feeder);
         fc_lender_fini(&s->lender);
+        fc_held_foresee(p->held, p);
+        fc_table_sort_late(p->table);
         fc_sweeping_finish(&s->sweeping);
         if (!s->failed)
             run_all(workers, p->jobs, finish);

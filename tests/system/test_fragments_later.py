@@ -167,6 +167,13 @@ class Later(support.TestCase):
         for gap, count in ((60, 1), (61, 2)):
             self.stepwise([[(T0, f[2])], [(T0 + gap * S, f[0])]], count=count)
 
+    def test_around_a_session_that_was_there(self):
+        """What is in front of it, ended by a timeout, stays so when a fragment that is loose brings all of the flow together."""
+        a, p, b, c = (udp_fragments(A, 4000, B, 53, 70 + i)[1] for i in range(4))
+        other = udp(A, 1, C, 2)
+        self.stepwise([[(T0 + 50 * S, p), (T0 + 111 * S, other)],
+                       [(T0, a), (T0 + 50 * S + S // 2, b), (T0 + 105 * S, c)]], '--timeout', 'udp-new=10', count=4)
+
     def test_inside_of_a_run(self):
         """A fragment that leaves its session comes in front of a packet of the run, and so do its fields."""
         def ttl(frame, n):

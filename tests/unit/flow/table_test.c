@@ -257,6 +257,43 @@ Test(table, a_session_of_the_index_is_forced_out_apart_from_what_continues_it)
     cr_assert_eq(late(), 1); /* although it does not come again */
 }
 
+/* A session of the index at 5 s, and a run that continues it. */
+static void publish_continued(void)
+{
+    struct fc_flow_key key = key_of(1);
+    struct fc_node *prior = node_at(0, 5 * S, 0, 0);
+
+    prior->db_id = 7;
+    prior->prior_packets = 1;
+    publish_node(&key, prior);
+    publish(1, 6 * S, 20, 1);
+}
+
+Test(table, only_where_captures_overlap_a_session_of_the_index_expires_apart_from_what_continues_it)
+{
+    publish_continued();
+    cr_assert_eq(sweep(FC_SWEEP_EXPIRED, 1000 * S, 2, 0).count, 1);
+    cr_assert_eq(late(), 0);
+    fc_table_overlap(table);
+    publish_continued();
+    cr_assert_eq(sweep(FC_SWEEP_EXPIRED, 1000 * S, 2, 0).count, 2);
+    cr_assert_eq(late(), 1);
+}
+
+Test(table, at_the_end_a_session_of_the_index_leaves_apart_from_what_continues_it_when_the_flow_is_late)
+{
+    struct fc_flow_key key = key_of(1);
+
+    publish_continued();
+    fc_table_sort_late(table);
+    cr_assert_eq(sweep(FC_SWEEP_FINISH, INT64_MAX, UINT64_MAX, 10 * S).count, 1);
+    publish_continued();
+    fc_table_note_late(table, fc_table_hash(table, &key));
+    fc_table_sort_late(table);
+    cr_assert_eq(sweep(FC_SWEEP_FINISH, INT64_MAX, UINT64_MAX, 10 * S).count, 2);
+    cr_assert_eq(late(), 1);
+}
+
 Test(table, a_session_of_the_index_that_nothing_continues_is_forced_out_as_others)
 {
     struct fc_flow_key key = key_of(1);
