@@ -271,8 +271,8 @@ static struct fc_held_loose *loose_at(const struct fc_held *h, const struct fc_f
     return l;
 }
 
-/* Adds to what a session is without its loose fragments; nodes come in the flow's order. */
-static int add_rest(struct fc_node **rest, const struct fc_node *node)
+/* Adds to what a session is without its loose fragments; nodes come in the flow's order, mixed: as in struct fc_join. */
+static int add_rest(struct fc_node **rest, const struct fc_node *node, bool mixed)
 {
     struct fc_node *r = *rest;
 
@@ -285,7 +285,10 @@ static int add_rest(struct fc_node **rest, const struct fc_node *node)
         if (node->extra)
             *r->extra = *node->extra;
     } else {
-        fc_run_mix(&r->run, &node->run);
+        if (mixed)
+            fc_run_mix(&r->run, &node->run);
+        else
+            fc_run_fold(&r->run, &node->run);
         if (node->extra)
             fc_extra_fold(r->extra, node->extra);
     }
@@ -296,8 +299,15 @@ static int add_rest(struct fc_node **rest, const struct fc_node *node)
     return 0;
 }
 
+/* Drops what is of use only while packets can be read again, and goes by the pieces that there were: open sessions are without, too. */
+static void forget_pieces(struct fc_run *run)
+{
+    run->base_ns[0] = run->base_ns[1] = 0;
+    run->backward = run->fragile = 0;
+}
+
 int fc_held_note(struct fc_held *h, const struct fc_flow_key *key, const struct fc_joined *s,
-                 struct fc_node *const *nodes)
+                 struct fc_node *const *nodes, const bool *mixed)
 {
     struct fc_held_loose *leader = NULL, *l;
     struct fc_node *rest = NULL;
@@ -308,7 +318,7 @@ int fc_held_note(struct fc_held *h, const struct fc_flow_key *key, const struct 
         return 0;
     for (i = 0; i < s->count && rc == 0; i++) {
         if (!(l = loose_at(h, key, nodes[i]))) {
-            rc = add_rest(&rest, nodes[i]);
+            rc = add_rest(&rest, nodes[i], mixed[i]);
             continue;
         }
         l->fragment->held = s->db_id;
@@ -316,6 +326,8 @@ int fc_held_note(struct fc_held *h, const struct fc_flow_key *key, const struct 
         l->first_off = nodes[0]->first_off;
         leader = leader ? leader : l;
     }
+    if (rest)
+        forget_pieces(&rest->run);
     if (leader && rc == 0)
         leader->rest = rest;
     else

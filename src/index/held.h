@@ -86,9 +86,9 @@ int fc_held_decide(struct fc_held *held, struct fc_pipeline *pipeline, struct fc
  * come before those that had them.
  */
 int fc_held_fields(struct fc_held *held, int64_t id, struct fc_extra *extra, struct fc_error *err);
-/* A session that was joined, nodes: its own. Notes which loose fragments it has, and its rest. FC_E_NOMEM. */
+/* A session that was joined, nodes and mixed: its own (flow/join.h). Notes which loose fragments it has, and its rest. FC_E_NOMEM. */
 int fc_held_note(struct fc_held *held, const struct fc_flow_key *key, const struct fc_joined *session,
-                 struct fc_node *const *nodes);
+                 struct fc_node *const *nodes, const bool *mixed);
 
 /* Takes the fragments off the rows of their sessions, before the first session is written. */
 int fc_held_release(struct fc_held *held, struct fc_writer *writer, struct fc_error *err);

@@ -152,7 +152,7 @@ int fc_rejoin_join(struct fc_pipeline *p, struct fc_rejoin *r, struct fc_emitter
                 .nodes = join->nodes + s->first,
                 .open = k + 1 == join->session_count && fc_session_open(p, &r->pieces[i].key, &s->run),
             };
-            if ((rc = fc_held_note(p->held, ended.key, s, ended.nodes)))
+            if ((rc = fc_held_note(p->held, ended.key, s, ended.nodes, join->mixed + s->first)))
                 return fc_error_set(&emitter->err, rc, NULL, FC_NO_OFFSET, "out of memory");
             rc = fc_emitter_emit(emitter, &ended);
         }

@@ -231,6 +231,17 @@ class Later(support.TestCase):
                 self.assertEqual(support.read_bytes(db), before)
             self.assertEqual(select(db, 'PRAGMA integrity_check'), [('ok',)])
 
+    def test_notes_do_not_go_by_memory(self):
+        """What is remembered of a session without its loose fragments, whether it left the table whole or in pieces."""
+        crowd = [(T0 + 30 * S, udp('10.1.%d.%d' % (i >> 8 & 255, i & 255), 1 + (i >> 16), C, 2)) for i in range(1 << 17)]
+        files = self.files_of([[(T0, udp(A, 0, B, 0)), (T0 + 30 * S, udp(A, 0, B, 0))] + crowd,
+                               [(T0 + 10 * S, udp(A, 0, B, 0)), (T0 + 40 * S, udp_fragments(A, 4000, B, 53, 77)[2])]])
+        notes = []
+        for name, memory in ('much.db', '512M'), ('little.db', '16M'):
+            index(self.path(name), '-q', '-j', '1', '--memory', memory, *files)
+            notes.append(select(self.path(name), 'SELECT state FROM open_fragment'))
+        self.assertEqual(notes[0], notes[1])
+
     def test_any_traffic_cut_anywhere(self):
         for i in range(support.rounds(12, 400)):
             r = support.rng('fragments', i)
