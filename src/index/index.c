@@ -386,11 +386,11 @@ static int read_and_write(struct run *run, const struct fc_index_options *o, str
     return rc;
 }
 
-static int plan_and_run(struct run *run, const char *const *paths, size_t path_count, const struct fc_index_options *o,
-                        struct fc_progress *progress, const int *stop, struct fc_index_result *result,
-                        struct fc_error *err)
+static int plan_and_run(struct run *run, const char *db_path, const char *const *paths, size_t path_count,
+                        const struct fc_index_options *o, struct fc_progress *progress, const int *stop,
+                        struct fc_index_result *result, struct fc_error *err)
 {
-    struct fc_save save = {o->spool, stop};
+    struct fc_save save = {o->spool, db_path, stop};
     int rc = run->fresh ? fc_settings_init(&run->settings, o, err) : settings_of_index(run, o, err);
 
     if (rc || (run->fresh && (rc = settings_to_index(run, err))))
@@ -426,7 +426,7 @@ FC_EXPORT int fc_index_run(const char *db_path, const char *const *paths, size_t
                             (unsigned long long)FC_CHUNK_MAX);
     rc = fc_writer_open(db_path, &run.writer, &run.fresh, err);
     if (rc == 0)
-        rc = plan_and_run(&run, paths, path_count, &o, progress, stop, result, err);
+        rc = plan_and_run(&run, db_path, paths, path_count, &o, progress, stop, result, err);
     fini_pipeline(&run);
     fc_plan_fini(&run.plan);
     fc_settings_fini(&run.settings);

@@ -12,7 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int add(struct fc_inputs *in, char *path, bool named)
+/* st: NULL when it is not there. */
+static int add(struct fc_inputs *in, char *path, bool named, const struct stat *st)
 {
     if (!path)
         return FC_E_NOMEM;
@@ -26,7 +27,7 @@ static int add(struct fc_inputs *in, char *path, bool named)
         in->items = bigger;
         in->room = room;
     }
-    in->items[in->count++] = (struct fc_input){path, named};
+    in->items[in->count++] = (struct fc_input){path, named, st ? st->st_dev : 0, st ? st->st_ino : 0};
     return 0;
 }
 
@@ -69,7 +70,7 @@ static int walk(struct fc_inputs *in, const char *folder, struct fc_index_result
             rc = walk(in, path, result);
             free(path);
         } else if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
-            rc = add(in, path, false);
+            rc = add(in, path, false, &st);
         } else {
             free(path); /* sockets, devices, dangling links: nothing a folder full of captures would mean */
         }
@@ -110,6 +111,7 @@ static int save_stream(struct fc_inputs *in, const char *name, const struct fc_s
 {
     bool standard = strcmp(name, "-") == 0;
     int from = -1, to, rc = 0;
+    struct stat made, index;
 
     if (!save->path)
         return fc_error_set(err, FC_E_USAGE, standard ? "standard input" : name, FC_NO_OFFSET,
@@ -119,6 +121,14 @@ static int save_stream(struct fc_inputs *in, const char *name, const struct fc_s
     to = open(save->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (to < 0)
         return fc_error_errno(err, FC_E_IO, save->path, FC_NO_OFFSET, "cannot create");
+    if (fstat(to, &made) == 0 && stat(save->index, &index) == 0 && made.st_dev == index.st_dev &&
+        made.st_ino == index.st_ino) {
+        /* a fresh index is to be renamed to what was free until now */
+        close(to);
+        unlink(save->path);
+        return fc_error_set(err, FC_E_USAGE, save->path, FC_NO_OFFSET,
+                            "is the index; the stream needs a file of its own");
+    }
     from = standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
     if (from < 0)
         rc = fc_error_errno(err, FC_E_IO, name, FC_NO_OFFSET, "cannot open");
@@ -128,7 +138,7 @@ static int save_stream(struct fc_inputs *in, const char *name, const struct fc_s
         rc = fc_error_errno(err, FC_E_IO, save->path, FC_NO_OFFSET, "cannot write");
     if (from > STDIN_FILENO)
         close(from);
-    if (rc == 0 && (rc = add(in, strdup(save->path), true)))
+    if (rc == 0 && (rc = add(in, strdup(save->path), true, &made)))
         fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
     return rc;
 }
@@ -143,8 +153,8 @@ int fc_inputs_collect(struct fc_inputs *in, const char *const *paths, size_t cou
         int known = stat(paths[i], &st);
         if (strcmp(paths[i], "-") == 0 || (known == 0 && S_ISFIFO(st.st_mode) && save->path))
             rc = save_stream(in, paths[i], save, err);
-        else if ((rc =
-                      known == 0 && S_ISDIR(st.st_mode) ? walk(in, paths[i], result) : add(in, strdup(paths[i]), true)))
+        else if ((rc = known == 0 && S_ISDIR(st.st_mode) ? walk(in, paths[i], result)
+                                                         : add(in, strdup(paths[i]), true, known == 0 ? &st : NULL)))
             fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
     }
     if (rc == 0 && save->path && !in->streams)

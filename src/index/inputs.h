@@ -7,7 +7,8 @@
 
 struct fc_input {
     char *path;
-    bool named; /* by the user himself, not found in a folder */
+    bool named;        /* by the user himself, not found in a folder */
+    uint64_t dev, ino; /* 0: it is not there */
 };
 struct fc_inputs {
     struct fc_input *items;
@@ -17,7 +18,8 @@ struct fc_inputs {
 
 /* Where a stream goes, that is read once and cannot be carved from. */
 struct fc_save {
-    const char *path; /* NULL: streams are refused */
+    const char *path;  /* NULL: streams are refused */
+    const char *index; /* whose name the file must not have */
     const int *stop;
 };
 

@@ -130,8 +130,18 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, struct f
 {
     struct fc_plan_file f = {.id = 0};
     struct fc_error why;
-    int rc = fc_file_open(input->path, &f.file, &why);
+    int rc;
 
+    if (fc_writer_owns(writer, input->dev, input->ino)) {
+        /* in a folder it is to be expected: the index may lie beside its captures */
+        if (input->named) {
+            result->files_refused++;
+            fc_error_set(&why, FC_E_USAGE, input->path, FC_NO_OFFSET, "is the index itself");
+            fc_notice_add(result, FC_NOTICE_REFUSED, &why);
+        }
+        return 0;
+    }
+    rc = fc_file_open(input->path, &f.file, &why);
     if (rc == FC_E_NOMEM) {
         *err = why;
         return rc;

@@ -55,6 +55,17 @@ int fc_db_sqlite_open(const char *path, sqlite3 **sql, int flags)
     return rc;
 }
 
+char *fc_db_place(const char *path)
+{
+    struct stat st;
+    char *real = NULL;
+
+    errno = 0;
+    if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+        real = realpath(path, NULL);
+    return real || errno == ENOMEM ? real : strdup(path);
+}
+
 char *fc_path_folder(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -111,6 +122,7 @@ FC_EXPORT int fc_db_open(const char *path, struct fc_db **out, struct fc_error *
 {
     struct stat st;
     struct fc_db *db;
+    char *place = NULL;
     int rc;
 
     *out = NULL;
@@ -121,7 +133,7 @@ FC_EXPORT int fc_db_open(const char *path, struct fc_db **out, struct fc_error *
     if (!S_ISREG(st.st_mode))
         return fc_error_set(err, FC_E_SCHEMA, path, FC_NO_OFFSET, "not a flowcarve index");
     db = calloc(1, sizeof *db);
-    if (!db || !(db->path = strdup(path)) || !(db->folder = fc_path_folder(path))) {
+    if (!db || !(db->path = strdup(path)) || !(place = fc_db_place(path)) || !(db->folder = fc_path_folder(place))) {
         rc = fc_error_set(err, FC_E_NOMEM, path, FC_NO_OFFSET, "out of memory");
         goto out;
     }
@@ -137,12 +149,12 @@ FC_EXPORT int fc_db_open(const char *path, struct fc_db **out, struct fc_error *
     if (pragma_number(db->sql, "PRAGMA user_version") == -1 && (sqlite3_errcode(db->sql) & 0xff) == SQLITE_READONLY)
         roll_back(path);
     rc = check_schema(db, err);
-    if (rc == 0) {
+    if (rc == 0)
         *out = db;
-        return 0;
-    }
 out:
-    fc_db_close(db);
+    free(place);
+    if (rc)
+        fc_db_close(db);
     return rc;
 }
 

@@ -29,6 +29,12 @@ char *fc_db_meta(sqlite3 *sql, const char *name);
  */
 int fc_db_sqlite_open(const char *path, sqlite3 **sql, int flags);
 
+/*
+ * Where the index called `path` is, a new string: the same, or what a symbolic link of that name leads to. SQLite keeps its
+ * journal there, and captures are remembered relative to that folder. NULL with errno.
+ */
+char *fc_db_place(const char *path);
+
 /* Folder of `path` with symbolic links resolved, a new string; NULL with errno when it does not exist. */
 char *fc_path_folder(const char *path);
 

@@ -61,6 +61,14 @@ int fc_writer_step(struct fc_writer *w, sqlite3_stmt *stmt, struct fc_error *err
     return 0;
 }
 
+/* Is there nothing under this name, or an empty file? Then the index is made. */
+static bool vacant(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) != 0 || (S_ISREG(st.st_mode) && st.st_size == 0);
+}
+
 /* A site that a killed run has left is empty or a database; anything else is somebody's file. */
 static bool is_site(int fd)
 {
@@ -71,25 +79,33 @@ static bool is_site(int fd)
 }
 
 /*
- * The building site beside the name: "<path>.new". The lock keeps a second run out; one left by a killed run is not
- * locked any more and is begun anew.
+ * The building site beside the name: "<place>.new". The lock keeps a second run out; one left by a killed run is not
+ * locked any more and is begun anew. A run that ends between our opening and our locking has renamed or removed what we
+ * lock: that is an index by now, or nothing, and no site.
  */
 int fc_writer_make_site(struct fc_writer *w, struct fc_error *err)
 {
+    struct stat named, locked;
     int fd;
 
-    if (asprintf(&w->site, "%s.new", w->path) < 0) {
+    if (asprintf(&w->site, "%s.new", w->place) < 0) {
         w->site = NULL;
         return fc_error_set(err, FC_E_NOMEM, w->path, FC_NO_OFFSET, "out of memory");
     }
-    fd = open(w->site, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (fd < 0)
-        return fc_error_errno(err, FC_E_IO, w->site, FC_NO_OFFSET, "cannot create");
-    bool busy = flock(fd, LOCK_EX | LOCK_NB) != 0;
-    if (busy || !is_site(fd)) {
-        close(fd);
-        return fc_error_set(err, FC_E_DB, w->site, FC_NO_OFFSET,
-                            busy ? "another flowcarve is making this index" : "is in the way: no index is made there");
+    for (;; close(fd)) {
+        fd = open(w->site, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+        if (fd < 0)
+            return fc_error_errno(err, FC_E_IO, w->site, FC_NO_OFFSET, "cannot create");
+        bool busy = flock(fd, LOCK_EX | LOCK_NB) != 0;
+        if (busy || !is_site(fd)) {
+            close(fd);
+            return fc_error_set(err, FC_E_DB, w->site, FC_NO_OFFSET,
+                                busy ? "another flowcarve is making this index"
+                                     : "is in the way: no index is made there");
+        }
+        if (fstat(fd, &locked) == 0 && lstat(w->site, &named) == 0 && locked.st_dev == named.st_dev &&
+            locked.st_ino == named.st_ino)
+            break;
     }
     w->lock_fd = fd;
     return ftruncate(fd, 0) == 0 ? 0 : fc_error_errno(err, FC_E_IO, w->site, FC_NO_OFFSET, "cannot truncate");
@@ -126,10 +142,8 @@ static int fill_protocols(struct fc_writer *w, struct fc_error *err)
 
 static int open_fresh(struct fc_writer *w, struct fc_error *err)
 {
-    int rc = fc_writer_make_site(w, err);
+    int rc;
 
-    if (rc)
-        return rc;
     if ((rc = fc_writer_open_site(w, err)) || (rc = fc_writer_exec(w, fc_schema_flowcarve, err)))
         return rc;
     return fill_protocols(w, err);
@@ -140,7 +154,7 @@ static void clear_site(struct fc_writer *w)
 {
     char *site;
 
-    if (asprintf(&site, "%s.new", w->path) < 0)
+    if (asprintf(&site, "%s.new", w->place) < 0)
         return;
     if (access(site, F_OK) == 0)
         (void)fc_writer_make_site(w, NULL);
@@ -171,26 +185,67 @@ static int open_existing(struct fc_writer *w, struct fc_error *err)
     return 0;
 }
 
+/* A name that another run gives to its index just now is not taken from it. */
+static int open_vacant(struct fc_writer *w, struct fc_error *err)
+{
+    int rc = fc_writer_make_site(w, err);
+
+    if (rc == 0 && !vacant(w->place)) {
+        fc_writer_leave_site(w);
+        w->fresh = false;
+    }
+    return rc;
+}
+
+static void note_own(struct fc_writer *w)
+{
+    static const char *const ends[FC_WRITER_OWN] = {"", ".new", "-journal", "-wal", "-shm"};
+    struct stat st;
+    char *name;
+
+    for (int i = 0; i < FC_WRITER_OWN; i++) {
+        if (asprintf(&name, "%s%s", w->place, ends[i]) < 0)
+            return;
+        if (stat(name, &st) == 0) {
+            w->own[w->own_count].dev = st.st_dev;
+            w->own[w->own_count++].ino = st.st_ino;
+        }
+        free(name);
+    }
+}
+
+bool fc_writer_owns(const struct fc_writer *w, uint64_t dev, uint64_t ino)
+{
+    for (unsigned i = 0; i < w->own_count; i++)
+        if (w->own[i].dev == dev && w->own[i].ino == ino)
+            return true;
+    return false;
+}
+
 int fc_writer_open(const char *path, struct fc_writer **out, bool *fresh, struct fc_error *err)
 {
     struct fc_writer *w = calloc(1, sizeof *w);
-    struct stat st;
-    int rc;
+    int rc = 0;
 
     *out = NULL;
     if (!w)
         return fc_error_set(err, FC_E_NOMEM, path, FC_NO_OFFSET, "out of memory");
     w->lock_fd = -1;
     w->path = strdup(path);
-    w->folder = w->path ? fc_path_folder(path) : NULL;
-    if (!w->path || (!w->folder && errno == ENOMEM)) {
+    w->place = fc_db_place(path);
+    w->folder = w->place ? fc_path_folder(w->place) : NULL;
+    if (!w->path || !w->place || (!w->folder && errno == ENOMEM)) {
         rc = fc_error_set(err, FC_E_NOMEM, path, FC_NO_OFFSET, "out of memory");
     } else if (!w->folder) {
         rc = fc_error_errno(err, FC_E_IO, path, FC_NO_OFFSET, "cannot find the index's folder");
     } else {
-        w->fresh = stat(path, &st) != 0 || (S_ISREG(st.st_mode) && st.st_size == 0);
+        w->fresh = vacant(w->place);
+        if (w->fresh)
+            rc = open_vacant(w, err);
         w->indexed = !w->fresh;
-        rc = w->fresh ? open_fresh(w, err) : open_existing(w, err);
+        if (rc == 0)
+            rc = w->fresh ? open_fresh(w, err) : open_existing(w, err);
+        note_own(w);
     }
     if (rc) {
         fc_writer_close(w);
@@ -214,6 +269,7 @@ void fc_writer_close(struct fc_writer *w)
     fc_positions_fini(&w->positions);
     fc_spans_fini(&w->spans);
     free(w->path);
+    free(w->place);
     free(w->folder);
     free(w);
 }
@@ -274,7 +330,7 @@ static int commit_site(struct fc_writer *w, int64_t *sync_ns, struct fc_error *e
         return fc_error_errno(err, FC_E_IO, w->site, FC_NO_OFFSET, "cannot write to disk");
     if (w->old && (rc = fc_writer_old_is_as_it_was(w, err)))
         return rc;
-    if (rename(w->site, w->path) != 0)
+    if (rename(w->site, w->place) != 0)
         return fc_error_errno(err, FC_E_IO, w->path, FC_NO_OFFSET, "cannot rename the new index into place");
     w->committed = true;
     if (sync_folder(w->folder) != 0)

@@ -66,6 +66,12 @@ void fc_writer_expect(struct fc_writer *writer, uint64_t sessions, const int *st
 /* Folder of the database, resolved. Valid until close. */
 const char *fc_writer_folder(const struct fc_writer *writer);
 
+/*
+ * Is this file part of the index itself? Such a file must not be opened while the writer is: closing it would give up the
+ * locks that SQLite holds on it (POSIX locks belong to the process, not to the descriptor).
+ */
+bool fc_writer_owns(const struct fc_writer *writer, uint64_t dev, uint64_t ino);
+
 /* Settings. A new string, "" when unset; NULL without memory. */
 char *fc_writer_meta(struct fc_writer *writer, const char *name);
 int fc_writer_set_meta(struct fc_writer *writer, const char *name, const char *value, struct fc_error *err);

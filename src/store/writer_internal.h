@@ -51,9 +51,17 @@ enum fc_writer_stmt_id {
     FC_WRITER_STMTS
 };
 
+enum { FC_WRITER_OWN = 5 };
+
 struct fc_writer {
     sqlite3 *sql;
-    char *path, *folder;
+    char *path;   /* as given */
+    char *place;  /* the same, or what a symbolic link leads to */
+    char *folder; /* of place */
+    struct {
+        uint64_t dev, ino;
+    } own[FC_WRITER_OWN]; /* the index, its site, what SQLite keeps beside */
+    unsigned own_count;
     char *site;   /* fresh, or built anew: where that is done */
     int lock_fd;  /* the site, locked; -1: there is none */
     sqlite3 *old; /* of an index that is built anew: what it was, with changes that are not committed */

@@ -44,7 +44,7 @@ static bool pays(const struct fc_writer *w, int64_t next_id, struct stat *st)
     if (w->expected < NEW_FROM || w->expected < (uint64_t)next_id / NEW_SHARE ||
         next_id > (int64_t)FC_INDEX_ROWID_MAX || w->expected > (uint64_t)(FC_INDEX_ROWID_MAX - next_id))
         return false;
-    return lstat(w->path, st) == 0 && S_ISREG(st->st_mode) && st->st_nlink == 1 && statvfs(w->folder, &disk) == 0 &&
+    return lstat(w->place, st) == 0 && S_ISREG(st->st_mode) && st->st_nlink == 1 && statvfs(w->folder, &disk) == 0 &&
            disk.f_bavail * disk.f_frsize / 5 * 4 > (uint64_t)st->st_size + w->expected * SESSION_BYTES;
 }
 

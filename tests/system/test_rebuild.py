@@ -111,7 +111,7 @@ class Rebuild(support.TestCase):
                         os.remove(self.path(name))
 
     def test_names_and_modes_stay(self):
-        files = self.captures()
+        files = self.captures(files=4)
         db, link, other = self.path('x.db'), self.path('link.db'), self.path('other.db')
         index(db, '-q', files[0])
         os.chmod(db, 0o640)
@@ -123,11 +123,13 @@ class Rebuild(support.TestCase):
         self.assertNotEqual(before.st_ino, after.st_ino)
         self.assertEqual((before.st_mode, before.st_uid, before.st_gid), (after.st_mode, after.st_uid, after.st_gid))
         os.symlink('x.db', link)
-        os.link(db, other)
         index(link, '-q', files[2])
         self.assertTrue(os.path.islink(link))
+        self.assertNotEqual(inode(db), after.st_ino)
+        os.link(db, other)
+        index(db, '-q', files[3])
         self.assertEqual(inode(db), inode(other))
-        self.assertEqual(select(other, 'SELECT count(*) FROM files'), [(3,)])
+        self.assertEqual(select(other, 'SELECT count(*) FROM files'), [(4,)])
 
     def test_a_file_in_the_way_stays(self):
         files = self.captures(files=2)
