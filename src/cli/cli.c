@@ -8,22 +8,43 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 int fc_stop;
 
+static int64_t asked_ns; /* when the first signal came; 0: none has */
+
+/*
+ * A later signal ends the process the hard way, for whoever does not want to wait. One that comes with the first does
+ * not: timeout(1) sends two at once, to the process and to its group.
+ */
 static void on_signal(int number)
 {
-    (void)number;
+    const int64_t patience_ns = 1000000000;
+    int saved = errno;
+    struct timespec now;
+    int64_t before = 0;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    int64_t now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    bool first = __atomic_compare_exchange_n(&asked_ns, &before, now_ns, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    if (!first && now_ns - before > patience_ns) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
     __atomic_store_n(&fc_stop, 1, __ATOMIC_RELAXED);
+    errno = saved;
 }
 
 void fc_catch_signals(void)
 {
-    /* the second signal ends the process the hard way, for whoever does not want to wait */
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    static const int numbers[] = {SIGHUP, SIGINT, SIGTERM};
+    struct sigaction action = {.sa_handler = on_signal}, before;
 
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        /* nohup(1), and shells for what runs in the background, have signals ignored */
+        if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(numbers[i], &action, NULL);
     signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error like a full disk, behind which is tidied up */
 }
 

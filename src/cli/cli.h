@@ -73,7 +73,7 @@ const char *fc_human_count(uint64_t n, char *buf, size_t size);
 /* "1 session", "12,345,678 sessions". Returns buf. */
 const char *fc_human_things(uint64_t n, const char *thing, char *buf, size_t size);
 
-/* Set by SIGINT and SIGTERM once fc_catch_signals() was called. */
+/* Set by SIGHUP, SIGINT and SIGTERM once fc_catch_signals() was called. */
 extern int fc_stop;
 void fc_catch_signals(void);
 

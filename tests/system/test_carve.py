@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Carving: what comes out is exactly what went in, or there is an error and no file."""
-import collections, ipaddress, os, signal, struct, subprocess, unittest
+import collections, ipaddress, os, signal, struct, subprocess, time, unittest
 
 import support
 from support import S, T0, flowcarve, index, parse_capture, read_capture, sessions, tcp, udp
@@ -372,6 +372,34 @@ class Carve(support.TestCase):
                     self.fail('does not end on signal %d while its output waits' % number)
                 self.assertEqual(p.returncode, 2)
                 self.assertIn(b'interrupted', p.stderr.read().lower())
+
+    def test_asked_twice_at_once_to_end(self):
+        """timeout(1) sends its signal to the process and to its group; a terminal that goes away sends a hangup."""
+        db = self.made('--packets', '20000')
+        before = self.listing()
+        for i, number in enumerate([signal.SIGTERM, signal.SIGINT, signal.SIGHUP] * support.rounds(8, 50)):
+            with subprocess.Popen([support.FLOWCARVE, 'index', '-d', self.path('y.db'), '--spool', self.path('s.pcap'), '-'],
+                                  stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=support.environment()) as p:
+                while not os.path.exists(self.path('s.pcap')):
+                    time.sleep(.001)
+                p.send_signal(number)
+                time.sleep(i % 4 * .0001)  # so that it often comes apart from the first, but before the end
+                p.send_signal(number)
+                self.assertEqual(p.wait(10), 2, 'ended by the second signal %d' % number)
+                self.assertIn(b'interrupted', p.stderr.read().lower())
+            os.remove(self.path('s.pcap'))
+            self.assertEqual(self.listing(), before)
+
+    def test_signals_that_are_ignored_stay_so(self):
+        db = self.made('--packets', '20000')
+        with subprocess.Popen([support.FLOWCARVE, 'carve', '-d', db, '-w', '-'], stdout=subprocess.PIPE,
+                              env=support.environment(), restore_signals=False,
+                              preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) as p:
+            out = p.stdout.read(10)
+            p.send_signal(signal.SIGHUP)
+            out += p.stdout.read()
+            self.assertEqual(p.wait(10), 0)
+            self.assertEqual(len(support.parse_capture(out)), 20000)
 
     # ---- captures that are not what they were
 
