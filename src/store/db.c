@@ -76,23 +76,27 @@ char *fc_path_folder(const char *path)
     return real;
 }
 
-static int64_t pragma_number(sqlite3 *sql, const char *pragma)
+/* False when it cannot be read: the connection knows why. */
+static bool read_pragma(sqlite3 *sql, const char *pragma, int64_t *value)
 {
     sqlite3_stmt *stmt = NULL;
-    int64_t value = -1;
+    bool read = sqlite3_prepare_v2(sql, pragma, -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW;
 
-    if (sqlite3_prepare_v2(sql, pragma, -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
-        value = sqlite3_column_int64(stmt, 0);
+    if (read)
+        *value = sqlite3_column_int64(stmt, 0);
     sqlite3_finalize(stmt);
-    return value;
+    return read;
 }
 
-static int check_schema(struct fc_db *db, struct fc_error *err)
+/* readable: the first look at the database was possible. */
+static int check_schema(struct fc_db *db, bool readable, struct fc_error *err)
 {
-    int64_t id = pragma_number(db->sql, "PRAGMA application_id");
-    int64_t version = pragma_number(db->sql, "PRAGMA user_version");
+    int64_t id = 0, version = 0;
 
-    if (id == -1 && sqlite3_errcode(db->sql) != SQLITE_NOTADB)
+    if (readable)
+        readable =
+            read_pragma(db->sql, "PRAGMA application_id", &id) && read_pragma(db->sql, "PRAGMA user_version", &version);
+    if (!readable && sqlite3_errcode(db->sql) != SQLITE_NOTADB)
         return fc_db_error(db->sql, db->path, err, "cannot read the index");
     if (id != FC_APPLICATION_ID)
         return fc_error_set(err, FC_E_SCHEMA, db->path, FC_NO_OFFSET, "not a flowcarve index");
@@ -110,10 +114,11 @@ static int check_schema(struct fc_db *db, struct fc_error *err)
 static void roll_back(const char *path)
 {
     sqlite3 *sql = NULL;
+    int64_t version;
 
     if (fc_db_sqlite_open(path, &sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX) == SQLITE_OK) {
         sqlite3_busy_timeout(sql, 5000);
-        pragma_number(sql, "PRAGMA user_version");
+        read_pragma(sql, "PRAGMA user_version", &version);
     }
     sqlite3_close(sql);
 }
@@ -146,9 +151,13 @@ FC_EXPORT int fc_db_open(const char *path, struct fc_db **out, struct fc_error *
     /* a hand-made schema must not run functions of ours or SQLite's with side effects */
     sqlite3_db_config(db->sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(db->sql, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    if (pragma_number(db->sql, "PRAGMA user_version") == -1 && (sqlite3_errcode(db->sql) & 0xff) == SQLITE_READONLY)
+    int64_t version;
+    bool readable = read_pragma(db->sql, "PRAGMA user_version", &version);
+    if (!readable && (sqlite3_errcode(db->sql) & 0xff) == SQLITE_READONLY) {
         roll_back(path);
-    rc = check_schema(db, err);
+        readable = true;
+    }
+    rc = check_schema(db, readable, err);
     if (rc == 0)
         *out = db;
 out:

@@ -460,6 +460,16 @@ class Names(support.TestCase):
             self.assert_says(r, 'other.db')
         self.assertEqual(support.read_bytes(db), before)
 
+    def test_an_index_that_another_program_keeps_locked(self):
+        db = self.path('x.db')
+        index(db, '-q', self.tiny('c.pcap'))
+        with contextlib.closing(sqlite3.connect(db, isolation_level=None)) as c:
+            c.execute('BEGIN EXCLUSIVE')
+            start = time.monotonic()
+            self.assert_says(flowcarve('query', '-d', db, ok=2), db, 'locked')
+            self.assertLess(time.monotonic() - start, 9, 'waited more than once')
+        flowcarve('query', '-d', db)
+
     def test_an_index_of_another_version_is_not_touched(self):
         db, f = self.path('x.db'), self.tiny('c.pcap')
         index(db, '-q', f)
