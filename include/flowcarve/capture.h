@@ -79,7 +79,7 @@ struct fc_capture;
  * Opens the capture at `path`. On success *out must go to fc_capture_close().
  * An empty file, or one cut inside its first header, opens as FC_FORMAT_EMPTY: its first fc_capture_next() says so.
  * FC_E_IO: cannot be opened or is no regular file. FC_E_FORMAT: not a capture that this library reads; the cause says
- * what it looks like. FC_E_NOMEM.
+ * what it looks like. FC_E_LIMIT: the process, or the system, has too many files open. FC_E_NOMEM.
  */
 int fc_capture_open(const char *path, struct fc_capture **out, struct fc_error *err);
 

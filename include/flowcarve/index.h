@@ -95,7 +95,7 @@ struct fc_index_result {
  * Indexes files and folders into the database at db_path. *result is filled also on failure (what is known by then) and
  * must go to fc_index_result_fini(). stop may be NULL; once *stop is not 0 the call ends with FC_E_INTERRUPTED.
  * FC_E_FORMAT: none of the files is a capture; no index was made.
- * FC_E_USAGE, FC_E_NOMEM, FC_E_IO, FC_E_DB, FC_E_SCHEMA, FC_E_CHANGED (a capture of the index has changed since).
+ * FC_E_LIMIT: the process has too many files open for one more. FC_E_USAGE, FC_E_NOMEM, FC_E_IO, FC_E_DB, FC_E_SCHEMA.
  */
 int fc_index_run(const char *db_path, const char *const *paths, size_t path_count,
                  const struct fc_index_options *options, struct fc_progress *progress, const int *stop,

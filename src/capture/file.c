@@ -139,7 +139,8 @@ int fc_file_open(const char *path, struct fc_file *file, struct fc_error *err)
     /* O_NONBLOCK: opening a FIFO must not hang; it means nothing for regular files */
     file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (file->fd < 0)
-        return fc_error_errno(err, FC_E_IO, path, FC_NO_OFFSET, "cannot open");
+        return fc_error_errno(err, errno == EMFILE || errno == ENFILE ? FC_E_LIMIT : FC_E_IO, path, FC_NO_OFFSET,
+                              "cannot open");
     if (fstat(file->fd, &st) != 0) {
         rc = fc_error_errno(err, FC_E_IO, path, FC_NO_OFFSET, "cannot stat");
         goto fail;

@@ -224,7 +224,7 @@ int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struc
             continue;
         sort_positions(f);
         rc = fc_stored_file_open(f->stored, &f->file, &why);
-        if (rc && (rc == FC_E_NOMEM || !options->partial)) {
+        if (rc && (rc == FC_E_NOMEM || rc == FC_E_LIMIT || !options->partial)) {
             *err = why;
             return rc;
         }

@@ -77,4 +77,7 @@ const char *fc_human_things(uint64_t n, const char *thing, char *buf, size_t siz
 extern int fc_stop;
 void fc_catch_signals(void);
 
+/* Lets this process have as many files open as it may: the lower limit is meant for programs that use select(). */
+void fc_lift_descriptors(void);
+
 #endif

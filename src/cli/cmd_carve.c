@@ -221,6 +221,7 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
     if (text) {
         a->db = fc_db_name(a->db);
         fc_catch_signals();
+        fc_lift_descriptors(); /* captures that overlap in time are open at once */
         status = carve_text(a, text);
     } else {
         fc_complain("out of memory");

@@ -280,7 +280,7 @@ static int feed_file(struct fc_feed *feed, struct fc_error *why)
     struct fc_file file;
     int rc = open_again(feed, &file, why);
 
-    if (rc && rc != FC_E_NOMEM) { /* its records are lost, and that is damage with a cause */
+    if (rc && rc != FC_E_NOMEM && rc != FC_E_LIMIT) { /* its records are lost, and that is damage with a cause */
         pthread_mutex_lock(&f->lock);
         feed->code = rc;
         feed->why = *why;

@@ -142,7 +142,7 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, struct f
         return 0;
     }
     rc = fc_file_open(input->path, &f.file, &why);
-    if (rc == FC_E_NOMEM) {
+    if (rc == FC_E_NOMEM || rc == FC_E_LIMIT) {
         *err = why;
         return rc;
     }

@@ -337,7 +337,7 @@ static int check_file(struct verify *v, size_t i, struct fc_error *err)
              stored->path + (len < sizeof row->path ? 0 : len - sizeof row->path + 1));
     row->libpcap_records = -1;
     rc = fc_stored_file_open(stored, &file, &why);
-    if (rc == FC_E_NOMEM) {
+    if (rc == FC_E_NOMEM || rc == FC_E_LIMIT) {
         *err = why;
         return rc;
     }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Killed, interrupted, out of space, out of descriptors, odd names, damaged indexes: nothing is lost, nothing crashes."""
-import contextlib, json, os, resource, shutil, signal, sqlite3, subprocess, sys, time, unittest
+import contextlib, gzip, json, os, resource, shutil, signal, sqlite3, subprocess, sys, time, unittest
 
 import support
 from support import S, T0, flowcarve, index, select, sessions, udp
@@ -351,6 +351,33 @@ class Names(support.TestCase):
         got = support.parse_capture(r.out)
         self.assertEqual([g.ts_ns for g in got], [T0 + i * S for i in range(n)])
         support.verify(db, preexec_fn=limit)
+
+    def test_more_captures_at_a_time_than_descriptors(self):
+        """Taps of the same time: the soft limit does not count; at the hard one nothing comes out, nor is it called damage."""
+        n = 100
+        for i in range(n):
+            self.write('caps/%d.pcap.gz' % i, gzip.compress(support.pcap_bytes(
+                [(T0 + i, udp('10.0.0.1', 1, '10.0.0.2', 2)), (T0 + S + i, udp('10.0.0.1', 1, '10.0.0.2', 2))])))
+        db = self.path('x.db')
+
+        def limit(soft, hard):
+            return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        index(db, '-q', self.path('caps'), preexec_fn=limit(40, 40))
+        r = flowcarve('carve', '-d', db, '-w', '-', preexec_fn=limit(40, 400))
+        self.assertEqual(len(support.parse_capture(r.out)), 2 * n)
+        for words in ([], ['--partial']):
+            r = flowcarve('carve', '-d', db, '-w', self.path('o.pcap'), *words, ok=2, preexec_fn=limit(40, 40))
+            self.assert_says(r, 'too many open files')
+        os.remove(db)
+        for few in range(4, 12):
+            r = index(db, '-q', '--jobs', '2', self.path('caps'), ok=(0, 2), preexec_fn=limit(few, few))
+            self.assertNotIn('warning', r.err)
+            if r.rc:
+                self.assertRegex(r.err, 'Too many open files|unable to open', str(r))
+                self.assertFalse(os.path.exists(db))
+            else:
+                self.assertEqual(select(db, 'SELECT sum(records) FROM files'), [(2 * n,)])
+                os.remove(db)
 
     def test_a_stream_goes_to_a_file(self):
         f, = self.fcgen('c.pcap', '--packets', '300')
