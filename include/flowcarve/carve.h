@@ -45,10 +45,11 @@ struct fc_carve_result {
 
 /*
  * Writes the sessions that `filter` (NULL: all) selects to the descriptor `fd`, which is written to in order and not
- * closed. Returns 0 also when nothing matched (result->sessions is 0; nothing is written then). *result is filled also
- * on failure and must go to fc_carve_result_fini(). `stop` as in fc_index_run(). FC_E_MISSING, FC_E_CHANGED: a capture
- * (err says which). FC_E_LIMIT: more captures overlap in time than the process may have files open. FC_E_PIPE: fd was
- * closed, and SIGPIPE is ignored, which is the caller's to see to. FC_E_IO, FC_E_NOMEM, FC_E_DB, FC_E_FILTER, FC_E_USAGE, FC_E_INTERRUPTED.
+ * closed. options: NULL: all of it 0. Returns 0 also when nothing matched (result->sessions is 0; nothing is written
+ * then). *result is filled also on failure and must go to fc_carve_result_fini(). `stop` as in fc_index_run().
+ * FC_E_MISSING, FC_E_CHANGED: a capture (err says which). FC_E_LIMIT: more captures overlap in time than the process may
+ * have files open. FC_E_PIPE: fd was closed, and SIGPIPE is ignored, which is the caller's to see to. FC_E_IO,
+ * FC_E_NOMEM, FC_E_DB, FC_E_FILTER, FC_E_USAGE, FC_E_INTERRUPTED.
  */
 int fc_carve(struct fc_db *db, const struct fc_filter *filter, const struct fc_carve_options *options, int fd,
              const int *stop, struct fc_carve_result *result, struct fc_error *err);

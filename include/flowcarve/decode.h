@@ -80,7 +80,9 @@ struct fc_flow_key {
      */
     uint64_t domain;
 };
+#ifndef __cplusplus
 _Static_assert(sizeof(struct fc_flow_key) == 48, "fc_flow_key must have no padding");
+#endif
 
 enum fc_frag {
     FC_FRAG_NONE = 0,  /* whole datagram (also an IPv6 atomic fragment) */
@@ -245,8 +247,8 @@ int64_t fc_proto_number(const char *name);
 int64_t fc_proto_at(unsigned i, const char **name);
 
 /*
- * Encapsulations as text, outermost first: "vxlan:42/gre". Returns its length; `size` of FC_TUNNEL_TEXT is always
- * enough.
+ * Encapsulations as text, outermost first: "vxlan:42/gre". Returns its whole length, also when no more than size - 1
+ * bytes of it and a NUL are written; `size` of FC_TUNNEL_TEXT is always enough.
  */
 enum { FC_TUNNEL_TEXT = FC_TUNNEL_MAX * 24 };
 size_t fc_tunnel_text(const struct fc_tunnel *tunnel, unsigned count, char *text, size_t size);

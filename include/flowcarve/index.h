@@ -52,16 +52,18 @@ struct fc_progress {
     uint32_t phase; /* 0 planning, 1 reading, 2 joining, 3 writing, 4 done */
 };
 
+enum fc_notice_kind {
+    FC_NOTICE_SKIPPED, /* passed over: found in a folder and no capture, or the same file as another one */
+    FC_NOTICE_DAMAGE,  /* bytes of it are not in the index */
+    FC_NOTICE_REFUSED, /* see files_refused */
+    FC_NOTICE_OLDER,   /* it starts before the end of what was indexed */
+    FC_NOTICE_PIECE    /* compressed in a way that makes carving slow */
+};
+
 /* Something the user should know of one capture. */
 struct fc_notice {
-    enum {
-        FC_NOTICE_SKIPPED,
-        FC_NOTICE_DAMAGE,
-        FC_NOTICE_REFUSED,
-        FC_NOTICE_OLDER,
-        FC_NOTICE_PIECE /* compressed in a way that makes carving slow */
-    } kind;
-    struct fc_error what;
+    enum fc_notice_kind kind;
+    struct fc_error what; /* its file, and what there is to say */
 };
 
 /* The balance: records = packets in sessions + ignored; bytes = headers + records + other blocks + skipped. */
@@ -93,8 +95,9 @@ struct fc_index_result {
 
 /*
  * Indexes files and folders into the database at db_path. *result is filled also on failure (what is known by then) and
- * must go to fc_index_result_fini(). stop may be NULL; once *stop is not 0 the call ends with FC_E_INTERRUPTED.
- * FC_E_FORMAT: none of the files is a capture; no index was made.
+ * must go to fc_index_result_fini(). options, progress and stop may be NULL; once *stop is not 0 the call ends with
+ * FC_E_INTERRUPTED. 0 also when some of the files were refused: see the result.
+ * FC_E_FORMAT: none of the files is a capture that can be indexed; no index was made.
  * FC_E_LIMIT: the process has too many files open for one more. FC_E_USAGE, FC_E_NOMEM, FC_E_IO, FC_E_DB, FC_E_SCHEMA.
  */
 int fc_index_run(const char *db_path, const char *const *paths, size_t path_count,

@@ -32,7 +32,7 @@ struct fc_filter;
 
 /*
  * Parses `text` (NUL-terminated; NULL or blank: every session). `now_ns` is what "ago" counts from, ns since 1970.
- * On success *out must go to fc_filter_free(). FC_E_FILTER: *where says where and why. FC_E_NOMEM.
+ * On success *out must go to fc_filter_free(). FC_E_FILTER: *where, unless that is NULL, says where and why. FC_E_NOMEM.
  */
 int fc_filter_parse(const char *text, int64_t now_ns, struct fc_filter **out, struct fc_filter_error *where);
 void fc_filter_free(struct fc_filter *filter);
@@ -58,7 +58,7 @@ struct fc_session {
 
 struct fc_query_options {
     const char *sort;  /* "KEY" or "KEY:desc" of the output's keys; NULL: by id */
-    int64_t limit;     /* -1: all */
+    int64_t limit;     /* -1: all; 0: none */
     bool community_id; /* compute it where the index does not hold it */
 };
 
@@ -79,7 +79,8 @@ enum {
 struct fc_query;
 
 /*
- * Starts a query. `filter` may be NULL (every session) and must outlive the query; so must `db`.
+ * Starts a query. `filter` may be NULL (every session) and must outlive the query; so must `db`. options: NULL: all that match, by
+ * id. On success *out must go to fc_query_close(). FC_E_LIMIT: the filter has more values than SQLite takes.
  * FC_E_USAGE: unknown sort key. FC_E_FILTER: the filter needs a field that this index was made without.
  * FC_E_DB: SQLite's message in err.
  */

@@ -48,7 +48,8 @@ struct fc_verify_result {
 
 /*
  * Verifies. Returns 0 when all agrees, FC_E_MISMATCH when it does not (result->problems), other codes when it could not
- * be done (FC_E_LIMIT: too many files are open). *result is filled in all cases and must go to fc_verify_result_fini(). `stop` as in fc_index_run().
+ * be done: FC_E_LIMIT (too many files are open), FC_E_IO, FC_E_NOMEM, FC_E_DB, FC_E_INTERRUPTED. *result is filled in all
+ * cases and must go to fc_verify_result_fini(). `stop` as in fc_index_run().
  */
 int fc_verify(struct fc_db *db, const int *stop, struct fc_verify_result *result, struct fc_error *err);
 void fc_verify_result_fini(struct fc_verify_result *result);

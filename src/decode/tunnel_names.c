@@ -57,16 +57,17 @@ FC_EXPORT size_t fc_tunnel_text(const struct fc_tunnel *tunnel, unsigned count, 
 
     if (size)
         text[0] = '\0';
-    for (unsigned i = 0; i < count && len < size; i++) {
+    for (unsigned i = 0; i < count; i++) {
         const char *id = NULL, *name = fc_tunnel_name(tunnel[i].kind, &id);
+        size_t room = len < size ? size - len : 0;
+        char *end = room ? text + len : NULL;
         int n;
         if (!id)
-            n = snprintf(text + len, size - len, "%s%s", i ? "/" : "", name ? name : "?");
+            n = snprintf(end, room, "%s%s", i ? "/" : "", name ? name : "?");
         else if (tunnel[i].kind == FC_TUNNEL_L2TP)
-            n = snprintf(text + len, size - len, "%s%s:%u.%u", i ? "/" : "", name, tunnel[i].id >> 16,
-                         tunnel[i].id & 0xffff);
+            n = snprintf(end, room, "%s%s:%u.%u", i ? "/" : "", name, tunnel[i].id >> 16, tunnel[i].id & 0xffff);
         else
-            n = snprintf(text + len, size - len, "%s%s:%u", i ? "/" : "", name, tunnel[i].id);
+            n = snprintf(end, room, "%s%s:%u", i ? "/" : "", name, tunnel[i].id);
         len += (size_t)n;
     }
     return len;

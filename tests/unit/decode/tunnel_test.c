@@ -597,5 +597,13 @@ Test(names, every_kind_has_one_and_an_id_where_it_says_so)
     char text[FC_TUNNEL_TEXT];
     for (unsigned i = 0; i < FC_TUNNEL_MAX; i++)
         deep[i] = (struct fc_tunnel){.kind = FC_TUNNEL_VXLAN_GPE, .id = UINT32_MAX};
-    cr_assert_lt(fc_tunnel_text(deep, FC_TUNNEL_MAX, text, sizeof(text)), sizeof(text));
+    size_t len = fc_tunnel_text(deep, FC_TUNNEL_MAX, text, sizeof(text));
+    cr_assert_lt(len, sizeof(text));
+    for (size_t size = 0; size <= len + 1; size++) {
+        char part[FC_TUNNEL_TEXT];
+        memset(part, '#', sizeof(part));
+        cr_assert_eq(fc_tunnel_text(deep, FC_TUNNEL_MAX, part, size), len);
+        cr_assert(size == 0 || (strncmp(part, text, size - 1) == 0 && part[size - 1] == '\0'));
+        cr_assert_eq(part[size], '#');
+    }
 }
