@@ -226,7 +226,7 @@ SELECT
         || printf('.%09dZ', (end_ns % 1000000000 + 1000000000) % 1000000000) AS "end",
     start_ns,
     end_ns,
-    CASE WHEN duration_ns IS NOT NULL THEN printf('%d.%09d', duration_ns / 1000000000, duration_ns % 1000000000) END AS duration,
+    duration_ns / 1e9 AS duration, -- a number, so that it compares and sorts as one; to the nanosecond: end_ns - start_ns
     coalesce(proto_name, CASE
         WHEN proto < 65536 THEN cast(proto AS TEXT)
         WHEN proto < 131072 THEN printf('0x%04x', proto - 65536)

@@ -250,11 +250,18 @@ class Cli(support.TestCase):
                     c.row_factory = sqlite3.Row
                     view = [dict(r) for r in c.execute('SELECT * FROM sessions ORDER BY id')]
                 self.assertEqual(list(view[0]), support.KEYS + OPTIONAL)
-                self.assertEqual([{k: None if r[k] is None else str(r[k]) for k in keys} for r in view], rows)
+                for r in rows:
+                    r['duration'] = r['duration'] and float(r['duration'])  # a number in the view, without zeros behind
+                self.assertEqual([{k: r[k] if r[k] is None or k == 'duration' else str(r[k]) for k in keys} for r in view],
+                                 rows)
                 if tool:
                     out = support.run(tool, '-csv', '-header', self.path(db), 'select * from sessions order by id').text
                     got = [{k: r[k] or None for k in keys} for r in csv.DictReader(io.StringIO(out))]
+                    for r in got:
+                        r['duration'] = r['duration'] and float(r['duration'])
                     self.assertEqual(got, rows)
+                long = 'SELECT count(*) FROM sessions WHERE duration > 9'
+                self.assertEqual(support.select(self.path(db), long), [(sum((r['duration'] or 0) > 9 for r in rows),)])
 
     def test_json_is_json(self):
         jq = support.tool('jq')
