@@ -245,6 +245,12 @@ static int index_all(struct args *a, int argc, char **argv, int first)
         fc_complain("index: no capture given (see 'flowcarve index --help')");
         return FC_EXIT_ERROR;
     }
+    for (int i = first; i < argc; i++) {
+        if (!*argv[i]) {
+            fc_complain("index: the name of a capture is empty");
+            return FC_EXIT_ERROR;
+        }
+    }
     if (a->outer && fc_list_option(&a->key, "outer"))
         return FC_EXIT_ERROR;
     a->db = fc_db_name(a->db);

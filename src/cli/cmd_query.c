@@ -131,10 +131,11 @@ static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc
     }
     out->fd = STDOUT_FILENO;
     writer.width = terminal_width(args);
-    if (args->count)
-        status = print_count(db, filter, args, out);
-    else if (fc_query_open(db, filter, &options, &query, &err) != 0)
+    /* a key that there is not is a mistake, also where nothing is sorted */
+    if ((!args->count || args->sort) && fc_query_open(db, filter, &options, &query, &err) != 0)
         status = fail(&err);
+    else if (args->count)
+        status = print_count(db, filter, args, out);
     else
         status = print_sessions(query, &writer);
     fc_query_close(query);

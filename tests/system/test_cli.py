@@ -111,7 +111,10 @@ class Cli(support.TestCase):
                 ('bad-exclude', ['index', '-d', 'y.db', '--exclude-net', '10.0.0.0/33', 'small.pcap']),
                 ('index-nothing', ['index', '-d', 'y.db']), ('verify-words', ['verify', '-d', 'small.db', 'tcp']),
                 ('carve-nowhere', ['carve', '-d', 'small.db', 'tcp']), ('no-index', ['query', '-d', 'missing.db']),
-                ('no-capture', ['index', '-d', 'y.db', 'missing.pcap'])):
+                ('no-capture', ['index', '-d', 'y.db', 'missing.pcap']),
+                ('empty-index', ['index', '-d', '', 'small.pcap']), ('empty-output', ['carve', '-d', 'small.db', '--write=']),
+                ('empty-capture', ['index', '-d', 'y.db', 'small.pcap', '']),
+                ('count-bad-sort', ['query', '-d', 'small.db', '--count', '--sort', 'colour'])):
             with self.subTest(name):
                 self.golden('usage-' + name, *words, ok=2)
                 self.assertEqual(self.listing(), ['small.db', 'small.pcap'], 'something was made')
