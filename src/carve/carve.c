@@ -244,7 +244,7 @@ FC_EXPORT int fc_carve(struct fc_db *db, const struct fc_filter *filter, const s
 
     err = err ? err : &local;
     memset(result, 0, sizeof *result);
-    rc = fc_carve_plan_make(&c.plan, db, filter, &o, result, err);
+    rc = fc_carve_plan_make(&c.plan, db, filter, &o, stop, result, err);
     if (rc == 0 && result->sessions) {
         rc = start_output(&c, &o, fd, err);
         if (rc == 0)

@@ -174,6 +174,11 @@ int fc_carve_note(struct fc_carve_result *result, const struct fc_error *why, ui
     return 0;
 }
 
+static int stopped(void *stop)
+{
+    return stop && __atomic_load_n((const int *)stop, __ATOMIC_RELAXED);
+}
+
 /* Files, sessions and positions, as the index has them. */
 static int read_index(struct fc_carve_plan *plan, struct fc_db *db, const struct fc_filter *filter,
                       struct fc_error *err)
@@ -197,7 +202,8 @@ static int read_index(struct fc_carve_plan *plan, struct fc_db *db, const struct
 }
 
 int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struct fc_filter *filter,
-                       const struct fc_carve_options *options, struct fc_carve_result *result, struct fc_error *err)
+                       const struct fc_carve_options *options, const int *stop, struct fc_carve_result *result,
+                       struct fc_error *err)
 {
     int rc;
 
@@ -209,7 +215,9 @@ int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struc
     /* one state of the index: captures may be added to it meanwhile */
     if (sqlite3_exec(db->sql, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
         return fc_db_error(db->sql, db->path, err, "cannot read the index");
+    sqlite3_progress_handler(db->sql, 100000, stopped, (void *)stop);
     rc = read_index(plan, db, filter, err);
+    sqlite3_progress_handler(db->sql, 0, NULL, NULL);
     sqlite3_exec(db->sql, "COMMIT", NULL, NULL, NULL);
     if (rc)
         return rc;
@@ -218,6 +226,8 @@ int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struc
         struct fc_carve_file *f = &plan->files[i];
         struct fc_error why;
         f->stored = &plan->stored.items[i];
+        if (stopped((void *)stop))
+            return fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
         if (options->avoid && is_file(options->avoid, f->stored->path))
             return fc_error_set(err, FC_E_USAGE, options->avoid, FC_NO_OFFSET, "is a capture of the index");
         if (!f->count)

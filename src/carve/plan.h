@@ -41,11 +41,12 @@ struct fc_carve_plan {
 
 /*
  * Collects positions, and looks whether the captures that have some are there and unchanged. FC_E_MISSING,
- * FC_E_CHANGED, FC_E_IO unless options->partial; FC_E_DB, FC_E_FILTER, FC_E_NOMEM. fc_carve_plan_fini() frees also
- * after a failure.
+ * FC_E_CHANGED, FC_E_IO unless options->partial; FC_E_DB, FC_E_FILTER, FC_E_LIMIT, FC_E_NOMEM, FC_E_INTERRUPTED.
+ * fc_carve_plan_fini() frees also after a failure.
  */
 int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struct fc_filter *filter,
-                       const struct fc_carve_options *options, struct fc_carve_result *result, struct fc_error *err);
+                       const struct fc_carve_options *options, const int *stop, struct fc_carve_result *result,
+                       struct fc_error *err);
 void fc_carve_plan_fini(struct fc_carve_plan *plan);
 
 /* Notes packets that `partial` leaves out. FC_E_NOMEM. */

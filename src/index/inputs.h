@@ -16,7 +16,7 @@ struct fc_inputs {
     unsigned streams;
 };
 
-/* Where a stream goes, that is read once and cannot be carved from. */
+/* Where a stream goes, that is read once and cannot be carved from; and what ends looking at files. */
 struct fc_save {
     const char *path;  /* NULL: streams are refused */
     const char *index; /* whose name the file must not have */

@@ -288,7 +288,9 @@ int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, c
     if (rc == 0)
         rc = fc_inputs_collect(&inputs, paths, count, save, result, err);
     for (size_t i = 0; i < inputs.count && rc == 0; i++)
-        rc = add_file(plan, &inputs.items[i], &reader, writer, result, err);
+        rc = save->stop && __atomic_load_n(save->stop, __ATOMIC_RELAXED)
+                 ? fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted")
+                 : add_file(plan, &inputs.items[i], &reader, writer, result, err);
     fc_inputs_fini(&inputs);
     fc_reader_fini(&reader);
     if (rc == 0) {

@@ -70,15 +70,6 @@ static int stopped(void *ctx)
     return v->stop && __atomic_load_n(v->stop, __ATOMIC_RELAXED);
 }
 
-/* The ways to find a session; SQLite is interrupted by the same signal. */
-static int check_lookup(struct verify *v, struct fc_error *err)
-{
-    sqlite3_progress_handler(v->db->sql, 100000, stopped, v);
-    int rc = fc_verify_lookup(v->db, not_found, v, err);
-    sqlite3_progress_handler(v->db->sql, 0, NULL, NULL);
-    return rc && stopped(v) ? fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted") : rc;
-}
-
 /* A record that stands in session s. */
 static void check_packet(struct verify *v, struct fc_verify_file *row, const struct fc_record *rec,
                          struct fc_packet *packet, struct fc_verify_session *s)
@@ -218,7 +209,7 @@ static int check_records(struct verify *v, struct fc_verify_file *row, struct fc
         for (; i < list->count && list->off[i] == rec.off; i++)
             differ(v, row, row->path, rec.off, "record is in sessions %" PRId64 " and %" PRId64,
                    v->all.sessions[list->session[i - 1]].id, v->all.sessions[list->session[i]].id);
-        if ((row->records & 0xfff) == 0 && v->stop && __atomic_load_n(v->stop, __ATOMIC_RELAXED)) {
+        if ((row->records & 0xfff) == 0 && stopped(v)) {
             rc = fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
             break;
         }
@@ -296,7 +287,7 @@ static pcap_t *open_libpcap(const struct fc_libpcap *libpcap, const char *path, 
 }
 
 /* libpcap's own count, where it reads the capture to its end. */
-static void ask_libpcap(struct fc_verify_file *row, const char *path)
+static void ask_libpcap(struct verify *v, struct fc_verify_file *row, const char *path)
 {
     char message[PCAP_ERRBUF_SIZE] = "";
     struct pcap_pkthdr *header;
@@ -310,7 +301,8 @@ static void ask_libpcap(struct fc_verify_file *row, const char *path)
     row->libpcap_records = -1;
     if (p) {
         while ((rc = libpcap->next_ex(p, &header, &data)) == 1)
-            n++;
+            if ((++n & 0xfff) == 0 && stopped(v))
+                break;
         if (rc == PCAP_ERROR)
             snprintf(message, sizeof message, "%s", libpcap->geterr(p));
         libpcap->close(p);
@@ -345,7 +337,7 @@ static int check_file(struct verify *v, size_t i, struct fc_error *err)
         differ(v, row, stored->path, why.off, "%.200s", why.cause);
         return 0;
     }
-    ask_libpcap(row, stored->path);
+    ask_libpcap(v, row, stored->path);
     rc = check_content(v, row, stored, &file, err);
     fc_file_close(&file);
     if (rc)
@@ -412,6 +404,10 @@ static int run(struct verify *v, struct fc_error *err)
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     r->sessions = v->all.session_count;
     for (size_t i = 0; i < v->files.count && rc == 0; i++) {
+        if (stopped(v)) {
+            rc = FC_E_INTERRUPTED;
+            break;
+        }
         r->file_count++;
         rc = check_file(v, i, err);
         complete &= r->files[i].records == r->files[i].indexed;
@@ -427,7 +423,7 @@ static int run(struct verify *v, struct fc_error *err)
     if (rc == 0 && complete) /* with a capture missing every sum would differ */
         check_sessions(v);
     fc_verify_positions_fini(&v->all);
-    return rc ? rc : check_lookup(v, err);
+    return rc ? rc : fc_verify_lookup(v->db, not_found, v, err);
 }
 
 FC_EXPORT int fc_verify(struct fc_db *db, const int *stop, struct fc_verify_result *result, struct fc_error *err)
@@ -438,7 +434,11 @@ FC_EXPORT int fc_verify(struct fc_db *db, const int *stop, struct fc_verify_resu
 
     err = err ? err : &local;
     memset(result, 0, sizeof *result);
+    sqlite3_progress_handler(db->sql, 100000, stopped, &v);
     rc = run(&v, err);
+    sqlite3_progress_handler(db->sql, 0, NULL, NULL);
+    if (rc && stopped(&v))
+        rc = fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
     fc_door_fini(&v.door);
     fc_settings_fini(&v.settings);
     fc_verify_positions_fini(&v.all);
