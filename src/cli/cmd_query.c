@@ -76,7 +76,7 @@ static int end_output(struct fc_out *out, int64_t rows)
     return rows > 0 ? FOUND : NOTHING;
 }
 
-static int print_sessions(struct fc_query *query, struct fc_writer *writer)
+static int print_sessions(struct fc_query *query, struct fc_rows *writer)
 {
     struct fc_session row;
     struct fc_error err;
@@ -84,15 +84,15 @@ static int print_sessions(struct fc_query *query, struct fc_writer *writer)
     int rc = 1;
 
     writer->fields = fc_query_fields(query);
-    fc_writer_start(writer);
+    fc_rows_start(writer);
     while (rc > 0 && !writer->out->failed && (rc = fc_query_next(query, &row, &err)) > 0) {
         rows++;
-        if (fc_writer_row(writer, &row) != 0) {
+        if (fc_rows_write(writer, &row) != 0) {
             fprintf(stderr, "flowcarve: out of memory\n");
             return FAILED;
         }
     }
-    fc_writer_finish(writer);
+    fc_rows_finish(writer);
     if (rc < 0) {
         fc_out_flush(writer->out);
         return fail(&err);
@@ -119,8 +119,8 @@ static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc
 {
     struct fc_query_options options = {.sort = args->sort, .limit = args->limit, .community_id = args->community_id};
     struct fc_out *out = calloc(1, sizeof *out);
-    struct fc_writer writer = {
-        .out = out, .format = (enum fc_format)format, .color = args->color, .community_id = args->community_id};
+    struct fc_rows writer = {
+        .out = out, .format = (enum fc_row_format)format, .color = args->color, .community_id = args->community_id};
     struct fc_query *query = NULL;
     struct fc_error err;
     int status;
@@ -146,7 +146,7 @@ static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc
 
 int fc_cmd_query_run(const struct fc_query_args *args)
 {
-    int format = args->format ? fc_format_by_name(args->format) : args->tty ? FC_FORMAT_TABLE : FC_FORMAT_TSV;
+    int format = args->format ? fc_row_format_by_name(args->format) : args->tty ? FC_ROWS_TABLE : FC_ROWS_TSV;
     struct fc_filter_error where;
     struct fc_filter *filter = NULL;
     struct fc_db *db = NULL;

@@ -45,7 +45,7 @@ static const struct {
 
 enum { COLUMNS = sizeof columns / sizeof columns[0] };
 
-int fc_format_by_name(const char *name)
+int fc_row_format_by_name(const char *name)
 {
     static const char *const names[] = {"table", "json", "csv", "tsv"};
 
@@ -171,36 +171,36 @@ static void tsv_text(struct fc_out *out, const char *text)
 }
 
 /* What stands between two cells; in JSON also the key. */
-static void next_cell(struct fc_writer *w)
+static void next_cell(struct fc_rows *w)
 {
     while (columns[w->column].field & ~w->fields)
         w->column++;
-    if (w->format == FC_FORMAT_JSON) {
+    if (w->format == FC_ROWS_JSON) {
         fc_out_text(w->out, w->column ? ",\"" : "{\"");
         fc_out_text(w->out, columns[w->column].name);
         fc_out_bytes(w->out, "\":", 2);
     } else if (w->column) {
-        fc_out_bytes(w->out, w->format == FC_FORMAT_CSV ? "," : "\t", 1);
+        fc_out_bytes(w->out, w->format == FC_ROWS_CSV ? "," : "\t", 1);
     }
     w->column++;
 }
 
-static void null_cell(struct fc_writer *w)
+static void null_cell(struct fc_rows *w)
 {
     next_cell(w);
-    if (w->format == FC_FORMAT_JSON)
+    if (w->format == FC_ROWS_JSON)
         fc_out_bytes(w->out, "null", 4);
 }
 
 /* Text in [text, end) that needs no escaping anywhere; nothing is NULL. */
-static void plain_cell(struct fc_writer *w, const char *text, const char *end, bool quoted)
+static void plain_cell(struct fc_rows *w, const char *text, const char *end, bool quoted)
 {
     if (text == end) {
         null_cell(w);
         return;
     }
     next_cell(w);
-    quoted &= w->format == FC_FORMAT_JSON;
+    quoted &= w->format == FC_ROWS_JSON;
     if (quoted)
         fc_out_bytes(w->out, "\"", 1);
     fc_out_bytes(w->out, text, (size_t)(end - text));
@@ -208,29 +208,29 @@ static void plain_cell(struct fc_writer *w, const char *text, const char *end, b
         fc_out_bytes(w->out, "\"", 1);
 }
 
-static void text_cell(struct fc_writer *w, const char *text)
+static void text_cell(struct fc_rows *w, const char *text)
 {
     if (!text) {
         null_cell(w);
         return;
     }
     next_cell(w);
-    if (w->format == FC_FORMAT_JSON)
+    if (w->format == FC_ROWS_JSON)
         json_text(w->out, text);
-    else if (w->format == FC_FORMAT_CSV)
+    else if (w->format == FC_ROWS_CSV)
         csv_text(w->out, text);
     else
         tsv_text(w->out, text);
 }
 
-static void number_cell(struct fc_writer *w, uint64_t number)
+static void number_cell(struct fc_rows *w, uint64_t number)
 {
     next_cell(w);
     w->out->len = (size_t)(fc_text_number(fc_out_room(w->out, FC_TEXT_MAX), number) - w->out->buf);
 }
 
 /* -1 is NULL. */
-static void maybe_cell(struct fc_writer *w, int64_t number)
+static void maybe_cell(struct fc_rows *w, int64_t number)
 {
     if (number < 0)
         null_cell(w);
@@ -238,7 +238,7 @@ static void maybe_cell(struct fc_writer *w, int64_t number)
         number_cell(w, (uint64_t)number);
 }
 
-static void signed_cell(struct fc_writer *w, int64_t number)
+static void signed_cell(struct fc_rows *w, int64_t number)
 {
     char buf[FC_TEXT_MAX], *p = buf;
 
@@ -248,7 +248,7 @@ static void signed_cell(struct fc_writer *w, int64_t number)
     plain_cell(w, buf, p, false);
 }
 
-static void time_cells(struct fc_writer *w, const struct fc_session *row)
+static void time_cells(struct fc_rows *w, const struct fc_session *row)
 {
     char buf[FC_TEXT_MAX];
 
@@ -264,7 +264,7 @@ static void time_cells(struct fc_writer *w, const struct fc_session *row)
     plain_cell(w, buf, fc_text_duration(buf, row->end_ns - row->start_ns), false);
 }
 
-static void field_cells(struct fc_writer *w, const struct fc_session *row)
+static void field_cells(struct fc_rows *w, const struct fc_session *row)
 {
     const int64_t numbers[] = {row->client_ttl,       row->server_ttl,       row->client_dscp, row->server_dscp,
                                row->client_tcp_flags, row->server_tcp_flags, row->client_isn,  row->server_isn,
@@ -289,29 +289,29 @@ static void field_cells(struct fc_writer *w, const struct fc_session *row)
         text_cell(w, row->community_id);
 }
 
-void fc_writer_start(struct fc_writer *w)
+void fc_rows_start(struct fc_rows *w)
 {
     bool first = true;
 
-    if (w->format != FC_FORMAT_CSV && w->format != FC_FORMAT_TSV)
+    if (w->format != FC_ROWS_CSV && w->format != FC_ROWS_TSV)
         return;
     for (unsigned i = 0; i < COLUMNS; i++) {
         if (columns[i].field & ~w->fields)
             continue;
         if (!first)
-            fc_out_bytes(w->out, w->format == FC_FORMAT_CSV ? "," : "\t", 1);
+            fc_out_bytes(w->out, w->format == FC_ROWS_CSV ? "," : "\t", 1);
         fc_out_text(w->out, columns[i].name);
         first = false;
     }
-    fc_out_text(w->out, w->format == FC_FORMAT_CSV ? "\r\n" : "\n");
+    fc_out_text(w->out, w->format == FC_ROWS_CSV ? "\r\n" : "\n");
 }
 
-int fc_writer_row(struct fc_writer *w, const struct fc_session *row)
+int fc_rows_write(struct fc_rows *w, const struct fc_session *row)
 {
     char buf[FC_TEXT_MAX];
 
-    if (w->format == FC_FORMAT_TABLE)
-        return fc_table_row(w, row);
+    if (w->format == FC_ROWS_TABLE)
+        return fc_row_table_write(w, row);
     w->column = 0;
     signed_cell(w, row->id);
     time_cells(w, row);
@@ -326,12 +326,12 @@ int fc_writer_row(struct fc_writer *w, const struct fc_session *row)
     number_cell(w, row->server_bytes);
     text_cell(w, fc_text_state(row->state));
     field_cells(w, row);
-    fc_out_text(w->out, w->format == FC_FORMAT_JSON ? "}\n" : w->format == FC_FORMAT_CSV ? "\r\n" : "\n");
+    fc_out_text(w->out, w->format == FC_ROWS_JSON ? "}\n" : w->format == FC_ROWS_CSV ? "\r\n" : "\n");
     return 0;
 }
 
-void fc_writer_finish(struct fc_writer *w)
+void fc_rows_finish(struct fc_rows *w)
 {
-    if (w->format == FC_FORMAT_TABLE)
-        fc_table_finish(w);
+    if (w->format == FC_ROWS_TABLE)
+        fc_row_table_finish(w);
 }

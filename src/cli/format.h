@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sessions as text: JSON lines, CSV, TSV and a table for people. The first three have one column a key, in the fixed
- * order of the command line's contract, with the texts that the view `sessions` of the index has.
+ * order of the command line's contract, with the values that the view `sessions` of the index has.
  *
- * Threads: a writer belongs to one. Memory: the writer has no heap of its own, apart from the table's first rows.
+ * Threads: a struct fc_rows belongs to one. Memory: it has no heap of its own, apart from the table's first rows.
  * Limits: what cannot be written is remembered, not reported; fc_out_flush() tells.
  */
 #ifndef FC_CLI_FORMAT_H
@@ -11,10 +11,10 @@
 
 #include <flowcarve/query.h>
 
-enum fc_format { FC_FORMAT_TABLE, FC_FORMAT_JSON, FC_FORMAT_CSV, FC_FORMAT_TSV };
+enum fc_row_format { FC_ROWS_TABLE, FC_ROWS_JSON, FC_ROWS_CSV, FC_ROWS_TSV };
 
 /* The format of that name, -1 when there is none. */
-int fc_format_by_name(const char *name);
+int fc_row_format_by_name(const char *name);
 
 /* Bytes on their way to a file descriptor. */
 struct fc_out {
@@ -40,28 +40,28 @@ char *fc_text_addr(char *buf, int kind, const uint8_t *addr);
 char *fc_text_proto(char *buf, uint32_t proto);
 const char *fc_text_state(int state); /* NULL when there is none */
 
-struct fc_table; /* rows kept back to measure columns */
+struct fc_row_table; /* rows kept back to measure columns */
 
-struct fc_writer {
+struct fc_rows {
     struct fc_out *out;
-    enum fc_format format;
+    enum fc_row_format format;
     uint32_t fields;   /* FC_FIELD_* columns to write */
     bool color;        /* table: with escape sequences */
     bool community_id; /* table: with a column of Community IDs */
     unsigned width;    /* table: columns of the terminal, 0 when unknown */
     unsigned column;
-    struct fc_table *table;
+    struct fc_row_table *table;
 };
 
 /* The header line of CSV and TSV. */
-void fc_writer_start(struct fc_writer *writer);
+void fc_rows_start(struct fc_rows *rows);
 /* One session. FC_E_NOMEM (table only), or 0. */
-int fc_writer_row(struct fc_writer *writer, const struct fc_session *row);
-/* Writes what the table has kept back and frees it; does not flush. Also for a writer that failed. */
-void fc_writer_finish(struct fc_writer *writer);
+int fc_rows_write(struct fc_rows *rows, const struct fc_session *row);
+/* Writes what the table has kept back and frees it; does not flush. Also behind a failure. */
+void fc_rows_finish(struct fc_rows *rows);
 
 /* format_table.c: the table's part of the above. */
-int fc_table_row(struct fc_writer *writer, const struct fc_session *row);
-void fc_table_finish(struct fc_writer *writer);
+int fc_row_table_write(struct fc_rows *rows, const struct fc_session *row);
+void fc_row_table_finish(struct fc_rows *rows);
 
 #endif

@@ -20,7 +20,7 @@ enum { FULL, NO_FRACTION, NO_YEAR, NO_DATE, NO_DURATION, NO_STATE };
 static const char *const titles[COLUMNS] = {"ID",     "START",   "DURATION", "PROTO", "CLIENT",
                                             "SERVER", "PACKETS", "BYTES",    "STATE", "COMMUNITY-ID"};
 
-struct fc_table {
+struct fc_row_table {
     unsigned level;
     unsigned width[COLUMNS]; /* 0: the column is not shown */
     bool measured;
@@ -145,7 +145,7 @@ static void write_cell(char *buf, const struct fc_session *row, unsigned column,
 }
 
 /* Widths at a level of detail; returns the width of the whole table. */
-static unsigned measure(struct fc_table *table, unsigned level)
+static unsigned measure(struct fc_row_table *table, unsigned level)
 {
     unsigned total = 0;
     char cell[CELL_MAX];
@@ -172,10 +172,10 @@ static bool right_aligned(unsigned column)
 }
 
 /* One line; the last cell is not padded. row is NULL for the titles. */
-static void write_line(struct fc_writer *w, const struct fc_session *row)
+static void write_line(struct fc_rows *w, const struct fc_session *row)
 {
     static const char spaces[] = "                                                                                ";
-    const struct fc_table *table = w->table;
+    const struct fc_row_table *table = w->table;
     size_t owed = 0; /* spaces that only come when something follows */
 
     for (unsigned c = 0; c < COLUMNS; c++) {
@@ -198,7 +198,7 @@ static void write_line(struct fc_writer *w, const struct fc_session *row)
     }
 }
 
-static void write_row(struct fc_writer *w, const struct fc_session *row)
+static void write_row(struct fc_rows *w, const struct fc_session *row)
 {
     bool red = w->color && row->state == 3;
 
@@ -209,9 +209,9 @@ static void write_row(struct fc_writer *w, const struct fc_session *row)
 }
 
 /* Settles the widths and writes what was kept. */
-static void release(struct fc_writer *w)
+static void release(struct fc_rows *w)
 {
-    struct fc_table *table = w->table;
+    struct fc_row_table *table = w->table;
 
     while (measure(table, table->level) > w->width && w->width && table->level < NO_STATE)
         table->level++;
@@ -225,7 +225,7 @@ static void release(struct fc_writer *w)
 }
 
 /* Texts belong to the query and are gone with its next row: of these, only what the table shows is kept. */
-static void keep(struct fc_table *table, const struct fc_session *row)
+static void keep(struct fc_row_table *table, const struct fc_session *row)
 {
     struct fc_session *kept = &table->rows[table->count];
     char *id = table->community_ids[table->count];
@@ -240,7 +240,7 @@ static void keep(struct fc_table *table, const struct fc_session *row)
     table->count++;
 }
 
-int fc_table_row(struct fc_writer *w, const struct fc_session *row)
+int fc_row_table_write(struct fc_rows *w, const struct fc_session *row)
 {
     if (!w->table && !(w->table = calloc(1, sizeof *w->table)))
         return FC_E_NOMEM;
@@ -255,7 +255,7 @@ int fc_table_row(struct fc_writer *w, const struct fc_session *row)
     return 0;
 }
 
-void fc_table_finish(struct fc_writer *w)
+void fc_row_table_finish(struct fc_rows *w)
 {
     if (w->table && !w->table->measured)
         release(w);

@@ -95,11 +95,6 @@ uint64_t fc_spool_count(const struct fc_spool *s)
     return s->count;
 }
 
-uint64_t fc_spool_spilled(const struct fc_spool *s)
-{
-    return s->file_len;
-}
-
 uint64_t fc_spool_bytes(const struct fc_spool *s)
 {
     return s->bytes;

@@ -32,8 +32,6 @@ int fc_spool_add(struct fc_spool *spool, const struct fc_session_record *record,
 const char *fc_spool_folder(const struct fc_spool *spool);
 
 uint64_t fc_spool_count(const struct fc_spool *spool);
-/* Bytes on disk. */
-uint64_t fc_spool_spilled(const struct fc_spool *spool);
 /* Bytes of all records. */
 uint64_t fc_spool_bytes(const struct fc_spool *spool);
 

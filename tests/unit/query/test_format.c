@@ -159,12 +159,12 @@ Test(format, a_narrow_terminal_gets_shorter_lines)
     static const unsigned widths[] = {0, 130, 110, 100, 90, 80, 70, 10};
 
     for (unsigned i = 0; i < sizeof widths / sizeof widths[0]; i++) {
-        struct fc_writer writer = {.out = &out, .format = FC_FORMAT_TABLE, .width = widths[i]};
+        struct fc_rows writer = {.out = &out, .format = FC_ROWS_TABLE, .width = widths[i]};
         const char *end;
 
         out.len = 0;
-        cr_assert_eq(fc_writer_row(&writer, &s), 0);
-        fc_writer_finish(&writer);
+        cr_assert_eq(fc_rows_write(&writer, &s), 0);
+        fc_rows_finish(&writer);
         end = memchr(out.buf, '\n', out.len);
         cr_expect(widths[i] == 0 || widths[i] < 65 || (size_t)(end - out.buf) <= widths[i], "%u: %zu", widths[i],
                   (size_t)(end - out.buf));
