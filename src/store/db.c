@@ -22,7 +22,10 @@ int fc_db_error(sqlite3 *sql, const char *path, struct fc_error *err, const char
 {
     int rc = sql ? sqlite3_errcode(sql) & 0xff : SQLITE_NOMEM;
     int code = rc == SQLITE_NOMEM ? FC_E_NOMEM : rc == SQLITE_INTERRUPT ? FC_E_INTERRUPTED : FC_E_DB;
+    int cause = rc == SQLITE_IOERR || rc == SQLITE_CANTOPEN ? sqlite3_system_errno(sql) : 0;
 
+    if (cause) /* of these SQLite's message does not say why */
+        return fc_error_set(err, code, path, FC_NO_OFFSET, "%s: %s: %s", what, sqlite3_errmsg(sql), strerror(cause));
     return fc_error_set(err, code, path, FC_NO_OFFSET, "%s: %s", what, sql ? sqlite3_errmsg(sql) : "out of memory");
 }
 

@@ -487,6 +487,12 @@ class Names(support.TestCase):
             self.assert_says(r, 'other.db')
         self.assertEqual(support.read_bytes(db), before)
 
+    def test_why_the_index_cannot_be_read(self):
+        db = self.path('x.db')
+        index(db, '-q', self.tiny('c.pcap'))
+        os.mkdir(db + '-journal')
+        self.assert_says(flowcarve('query', '-d', db, ok=2), db, 'is a directory')
+
     def test_an_index_that_another_program_keeps_locked(self):
         db = self.path('x.db')
         index(db, '-q', self.tiny('c.pcap'))
