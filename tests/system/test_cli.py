@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The command line as scripts and people know it. `test_cli.py --bless` writes the golden files anew; look at the diff."""
-import csv, ctypes.util, io, json, os, re, sqlite3, struct, sys, unittest
+import contextlib, csv, ctypes.util, fcntl, io, json, os, re, sqlite3, struct, subprocess, sys, termios, unittest
 
 import support
 from support import S, T0, flowcarve, index, select, sessions, tcp, udp
@@ -215,6 +215,51 @@ class Cli(support.TestCase):
         # not on a terminal: tsv
         self.assertEqual(flowcarve('query', '-d', 'small.db', cwd=self.folder).out,
                          flowcarve('query', '-d', 'small.db', '-f', 'tsv', cwd=self.folder).out)
+
+    def on_terminal(self, *words, columns=0, ok=0, **env):
+        """What a command writes to a terminal of that width that all of its output goes to."""
+        ours, its = os.openpty()
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack('HHHH', 24, columns, 0, 0))
+        with subprocess.Popen([support.FLOWCARVE, *words], stdin=subprocess.DEVNULL, stdout=its, stderr=its,
+                              cwd=self.folder, env=support.environment(**env)) as p:
+            os.close(its)
+            out = b''
+            with contextlib.suppress(OSError):  # the end of a terminal is an error
+                while data := os.read(ours, 65536):
+                    out += data
+        os.close(ours)
+        self.assertEqual(p.returncode, ok, out)
+        return out.decode().replace('\r\n', '\n')
+
+    def test_on_a_terminal(self):
+        table = flowcarve('query', '-d', 'small.db', '--format', 'table', cwd=self.folder).text
+        full = max(map(len, table.splitlines()))
+        self.assertEqual(self.on_terminal('query', '-d', 'small.db', columns=full, NO_COLOR='1'), table)
+        colored = self.on_terminal('query', '-d', 'small.db', columns=full)
+        self.assertTrue(colored.startswith('\033[1m'))
+        self.assertEqual(re.sub('\033\\[[0-9]*m', '', colored), table)
+        narrow = self.on_terminal('query', '-d', 'small.db', columns=full - 1, NO_COLOR='1')
+        self.assertLess(max(map(len, narrow.splitlines())), full)
+        self.assertEqual(len(narrow.splitlines()), len(table.splitlines()))
+        tsv = flowcarve('query', '-d', 'small.db', '--format', 'tsv', cwd=self.folder).text
+        self.assertEqual(flowcarve('query', '-d', 'small.db', cwd=self.folder).text, tsv)  # no terminal
+        self.assertEqual(self.on_terminal('query', '-d', 'small.db', '--format', 'tsv'), tsv)
+        self.assertIn('terminal', self.on_terminal('carve', '-d', 'small.db', '-w', '-', ok=2))
+
+    def test_progress_is_for_terminals(self):
+        self.fcgen('p.pcap', '--packets', '200000', '--sizes', 'small')
+        words = ['index', '-d', 'p.db', '--jobs', '1', '--chunk-size', '64k', '--memory', '16M', 'p.pcap']
+        os.mkfifo(self.path('fifo'))
+        # a stream that waits, so that there is time to draw
+        feed = subprocess.Popen('(sleep .7; cat p.pcap) > fifo', shell=True, cwd=self.folder)
+        out = self.on_terminal(*words[:-1], '--spool', 's.pcap', 'fifo')
+        feed.wait()
+        self.assertRegex(out, r'^\r\033\[Klooking   0%')
+        self.assertRegex(out, r'\r\033\[K1 file, ')  # it is gone in the end
+        os.remove(self.path('p.db'))
+        self.assertEqual(self.on_terminal(*words[:1], '-q', *words[1:]), '')
+        os.remove(self.path('p.db'))
+        self.assertNotIn('\033', flowcarve(*words, cwd=self.folder).err)
 
     def rows(self, db, form, *words):
         """Rows of a format as the texts of csv; None where there is nothing."""
