@@ -9,6 +9,7 @@ enum {
     MAGIC_US = 0xa1b2c3d4,
     MAGIC_NS = 0xa1b23c4d,
     MAGIC_MODIFIED = 0xa1b2cd34,
+    MAJOR_DGUX = 543, /* DG/UX, with minor 0 */
     LEARN_BYTES = 16 << 10,
     LEARN_RECORDS = 64,
     DAY = 86400,
@@ -21,6 +22,22 @@ bool fc_pcap_magic(const uint8_t *p, bool big)
     return magic == MAGIC_US || magic == MAGIC_NS || magic == MAGIC_MODIFIED;
 }
 
+/*
+ * AIX writes version 2.2, nanoseconds and, in place of a link type, the type of the interface (RFC 1573). These numbers tell its
+ * files from those of others, as they do for Wireshark. *link becomes the link type; false: it is none of them.
+ */
+static bool aix_link_type(uint32_t *link)
+{
+    static const uint8_t types[][2] = {{6, 1}, {9, 6}, {15, 10}, {24, 0}}; /* Ethernet, Token Ring, FDDI, loopback */
+
+    for (unsigned i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+        if (*link == types[i][0]) {
+            *link = types[i][1];
+            return true;
+        }
+    return false;
+}
+
 int fc_pcap_parse(const uint8_t *h, uint64_t off, struct fc_pcap *pcap, struct fc_error *err)
 {
     bool big = fc_pcap_magic(h, true);
@@ -30,22 +47,24 @@ int fc_pcap_parse(const uint8_t *h, uint64_t off, struct fc_pcap *pcap, struct f
 
     if (!fc_pcap_magic(h, big))
         return fc_error_set(err, FC_E_FORMAT, NULL, off, "not a capture: no pcap magic number");
-    if (major != 2)
+    if (major != 2 && (major != MAJOR_DGUX || minor != 0))
         return fc_error_set(err, FC_E_FORMAT, NULL, off + 4, "not a capture: pcap version %u.%u, known is 2", major,
                             minor);
     /* bits 16-25 are reserved; 26-31 tell of a frame check sequence (draft-ietf-opsawg-pcap, section 4) */
     if (link & 0x03ff0000)
         return fc_error_set(err, FC_E_FORMAT, NULL, off + 20, "not a capture: reserved bits set in link type 0x%08x",
                             link);
+    bool aix = magic == MAGIC_US && major == 2 && minor == 2 && aix_link_type(&link);
+    bool nanoseconds = magic == MAGIC_NS || aix;
     *pcap = (struct fc_pcap){
-        .format = magic == MAGIC_NS         ? FC_FORMAT_PCAP_NS
+        .format = nanoseconds               ? FC_FORMAT_PCAP_NS
                   : magic == MAGIC_MODIFIED ? FC_FORMAT_PCAP_MODIFIED
                                             : FC_FORMAT_PCAP,
         .swapped_lengths = minor < 3,
         .maybe_swapped = minor == 3,
         .record_header = magic == MAGIC_MODIFIED ? 24 : 16,
         .max_caplen = fc_max_caplen(link & 0xffff),
-        .odd_frac = magic == MAGIC_NS ? 1000000000 : 1000000,
+        .odd_frac = nanoseconds ? 1000000000 : 1000000,
         .odd_before = FC_PCAP_ERA_BEGIN,
         .odd_span = FC_PCAP_ERA_END - FC_PCAP_ERA_BEGIN,
         .since = 1,
@@ -53,7 +72,7 @@ int fc_pcap_parse(const uint8_t *h, uint64_t off, struct fc_pcap *pcap, struct f
                   .off = off,
                   .link_type = link & 0xffff,
                   .snaplen = snaplen,
-                  .tsresol = magic == MAGIC_NS ? 9 : 6,
+                  .tsresol = nanoseconds ? 9 : 6,
                   .big_endian = big},
     };
     pcap->odd_caplen = snaplen && snaplen < pcap->max_caplen ? snaplen : pcap->max_caplen;

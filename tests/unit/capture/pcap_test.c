@@ -199,6 +199,59 @@ Test(pcap, in_version_2_3_the_lengths_change_places_where_they_must)
     walked_free(&v);
 }
 
+/* The lengths in the order of version 2.2 and before. */
+static struct walked walk_version(uint32_t magic, unsigned major, unsigned minor, uint32_t link)
+{
+    struct maker m = {.big = true};
+
+    make_pcap(&m, magic, minor, 100, link);
+    m.at[4] = (uint8_t)(major >> 8);
+    m.at[5] = (uint8_t)major;
+    size_t off = make_record(&m, 16, 100, 999999, 4, 4, NULL);
+    make_patch32(&m, off + 8, 60);
+    make_patch32(&m, off + 12, 4);
+    struct walked w = walk(&m, m.len);
+    make_fini(&m);
+    return w;
+}
+
+Test(pcap, aix_has_nanoseconds_and_interface_types_in_version_2_2)
+{
+    static const uint32_t types[][2] = {{6, 1}, {9, 6}, {15, 10}, {24, 0}};
+
+    for (unsigned i = 0; i < 4; i++) {
+        struct walked w = walk_version((uint32_t)MAKE_US, 2, 2, types[i][0]);
+        cr_assert_eq(w.count, 1);
+        cr_assert_eq(w.records[0].link_type, types[i][1]);
+        cr_assert_eq(w.records[0].ts_ns, 100 * S + 999999);
+        cr_assert_eq(w.records[0].caplen, 4);
+        cr_assert_eq(w.records[0].origlen, 60);
+        walked_free(&w);
+    }
+    struct walked other_type = walk_version((uint32_t)MAKE_US, 2, 2, 1);
+    struct walked other_version = walk_version((uint32_t)MAKE_US, 2, 1, 6);
+    struct walked other_magic = walk_version((uint32_t)MAKE_NS, 2, 2, 6);
+    cr_assert_eq(other_type.records[0].ts_ns, 100 * S + 999999000);
+    cr_assert_eq(other_version.records[0].link_type, 6);
+    cr_assert_eq(other_version.records[0].ts_ns, 100 * S + 999999000);
+    cr_assert_eq(other_magic.records[0].link_type, 6);
+    walked_free(&other_type);
+    walked_free(&other_version);
+    walked_free(&other_magic);
+}
+
+Test(pcap, dg_ux_has_a_version_of_its_own)
+{
+    struct walked w = walk_version((uint32_t)MAKE_US, 543, 0, 1), v = walk_version((uint32_t)MAKE_US, 543, 1, 1);
+
+    cr_assert_eq(w.count, 1);
+    cr_assert_eq(w.records[0].caplen, 4);
+    cr_assert_eq(w.records[0].origlen, 60);
+    cr_assert_eq(v.rc, FC_E_FORMAT);
+    walked_free(&w);
+    walked_free(&v);
+}
+
 Test(pcap, a_fraction_of_more_than_a_second_is_carried_over)
 {
     struct maker m = {0};
