@@ -189,7 +189,7 @@ static int start_output(struct carve *c, const struct fc_carve_options *options,
     if (!pcapng && (t.several || odd_times))
         return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "a pcap file cannot hold %s; use pcapng",
                             t.several ? "several link types" : "these times");
-    rc = fc_output_init(&c->out, fd, pcapng, t.nanoseconds, t.link_type, t.snaplen, c->stop);
+    rc = fc_output_init(&c->out, fd, pcapng, t.nanoseconds, t.link_type, t.snaplen, c->plan.low_ns, c->stop);
     return rc ? fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory") : 0;
 }
 

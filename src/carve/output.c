@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BUFFER = 256 << 10, BLOCK_SHB = 0x0a0d0d0a, BLOCK_IDB = 1, BLOCK_EPB = 6, OPT_TSRESOL = 9 };
+enum { BUFFER = 256 << 10, BLOCK_SHB = 0x0a0d0d0a, BLOCK_IDB = 1, BLOCK_EPB = 6, OPT_TSRESOL = 9, OPT_TSOFFSET = 14 };
 
 static int write_all(struct fc_output *out, const void *data, size_t n)
 {
@@ -75,26 +75,37 @@ static int section_header(struct fc_output *out)
 
 static int interface_block(struct fc_output *out, uint32_t link_type)
 {
+    uint32_t size = out->epoch_s ? 44 : 32;
     struct {
         uint32_t type, size;
         uint16_t link_type, reserved;
         uint32_t snaplen;
         uint16_t code, len;
         uint8_t tsresol, pad[3];
-        uint32_t end, size_again;
-    } b = {BLOCK_IDB, 32, (uint16_t)link_type, 0, 0, OPT_TSRESOL, 1, 9, {0}, 0, 32};
+    } b = {BLOCK_IDB, size, (uint16_t)link_type, 0, 0, OPT_TSRESOL, 1, 9, {0}};
+    struct {
+        uint16_t code, len;
+        uint32_t seconds[2];
+    } offset = {OPT_TSOFFSET, 8, {0}};
+    uint32_t end[2] = {0, size};
+    int rc = put(out, &b, sizeof b);
 
-    return put(out, &b, sizeof b);
+    memcpy(offset.seconds, &out->epoch_s, sizeof offset.seconds);
+    if (rc == 0 && out->epoch_s)
+        rc = put(out, &offset, sizeof offset);
+    return rc ? rc : put(out, end, sizeof end);
 }
 
 int fc_output_init(struct fc_output *out, int fd, bool pcapng, bool nanoseconds, uint32_t link_type, uint32_t snaplen,
-                   const int *stop)
+                   int64_t low_ns, const int *stop)
 {
     memset(out, 0, sizeof *out);
     out->fd = fd;
     out->stop = stop;
     out->pcapng = pcapng;
     out->nanoseconds = nanoseconds;
+    if (low_ns < 0 && low_ns != FC_TIME_NONE) /* times of pcapng are unsigned */
+        out->epoch_s = low_ns / 1000000000 - 1;
     out->buf = malloc(BUFFER);
     if (!out->buf)
         return FC_E_NOMEM;
@@ -129,7 +140,7 @@ static int pcapng_record(struct fc_output *out, const struct fc_record *rec)
 {
     static const uint8_t zeros[4];
     int64_t iface = interface_of(out, rec->link_type);
-    uint64_t ts = rec->ts_ns == FC_TIME_NONE ? 0 : (uint64_t)rec->ts_ns;
+    uint64_t ts = (rec->ts_ns == FC_TIME_NONE ? 0 : (uint64_t)rec->ts_ns) - (uint64_t)out->epoch_s * 1000000000;
     uint32_t pad = -rec->caplen & 3, size = 32 + rec->caplen + pad;
     int rc;
 

@@ -12,13 +12,17 @@ struct fc_output {
     uint8_t *buf;
     size_t len;
     uint64_t written;     /* bytes, those in the buffer included */
+    int64_t epoch_s;      /* pcapng: seconds since 1970 from which times count */
     uint32_t *link_types; /* pcapng: of the interfaces so far */
     uint32_t iface_count;
 };
 
-/* Starts a capture on fd. link_type and snaplen: of a pcap file. stop: see above. FC_E_NOMEM. */
+/*
+ * Starts a capture on fd. link_type and snaplen: of a pcap file. low_ns: no record is earlier; FC_TIME_NONE: none has a time.
+ * stop: see above. FC_E_NOMEM.
+ */
 int fc_output_init(struct fc_output *out, int fd, bool pcapng, bool nanoseconds, uint32_t link_type, uint32_t snaplen,
-                   const int *stop);
+                   int64_t low_ns, const int *stop);
 /* Frees, without writing. */
 void fc_output_fini(struct fc_output *out);
 

@@ -249,6 +249,18 @@ class Carve(support.TestCase):
                 support.check_index(self.path('x.db'))
                 self.assert_carves(self.path('x.db'), [f])
 
+    def test_times_before_1970(self):
+        """Times of pcapng are unsigned: these need an offset of the interface."""
+        d = [udp('10.0.0.%d' % i, 1, '10.0.0.9', 2) for i in range(4)]
+        far = support.idb(options=support.option('<', 14, struct.pack('<q', -10**9)))
+        f = self.write('t.pcapng', support.shb() + far + b''.join(
+            support.epb('<', 0, t, x) for t, x in zip((1, 1500000, 10**15 - 1, 10**15 + 1), d)))
+        index(self.path('x.db'), '-q', f)
+        self.assert_carves(self.path('x.db'), [f])
+        g = self.write('a-later-one.pcap', support.pcap_bytes([(T0, d[0])]))
+        index(self.path('x.db'), '-q', g)
+        self.assert_carves(self.path('x.db'), [f, g])
+
     def test_other_programs_read_the_output(self):
         e = self.fcgen('a.pcap', '--packets', '500', '--vlan', '0', '--proto', 'tcp=50,udp=50')
         raw = self.write('raw.pcap', support.pcap_bytes([(r.ts_ns, r.data[14:]) for r in read_capture(e[0])], 101))
