@@ -84,6 +84,8 @@ static bool mesh(struct fc_walk *w)
         return false;
     if ((p[0] & 3) == 2) /* both ends are outside the mesh */
         fc_link_macs(w, p + 12, p + 6);
+    else if ((p[0] & 3) == 1) /* to a group; the sender is outside */
+        fc_link_macs(w, p + 6, w->link_addr[1]);
     w->off += size;
     return true;
 }
@@ -101,6 +103,12 @@ static enum fc_step amsdu(struct fc_walk *w)
     if (size < fc_left(w))
         w->end = w->off + size;
     return FC_STEP_LLC;
+}
+
+/* Mesh control has reserved bits, which tell it from LLC; to one station such a frame has four addresses, to a group three. */
+static bool has_mesh(const struct fc_walk *w, uint8_t flags, uint8_t qos)
+{
+    return flags & FROM_DS && qos & QOS_MESH && (!fc_left(w) || *fc_here(w) < 3);
 }
 
 static enum fc_step data(struct fc_walk *w, bool padded, unsigned swap)
@@ -121,7 +129,7 @@ static enum fc_step data(struct fc_walk *w, bool padded, unsigned swap)
         return fc_link_opaque(w, FC_LINKTYPE_IEEE802_11);
     if (qos && p[qos_at + swap] & QOS_AMSDU)
         return amsdu(w);
-    if (qos && four && p[qos_at + !swap] & QOS_MESH && !mesh(w))
+    if (qos && has_mesh(w, flags, p[qos_at + !swap]) && !mesh(w))
         return FC_STEP_MALFORMED;
     return FC_STEP_LLC;
 }

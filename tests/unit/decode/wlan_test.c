@@ -57,6 +57,24 @@ Test(wlan, mesh_control_may_bring_addresses)
     cr_assert_eq(p.mac[1][5], 5);
 }
 
+Test(wlan, mesh_control_to_a_group_follows_three_addresses)
+{
+    struct bytes none = with_ip4("8802 0000" A123 "0001 001f 00000001" SNAP),
+                 one = with_ip4("8802 0000" A123 "0001 011f 00000001 020000000005" SNAP),
+                 no_mesh = with_ip4("8802 0000" A123 "0001" SNAP), to_ds = with_ip4("8801 0000" A123 "0001" SNAP),
+                 cut = only("8802 0000" A123 "0001 001f");
+    struct fc_packet p = decode(LT_WLAN, &none), q = decode(LT_WLAN, &one);
+    EXPECT_KEY(p, UDP4, 1);
+    cr_assert_eq(p.mac[0][5], 3);
+    cr_assert_eq(p.mac[1][5], 1);
+    EXPECT_KEY(q, UDP4, 1);
+    cr_assert_eq(q.mac[0][5], 5);
+    cr_assert_eq(q.mac[1][5], 1);
+    EXPECT_KEY(decode(LT_WLAN, &no_mesh), UDP4, 1);
+    EXPECT_KEY(decode(LT_WLAN, &to_ds), UDP4, 1);
+    cr_assert_eq(decode(LT_WLAN, &cut).malformed, 1);
+}
+
 Test(wlan, the_first_packet_of_an_amsdu_decides)
 {
     struct bytes b = with_ip4("8802 0000" A123 "8000 020000000007 020000000008 0024" SNAP), second = with_ip6("");
