@@ -68,12 +68,19 @@ enum fc_step fc_step_ethertype(struct fc_walk *w)
         return FC_STEP_PPP;
     case FC_ETHERTYPE_NSH:
         return FC_STEP_NSH;
+    case FC_ETHERTYPE_JUMBO_LLC:
+        return FC_STEP_LLC;
     case FC_ETHERTYPE_TEB:
+    case FC_ETHERTYPE_TRILL:
+    case FC_ETHERTYPE_BATMAN:
+    case FC_ETHERTYPE_MACSEC:
     case FC_ETHERTYPE_PBB:
     case FC_ETHERTYPE_FABRICPATH:
     case FC_ETHERTYPE_CMD:
     case FC_ETHERTYPE_VNTAG:
     case FC_ETHERTYPE_HSR:
+    case FC_ETHERTYPE_ETAG:
+    case FC_ETHERTYPE_RTAG:
         return fc_step_shim(w);
     default:
         if (w->next < FC_ETHERTYPE_MIN)

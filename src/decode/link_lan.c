@@ -14,12 +14,33 @@ enum {
 };
 
 enum {
-    TOKEN_RING_LLC = 0x40,  /* frame control, of bits C0 */
-    FDDI_LLC = 0x50,        /* frame control, of bits 70: asynchronous or synchronous */
-    SOURCE_ROUTED = 0x80,   /* first bit of a Token Ring sender */
-    DSA_TAGGED = 0x20,      /* the frame had an 802.1Q tag, whose place the DSA tag has taken */
-    ETHERNET_ADDRESSES = 12 /* bytes */
+    TOKEN_RING_LLC = 0x40,   /* frame control, of bits C0 */
+    FDDI_LLC = 0x50,         /* frame control, of bits 70: asynchronous or synchronous */
+    SOURCE_ROUTED = 0x80,    /* first bit of a Token Ring sender */
+    DSA_TAGGED = 0x20,       /* the frame had an 802.1Q tag, whose place the DSA tag has taken */
+    ETHERNET_ADDRESSES = 12, /* bytes */
+    ISL = 26                 /* bytes in front of the frame */
 };
+
+/* Cisco's Inter-Switch Link goes to groups of its own; type 0 is Ethernet. */
+static bool is_isl(const uint8_t *p)
+{
+    return (p[0] == 0x01 || p[0] == 0x03) && fc_be32(p + 1) == 0x000c0000 && p[5] >> 4 == 0;
+}
+
+/* Receiver (5), type, sender (6), length (2), LLC (3), vendor (3), VLAN (2), port (2), reserved (2); a frame. */
+static enum fc_step isl(struct fc_walk *w)
+{
+    const uint8_t *p = fc_here(w);
+
+    if (fc_left(w) < ISL + 14)
+        return FC_STEP_MALFORMED;
+    if (w->vlan_count < FC_VLAN_MAX)
+        w->vlan[w->vlan_count++] = fc_be16(p + 20) >> 1 & 0xfff;
+    w->off += ISL;
+    fc_link_macs(w, p + ISL + 6, p + ISL);
+    return FC_STEP_ETHERNET;
+}
 
 enum fc_step fc_link_ethernet(struct fc_walk *w)
 {
@@ -28,8 +49,10 @@ enum fc_step fc_link_ethernet(struct fc_walk *w)
     if (fc_left(w) < 14)
         return FC_STEP_MALFORMED;
     fc_push_link(w);
-    fc_link_macs(w, p + 6, p);
     w->next = fc_be16(p + 12);
+    if (w->next < FC_ETHERTYPE_MIN && is_isl(p))
+        return isl(w);
+    fc_link_macs(w, p + 6, p);
     w->off += 14;
     return FC_STEP_ETHERTYPE;
 }

@@ -2,6 +2,8 @@
 /* What wraps a frame below IP: tags and bridges by EtherType, Ethernet inside of something, pseudowires. */
 #include "decode/tunnel.h"
 
+#define OPAQUE UINT32_MAX /* in place of a size: what follows cannot be read */
+
 enum fc_step fc_step_ethernet(struct fc_walk *w)
 {
     if (fc_left(w) < 14)
@@ -21,18 +23,49 @@ static enum fc_step enter(struct fc_walk *w, enum fc_tunnel_kind kind, uint32_t 
     return FC_STEP_DONE;
 }
 
-/* Bytes that the tag of an EtherType takes; of most the last two are the EtherType that follows. */
-static uint32_t shim_size(uint32_t type)
+/* RFC 6325: version 0, options of 4 bytes; then Ethernet. */
+static uint32_t trill_size(const uint8_t *p)
+{
+    return p[0] >> 6 ? OPAQUE : 6 + (fc_be16(p) >> 6 & 31) * 4u;
+}
+
+/* IEEE 802.1AE: flags, length, number, perhaps the channel. Without encryption an EtherType follows. */
+static uint32_t macsec_size(uint8_t flags)
+{
+    enum { VERSION = 0x80, CHANNEL = 0x20, ENCRYPTED = 0x08, CHANGED = 0x04 };
+
+    if (flags & (VERSION | ENCRYPTED | CHANGED))
+        return OPAQUE;
+    return flags & CHANNEL ? 16 : 8;
+}
+
+/* Type, version, ...; then Ethernet. Of the rest of B.A.T.M.A.N. advanced nothing is a whole frame. */
+static uint32_t batman_size(const uint8_t *p)
+{
+    enum { VERSION = 15, BROADCAST = 0x01, UNICAST = 0x40, UNICAST_4 = 0x42 };
+
+    if (p[1] != VERSION)
+        return OPAQUE;
+    return p[0] == UNICAST ? 10 : p[0] == BROADCAST ? 14 : p[0] == UNICAST_4 ? 18 : OPAQUE;
+}
+
+/* Bytes that the tag of an EtherType takes; of most the last two are the EtherType that follows. Two of it are there. */
+static uint32_t shim_size(uint32_t type, const uint8_t *p)
 {
     switch (type) {
-    case FC_ETHERTYPE_TEB:
-        return 0;
     case FC_ETHERTYPE_FABRICPATH:
         return 2;
     case FC_ETHERTYPE_PBB:
         return 4;
     case FC_ETHERTYPE_CMD:
+    case FC_ETHERTYPE_ETAG:
         return 8;
+    case FC_ETHERTYPE_TRILL:
+        return trill_size(p);
+    case FC_ETHERTYPE_MACSEC:
+        return macsec_size(p[0]);
+    case FC_ETHERTYPE_BATMAN:
+        return batman_size(p);
     default:
         return 6;
     }
@@ -41,12 +74,20 @@ static uint32_t shim_size(uint32_t type)
 enum fc_step fc_step_shim(struct fc_walk *w)
 {
     const uint8_t *p = fc_here(w);
-    uint32_t type = w->next, size = shim_size(type);
+    uint32_t type = w->next, size;
 
+    if (type == FC_ETHERTYPE_TEB)
+        return FC_STEP_ETHERNET;
+    if (fc_left(w) < 2)
+        return FC_STEP_MALFORMED;
+    size = shim_size(type, p);
+    if (size == OPAQUE) {
+        fc_push_layer(w, FC_LAYER_PAYLOAD);
+        return FC_STEP_DONE;
+    }
     if (fc_left(w) < size)
         return FC_STEP_MALFORMED;
-    if (size)
-        fc_push_layer(w, FC_LAYER_TUNNEL);
+    fc_push_layer(w, FC_LAYER_TUNNEL);
     w->off += size;
     switch (type) {
     case FC_ETHERTYPE_PBB: /* IEEE 802.1ah: I-TAG, its last three bytes the service */
@@ -54,11 +95,14 @@ enum fc_step fc_step_shim(struct fc_walk *w)
     case FC_ETHERTYPE_VNTAG: /* interfaces */
         w->next = fc_be16(p + 4);
         return enter(w, FC_TUNNEL_VNTAG, 0, FC_STEP_ETHERTYPE);
-    case FC_ETHERTYPE_HSR: /* path, length, sequence; so Cisco's metadata: version, length, options, group */
-    case FC_ETHERTYPE_CMD:
+    case FC_ETHERTYPE_HSR:  /* path, length, sequence; */
+    case FC_ETHERTYPE_CMD:  /* Cisco's metadata: version, length, options, group; */
+    case FC_ETHERTYPE_ETAG: /* priority, ports; */
+    case FC_ETHERTYPE_RTAG: /* reserved, sequence */
+    case FC_ETHERTYPE_MACSEC:
         w->next = fc_be16(p + size - 2);
         return FC_STEP_ETHERTYPE;
-    default: /* bridged Ethernet; FabricPath, which has a frame behind forwarding tag and TTL */
+    default: /* FabricPath has a frame behind forwarding tag and TTL, TRILL and B.A.T.M.A.N. behind the whole header */
         return FC_STEP_ETHERNET;
     }
 }

@@ -87,6 +87,7 @@ bool fc_ethernet_at(const struct fc_walk *w, uint32_t ahead, uint32_t wire, bool
     case FC_ETHERTYPE_PPPOE:
     case FC_ETHERTYPE_MPLS:
     case FC_ETHERTYPE_MPLS_MCAST:
+    case FC_ETHERTYPE_MACSEC:
     case FC_ETHERTYPE_PBB:
     case FC_ETHERTYPE_VNTAG:
     case FC_ETHERTYPE_HSR:
@@ -94,7 +95,6 @@ bool fc_ethernet_at(const struct fc_walk *w, uint32_t ahead, uint32_t wire, bool
     case 0x8809: /* slow protocols */
     case 0x888e: /* EAPOL */
     case 0x88cc: /* LLDP */
-    case 0x88e5: /* MACsec */
     case 0x8902: /* CFM */
     case 0x9000: /* loopback */
         return !whole;

@@ -52,8 +52,10 @@ enum {
     FC_ETHERTYPE_IPV4 = 0x0800,
     FC_ETHERTYPE_ARP = 0x0806,
     FC_ETHERTYPE_ERSPAN3 = 0x22eb,
-    FC_ETHERTYPE_EOIP = 0x6400, /* MikroTik, in GRE */
-    FC_ETHERTYPE_TEB = 0x6558,  /* transparent Ethernet bridging */
+    FC_ETHERTYPE_TRILL = 0x22f3,
+    FC_ETHERTYPE_BATMAN = 0x4305, /* B.A.T.M.A.N. advanced */
+    FC_ETHERTYPE_EOIP = 0x6400,   /* MikroTik, in GRE */
+    FC_ETHERTYPE_TEB = 0x6558,    /* transparent Ethernet bridging */
     FC_ETHERTYPE_RARP = 0x8035,
     FC_ETHERTYPE_VLAN = 0x8100,
     FC_ETHERTYPE_IPV6 = 0x86dd,
@@ -62,14 +64,18 @@ enum {
     FC_ETHERTYPE_MPLS = 0x8847,
     FC_ETHERTYPE_MPLS_MCAST = 0x8848,
     FC_ETHERTYPE_PPPOE = 0x8864,
+    FC_ETHERTYPE_JUMBO_LLC = 0x8870, /* LLC, of a frame longer than an 802.3 length can say */
     FC_ETHERTYPE_QINQ = 0x88a8,
     FC_ETHERTYPE_ERSPAN = 0x88be,
+    FC_ETHERTYPE_MACSEC = 0x88e5,
     FC_ETHERTYPE_PBB = 0x88e7,
     FC_ETHERTYPE_FABRICPATH = 0x8903,
     FC_ETHERTYPE_CMD = 0x8909, /* Cisco metadata */
     FC_ETHERTYPE_VNTAG = 0x8926,
     FC_ETHERTYPE_HSR = 0x892f,
-    FC_ETHERTYPE_NSH = 0x894f
+    FC_ETHERTYPE_ETAG = 0x893f, /* IEEE 802.1BR */
+    FC_ETHERTYPE_NSH = 0x894f,
+    FC_ETHERTYPE_RTAG = 0xf1c1 /* IEEE 802.1CB */
 };
 
 enum fc_step {

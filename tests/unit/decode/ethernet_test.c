@@ -97,6 +97,48 @@ Test(ethernet, a_cut_llc_or_snap_header_is_malformed)
     cr_assert_eq(decode(LT_ETH, &snap).malformed, 1);
 }
 
+Test(ethernet, a_jumbo_frame_may_have_llc_behind_an_ethertype)
+{
+    struct bytes b = with_ip4("020000000001 020000000002 8870 aaaa03 000000 0800");
+    EXPECT_KEY(decode(LT_ETH, &b), "udp 10.0.0.1:53 10.0.0.2:1024", 1);
+}
+
+/* An encrypted frame, another version; TRILL of another version; B.A.T.M.A.N. of another version, its own message. */
+Test(ethernet, what_a_wrapper_hides_goes_by_its_ethertype)
+{
+    static const struct {
+        const char *hex, *key;
+    } cases[] = {
+        {"88e5 0c 00 00000001 0800", "188e5 01 02"},   {"88e5 08 00 00000001 0800", "188e5 01 02"},
+        {"88e5 80 00 00000001 0800", "188e5 01 02"},   {"22f3 403f 0001 0002", "122f3 01 02"},
+        {"4305 400e3201 020000000003", "14305 01 02"}, {"4305 000f3201 00000001 020000000003", "14305 01 02"},
+    };
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct bytes b = only("020000000001 020000000002");
+        put_hex(&b, cases[i].hex);
+        put_hex(&b, "020000000009 020000000008 0800 4500");
+        EXPECT_KEY(decode(LT_ETH, &b), cases[i].key, 1);
+    }
+}
+
+Test(ethernet, an_inter_switch_link_wraps_a_frame)
+{
+    struct bytes b = with_ip4("01000c0000 00 020000000003 0050 aaaa03 00000c 00cb 0001 0000"
+                              "020000000001 020000000002 0800"),
+                 other = only("01000c0000 10 020000000003 0014 aaaa03 00000c 00cb 0001 0000 1040 020000000001"),
+                 cdp = only("01000ccccccc 020000000003 0008 aaaa03 00000c 2000"),
+                 cut = only("01000c0000 00 020000000003 0050 aaaa03 00000c 00cb 0001 0000 0200000000");
+    struct fc_packet p = decode(LT_ETH, &b);
+    EXPECT_KEY(p, "udp 10.0.0.1:53 10.0.0.2:1024", 1);
+    cr_assert_eq(p.vlan_count, 1);
+    cr_assert_eq(p.vlan[0], 0x65);
+    cr_assert_eq(p.mac[0][5], 2);
+    cr_assert_eq(p.mac[1][5], 1);
+    EXPECT_KEY(decode(LT_ETH, &other), "2aaaa 10 03", 1);
+    EXPECT_KEY(decode(LT_ETH, &cdp), "2aaaa cc 03", 1);
+    cr_assert_eq(decode(LT_ETH, &cut).malformed, 1);
+}
+
 Test(vlan, every_tag_number_is_gone_through)
 {
     static const unsigned tags[] = {0x8100, 0x88a8, 0x9100, 0x9200, 0x9300};
