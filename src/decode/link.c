@@ -90,6 +90,17 @@ enum fc_step fc_step_ethertype(struct fc_walk *w)
     }
 }
 
+/* ISO protocols by their first byte; RFC 2364, RFC 2684: PPP and IP are among them. */
+static enum fc_step iso(struct fc_walk *w)
+{
+    uint8_t id = fc_left(w) >= 4 ? fc_here(w)[3] : 0;
+
+    if (id != NLPID_IPV4 && id != NLPID_IPV6 && id != NLPID_PPP)
+        return FC_STEP_DONE;
+    w->off += 4;
+    return id == NLPID_IPV4 ? FC_STEP_IPV4 : id == NLPID_IPV6 ? FC_STEP_IPV6 : FC_STEP_PPP;
+}
+
 enum fc_step fc_step_llc(struct fc_walk *w)
 {
     const uint8_t *p = fc_here(w);
@@ -109,6 +120,8 @@ enum fc_step fc_step_llc(struct fc_walk *w)
         w->off += 3;
         return fc_link_snap(w, 2); /* RFC 2684 pads bridged frames behind LLC */
     }
+    if (p[0] == 0xfe && p[1] == 0xfe && p[2] == 0x03)
+        return iso(w);
     return FC_STEP_DONE;
 }
 

@@ -20,7 +20,10 @@ enum {
     ARPHRD_IEEE80211_PRISM = 802,
     ARPHRD_IEEE80211_RADIOTAP = 803,
     ARPHRD_NETLINK = 824,
-    COOKED_LLC = 4 /* cooked protocol: an 802.2 header follows */
+    /* cooked protocols that are no EtherType: what follows */
+    COOKED_ETHERNET = 3,
+    COOKED_LLC = 4,
+    COOKED_PPP = 7
 };
 
 enum { PFLOG_MIN = 45, NFLOG_PACKET_HDR = 1, NFLOG_HWADDR = 8, NFLOG_PAYLOAD = 9 };
@@ -193,8 +196,12 @@ static enum fc_step cooked(struct fc_walk *w, uint32_t hatype, uint32_t addr_len
     }
     if (addr_len == 6)
         fc_link_macs(w, addr, fc_no_addr);
+    if (protocol == COOKED_ETHERNET)
+        return fc_link_ethernet(w);
     if (protocol == COOKED_LLC)
         return FC_STEP_LLC;
+    if (protocol == COOKED_PPP)
+        return FC_STEP_PPP;
     if (protocol < FC_ETHERTYPE_MIN) { /* Linux's own ETH_P_ numbers: CAN, raw IPX ... */
         fc_link_session(w, FC_PROTO_ETHERTYPE | protocol);
         fc_push_layer(w, FC_LAYER_PAYLOAD);

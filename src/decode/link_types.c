@@ -14,7 +14,7 @@ struct link_type {
     fc_step_fn *first;
 };
 
-/* tcpdump.org's list. 12 and 14 are no LINKTYPE_ of it: DLT_RAW of some systems, written into files all the same. */
+/* tcpdump.org's list. 11, 12, 14 and 19 are no LINKTYPE_ of it: DLT_ of some systems, written into files all the same. */
 /* clang-format off */
 static const struct link_type link_types[] = {
     [0] = {"NULL", "link-null", "address family of 4 bytes, in either byte order; IP", fc_link_loopback},
@@ -27,14 +27,17 @@ static const struct link_type link_types[] = {
     [7] = {"ARCNET_BSD", "link-arcnet-bsd", "ARCNET, RFC 1051 and RFC 1201; IP and ARP in first fragments",
         fc_link_arcnet},
     [8] = {"SLIP", "link-slip", "SLIP, 16 bytes of pseudo-header; IP", fc_link_slip},
-    [9] = {"PPP", "link-ppp", "PPP with or without address, control and compressed protocol", fc_link_ppp},
+    [9] = {"PPP", "link-ppp", "PPP with or without address, control and compressed protocol; or Cisco HDLC, by the address byte",
+        fc_link_hdlc},
     [10] = {"FDDI", "link-fddi", "FDDI, LLC/SNAP", fc_link_fddi},
+    [11] = {"ATM_RFC1483", NULL, "RFC 2684 (1483) LLC/SNAP and NLPID, routed and bridged Ethernet", fc_link_llc},
     [12] = {"RAW", NULL, "IPv4 or IPv6 by its first nibble", fc_link_raw},
     [14] = {"RAW", NULL, "IPv4 or IPv6 by its first nibble", fc_link_raw},
+    [19] = {"ATM_CLIP", NULL, "Classical IP over ATM, with or without LLC/SNAP", fc_link_atm_clip},
     [50] = {"PPP_HDLC", "link-ppp-hdlc", "PPP in HDLC framing, or Cisco HDLC, by the address byte", fc_link_hdlc},
     [51] = {"PPP_ETHER", "link-ppp-ether", "PPPoE without Ethernet", fc_link_pppoe},
     [99] = {"SYMANTEC_FIREWALL", "link-symantec-firewall", NULL, NULL},
-    [100] = {"ATM_RFC1483", "link-atm-rfc1483", "RFC 2684 (1483) LLC/SNAP, routed and bridged Ethernet",
+    [100] = {"ATM_RFC1483", "link-atm-rfc1483", "RFC 2684 (1483) LLC/SNAP and NLPID, routed and bridged Ethernet",
         fc_link_llc},
     [101] = {"RAW", "link-raw", "IPv4 or IPv6 by its first nibble", fc_link_raw},
     [102] = {"SLIP_BSDOS", "link-slip-bsdos", NULL, NULL},
@@ -47,7 +50,7 @@ static const struct link_type link_types[] = {
     [108] = {"LOOP", "link-loop", "address family of 4 bytes, in either byte order; IP", fc_link_loopback},
     [109] = {"ENC", "link-enc", "OpenBSD encapsulating interface; IP", fc_link_enc},
     [112] = {"HDLC", "link-hdlc", NULL, NULL},
-    [113] = {"LINUX_SLL", "link-linux-sll", "Linux cooked, by ARPHRD type: EtherType, LLC, 802.11, Frame Relay",
+    [113] = {"LINUX_SLL", "link-linux-sll", "Linux cooked, by ARPHRD type: EtherType, Ethernet, LLC, PPP, 802.11, Frame Relay",
         fc_link_sll},
     [114] = {"LTALK", "link-ltalk", NULL, NULL},
     [115] = {"ECONET", "link-econet", NULL, NULL},
@@ -141,8 +144,8 @@ static const struct link_type link_types[] = {
     [201] = {"BLUETOOTH_HCI_H4_WITH_PHDR", "link-bluetooth-hci-h4-with-phdr", NULL, NULL},
     [202] = {"AX25_KISS", "link-ax25-kiss", NULL, NULL},
     [203] = {"LAPD", "link-lapd", NULL, NULL},
-    [204] = {"PPP_WITH_DIR", "link-ppp-with-dir", "direction byte, then PPP", fc_link_ppp_with_dir},
-    [205] = {"C_HDLC_WITH_DIR", "link-c-hdlc-with-dir", "direction byte, then Cisco HDLC", fc_link_hdlc_with_dir},
+    [204] = {"PPP_WITH_DIR", "link-ppp-with-dir", "direction byte, then PPP or Cisco HDLC", fc_link_hdlc_with_dir},
+    [205] = {"C_HDLC_WITH_DIR", "link-c-hdlc-with-dir", "direction byte, then Cisco HDLC or PPP", fc_link_hdlc_with_dir},
     [206] = {"FRELAY_WITH_DIR", "link-frelay-with-dir", "direction byte, then Frame Relay",
         fc_link_frelay_with_dir},
     [207] = {"LAPB_WITH_DIR", "link-lapb-with-dir", NULL, NULL},
@@ -214,7 +217,7 @@ static const struct link_type link_types[] = {
     [273] = {"DOCSIS31_XRA31", "link-docsis31-xra31", NULL, NULL},
     [274] = {"ETHERNET_MPACKET", "link-ethernet-mpacket", NULL, NULL},
     [275] = {"DISPLAYPORT_AUX", "link-displayport-aux", NULL, NULL},
-    [276] = {"LINUX_SLL2", "link-linux-sll2", "Linux cooked v2, by ARPHRD type: EtherType, LLC, 802.11, Frame Relay",
+    [276] = {"LINUX_SLL2", "link-linux-sll2", "Linux cooked v2, by ARPHRD type: EtherType, Ethernet, LLC, PPP, 802.11, Frame Relay",
         fc_link_sll2},
     [277] = {"SERCOS_MONITOR", "link-sercos-monitor", NULL, NULL},
     [278] = {"OPENVIZSLA", "link-openvizsla", NULL, NULL},

@@ -7,10 +7,6 @@ enum {
     CHDLC_MULTICAST = 0x8f,
     Q922_LAST = 1, /* lowest bit of the last address byte */
     UI = 3,        /* HDLC control: unnumbered information */
-    NLPID_SNAP = 0x80,
-    NLPID_IPV6 = 0x8e,
-    NLPID_IPV4 = 0xcc,
-    NLPID_PPP = 0xcf,
     SUNATM_LANE = 1,
     SUNATM_LLC = 2,
     LANE_CONTROL = 0xff00 /* in place of a client's number */
@@ -32,23 +28,13 @@ enum fc_step fc_link_slip(struct fc_walk *w)
     return pseudo_header(w, 16) ? FC_STEP_IP : FC_STEP_MALFORMED;
 }
 
-enum fc_step fc_link_ppp(struct fc_walk *w)
-{
-    fc_push_link(w);
-    return FC_STEP_PPP;
-}
-
-enum fc_step fc_link_ppp_with_dir(struct fc_walk *w)
-{
-    return pseudo_header(w, 1) ? FC_STEP_PPP : FC_STEP_MALFORMED;
-}
-
 /* A direction takes the place of the HDLC address; control follows. */
 enum fc_step fc_link_ppp_pppd(struct fc_walk *w)
 {
     return pseudo_header(w, 2) ? FC_STEP_PPP : FC_STEP_MALFORMED;
 }
 
+/* PPP, or Cisco HDLC: its address bytes would be compressed protocol numbers that nobody has. */
 enum fc_step fc_link_hdlc(struct fc_walk *w)
 {
     if (fc_left(w) < 1)

@@ -76,6 +76,21 @@ Test(link, a_cooked_session_without_ip_goes_by_the_senders_address)
     EXPECT_KEY(decode(LT_SLL, &b), "188cc 00 05", 1);
 }
 
+Test(link, cooked_protocols_that_are_no_ethertypes)
+{
+    struct bytes frame = with_ip4("0000 0001 0006 020000000005 0000 0003 020000000001 020000000002 0800"),
+                 ppp = with_ip4("0000 0200 0000 000000000000 0000 0007 ff03 0021"),
+                 frame2 = with_ip4("0003 0000 00000001 0001 00 06 020000000005 0000 020000000001 020000000002 0800"),
+                 ppp2 = with_ip6("0007 0000 00000001 0200 00 00 000000000000 0000 0057");
+    struct fc_packet p = decode(LT_SLL, &frame);
+    EXPECT_KEY(p, UDP4, 1);
+    cr_assert_eq(p.mac[0][5], 2);
+    cr_assert_eq(p.mac[1][5], 1);
+    EXPECT_KEY(decode(LT_SLL, &ppp), UDP4, 1);
+    EXPECT_KEY(decode(LT_SLL2, &frame2), UDP4, 1);
+    EXPECT_KEY(decode(LT_SLL2, &ppp2), UDP6, 1);
+}
+
 Test(link, a_cooked_address_of_another_length_is_none)
 {
     struct bytes b = only("0000 0304 0000 0000000000000000 88cc 0207");

@@ -72,6 +72,33 @@ Test(wan, atm_carries_llc_routed_and_bridged)
     EXPECT_KEY(decode(LT_ATM, &bpdu), "2aaaa - -", 0);
 }
 
+Test(wan, llc_of_iso_protocols_may_carry_ppp_and_ip)
+{
+    struct bytes ppp = with_ip4("fefe03 cf 0021"), v4 = with_ip4("fefe03 cc"), v6 = with_ip6("fefe03 8e"),
+                 isis = only("fefe03 83 1b01"), cut = only("fefe03");
+    EXPECT_KEY(decode(LT_ATM, &ppp), UDP4, 1);
+    EXPECT_KEY(decode(LT_ATM, &v4), UDP4, 1);
+    EXPECT_KEY(decode(LT_ATM, &v6), UDP6, 1);
+    EXPECT_KEY(decode(LT_ATM, &isis), "2fefe - -", 0);
+    EXPECT_KEY(decode(LT_ATM, &cut), "2fefe - -", 0);
+}
+
+Test(wan, ppp_may_be_cisco_hdlc)
+{
+    struct bytes unicast = with_ip4("0f00 0800"), multicast = with_ip6("8f00 86dd"), dir = with_ip4("01 0f00 0800");
+    EXPECT_KEY(decode(LT_PPP, &unicast), UDP4, 1);
+    EXPECT_KEY(decode(LT_PPP, &multicast), UDP6, 1);
+    EXPECT_KEY(decode(LT_PPP_DIR, &dir), UDP4, 1);
+}
+
+Test(wan, numbers_of_some_systems_for_atm)
+{
+    struct bytes llc = with_ip4("aaaa03 000000 0800"), without = with_ip4("");
+    EXPECT_KEY(decode(11, &llc), UDP4, 1);
+    EXPECT_KEY(decode(19, &llc), UDP4, 1);
+    EXPECT_KEY(decode(19, &without), UDP4, 1);
+}
+
 Test(wan, classical_ip_over_atm_may_go_without_llc)
 {
     struct bytes with = with_ip4("aaaa03 000000 0800"), without = with_ip4("");

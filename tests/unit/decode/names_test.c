@@ -45,9 +45,9 @@ Test(names, an_unknown_one_has_none)
     cr_assert_eq(fc_proto_number("no-such-thing"), -1);
     cr_assert_eq(fc_proto_number(""), -1);
     cr_assert_null(fc_proto_name(200));
-    cr_assert_null(fc_proto_name(FC_PROTO_LINK | 11));
+    cr_assert_null(fc_proto_name(FC_PROTO_LINK | 13));
     cr_assert_null(fc_link_type_name(999999));
-    cr_assert_null(fc_link_type_name(11));
+    cr_assert_null(fc_link_type_name(13));
 }
 
 Test(names, every_link_type_with_a_decoder_has_a_name)
