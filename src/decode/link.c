@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* What stands between the link header and IP: EtherTypes, tags, labels, PPP, LLC, ARP. */
 #include "decode/link.h"
+#include "decode/tunnel.h"
 
-enum { PPP_IPV4 = 0x0021, PPP_BRIDGE = 0x0031, PPP_IPV6 = 0x0057, PPP_MPLS = 0x0281, PPP_MPLS_MCAST = 0x0283 };
+enum {
+    PPP_IPV4 = 0x0021,
+    PPP_BRIDGE = 0x0031,
+    PPP_MULTILINK = 0x003d,
+    PPP_IPV6 = 0x0057,
+    PPP_MPLS = 0x0281,
+    PPP_MPLS_MCAST = 0x0283
+};
 
 enum {
     OUI_RFC1042 = 0x000000,
@@ -176,6 +184,27 @@ enum fc_step fc_step_pppoe(struct fc_walk *w)
     return FC_STEP_DONE;
 }
 
+/*
+ * RFC 1990: two bits tell that a packet begins and ends here. What both ends agreed upon elsewhere, whether its number has 12 or 24
+ * bits, shows in where IP stands.
+ */
+static bool multilink(struct fc_walk *w)
+{
+    const uint8_t *p = fc_here(w);
+    uint32_t left = fc_left(w), wire = fc_wire_left(w);
+
+    for (uint32_t size = 4; size >= 2; size -= 2) {
+        if (left < size + 2 || wire < size + 2 || p[0] >> 6 != 3)
+            return false;
+        uint32_t at = size + (p[size] & 1 ? 1 : 2), protocol = p[size] & 1 ? p[size] : fc_be16(p + size);
+        if ((protocol == PPP_IPV4 || protocol == PPP_IPV6) && fc_ip_at(w, at, wire - at, false)) {
+            w->off += size;
+            return true;
+        }
+    }
+    return false;
+}
+
 enum fc_step fc_step_ppp(struct fc_walk *w)
 {
     const uint8_t *p = fc_here(w);
@@ -202,6 +231,11 @@ enum fc_step fc_step_ppp(struct fc_walk *w)
     case PPP_MPLS:
     case PPP_MPLS_MCAST:
         return FC_STEP_MPLS;
+    case PPP_MULTILINK:
+        if (multilink(w))
+            return FC_STEP_PPP;
+        fc_push_layer(w, FC_LAYER_PAYLOAD);
+        return FC_STEP_DONE;
     case PPP_BRIDGE: /* RFC 3518: flags, MAC type; 1 is Ethernet, without a LAN id unless the first bit but one says so */
         if (fc_left(w) >= 2 && fc_here(w)[1] == 1 && !(fc_here(w)[0] & 0x40)) {
             fc_skip(w, 2);

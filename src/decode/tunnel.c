@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tunnels over IP: IP in IP, GRE and what it is used for, EtherIP, L2TPv3, PIM registers, ESP; NSH. */
 #include "decode/tunnel.h"
+#include "decode/link.h"
 
 enum {
     GRE_CHECKSUM = 0x8000,
@@ -183,6 +184,12 @@ static bool gre_v1(struct fc_walk *w, uint32_t flags, uint32_t type, enum fc_ste
     return true;
 }
 
+/* Aruba's access points number their virtual interfaces so; 802.11 follows. */
+static bool is_aruba(uint32_t type)
+{
+    return type >= 0x8200 && type <= 0x8370 && !(type & 0xf);
+}
+
 /* What a GRE header of version 0 carries; `off` is behind it. */
 static enum fc_step gre_payload(struct fc_walk *w, uint32_t flags, uint32_t type, uint32_t key)
 {
@@ -208,7 +215,12 @@ static enum fc_step gre_payload(struct fc_walk *w, uint32_t flags, uint32_t type
     } else if (type < FC_ETHERTYPE_MIN) { /* 0: a keepalive */
         step = FC_STEP_DONE;
     }
-    step = enter(w, keyed ? FC_TUNNEL_GRE_KEY : FC_TUNNEL_GRE, keyed ? key : 0, step);
+    if (!fc_enter(w, keyed ? FC_TUNNEL_GRE_KEY : FC_TUNNEL_GRE, keyed ? key : 0)) {
+        fc_push_layer(w, FC_LAYER_PAYLOAD);
+        return FC_STEP_DONE;
+    }
+    if (is_aruba(type))
+        return fc_link_wlan(w);
     w->next = type;
     return step;
 }

@@ -104,7 +104,7 @@ static bool geneve(struct fc_walk *w, uint32_t wire, enum fc_step *step)
     return true;
 }
 
-/* TS 29.281: version 1, GTP not GTP', a G-PDU of the right length, extension headers that chain, IP at the end. */
+/* TS 29.281: version 1, GTP not GTP', a G-PDU of the right length, extension headers that chain, IP or Ethernet at the end. */
 static bool gtpu(struct fc_walk *w, uint32_t wire, enum fc_step *step)
 {
     const uint8_t *p = fc_here(w);
@@ -125,8 +125,15 @@ static bool gtpu(struct fc_walk *w, uint32_t wire, enum fc_step *step)
             next = p[size + p[size] * 4u - 1];
         }
     }
-    if (end < size || !fc_ip_at(w, size, end - size, false))
+    if (end < size)
         return false;
+    bool ip = fc_ip_at(w, size, end - size, false);
+    if (!ip || !fc_ip_at(w, size, end - size, true)) {
+        if (fc_ethernet_at(w, size, end - size, true))
+            return enter(w, size, FC_TUNNEL_GTPU, fc_be32(p + 4), FC_STEP_ETHERNET, step);
+        if (!ip)
+            return false;
+    }
     return enter(w, size, FC_TUNNEL_GTPU, fc_be32(p + 4), FC_STEP_IP, step);
 }
 

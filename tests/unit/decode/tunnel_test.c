@@ -139,6 +139,8 @@ static void ip_cases(struct tunnel_case *c, unsigned *n)
     add(c, n, eth4(ip4(47, pre("0000 8847 000641ff", inner4()))), INNER4, "gre", gre);
     add(c, n, eth4(ip4(47, pre("0000 883e 00000000", inner4()))), INNER4, "gre", gre);
     add(c, n, eth4(ip4(47, pre("0000 8909 0800 0101 0001 0005", inner4()))), INNER4, "gre", gre);
+    add(c, n, eth4(ip4(47, pre("0000 8200 0801 2c00" WLAN_ADDRESSES "3076" SNAP, inner4()))), INNER4, "gre", gre);
+    add(c, n, eth4(ip4(47, pre("0000 8370 8802 2c00" WLAN_ADDRESSES "3076 0000" SNAP, inner4()))), INNER4, "gre", gre);
     add(c, n, eth4(ip4(47, pre("3001 880b 0022 0009 00000001 0021", inner4()))), INNER4, "pptp:9", gre);
     add(c, n, eth4(ip4(47, pre("3081 880b 0024 0009 00000001 00000001 ff03 0057", inner6()))), INNER6, "pptp:9", gre);
     add(c, n, eth4(ip4(47, pre("2001 6400 002e 0900", frame4()))), INNER4, "eoip:9", gre);
@@ -198,6 +200,7 @@ static void udp_cases(struct tunnel_case *c, unsigned *n)
     add_udp(c, n, 2152, "32ff 0024 0000cafe 0001 00 00", inner4(), INNER4, "gtpu:51966");
     add_udp(c, n, 2152, "34ff 002c 0000cafe 0000 00 85 01 10 09 c0 01 0000 00", inner4(), INNER4, "gtpu:51966");
     add_udp(c, n, 2152, "36ff 0040 0000cafe 0000 00 c0 02 000000000000 00", inner6(), INNER6, "gtpu:51966");
+    add_udp(c, n, 2152, "30ff 002e 0000cafe", frame4(), INNER4, "gtpu:51966");
     add_udp(c, n, 3544, "",
             pre("60000000 000c 11 40 20010000000100000000000000000001 20010db8000100000000000000000002"
                 "0400 0035 000c 0000 61626364",
@@ -229,6 +232,11 @@ static void link_cases(struct tunnel_case *c, unsigned *n)
 {
     /* no IP around it: the outermost IP layer is the only one */
     add(c, n, pre("020000000002 020000000001 8864 1100 0007 0022 0021", inner4()), INNER4, "pppoe:7", INNER4);
+    add(c, n, pre("020000000002 020000000001 8864 1100 0007 0028 003d c0000001 0021", inner4()), INNER4, "pppoe:7",
+        INNER4);
+    add(c, n, pre("020000000002 020000000001 8864 1100 0007 0027 003d cc000001 57", inner6()), INNER6, "pppoe:7",
+        INNER6);
+    add(c, n, pre("020000000002 020000000001 8864 1100 0007 0025 003d c123 21", inner4()), INNER4, "pppoe:7", INNER4);
     add(c, n, pre("020000000002 020000000001 88e7 00001389", frame4()), INNER4, "pbb:5001", INNER4);
     add(c, n, pre("020000000002 020000000001 88a8 0064 88e7 00001389", frame6()), INNER6, "pbb:5001", INNER6);
     add(c, n, pre("020000000002 020000000001 8926 00010002 0800", inner4()), INNER4, "vntag", INNER4);
