@@ -20,7 +20,10 @@ enum {
     FC_LINKTYPE_FDDI = 10,
     FC_LINKTYPE_IEEE802_11 = 105,
     FC_LINKTYPE_FRELAY = 107,
-    FC_LINKTYPE_SUNATM = 123
+    FC_LINKTYPE_SUNATM = 123,
+    FC_LINKTYPE_JUNIPER_PPP = 179,
+    FC_LINKTYPE_JUNIPER_FRELAY = 180,
+    FC_LINKTYPE_JUNIPER_CHDLC = 181
 };
 
 /* ISO/IEC TR 9577: what a frame of Frame Relay carries, or LLC of ISO protocols. */
@@ -34,7 +37,7 @@ fc_step_fn fc_link_ethernet, fc_link_token_ring, fc_link_fddi, fc_link_arcnet, f
     fc_link_ip_over_fc, fc_link_ipoib, fc_link_brcm, fc_link_brcm_prepend, fc_link_dsa, fc_link_edsa;
 /* link_wan.c */
 fc_step_fn fc_link_slip, fc_link_ppp_pppd, fc_link_hdlc, fc_link_hdlc_with_dir, fc_link_pppoe, fc_link_frelay,
-    fc_link_frelay_with_dir, fc_link_llc, fc_link_atm_clip, fc_link_sunatm;
+    fc_link_frelay_with_dir, fc_link_llc, fc_link_atm_clip, fc_link_sunatm, fc_link_juniper, fc_link_erf;
 /* wlan.c */
 fc_step_fn fc_link_wlan, fc_link_wlan_capwap, fc_link_radiotap, fc_link_prism, fc_link_avs, fc_link_ppi, fc_link_pktap;
 

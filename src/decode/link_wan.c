@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Link types of serial lines and carriers: PPP, HDLC, Frame Relay, ATM, SLIP. */
+/* Link types of serial lines and carriers: PPP, HDLC, Frame Relay, ATM, SLIP; of a vendor's routers and capture cards. */
 #include "decode/link.h"
+#include "decode/tunnel.h"
 
 enum {
     CHDLC_UNICAST = 0x0f,
@@ -157,5 +158,72 @@ enum fc_step fc_link_sunatm(struct fc_walk *w)
         return fc_link_ethernet(w);
     default:
         return fc_link_opaque(w, FC_LINKTYPE_SUNATM);
+    }
+}
+
+/*
+ * A magic number, flags, perhaps a length and extensions of that length; where a flag says that there is no link header, 4 bytes
+ * in place of it. Source: tcpdump's print-juniper.c.
+ */
+enum fc_step fc_link_juniper(struct fc_walk *w)
+{
+    enum { NO_LINK = 0x02, EXTENDED = 0x80 };
+    const uint8_t *p = fc_here(w);
+
+    if (fc_left(w) < 6)
+        return FC_STEP_MALFORMED;
+    if (fc_be32(p) >> 8 != 0x4d4743)
+        return fc_link_opaque(w, w->link_type);
+    if (!pseudo_header(w, (p[3] & EXTENDED ? 6u + fc_be16(p + 4) : 4) + (p[3] & NO_LINK ? 4 : 0)))
+        return FC_STEP_MALFORMED;
+    if (p[3] & NO_LINK)
+        return fc_ip_at(w, 0, fc_wire_left(w), false) ? FC_STEP_IP : fc_link_opaque(w, w->link_type);
+    switch (w->link_type) {
+    case FC_LINKTYPE_JUNIPER_PPP:
+        return FC_STEP_PPP;
+    case FC_LINKTYPE_JUNIPER_FRELAY:
+        return fc_link_frelay(w);
+    case FC_LINKTYPE_JUNIPER_CHDLC:
+        return FC_STEP_CHDLC;
+    default:
+        return fc_link_ethernet(w);
+    }
+}
+
+/*
+ * Time (8), type, flags, length, lost, original length (2 each); extension headers of 8 bytes, as long as the first bit of a type
+ * says that one follows; then what the type says, Ethernet behind 2 bytes. Source: Endace's ERF Types Reference Guide.
+ */
+enum fc_step fc_link_erf(struct fc_walk *w)
+{
+    enum { MORE = 0x80 };
+    const uint8_t *p = fc_here(w);
+
+    if (!pseudo_header(w, 16))
+        return FC_STEP_MALFORMED;
+    for (uint8_t type = p[8]; type & MORE; w->off += 8) {
+        if (fc_left(w) < 8)
+            return FC_STEP_MALFORMED;
+        type = *fc_here(w);
+    }
+    switch (p[8] & ~MORE) {
+    case 1: /* a packet of HDLC; with a color; of a coprocessor */
+    case 10:
+    case 15:
+        return fc_link_hdlc(w);
+    case 2: /* a frame of Ethernet; with a color; of a coprocessor; with a hash */
+    case 11:
+    case 16:
+    case 20:
+        if (fc_left(w) < 2)
+            return FC_STEP_MALFORMED;
+        w->off += 2;
+        return fc_link_ethernet(w);
+    case 22:
+        return FC_STEP_IPV4;
+    case 23:
+        return FC_STEP_IPV6;
+    default:
+        return fc_link_opaque(w, w->link_type);
     }
 }

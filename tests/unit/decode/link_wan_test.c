@@ -91,6 +91,42 @@ Test(wan, ppp_may_be_cisco_hdlc)
     EXPECT_KEY(decode(LT_PPP_DIR, &dir), UDP4, 1);
 }
 
+Test(wan, junipers_header_may_have_extensions_and_no_link_header_behind_it)
+{
+    struct bytes ether = with_ip4("4d4743 01" MACS "0800"), ext = with_ip6("4d4743 80 0003 010101" MACS "86dd"),
+                 pppoe = with_ip4("4d4743 01" MACS "8864 1100 0007 0026 0021"), ppp = with_ip4("4d4743 00 ff03 0021"),
+                 relay = with_ip4("4d4743 00 1841 03cc"), hdlc = with_ip4("4d4743 00 0f00 0800"),
+                 none = with_ip6("4d4743 82 0003 010101 06000000"), other = only("4d4743 03 03000000 000641ff 4500"),
+                 magic = only("4d4744 03 02000000 4500 0020"), cut = only("4d4743 81 0009 010101");
+    EXPECT_KEY(decode(LT_JUNIPER_ETHER, &ether), UDP4, 1);
+    EXPECT_KEY(decode(LT_JUNIPER_ETHER, &ext), UDP6, 1);
+    EXPECT_KEY(decode(LT_JUNIPER_PPPOE, &pppoe), UDP4, 1);
+    EXPECT_KEY(decode(LT_JUNIPER_PPP, &ppp), UDP4, 1);
+    EXPECT_KEY(decode(LT_JUNIPER_FRELAY, &relay), UDP4, 1);
+    EXPECT_KEY(decode(LT_JUNIPER_CHDLC, &hdlc), UDP4, 1);
+    EXPECT_KEY(decode(LT_JUNIPER_CHDLC, &none), UDP6, 1);
+    EXPECT_KEY(decode(LT_JUNIPER_PPP, &other), "300b3 - -", 0);
+    EXPECT_KEY(decode(LT_JUNIPER_ETHER, &magic), "300b2 - -", 0);
+    cr_assert_eq(decode(LT_JUNIPER_ETHER, &cut).malformed, 1);
+}
+
+#define ERF(type) "0000000000000000 " type " 04 0000 0000 0000"
+
+Test(wan, an_endace_record_says_what_it_holds)
+{
+    struct bytes frame = with_ip4(ERF("02") "0000" MACS "0800"), hdlc = with_ip6(ERF("01") "0f00 86dd"),
+                 v4 = with_ip4(ERF("16")), v6 = with_ip6(ERF("97") "0300000000000000"),
+                 two = with_ip4(ERF("90") "8300000000000000 0400000000000000 0000" MACS "0800"),
+                 other = only(ERF("15") "45000020"), cut = only(ERF("82") "8300000000000000 04000000000000");
+    EXPECT_KEY(decode(LT_ERF, &frame), UDP4, 1);
+    EXPECT_KEY(decode(LT_ERF, &hdlc), UDP6, 1);
+    EXPECT_KEY(decode(LT_ERF, &v4), UDP4, 1);
+    EXPECT_KEY(decode(LT_ERF, &v6), UDP6, 1);
+    EXPECT_KEY(decode(LT_ERF, &two), UDP4, 1);
+    EXPECT_KEY(decode(LT_ERF, &other), "300c5 - -", 0);
+    cr_assert_eq(decode(LT_ERF, &cut).malformed, 1);
+}
+
 Test(wan, numbers_of_some_systems_for_atm)
 {
     struct bytes llc = with_ip4("aaaa03 000000 0800"), without = with_ip4("");
