@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 #include "base/export.h"
+#include "capture/file.h"
 #include "carve/output.h"
 #include "carve/source.h"
 
@@ -170,8 +171,9 @@ static int find_traits(struct carve *c, struct traits *t, struct fc_error *err)
         for (size_t k = 0; k < f->stored->iface_count; k++)
             see(t, &f->stored->ifaces[k], &first);
     }
-    if (!t->snaplen || t->snaplen > 262144)
-        t->snaplen = 262144;
+    /* libpcap cuts what is longer, so that no limit means the largest there is */
+    if (!t->snaplen || t->snaplen > fc_max_caplen(t->link_type))
+        t->snaplen = fc_max_caplen(t->link_type);
     return rc;
 }
 

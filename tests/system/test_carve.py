@@ -239,6 +239,19 @@ class Carve(support.TestCase):
         support.check_index(self.path('x.db'))
         self.assert_carves(self.path('x.db'), [f])
 
+    def test_the_snaplen_is_that_of_the_captures_or_the_largest_there_is(self):
+        """libpcap cuts what is longer than the file header says: of USB there are records of megabytes."""
+        long = bytes(300000)
+        for link, snaplen, want in ((1, 96, 96), (1, 0, 262144), (1, 0xffffffff, 262144), (249, 65535, 65535),
+                                    (249, 0, 128 << 20), (249, 128 << 20, 128 << 20)):
+            with self.subTest(link=link, snaplen=snaplen):
+                self.setUp()
+                f = self.write('c.pcap', support.pcap_bytes([(T0, long if link == 249 else b'', 300000)], link, snaplen=snaplen))
+                index(self.path('x.db'), '-q', f)
+                out = flowcarve('carve', '-d', self.path('x.db'), '-w', '-').out
+                self.assertEqual(struct.unpack_from('=I', out, 16), (want,))
+                self.assert_carves(self.path('x.db'), [f])
+
     def test_times_far_away(self):
         d = udp('10.0.0.1', 1, '10.0.0.2', 2)
         for name, times in (('zero', (0, 0, 0)), ('32 bit', (0, 4294967295 * S, 4294967295 * S + 999999000))):
