@@ -183,15 +183,10 @@ static bool continues(const struct fc_flow *flow)
     return prior && run;
 }
 
-/*
- * Whether a flow that is taken out may get more runs, which do not all go behind those that it has: it may be taken out by force, or
- * be late. In front of a session of the index only captures that overlap in time have any.
- */
+/* Whether a flow that is taken out may get more runs, and not only behind those that it has. At the end it is known: then it is late. */
 static bool may_grow(const struct sweep *s, const struct fc_flow_key *key)
 {
-    if (s->mode == FC_SWEEP_FINISH)
-        return fc_table_is_late(s->table, fc_table_hash(s->table, key));
-    return s->mode == FC_SWEEP_FORCE || s->table->overlap;
+    return s->mode != FC_SWEEP_FINISH || fc_table_is_late(s->table, fc_table_hash(s->table, key));
 }
 
 /*

@@ -68,11 +68,6 @@ struct fc_table *fc_table_new(const struct fc_rules *rules)
     return fc_table_new_sized(rules, DEFAULT_BYTES);
 }
 
-void fc_table_overlap(struct fc_table *t)
-{
-    t->overlap = true;
-}
-
 void fc_table_shrink(struct fc_table *t)
 {
     fc_table_wait_reclaimed(t);

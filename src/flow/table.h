@@ -13,8 +13,8 @@
  *
  * Correctness does not hang on the watermark. A run that starts before a watermark that was used to evict (times that run
  * backwards) is noted as late, and so is a flow that comes again after it was evicted by force: the pieces of such flows are
- * joined once more at the end (store/spool.h keeps them). So is a session of the index that leaves with runs that continue it where
- * more of them may come to light: by force, in captures that overlap in time, and at the end when the flow is late. These come apart.
+ * joined once more at the end (store/spool.h keeps them). So is a session of the index that leaves with runs that continue it before
+ * the end, or when the flow is late: these come apart.
  * Which flows were evicted by force a Bloom filter remembers, so that evicting those that were silent for long costs nothing but for
  * the few that come back.
  *
@@ -73,8 +73,6 @@ enum { FC_TABLE_FLOW_BYTES = 128 /* a flow with a short run takes about as much 
 /* rules must outlive the table. bytes: memory that flows are meant to take at most. NULL without memory. */
 struct fc_table *fc_table_new_sized(const struct fc_rules *rules, uint64_t bytes);
 struct fc_table *fc_table_new(const struct fc_rules *rules);
-/* Before any other call: runs may lie in front of sessions of the index, or between them, and not only behind. */
-void fc_table_overlap(struct fc_table *table);
 /* All flows are out, and the pools ended: gives their memory back. fc_table_hash(), fc_table_late() and fc_table_free() may follow. */
 void fc_table_shrink(struct fc_table *table);
 /* Frees everything; no other thread may use it any more. NULL is allowed. */

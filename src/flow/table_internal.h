@@ -70,7 +70,6 @@ struct fc_table {
     _Atomic(struct fc_flow *) *buckets;
     struct fc_heap heap; /* its pools' tallies: bytes and flows */
     bool priors;         /* set before threads sweep: sessions of the index are among the flows */
-    bool overlap;        /* likewise: fc_table_overlap() */
     /* shared: atomic; a Bloom filter of the flows that were evicted by force, one word a bucket at the most */
     atomic_uint_fast64_t *forced;
     atomic_bool any_forced; /* the filter is not empty */

@@ -190,8 +190,6 @@ static int init_pipeline(struct run *run, const struct fc_index_options *o, stru
     p->table = fc_table_new_sized(&run->settings.rules, flow_bytes);
     if (p->table)
         fc_table_pool(p->table, &run->pool);
-    if (p->table && run->plan.older)
-        fc_table_overlap(p->table);
     p->spools = calloc(p->jobs + 1, sizeof *p->spools);
     p->files = calloc(run->plan.count + 1, sizeof *p->files);
     if (!p->table || !p->spools || !p->files)
