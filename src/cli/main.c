@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,8 +25,17 @@ static void help(FILE *out)
           out);
 }
 
+/* A file that is opened later must not get the number of a standard stream that is closed; to use that stays an error. */
+static void reserve_streams(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd)
+            return;
+}
+
 int main(int argc, char **argv)
 {
+    reserve_streams();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is seen where it is written to */
     if (argc < 2) {
         help(stderr);

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,20 +82,26 @@ static int walk(struct fc_inputs *in, const char *folder, struct fc_index_result
 
 static int copy_stream(int from, int to, const char *name, const struct fc_save *save, struct fc_error *err)
 {
-    enum { PIECE = 64 << 10 };
+    /* a signal between a look at `stop` and a read that waits would be noticed with the next bytes only */
+    enum { PIECE = 64 << 10, LOOK_MS = 100 };
     uint8_t *buf = malloc(PIECE);
     int rc = buf ? 0 : fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
 
     while (rc == 0) {
-        ssize_t n = read(from, buf, PIECE);
+        struct pollfd source = {from, POLLIN, 0};
+        int ready = poll(&source, 1, LOOK_MS);
         if (save->stop && __atomic_load_n(save->stop, __ATOMIC_RELAXED)) {
             rc = fc_error_set(err, FC_E_INTERRUPTED, save->path, FC_NO_OFFSET,
                               "interrupted; what has come so far is kept in this file");
-        } else if (n < 0 && errno != EINTR) {
-            rc = fc_error_errno(err, FC_E_IO, name, FC_NO_OFFSET, "cannot read");
-        } else if (n == 0) {
             break;
         }
+        if (ready == 0)
+            continue;
+        ssize_t n = ready < 0 ? -1 : read(from, buf, PIECE);
+        if (n < 0 && errno != EINTR)
+            rc = fc_error_errno(err, FC_E_IO, name, FC_NO_OFFSET, "cannot read");
+        else if (n == 0)
+            break;
         for (ssize_t done = 0; done < n && rc == 0;) {
             ssize_t w = write(to, buf + done, (size_t)(n - done));
             if (w < 0 && errno != EINTR)

@@ -444,7 +444,8 @@ FC_EXPORT int fc_verify(struct fc_db *db, const int *stop, struct fc_verify_resu
     fc_verify_positions_fini(&v.all);
     fc_stored_files_fini(&v.files);
     if (rc == 0 && result->differences)
-        rc = fc_error_set(err, FC_E_MISMATCH, db->path, FC_NO_OFFSET, "%" PRIu64 " differences", result->differences);
+        rc = fc_error_set(err, FC_E_MISMATCH, db->path, FC_NO_OFFSET, "%" PRIu64 " difference%s", result->differences,
+                          result->differences == 1 ? "" : "s");
     return rc;
 }
 

@@ -415,6 +415,19 @@ class Carve(support.TestCase):
             os.remove(self.path('s.pcap'))
             self.assertEqual(self.listing(), before)
 
+    def test_closed_streams_are_no_place_for_files(self):
+        """What is opened must not get the number of a standard stream that is closed, and be read or written in its place."""
+        db = self.made('--packets', '2000')
+        sh = lambda words, ok: support.run('sh', '-c', words, support.FLOWCARVE, db, self.folder, ok=ok)
+        r = sh('cd "$2" && exec "$0" index -d y.db --spool s.pcap - <&-', 2)
+        self.assert_says(r, 'cannot read', 'standard input')
+        self.assertFalse(os.path.exists(self.path('y.db')))
+        sh('cd "$2" && exec "$0" carve -v -d "$1" -w o.pcap 2>&-', 0)
+        self.assertEqual(len(support.read_capture(self.path('o.pcap'))), 2000)
+        sh('cd "$2" && exec "$0" query -d "$1" >&-', 2)
+        sh('cd "$2" && exec "$0" carve -q -d "$1" -w - >&-', 2)
+        support.verify(db)
+
     def test_signals_that_are_ignored_stay_so(self):
         db = self.made('--packets', '20000')
         with subprocess.Popen([support.FLOWCARVE, 'carve', '-d', db, '-w', '-'], stdout=subprocess.PIPE,
