@@ -229,16 +229,25 @@ static bool refill(struct fc_pool *pool, unsigned size_class)
     return true;
 }
 
+/* One that is free, made accessible; NULL: there is none. */
+static struct fc_free *next_free(struct fc_pool_stack *stack, size_t size)
+{
+    struct fc_free *object = stack->list;
+
+    if (stack->count)
+        object = stack->objects[--stack->count];
+    else if (object)
+        stack->list = object->next;
+    if (object)
+        ASAN_UNPOISON_MEMORY_REGION(object, size);
+    return object;
+}
+
 void fc_pool_release(struct fc_pool *pool)
 {
     for (unsigned i = 0; i < FC_POOL_CLASSES; i++) {
-        struct fc_pool_stack *stack = &pool->stacks[i];
-        struct fc_free *first = NULL, *last = NULL;
-        while (stack->count) {
-            struct fc_free *object = stack->objects[--stack->count];
-            if (class_size(i) < sizeof *object)
-                continue; /* none is that small */
-            ASAN_UNPOISON_MEMORY_REGION(object, class_size(i));
+        struct fc_free *first = NULL, *last = NULL, *object;
+        while ((object = next_free(&pool->stacks[i], class_size(i)))) {
             object->next = first;
             object->ahead = first;
             last = last ? last : object;

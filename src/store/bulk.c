@@ -181,11 +181,17 @@ static int copy_row(struct fc_bulk *b, sqlite3_stmt *row, const uint8_t *columns
     return rc;
 }
 
+/* One that the entries of indexes have room for. */
+static bool is_rowid(int64_t id)
+{
+    return id >= 1 && id <= FC_INDEX_ROWID_MAX;
+}
+
 int fc_bulk_copy_session(struct fc_bulk *b, sqlite3_stmt *row, const uint8_t *columns, size_t count,
                          const struct fc_session_record *r, struct fc_error *err)
 {
     int64_t id = sqlite3_column_int64(row, 0);
-    int rc = copy_row(b, row, columns, count);
+    int rc = is_rowid(id) ? copy_row(b, row, columns, count) : FC_E_DAMAGED;
 
     rc = rc == FC_E_DAMAGED ? rc : append(b, b->session, id, rc, err);
     for (unsigned i = FC_INDEX_COMMUNITY + 1; i < FC_SESSION_INDEXES && rc == 0; i++)
@@ -199,13 +205,13 @@ int fc_bulk_copy_fields(struct fc_bulk *b, sqlite3_stmt *row, struct fc_error *e
     enum { COMMUNITY = 16 };
     static const uint8_t columns[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, COMMUNITY};
     int64_t id = sqlite3_column_int64(row, 0);
-    int rc = copy_row(b, row, columns, sizeof columns);
+    int rc = is_rowid(id) ? copy_row(b, row, columns, sizeof columns) : FC_E_DAMAGED;
 
     rc = rc == FC_E_DAMAGED ? rc : append(b, b->fields, id, rc, err);
     if (rc || sqlite3_column_type(row, COMMUNITY) == SQLITE_NULL)
         return rc;
     const char *community = (const char *)sqlite3_column_text(row, COMMUNITY);
-    if (!community || sqlite3_column_bytes(row, COMMUNITY) != FC_COMMUNITY_ID_SIZE - 1)
+    if (!community || !fc_session_index_is_community(community))
         return FC_E_DAMAGED;
     return fc_session_index_add_community(&b->index[FC_INDEX_COMMUNITY], id, community, err);
 }

@@ -107,6 +107,18 @@ static void unpack_id(const uint8_t packed[PACKED_BYTES], char id[FC_COMMUNITY_I
     memcpy(id + ID_PREFIX + ID_DIGITS, "=", 2);
 }
 
+bool fc_session_index_is_community(const char *text)
+{
+    uint8_t packed[PACKED_BYTES];
+    char id[FC_COMMUNITY_ID_SIZE];
+
+    if (strlen(text) != FC_COMMUNITY_ID_SIZE - 1)
+        return false;
+    pack_id(text, packed);
+    unpack_id(packed, id);
+    return strcmp(text, id) == 0;
+}
+
 int fc_session_index_add_community(struct fc_session_index *index, int64_t rowid, const char *id, struct fc_error *err)
 {
     uint8_t packed[PACKED_BYTES];

@@ -45,6 +45,9 @@ void fc_session_index_init(struct fc_session_index *index, unsigned which, uint3
                            bool community, const char *folder);
 void fc_session_index_fini(struct fc_session_index *index);
 
+/* Whether an entry can hold this text: it is a Community ID as flowcarve writes them. */
+bool fc_session_index_is_community(const char *text);
+
 /* Takes the entry of a session, for FC_INDEX_COMMUNITY by its ID; rowids ascend. FC_E_NOMEM, FC_E_IO. */
 int fc_session_index_add_community(struct fc_session_index *index, int64_t rowid, const char *id, struct fc_error *err);
 int fc_session_index_add(struct fc_session_index *index, int64_t rowid, const struct fc_session_record *record,

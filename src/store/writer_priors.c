@@ -124,7 +124,8 @@ static int give(struct priors *p, sqlite3_stmt *stmt, struct fc_run *run)
 /* A walk along the sessions by ID. */
 struct walk {
     sqlite3_stmt *stmt; /* from an ID on */
-    int64_t id;         /* of the row at hand; INT64_MAX: none */
+    bool row;           /* there is one at hand, */
+    int64_t id;         /* of this ID */
 };
 
 enum { NEAR = 16 /* rows: passing over so many takes less time than looking one up */ };
@@ -132,14 +133,16 @@ enum { NEAR = 16 /* rows: passing over so many takes less time than looking one 
 /* To the session of an ID; false when there is none. */
 static bool walk_to(struct walk *w, int64_t id)
 {
-    if (id < w->id || id - w->id > NEAR) {
+    bool near = w->row && id >= w->id && (uint64_t)id - (uint64_t)w->id <= NEAR;
+
+    if (!near) {
         sqlite3_reset(w->stmt);
         sqlite3_bind_int64(w->stmt, 1, id);
-        w->id = INT64_MIN;
     }
-    while (w->id < id)
-        w->id = sqlite3_step(w->stmt) == SQLITE_ROW ? sqlite3_column_int64(w->stmt, 0) : INT64_MAX;
-    return w->id == id;
+    for (; !near || (w->row && w->id < id); near = true)
+        if ((w->row = sqlite3_step(w->stmt) == SQLITE_ROW))
+            w->id = sqlite3_column_int64(w->stmt, 0);
+    return w->row && w->id == id;
 }
 
 /* The sessions of one row of open_session. */
@@ -160,7 +163,7 @@ static int give_open_row(struct priors *p, sqlite3_stmt *open, struct walk *sess
 
 static int give_open(struct priors *p)
 {
-    struct walk sessions = {.id = INT64_MAX};
+    struct walk sessions = {0};
     sqlite3_stmt *open = NULL;
     int rc = 0, step = SQLITE_ERROR;
 
@@ -199,13 +202,8 @@ static int give_closed(struct priors *p, int64_t from_ns)
 
 static int64_t max_id(sqlite3 *sql)
 {
-    sqlite3_stmt *stmt = NULL;
-    int64_t id = 0;
+    int64_t id = fc_writer_number(sql, "SELECT max(id) FROM session");
 
-    if (sqlite3_prepare_v2(sql, "SELECT max(id) FROM session", -1, &stmt, NULL) == SQLITE_OK &&
-        sqlite3_step(stmt) == SQLITE_ROW)
-        id = sqlite3_column_int64(stmt, 0);
-    sqlite3_finalize(stmt);
     return id < 0 || id > UINT32_MAX * INT64_C(8) ? 0 : id; /* IDs hardly have gaps: more cannot be true */
 }
 

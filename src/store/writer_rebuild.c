@@ -13,28 +13,17 @@
 #include "store/writer_internal.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 enum {
-    NEW_FROM = 1000, /* new sessions: fewer are INSERTed in no time */
-    NEW_SHARE = 24,  /* sessions of the index for a new one, up to which copying them takes less time */
-    SESSION_BYTES =
-        250,          /* that a session takes in the end, about, with its fields, and what sorting the indexes takes */
-    LOOK_ROWS = 0xfff /* rows between looks at whether to stop */
+    NEW_FROM = 1000,     /* new sessions: fewer are INSERTed in no time */
+    NEW_SHARE = 24,      /* sessions of the index for a new one, up to which copying them takes less time */
+    SESSION_BYTES = 250, /* of a session in the end, about, with its fields, and of what sorting the indexes takes */
+    LOOK_ROWS = 0xfff    /* rows between looks at whether to stop */
 };
-
-int fc_writer_next_id(struct fc_writer *w, int64_t *id, struct fc_error *err)
-{
-    /* of a session that is gone the ID stays unused */
-    *id =
-        fc_writer_number(w->sql, "SELECT max(coalesce((SELECT max(id) FROM session), 0),"
-                                 " coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_id'), 0)) + 1");
-    return *id > 0 ? 0 : fc_writer_error(w, err, "cannot read the index");
-}
 
 /* Whether building anew pays, and gives the same file: a plain one of one name, with room for another one beside it. */
 static bool pays(const struct fc_writer *w, int64_t next_id, struct stat *st)

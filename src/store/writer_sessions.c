@@ -6,6 +6,15 @@
 
 #include <flowcarve/decode.h>
 
+int fc_writer_next_id(struct fc_writer *w, int64_t *id, struct fc_error *err)
+{
+    /* of a session that is gone the ID stays unused */
+    *id =
+        fc_writer_number(w->sql, "SELECT max(coalesce((SELECT max(id) FROM session), 0),"
+                                 " coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_id'), 0)) + 1");
+    return *id > 0 ? 0 : fc_writer_error(w, err, "cannot read the index");
+}
+
 static int next_id(struct fc_writer *w, int64_t *id, struct fc_error *err)
 {
     int rc = w->next_id ? 0 : fc_writer_next_id(w, &w->next_id, err);

@@ -651,6 +651,26 @@ class Damaged(support.TestCase):
             self.changed(tuple(statements) if len(statements) == 2 else statements[0])
             self.ask(statements[0])
 
+    def test_open_sessions_that_are_not_there(self):
+        """IDs of `open_session` at the ends of what a number can be, and far apart: an error that names them."""
+        self.write('a.pcap', support.pcap_bytes([(T0 + i, udp('10.0.0.1', i, '10.0.0.2', 9, b'x')) for i in range(1, 50)]))
+        self.write('b.pcap', support.pcap_bytes([(T0 + S, udp('10.0.0.1', 1, '10.0.0.2', 9, b'x'))]))
+        db = self.path('x.db')
+        for ids in ([2 ** 63 - 1], [-2 ** 63], [-2 ** 63, 2 ** 63 - 1], [50], [1, 50]):
+            with self.subTest(ids=ids):
+                index(db, '-q', self.path('a.pcap'))
+                with support.open_db(db, True) as c:
+                    c.execute('DELETE FROM open_session')
+                    for i in ids:
+                        c.execute('INSERT INTO open_session VALUES (?, ?)', (i, bytes([2, 0, 0])))
+                    if ids[0] == -2 ** 63 and len(ids) == 2:  # the walk stands on the first one, as far from the next as can be
+                        c.execute('UPDATE session SET id = ? WHERE id = 1', (ids[0],))
+                before = support.dump(db)
+                r = index(db, '-q', self.path('b.pcap'), ok=2)
+                self.assert_says(r, 'session %d is damaged' % ids[-1])
+                self.assert_same_dump(before, support.dump(db))
+                os.remove(db)
+
     def test_adding_to_a_damaged_index(self):
         """A run that adds either works or leaves the file as it was; it does not crash."""
         new = self.fcgen('e.pcap', '--packets', '200', '--start', '1700000001', '--seed', '9')

@@ -235,28 +235,6 @@ Test(table, what_is_forced_out_may_be_open)
     cr_assert(seen.session[1].open);
 }
 
-/* Joined with only some of the runs that continue it, it would hide where those lie: a fragment may still come between. */
-Test(table, a_session_of_the_index_is_forced_out_apart_from_what_continues_it)
-{
-    struct fc_flow_key key = key_of(1);
-    struct fc_node *prior = node_at(0, 5 * S, 0, 0);
-
-    prior->db_id = 7;
-    prior->prior_packets = 1;
-    publish_node(&key, prior);
-    publish(1, 6 * S, 20, 1);
-    publish(1, 7 * S, 30, 1);
-    struct seen seen = sweep(FC_SWEEP_FORCE, INT64_MAX, 2, 0);
-    cr_assert_eq(seen.count, 2);
-    cr_assert_eq(seen.session[0].packets, 1);
-    cr_assert_eq(seen.session[0].min_ns, 5 * S);
-    cr_assert_eq(seen.session[1].packets, 2);
-    cr_assert_eq(seen.session[1].min_ns, 6 * S);
-    cr_assert_eq(fc_table_flows(table), 0);
-    cr_assert_eq(fc_table_bytes(table), 0);
-    cr_assert_eq(late(), 1); /* although it does not come again */
-}
-
 /* A session of the index at 5 s, and a run that continues it. */
 static void publish_continued(void)
 {
@@ -267,6 +245,22 @@ static void publish_continued(void)
     prior->prior_packets = 1;
     publish_node(&key, prior);
     publish(1, 6 * S, 20, 1);
+}
+
+/* Joined with only some of the runs that continue it, it would hide where those lie: a fragment may still come between. */
+Test(table, a_session_of_the_index_is_forced_out_apart_from_what_continues_it)
+{
+    publish_continued();
+    publish(1, 7 * S, 30, 1);
+    struct seen seen = sweep(FC_SWEEP_FORCE, INT64_MAX, 2, 0);
+    cr_assert_eq(seen.count, 2);
+    cr_assert_eq(seen.session[0].packets, 1);
+    cr_assert_eq(seen.session[0].min_ns, 5 * S);
+    cr_assert_eq(seen.session[1].packets, 2);
+    cr_assert_eq(seen.session[1].min_ns, 6 * S);
+    cr_assert_eq(fc_table_flows(table), 0);
+    cr_assert_eq(fc_table_bytes(table), 0);
+    cr_assert_eq(late(), 1); /* although it does not come again */
 }
 
 Test(table, a_session_of_the_index_expires_apart_from_what_continues_it)
