@@ -57,7 +57,8 @@ enum fc_notice_kind {
     FC_NOTICE_DAMAGE,  /* bytes of it are not in the index */
     FC_NOTICE_REFUSED, /* see files_refused */
     FC_NOTICE_OLDER,   /* it starts before the end of what was indexed */
-    FC_NOTICE_PIECE    /* compressed in a way that makes carving slow */
+    FC_NOTICE_PIECE,   /* compressed in a way that makes carving slow */
+    FC_NOTICE_FILTER   /* the filter does not work on a link type, the records of which are ignored */
 };
 
 /* Something the user should know of one capture. */

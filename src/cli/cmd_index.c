@@ -188,7 +188,7 @@ static void print_notices(const struct args *a, const struct fc_index_result *r)
             fc_complain("%s", text);
         else if (n->kind == FC_NOTICE_SKIPPED && a->verbose)
             fc_complain("skipped: %s", text);
-        else if (n->kind == FC_NOTICE_DAMAGE ||
+        else if (n->kind == FC_NOTICE_DAMAGE || n->kind == FC_NOTICE_FILTER ||
                  ((n->kind == FC_NOTICE_OLDER || n->kind == FC_NOTICE_PIECE) && !a->quiet))
             fc_complain("warning: %s", text);
     }

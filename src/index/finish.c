@@ -4,6 +4,8 @@
 #include "index/held.h"
 #include "store/ahead.h"
 
+#include <flowcarve/decode.h>
+
 /* Pieces of a stream larger than this, with no place to enter them, are worth a word. */
 #define PIECE_BYTES ((uint64_t)64 << 20)
 
@@ -63,11 +65,43 @@ static void note_damage(struct fc_index_result *result, const struct fc_scan_fil
     }
 }
 
+/* A word for each link type of the capture that the filter cannot be asked about. 0, FC_E_NOMEM, FC_E_IO. */
+static int note_unfiltered(struct fc_index_result *result, const struct fc_scan_file *f, struct fc_door *door,
+                           struct fc_error *err)
+{
+    uint64_t seen[0x10000 / 64] = {0};
+    struct fc_error why, note;
+    int notices = 0;
+
+    for (size_t k = 0; k < f->iface_count && f->ignored && notices < NOTICES_MAX; k++) {
+        uint32_t link_type = f->ifaces[k].link_type & 0xffff;
+        if (seen[link_type / 64] >> link_type % 64 & 1)
+            continue;
+        seen[link_type / 64] |= UINT64_C(1) << link_type % 64;
+        int fits = fc_door_fits(door, link_type, &why);
+        if (fits < 0) {
+            *err = why;
+            return fits;
+        }
+        if (fits)
+            continue;
+        const char *name = fc_link_type_name(link_type);
+        fc_error_set(&note, FC_OK, f->plan->file.path, FC_NO_OFFSET,
+                     "records of link type %u (%s) are left out, as the filter does not work on them: %s", link_type,
+                     name ? name : "unknown", why.cause);
+        fc_notice_add(result, FC_NOTICE_FILTER, &note);
+        notices++;
+    }
+    return 0;
+}
+
 static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct fc_index_result *result,
                        struct fc_error *err)
 {
+    struct fc_door door;
     int rc = 0;
 
+    fc_door_init(&door, p->settings);
     for (size_t i = 0; i < p->plan->count && rc == 0; i++) {
         const struct fc_scan_file *f = &p->files[i];
         const struct fc_file *file = &f->plan->file;
@@ -97,6 +131,8 @@ static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct f
         rc = fc_writer_add_file(writer, &row, err);
         if (rc == 0 && f->feed)
             rc = write_points(f, writer, result, err);
+        if (rc == 0)
+            rc = note_unfiltered(result, f, &door, err);
         result->files++;
         result->bytes += file->size;
         result->records += f->records;
@@ -107,6 +143,7 @@ static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct f
         result->other_bytes += f->other_bytes;
         note_damage(result, f);
     }
+    fc_door_fini(&door);
     return rc;
 }
 

@@ -391,7 +391,7 @@ static int plan_and_run(struct run *run, const char *db_path, const char *const 
     struct fc_save save = {o->spool, db_path, stop};
     int rc = run->fresh ? fc_settings_init(&run->settings, o, err) : settings_of_index(run, o, err);
 
-    if (rc || (run->fresh && (rc = settings_to_index(run, err))))
+    if (rc || (run->fresh && ((rc = fc_door_check(&run->settings, err)) || (rc = settings_to_index(run, err)))))
         return rc;
     if ((rc = fc_plan_make(&run->plan, paths, path_count, &save, run->writer, result, err)))
         return rc;

@@ -86,7 +86,7 @@ static uint64_t chunk_end(const struct fc_slot *slot)
     return (uint64_t)(slot->chunk + 1) * slot->file->chunk_bytes;
 }
 
-/* Reads the chunk's records from slot->start on. 0; FC_E_NOMEM, FC_E_USAGE, FC_E_INTERRUPTED. Damage is a result. */
+/* Reads the chunk's records from slot->start on. 0; FC_E_NOMEM, FC_E_IO (libpcap), FC_E_INTERRUPTED. Damage is a result. */
 static int scan(struct worker *w, struct fc_slot *slot, struct fc_error *err)
 {
     struct fc_pipeline *p = w->s->p;

@@ -70,7 +70,7 @@ struct fc_pipeline {
 
 /*
  * Reads all captures of the plan. The caller has filled the first group of members (files: one a planned file, zeroed
- * but for plan; spools: jobs of them), and frees them. FC_E_NOMEM, FC_E_IO, FC_E_USAGE (filter), FC_E_INTERRUPTED.
+ * but for plan; spools: jobs of them), and frees them. FC_E_NOMEM, FC_E_IO, FC_E_INTERRUPTED.
  */
 int fc_pipeline_run(struct fc_pipeline *pipeline, struct fc_error *err);
 

@@ -48,8 +48,12 @@ struct fc_door {
 };
 void fc_door_init(struct fc_door *door, const struct fc_settings *settings);
 void fc_door_fini(struct fc_door *door);
-/* 1: the record matches; 0: not; FC_E_USAGE: the filter makes no sense for this link type (libpcap's words in err);
- * FC_E_IO: no libpcap. */
+/* 1: the record matches; 0: not, or the filter does not work on its link type; FC_E_NOMEM; FC_E_IO: no libpcap. */
 int fc_door_match(struct fc_door *door, const struct fc_record *rec, struct fc_error *err);
+/* 1: the filter works on records of this link type; 0: not, and libpcap's words why in err; or as above. */
+int fc_door_fits(struct fc_door *door, uint32_t link_type, struct fc_error *err);
+
+/* 0: the filter works on some link type; FC_E_USAGE: on none (libpcap's words in err); FC_E_NOMEM; FC_E_IO. */
+int fc_door_check(const struct fc_settings *settings, struct fc_error *err);
 
 #endif

@@ -414,18 +414,6 @@ class Cli(support.TestCase):
         for text in ('ether host 02:00:00:00:00:01', 'not ether src 02:00:00:00:00:01'):
             self.assert_says(flowcarve('query', '-d', db, text, ok=2), '--fields mac')
 
-    def test_filter_that_does_not_fit_names_the_capture(self):
-        odd = self.path('odd.pcap')
-        for link_type, ok in ((239, 2), (100, 0), (106, 0)):  # NFLOG; ATM: libpcap has other numbers for it
-            data = bytearray(support.pcap_bytes([(0, bytes(60))]))
-            data[20:24] = link_type.to_bytes(4, 'little')
-            support.write(odd, bytes(data))
-            if os.path.exists(self.path('y.db')):
-                os.remove(self.path('y.db'))
-            r = index(self.path('y.db'), '--filter', 'tcp', odd, ok=ok)
-            if ok:
-                self.assert_says(r, odd, 'link type %d' % link_type)
-
     def test_filter_of_the_index_against_tcpdump(self):
         tcpdump = support.tool('tcpdump')
         f, = self.fcgen('c.pcap', '--packets', '3000', '--sessions', '300', '--vlan', '0')
