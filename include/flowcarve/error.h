@@ -54,8 +54,11 @@ struct fc_error {
 /* The table's text for a code; "unknown error" for a number that is none. Any thread. */
 const char *fc_strerror(int code);
 
-/* Writes "file@offset: cause" (file and offset only when set) into buf, always NUL-terminated.
- * Returns buf. */
+/* Room for the longest text of an error. */
+enum { FC_ERROR_TEXT_MAX = 4224 };
+
+/* Writes "file@offset: cause" (file and offset only when set) into buf, fit for a terminal (see text.h), always
+ * NUL-terminated. Returns buf. */
 const char *fc_error_text(const struct fc_error *err, char *buf, size_t size);
 
 #ifdef __cplusplus

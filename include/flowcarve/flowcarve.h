@@ -10,6 +10,7 @@
 #include <flowcarve/error.h>
 #include <flowcarve/index.h>
 #include <flowcarve/query.h>
+#include <flowcarve/text.h>
 #include <flowcarve/verify.h>
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/export.h"
 
 #include <errno.h>
+#include <flowcarve/text.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,9 +32,11 @@ static void set_file(struct fc_error *err, const char *file)
         memcpy(err->file, file ? file : "", len + 1);
         return;
     }
-    /* the end of a path tells more than its start */
-    memcpy(err->file, "...", 3);
-    memcpy(err->file + 3, file + len - (sizeof err->file - 4), sizeof err->file - 3);
+    /* the end of a path tells more than its start; but it does not start inside of a character */
+    file += len - (sizeof err->file - 4);
+    for (int i = 0; i < 3 && ((unsigned char)*file & 0xc0) == 0x80; i++)
+        file++;
+    snprintf(err->file, sizeof err->file, "...%s", file);
 }
 
 int fc_error_set(struct fc_error *err, int code, const char *file, uint64_t off, const char *fmt, ...)
@@ -60,12 +63,13 @@ int fc_error_errno(struct fc_error *err, int code, const char *file, uint64_t of
 FC_EXPORT const char *fc_error_text(const struct fc_error *err, char *buf, size_t size)
 {
     const char *cause = err->cause[0] ? err->cause : fc_strerror(err->code);
+    char raw[sizeof err->file + sizeof err->cause + 32];
 
     if (!err->file[0])
-        snprintf(buf, size, "%s", cause);
+        snprintf(raw, sizeof raw, "%s", cause);
     else if (err->off == FC_NO_OFFSET)
-        snprintf(buf, size, "%s: %s", err->file, cause);
+        snprintf(raw, sizeof raw, "%s: %s", err->file, cause);
     else
-        snprintf(buf, size, "%s@%" PRIu64 ": %s", err->file, err->off, cause);
-    return buf;
+        snprintf(raw, sizeof raw, "%s@%" PRIu64 ": %s", err->file, err->off, cause);
+    return fc_text_show(raw, buf, size);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
 
+#include <flowcarve/text.h>
+
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -68,18 +70,18 @@ const char *fc_db_name(const char *option)
 
 void fc_complain(const char *fmt, ...)
 {
+    char raw[FC_ERROR_TEXT_MAX + 256], line[4 * sizeof raw];
     va_list ap;
 
-    fputs("flowcarve: ", stderr);
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    vsnprintf(raw, sizeof raw, fmt, ap);
     va_end(ap);
-    fputc('\n', stderr);
+    fprintf(stderr, "flowcarve: %s\n", fc_text_show(raw, line, sizeof line));
 }
 
 void fc_complain_error(const struct fc_error *err)
 {
-    char text[1200];
+    char text[FC_ERROR_TEXT_MAX];
 
     fc_complain("%s", fc_error_text(err, text, sizeof text));
 }

@@ -48,7 +48,7 @@ int fc_options_parse(const struct fc_command *command, int argc, char **argv,
 /* The index to use: the option's value, else $FLOWCARVE_DB, else "flowcarve.db". */
 const char *fc_db_name(const char *option);
 
-/* "flowcarve: ..." on standard error. */
+/* "flowcarve: ..." on standard error, a line that a terminal can take (flowcarve/text.h), whatever is in it. */
 void fc_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void fc_complain_error(const struct fc_error *err);
 

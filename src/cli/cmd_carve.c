@@ -124,7 +124,7 @@ static uint64_t count_ids(const char *ids)
 
 static void report(const struct args *a, const struct fc_carve_result *r)
 {
-    char b[4][48], text[1200];
+    char b[4][48], text[FC_ERROR_TEXT_MAX];
 
     for (size_t i = 0; i < r->missing_count; i++)
         fc_complain("warning: %s; left out", fc_error_text(&r->missing[i], text, sizeof text));

@@ -179,7 +179,7 @@ static int run_shown(const struct args *a, char **words, int count, struct fc_in
 
 static void print_notices(const struct args *a, const struct fc_index_result *r)
 {
-    char text[1200];
+    char text[FC_ERROR_TEXT_MAX];
 
     for (size_t i = 0; i < r->notice_count; i++) {
         const struct fc_notice *n = &r->notices[i];

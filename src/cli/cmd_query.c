@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cmd_query.h"
+#include "cli/cli.h"
 #include "cli/format.h"
 
 #include <errno.h>
+#include <flowcarve/text.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,42 +16,54 @@ enum { FOUND = 0, NOTHING = 1, FAILED = 2 };
 
 static int fail(const struct fc_error *err)
 {
-    char text[sizeof err->file + sizeof err->cause + 32];
-
-    fprintf(stderr, "flowcarve: %s\n", fc_error_text(err, text, sizeof text));
+    fc_complain_error(err);
     return FAILED;
 }
 
-/* Of a long filter the part around the place is shown, at most this many bytes. */
-enum { SHOWN = 76 };
+/* Of a long filter the part around the place is shown, at most this many bytes, and to the end of characters. */
+enum { SHOWN = 76, CHARACTER = 4 };
 
 static bool starts_character(char c)
 {
     return ((unsigned char)c & 0xc0) != 0x80;
 }
 
+/* Prints len bytes of text and returns the columns that they take. */
+static unsigned show(const char *text, size_t len)
+{
+    char raw[SHOWN + CHARACTER], shown[FC_TEXT_CHARACTER_MAX * sizeof raw];
+    unsigned columns = 0;
+
+    snprintf(raw, sizeof raw, "%.*s", (int)len, text);
+    fc_text_show(raw, shown, sizeof shown);
+    fputs(shown, stderr);
+    for (const char *p = shown; *p; p++)
+        columns += starts_character(*p);
+    return columns;
+}
+
+/* The place at or behind `at` where no character is cut; what is no text is cut anywhere. */
+static size_t character_end(const char *text, size_t at, size_t len)
+{
+    for (int i = 1; i < CHARACTER && at < len && !starts_character(text[at]); i++)
+        at++;
+    return at;
+}
+
 void fc_print_filter_error(const char *filter, const struct fc_filter_error *where)
 {
     size_t len = strlen(filter), off = where->off < len ? where->off : len;
-    size_t first = off > SHOWN / 2 && len > SHOWN ? off - SHOWN / 2 : 0;
-    size_t last = len - first > SHOWN ? first + SHOWN : len;
-    size_t end = off + where->len < last ? off + where->len : last;
+    size_t first = off > SHOWN / 2 && len > SHOWN ? character_end(filter, off - SHOWN / 2, off) : 0;
+    size_t last = len - first > SHOWN ? character_end(filter, first + SHOWN, len) : len;
+    size_t end = off + where->len < last ? character_end(filter, off + where->len, last) : last;
 
-    while (first > 0 && !starts_character(filter[first]))
-        first--;
-    while (last < len && !starts_character(filter[last]))
-        last++;
-    fprintf(stderr, "flowcarve: filter: %s\n  %s", where->cause, first ? "..." : "");
-    for (size_t i = first; i < last; i++)
-        fputc((unsigned char)filter[i] < 0x20 || filter[i] == 0x7f ? ' ' : filter[i], stderr);
-    fprintf(stderr, "%s\n  %s", last < len ? "..." : "", first ? "   " : "");
-    for (size_t i = first; i < off; i++)
-        if (starts_character(filter[i]))
-            fputc(' ', stderr);
-    fputc('^', stderr);
-    for (size_t i = off + 1; i < end; i++)
-        if (starts_character(filter[i]))
-            fputc('~', stderr);
+    fc_complain("filter: %s", where->cause);
+    fprintf(stderr, "  %s", first ? "..." : "");
+    unsigned before = show(filter + first, off - first), marked = show(filter + off, end - off);
+    show(filter + end, last - end);
+    fprintf(stderr, "%s\n  %*s^", last < len ? "..." : "", (int)before + (first ? 3 : 0), "");
+    for (unsigned i = 1; i < marked; i++)
+        fputc('~', stderr);
     fputc('\n', stderr);
 }
 
@@ -70,7 +84,7 @@ static int end_output(struct fc_out *out, int64_t rows)
     if (failed == EPIPE)
         return FOUND;
     if (failed) {
-        fprintf(stderr, "flowcarve: cannot write the output: %s\n", strerror(failed));
+        fc_complain("cannot write the output: %s", strerror(failed));
         return FAILED;
     }
     return rows > 0 ? FOUND : NOTHING;
@@ -88,7 +102,7 @@ static int print_sessions(struct fc_query *query, struct fc_rows *writer)
     while (rc > 0 && !writer->out->failed && (rc = fc_query_next(query, &row, &err)) > 0) {
         rows++;
         if (fc_rows_write(writer, &row) != 0) {
-            fprintf(stderr, "flowcarve: out of memory\n");
+            fc_complain("out of memory");
             return FAILED;
         }
     }
@@ -126,7 +140,7 @@ static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc
     int status;
 
     if (!out) {
-        fprintf(stderr, "flowcarve: out of memory\n");
+        fc_complain("out of memory");
         return FAILED;
     }
     out->fd = STDOUT_FILENO;
@@ -155,7 +169,7 @@ int fc_cmd_query_run(const struct fc_query_args *args)
     int status = FAILED, rc;
 
     if (format < 0) {
-        fprintf(stderr, "flowcarve: unknown format '%s'; formats are table, json, csv, tsv\n", args->format);
+        fc_complain("unknown format '%s'; formats are table, json, csv, tsv", args->format);
         return FAILED;
     }
     clock_gettime(CLOCK_REALTIME, &now);
@@ -163,7 +177,7 @@ int fc_cmd_query_run(const struct fc_query_args *args)
     if (rc == FC_E_FILTER)
         fc_print_filter_error(args->filter, &where);
     else if (rc != 0)
-        fprintf(stderr, "flowcarve: %s\n", fc_strerror(rc));
+        fc_complain("%s", fc_strerror(rc));
     else if (fc_db_open(args->db, &db, &err) != 0)
         fail(&err);
     else

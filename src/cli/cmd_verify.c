@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
 
+#include <flowcarve/text.h>
 #include <flowcarve/verify.h>
 
 #include <errno.h>
@@ -37,7 +38,7 @@ static int set(void *ctx, int option, const char *value)
 
 static void print_balance(const struct args *a, const struct fc_verify_result *r)
 {
-    char b[4][48];
+    char b[4][48], text[4 * sizeof r->files->path];
 
     printf("%14s %14s %14s %10s %10s  %s\n", "records", "in sessions", "ignored", "libpcap", "", "capture");
     for (size_t i = 0; i < r->file_count; i++) {
@@ -47,9 +48,9 @@ static void print_balance(const struct args *a, const struct fc_verify_result *r
             fc_human_count((uint64_t)f->libpcap_records, libpcap, sizeof libpcap);
         printf("%14s %14s %14s %10s %10s  %s\n", fc_human_count(f->records, b[0], sizeof b[0]),
                fc_human_count(f->in_sessions, b[1], sizeof b[1]), fc_human_count(f->ignored, b[2], sizeof b[2]),
-               libpcap, f->differences ? "DIFFERS" : "ok", f->path);
+               libpcap, f->differences ? "DIFFERS" : "ok", fc_text_show(f->path, text, sizeof text));
         if (a->verbose && f->libpcap_records < 0 && f->libpcap_message[0])
-            printf("%76s libpcap: %s\n", "", f->libpcap_message);
+            printf("%76s libpcap: %s\n", "", fc_text_show(f->libpcap_message, text, sizeof text));
     }
     printf("%" PRIu64 " bytes = %" PRIu64 " headers + %" PRIu64 " records + %" PRIu64 " other blocks + %" PRIu64
            " skipped\n",
@@ -65,7 +66,7 @@ static int run(int argc, char **argv)
     struct args a = {0};
     struct fc_db *db;
     struct fc_error err;
-    char text[1200];
+    char text[FC_ERROR_TEXT_MAX];
     int first, rc = fc_options_parse(&fc_command_verify, argc, argv, set, &a, &first);
 
     if (rc >= 0)

@@ -2,6 +2,7 @@
 #include "cli/format.h"
 
 #include <errno.h>
+#include <flowcarve/text.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -43,7 +44,7 @@ static const struct {
     {"community_id", FC_FIELD_COMMUNITY_ID},
 };
 
-enum { COLUMNS = sizeof columns / sizeof columns[0] };
+enum { COLUMNS = sizeof columns / sizeof columns[0], TEXT_PIECE = 512 };
 
 int fc_row_format_by_name(const char *name)
 {
@@ -97,77 +98,22 @@ void fc_out_text(struct fc_out *out, const char *text)
     fc_out_bytes(out, text, strlen(text));
 }
 
-/* Bytes of the UTF-8 character at p, 0 when it is none. */
-static size_t utf8_length(const unsigned char *p)
+/* Text of unknown content; in quotes where the format has them. */
+static void foreign_text(struct fc_rows *w, const char *text)
 {
-    size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+    enum fc_text_form form = w->format == FC_ROWS_JSON  ? FC_TEXT_JSON
+                             : w->format == FC_ROWS_CSV ? FC_TEXT_CSV
+                                                        : FC_TEXT_TSV;
+    bool quoted = form == FC_TEXT_JSON || (form == FC_TEXT_CSV && strpbrk(text, ",\""));
 
-    for (size_t i = 1; i < len; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-        (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return len;
-}
-
-/* Text of unknown content in double quotes; what is not UTF-8 becomes U+FFFD, since JSON can hold nothing else. */
-static void json_text(struct fc_out *out, const char *text)
-{
-    static const char hex[] = "0123456789abcdef";
-    const unsigned char *p = (const unsigned char *)text;
-
-    fc_out_bytes(out, "\"", 1);
-    while (*p) {
-        size_t len = utf8_length(p);
-
-        if (len == 0) {
-            fc_out_bytes(out, "\xef\xbf\xbd", 3);
-            len = 1;
-        } else if (*p < 0x20) {
-            char escape[6] = {'\\', 'u', '0', '0', hex[*p >> 4], hex[*p & 15]};
-            fc_out_bytes(out, escape, sizeof escape);
-        } else {
-            if (*p == '"' || *p == '\\')
-                fc_out_bytes(out, "\\", 1);
-            fc_out_bytes(out, (const char *)p, len);
-        }
-        p += len;
+    if (quoted)
+        fc_out_bytes(w->out, "\"", 1);
+    while (*text) {
+        char *room = fc_out_room(w->out, TEXT_PIECE);
+        w->out->len += fc_text_escape(form, &text, room, TEXT_PIECE);
     }
-    fc_out_bytes(out, "\"", 1);
-}
-
-/* RFC 4180: quoted where a comma, a quote or a line's end is inside. */
-static void csv_text(struct fc_out *out, const char *text)
-{
-    const char *quote;
-
-    if (!strpbrk(text, ",\"\r\n")) {
-        fc_out_text(out, text);
-        return;
-    }
-    fc_out_bytes(out, "\"", 1);
-    while ((quote = strchr(text, '"'))) {
-        fc_out_bytes(out, text, (size_t)(quote - text) + 1);
-        fc_out_bytes(out, "\"", 1);
-        text = quote + 1;
-    }
-    fc_out_text(out, text);
-    fc_out_bytes(out, "\"", 1);
-}
-
-static void tsv_text(struct fc_out *out, const char *text)
-{
-    for (size_t plain; *text; text += plain) {
-        plain = strcspn(text, "\t\n\r\\");
-        fc_out_bytes(out, text, plain);
-        if (text[plain]) {
-            char escape[2] = {'\\', text[plain]};
-            escape[1] = text[plain] == '\t' ? 't' : text[plain] == '\n' ? 'n' : text[plain] == '\r' ? 'r' : '\\';
-            fc_out_bytes(out, escape, 2);
-            plain++;
-        }
-    }
+    if (quoted)
+        fc_out_bytes(w->out, "\"", 1);
 }
 
 /* What stands between two cells; in JSON also the key. */
@@ -215,12 +161,7 @@ static void text_cell(struct fc_rows *w, const char *text)
         return;
     }
     next_cell(w);
-    if (w->format == FC_ROWS_JSON)
-        json_text(w->out, text);
-    else if (w->format == FC_ROWS_CSV)
-        csv_text(w->out, text);
-    else
-        tsv_text(w->out, text);
+    foreign_text(w, text);
 }
 
 static void number_cell(struct fc_rows *w, uint64_t number)

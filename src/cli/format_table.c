@@ -6,6 +6,7 @@
 #include "cli/format.h"
 
 #include <flowcarve/decode.h>
+#include <flowcarve/text.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,11 +134,7 @@ static void write_cell(char *buf, const struct fc_session *row, unsigned column,
         write_pair(buf, row->client_bytes, row->server_bytes);
         break;
     case COMMUNITY_ID:
-        snprintf(buf, CELL_MAX, "%s", row->community_id ? row->community_id : "-");
-        /* it may come from a database that others have written */
-        for (char *p = buf; *p; p++)
-            if (*p < ' ' || *p > '~')
-                *p = '?';
+        fc_text_show(row->community_id ? row->community_id : "-", buf, CELL_MAX);
         break;
     default:
         snprintf(buf, CELL_MAX, "%s", fc_text_state(row->state) ? fc_text_state(row->state) : "-");

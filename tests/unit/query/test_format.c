@@ -98,19 +98,19 @@ Test(format, json)
         "\"vlan\":null,\"client_mac\":null,\"server_mac\":null,\"client_ttl\":null,\"server_ttl\":null}\n");
 }
 
-Test(format, csv_quotes_as_rfc_4180)
+Test(format, csv_quotes_as_rfc_4180_and_escapes_what_a_terminal_would_obey)
 {
-    expect_output("csv", "not id 4", 0,
-                  KEYS(",") ",vlan,client_mac,server_mac,client_ttl,server_ttl\r\n"
-                            "1,2024-05-01T10:00:00.000000001Z,2024-05-01T10:00:02.500000001Z,1714557600000000001,"
-                            "1714557602500000001,"
-                            "2.500000000,tcp,10.0.0.1,1234,192.168.1.1,443,10,11,1200,1300000,closed,\"10,20\",00:11:"
-                            "aa:bb:cc:55,,64,\r\n"
-                            "2,2024-05-01T10:00:01.000000000Z,2024-05-01T10:00:01.000000000Z,1714557601000000000,"
-                            "1714557601000000000,"
-                            "0.000000000,udp,2001:db8::1,5353,ff02::fb,5353,1,0,90,0,new,\"a\"\"b\t\n\r\\\x01\",,,,\r\n"
-                            "3,,,,,,malformed,,,,,7,0,420,0,new,A\xff"
-                            "B,,,,\r\n");
+    expect_output(
+        "csv", "not id 4", 0,
+        KEYS(",") ",vlan,client_mac,server_mac,client_ttl,server_ttl\r\n"
+                  "1,2024-05-01T10:00:00.000000001Z,2024-05-01T10:00:02.500000001Z,1714557600000000001,"
+                  "1714557602500000001,"
+                  "2.500000000,tcp,10.0.0.1,1234,192.168.1.1,443,10,11,1200,1300000,closed,\"10,20\",00:11:"
+                  "aa:bb:cc:55,,64,\r\n"
+                  "2,2024-05-01T10:00:01.000000000Z,2024-05-01T10:00:01.000000000Z,1714557601000000000,"
+                  "1714557601000000000,"
+                  "0.000000000,udp,2001:db8::1,5353,ff02::fb,5353,1,0,90,0,new,\"a\"\"b\\t\\n\\r\\\\\\x01\",,,,\r\n"
+                  "3,,,,,,malformed,,,,,7,0,420,0,new,A\\xffB,,,,\r\n");
 }
 
 Test(format, tsv_escapes_what_would_break_a_line)
@@ -120,7 +120,7 @@ Test(format, tsv_escapes_what_would_break_a_line)
         KEYS("\t") "\tvlan\tclient_mac\tserver_mac\tclient_ttl\tserver_ttl\n"
                    "2\t2024-05-01T10:00:01.000000000Z\t2024-05-01T10:00:01.000000000Z\t1714557601000000000\t"
                    "1714557601000000000\t0.000000000\tudp\t2001:db8::1\t5353\tff02::fb\t5353\t1\t0\t90\t0\tnew\t"
-                   "a\"b\\t\\n\\r\\\\\x01\t\t\t\t\n");
+                   "a\"b\\t\\n\\r\\\\\\x01\t\t\t\t\n");
 }
 
 Test(format, table)
@@ -337,7 +337,7 @@ Test(format, long_filters_are_shown_around_the_error, .init = cr_redirect_stderr
     fflush(stderr);
     cr_assert_stderr_eq_str(
         "flowcarve: filter: no\n"
-        "  ...or tcp or tcp or tcp or tcp or tcp or b\xc3\xa4\xc3\xa4\xc3\xa4 or tcp or tcp or tcp or tcp or...\n"
+        "  ...or tcp or tcp or tcp or tcp or tcp or b\xc3\xa4\xc3\xa4\xc3\xa4 or\\ttcp or tcp or tcp or tcp or...\n"
         "                                           ^~~~\n");
 }
 
