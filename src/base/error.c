@@ -24,19 +24,19 @@ FC_EXPORT const char *fc_strerror(int code)
     }
 }
 
-static void set_file(struct fc_error *err, const char *file)
+void fc_path_fit(char *out, size_t size, const char *path)
 {
-    size_t len = file ? strlen(file) : 0;
+    size_t len = strlen(path);
 
-    if (len < sizeof err->file) {
-        memcpy(err->file, file ? file : "", len + 1);
+    if (len < size) {
+        memcpy(out, path, len + 1);
         return;
     }
     /* the end of a path tells more than its start; but it does not start inside of a character */
-    file += len - (sizeof err->file - 4);
-    for (int i = 0; i < 3 && ((unsigned char)*file & 0xc0) == 0x80; i++)
-        file++;
-    snprintf(err->file, sizeof err->file, "...%s", file);
+    path += len - (size - 4);
+    for (int i = 0; i < 3 && ((unsigned char)*path & 0xc0) == 0x80; i++)
+        path++;
+    snprintf(out, size, "...%s", path);
 }
 
 int fc_error_set(struct fc_error *err, int code, const char *file, uint64_t off, const char *fmt, ...)
@@ -46,7 +46,7 @@ int fc_error_set(struct fc_error *err, int code, const char *file, uint64_t off,
 
         err->code = code;
         err->off = off;
-        set_file(err, file);
+        fc_path_fit(err->file, sizeof err->file, file ? file : "");
         va_start(ap, fmt);
         vsnprintf(err->cause, sizeof err->cause, fmt, ap);
         va_end(ap);

@@ -320,13 +320,11 @@ static int check_file(struct verify *v, size_t i, struct fc_error *err)
     struct fc_verify_file *row = &v->result->files[i];
     struct fc_error why;
     struct fc_file file;
-    size_t len = strlen(stored->path);
     int rc;
 
     row->id = stored->id;
     row->indexed = stored->records;
-    snprintf(row->path, sizeof row->path, "%s",
-             stored->path + (len < sizeof row->path ? 0 : len - sizeof row->path + 1));
+    fc_path_fit(row->path, sizeof row->path, stored->path);
     row->libpcap_records = -1;
     rc = fc_stored_file_open(stored, &file, &why);
     if (rc == FC_E_NOMEM || rc == FC_E_LIMIT) {

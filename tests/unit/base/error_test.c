@@ -5,6 +5,7 @@
 #include "base/hash.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *text_of(const struct fc_error *err)
@@ -51,6 +52,19 @@ Test(error, a_long_path_keeps_its_end)
     cr_assert_eq(strlen(err.file), sizeof err.file - 1);
     cr_assert_eq(strncmp(err.file, "...a", 4), 0);
     cr_assert_str_eq(err.file + strlen(err.file) - 8, "end.pcap");
+}
+
+Test(error, a_path_is_not_cut_inside_of_a_character)
+{
+    char path[16], out[12];
+
+    for (int shift = 0; shift < 3; shift++) {
+        snprintf(path, sizeof path, "%.*s\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac", shift, "ab");
+        strcat(path, "c");
+        fc_path_fit(out, sizeof out, path);
+        cr_expect_str_eq(out, "...\xe2\x82\xac\xe2\x82\xac"
+                              "c");
+    }
 }
 
 Test(error, a_long_cause_is_cut)

@@ -34,7 +34,8 @@ static void expect(const char *text, const char *message, const char *tsv, const
 
 Test(text, what_harms_nobody_stays)
 {
-    const char *text = "day/Gr\xc3\xbc\xc3\x9f" "e \xe2\x82\xac \xf0\x9f\x90\xa7, it's 50% <b>~";
+    const char *text = "day/Gr\xc3\xbc\xc3\x9f"
+                       "e \xe2\x82\xac \xf0\x9f\x90\xa7, it's 50% <b>~";
 
     expect(text, text, text, text, text);
 }
@@ -44,8 +45,10 @@ Test(text, controls_are_written_out)
     expect("a\x1b]0;b\x07\n\r\t\x7f", "a\\x1b]0;b\\x07\\n\\r\\t\\x7f", "a\\x1b]0;b\\x07\\n\\r\\t\\x7f",
            "a\\x1b]0;b\\x07\\n\\r\\t\\x7f", "a\\u001b]0;b\\u0007\\u000a\\u000d\\u0009\\u007f");
     /* CSI and NEL as one character each */
-    expect("\xc2\x9b" "31m\xc2\x85\xc2\xa0", "\\u009b31m\\u0085\xc2\xa0", "\\u009b31m\\u0085\xc2\xa0",
-           "\\u009b31m\\u0085\xc2\xa0", "\\u009b31m\\u0085\xc2\xa0");
+    expect("\xc2\x9b"
+           "31m\xc2\x85\xc2\xa0",
+           "\\u009b31m\\u0085\xc2\xa0", "\\u009b31m\\u0085\xc2\xa0", "\\u009b31m\\u0085\xc2\xa0",
+           "\\u009b31m\\u0085\xc2\xa0");
 }
 
 Test(text, what_would_turn_the_order_of_text_is_written_out)
@@ -62,10 +65,14 @@ Test(text, backslashes_and_quotes_are_those_of_the_format)
 
 Test(text, bytes_that_are_not_utf8_are_written_out)
 {
-    expect("\xff" "a\xc3", "\\xffa\\xc3", "\\xffa\\xc3", "\\xffa\\xc3", "\xef\xbf\xbd" "a\xef\xbf\xbd");
+    expect("\xff"
+           "a\xc3",
+           "\\xffa\\xc3", "\\xffa\\xc3", "\\xffa\\xc3",
+           "\xef\xbf\xbd"
+           "a\xef\xbf\xbd");
     /* too long, a surrogate, beyond Unicode, a lone continuation, a bare C1 */
-    static const char *const wrong[] = {"\xc0\x9b", "\xe0\x80\x8a", "\xed\xa0\x80", "\xf4\x90\x80\x80",
-                                        "\xf0\x80\x80\x8a", "\x9b", "\xf5\x80\x80\x80"};
+    static const char *const wrong[] = {"\xc0\x9b",         "\xe0\x80\x8a", "\xed\xa0\x80",    "\xf4\x90\x80\x80",
+                                        "\xf0\x80\x80\x8a", "\x9b",         "\xf5\x80\x80\x80"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         for (const char *p = escaped(FC_TEXT_MESSAGE, wrong[i], 64); *p; p++)
             cr_expect((*p & 0x80) == 0, "%zu", i);
@@ -98,9 +105,15 @@ Test(text, what_has_no_room_is_left_out_at_a_character)
 
     for (size_t size = 1; size < sizeof buf; size++) {
         memset(buf, '#', sizeof buf);
-        fc_text_show("a\x1b\xe2\x82\xac" "b", buf, size);
-        const char *want = size < 2 ? "" : size < 6 ? "a" : size < 9 ? "a\\x1b" : size < 10 ? "a\\x1b\xe2\x82\xac"
-                                                                                       : "a\\x1b\xe2\x82\xac" "b";
+        fc_text_show("a\x1b\xe2\x82\xac"
+                     "b",
+                     buf, size);
+        const char *want = size < 2    ? ""
+                           : size < 6  ? "a"
+                           : size < 9  ? "a\\x1b"
+                           : size < 10 ? "a\\x1b\xe2\x82\xac"
+                                       : "a\\x1b\xe2\x82\xac"
+                                         "b";
         cr_expect_str_eq(buf, want, "%zu", size);
         cr_expect_eq(buf[size], '#');
     }
@@ -113,7 +126,8 @@ Test(text, errors_are_fit_for_a_terminal)
 
     strcpy(err.file, "a\n\x1b[2Jflowcarve: all is well");
     strcpy(err.cause, "it starts with '\x9b'");
-    cr_expect_str_eq(fc_error_text(&err, buf, sizeof buf), "a\\n\\x1b[2Jflowcarve: all is well: it starts with '\\x9b'");
+    cr_expect_str_eq(fc_error_text(&err, buf, sizeof buf),
+                     "a\\n\\x1b[2Jflowcarve: all is well: it starts with '\\x9b'");
     memset(err.file, 1, sizeof err.file - 1);
     memset(err.cause, 2, sizeof err.cause - 1);
     err.off = UINT64_MAX - 1;
