@@ -21,8 +21,12 @@ extern "C" {
 #endif
 
 enum fc_carve_format {
-    FC_CARVE_AUTO = 0, /* pcap where it can hold the result, else pcapng */
-    FC_CARVE_PCAP,     /* FC_E_USAGE when the result has several link types, or times it cannot hold */
+    FC_CARVE_AUTO = 0, /* pcap where it can hold the packets, else pcapng */
+    /*
+     * FC_E_USAGE when the packets have several link types, times it cannot hold, or headers in both byte orders. A packet without
+     * a time gets 0; the length of frame check sequences is left out where captures differ in it
+     */
+    FC_CARVE_PCAP,
     FC_CARVE_PCAPNG
 };
 

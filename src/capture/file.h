@@ -24,6 +24,7 @@ struct fc_pcap {
     uint32_t any_origlen;          /* UINT32_MAX: caplen > origlen is nothing odd; else 0 */
     uint32_t odd_before, odd_span; /* seconds: times before odd_before, or more than odd_span later, are odd */
     uint32_t since, until;         /* seconds in which most records must be; since > until: not known */
+    uint32_t fcs;                  /* bits 26-31 of the link type field: of a frame check sequence behind each packet */
     struct fc_interface iface;
 };
 

@@ -43,7 +43,7 @@ int fc_pcap_parse(const uint8_t *h, uint64_t off, struct fc_pcap *pcap, struct f
     bool big = fc_pcap_magic(h, true);
     uint32_t magic = fc_load32(h, big);
     uint16_t major = fc_load16(h + 4, big), minor = fc_load16(h + 6, big);
-    uint32_t link = fc_load32(h + 20, big), snaplen = fc_load32(h + 16, big);
+    uint32_t link = fc_load32(h + 20, big), snaplen = fc_load32(h + 16, big), fcs = link & FC_PCAP_FCS_MASK;
 
     if (!fc_pcap_magic(h, big))
         return fc_error_set(err, FC_E_FORMAT, NULL, off, "not a capture: no pcap magic number");
@@ -68,6 +68,7 @@ int fc_pcap_parse(const uint8_t *h, uint64_t off, struct fc_pcap *pcap, struct f
         .odd_before = FC_PCAP_ERA_BEGIN,
         .odd_span = FC_PCAP_ERA_END - FC_PCAP_ERA_BEGIN,
         .since = 1,
+        .fcs = fcs,
         .iface = {.section_off = off,
                   .off = off,
                   .link_type = link & 0xffff,

@@ -34,7 +34,10 @@ enum {
     FC_PCAP_ORIGLEN_MAX = 1 << 20, /* bytes; no packet of any link type with times and addresses is larger */
     FC_PCAP_ERA_BEGIN = 631152000, /* 1990: times from here */
     FC_PCAP_NEAR = 400 * 86400,    /* seconds */
+    FC_PCAP_FCS_KNOWN = 1 << 26, /* in the link type field: bits 28-31 are the length of the FCS, in units of 16 bits */
+    FC_PCAP_FCS_SHIFT = 28
 };
+#define FC_PCAP_FCS_MASK 0xfc000000u
 #define FC_PCAP_ERA_END 4102444800u /* to 2100 are nothing odd, whatever the first records say */
 
 /* Times that may stand in one capture, one behind the other. */

@@ -11,9 +11,7 @@
 enum {
     CAPLEN_MAX = 128 << 20, /* of any link type: which one it is, is known behind the block's head only */
     /* Blocks that are no packets are read up to this size; the rest of a larger one is skipped over. */
-    BLOCK_READ_MAX = 1 << 20,
-    OPT_TSRESOL = 9,
-    OPT_TSOFFSET = 14
+    BLOCK_READ_MAX = 1 << 20
 };
 
 struct block {
@@ -69,19 +67,13 @@ static int section_order(struct fc_reader *reader, const uint8_t *p, uint64_t le
 static void interface_options(struct fc_interface *iface, const struct block *b)
 {
     const uint8_t *p = b->p + 16, *end = b->p + b->size - 4;
+    struct fc_pcapng_option o;
 
-    while (end - p >= 4) {
-        uint16_t code = fc_load16(p, b->big), len = fc_load16(p + 2, b->big);
-        if (code == 0 || len > end - p - 4)
-            break;
-        if (code == OPT_TSRESOL && len >= 1)
-            iface->tsresol = p[4];
-        else if (code == OPT_TSOFFSET && len >= 8)
-            iface->tsoffset = (int64_t)fc_load64(p + 4, b->big);
-        size_t step = 4 + ((len + 3u) & ~3u);
-        if (step > (size_t)(end - p))
-            break;
-        p += step;
+    while (fc_pcapng_option(&p, end, b->big, &o)) {
+        if (o.code == FC_OPTION_TSRESOL && o.len >= 1)
+            iface->tsresol = o.value[0];
+        else if (o.code == FC_OPTION_TSOFFSET && o.len >= 8)
+            iface->tsoffset = (int64_t)fc_load64(o.value, b->big);
     }
 }
 
@@ -260,4 +252,45 @@ int fc_pcapng_next(struct fc_reader *reader, size_t ahead, struct fc_record *rec
         }
     }
     return 0;
+}
+
+static bool is_one_of(uint32_t type, const uint32_t *types)
+{
+    while (*types && *types != type)
+        types++;
+    return *types != 0;
+}
+
+int fc_pcapng_load(const struct fc_file *file, uint64_t off, bool big, uint32_t max, const uint32_t *types,
+                   uint8_t **block, uint32_t *size, struct fc_error *err)
+{
+    enum { FIRST = 512 }; /* most blocks that hold no packet are no larger */
+    uint8_t *buf = malloc(FIRST), *bigger;
+    uint32_t raw;
+    int64_t n;
+
+    *size = 0;
+    if (!buf)
+        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    n = fc_file_read(file, buf, FIRST, off, err);
+    if (n < 12 || (raw = fc_load32(buf + 4, big)) < 12 || raw > max)
+        goto none;
+    *size = (raw + 3) & ~3u;
+    if (!is_one_of(fc_load32(buf, big), types))
+        goto none;
+    if (*size > FIRST) {
+        if (!(bigger = realloc(buf, *size))) {
+            free(buf);
+            return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+        }
+        buf = bigger;
+        n = fc_file_read(file, buf, *size, off, err);
+    }
+    if (n >= *size && fc_load32(buf + *size - 4, big) == raw) {
+        *block = buf;
+        return 1;
+    }
+none:
+    free(buf);
+    return n < 0 ? (int)n : 0;
 }

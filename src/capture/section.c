@@ -38,6 +38,22 @@ int fc_section_at(const struct fc_interface *ifaces, size_t count, uint64_t off,
     return fc_section_copy(section, &view);
 }
 
+bool fc_section_range(const struct fc_interface *ifaces, size_t count, uint64_t off, size_t *first, size_t *last,
+                      uint64_t *end)
+{
+    size_t i = behind(ifaces, count, off);
+
+    if (!i)
+        return false;
+    uint32_t section = ifaces[i - 1].section;
+    for (*first = i - 1; *first && ifaces[*first - 1].section == section;)
+        --*first;
+    for (*last = i; *last < count && ifaces[*last].section == section;)
+        ++*last;
+    *end = *last < count ? ifaces[*last].section_off : UINT64_MAX;
+    return true;
+}
+
 bool fc_section_covers(const struct fc_section *section, const struct fc_interface *ifaces, size_t count, uint64_t off)
 {
     size_t end = behind(ifaces, count, off);

@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/export.h"
 #include "capture/file.h"
-#include "carve/output.h"
+#include "carve/format.h"
 #include "carve/source.h"
 
 #include <errno.h>
@@ -119,79 +119,15 @@ static void close_source(struct carve *c, size_t i)
     fc_carve_source_fini(&c->sources[i]);
 }
 
-/* What a pcap file could not say, or how it would be said. */
-struct traits {
-    uint32_t link_type, snaplen;
-    bool several, nanoseconds;
-};
-
-static void see(struct traits *t, const struct fc_interface *iface, bool *first)
-{
-    /* 2^-6 is 15625 microseconds, the smallest power of two that is a whole number of them */
-    bool fine = iface->tsresol & 128 ? (iface->tsresol & 127) > 6 : iface->tsresol > 6;
-
-    t->several |= !*first && t->link_type != iface->link_type;
-    t->link_type = iface->link_type;
-    t->snaplen = !iface->snaplen || iface->snaplen > t->snaplen ? iface->snaplen : t->snaplen;
-    t->nanoseconds |= fine;
-    *first = false;
-}
-
-/* A capture with interfaces of several kinds: which of them the chosen records use. */
-static int see_records(struct traits *t, struct carve *c, struct fc_carve_file *f, bool *first, struct fc_error *err)
-{
-    struct fc_carve_source s;
-    int rc = fc_carve_source_init(&s, &c->plan, f, err);
-
-    if (rc)
-        return rc;
-    while ((rc = fc_carve_source_next(&s, err)) == 1)
-        see(t, &s.section.ifaces[s.rec.iface], first);
-    fc_carve_source_fini(&s);
-    return rc;
-}
-
-static int find_traits(struct carve *c, struct traits *t, struct fc_error *err)
-{
-    bool first = true;
-    int rc = 0;
-
-    memset(t, 0, sizeof *t);
-    for (size_t i = 0; i < c->plan.stored.count && rc == 0; i++) {
-        struct fc_carve_file *f = &c->plan.files[i];
-        bool mixed = false;
-        for (size_t k = 1; k < f->stored->iface_count; k++)
-            mixed |= f->stored->ifaces[k].link_type != f->stored->ifaces[0].link_type;
-        if (!f->count)
-            continue;
-        if (mixed && f->file.format == FC_FORMAT_PCAPNG) {
-            rc = see_records(t, c, f, &first, err);
-            continue;
-        }
-        for (size_t k = 0; k < f->stored->iface_count; k++)
-            see(t, &f->stored->ifaces[k], &first);
-    }
-    /* libpcap cuts what is longer, so that no limit means the largest there is */
-    if (!t->snaplen || t->snaplen > fc_max_caplen(t->link_type))
-        t->snaplen = fc_max_caplen(t->link_type);
-    return rc;
-}
-
 static int start_output(struct carve *c, const struct fc_carve_options *options, int fd, struct fc_error *err)
 {
-    struct traits t;
-    int rc = find_traits(c, &t, err);
-    /* pcap counts seconds from 1970 in 32 bits */
-    bool odd_times =
-        c->plan.low_ns != FC_TIME_NONE && (c->plan.low_ns < 0 || c->plan.high_ns / 1000000000 > (int64_t)UINT32_MAX);
-    bool pcapng = options->format == FC_CARVE_PCAPNG || (options->format == FC_CARVE_AUTO && (t.several || odd_times));
+    struct fc_output_form form;
+    int rc = fc_carve_choose(&c->plan, options->format, &form, err);
 
     if (rc)
         return rc;
-    if (!pcapng && (t.several || odd_times))
-        return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "a pcap file cannot hold %s; use pcapng",
-                            t.several ? "several link types" : "these times");
-    rc = fc_output_init(&c->out, fd, pcapng, t.nanoseconds, t.link_type, t.snaplen, c->plan.low_ns, c->stop);
+    c->plan.heads = form.pcapng;
+    rc = fc_output_init(&c->out, fd, &form, c->stop);
     return rc ? fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory") : 0;
 }
 
@@ -201,13 +137,25 @@ static int output_error(int rc, struct fc_error *err)
                          : fc_error_set(err, rc, NULL, FC_NO_OFFSET, "%s", fc_strerror(rc));
 }
 
+static int write_record(struct carve *c, struct fc_carve_source *s)
+{
+    int rc = 0;
+
+    for (int big = 0; big < 2 && rc == 0; big++)
+        if (s->heads[big].len) {
+            rc = fc_output_blocks(&c->out, big, s->heads[big].data, s->heads[big].len);
+            s->heads[big].len = 0;
+        }
+    return rc ? rc : fc_output_record(&c->out, s->iface, &s->rec, s->block);
+}
+
 static int merge(struct carve *c, struct fc_carve_result *result, struct fc_error *err)
 {
     int rc;
 
     while ((rc = open_due(c, err)) == 0 && c->live) {
         struct fc_carve_source *s = &c->sources[c->heap[0]];
-        if ((rc = fc_output_record(&c->out, &s->rec)))
+        if ((rc = write_record(c, s)))
             return output_error(rc, err);
         result->packets++;
         if ((result->packets & 0xfff) == 0 && c->stop && __atomic_load_n(c->stop, __ATOMIC_RELAXED))
@@ -222,7 +170,7 @@ static int merge(struct carve *c, struct fc_carve_result *result, struct fc_erro
     }
     if (rc)
         return rc;
-    rc = fc_output_flush(&c->out);
+    rc = fc_output_end(&c->out);
     return rc ? output_error(rc, err) : 0;
 }
 

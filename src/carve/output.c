@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "carve/output.h"
+#include "capture/pcapng.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { BUFFER = 256 << 10, BLOCK_SHB = 0x0a0d0d0a, BLOCK_IDB = 1, BLOCK_EPB = 6, OPT_TSRESOL = 9, OPT_TSOFFSET = 14 };
+enum { BUFFER = 256 << 10 };
 
 static int write_all(struct fc_output *out, const void *data, size_t n)
 {
@@ -27,7 +28,7 @@ static int write_all(struct fc_output *out, const void *data, size_t n)
     return 0;
 }
 
-int fc_output_flush(struct fc_output *out)
+static int flush(struct fc_output *out)
 {
     int rc = write_all(out, out->buf, out->len);
 
@@ -35,134 +36,279 @@ int fc_output_flush(struct fc_output *out)
     return rc;
 }
 
-static int put(struct fc_output *out, const void *data, size_t n)
+/* What the buffer has no room for. */
+static int put_slow(struct fc_output *out, const void *data, size_t n)
 {
-    int rc;
+    int rc = flush(out);
 
+    if (rc || n > BUFFER)
+        return rc ? rc : write_all(out, data, n);
+    memcpy(out->buf, data, n);
+    out->len = n;
+    return 0;
+}
+
+static inline int put(struct fc_output *out, const void *data, size_t n)
+{
     out->written += n;
-    if (out->len + n > BUFFER && (rc = fc_output_flush(out)))
-        return rc;
-    if (n > BUFFER)
-        return write_all(out, data, n);
+    if (out->len + n > BUFFER)
+        return put_slow(out, data, n);
     if (n)
         memcpy(out->buf + out->len, data, n);
     out->len += n;
     return 0;
 }
 
-/* Both formats are written in the byte order of this machine, which the magic numbers tell. */
-static int pcap_header(struct fc_output *out, uint32_t link_type, uint32_t snaplen)
+/* Numbers in the byte order of what is written. */
+static uint16_t u16(const struct fc_output *out, uint16_t v)
+{
+    return out->big_endian == (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) ? v : __builtin_bswap16(v);
+}
+
+static uint32_t u32(const struct fc_output *out, uint32_t v)
+{
+    return out->big_endian == (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) ? v : __builtin_bswap32(v);
+}
+
+static int put32(struct fc_output *out, uint32_t v)
+{
+    v = u32(out, v);
+    return put(out, &v, sizeof v);
+}
+
+static int pcap_header(struct fc_output *out)
 {
     struct {
         uint32_t magic;
         uint16_t major, minor;
         uint32_t zone, accuracy, snaplen, link_type;
-    } h = {out->nanoseconds ? 0xa1b23c4d : 0xa1b2c3d4, 2, 4, 0, 0, snaplen, link_type};
+    } h = {u32(out, out->form.nanoseconds ? 0xa1b23c4d : 0xa1b2c3d4),
+           u16(out, 2),
+           u16(out, 4),
+           0,
+           0,
+           u32(out, out->form.snaplen),
+           u32(out, out->form.link_type)};
 
     return put(out, &h, sizeof h);
 }
 
-static int section_header(struct fc_output *out)
+/* Options that are kept in the byte order of this machine. */
+static int put_options(struct fc_output *out, const struct fc_buffer *list)
 {
+    const bool big = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
+    const uint8_t *p = list->data;
+    struct fc_pcapng_option o;
+    int rc = 0;
+
+    while (rc == 0 && p && fc_pcapng_option(&p, list->data + list->len, big, &o)) {
+        uint16_t head[2] = {u16(out, o.code), u16(out, o.len)};
+        if ((rc = put(out, head, sizeof head)) == 0)
+            rc = put(out, o.value, (size_t)(p - o.value));
+    }
+    return rc;
+}
+
+/* The first section has what is said of all that are carved from. */
+static int start_section(struct fc_output *out, bool big_endian)
+{
+    static const struct fc_buffer none;
+    const struct fc_carve_ifaces *ifaces = out->section ? NULL : out->form.ifaces;
+    const struct fc_buffer *comments = ifaces ? &ifaces->comments : &none;
+    const struct fc_buffer *machine = ifaces && !ifaces->machines_differ ? &ifaces->machine : &none;
+    uint32_t options = (uint32_t)(comments->len + machine->len), size = 28 + (options ? options + 4 : 0);
+    int rc;
+
+    out->big_endian = big_endian;
+    out->section++;
+    out->iface_count = 0;
     struct {
         uint32_t type, size, magic;
         uint16_t major, minor;
-        uint32_t length[2], size_again;
-    } b = {BLOCK_SHB, 28, 0x1a2b3c4d, 1, 0, {UINT32_MAX, UINT32_MAX}, 28};
-
-    return put(out, &b, sizeof b);
+        uint32_t length[2];
+    } b = {FC_BLOCK_SHB, u32(out, size), u32(out, FC_BYTE_ORDER_MAGIC), u16(out, 1), 0, {UINT32_MAX, UINT32_MAX}};
+    if ((rc = put(out, &b, sizeof b)) || (rc = put_options(out, comments)) || (rc = put_options(out, machine)))
+        return rc;
+    if (options && (rc = put32(out, 0)))
+        return rc;
+    return put32(out, size);
 }
 
-static int interface_block(struct fc_output *out, uint32_t link_type)
+/* What the header of a pcap says, as options. */
+static uint32_t pcap_options(const struct fc_output *out, const struct fc_carve_iface *iface, uint8_t *p)
 {
-    uint32_t size = out->epoch_s ? 44 : 32;
+    uint8_t len = 0, fcs = (uint8_t)((iface->fcs >> FC_PCAP_FCS_SHIFT) * 16);
+    const uint8_t options[2][2] = {{iface->tsresol == 9 ? FC_OPTION_TSRESOL : 0, 9},
+                                   {iface->fcs & FC_PCAP_FCS_KNOWN ? FC_OPTION_FCSLEN : 0, fcs}};
+
+    for (int i = 0; i < 2; i++)
+        if (options[i][0]) {
+            uint16_t head[2] = {u16(out, options[i][0]), u16(out, 1)};
+            memcpy(p + len, head, sizeof head);
+            memset(p + len + 4, 0, 4);
+            p[len + 4] = options[i][1];
+            len += 8;
+        }
+    if (len) /* the end of the options */
+        memset(p + len, 0, 4);
+    return len ? len + 4 : 0;
+}
+
+/* Numbers the interface, in the section that is written. */
+static int describe(struct fc_output *out, struct fc_carve_iface *iface)
+{
+    uint8_t made[20];
+    uint32_t len = iface->pcapng ? iface->options_len : pcap_options(out, iface, made);
     struct {
         uint32_t type, size;
         uint16_t link_type, reserved;
         uint32_t snaplen;
-        uint16_t code, len;
-        uint8_t tsresol, pad[3];
-    } b = {BLOCK_IDB, size, (uint16_t)link_type, 0, 0, OPT_TSRESOL, 1, 9, {0}};
-    struct {
-        uint16_t code, len;
-        uint32_t seconds[2];
-    } offset = {OPT_TSOFFSET, 8, {0}};
-    uint32_t end[2] = {0, size};
-    int rc = put(out, &b, sizeof b);
+    } b = {u32(out, FC_BLOCK_IDB), u32(out, 20 + len), u16(out, (uint16_t)iface->link_type), 0,
+           u32(out, iface->snaplen)};
+    int rc;
 
-    memcpy(offset.seconds, &out->epoch_s, sizeof offset.seconds);
-    if (rc == 0 && out->epoch_s)
-        rc = put(out, &offset, sizeof offset);
-    return rc ? rc : put(out, end, sizeof end);
+    if ((rc = put(out, &b, sizeof b)) || (rc = put(out, iface->pcapng ? iface->options : made, len)) ||
+        (rc = put32(out, 20 + len)))
+        return rc;
+    iface->section = out->section;
+    iface->number = out->iface_count++;
+    return 0;
 }
 
-int fc_output_init(struct fc_output *out, int fd, bool pcapng, bool nanoseconds, uint32_t link_type, uint32_t snaplen,
-                   int64_t low_ns, const int *stop)
+bool fc_output_has_order(uint32_t link_type)
+{
+    switch (link_type) {
+    case 0:   /* NULL: the address family */
+    case 109: /* ENC: family and flags */
+    case 113: /* LINUX_SLL, 276 SLL2: of CAN */
+    case 117: /* PFLOG: user and process */
+    case 119: /* PRISM: all of the header */
+    case 189: /* USB_LINUX and the next, all of the header */
+    case 220:
+    case 239: /* NFLOG: type and length of each value */
+    case 253: /* NETLINK: the messages */
+    case 276:
+        return true;
+    default:
+        return false;
+    }
+}
+
+int fc_output_init(struct fc_output *out, int fd, const struct fc_output_form *form, const int *stop)
 {
     memset(out, 0, sizeof *out);
+    out->form = *form;
     out->fd = fd;
     out->stop = stop;
-    out->pcapng = pcapng;
-    out->nanoseconds = nanoseconds;
-    if (low_ns < 0 && low_ns != FC_TIME_NONE) /* times of pcapng are unsigned */
-        out->epoch_s = low_ns / 1000000000 - 1;
+    out->big_endian = form->big_endian;
     out->buf = malloc(BUFFER);
     if (!out->buf)
         return FC_E_NOMEM;
-    return pcapng ? section_header(out) : pcap_header(out, link_type, snaplen);
+    return form->pcapng ? 0 : pcap_header(out); /* a section is started by the first record, which tells its order */
 }
 
 void fc_output_fini(struct fc_output *out)
 {
     free(out->buf);
-    free(out->link_types);
     memset(out, 0, sizeof *out);
 }
 
-/* Number of the interface for a link type; described on its first use. */
-static int64_t interface_of(struct fc_output *out, uint32_t link_type)
+/* Sees to a section for the interface, in which its number is `most` or less. */
+static int enter(struct fc_output *out, const struct fc_carve_iface *iface, uint32_t most)
 {
-    for (uint32_t i = 0; i < out->iface_count; i++)
-        if (out->link_types[i] == link_type)
-            return i;
-    uint32_t *bigger = realloc(out->link_types, (out->iface_count + 1) * sizeof *bigger);
-    if (!bigger)
-        return FC_E_NOMEM;
-    out->link_types = bigger;
-    int rc = interface_block(out, link_type);
-    if (rc)
-        return rc;
-    bigger[out->iface_count] = link_type;
-    return out->iface_count++;
+    uint32_t number = iface->section == out->section ? iface->number : out->iface_count;
+    bool bound = iface->pcapng || fc_output_has_order(iface->link_type);
+
+    if (out->section && number <= most && (!bound || iface->big_endian == out->big_endian))
+        return 0;
+    return start_section(out, iface->big_endian);
 }
 
-static int pcapng_record(struct fc_output *out, const struct fc_record *rec)
+int fc_output_blocks(struct fc_output *out, bool big_endian, const uint8_t *blocks, size_t len)
 {
-    static const uint8_t zeros[4];
-    int64_t iface = interface_of(out, rec->link_type);
-    uint64_t ts = (rec->ts_ns == FC_TIME_NONE ? 0 : (uint64_t)rec->ts_ns) - (uint64_t)out->epoch_s * 1000000000;
-    uint32_t pad = -rec->caplen & 3, size = 32 + rec->caplen + pad;
+    int rc = out->section && out->big_endian == big_endian ? 0 : start_section(out, big_endian);
+
+    return rc ? rc : put(out, blocks, len);
+}
+
+/* An enhanced packet block in place of an obsolete one, whose drop count becomes an option. */
+static int obsolete_block(struct fc_output *out, const struct fc_carve_iface *iface, const struct fc_record *rec,
+                          const uint8_t *block)
+{
+    enum { UNKNOWN = 0xffff };
+    uint16_t drops = fc_load16(block + 10, iface->big_endian);
+    uint32_t size = (uint32_t)(rec->next_off - rec->off), data = 28 + ((rec->caplen + 3) & ~3u), more = 0;
+    uint32_t option[4] = {0};
     int rc;
 
-    if (iface < 0)
-        return (int)iface;
-    uint32_t h[7] = {BLOCK_EPB, size, (uint32_t)iface, (uint32_t)(ts >> 32), (uint32_t)ts, rec->caplen, rec->origlen};
-    if ((rc = put(out, h, sizeof h)) || (rc = put(out, rec->data, rec->caplen)) || (rc = put(out, zeros, pad)))
+    if (drops && drops != UNKNOWN) {
+        uint16_t head[2] = {u16(out, FC_OPTION_DROPCOUNT), u16(out, 8)};
+        memcpy(option, head, sizeof head);
+        option[out->big_endian ? 2 : 1] = u32(out, drops);
+        more = size - 4 > data ? 12 : 16; /* with the end of the options, where there are no others */
+    }
+    uint32_t h[3] = {u32(out, FC_BLOCK_EPB), u32(out, size + more), u32(out, iface->number)};
+    if ((rc = put(out, h, sizeof h)) || (rc = put(out, block + 12, data - 12)) || (rc = put(out, option, more)) ||
+        (rc = put(out, block + data, size - 4 - data)))
         return rc;
-    return put(out, &size, sizeof size);
+    return put32(out, size + more);
 }
 
-int fc_output_record(struct fc_output *out, const struct fc_record *rec)
+/* The block as it is in its capture, but for the number of the interface. */
+static int pcapng_block(struct fc_output *out, struct fc_carve_iface *iface, const struct fc_record *rec,
+                        const uint8_t *block)
+{
+    uint32_t type = fc_load32(block, iface->big_endian), size = (uint32_t)(rec->next_off - rec->off);
+    uint32_t head = type == FC_BLOCK_SPB ? 8 : 12; /* a simple one is of interface 0, and does not say so */
+    int rc = enter(out, iface, type == FC_BLOCK_SPB ? 0 : UINT32_MAX);
+
+    if (rc || (iface->section != out->section && (rc = describe(out, iface))))
+        return rc;
+    if (type == FC_BLOCK_PB)
+        return obsolete_block(out, iface, rec, block);
+    uint32_t h[3] = {u32(out, type), u32(out, size), u32(out, iface->number)};
+    if ((rc = put(out, h, head)) || (rc = put(out, block + head, size - head - 4)))
+        return rc;
+    return put32(out, size);
+}
+
+static int pcapng_record(struct fc_output *out, struct fc_carve_iface *iface, const struct fc_record *rec)
+{
+    static const uint8_t zeros[4];
+    uint64_t ticks = (uint64_t)rec->ts_ns / (iface->tsresol == 9 ? 1 : 1000); /* of a pcap: never before 1970 */
+    uint32_t pad = -rec->caplen & 3, size = 32 + rec->caplen + pad;
+    int rc = enter(out, iface, UINT32_MAX);
+
+    if (rc || (iface->section != out->section && (rc = describe(out, iface))))
+        return rc;
+    uint32_t h[7] = {
+        u32(out, FC_BLOCK_EPB),    u32(out, size),        u32(out, iface->number), u32(out, (uint32_t)(ticks >> 32)),
+        u32(out, (uint32_t)ticks), u32(out, rec->caplen), u32(out, rec->origlen)};
+    if ((rc = put(out, h, sizeof h)) || (rc = put(out, rec->data, rec->caplen)) || (rc = put(out, zeros, pad)))
+        return rc;
+    return put32(out, size);
+}
+
+int fc_output_record(struct fc_output *out, struct fc_carve_iface *iface, const struct fc_record *rec,
+                     const uint8_t *block)
 {
     int64_t ts = rec->ts_ns == FC_TIME_NONE ? 0 : rec->ts_ns;
     uint32_t fraction = (uint32_t)(ts % 1000000000);
     int rc;
 
-    if (out->pcapng)
-        return pcapng_record(out, rec);
-    uint32_t h[4] = {(uint32_t)(ts / 1000000000), out->nanoseconds ? fraction : fraction / 1000, rec->caplen,
-                     rec->origlen};
+    if (out->form.pcapng)
+        return block ? pcapng_block(out, iface, rec, block) : pcapng_record(out, iface, rec);
+    uint32_t h[4] = {u32(out, (uint32_t)(ts / 1000000000)),
+                     u32(out, out->form.nanoseconds ? fraction : fraction / 1000), u32(out, rec->caplen),
+                     u32(out, rec->origlen)};
     if ((rc = put(out, h, sizeof h)))
         return rc;
     return put(out, rec->data, rec->caplen);
+}
+
+int fc_output_end(struct fc_output *out)
+{
+    int rc = out->form.pcapng && !out->section ? start_section(out, __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) : 0;
+
+    return rc ? rc : flush(out);
 }

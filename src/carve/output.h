@@ -1,35 +1,57 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes a capture: pcap with microseconds or nanoseconds, or pcapng. Threads: one. */
+/*
+ * Writes a capture: pcap with microseconds or nanoseconds, or pcapng.
+ *
+ * A pcap is written in one byte order. In a pcapng, a record out of a pcapng, or of a link type whose headers are in the order of the
+ * capturing host, is in a section of its capture's order; sections begin where that changes. Interfaces are described in a section
+ * where they are first used there. Threads: one.
+ */
 #ifndef FC_CARVE_OUTPUT_H
 #define FC_CARVE_OUTPUT_H
 
-#include <flowcarve/capture.h>
+#include "carve/interface.h"
 
-struct fc_output {
-    int fd;
-    const int *stop; /* waiting for fd ends with FC_E_INTERRUPTED once *stop is not 0; may be NULL */
-    bool pcapng, nanoseconds;
-    uint8_t *buf;
-    size_t len;
-    uint64_t written;     /* bytes, those in the buffer included */
-    int64_t epoch_s;      /* pcapng: seconds since 1970 from which times count */
-    uint32_t *link_types; /* pcapng: of the interfaces so far */
-    uint32_t iface_count;
+/* What is written. */
+struct fc_output_form {
+    bool pcapng;
+    /* of a pcap */
+    bool nanoseconds, big_endian;
+    uint32_t link_type; /* with the bits of fc_pcap.fcs */
+    uint32_t snaplen;
+    /* of a pcapng; may be NULL */
+    const struct fc_carve_ifaces *ifaces;
 };
 
-/*
- * Starts a capture on fd. link_type and snaplen: of a pcap file. low_ns: no record is earlier; FC_TIME_NONE: none has a time.
- * stop: see above. FC_E_NOMEM.
- */
-int fc_output_init(struct fc_output *out, int fd, bool pcapng, bool nanoseconds, uint32_t link_type, uint32_t snaplen,
-                   int64_t low_ns, const int *stop);
+struct fc_output {
+    struct fc_output_form form;
+    int fd;
+    const int *stop; /* waiting for fd ends with FC_E_INTERRUPTED once *stop is not 0; may be NULL */
+    bool big_endian; /* what is written now */
+    uint8_t *buf;
+    size_t len;
+    uint64_t written;              /* bytes, those in the buffer included */
+    uint32_t section, iface_count; /* pcapng: sections so far, and interfaces in the last one */
+};
+
+/* Are there headers in the capturing host's byte order in packets of this link type? */
+bool fc_output_has_order(uint32_t link_type);
+
+/* Starts a capture on fd. stop: see above. FC_E_NOMEM, and as fc_output_record(). */
+int fc_output_init(struct fc_output *out, int fd, const struct fc_output_form *form, const int *stop);
 /* Frees, without writing. */
 void fc_output_fini(struct fc_output *out);
 
-/* Appends a record; a time of FC_TIME_NONE is written as 0. FC_E_PIPE: closed by its reader. FC_E_IO, FC_E_NOMEM. */
-int fc_output_record(struct fc_output *out, const struct fc_record *rec);
+/*
+ * Appends a record of an interface. block: of a record out of a pcapng: the block that it is in; else NULL. A time of FC_TIME_NONE is
+ * written as 0 in pcap. FC_E_PIPE: closed by its reader. FC_E_IO.
+ */
+int fc_output_record(struct fc_output *out, struct fc_carve_iface *iface, const struct fc_record *rec,
+                     const uint8_t *block);
 
-/* Writes what is left in the buffer. */
-int fc_output_flush(struct fc_output *out);
+/* pcapng: appends whole blocks of this byte order that are no packets. */
+int fc_output_blocks(struct fc_output *out, bool big_endian, const uint8_t *blocks, size_t len);
+
+/* Ends the capture: writes what is left in the buffer. */
+int fc_output_end(struct fc_output *out);
 
 #endif

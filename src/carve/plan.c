@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "carve/plan.h"
 #include "base/error.h"
+#include "capture/section.h"
 #include "flow/positions.h"
 #include "query/filter.h"
 #include "store/sorter.h"
@@ -15,10 +16,13 @@ void fc_carve_plan_fini(struct fc_carve_plan *plan)
         if (plan->files[i].open)
             fc_file_close(&plan->files[i].file);
         free(plan->files[i].pos);
+        free(plan->files[i].ifaces);
+        free(plan->files[i].heads);
     }
     free(plan->files);
     free(plan->sessions);
     fc_stored_files_fini(&plan->stored);
+    fc_carve_ifaces_fini(&plan->ifaces);
     memset(plan, 0, sizeof *plan);
 }
 
@@ -65,8 +69,10 @@ static void add_times(struct fc_carve_plan *plan, sqlite3_stmt *stmt, int col)
 {
     int64_t start, end;
 
-    if (sqlite3_column_type(stmt, col) == SQLITE_NULL)
+    if (sqlite3_column_type(stmt, col) == SQLITE_NULL) {
+        plan->timeless = true;
         return;
+    }
     start = sqlite3_column_int64(stmt, col);
     if (__builtin_add_overflow(start, sqlite3_column_int64(stmt, col + 1), &end))
         end = INT64_MAX;
@@ -201,6 +207,61 @@ static int read_index(struct fc_carve_plan *plan, struct fc_db *db, const struct
     return collect(plan, db, filter, err);
 }
 
+size_t fc_carve_behind(const struct fc_carve_file *f, size_t i, uint64_t off)
+{
+    size_t lo = i + 1, hi = f->count;
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (f->pos[mid].off < off)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+/* Reads what the capture, which is open, says of the interfaces of the sections that have positions. */
+static int describe(struct fc_carve_plan *plan, struct fc_carve_file *f, struct fc_error *err)
+{
+    const struct fc_stored_file *s = f->stored;
+    size_t first, last;
+    uint64_t end;
+    int rc = 0;
+
+    f->ifaces = calloc(s->iface_count + 1, sizeof *f->ifaces);
+    if (!f->ifaces)
+        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    for (size_t i = 0; i < f->count && rc == 0; i = fc_carve_behind(f, i, end)) {
+        if (!fc_section_range(s->ifaces, s->iface_count, f->pos[i].off, &first, &last, &end))
+            return fc_error_set(err, FC_E_CHANGED, s->path, f->pos[i].off, "no interface holds here");
+        if (f->ifaces[first]) /* a damaged index says so: the section was seen */
+            continue;
+        if (f->file.format == FC_FORMAT_PCAPNG)
+            rc = fc_carve_ifaces_section(&plan->ifaces, &f->file, &s->ifaces[first], err);
+        for (size_t k = first; k < last && rc == 0; k++)
+            rc = fc_carve_ifaces_add(&plan->ifaces, &f->file, &s->ifaces[k], &f->ifaces[k], err);
+    }
+    return rc;
+}
+
+/* Looks whether a capture that has positions is what was indexed. */
+static int look_at(struct fc_carve_plan *plan, struct fc_carve_file *f, struct fc_error *err)
+{
+    int rc = fc_stored_file_open(f->stored, &f->file, err);
+
+    if (rc)
+        return rc;
+    if (f->file.source && f->stored->iface_count > 1) { /* sections far behind: by the seek points */
+        fc_file_close(&f->file);
+        if ((rc = fc_stored_file_enter(f->stored, &f->file, err)))
+            return rc;
+    }
+    rc = describe(plan, f, err);
+    fc_file_close(&f->file); /* there may be more captures than descriptors */
+    return rc;
+}
+
 int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struct fc_filter *filter,
                        const struct fc_carve_options *options, const int *stop, struct fc_carve_result *result,
                        struct fc_error *err)
@@ -233,7 +294,7 @@ int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struc
         if (!f->count)
             continue;
         sort_positions(f);
-        rc = fc_stored_file_open(f->stored, &f->file, &why);
+        rc = look_at(plan, f, &why);
         if (rc && (rc == FC_E_NOMEM || rc == FC_E_LIMIT || !options->partial)) {
             *err = why;
             return rc;
@@ -242,8 +303,6 @@ int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struc
             return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
         if (rc)
             f->count = 0;
-        else
-            fc_file_close(&f->file); /* there may be more captures than descriptors */
     }
     return 0;
 }

@@ -3,6 +3,7 @@
 #ifndef FC_CARVE_PLAN_H
 #define FC_CARVE_PLAN_H
 
+#include "carve/interface.h"
 #include "store/files.h"
 #include "store/record.h"
 
@@ -25,6 +26,9 @@ struct fc_carve_file {
     bool open;
     struct fc_carve_pos *pos; /* ascending by offset */
     size_t count, room;
+    /* one each of stored->ifaces; NULL: in a section without a position */
+    struct fc_carve_iface **ifaces;
+    bool *heads; /* the same: of the first interface of a section, its head was read; NULL: heads are not asked for */
 };
 
 struct fc_carve_plan {
@@ -37,10 +41,14 @@ struct fc_carve_plan {
     struct fc_error changed_why;
     uint32_t mask;           /* what fc_decode() must be asked for to compare keys */
     int64_t low_ns, high_ns; /* times of the chosen sessions; FC_TIME_NONE: none has any */
+    bool timeless;           /* there is a session without times */
+    struct fc_carve_ifaces ifaces;
+    bool heads; /* what sections begin with is carved, too */
 };
 
 /*
- * Collects positions, and looks whether the captures that have some are there and unchanged. FC_E_MISSING,
+ * Collects positions, looks whether the captures that have some are there and unchanged, and reads what they say of the
+ * interfaces of the sections that these lie in. FC_E_MISSING,
  * FC_E_CHANGED, FC_E_IO unless options->partial; FC_E_DB, FC_E_FILTER, FC_E_LIMIT, FC_E_NOMEM, FC_E_INTERRUPTED.
  * fc_carve_plan_fini() frees also after a failure.
  */
@@ -48,6 +56,9 @@ int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struc
                        const struct fc_carve_options *options, const int *stop, struct fc_carve_result *result,
                        struct fc_error *err);
 void fc_carve_plan_fini(struct fc_carve_plan *plan);
+
+/* First position behind position i whose offset is not below `off`: a walk gets on, whatever a damaged index says. */
+size_t fc_carve_behind(const struct fc_carve_file *file, size_t i, uint64_t off);
 
 /* Notes packets that `partial` leaves out. FC_E_NOMEM. */
 int fc_carve_note(struct fc_carve_result *result, const struct fc_error *why, uint64_t packets);

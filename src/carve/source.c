@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "carve/source.h"
 #include "base/error.h"
+#include "capture/pcapng.h"
 #include "capture/section.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    GAP = 32 << 10,   /* two records nearer than this are read together */
-    SPAN = 256 << 10, /* bytes read at a time, at most */
-    LONE = 2 << 10,   /* for a record without neighbours: most fit, the rest take a second read */
-    AHEAD = 8         /* records whose sessions are fetched before they are asked for */
+    GAP = 32 << 10,           /* two records nearer than this are read together */
+    SPAN = 256 << 10,         /* bytes read at a time, at most */
+    LONE = 2 << 10,           /* for a record without neighbours: most fit, the rest take a second read */
+    AHEAD = 8,                /* records whose sessions are fetched before they are asked for */
+    HEAD_BLOCKS = 1024,       /* that a section begins with: so many are looked at, */
+    HEAD_BLOCK_MAX = 16 << 20 /* and no larger one, which readers would not take either */
 };
 
 /* How much to read at position i: up to the last record that is near enough. */
@@ -29,20 +32,65 @@ static size_t span(struct fc_carve_source *s, size_t i)
     return (size_t)(last - off) + LONE;
 }
 
-static int read_at(struct fc_carve_source *s, size_t i, struct fc_error *err)
+/* Keeps the blocks of names and secrets that the section begins with, before its first packet. */
+static int read_head(struct fc_carve_source *s, struct fc_error *err)
+{
+    static const uint32_t types[] = {FC_BLOCK_NRB, FC_BLOCK_DSB, FC_BLOCK_IDB, FC_BLOCK_SHB, 0};
+    const struct fc_interface *first = &s->f->stored->ifaces[s->first_iface];
+    struct fc_buffer *heads = &s->heads[first->big_endian];
+    uint64_t off = first->section_off;
+    int rc = 0;
+
+    for (int blocks = 0; rc == 0 && blocks < HEAD_BLOCKS; blocks++) {
+        uint8_t *block;
+        uint32_t size;
+        int found = fc_pcapng_load(&s->f->file, off, first->big_endian, HEAD_BLOCK_MAX, types, &block, &size, err);
+        if (found != 1)
+            return found;
+        uint32_t type = fc_load32(block, first->big_endian);
+        if (type == FC_BLOCK_NRB || type == FC_BLOCK_DSB) {
+            if ((rc = fc_buffer_reserve(heads, heads->len + size)) == 0) {
+                memcpy(heads->data + heads->len, block, size);
+                heads->len += size;
+            }
+        }
+        free(block);
+        off += size;
+    }
+    return rc ? fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory") : 0;
+}
+
+/* Has the reader read with the section and the interfaces that hold at `off`. */
+static int enter_section(struct fc_carve_source *s, uint64_t off, struct fc_error *err)
+{
+    const struct fc_stored_file *stored = s->f->stored;
+    uint64_t end;
+    size_t last;
+    int rc;
+
+    fc_section_free(&s->section);
+    if (!fc_section_range(stored->ifaces, stored->iface_count, off, &s->first_iface, &last, &end))
+        rc = FC_E_DAMAGED;
+    else if ((rc = fc_section_at(stored->ifaces, stored->iface_count, off, &s->section)) == 0)
+        rc = fc_reader_start(&s->reader, &s->f->file, off, UINT64_MAX, &s->section);
+    if (rc)
+        return fc_error_set(err, rc == FC_E_NOMEM ? rc : FC_E_CHANGED, stored->path, off, "no interface holds here");
+    if (!s->f->heads || s->f->heads[s->first_iface])
+        return 0;
+    s->f->heads[s->first_iface] = true;
+    return read_head(s, err);
+}
+
+int fc_carve_source_read(struct fc_carve_source *s, size_t i, struct fc_error *err)
 {
     const struct fc_stored_file *stored = s->f->stored;
     uint64_t off = s->f->pos[i].off;
-    bool parts = s->f->file.format == FC_FORMAT_PCAPNG || stored->iface_count > 1;
+    bool pcapng = s->f->file.format == FC_FORMAT_PCAPNG, parts = pcapng || stored->iface_count > 1;
     int rc;
 
-    if (parts && !fc_section_covers(&s->section, stored->ifaces, stored->iface_count, off)) {
-        fc_section_free(&s->section);
-        if ((rc = fc_section_at(stored->ifaces, stored->iface_count, off, &s->section)) ||
-            (rc = fc_reader_start(&s->reader, &s->f->file, off, UINT64_MAX, &s->section)))
-            return fc_error_set(err, rc == FC_E_NOMEM ? rc : FC_E_CHANGED, stored->path, off,
-                                "no interface holds here");
-    }
+    if (parts && !fc_section_covers(&s->section, stored->ifaces, stored->iface_count, off) &&
+        (rc = enter_section(s, off, err)))
+        return rc;
     uint64_t buf_end = s->reader.buf_off + s->reader.buf_len;
     rc = fc_reader_at(&s->reader, off, span(s, i), &s->rec);
     if (s->reader.buf_off + s->reader.buf_len != buf_end && !s->f->file.source)
@@ -51,8 +99,11 @@ static int read_at(struct fc_carve_source *s, size_t i, struct fc_error *err)
         s->bytes_read = s->f->file.source->bytes_read;
         s->bytes_decoded = s->f->file.source->bytes_decoded;
     }
-    if (rc == 1)
+    if (rc == 1) {
+        s->iface = s->f->ifaces[s->first_iface + s->rec.iface];
+        s->block = pcapng ? fc_pcapng_block(&s->reader, &s->rec) : NULL;
         return 1;
+    }
     *err = s->reader.why;
     return rc == FC_E_DAMAGED
                ? fc_error_set(err, FC_E_CHANGED, stored->path, off,
@@ -83,7 +134,7 @@ static int sort_by_time(struct fc_carve_source *s, struct fc_error *err)
     if (!list)
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     for (size_t i = 0; i < s->f->count && rc == 1; i++) {
-        rc = read_at(s, i, err);
+        rc = fc_carve_source_read(s, i, err);
         if (rc == FC_E_CHANGED && s->plan->partial)
             rc = 1; /* left out when its turn comes */
         else if (rc == 1 && s->rec.ts_ns != FC_TIME_NONE)
@@ -102,7 +153,7 @@ static int sort_by_time(struct fc_carve_source *s, struct fc_error *err)
     return rc == 1 ? 0 : rc;
 }
 
-int fc_carve_source_init(struct fc_carve_source *s, struct fc_carve_plan *plan, struct fc_carve_file *file,
+int fc_carve_source_open(struct fc_carve_source *s, struct fc_carve_plan *plan, struct fc_carve_file *file,
                          struct fc_error *err)
 {
     /* a capture with a handful of positions needs no large buffer */
@@ -119,8 +170,23 @@ int fc_carve_source_init(struct fc_carve_source *s, struct fc_carve_plan *plan, 
     if (fc_reader_init(&s->reader, extent > SPAN ? SPAN : (size_t)extent + 2 * LONE) ||
         fc_reader_start(&s->reader, &file->file, file->pos[0].off, UINT64_MAX, NULL))
         rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
-    else
-        rc = file->stored->backward ? sort_by_time(s, err) : 0;
+    if (rc)
+        fc_carve_source_fini(s);
+    return rc;
+}
+
+int fc_carve_source_init(struct fc_carve_source *s, struct fc_carve_plan *plan, struct fc_carve_file *file,
+                         struct fc_error *err)
+{
+    int rc = fc_carve_source_open(s, plan, file, err);
+
+    if (rc)
+        return rc;
+    if (plan->heads && file->file.format == FC_FORMAT_PCAPNG &&
+        !(file->heads = calloc(file->stored->iface_count, sizeof *file->heads)))
+        rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    else if (file->stored->backward)
+        rc = sort_by_time(s, err);
     if (rc)
         fc_carve_source_fini(s);
     return rc;
@@ -130,6 +196,8 @@ void fc_carve_source_fini(struct fc_carve_source *s)
 {
     fc_reader_fini(&s->reader);
     fc_section_free(&s->section);
+    fc_buffer_fini(&s->heads[0]);
+    fc_buffer_fini(&s->heads[1]);
     if (s->f && s->f->open)
         fc_file_close(&s->f->file);
     if (s->f)
@@ -140,7 +208,7 @@ void fc_carve_source_fini(struct fc_carve_source *s)
 static int next_fitting(struct fc_carve_source *s, struct fc_error *err)
 {
     struct fc_packet packet;
-    int rc = read_at(s, s->next, err);
+    int rc = fc_carve_source_read(s, s->next, err);
 
     if (rc != 1)
         return rc;

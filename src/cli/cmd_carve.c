@@ -248,7 +248,7 @@ const struct fc_command fc_command_carve = {
     .summary = "write the packets of chosen sessions to a new capture",
     .details =
         "FILTER is that of 'flowcarve query'; without one, every session is carved. The output is in time order.\n"
-        "FILE appears when it is complete. Of a pcapng the packets are carved, not its comments, names and secrets.\n",
+        "FILE appears when it is complete. A pcapng has what captures say of interfaces, packets and sections; a pcap cannot.\n",
     .options = options,
     .run = run,
 };

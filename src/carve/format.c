@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+#include "carve/format.h"
+#include "base/error.h"
+#include "capture/section.h"
+
+#include <string.h>
+
+enum { LITTLE = 1, BIG = 2 };
+
+/* What the header of a pcap says of all records. */
+struct traits {
+    bool any;
+    uint32_t link_type, snaplen, fcs;
+    bool several; /* link types */
+    bool fcs_differs;
+    bool nanoseconds;
+    unsigned orders;        /* LITTLE, BIG: of all */
+    unsigned header_orders; /* of those with headers in the order of their host */
+    uint32_t header_type;   /* link type of one of these */
+};
+
+/* Are there times of parts of a microsecond? */
+static bool is_fine(const struct fc_carve_iface *iface)
+{
+    /* 2^-6 is 15625 microseconds, the smallest power of two that is a whole number of them */
+    return iface->tsresol & 128 ? (iface->tsresol & 127) > 6 : iface->tsresol > 6;
+}
+
+static void see(struct traits *t, const struct fc_carve_iface *iface)
+{
+    unsigned order = iface->big_endian ? BIG : LITTLE;
+
+    t->several |= t->any && t->link_type != iface->link_type;
+    t->fcs_differs |= t->any && t->fcs != iface->fcs;
+    t->link_type = iface->link_type;
+    t->fcs = iface->fcs;
+    t->snaplen = !t->any || !iface->snaplen || iface->snaplen > t->snaplen ? iface->snaplen : t->snaplen;
+    t->nanoseconds |= is_fine(iface);
+    t->orders |= order;
+    if (fc_output_has_order(iface->link_type)) {
+        t->header_orders |= order;
+        t->header_type = iface->link_type;
+    }
+    t->any = true;
+}
+
+static bool alike(const struct fc_carve_iface *a, const struct fc_carve_iface *b)
+{
+    return a == b || (a->link_type == b->link_type && a->snaplen == b->snaplen && a->fcs == b->fcs &&
+                      is_fine(a) == is_fine(b) && a->big_endian == b->big_endian);
+}
+
+/* Interfaces no two of which are alike, as far as there is room. */
+struct kinds {
+    const struct fc_carve_iface *items[16];
+    size_t count;
+};
+
+static void add_kind(struct kinds *kinds, const struct fc_carve_iface *iface)
+{
+    size_t i = 0;
+
+    while (i < kinds->count && !alike(kinds->items[i], iface))
+        i++;
+    if (i == kinds->count && i < sizeof kinds->items / sizeof kinds->items[0])
+        kinds->items[kinds->count++] = iface;
+}
+
+/* Of a section whose interfaces differ: looks which ones are used by positions [i, end), until all kinds are. */
+static int see_records(struct traits *t, struct fc_carve_source *s, size_t i, size_t end, const struct kinds *all,
+                       struct fc_error *err)
+{
+    bool full = all->count == sizeof all->items / sizeof all->items[0];
+    struct kinds seen = {.count = 0};
+
+    for (; i < end && (full || seen.count < all->count); i++) {
+        struct fc_error why;
+        int rc = fc_carve_source_read(s, i, &why);
+        if (rc == FC_E_CHANGED && s->plan->partial)
+            continue; /* left out when its turn comes */
+        if (rc != 1) {
+            *err = why;
+            return rc;
+        }
+        add_kind(&seen, s->iface);
+        see(t, s->iface);
+    }
+    return 0;
+}
+
+static int see_file(struct traits *t, struct fc_carve_plan *plan, struct fc_carve_file *f, struct fc_error *err)
+{
+    const struct fc_stored_file *stored = f->stored;
+    struct fc_carve_source s = {0};
+    size_t first, last, next;
+    uint64_t end;
+    int rc = 0;
+
+    for (size_t i = 0; i < f->count && rc == 0; i = next) {
+        if (!fc_section_range(stored->ifaces, stored->iface_count, f->pos[i].off, &first, &last, &end))
+            return fc_error_set(err, FC_E_CHANGED, stored->path, f->pos[i].off, "no interface holds here");
+        next = fc_carve_behind(f, i, end);
+        struct kinds all = {.count = 0};
+        for (size_t k = first; k < last; k++)
+            add_kind(&all, f->ifaces[k]);
+        if (all.count == 1)
+            see(t, f->ifaces[first]);
+        else if (s.f || (rc = fc_carve_source_open(&s, plan, f, err)) == 0)
+            rc = see_records(t, &s, i, next, &all, err);
+    }
+    if (s.f)
+        fc_carve_source_fini(&s);
+    return rc;
+}
+
+int fc_carve_choose(struct fc_carve_plan *plan, enum fc_carve_format format, struct fc_output_form *form,
+                    struct fc_error *err)
+{
+    /* pcap counts seconds from 1970 in 32 bits */
+    bool odd_times =
+        plan->low_ns != FC_TIME_NONE && (plan->low_ns < 0 || plan->high_ns / 1000000000 > (int64_t)UINT32_MAX);
+    struct traits t = {.any = false};
+    int rc = 0;
+
+    *form = (struct fc_output_form){.pcapng = true, .ifaces = &plan->ifaces};
+    if (format == FC_CARVE_PCAPNG)
+        return 0;
+    for (size_t i = 0; i < plan->stored.count && rc == 0; i++)
+        rc = see_file(&t, plan, &plan->files[i], err);
+    if (rc)
+        return rc;
+    bool both_orders = t.header_orders == (LITTLE | BIG);
+    if (format == FC_CARVE_AUTO && (t.several || odd_times || both_orders || t.fcs_differs || plan->timeless))
+        return 0;
+    if (t.several || odd_times)
+        return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "a pcap file cannot hold %s; use pcapng",
+                            t.several ? "several link types" : "these times");
+    if (both_orders)
+        return fc_error_set(
+            err, FC_E_USAGE, NULL, FC_NO_OFFSET,
+            "a pcap file cannot hold link type %u, whose headers are in the byte order of the capturing host, of "
+            "both orders; use pcapng",
+            t.header_type);
+    unsigned orders = t.header_orders ? t.header_orders : t.orders;
+    /* libpcap cuts what is longer, so that no limit means the largest there is */
+    uint32_t most = fc_max_caplen(t.link_type);
+    *form = (struct fc_output_form){
+        .nanoseconds = t.nanoseconds,
+        .big_endian = orders == BIG || (orders != LITTLE && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__),
+        .link_type = t.link_type | (t.fcs_differs ? 0 : t.fcs),
+        .snaplen = !t.snaplen || t.snaplen > most ? most : t.snaplen,
+    };
+    return 0;
+}
