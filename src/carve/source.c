@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "capture/pcapng.h"
 #include "capture/section.h"
+#include "store/sorter.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -111,43 +112,33 @@ int fc_carve_source_read(struct fc_carve_source *s, size_t i, struct fc_error *e
                : rc;
 }
 
-struct timed {
-    int64_t ns;
-    struct fc_carve_pos pos;
-};
-
-static int compare_timed(const void *a, const void *b)
-{
-    const struct timed *x = a, *y = b;
-
-    if (x->ns != y->ns)
-        return x->ns < y->ns ? -1 : 1;
-    return x->pos.off < y->pos.off ? -1 : x->pos.off > y->pos.off;
-}
-
 static int sort_by_time(struct fc_carve_source *s, struct fc_error *err)
 {
-    struct timed *list = malloc(s->f->count * sizeof *list);
+    struct fc_carve_file *f = s->f;
+    uint64_t *list = malloc(f->count * 3 * sizeof *list); /* time, offset, session */
     int64_t last = FC_TIME_NONE;
-    int rc = 1;
+    int rc = list ? 1 : FC_E_NOMEM;
 
-    if (!list)
-        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
-    for (size_t i = 0; i < s->f->count && rc == 1; i++) {
+    for (size_t i = 0; i < f->count && rc == 1; i++) {
         rc = fc_carve_source_read(s, i, err);
         if (rc == FC_E_CHANGED && s->plan->partial)
             rc = 1; /* left out when its turn comes */
         else if (rc == 1 && s->rec.ts_ns != FC_TIME_NONE)
             last = s->rec.ts_ns;
-        if (rc != 1)
-            break;
-        list[i] = (struct timed){last, s->f->pos[i]};
+        list[3 * i] = (uint64_t)last ^ (uint64_t)1 << 63;
+        list[3 * i + 1] = f->pos[i].off;
+        list[3 * i + 2] = f->pos[i].session;
     }
-    if (rc == 1) {
-        qsort(list, s->f->count, sizeof *list, compare_timed);
-        for (size_t i = 0; i < s->f->count; i++)
-            s->f->pos[i] = list[i].pos;
+    if (list && rc != 1) {
+        free(list);
+        return rc;
     }
+    free(f->pos); /* it takes memory enough without them */
+    f->pos = NULL;
+    if (!list || fc_sorter_array(&list, f->count, 3, 63) || !(f->pos = malloc(f->count * sizeof *f->pos)))
+        rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    for (size_t i = 0; i < f->count && f->pos; i++)
+        f->pos[i] = (struct fc_carve_pos){list[3 * i + 1], list[3 * i + 2]};
     free(list);
     s->span_end = 0;
     return rc == 1 ? 0 : rc;

@@ -10,35 +10,29 @@
 void fc_verify_positions_fini(struct fc_verify_positions *all)
 {
     for (size_t i = 0; all->lists && i < all->list_count; i++) {
-        free(all->lists[i].off);
-        free(all->lists[i].session);
+        free(all->lists[i].pos);
     }
     free(all->lists);
     free(all->sessions);
     memset(all, 0, sizeof *all);
 }
 
-static int add(struct fc_verify_list *l, uint64_t off, uint32_t session)
+static int add(struct fc_verify_list *l, uint64_t off, size_t session)
 {
     if (l->count == l->room) {
         size_t room = l->room ? l->room * 2 : 1024;
-        uint64_t *offs = realloc(l->off, room * sizeof *offs);
-        if (offs)
-            l->off = offs;
-        uint32_t *sessions = realloc(l->session, room * sizeof *sessions);
-        if (sessions)
-            l->session = sessions;
-        if (!offs || !sessions)
+        struct fc_verify_pos *bigger = realloc(l->pos, room * sizeof *bigger);
+        if (!bigger)
             return FC_E_NOMEM;
+        l->pos = bigger;
         l->room = room;
     }
-    l->off[l->count] = off;
-    l->session[l->count++] = session;
+    l->pos[l->count++] = (struct fc_verify_pos){off, session};
     return 0;
 }
 
 static int add_segments(struct fc_verify_positions *all, const struct fc_stored_files *files, const uint8_t *p,
-                        size_t len, uint32_t session)
+                        size_t len, size_t session)
 {
     const uint8_t *end = p + len;
     struct fc_segment s;
@@ -95,26 +89,16 @@ static int add_session(struct fc_verify_positions *all, sqlite3_stmt *stmt, cons
         all->session_room = room;
     }
     all->sessions[all->session_count++] = s;
-    return add_segments(all, files, plain, len, (uint32_t)(all->session_count - 1));
+    return add_segments(all, files, plain, len, all->session_count - 1);
 }
 
+/* Sessions were added in their order, so that only offsets want sorting. */
 static int sort_list(struct fc_verify_list *l)
 {
-    uint64_t *pairs = malloc((l->count + 1) * 2 * sizeof *pairs);
+    uint64_t *entries = (uint64_t *)l->pos;
+    int rc = l->count ? fc_sorter_array(&entries, l->count, 2, 63) : 0;
 
-    if (!pairs)
-        return FC_E_NOMEM;
-    for (size_t i = 0; i < l->count; i++) {
-        pairs[2 * i] = l->off[i];
-        pairs[2 * i + 1] = l->session[i];
-    }
-    /* sessions were added in their order, so that only offsets want sorting */
-    int rc = fc_sorter_array(&pairs, l->count, 2, 63);
-    for (size_t i = 0; i < l->count && rc == 0; i++) {
-        l->off[i] = pairs[2 * i];
-        l->session[i] = (uint32_t)pairs[2 * i + 1];
-    }
-    free(pairs);
+    l->pos = (struct fc_verify_pos *)entries;
     return rc;
 }
 

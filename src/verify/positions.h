@@ -16,9 +16,14 @@ struct fc_verify_session {
     uint8_t shown;                 /* fc_key_shown() of its records */
 };
 
+/* An entry of two words, as store/sorter.h sorts them. */
+struct fc_verify_pos {
+    uint64_t off;
+    uint64_t session; /* index into the sessions */
+};
+
 struct fc_verify_list {
-    uint64_t *off;
-    uint32_t *session;
+    struct fc_verify_pos *pos;
     size_t count, room;
 };
 

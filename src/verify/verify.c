@@ -189,9 +189,9 @@ static int check_records(struct verify *v, struct fc_verify_file *row, struct fc
     while ((rc = fc_reader_walk(reader, &rec, UINT64_MAX)) == 1) {
         row->records++;
         row->record_bytes += rec.next_off - rec.off;
-        for (; i < list->count && list->off[i] < rec.off; i++)
-            differ(v, row, row->path, list->off[i], "session %" PRId64 " has a packet where no record starts",
-                   v->all.sessions[list->session[i]].id);
+        for (; i < list->count && list->pos[i].off < rec.off; i++)
+            differ(v, row, row->path, list->pos[i].off, "session %" PRId64 " has a packet where no record starts",
+                   v->all.sessions[list->pos[i].session].id);
         fc_decode(rec.link_type, rec.data, rec.caplen, rec.origlen, v->settings.mask | FC_WANT_TUNNEL, &packet);
         int out = left_out(v, &rec, &packet, err);
         if (out < 0) {
@@ -199,24 +199,24 @@ static int check_records(struct verify *v, struct fc_verify_file *row, struct fc
             break;
         }
         row->ignored += out != 0;
-        if (i < list->count && list->off[i] == rec.off) {
-            check_packet(v, row, &rec, &packet, &v->all.sessions[list->session[i++]]);
+        if (i < list->count && list->pos[i].off == rec.off) {
+            check_packet(v, row, &rec, &packet, &v->all.sessions[list->pos[i++].session]);
             if (out)
                 differ(v, row, row->path, rec.off, "record should have been left out");
         } else if (!out) {
             differ(v, row, row->path, rec.off, "record is in no session");
         }
-        for (; i < list->count && list->off[i] == rec.off; i++)
+        for (; i < list->count && list->pos[i].off == rec.off; i++)
             differ(v, row, row->path, rec.off, "record is in sessions %" PRId64 " and %" PRId64,
-                   v->all.sessions[list->session[i - 1]].id, v->all.sessions[list->session[i]].id);
+                   v->all.sessions[list->pos[i - 1].session].id, v->all.sessions[list->pos[i].session].id);
         if ((row->records & 0xfff) == 0 && stopped(v)) {
             rc = fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
             break;
         }
     }
     for (; rc != FC_E_INTERRUPTED && i < list->count; i++)
-        differ(v, row, row->path, list->off[i], "session %" PRId64 " has a packet behind the last record",
-               v->all.sessions[list->session[i]].id);
+        differ(v, row, row->path, list->pos[i].off, "session %" PRId64 " has a packet behind the last record",
+               v->all.sessions[list->pos[i].session].id);
     if (rc == FC_E_NOMEM && reader->failed)
         *err = reader->why;
     return rc == FC_E_IO ? 0 : rc;
