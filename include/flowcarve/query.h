@@ -56,9 +56,10 @@ struct fc_session {
     const char *community_id; /* when the index holds it or the options ask for it */
 };
 
+/* All of it 0: the default. */
 struct fc_query_options {
     const char *sort;  /* "KEY" or "KEY:desc" of the output's keys; NULL: by id */
-    int64_t limit;     /* -1: all; 0: none */
+    int64_t limit;     /* sessions at the most; 0 or less: all */
     bool community_id; /* compute it where the index does not hold it */
 };
 

@@ -90,12 +90,13 @@ static int end_output(struct fc_out *out, int64_t rows)
     return rows > 0 ? FOUND : NOTHING;
 }
 
-static int print_sessions(struct fc_query *query, struct fc_rows *writer)
+/* limit 0: none, which the library has no word for */
+static int print_sessions(struct fc_query *query, int64_t limit, struct fc_rows *writer)
 {
     struct fc_session row;
     struct fc_error err;
     int64_t rows = 0;
-    int rc = 1;
+    int rc = limit != 0;
 
     writer->fields = fc_query_fields(query);
     fc_rows_start(writer);
@@ -151,7 +152,7 @@ static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc
     else if (args->count)
         status = print_count(db, filter, args, out);
     else
-        status = print_sessions(query, &writer);
+        status = print_sessions(query, args->limit, &writer);
     fc_query_close(query);
     free(writer.table);
     free(out);

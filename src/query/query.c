@@ -120,7 +120,7 @@ static int write_tail(const struct fc_query_options *options, uint32_t fields, c
     const char *sort = options && options->sort ? options->sort : "id";
     const char *colon = strchr(sort, ':'), *order = "";
     size_t name_len = colon ? (size_t)(colon - sort) : strlen(sort);
-    int64_t limit = options ? options->limit : -1;
+    int64_t limit = options && options->limit > 0 ? options->limit : -1;
     size_t i = 0;
 
     while (i < COUNT(sort_keys) && (strlen(sort_keys[i].name) != name_len ||

@@ -341,6 +341,10 @@ class Cli(support.TestCase):
         self.assertEqual(sessions(db, '--sort', 'bytes:desc', '--limit', '1')[0]['id'],
                          max(rows, key=lambda s: s['client_bytes'] + s['server_bytes'])['id'])
         self.assertEqual(sessions(db, '--limit', '7'), rows[:7])
+        for format, lines in (('json', 0), ('csv', 1), ('tsv', 1)):
+            r = flowcarve('query', '-d', db, '--format', format, '--limit', '0', ok=1)
+            self.assertEqual(len(r.text.splitlines()), lines)
+        self.assertEqual(flowcarve('query', '-d', db, '--count', '--limit', '0', ok=1).text, '0\n')
         for words in ([], ['tcp'], ['host 10.0.0.1'], ['not udp']):
             self.assertEqual(int(flowcarve('query', '-d', db, '--count', *words).text), len(sessions(db, *words)))
         self.assertEqual(flowcarve('query', '-d', db, '--count', 'port', '1', ok=1).text, '0\n')

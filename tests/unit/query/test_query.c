@@ -184,10 +184,31 @@ Test(query, limits)
         open_query(index, "bytes:desc", limits[i], &query);
         while (fc_query_next(query, &s, NULL) > 0)
             n++;
-        cr_assert_eq(n, limits[i] < 0 || limits[i] > 50 ? 50 : limits[i]);
+        cr_assert_eq(n, limits[i] <= 0 || limits[i] > 50 ? 50 : limits[i]);
         fc_query_close(query);
     }
     cr_assert_eq(fc_query_count(index->db, NULL, NULL), 50);
+    test_index_free(index);
+}
+
+Test(query, options_of_zeros_are_those_of_none)
+{
+    uint64_t state = test_seed();
+    struct test_index *index = test_index_new(&state, 50, 0);
+    struct fc_query_options zeros = {0};
+    const struct fc_query_options *options[] = {NULL, &zeros};
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct fc_query *query;
+        struct fc_session s;
+        int64_t n = 0;
+
+        cr_assert_eq(fc_query_open(index->db, NULL, options[i], &query, NULL), 0);
+        while (fc_query_next(query, &s, NULL) > 0)
+            cr_assert_eq(s.id, ++n);
+        cr_assert_eq(n, 50);
+        fc_query_close(query);
+    }
     test_index_free(index);
 }
 
