@@ -4,6 +4,7 @@
 #include "capture/file.h"
 #include "carve/format.h"
 #include "carve/source.h"
+#include "carve/tail.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -131,12 +132,6 @@ static int start_output(struct carve *c, const struct fc_carve_options *options,
     return rc ? fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory") : 0;
 }
 
-static int output_error(int rc, struct fc_error *err)
-{
-    return rc == FC_E_IO ? fc_error_errno(err, rc, NULL, FC_NO_OFFSET, "cannot write the output")
-                         : fc_error_set(err, rc, NULL, FC_NO_OFFSET, "%s", fc_strerror(rc));
-}
-
 static int write_record(struct carve *c, struct fc_carve_source *s)
 {
     int rc = 0;
@@ -156,13 +151,15 @@ static int merge(struct carve *c, struct fc_carve_result *result, struct fc_erro
     while ((rc = open_due(c, err)) == 0 && c->live) {
         struct fc_carve_source *s = &c->sources[c->heap[0]];
         if ((rc = write_record(c, s)))
-            return output_error(rc, err);
+            return fc_output_error(rc, err);
         result->packets++;
         if ((result->packets & 0xfff) == 0 && c->stop && __atomic_load_n(c->stop, __ATOMIC_RELAXED))
             return fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
         if ((rc = fc_carve_source_next(s, err)) < 0)
             return rc;
         if (rc == 0) {
+            if (c->out.form.pcapng && (rc = fc_carve_write_tails(&c->out, s->f, err)))
+                return rc;
             close_source(c, c->heap[0]);
             c->heap[0] = c->heap[--c->live];
         }
@@ -171,7 +168,7 @@ static int merge(struct carve *c, struct fc_carve_result *result, struct fc_erro
     if (rc)
         return rc;
     rc = fc_output_end(&c->out);
-    return rc ? output_error(rc, err) : 0;
+    return rc ? fc_output_error(rc, err) : 0;
 }
 
 /* All is read: no session may have fragments of a tunnel that it is not in. What `partial` left out might have shown it. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "carve/output.h"
+#include "base/error.h"
 #include "capture/pcapng.h"
 
 #include <errno.h>
@@ -232,12 +233,12 @@ int fc_output_blocks(struct fc_output *out, bool big_endian, const uint8_t *bloc
 }
 
 /* An enhanced packet block in place of an obsolete one, whose drop count becomes an option. */
-static int obsolete_block(struct fc_output *out, const struct fc_carve_iface *iface, const struct fc_record *rec,
-                          const uint8_t *block)
+static int obsolete_block(struct fc_output *out, const struct fc_carve_iface *iface, const uint8_t *block,
+                          uint32_t size)
 {
     enum { UNKNOWN = 0xffff };
     uint16_t drops = fc_load16(block + 10, iface->big_endian);
-    uint32_t size = (uint32_t)(rec->next_off - rec->off), data = 28 + ((rec->caplen + 3) & ~3u), more = 0;
+    uint32_t data = 28 + ((fc_load32(block + 20, iface->big_endian) + 3) & ~3u), more = 0;
     uint32_t option[4] = {0};
     int rc;
 
@@ -254,18 +255,16 @@ static int obsolete_block(struct fc_output *out, const struct fc_carve_iface *if
     return put32(out, size + more);
 }
 
-/* The block as it is in its capture, but for the number of the interface. */
-static int pcapng_block(struct fc_output *out, struct fc_carve_iface *iface, const struct fc_record *rec,
-                        const uint8_t *block)
+int fc_output_block(struct fc_output *out, struct fc_carve_iface *iface, const uint8_t *block, uint32_t size)
 {
-    uint32_t type = fc_load32(block, iface->big_endian), size = (uint32_t)(rec->next_off - rec->off);
+    uint32_t type = fc_load32(block, iface->big_endian);
     uint32_t head = type == FC_BLOCK_SPB ? 8 : 12; /* a simple one is of interface 0, and does not say so */
     int rc = enter(out, iface, type == FC_BLOCK_SPB ? 0 : UINT32_MAX);
 
     if (rc || (iface->section != out->section && (rc = describe(out, iface))))
         return rc;
     if (type == FC_BLOCK_PB)
-        return obsolete_block(out, iface, rec, block);
+        return obsolete_block(out, iface, block, size);
     uint32_t h[3] = {u32(out, type), u32(out, size), u32(out, iface->number)};
     if ((rc = put(out, h, head)) || (rc = put(out, block + head, size - head - 4)))
         return rc;
@@ -297,7 +296,8 @@ int fc_output_record(struct fc_output *out, struct fc_carve_iface *iface, const 
     int rc;
 
     if (out->form.pcapng)
-        return block ? pcapng_block(out, iface, rec, block) : pcapng_record(out, iface, rec);
+        return block ? fc_output_block(out, iface, block, (uint32_t)(rec->next_off - rec->off))
+                     : pcapng_record(out, iface, rec);
     uint32_t h[4] = {u32(out, (uint32_t)(ts / 1000000000)),
                      u32(out, out->form.nanoseconds ? fraction : fraction / 1000), u32(out, rec->caplen),
                      u32(out, rec->origlen)};
@@ -311,4 +311,10 @@ int fc_output_end(struct fc_output *out)
     int rc = out->form.pcapng && !out->section ? start_section(out, __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) : 0;
 
     return rc ? rc : flush(out);
+}
+
+int fc_output_error(int rc, struct fc_error *err)
+{
+    return rc == FC_E_IO ? fc_error_errno(err, rc, NULL, FC_NO_OFFSET, "cannot write the output")
+                         : fc_error_set(err, rc, NULL, FC_NO_OFFSET, "%s", fc_strerror(rc));
 }

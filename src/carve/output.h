@@ -48,8 +48,14 @@ void fc_output_fini(struct fc_output *out);
 int fc_output_record(struct fc_output *out, struct fc_carve_iface *iface, const struct fc_record *rec,
                      const uint8_t *block);
 
+/* pcapng: appends a block of an interface, out of a pcapng: as it is, but for the interface's number. Size in bytes, padded. */
+int fc_output_block(struct fc_output *out, struct fc_carve_iface *iface, const uint8_t *block, uint32_t size);
+
 /* pcapng: appends whole blocks of this byte order that are no packets. */
 int fc_output_blocks(struct fc_output *out, bool big_endian, const uint8_t *blocks, size_t len);
+
+/* Fills err for a code of these functions; returns it. */
+int fc_output_error(int rc, struct fc_error *err);
 
 /* Ends the capture: writes what is left in the buffer. */
 int fc_output_end(struct fc_output *out);

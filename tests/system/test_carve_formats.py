@@ -28,6 +28,12 @@ def spb(e, data):
     return block(e, 3, struct.pack(e + 'I', len(data)) + data)
 
 
+def isb(e, iface, dropped):
+    """Statistics of an interface, with the packets that it dropped."""
+    return block(e, ISB, struct.pack(e + 'III', iface, US >> 32, US & 0xffffffff) + option(
+        e, 5, struct.pack(e + 'Q', dropped)) + option(e, 0, b''))
+
+
 def blocks(d):
     """[(byte order, type, block)]"""
     out, o, e = [], 0, '<'
@@ -44,7 +50,7 @@ def types(d):
     return [t for _, t, _ in blocks(d)]
 
 
-SHB, IDB, SPB, NRB, EPB, DSB = 0x0a0d0d0a, 1, 3, 4, 6, 10
+SHB, IDB, SPB, NRB, ISB, EPB, DSB = 0x0a0d0d0a, 1, 3, 4, 5, 6, 10
 
 
 class CarveFormats(support.TestCase):
@@ -191,7 +197,7 @@ class CarveFormats(support.TestCase):
         return shb_ + dsb + eth0 + eth1 + nrb + spb(e, data[0]) + epb(e, 0, T0, data[0], options=text(
             1, b'of a packet') + text(2, struct.pack(e + 'I', 2)) + text(4, struct.pack(e + 'Q', 77)) + end) + epb(
             e, 1, (T0 // S + 1000 << 10) + 1, data[1], 2000, options=text(1, b'first') + text(1, b'second') + text(5, bytes(8)) + end) + epb(
-            e, 0, T0 + S, data[2])
+            e, 0, T0 + S, data[2]) + isb(e, 0, 4711) + isb(e, 1, 0)
 
     def test_all_that_a_pcapng_says(self):
         for e in '<>':
@@ -212,7 +218,21 @@ class CarveFormats(support.TestCase):
         f = self.write('full.pcapng', self.full('<'))
         want = self.carve([f], '-f', 'pcapng')
         support.run(support.tool('gzip'), f)
-        self.assertEqual(self.carve([f + '.gz'], '-f', 'pcapng'), want)
+        self.assertEqual(blocks(self.carve([f + '.gz'], '-f', 'pcapng')), [b for b in blocks(want) if b[1] != ISB])
+
+    def test_statistics_of_interfaces(self):
+        packet = lambda i: epb('<', i, US + i, udp('10.0.0.1', i, '10.0.0.2', 2))
+        eth = [idb(options=option('<', 2, b'eth%d' % i)) for i in range(2)]
+        head = shb() + eth[0] + eth[1]
+        tail = isb('<', 0, 17) + isb('<', 1, 18) + isb('<', 7, 19)
+        f = self.write('a.pcapng', head + packet(0) + packet(1) + tail + head + packet(1) + tail)
+        first = shb() + eth[0] + packet(0) + eth[1]
+        self.assertEqual(self.carve([f], '-f', 'pcapng'), first + packet(1) * 2 + (isb('<', 0, 17) + isb('<', 1, 18)) * 2)
+        self.assertEqual(self.carve([f], '-i', '2', '-f', 'pcapng'), shb() + eth[1] + (epb(
+            '<', 0, US + 1, udp('10.0.0.1', 1, '10.0.0.2', 2))) * 2 + isb('<', 0, 18) * 2)
+        for i, cut in enumerate((tail[:-1], tail + b'\xff' * 30, tail[:-4] + struct.pack('<I', 1 << 31))):
+            g = self.write('%d.pcapng' % i, head + packet(0) + cut)
+            self.assertIn(packet(0), self.carve([g], '-f', 'pcapng'), 'what stands there is none')
 
     def test_heads_of_sections_of_both_orders(self):
         """Their packets are put in order of time before the first one is written."""
