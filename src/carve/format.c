@@ -29,12 +29,13 @@ static bool is_fine(const struct fc_carve_iface *iface)
 static void see(struct traits *t, const struct fc_carve_iface *iface)
 {
     unsigned order = iface->big_endian ? BIG : LITTLE;
+    uint32_t snaplen = iface->snaplen ? iface->snaplen : UINT32_MAX; /* 0: no limit */
 
     t->several |= t->any && t->link_type != iface->link_type;
     t->fcs_differs |= t->any && t->fcs != iface->fcs;
     t->link_type = iface->link_type;
     t->fcs = iface->fcs;
-    t->snaplen = !t->any || !iface->snaplen || iface->snaplen > t->snaplen ? iface->snaplen : t->snaplen;
+    t->snaplen = snaplen > t->snaplen ? snaplen : t->snaplen;
     t->nanoseconds |= is_fine(iface);
     t->orders |= order;
     if (fc_output_has_order(iface->link_type)) {
@@ -148,7 +149,7 @@ int fc_carve_choose(struct fc_carve_plan *plan, enum fc_carve_format format, str
         .nanoseconds = t.nanoseconds,
         .big_endian = orders == BIG || (orders != LITTLE && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__),
         .link_type = t.link_type | (t.fcs_differs ? 0 : t.fcs),
-        .snaplen = !t.snaplen || t.snaplen > most ? most : t.snaplen,
+        .snaplen = t.any && t.snaplen < most ? t.snaplen : most,
     };
     return 0;
 }

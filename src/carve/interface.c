@@ -82,8 +82,8 @@ static struct fc_carve_iface *intern(struct fc_carve_ifaces *all, struct fc_carv
 }
 
 /*
- * if_fcslen as the link type field of a pcap says it. It counts bits; some write bytes, which is plain where it is too little
- * for bits. 0: the field cannot hold it.
+ * if_fcslen as the link type field of a pcap says it. It counts bits; some write bytes, which is plain where it is too
+ * little for bits. 0: the field cannot hold it.
  */
 static uint32_t fcs_field(uint8_t len)
 {

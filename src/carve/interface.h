@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What captures say of their packets beside the bytes: the interfaces, each different one once, and what is said of whole
- * sections. Read from the captures again: an index has only what it needs to read them.
+ * What captures say of their packets beside the bytes: the interfaces, each different one once, and what is said of
+ * whole sections. Read from the captures again: an index has only what it needs to read them.
  *
  * Threads: one. Memory: an interface's options, and 128 kB of comments at the most.
  */
@@ -36,8 +36,8 @@ struct fc_carve_ifaces {
 void fc_carve_ifaces_fini(struct fc_carve_ifaces *all);
 
 /*
- * Reads what the open capture says of an interface, and gives *out, which is shared by all that say the same and lives as
- * long as `all`. FC_E_CHANGED: there is none. FC_E_IO, FC_E_NOMEM.
+ * Reads what the open capture says of an interface, and gives *out, which is shared by all that say the same and
+ * lives as long as `all`. FC_E_CHANGED: there is none. FC_E_IO, FC_E_NOMEM.
  */
 int fc_carve_ifaces_add(struct fc_carve_ifaces *all, const struct fc_file *file, const struct fc_interface *iface,
                         struct fc_carve_iface **out, struct fc_error *err);

@@ -2,9 +2,9 @@
 /*
  * Writes a capture: pcap with microseconds or nanoseconds, or pcapng.
  *
- * A pcap is written in one byte order. In a pcapng, a record out of a pcapng, or of a link type whose headers are in the order of the
- * capturing host, is in a section of its capture's order; sections begin where that changes. Interfaces are described in a section
- * where they are first used there. Threads: one.
+ * A pcap is written in one byte order. In a pcapng, a record out of a pcapng, or of a link type whose headers are in
+ * the order of the capturing host, is in a section of its capture's order; sections begin where that changes.
+ * Interfaces are described in a section where they are first used there. Threads: one.
  */
 #ifndef FC_CARVE_OUTPUT_H
 #define FC_CARVE_OUTPUT_H
@@ -42,13 +42,13 @@ int fc_output_init(struct fc_output *out, int fd, const struct fc_output_form *f
 void fc_output_fini(struct fc_output *out);
 
 /*
- * Appends a record of an interface. block: of a record out of a pcapng: the block that it is in; else NULL. A time of FC_TIME_NONE is
- * written as 0 in pcap. FC_E_PIPE: closed by its reader. FC_E_IO.
+ * Appends a record of an interface. block: of a record out of a pcapng: the block that it is in; else NULL. A time of
+ * FC_TIME_NONE is written as 0 in pcap. FC_E_PIPE: closed by its reader. FC_E_IO.
  */
 int fc_output_record(struct fc_output *out, struct fc_carve_iface *iface, const struct fc_record *rec,
                      const uint8_t *block);
 
-/* pcapng: appends a block of an interface, out of a pcapng: as it is, but for the interface's number. Size in bytes, padded. */
+/* pcapng: appends a block of an interface as it is, but for the number of the interface. Size: bytes, padded. */
 int fc_output_block(struct fc_output *out, struct fc_carve_iface *iface, const uint8_t *block, uint32_t size);
 
 /* pcapng: appends whole blocks of this byte order that are no packets. */

@@ -30,7 +30,7 @@ int fc_carve_source_open(struct fc_carve_source *source, struct fc_carve_plan *p
 int fc_carve_source_read(struct fc_carve_source *source, size_t i, struct fc_error *err);
 
 /*
- * Opens a file and starts on it. A capture whose times run backwards has its positions put in the order of time first, for
+ * Opens a file and starts on it. Positions in a capture whose times run backwards are put in order of time first, for
  * which their headers are read. Codes as above.
  */
 int fc_carve_source_init(struct fc_carve_source *source, struct fc_carve_plan *plan, struct fc_carve_file *file,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What sections of a pcapng end with: statistics of their interfaces, which tell of packets that were dropped. Threads: one. */
+/* What sections of a pcapng end with: statistics of interfaces, which tell of packets that were dropped. One thread. */
 #ifndef FC_CARVE_TAIL_H
 #define FC_CARVE_TAIL_H
 
@@ -7,8 +7,9 @@
 #include "carve/plan.h"
 
 /*
- * Appends the statistics at the end of each section that was carved from, of the interfaces that had a packet carved. The file is
- * open. In a compressed capture they are too far away to be looked for. FC_E_IO and as fc_output_record(), err filled; FC_E_NOMEM.
+ * Appends the statistics at the end of each section that was carved from, of the interfaces that had a packet carved.
+ * The file is open. In a compressed capture they are too far away to be looked for. FC_E_IO and as
+ * fc_output_record(), err filled; FC_E_NOMEM.
  */
 int fc_carve_write_tails(struct fc_output *out, struct fc_carve_file *file, struct fc_error *err);
 

@@ -251,6 +251,12 @@ class Carve(support.TestCase):
                 out = flowcarve('carve', '-d', self.path('x.db'), '-w', '-').out
                 self.assertEqual(struct.unpack_from('=I', out, 16), (want,))
                 self.assert_carves(self.path('x.db'), [f])
+                if link == 1:  # the largest of several, in any order
+                    for i, other in enumerate((96, 0, 96)):
+                        index(self.path('x.db'), '-q', self.write('%d.pcap' % i, support.pcap_bytes(
+                            [(T0 + i + 1, bytes(60))], snaplen=other)))
+                        out = flowcarve('carve', '-d', self.path('x.db'), '-w', '-').out
+                        self.assertEqual(struct.unpack_from('=I', out, 16), (262144 if i else want,))
 
     def test_times_far_away(self):
         d = udp('10.0.0.1', 1, '10.0.0.2', 2)
