@@ -19,9 +19,12 @@ enum {
     CHAIN_BLOCKS = 2,      /* and blocks of pcapng */
     AT_END = 0x80,         /* flag of a chain's length: it ends exactly where the file does */
     LENGTH_MAX = 0x7f,
-    ODD_STEPS = 10,
+    ODD_STEPS = 10,    /* records behind an odd one that can speak for it, */
+    ODD_END = 256,     /* or that lead from it to the end of the file */
     ODD_FAR = 1 << 20, /* bytes; steps go no further */
-    ODD_RUN = 8,       /* records in a row that are odd by nothing but their time and the snaplen */
+    SOUND_ROW = 2,     /* sound records in a row that speak for those before, */
+    SOUND_ANY = 3,     /* or among others that are odd in the same way, */
+    ODD_RUN = 8,       /* and records in a row that are odd by nothing but their time and the snaplen */
     HEADER_CHAIN = 64,
     MINOR_MAX = 4,    /* of a file header: no writer known has another version, */
     ACCURACY_MAX = 9, /* or says more than 0 of the accuracy of its times */
@@ -483,49 +486,78 @@ uint64_t fc_resync_swallowed(struct fc_reader *reader, uint64_t off, uint64_t ne
     return 0;
 }
 
-/* In how many ways is the header odd? A writer has one of them; damage easily more. */
-static int oddities(const struct fc_pcap *pcap, const struct fc_pcap_record *h)
+/* Ways in which a header can be odd. A writer has one of them; damage easily more. */
+enum { ODD_CAPLEN = 1, ODD_FRAC = 2, ODD_ORIGLEN = 4, ODD_TIME = 8 };
+
+static unsigned oddities(const struct fc_pcap *pcap, const struct fc_pcap_record *h)
 {
-    return (h->caplen - 1 >= pcap->odd_caplen || h->caplen > (h->origlen | pcap->any_origlen)) +
-           (h->frac >= pcap->odd_frac) + (h->origlen > FC_PCAP_ORIGLEN_MAX) +
-           (h->sec - pcap->odd_before > pcap->odd_span);
+    return (h->sec - pcap->odd_before > pcap->odd_span ? ODD_TIME : 0) |
+           (h->caplen - 1 >= pcap->odd_caplen || h->caplen > (h->origlen | pcap->any_origlen) ? ODD_CAPLEN : 0) |
+           (h->frac >= pcap->odd_frac ? ODD_FRAC : 0) | (h->origlen > FC_PCAP_ORIGLEN_MAX ? ODD_ORIGLEN : 0);
+}
+
+static bool one_way(unsigned ways)
+{
+    return !(ways & (ways - 1));
+}
+
+/* What the headers of a chain tell that begins with an odd one. */
+struct evidence {
+    unsigned count;  /* headers */
+    unsigned sounds; /* in a row, near each other */
+    unsigned run;    /* in a row, sound or odd by nothing but their time and the snaplen */
+    unsigned all;    /* sound ones, */
+    unsigned ways;   /* and the ways in which the others are odd */
+    uint32_t sec;    /* of the last one */
+};
+
+/* Takes one header more. True: the chain is to be believed. */
+static bool weigh(struct evidence *seen, const struct fc_pcap *pcap, const struct fc_pcap_record *h, bool empty)
+{
+    bool follows = !seen->count++ || fc_pcap_near(seen->sec, h->sec), is_sound = empty || sound(pcap, h);
+    struct fc_pcap any_snaplen = *pcap;
+
+    any_snaplen.odd_caplen = pcap->max_caplen; /* many writers put a constant there */
+    seen->sounds = !is_sound ? 0 : follows ? seen->sounds + 1 : 1;
+    seen->run = empty || !fc_pcap_odd_shape(&any_snaplen, h) ? seen->run + 1 : 0;
+    seen->all += is_sound;
+    seen->ways |= empty ? 0 : oddities(pcap, h);
+    seen->sec = h->sec;
+    return seen->sounds >= SOUND_ROW || seen->run >= ODD_RUN ||
+           (seen->all >= SOUND_ANY && one_way(seen->ways & ~ODD_TIME));
 }
 
 enum fc_odd fc_resync_odd(struct fc_reader *reader, uint64_t off)
 {
     const struct fc_pcap *pcap = &reader->section.pcap;
+    struct evidence seen = {.sounds = 0};
     uint64_t start = off;
-    struct fc_pcap any_snaplen = *pcap;
-    unsigned sounds = 0,
-             run = 0; /* headers in a row that are sound, or odd by nothing but their time and the snaplen */
+    bool weighed = true; /* not so odd that only the end of the file can speak for it, nor too far from the first one */
     uint8_t own[FC_PCAP_HEADER];
-    uint32_t sec = 0;
 
-    any_snaplen.odd_caplen = pcap->max_caplen; /* many writers put a constant there */
     if (!reader->single && is_header(reader, off))
         return FC_ODD_HEADER;
-    for (int i = 0; i < ODD_STEPS; i++) {
+    for (int i = 0; i < ODD_END; i++) {
         const uint8_t *p = peek(reader, off, 16, own);
+        weighed = weighed && i < ODD_STEPS;
         if (!p) /* cut by the end of the file */
-            return reader->failed || !i ? FC_ODD_DAMAGE : FC_ODD_KEEP;
+            return reader->failed || !i || !weighed ? FC_ODD_DAMAGE : FC_ODD_KEEP;
         struct fc_pcap_record h = fc_pcap_record(pcap, p);
         if (h.caplen > pcap->max_caplen || !(h.sec | h.frac | h.caplen | h.origlen))
-            return i && is_header(reader, off) ? FC_ODD_KEEP : FC_ODD_DAMAGE;
+            return i && weighed && is_header(reader, off) ? FC_ODD_KEEP : FC_ODD_DAMAGE;
         bool empty = pcap->often_empty && !h.caplen && h.frac < pcap->odd_frac;
         if (empty && !i)
             return FC_ODD_KEEP; /* not odd for this writer */
-        if (!i && oddities(pcap, &h) > 1)
-            return FC_ODD_DAMAGE;
-        bool follows = !i || fc_pcap_near(sec, h.sec);
-        sounds = sound(pcap, &h) || empty ? (follows ? sounds + 1 : 1) : 0;
-        run = !fc_pcap_odd_shape(&any_snaplen, &h) || empty ? (follows ? run + 1 : 1) : 0;
-        if (sounds >= 2 || run >= ODD_RUN)
+        if (!i)
+            weighed = one_way(oddities(pcap, &h));
+        if (weigh(&seen, pcap, &h, empty) && weighed)
             return FC_ODD_KEEP;
-        sec = h.sec;
+        if (!weighed && seen.all) /* read at a wrong place, from where it leads to the right ones */
+            return FC_ODD_DAMAGE;
         off += pcap->record_header + (uint64_t)h.caplen;
         bool far = off - start > ODD_FAR;
         if (far || fc_reader_ends(reader, off))
-            return (!far && off == reader->size) || (i && sounds) ? FC_ODD_KEEP : FC_ODD_DAMAGE;
+            return (!far && off == reader->size) || (i && weighed && seen.sounds) ? FC_ODD_KEEP : FC_ODD_DAMAGE;
     }
     return FC_ODD_DAMAGE;
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The same packets in any container give the same sessions; broken containers give what is in front of the damage."""
-import gzip, os, re, shutil, struct, subprocess, sys, unittest
+import gzip, os, re, shutil, struct, subprocess, sys, unittest, zlib
 
 import support
 from support import S, T0, block, epb, flowcarve, idb, index, option, select, sessions, shb, udp, verify
@@ -234,11 +234,26 @@ class Formats(support.TestCase):
             'no-bytes': support.pcap_bytes([(t, b'' if i % 7 == 3 else d, 60) for i, (t, d) in enumerate(packets)]),
             'all-no-bytes': support.pcap_bytes([(t, b'', 60) for t, d in packets]),
         }
+        # habits that show, or change, behind what is learned from, or that less than half of the records have
+        packets = [(T0 + i * S, udp('10.0.0.1', 1000 + i % 9, '10.0.0.2', 53, bytes(i % 50))) for i in range(300)]
+        at = {r.off: i for i, r in enumerate(support.parse_capture(support.pcap_bytes(packets)))}
+        wild = lambda r: zlib.crc32(b'%d' % r.off) % 631152000  # before 1990, years apart
+        cases.update({
+            'wild-times-at-the-end': odd(lambda r: at[r.off] >= 288, 0, wild),
+            'wild-times-inside': odd(lambda r: 100 <= at[r.off] < 200, 0, wild),
+            'every-second-longer': odd(lambda r: at[r.off] % 2 and at[r.off] > 1, 12, lambda r: r.caplen - 1),
+            'every-second-longer-later': odd(lambda r: at[r.off] % 2 and at[r.off] > 70, 12, lambda r: r.caplen - 1),
+            'longer-at-the-end': odd(lambda r: at[r.off] >= 280, 12, lambda r: r.caplen - 1),
+            'many-ways-at-the-end': odd(lambda r: at[r.off] >= 280, 4, lambda r: 999999999, snaplen=20),
+            'time-and-length-of-the-last': odd(lambda r: at[r.off] == 299, 0, lambda r: 7)[:-len(packets[-1][1]) - 4] +
+                bytes(4) + packets[-1][1],
+        })
         for name, data in cases.items():
             with self.subTest(name):
                 f, db = self.write(name + '.pcap', data), self.path(name + '.db')
                 index(db, '-q', '--strict', '--chunk-size', '64k', f)
-                self.assertEqual(select(db, 'SELECT records, damaged FROM files'), [(60, 0)])
+                self.assertEqual(select(db, 'SELECT records, damaged FROM files'),
+                                 [(len(support.parse_capture(data)), 0)])
                 verify(db)
                 self.assert_carves(db, [f], ordered=False)
 
