@@ -10,6 +10,8 @@ enum {
     MAGIC_NS = 0xa1b23c4d,
     MAGIC_MODIFIED = 0xa1b2cd34,
     MAJOR_DGUX = 543, /* DG/UX, with minor 0 */
+    MINOR_MAX = 4,    /* of a file header: no writer known has another version, */
+    ACCURACY_MAX = 9, /* or says more than 0 of the accuracy of its times */
     LEARN_BYTES = 16 << 10,
     LEARN_RECORDS = 64,
     DAY = 86400,
@@ -77,6 +79,13 @@ int fc_pcap_parse(const uint8_t *h, uint64_t off, struct fc_pcap *pcap, struct f
     };
     pcap->odd_caplen = snaplen && snaplen < pcap->max_caplen ? snaplen : pcap->max_caplen;
     return 0;
+}
+
+bool fc_pcap_usual(const uint8_t *h, uint64_t off, struct fc_pcap *pcap)
+{
+    return (fc_pcap_magic(h, false) || fc_pcap_magic(h, true)) && fc_pcap_parse(h, off, pcap, NULL) == 0 &&
+           fc_load16(h + 6, pcap->iface.big_endian) <= MINOR_MAX &&
+           fc_load32(h + 12, pcap->iface.big_endian) <= ACCURACY_MAX;
 }
 
 void fc_pcap_learn(struct fc_pcap *pcap, const uint8_t *p, size_t n, bool more)
