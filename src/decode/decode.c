@@ -27,8 +27,6 @@ static fc_step_fn *const steps[FC_STEP_COUNT] = {
     [FC_STEP_PPP] = fc_step_ppp,
     [FC_STEP_CHDLC] = fc_step_chdlc,
     [FC_STEP_IP] = fc_step_ip,
-    [FC_STEP_IPV4] = fc_step_ipv4,
-    [FC_STEP_IPV6] = fc_step_ipv6,
     [FC_STEP_IPPROTO] = fc_step_ipproto,
 };
 

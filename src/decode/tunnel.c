@@ -115,8 +115,8 @@ static enum fc_step enter(struct fc_walk *w, enum fc_tunnel_kind kind, uint32_t 
 
 enum fc_step fc_step_nsh(struct fc_walk *w)
 {
-    static const enum fc_step steps[] = {FC_STEP_DONE,     FC_STEP_IPV4, FC_STEP_IPV6,
-                                         FC_STEP_ETHERNET, FC_STEP_NSH,  FC_STEP_MPLS};
+    static const enum fc_step steps[] = {FC_STEP_DONE,     FC_STEP_IP,  FC_STEP_IP,
+                                         FC_STEP_ETHERNET, FC_STEP_NSH, FC_STEP_MPLS};
     const uint8_t *p = fc_here(w);
     uint32_t size = fc_left(w) >= 8 ? (p[1] & 0x3fu) * 4 : 0, next;
 
@@ -258,23 +258,21 @@ bool fc_gre(struct fc_walk *w, enum fc_step *step)
 }
 
 /* PPP or Cisco HDLC with an IP packet of exactly the right length, or just that packet. */
-static bool l2tpv3_other(const struct fc_walk *w, uint32_t at, uint32_t wire, uint32_t *size, enum fc_step *step)
+static bool l2tpv3_other(const struct fc_walk *w, uint32_t at, uint32_t wire, uint32_t *size)
 {
     static const struct {
         uint8_t head[4];
         uint8_t size;
-        uint8_t step;
-    } heads[] = {{{0xff, 0x03, 0x00, 0x21}, 4, FC_STEP_IPV4},
-                 {{0xff, 0x03, 0x00, 0x57}, 4, FC_STEP_IPV6},
-                 {{0x0f, 0x00, 0x08, 0x00}, 4, FC_STEP_IPV4},
-                 {{0x0f, 0x00, 0x86, 0xdd}, 4, FC_STEP_IPV6},
-                 {{0x00, 0x21}, 2, FC_STEP_IPV4},
-                 {{0x00, 0x57}, 2, FC_STEP_IPV6},
-                 {{0}, 0, FC_STEP_IP}};
+    } heads[] = {{{0xff, 0x03, 0x00, 0x21}, 4},
+                 {{0xff, 0x03, 0x00, 0x57}, 4},
+                 {{0x0f, 0x00, 0x08, 0x00}, 4},
+                 {{0x0f, 0x00, 0x86, 0xdd}, 4},
+                 {{0x00, 0x21}, 2},
+                 {{0x00, 0x57}, 2},
+                 {{0}, 0}};
 
     for (unsigned i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
         *size = heads[i].size;
-        *step = (enum fc_step)heads[i].step;
         if (fc_left(w) >= at + *size && wire >= at + *size && memcmp(fc_here(w) + at, heads[i].head, *size) == 0 &&
             fc_ip_at(w, at + *size, wire - at - *size, true))
             return true;
@@ -289,7 +287,6 @@ static bool l2tpv3_other(const struct fc_walk *w, uint32_t at, uint32_t wire, ui
 enum fc_step fc_l2tpv3(struct fc_walk *w, uint32_t wire)
 {
     uint32_t session = fc_be32(fc_here(w)), size;
-    enum fc_step step = FC_STEP_ETHERNET;
 
     fc_push_layer(w, FC_LAYER_TUNNEL);
     w->off += 4;
@@ -299,12 +296,12 @@ enum fc_step fc_l2tpv3(struct fc_walk *w, uint32_t wire)
     for (uint32_t at = 0; at <= 12 && at < wire; at += 4)
         if (fc_ethernet_at(w, at, wire - at, true)) {
             w->off += at;
-            return step;
+            return FC_STEP_ETHERNET;
         }
     for (uint32_t at = 0; at <= 12 && at < wire; at += 4)
-        if (l2tpv3_other(w, at, wire, &size, &step)) {
+        if (l2tpv3_other(w, at, wire, &size)) {
             w->off += at + size;
-            return step;
+            return FC_STEP_IP;
         }
     fc_push_layer(w, FC_LAYER_PAYLOAD);
     return FC_STEP_DONE;
@@ -336,9 +333,9 @@ enum fc_step fc_ip_tunnel(struct fc_walk *w)
 
     switch (w->next) {
     case FC_IPPROTO_IPV4:
-        return behind(w, 0, w->ip_version == 4 ? FC_TUNNEL_IPIP : FC_TUNNEL_4IN6, FC_STEP_IPV4);
+        return behind(w, 0, w->ip_version == 4 ? FC_TUNNEL_IPIP : FC_TUNNEL_4IN6, FC_STEP_IP);
     case FC_IPPROTO_IPV6:
-        return behind(w, 0, w->ip_version == 4 ? FC_TUNNEL_6IN4 : FC_TUNNEL_6IN6, FC_STEP_IPV6);
+        return behind(w, 0, w->ip_version == 4 ? FC_TUNNEL_6IN4 : FC_TUNNEL_6IN6, FC_STEP_IP);
     case FC_IPPROTO_GRE:
         return fc_gre(w, &step) ? step : fc_walk_other(w);
     case FC_IPPROTO_ESP:

@@ -36,8 +36,8 @@ static bool enter_link(struct fc_walk *w, uint32_t size, enum fc_tunnel_kind kin
 /* What a next-protocol field of VXLAN-GPE leads to; FC_STEP_DONE: it is none. */
 static enum fc_step gpe_step(uint32_t next)
 {
-    static const enum fc_step steps[] = {FC_STEP_DONE,     FC_STEP_IPV4, FC_STEP_IPV6,
-                                         FC_STEP_ETHERNET, FC_STEP_NSH,  FC_STEP_MPLS};
+    static const enum fc_step steps[] = {FC_STEP_DONE,     FC_STEP_IP,  FC_STEP_IP,
+                                         FC_STEP_ETHERNET, FC_STEP_NSH, FC_STEP_MPLS};
 
     return next < sizeof(steps) / sizeof(steps[0]) ? steps[next] : FC_STEP_DONE;
 }
@@ -209,7 +209,7 @@ static bool teredo(struct fc_walk *w, uint32_t wire, enum fc_step *step)
         prefix |= fc_be32(p + end) == 0x20010000 || fc_be16(p + end) >> 6 == 0xfe80 >> 6;
     if (!prefix || total > wire - size)
         return false;
-    return enter(w, size, FC_TUNNEL_TEREDO, 0, FC_STEP_IPV6, step);
+    return enter(w, size, FC_TUNNEL_TEREDO, 0, FC_STEP_IP, step);
 }
 
 /*
@@ -284,10 +284,9 @@ static bool ayiya(struct fc_walk *w, uint32_t wire, enum fc_step *step)
     if (left < 8 || (p[2] & 15) != 1 || (p[0] & 15) > 2 || (p[1] & 15) > 3 || p[2] >> 4 > 2)
         return false;
     uint32_t size = 8 + (1u << (p[0] >> 4)) + (p[1] >> 4) * 4u;
-    bool v6 = p[3] == FC_IPPROTO_IPV6;
-    if ((!v6 && p[3] != FC_IPPROTO_IPV4) || size >= wire || !fc_ip_at(w, size, wire - size, false))
+    if ((p[3] != FC_IPPROTO_IPV6 && p[3] != FC_IPPROTO_IPV4) || size >= wire || !fc_ip_at(w, size, wire - size, false))
         return false;
-    return enter(w, size, FC_TUNNEL_AYIYA, 0, v6 ? FC_STEP_IPV6 : FC_STEP_IPV4, step);
+    return enter(w, size, FC_TUNNEL_AYIYA, 0, FC_STEP_IP, step);
 }
 
 /* RFC 9300: the length of the IP packet inside must be what is left. */

@@ -89,10 +89,8 @@ enum fc_step {
     FC_STEP_PPPOE,     /* session header, RFC 2516 */
     FC_STEP_PPP,       /* RFC 1661/1662, with or without address and control, with or without compressed protocol */
     FC_STEP_CHDLC,     /* Cisco HDLC */
-    FC_STEP_IP,        /* IPv4 or IPv6 by the first nibble */
-    FC_STEP_IPV4,
-    FC_STEP_IPV6,
-    FC_STEP_IPPROTO, /* `next` is an IP protocol or an IPv6 extension header */
+    FC_STEP_IP,        /* IPv4 or IPv6 by the first nibble, whatever the header in front of it says */
+    FC_STEP_IPPROTO,   /* `next` is an IP protocol or an IPv6 extension header */
     FC_STEP_COUNT
 };
 
@@ -150,7 +148,7 @@ fc_step_fn *fc_link_step(uint32_t link_type);
 /* link.c */
 fc_step_fn fc_step_ethertype, fc_step_llc, fc_step_mpls, fc_step_pppoe, fc_step_ppp, fc_step_chdlc;
 /* ip.c */
-fc_step_fn fc_step_ip, fc_step_ipv4, fc_step_ipv6;
+fc_step_fn fc_step_ip;
 /* transport.c */
 fc_step_fn fc_step_ipproto;
 /* transport.c: what follows at `off` is payload above layer 4. */

@@ -41,11 +41,15 @@ Test(ipv4, a_header_length_below_five_is_malformed)
     cr_assert_eq(decode(LT_ETH, &b).malformed, 1);
 }
 
-Test(ipv4, another_version_than_announced_is_malformed)
+Test(ipv4, another_version_than_announced_is_read_as_what_it_is)
 {
-    struct bytes b = udp4(1, 53, 2, 1024);
-    b.at[14] = 0x65;
-    cr_assert_eq(decode(LT_ETH, &b).malformed, 1);
+    struct bytes v6 = with_ip6("02000000000b 02000000000a 0800"), v4 = with_ip4("02000000000b 02000000000a 86dd");
+    EXPECT_KEY(decode(LT_ETH, &v6), "udp 2001:db8::1:53 2001:db8::2:1024", 1);
+    EXPECT_KEY(decode(LT_ETH, &v4), "udp 10.0.0.1:53 10.0.0.2:1024", 1);
+    v6.n -= 9; /* less than a header of IPv6 */
+    cr_assert_eq(decode(LT_ETH, &v6).malformed, 1);
+    v4.at[14] = 0x55;
+    cr_assert_eq(decode(LT_ETH, &v4).malformed, 1);
 }
 
 Test(ipv4, less_than_twenty_bytes_are_malformed)
