@@ -39,7 +39,8 @@ fc_step_fn fc_link_ethernet, fc_link_token_ring, fc_link_fddi, fc_link_arcnet, f
 fc_step_fn fc_link_slip, fc_link_ppp_pppd, fc_link_hdlc, fc_link_hdlc_with_dir, fc_link_pppoe, fc_link_frelay,
     fc_link_frelay_with_dir, fc_link_llc, fc_link_atm_clip, fc_link_sunatm, fc_link_juniper, fc_link_erf;
 /* wlan.c */
-fc_step_fn fc_link_wlan, fc_link_wlan_capwap, fc_link_radiotap, fc_link_prism, fc_link_avs, fc_link_ppi, fc_link_pktap;
+fc_step_fn fc_link_wlan, fc_link_wlan_capwap, fc_link_radiotap, fc_link_prism, fc_link_avs, fc_link_ppi, fc_link_pktap,
+    fc_link_user2;
 
 /*
  * link.c: SNAP header at `off`: organisation and protocol. bridge_pad: bytes between it and a bridged frame. Without a

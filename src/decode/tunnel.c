@@ -190,6 +190,47 @@ static bool is_aruba(uint32_t type)
     return type >= 0x8200 && type <= 0x8370 && !(type & 0xf);
 }
 
+/* Does PPP with IP stand `at` bytes from `off`? None of the headers' bytes may be escaped (RFC 1662). */
+static bool hdlc_ip_at(const struct fc_walk *w, uint32_t at)
+{
+    const uint8_t *p = fc_here(w);
+    uint32_t left = fc_left(w), wire = fc_wire_left(w), ip = at;
+
+    if (left >= ip + 2 && fc_be16(p + ip) == 0xff03)
+        ip += 2;
+    if (left >= ip + 2 && p[ip] == 0)
+        ip++;
+    if (left < ip + 2 || wire < ip + 2 || (p[ip] != 0x21 && p[ip] != 0x57) ||
+        !fc_ip_at(w, ip + 1, wire - ip - 1, false))
+        return false;
+    uint32_t end = ip + 1 + (p[ip + 1] >> 4 == 6 ? 40 : (p[ip + 1] & 15) * 4u) + 14; /* as far as the flags of TCP */
+    return !memchr(p + at, 0x7d, (end < left ? end : left) - at);
+}
+
+/*
+ * 3GPP2 A.S0008, A.S0012: attributes, of which the last one is marked, then a piece of a stream of PPP in HDLC framing. It is gone
+ * into where a frame begins with it.
+ */
+static enum fc_step a10(struct fc_walk *w, uint32_t type)
+{
+    const uint8_t *p = fc_here(w);
+    uint32_t left = fc_left(w), at = 0;
+    bool last = type == FC_ETHERTYPE_A10;
+
+    while (!last && left >= at + 2) {
+        last = p[at] & 0x80;
+        at += 2u + p[at + 1];
+    }
+    while (last && left > at && p[at] == 0x7e)
+        at++;
+    if (!last || at >= left || !hdlc_ip_at(w, at)) {
+        fc_push_layer(w, FC_LAYER_PAYLOAD);
+        return FC_STEP_DONE;
+    }
+    w->off += at;
+    return FC_STEP_PPP;
+}
+
 /* What a GRE header of version 0 carries; `off` is behind it. */
 static enum fc_step gre_payload(struct fc_walk *w, uint32_t flags, uint32_t type, uint32_t key)
 {
@@ -221,6 +262,8 @@ static enum fc_step gre_payload(struct fc_walk *w, uint32_t flags, uint32_t type
     }
     if (is_aruba(type))
         return fc_link_wlan(w);
+    if (type == FC_ETHERTYPE_A10 || type == FC_ETHERTYPE_A10_PACKET)
+        return a10(w, type);
     w->next = type;
     return step;
 }

@@ -131,7 +131,8 @@ static bool gtpu(struct fc_walk *w, uint32_t wire, enum fc_step *step)
     if (!ip || !fc_ip_at(w, size, end - size, true)) {
         if (fc_ethernet_at(w, size, end - size, true))
             return enter(w, size, FC_TUNNEL_GTPU, fc_be32(p + 4), FC_STEP_ETHERNET, step);
-        if (!ip)
+        /* one that was cut before it came into the tunnel says more than there is */
+        if (!ip && !(end == wire && fc_ip_at(w, size, UINT32_MAX, false)))
             return false;
     }
     return enter(w, size, FC_TUNNEL_GTPU, fc_be32(p + 4), FC_STEP_IP, step);
@@ -212,6 +213,12 @@ static bool teredo(struct fc_walk *w, uint32_t wire, enum fc_step *step)
     return enter(w, size, FC_TUNNEL_TEREDO, 0, FC_STEP_IP, step);
 }
 
+/* Where an optional part of CAPWAP's header that starts at `at`, with `before` bytes and a length, ends; UINT32_MAX: not inside. */
+static uint32_t capwap_part(const uint8_t *p, uint32_t at, uint32_t before, uint32_t size)
+{
+    return at < size && before < size - at ? at + ((before + 1 + p[at + before] + 3) & ~3u) : UINT32_MAX;
+}
+
 /*
  * RFC 5415, 4.3: version 0, not DTLS, reserved bits zero, a header length that its optional parts add up to. Only the
  * first of CAPWAP's own fragments has what can be read.
@@ -227,12 +234,12 @@ static bool capwap(struct fc_walk *w, uint32_t wire, enum fc_step *step)
     bool native = bits & 0x100, later = bits & 0x80 && fc_be16(p + 6) >> 3, keepalive = bits & 8;
     if (bits & 7 || keepalive || size < 8 || left < size || wire < size)
         return false;
-    for (unsigned bit = 0x10; bit <= 0x20; bit <<= 1) /* radio MAC address, wireless information */
-        if (bits & bit) {
-            if (at >= size)
-                return false;
-            at += (1u + p[at] + 3) & ~3u;
-        }
+    if (bits & 0x10) /* radio MAC address */
+        at = capwap_part(p, at, 0, size);
+    if (bits & 0x20 && capwap_part(p, at, 0, size) == size) /* wireless information */
+        at = size;
+    else if (bits & 0x20) /* of a draft, as Cisco writes it: which wireless technology it is stands before its length */
+        at = capwap_part(p, at, 1, size);
     if (at != size)
         return false;
     if (native && binding == 1 && !later)

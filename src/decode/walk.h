@@ -65,8 +65,10 @@ enum {
     FC_ETHERTYPE_MPLS_MCAST = 0x8848,
     FC_ETHERTYPE_PPPOE = 0x8864,
     FC_ETHERTYPE_JUMBO_LLC = 0x8870, /* LLC, of a frame longer than an 802.3 length can say */
+    FC_ETHERTYPE_A10 = 0x8881,       /* 3GPP2's A10 interface, in GRE: an unstructured byte stream, */
     FC_ETHERTYPE_QINQ = 0x88a8,
     FC_ETHERTYPE_ERSPAN = 0x88be,
+    FC_ETHERTYPE_A10_PACKET = 0x88d2, /* or with attributes in front */
     FC_ETHERTYPE_MACSEC = 0x88e5,
     FC_ETHERTYPE_PBB = 0x88e7,
     FC_ETHERTYPE_FABRICPATH = 0x8903,

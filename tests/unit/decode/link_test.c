@@ -230,6 +230,7 @@ Test(link, an_empty_record_of_a_known_link_type_is_malformed)
     for (uint32_t type = 0; type < 400; type++) {
         struct fc_packet p;
         fc_decode(type, NULL, 0, 0, FC_WANT_ALL, &p);
-        cr_assert_eq(p.malformed, fc_link_type_known(type), "link type %u", type);
+        /* 149 is anybody's: without a header of PKTAP it is opaque */
+        cr_assert_eq(p.malformed, fc_link_type_known(type) && type != 149, "link type %u", type);
     }
 }
