@@ -361,6 +361,14 @@ static enum fc_step behind(struct fc_walk *w, uint32_t size, enum fc_tunnel_kind
     return enter(w, kind, 0, step);
 }
 
+/* IP in IP. A header of another version than the protocol number says is believed where its length fits. */
+static enum fc_step ip_in_ip(struct fc_walk *w, unsigned version, enum fc_tunnel_kind kind)
+{
+    bool fits = fc_left(w) && (*fc_here(w) >> 4 == version || fc_ip_at(w, 0, fc_wire_left(w), false));
+
+    return behind(w, 0, kind, fits ? FC_STEP_IP : FC_STEP_MALFORMED);
+}
+
 static enum fc_step esp(struct fc_walk *w)
 {
     if (fc_left(w) >= 4)
@@ -376,9 +384,9 @@ enum fc_step fc_ip_tunnel(struct fc_walk *w)
 
     switch (w->next) {
     case FC_IPPROTO_IPV4:
-        return behind(w, 0, w->ip_version == 4 ? FC_TUNNEL_IPIP : FC_TUNNEL_4IN6, FC_STEP_IP);
+        return ip_in_ip(w, 4, w->ip_version == 4 ? FC_TUNNEL_IPIP : FC_TUNNEL_4IN6);
     case FC_IPPROTO_IPV6:
-        return behind(w, 0, w->ip_version == 4 ? FC_TUNNEL_6IN4 : FC_TUNNEL_6IN6, FC_STEP_IP);
+        return ip_in_ip(w, 6, w->ip_version == 4 ? FC_TUNNEL_6IN4 : FC_TUNNEL_6IN6);
     case FC_IPPROTO_GRE:
         return fc_gre(w, &step) ? step : fc_walk_other(w);
     case FC_IPPROTO_ESP:
