@@ -142,6 +142,7 @@ void fc_decode_walk(uint32_t link_type, const uint8_t *data, uint32_t caplen, ui
             .data = caplen ? data : fc_no_addr, /* no arithmetic on a null pointer */
             .end = caplen,
             .wire_len = caplen > origlen ? caplen : origlen, /* some writers leave the original length too small */
+            .carried_end = caplen > origlen ? caplen : origlen,
             .mask = mask,
             .link_type = link_type,
             .out = out,

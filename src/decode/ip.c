@@ -22,6 +22,8 @@ static void ip_session(struct fc_walk *w, uint8_t kind, const uint8_t *src, cons
 static void ip_trim(struct fc_walk *w, uint32_t total)
 {
     w->ip_wire_end = total ? (uint64_t)w->off + total : w->wire_len;
+    if (w->ip_wire_end < w->carried_end)
+        w->carried_end = w->ip_wire_end;
     if (total && total < fc_left(w))
         w->end = w->off + total;
 }

@@ -133,6 +133,8 @@ struct fc_walk {
     uint8_t own_addr[6];  /* a link address that does not stand in the record as such */
     const uint8_t *ip;    /* IP header of the session */
     uint64_t ip_wire_end; /* where its datagram ends on the wire; 64 bits: off + 65535 may pass 2^32 */
+    uint64_t
+        carried_end; /* the same, but no further than the record and what the datagram is carried in, or its piece */
 };
 
 typedef enum fc_step fc_step_fn(struct fc_walk *w);

@@ -2,6 +2,7 @@
 /* IPv4, IPv6 and its extension headers, fragments. */
 #include <criterion/criterion.h>
 
+#include "decode/walk.h"
 #include "packets.h"
 
 static struct bytes ip6(unsigned next, const char *hex)
@@ -80,14 +81,21 @@ Test(ipv4, total_length_zero_means_all_that_was_captured)
     cr_assert_eq(p.tcp_flags, FC_TCP_PSH | FC_TCP_ACK);
 }
 
-Test(ipv4, a_total_length_beyond_the_capture_counts_for_the_payload_only)
+Test(ipv4, a_total_length_beyond_the_capture_counts_for_the_payload_as_far_as_the_frame_goes)
 {
     struct bytes b = tcp4(1, 1000, 2, 80);
     b.at[16] = 0x05;
     b.at[17] = 0xdc;
-    struct fc_packet p = decode(LT_ETH, &b);
-    EXPECT_KEY(p, "tcp 10.0.0.1:1000 10.0.0.2:80", 0);
-    cr_assert_eq(p.payload_bytes, 1500 - 40);
+    static const uint32_t masks[] = {FC_WANT_ALL, FC_WANT_KEY | FC_WANT_PAYLOAD, FC_WANT_ALL | FC_KEY_VLAN};
+    for (unsigned i = 0; i < 3; i++) {
+        struct fc_packet p = decode_mask(LT_ETH, &b, masks[i]); /* the frame is as long as was captured */
+        EXPECT_KEY(p, "tcp 10.0.0.1:1000 10.0.0.2:80", 0);
+        cr_assert_eq(p.payload_bytes, b.n - 54);
+        fc_decode(LT_ETH, b.at, b.n, 1514, masks[i], &p);
+        cr_assert_eq(p.payload_bytes, 1500 - 40);
+        fc_decode_walk(LT_ETH, b.at, b.n, 1513, masks[i], &p);
+        cr_assert_eq(p.payload_bytes, 1499 - 40);
+    }
 }
 
 Test(ipv4, link_padding_is_no_part_of_the_datagram)

@@ -558,6 +558,17 @@ Test(fragments, of_a_tunnels_datagram_name_the_outer_datagram)
     cr_assert(o.frag == FC_FRAG_FIRST && o.datagram_count == 1);
 }
 
+Test(fragments, hold_no_more_payload_than_their_piece)
+{
+    struct bytes whole = eth4(udp(40000, 4789, pre("08000000 00002a00", frame4()))), piece = whole;
+    cr_assert_eq(decode(LT_ETH, &whole).payload_bytes, 4);
+    piece.at[17] -= 3; /* the total length of this datagram's first piece, */
+    piece.at[20] |= 0x20;
+    struct fc_packet p = decode(LT_ETH, &piece);
+    EXPECT_KEY(p, INNER4, 0);
+    cr_assert_eq(p.payload_bytes, 1); /* whose frame is padded */
+}
+
 Test(fragments, may_nest)
 {
     struct bytes b = {.n = 0};
