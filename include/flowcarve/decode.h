@@ -200,7 +200,7 @@ struct fc_packet {
     uint16_t vlan[FC_VLAN_MAX];
     uint32_t mpls[FC_MPLS_MAX];
     struct fc_tunnel tunnel[FC_TUNNEL_MAX]; /* may be written without being delivered */
-    uint32_t payload_bytes;                 /* FC_WANT_PAYLOAD: on the wire, link padding not counted */
+    uint32_t payload_bytes;                 /* FC_WANT_PAYLOAD: on the wire, in this record; link padding not counted */
     uint8_t layer_count;                    /* always delivered: layers in order, each with its offset */
     struct fc_layer layer[FC_LAYERS_MAX];
     /*

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "capture/foreign.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -51,36 +52,18 @@ int64_t fc_file_read(const struct fc_file *file, void *buf, size_t n, uint64_t o
     return file->source ? file->source->read(file->source, buf, n, off, err) : read_stored(file, buf, n, off, err);
 }
 
-/* What a file that is no capture looks like, for a message that helps. */
-static const char *looks_like(const uint8_t *h, size_t n)
+/* The file is no capture: says what it may be instead. */
+static int refuse(const struct fc_file *file, struct fc_error *err)
 {
-    static const struct {
-        const char *magic;
-        size_t len;
-        const char *what;
-    } known[] = {
-        {"\x1f\x8b", 2, "gzip-compressed data; uncompress it first"},
-        {"\x28\xb5\x2f\xfd", 4, "zstd-compressed data; uncompress it first"},
-        {"\x04\x22\x4d\x18", 4, "lz4-compressed data; uncompress it first"},
-        {"\x02\x21\x4c\x18", 4, "lz4-compressed data in the legacy format; uncompress it first"},
-        {"\xfd"
-         "7zXZ",
-         5, "xz-compressed data; uncompress it first"},
-        {"BZh", 3, "bzip2-compressed data; uncompress it first"},
-        {"PK\x03\x04", 4, "a zip archive; unpack it first"},
-        {"snoop\0\0\0", 8, "a snoop capture; convert it with editcap"},
-        {"GMBU", 4, "a Network Monitor capture; convert it with editcap"},
-        {"RTSS", 4, "a Network Monitor capture; convert it with editcap"},
-        {"TRSNIFF data", 12, "a Sniffer capture; convert it with editcap"},
-        {"XCP\0", 4, "a NetXRay capture; convert it with editcap"},
-        {"SQLite format 3", 15, "an SQLite database"},
-        {"\xa1\xb2\xc3\x4d", 4, "a capture in a reserved variant of pcap"},
-    };
+    uint8_t start[FC_FOREIGN_BYTES + 1];
+    int64_t n = fc_file_read(file, start, sizeof start, 0, err);
 
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (n >= known[i].len && memcmp(h, known[i].magic, known[i].len) == 0)
-            return known[i].what;
-    return "no pcap or pcapng magic number";
+    if (n < 0)
+        return (int)n;
+    bool more = n > FC_FOREIGN_BYTES;
+    return fc_error_set(err, FC_E_FORMAT, file->path, 0, "not a capture: %s%s%s",
+                        file->source ? fc_compression_name(file->compression) : "", file->source ? "-compressed, " : "",
+                        fc_foreign(start, (size_t)n - more, more));
 }
 
 static int read_header(struct fc_file *file, struct fc_error *err)
@@ -112,9 +95,7 @@ static int read_header(struct fc_file *file, struct fc_error *err)
         file->format = FC_FORMAT_EMPTY;
         return 0;
     }
-    return fc_error_set(err, FC_E_FORMAT, file->path, 0, "not a capture: %s%s%s",
-                        file->source ? fc_compression_name(file->compression) : "", file->source ? "-compressed, " : "",
-                        looks_like(h, (size_t)n));
+    return refuse(file, err);
 }
 
 static int open_source(struct fc_file *file, struct fc_error *err)

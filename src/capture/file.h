@@ -17,7 +17,7 @@ struct fc_pcap {
     bool swapped_lengths;          /* before version 2.3: caplen and origlen change places */
     bool maybe_swapped;            /* version 2.3: they do where caplen > origlen */
     bool often_empty;              /* habit: records of no bytes */
-    uint32_t record_header;        /* bytes: 16, or 24 in modified pcap */
+    uint32_t record_header;        /* bytes: 16, or 24 in modified pcap; more in variants of both */
     uint32_t max_caplen;           /* bytes; more is damage */
     uint32_t odd_caplen;           /* bytes; more is odd */
     uint32_t odd_frac;             /* of a second; this or more is odd */

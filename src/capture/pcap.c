@@ -10,8 +10,11 @@ enum {
     MAGIC_NS = 0xa1b23c4d,
     MAGIC_MODIFIED = 0xa1b2cd34,
     MAJOR_DGUX = 543, /* DG/UX, with minor 0 */
+    MINOR_MAX = 4,    /* of a file header: no writer known has another version, */
+    ACCURACY_MAX = 9, /* or says more than 0 of the accuracy of its times */
     LEARN_BYTES = 16 << 10,
     LEARN_RECORDS = 64,
+    VARIANT_RECORDS = 8,
     DAY = 86400,
 };
 
@@ -80,11 +83,60 @@ int fc_pcap_parse(const uint8_t *h, uint64_t off, struct fc_pcap *pcap, struct f
     return 0;
 }
 
+bool fc_pcap_usual(const uint8_t *h, uint64_t off, struct fc_pcap *pcap)
+{
+    return (fc_pcap_magic(h, false) || fc_pcap_magic(h, true)) && fc_pcap_parse(h, off, pcap, NULL) == 0 &&
+           fc_load16(h + 6, pcap->iface.big_endian) <= MINOR_MAX &&
+           fc_load32(h + 12, pcap->iface.big_endian) <= ACCURACY_MAX;
+}
+
+/*
+ * How many of the first records are sound when their headers have `head` bytes; 0: one of them is not. What the end cuts is not
+ * counted.
+ */
+static unsigned sound_records(const struct fc_pcap *pcap, uint32_t head, const uint8_t *p, size_t n)
+{
+    unsigned records = 0;
+    uint32_t sec = 0;
+
+    for (size_t off = 0; records < VARIANT_RECORDS && n - off >= head; records++) {
+        struct fc_pcap_record r = fc_pcap_record(pcap, p + off);
+        if (fc_pcap_odd_shape(pcap, &r) || (records && !fc_pcap_near(sec, r.sec)))
+            return 0;
+        sec = r.sec;
+        if (r.caplen > n - off - head)
+            break;
+        off += head + r.caplen;
+    }
+    return records;
+}
+
+/*
+ * Nokia's IPSO and Red Hat 6.1 wrote longer record headers behind the usual magic number, SuSE 6.3 behind that of the modified
+ * format (libpcap.c of Wireshark's wiretap has them). Only the records tell.
+ */
+static void find_variant(struct fc_pcap *pcap, const uint8_t *p, size_t n)
+{
+    static const uint8_t plain[] = {20, 24}, modified[] = {28, 28};
+    const uint8_t *heads = pcap->format == FC_FORMAT_PCAP_MODIFIED ? modified : plain;
+
+    if (pcap->format == FC_FORMAT_PCAP_NS || n < pcap->record_header || sound_records(pcap, pcap->record_header, p, n))
+        return;
+    for (int i = 0; i < 2; i++)
+        if (sound_records(pcap, heads[i], p, n) >= 2) {
+            pcap->record_header = heads[i];
+            return;
+        }
+}
+
 void fc_pcap_learn(struct fc_pcap *pcap, const uint8_t *p, size_t n, bool more)
 {
     uint32_t records = 0, odds = 0, empty = 0, frac = 0, over_orig = 0, over_snap = 0, sec = 0;
-    uint32_t low = UINT32_MAX, high = 0, head = pcap->record_header;
+    uint32_t low = UINT32_MAX, high = 0, head;
     size_t off = 0;
+
+    find_variant(pcap, p, n);
+    head = pcap->record_header;
 
     while (records < LEARN_RECORDS && n - off >= head) {
         struct fc_pcap_record r = fc_pcap_record(pcap, p + off);

@@ -32,6 +32,7 @@ static inline struct fc_pcap_record fc_pcap_record(const struct fc_pcap *pcap, c
 
 enum {
     FC_PCAP_ORIGLEN_MAX = 1 << 20, /* bytes; no packet of any link type with times and addresses is larger */
+    FC_PCAP_FOUND_MAX = 262144,    /* captured bytes of a record that is found behind damage */
     FC_PCAP_ERA_BEGIN = 631152000, /* 1990: times from here */
     FC_PCAP_NEAR = 400 * 86400,    /* seconds */
     FC_PCAP_FCS_KNOWN = 1 << 26, /* in the link type field: bits 28-31 are the length of the FCS, in units of 16 bits */
@@ -57,5 +58,17 @@ static inline bool fc_pcap_odd(const struct fc_pcap *pcap, const struct fc_pcap_
 {
     return fc_pcap_odd_shape(pcap, r) | (r->sec - pcap->odd_before > pcap->odd_span);
 }
+
+/* A header that nothing speaks against. */
+static inline bool fc_pcap_sound(const struct fc_pcap *pcap, const struct fc_pcap_record *r)
+{
+    return !fc_pcap_odd(pcap, r) && r->caplen <= FC_PCAP_FOUND_MAX;
+}
+
+/*
+ * The file header at `off`, of which FC_PCAP_HEADER bytes are at h, where none is expected: fc_pcap_parse(), and nothing that no
+ * writer known has written.
+ */
+bool fc_pcap_usual(const uint8_t *h, uint64_t off, struct fc_pcap *pcap);
 
 #endif

@@ -12,19 +12,13 @@
 enum {
     BLOCK = FC_RESYNC_BLOCK, /* offsets looked at together, */
     AHEAD = 1 << 20,         /* and what their chains are followed through */
-    CAPLEN_MAX = 262144,
-    PACKET_MAX = 64 << 10, /* bytes of a packet that may hold a capture */
-    CHAIN = 3,             /* headers in a row that make a boundary when their times are those of the file, */
-    CHAIN_FAR = 8,         /* and when they are not, */
-    CHAIN_BLOCKS = 2,      /* and blocks of pcapng */
-    AT_END = 0x80,         /* flag of a chain's length: it ends exactly where the file does */
+    PACKET_MAX = 64 << 10,   /* bytes of a packet that may hold a capture */
+    CHAIN = 3,               /* headers in a row that make a boundary when their times are those of the file, */
+    CHAIN_FAR = 8,           /* and when they are not, */
+    CHAIN_BLOCKS = 2,        /* and blocks of pcapng */
+    AT_END = 0x80,           /* flag of a chain's length: it ends exactly where the file does */
     LENGTH_MAX = 0x7f,
-    ODD_STEPS = 10,
-    ODD_FAR = 1 << 20, /* bytes; steps go no further */
-    ODD_RUN = 8,       /* records in a row that are odd by nothing but their time and the snaplen */
     HEADER_CHAIN = 64,
-    MINOR_MAX = 4,    /* of a file header: no writer known has another version, */
-    ACCURACY_MAX = 9, /* or says more than 0 of the accuracy of its times */
 };
 #define OPEN UINT32_MAX /* a chain that does not break as far as it was followed, or ends where the file does */
 #define NONE UINT32_MAX /* no offset */
@@ -58,12 +52,6 @@ void fc_resync_forget(struct fc_resync *resync)
 {
     if (resync)
         resync->base = UINT64_MAX;
-}
-
-/* A header that nothing speaks against. */
-static bool sound(const struct fc_pcap *pcap, const struct fc_pcap_record *h)
-{
-    return !fc_pcap_odd(pcap, h) && h->caplen <= CAPLEN_MAX;
 }
 
 /* Length of the block at p, of n known bytes; 0 when it is none that can be believed. */
@@ -127,7 +115,7 @@ static int record_step(struct fc_resync *r, const struct fc_pcap *pcap, size_t i
     if (r->len - i < head)
         return 0;
     struct fc_pcap_record h = fc_pcap_record(pcap, r->bytes + i);
-    if (!sound(pcap, &h))
+    if (!fc_pcap_sound(pcap, &h))
         return 0;
     *next = i + head + h.caplen;
     if (*next + 4 <= r->len && fc_pcap_near(h.sec, fc_load32(r->bytes + *next, pcap->iface.big_endian)))
@@ -249,10 +237,7 @@ static uint32_t header_reach(const uint8_t *p, size_t n, bool last, struct fc_pc
     size_t off = FC_PCAP_HEADER, records = 0;
     uint32_t before = 0;
 
-    if (n < FC_PCAP_HEADER || !(fc_pcap_magic(p, false) || fc_pcap_magic(p, true)))
-        return 0;
-    if (fc_pcap_parse(p, 0, pcap, NULL) || fc_load16(p + 6, pcap->iface.big_endian) > MINOR_MAX ||
-        fc_load32(p + 12, pcap->iface.big_endian) > ACCURACY_MAX)
+    if (n < FC_PCAP_HEADER || !fc_pcap_usual(p, 0, pcap))
         return 0;
     fc_pcap_learn(pcap, p + off, n - off, !last);
     while (records < HEADER_CHAIN) {
@@ -261,7 +246,7 @@ static uint32_t header_reach(const uint8_t *p, size_t n, bool last, struct fc_pc
         if (n - off < pcap->record_header)
             return last ? 0 : OPEN;
         struct fc_pcap_record h = fc_pcap_record(pcap, p + off);
-        if (!sound(pcap, &h) || (records && !fc_pcap_near(before, h.sec)))
+        if (!fc_pcap_sound(pcap, &h) || (records && !fc_pcap_near(before, h.sec)))
             return 0; /* the first bytes of a capture inside of a packet */
         records++;
         before = h.sec;
@@ -404,45 +389,6 @@ void fc_reader_resume(struct fc_reader *reader, const struct fc_open_damage *dam
     reader->searched = reader->pos;
 }
 
-/* Bytes at `off`, from the reader's buffer or into `own`; NULL: not inside of the file, or it cannot be read. */
-static const uint8_t *peek(struct fc_reader *reader, uint64_t off, size_t n, uint8_t *own)
-{
-    if (off > reader->size || reader->size - off < n)
-        return NULL;
-    if (off >= reader->buf_off && off + n <= reader->buf_off + reader->buf_len)
-        return reader->buf + (off - reader->buf_off);
-    return fc_reader_pread(reader, own, n, off) == (int64_t)n ? own : NULL;
-}
-
-/* The file header at `off`, its own fields only. */
-static bool header_fields(struct fc_reader *reader, uint64_t off, struct fc_pcap *pcap)
-{
-    uint8_t own[FC_PCAP_HEADER];
-    const uint8_t *p = peek(reader, off, sizeof own, own);
-
-    return p && (fc_pcap_magic(p, false) || fc_pcap_magic(p, true)) && fc_pcap_parse(p, off, pcap, NULL) == 0 &&
-           fc_load16(p + 6, pcap->iface.big_endian) <= MINOR_MAX &&
-           fc_load32(p + 12, pcap->iface.big_endian) <= ACCURACY_MAX;
-}
-
-/* Is there a file header at `off`? At the end of a record a header needs less proof than in the middle of nowhere. */
-static bool is_header(struct fc_reader *reader, uint64_t off)
-{
-    struct fc_pcap pcap, behind;
-    uint8_t own[FC_PCAP_HEADER];
-    const uint8_t *p;
-
-    if (!header_fields(reader, off, &pcap))
-        return false;
-    off += FC_PCAP_HEADER;
-    if (fc_reader_ends(reader, off + pcap.record_header - 1) || header_fields(reader, off, &behind))
-        return true; /* no record behind it, or a cut one */
-    if (fc_pcap_read(reader->file, off - FC_PCAP_HEADER, &pcap, &reader->why) || !(p = peek(reader, off, 16, own)))
-        return false;
-    struct fc_pcap_record h = fc_pcap_record(&pcap, p);
-    return sound(&pcap, &h) || (pcap.often_empty && !h.caplen);
-}
-
 /* Steps from offset i of the current block to the first header of the chain at or behind `to`; counts them. */
 static size_t follow(const struct fc_reader *reader, size_t i, size_t to, size_t *steps)
 {
@@ -481,53 +427,6 @@ uint64_t fc_resync_swallowed(struct fc_reader *reader, uint64_t off, uint64_t ne
         }
     }
     return 0;
-}
-
-/* In how many ways is the header odd? A writer has one of them; damage easily more. */
-static int oddities(const struct fc_pcap *pcap, const struct fc_pcap_record *h)
-{
-    return (h->caplen - 1 >= pcap->odd_caplen || h->caplen > (h->origlen | pcap->any_origlen)) +
-           (h->frac >= pcap->odd_frac) + (h->origlen > FC_PCAP_ORIGLEN_MAX) +
-           (h->sec - pcap->odd_before > pcap->odd_span);
-}
-
-enum fc_odd fc_resync_odd(struct fc_reader *reader, uint64_t off)
-{
-    const struct fc_pcap *pcap = &reader->section.pcap;
-    uint64_t start = off;
-    struct fc_pcap any_snaplen = *pcap;
-    unsigned sounds = 0,
-             run = 0; /* headers in a row that are sound, or odd by nothing but their time and the snaplen */
-    uint8_t own[FC_PCAP_HEADER];
-    uint32_t sec = 0;
-
-    any_snaplen.odd_caplen = pcap->max_caplen; /* many writers put a constant there */
-    if (!reader->single && is_header(reader, off))
-        return FC_ODD_HEADER;
-    for (int i = 0; i < ODD_STEPS; i++) {
-        const uint8_t *p = peek(reader, off, 16, own);
-        if (!p) /* cut by the end of the file */
-            return reader->failed || !i ? FC_ODD_DAMAGE : FC_ODD_KEEP;
-        struct fc_pcap_record h = fc_pcap_record(pcap, p);
-        if (h.caplen > pcap->max_caplen || !(h.sec | h.frac | h.caplen | h.origlen))
-            return i && is_header(reader, off) ? FC_ODD_KEEP : FC_ODD_DAMAGE;
-        bool empty = pcap->often_empty && !h.caplen && h.frac < pcap->odd_frac;
-        if (empty && !i)
-            return FC_ODD_KEEP; /* not odd for this writer */
-        if (!i && oddities(pcap, &h) > 1)
-            return FC_ODD_DAMAGE;
-        bool follows = !i || fc_pcap_near(sec, h.sec);
-        sounds = sound(pcap, &h) || empty ? (follows ? sounds + 1 : 1) : 0;
-        run = !fc_pcap_odd_shape(&any_snaplen, &h) || empty ? (follows ? run + 1 : 1) : 0;
-        if (sounds >= 2 || run >= ODD_RUN)
-            return FC_ODD_KEEP;
-        sec = h.sec;
-        off += pcap->record_header + (uint64_t)h.caplen;
-        bool far = off - start > ODD_FAR;
-        if (far || fc_reader_ends(reader, off))
-            return (!far && off == reader->size) || (i && sounds) ? FC_ODD_KEEP : FC_ODD_DAMAGE;
-    }
-    return FC_ODD_DAMAGE;
 }
 
 bool fc_resync_blocks(struct fc_reader *reader, uint64_t off)

@@ -27,8 +27,6 @@ static fc_step_fn *const steps[FC_STEP_COUNT] = {
     [FC_STEP_PPP] = fc_step_ppp,
     [FC_STEP_CHDLC] = fc_step_chdlc,
     [FC_STEP_IP] = fc_step_ip,
-    [FC_STEP_IPV4] = fc_step_ipv4,
-    [FC_STEP_IPV6] = fc_step_ipv6,
     [FC_STEP_IPPROTO] = fc_step_ipproto,
 };
 
@@ -144,6 +142,7 @@ void fc_decode_walk(uint32_t link_type, const uint8_t *data, uint32_t caplen, ui
             .data = caplen ? data : fc_no_addr, /* no arithmetic on a null pointer */
             .end = caplen,
             .wire_len = caplen > origlen ? caplen : origlen, /* some writers leave the original length too small */
+            .carried_end = caplen > origlen ? caplen : origlen,
             .mask = mask,
             .link_type = link_type,
             .out = out,

@@ -22,11 +22,13 @@ static void ip_session(struct fc_walk *w, uint8_t kind, const uint8_t *src, cons
 static void ip_trim(struct fc_walk *w, uint32_t total)
 {
     w->ip_wire_end = total ? (uint64_t)w->off + total : w->wire_len;
+    if (w->ip_wire_end < w->carried_end)
+        w->carried_end = w->ip_wire_end;
     if (total && total < fc_left(w))
         w->end = w->off + total;
 }
 
-enum fc_step fc_step_ipv4(struct fc_walk *w)
+static enum fc_step ipv4(struct fc_walk *w)
 {
     const uint8_t *ip = fc_here(w);
 
@@ -52,11 +54,11 @@ enum fc_step fc_step_ipv4(struct fc_walk *w)
     return FC_STEP_IPPROTO;
 }
 
-enum fc_step fc_step_ipv6(struct fc_walk *w)
+static enum fc_step ipv6(struct fc_walk *w)
 {
     const uint8_t *ip = fc_here(w);
 
-    if (fc_left(w) < 40 || ip[0] >> 4 != 6)
+    if (fc_left(w) < 40)
         return FC_STEP_MALFORMED;
     uint32_t length = fc_be16(ip + 4);
 
@@ -71,6 +73,6 @@ enum fc_step fc_step_ipv6(struct fc_walk *w)
 enum fc_step fc_step_ip(struct fc_walk *w)
 {
     if (fc_left(w) > 0 && *fc_here(w) >> 4 == 6)
-        return fc_step_ipv6(w);
-    return fc_step_ipv4(w);
+        return ipv6(w);
+    return ipv4(w);
 }

@@ -55,9 +55,8 @@ enum fc_step fc_step_ethertype(struct fc_walk *w)
     fc_link_session(w, FC_PROTO_ETHERTYPE | w->next);
     switch (w->next) {
     case FC_ETHERTYPE_IPV4:
-        return FC_STEP_IPV4;
     case FC_ETHERTYPE_IPV6:
-        return FC_STEP_IPV6;
+        return FC_STEP_IP;
     case FC_ETHERTYPE_VLAN:
     case FC_ETHERTYPE_QINQ:
     case 0x9100: /* QinQ before 802.1ad had a number for it */
@@ -106,7 +105,7 @@ static enum fc_step iso(struct fc_walk *w)
     if (id != NLPID_IPV4 && id != NLPID_IPV6 && id != NLPID_PPP)
         return FC_STEP_DONE;
     w->off += 4;
-    return id == NLPID_IPV4 ? FC_STEP_IPV4 : id == NLPID_IPV6 ? FC_STEP_IPV6 : FC_STEP_PPP;
+    return id == NLPID_PPP ? FC_STEP_PPP : FC_STEP_IP;
 }
 
 enum fc_step fc_step_llc(struct fc_walk *w)
@@ -225,9 +224,8 @@ enum fc_step fc_step_ppp(struct fc_walk *w)
     fc_link_session(w, FC_PROTO_PPP | protocol);
     switch (protocol) {
     case PPP_IPV4:
-        return FC_STEP_IPV4;
     case PPP_IPV6:
-        return FC_STEP_IPV6;
+        return FC_STEP_IP;
     case PPP_MPLS:
     case PPP_MPLS_MCAST:
         return FC_STEP_MPLS;

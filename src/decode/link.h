@@ -30,8 +30,8 @@ enum {
 enum { NLPID_SNAP = 0x80, NLPID_IPV6 = 0x8e, NLPID_IPV4 = 0xcc, NLPID_PPP = 0xcf };
 
 /* link_ip.c: IP or an EtherType behind a header of the system's own */
-fc_step_fn fc_link_loopback, fc_link_raw, fc_link_ipv4, fc_link_ipv6, fc_link_mpls, fc_link_enc, fc_link_pflog,
-    fc_link_ipnet, fc_link_nflog, fc_link_sll, fc_link_sll2;
+fc_step_fn fc_link_loopback, fc_link_raw, fc_link_mpls, fc_link_enc, fc_link_pflog, fc_link_ipnet, fc_link_nflog,
+    fc_link_sll, fc_link_sll2;
 /* link_lan.c */
 fc_step_fn fc_link_ethernet, fc_link_token_ring, fc_link_fddi, fc_link_arcnet, fc_link_arcnet_linux, fc_link_ieee1394,
     fc_link_ip_over_fc, fc_link_ipoib, fc_link_brcm, fc_link_brcm_prepend, fc_link_dsa, fc_link_edsa;
@@ -39,7 +39,8 @@ fc_step_fn fc_link_ethernet, fc_link_token_ring, fc_link_fddi, fc_link_arcnet, f
 fc_step_fn fc_link_slip, fc_link_ppp_pppd, fc_link_hdlc, fc_link_hdlc_with_dir, fc_link_pppoe, fc_link_frelay,
     fc_link_frelay_with_dir, fc_link_llc, fc_link_atm_clip, fc_link_sunatm, fc_link_juniper, fc_link_erf;
 /* wlan.c */
-fc_step_fn fc_link_wlan, fc_link_wlan_capwap, fc_link_radiotap, fc_link_prism, fc_link_avs, fc_link_ppi, fc_link_pktap;
+fc_step_fn fc_link_wlan, fc_link_wlan_capwap, fc_link_radiotap, fc_link_prism, fc_link_avs, fc_link_ppi, fc_link_pktap,
+    fc_link_user2;
 
 /*
  * link.c: SNAP header at `off`: organisation and protocol. bridge_pad: bytes between it and a bridged frame. Without a

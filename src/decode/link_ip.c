@@ -14,7 +14,7 @@ enum {
 };
 
 enum {
-    /* ARPHRD_ values under which a cooked header's protocol is no EtherType */
+    /* ARPHRD_ values under which a cooked header's protocol means nothing; but where it is an EtherType, that is what follows */
     ARPHRD_FRAD = 770,
     ARPHRD_IEEE80211 = 801,
     ARPHRD_IEEE80211_PRISM = 802,
@@ -34,18 +34,6 @@ enum fc_step fc_link_raw(struct fc_walk *w)
     return FC_STEP_IP;
 }
 
-enum fc_step fc_link_ipv4(struct fc_walk *w)
-{
-    (void)w;
-    return FC_STEP_IPV4;
-}
-
-enum fc_step fc_link_ipv6(struct fc_walk *w)
-{
-    (void)w;
-    return FC_STEP_IPV6;
-}
-
 enum fc_step fc_link_mpls(struct fc_walk *w)
 {
     w->proto = FC_PROTO_ETHERTYPE | FC_ETHERTYPE_MPLS;
@@ -56,40 +44,47 @@ static enum fc_step family_step(struct fc_walk *w, uint32_t family)
 {
     switch (family) {
     case AF_IPV4:
-        return FC_STEP_IPV4;
     case AF_IPV6_LINUX:
     case AF_IPV6_WINDOWS:
     case AF_IPV6_NETBSD:
     case AF_IPV6_FREEBSD:
     case AF_IPV6_DARWIN:
-        return FC_STEP_IPV6;
+        return FC_STEP_IP;
     default:
         return fc_link_opaque(w, w->link_type);
     }
 }
 
-/* A header of `size` bytes that starts with a family in the byte order of the capturing host. Families are small. */
-static enum fc_step family_header(struct fc_walk *w, uint32_t size)
+/* A family in the byte order of the capturing host. Families are small. */
+static uint32_t host_family(const uint8_t *p)
 {
-    if (fc_left(w) < size)
-        return FC_STEP_MALFORMED;
-    uint32_t family = fc_be32(fc_here(w));
-    if (family > 0xffff)
-        family = __builtin_bswap32(family);
-    fc_push_link(w);
-    w->off += size;
-    return family_step(w, family);
+    uint32_t family = fc_be32(p);
+
+    return family > 0xffff ? __builtin_bswap32(family) : family;
 }
 
+/* Some systems write an EtherType in place of the family, or PPP with address and control in place of all. */
 enum fc_step fc_link_loopback(struct fc_walk *w)
 {
-    return family_header(w, 4);
+    if (fc_left(w) < 4)
+        return FC_STEP_MALFORMED;
+    fc_push_link(w);
+    if (fc_be16(fc_here(w)) == 0xff03)
+        return FC_STEP_PPP;
+    w->next = host_family(fc_here(w));
+    w->off += 4;
+    return w->next >= FC_ETHERTYPE_MIN && w->next <= 0xffff ? FC_STEP_ETHERTYPE : family_step(w, w->next);
 }
 
 /* Family, SPI, flags. */
 enum fc_step fc_link_enc(struct fc_walk *w)
 {
-    return family_header(w, 12);
+    if (fc_left(w) < 12)
+        return FC_STEP_MALFORMED;
+    uint32_t family = host_family(fc_here(w));
+    fc_push_link(w);
+    w->off += 12;
+    return family_step(w, family);
 }
 
 /* Length without padding, family, ... : it differs by system and release, so only the length tells where IP is. */
@@ -116,7 +111,7 @@ enum fc_step fc_link_ipnet(struct fc_walk *w)
         return FC_STEP_MALFORMED;
     fc_push_link(w);
     w->off += 24;
-    return p[1] == AF_IPV6_SOLARIS ? FC_STEP_IPV6 : family_step(w, p[1]);
+    return p[1] == AF_IPV6_SOLARIS ? FC_STEP_IP : family_step(w, p[1]);
 }
 
 struct nflog {
@@ -168,10 +163,8 @@ enum fc_step fc_link_nflog(struct fc_walk *w)
         fc_link_macs(w, log.sender, fc_no_addr);
     w->off = log.start;
     w->end = log.end;
-    if (p[0] == AF_IPV4)
-        return FC_STEP_IPV4;
-    if (p[0] == AF_IPV6_LINUX)
-        return FC_STEP_IPV6;
+    if (p[0] == AF_IPV4 || p[0] == AF_IPV6_LINUX)
+        return FC_STEP_IP;
     w->next = log.protocol; /* a bridge's or ARP's */
     return log.protocol >= FC_ETHERTYPE_MIN ? FC_STEP_ETHERTYPE : fc_link_opaque(w, w->link_type);
 }
@@ -180,7 +173,7 @@ enum fc_step fc_link_nflog(struct fc_walk *w)
 static enum fc_step cooked(struct fc_walk *w, uint32_t hatype, uint32_t addr_len, const uint8_t *addr,
                            uint32_t protocol)
 {
-    switch (hatype) {
+    switch (protocol < FC_ETHERTYPE_MIN ? hatype : 0) {
     case ARPHRD_FRAD:
         return fc_link_frelay(w);
     case ARPHRD_IEEE80211:

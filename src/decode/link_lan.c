@@ -98,9 +98,8 @@ static enum fc_step arcnet_payload(struct fc_walk *w, uint8_t type)
     switch (type) {
     case ARCNET_IPV4:
     case ARCNET_IPV4_OLD:
-        return FC_STEP_IPV4;
     case ARCNET_IPV6:
-        return FC_STEP_IPV6;
+        return FC_STEP_IP;
     case ARCNET_ARP:
     case ARCNET_ARP_OLD:
         w->next = FC_ETHERTYPE_ARP;

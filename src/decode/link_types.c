@@ -17,7 +17,7 @@ struct link_type {
 /* tcpdump.org's list. 11, 12, 14 and 19 are no LINKTYPE_ of it: DLT_ of some systems, written into files all the same. */
 /* clang-format off */
 static const struct link_type link_types[] = {
-    [0] = {"NULL", "link-null", "address family of 4 bytes, in either byte order; IP", fc_link_loopback},
+    [0] = {"NULL", "link-null", "address family of 4 bytes, or EtherType, in either byte order; or PPP; IP", fc_link_loopback},
     [1] = {"ETHERNET", "link-ethernet", "Ethernet, VLAN tags, MPLS, PPPoE, ARP, LLC/SNAP; IP", fc_link_ethernet},
     [2] = {"EXP_ETHERNET", "link-exp-ethernet", NULL, NULL},
     [3] = {"AX25", "link-ax25", NULL, NULL},
@@ -47,7 +47,7 @@ static const struct link_type link_types[] = {
         "802.11: data frames with LLC/SNAP, also QoS, 4 addresses, mesh, A-MSDU (first part)", fc_link_wlan},
     [106] = {"ATM_CLIP", "link-atm-clip", "Classical IP over ATM, with or without LLC/SNAP", fc_link_atm_clip},
     [107] = {"FRELAY", "link-frelay", "Frame Relay: Q.922, NLPID, SNAP, Cisco's EtherType", fc_link_frelay},
-    [108] = {"LOOP", "link-loop", "address family of 4 bytes, in either byte order; IP", fc_link_loopback},
+    [108] = {"LOOP", "link-loop", "address family of 4 bytes, or EtherType, in either byte order; or PPP; IP", fc_link_loopback},
     [109] = {"ENC", "link-enc", "OpenBSD encapsulating interface; IP", fc_link_enc},
     [112] = {"HDLC", "link-hdlc", NULL, NULL},
     [113] = {"LINUX_SLL", "link-linux-sll", "Linux cooked, by ARPHRD type: EtherType, Ethernet, LLC, PPP, 802.11, Frame Relay",
@@ -89,7 +89,8 @@ static const struct link_type link_types[] = {
     [146] = {"IBM_SN", "link-ibm-sn", NULL, NULL},
     [147] = {"USER0", "link-user0", NULL, NULL},
     [148] = {"USER1", "link-user1", NULL, NULL},
-    [149] = {"USER2", "link-user2", NULL, NULL},
+    [149] = {"USER2", "link-user2", "PKTAP header, where there is one, then the link type that it names; else opaque",
+        fc_link_user2},
     [150] = {"USER3", "link-user3", NULL, NULL},
     [151] = {"USER4", "link-user4", NULL, NULL},
     [152] = {"USER5", "link-user5", NULL, NULL},
@@ -168,8 +169,8 @@ static const struct link_type link_types[] = {
     [225] = {"FC_2_WITH_FRAME_DELIMS", "link-fc-2-with-frame-delims", NULL, NULL},
     [226] = {"IPNET", "link-ipnet", "Solaris IP network header; IP", fc_link_ipnet},
     [227] = {"CAN_SOCKETCAN", "link-can-socketcan", NULL, NULL},
-    [228] = {"IPV4", "link-ipv4", "IPv4", fc_link_ipv4},
-    [229] = {"IPV6", "link-ipv6", "IPv6", fc_link_ipv6},
+    [228] = {"IPV4", "link-ipv4", "IPv4 or IPv6 by its first nibble", fc_link_raw},
+    [229] = {"IPV6", "link-ipv6", "IPv4 or IPv6 by its first nibble", fc_link_raw},
     [230] = {"IEEE802_15_4_NOFCS", "link-ieee802-15-4-nofcs", NULL, NULL},
     [231] = {"DBUS", "link-dbus", NULL, NULL},
     [232] = {"JUNIPER_VS", "link-juniper-vs", NULL, NULL},

@@ -86,9 +86,8 @@ static enum fc_step nlpid(struct fc_walk *w)
     fc_link_session(w, FC_PROTO_LINK | FC_LINKTYPE_FRELAY);
     switch (id) {
     case NLPID_IPV4:
-        return FC_STEP_IPV4;
     case NLPID_IPV6:
-        return FC_STEP_IPV6;
+        return FC_STEP_IP;
     case NLPID_PPP:
         return FC_STEP_PPP;
     case NLPID_SNAP:
@@ -220,9 +219,8 @@ enum fc_step fc_link_erf(struct fc_walk *w)
         w->off += 2;
         return fc_link_ethernet(w);
     case 22:
-        return FC_STEP_IPV4;
     case 23:
-        return FC_STEP_IPV6;
+        return FC_STEP_IP;
     default:
         return fc_link_opaque(w, w->link_type);
     }

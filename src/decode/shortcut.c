@@ -105,14 +105,29 @@ static inline __attribute__((always_inline)) bool ipv6(const uint8_t *data, uint
     return true;
 }
 
+/* IPv4 straight behind Ethernet. COMMON_MIN bytes are there. */
+static inline bool decode_common(const uint8_t *data, uint32_t caplen, uint32_t mask, struct fc_packet *out,
+                                 uint32_t *payload)
+{
+    if (UNLIKELY(fc_be16(data + 12) != FC_ETHERTYPE_IPV4 || !ipv4(data, ETHERNET, caplen, mask, 1, out, payload)))
+        return false;
+    out->layer[0] = (struct fc_layer){.off = 0, .type = FC_LAYER_LINK};
+    return true;
+}
+
 /* Optional groups of such a packet. The others, FC_WANT_VLAN..., say nothing of one that has neither tag nor tunnel. */
 #define OPTIONAL_HERE (FC_WANT_MAC | FC_WANT_TTL | FC_WANT_DSCP | FC_WANT_PAYLOAD)
 
-static __attribute__((noinline)) void optional(const uint8_t *data, uint32_t mask, uint32_t payload,
-                                               struct fc_packet *out)
+/* The same with optional groups. */
+static bool decode_optional(const uint8_t *data, uint32_t caplen, uint32_t origlen, uint32_t mask,
+                            struct fc_packet *out)
 {
-    uint32_t wire_end = ETHERNET + fc_be16(data + 16);
+    uint32_t payload, wire_len = caplen > origlen ? caplen : origlen, wire_end = ETHERNET + fc_be16(data + 16);
 
+    if (!decode_common(data, caplen, mask, out, &payload))
+        return false;
+    if (wire_end > wire_len)
+        wire_end = wire_len;
     if (mask & FC_WANT_MAC) {
         memcpy(out->mac[0], data + 6, 6);
         memcpy(out->mac[1], data, 6);
@@ -124,18 +139,6 @@ static __attribute__((noinline)) void optional(const uint8_t *data, uint32_t mas
     if (mask & FC_WANT_PAYLOAD)
         out->payload_bytes = wire_end > payload ? wire_end - payload : 0;
     out->got |= mask & OPTIONAL_HERE;
-}
-
-/* IPv4 straight behind Ethernet. COMMON_MIN bytes are there. */
-static inline bool decode_common(const uint8_t *data, uint32_t caplen, uint32_t mask, struct fc_packet *out)
-{
-    uint32_t payload;
-
-    if (UNLIKELY(fc_be16(data + 12) != FC_ETHERTYPE_IPV4 || !ipv4(data, ETHERNET, caplen, mask, 1, out, &payload)))
-        return false;
-    out->layer[0] = (struct fc_layer){.off = 0, .type = FC_LAYER_LINK};
-    if (UNLIKELY(mask & OPTIONAL_HERE))
-        optional(data, mask, payload, out);
     return true;
 }
 
@@ -192,14 +195,26 @@ static __attribute__((noinline)) bool decode_usual(uint32_t link_type, const uin
     return ethertype == FC_ETHERTYPE_IPV6 && caplen >= off + 48 && ipv6(data, off, caplen, mask, layer, out, &payload);
 }
 
-FC_EXPORT void fc_decode(uint32_t link_type, const uint8_t *data, uint32_t caplen, uint32_t origlen, uint32_t mask,
-                         struct fc_packet *out)
+/* What is not the most common kind, or asked for more than usual. */
+static __attribute__((noinline)) void decode_other(uint32_t link_type, const uint8_t *data, uint32_t caplen,
+                                                   uint32_t origlen, uint32_t mask, struct fc_packet *out)
 {
-    if (LIKELY(link_type == FC_LINKTYPE_ETHERNET && caplen >= COMMON_MIN && mask & FC_WANT_KEY) &&
-        LIKELY(decode_common(data, caplen, mask, out)))
+    if (mask & OPTIONAL_HERE && mask & FC_WANT_KEY && link_type == FC_LINKTYPE_ETHERNET && caplen >= COMMON_MIN &&
+        decode_optional(data, caplen, origlen, mask, out))
         return;
     if (caplen >= USUAL_MIN && (mask & (FC_WANT_KEY | OPTIONAL_HERE | FC_WANT_VLAN)) == FC_WANT_KEY &&
         decode_usual(link_type, data, caplen, mask, out))
         return;
     fc_decode_walk(link_type, data, caplen, origlen, mask, out);
+}
+
+FC_EXPORT void fc_decode(uint32_t link_type, const uint8_t *data, uint32_t caplen, uint32_t origlen, uint32_t mask,
+                         struct fc_packet *out)
+{
+    uint32_t payload;
+
+    if (UNLIKELY(link_type != FC_LINKTYPE_ETHERNET || caplen < COMMON_MIN ||
+                 (mask & (FC_WANT_KEY | OPTIONAL_HERE)) != FC_WANT_KEY ||
+                 !decode_common(data, caplen, mask, out, &payload)))
+        decode_other(link_type, data, caplen, origlen, mask, out);
 }

@@ -115,8 +115,8 @@ static enum fc_step enter(struct fc_walk *w, enum fc_tunnel_kind kind, uint32_t 
 
 enum fc_step fc_step_nsh(struct fc_walk *w)
 {
-    static const enum fc_step steps[] = {FC_STEP_DONE,     FC_STEP_IPV4, FC_STEP_IPV6,
-                                         FC_STEP_ETHERNET, FC_STEP_NSH,  FC_STEP_MPLS};
+    static const enum fc_step steps[] = {FC_STEP_DONE,     FC_STEP_IP,  FC_STEP_IP,
+                                         FC_STEP_ETHERNET, FC_STEP_NSH, FC_STEP_MPLS};
     const uint8_t *p = fc_here(w);
     uint32_t size = fc_left(w) >= 8 ? (p[1] & 0x3fu) * 4 : 0, next;
 
@@ -190,6 +190,47 @@ static bool is_aruba(uint32_t type)
     return type >= 0x8200 && type <= 0x8370 && !(type & 0xf);
 }
 
+/* Does PPP with IP stand `at` bytes from `off`? None of the headers' bytes may be escaped (RFC 1662). */
+static bool hdlc_ip_at(const struct fc_walk *w, uint32_t at)
+{
+    const uint8_t *p = fc_here(w);
+    uint32_t left = fc_left(w), wire = fc_wire_left(w), ip = at;
+
+    if (left >= ip + 2 && fc_be16(p + ip) == 0xff03)
+        ip += 2;
+    if (left >= ip + 2 && p[ip] == 0)
+        ip++;
+    if (left < ip + 2 || wire < ip + 2 || (p[ip] != 0x21 && p[ip] != 0x57) ||
+        !fc_ip_at(w, ip + 1, wire - ip - 1, false))
+        return false;
+    uint32_t end = ip + 1 + (p[ip + 1] >> 4 == 6 ? 40 : (p[ip + 1] & 15) * 4u) + 14; /* as far as the flags of TCP */
+    return !memchr(p + at, 0x7d, (end < left ? end : left) - at);
+}
+
+/*
+ * 3GPP2 A.S0008, A.S0012: attributes, of which the last one is marked, then a piece of a stream of PPP in HDLC framing. It is gone
+ * into where a frame begins with it.
+ */
+static enum fc_step a10(struct fc_walk *w, uint32_t type)
+{
+    const uint8_t *p = fc_here(w);
+    uint32_t left = fc_left(w), at = 0;
+    bool last = type == FC_ETHERTYPE_A10;
+
+    while (!last && left >= at + 2) {
+        last = p[at] & 0x80;
+        at += 2u + p[at + 1];
+    }
+    while (last && left > at && p[at] == 0x7e)
+        at++;
+    if (!last || at >= left || !hdlc_ip_at(w, at)) {
+        fc_push_layer(w, FC_LAYER_PAYLOAD);
+        return FC_STEP_DONE;
+    }
+    w->off += at;
+    return FC_STEP_PPP;
+}
+
 /* What a GRE header of version 0 carries; `off` is behind it. */
 static enum fc_step gre_payload(struct fc_walk *w, uint32_t flags, uint32_t type, uint32_t key)
 {
@@ -221,6 +262,8 @@ static enum fc_step gre_payload(struct fc_walk *w, uint32_t flags, uint32_t type
     }
     if (is_aruba(type))
         return fc_link_wlan(w);
+    if (type == FC_ETHERTYPE_A10 || type == FC_ETHERTYPE_A10_PACKET)
+        return a10(w, type);
     w->next = type;
     return step;
 }
@@ -258,23 +301,21 @@ bool fc_gre(struct fc_walk *w, enum fc_step *step)
 }
 
 /* PPP or Cisco HDLC with an IP packet of exactly the right length, or just that packet. */
-static bool l2tpv3_other(const struct fc_walk *w, uint32_t at, uint32_t wire, uint32_t *size, enum fc_step *step)
+static bool l2tpv3_other(const struct fc_walk *w, uint32_t at, uint32_t wire, uint32_t *size)
 {
     static const struct {
         uint8_t head[4];
         uint8_t size;
-        uint8_t step;
-    } heads[] = {{{0xff, 0x03, 0x00, 0x21}, 4, FC_STEP_IPV4},
-                 {{0xff, 0x03, 0x00, 0x57}, 4, FC_STEP_IPV6},
-                 {{0x0f, 0x00, 0x08, 0x00}, 4, FC_STEP_IPV4},
-                 {{0x0f, 0x00, 0x86, 0xdd}, 4, FC_STEP_IPV6},
-                 {{0x00, 0x21}, 2, FC_STEP_IPV4},
-                 {{0x00, 0x57}, 2, FC_STEP_IPV6},
-                 {{0}, 0, FC_STEP_IP}};
+    } heads[] = {{{0xff, 0x03, 0x00, 0x21}, 4},
+                 {{0xff, 0x03, 0x00, 0x57}, 4},
+                 {{0x0f, 0x00, 0x08, 0x00}, 4},
+                 {{0x0f, 0x00, 0x86, 0xdd}, 4},
+                 {{0x00, 0x21}, 2},
+                 {{0x00, 0x57}, 2},
+                 {{0}, 0}};
 
     for (unsigned i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
         *size = heads[i].size;
-        *step = (enum fc_step)heads[i].step;
         if (fc_left(w) >= at + *size && wire >= at + *size && memcmp(fc_here(w) + at, heads[i].head, *size) == 0 &&
             fc_ip_at(w, at + *size, wire - at - *size, true))
             return true;
@@ -289,7 +330,6 @@ static bool l2tpv3_other(const struct fc_walk *w, uint32_t at, uint32_t wire, ui
 enum fc_step fc_l2tpv3(struct fc_walk *w, uint32_t wire)
 {
     uint32_t session = fc_be32(fc_here(w)), size;
-    enum fc_step step = FC_STEP_ETHERNET;
 
     fc_push_layer(w, FC_LAYER_TUNNEL);
     w->off += 4;
@@ -299,12 +339,12 @@ enum fc_step fc_l2tpv3(struct fc_walk *w, uint32_t wire)
     for (uint32_t at = 0; at <= 12 && at < wire; at += 4)
         if (fc_ethernet_at(w, at, wire - at, true)) {
             w->off += at;
-            return step;
+            return FC_STEP_ETHERNET;
         }
     for (uint32_t at = 0; at <= 12 && at < wire; at += 4)
-        if (l2tpv3_other(w, at, wire, &size, &step)) {
+        if (l2tpv3_other(w, at, wire, &size)) {
             w->off += at + size;
-            return step;
+            return FC_STEP_IP;
         }
     fc_push_layer(w, FC_LAYER_PAYLOAD);
     return FC_STEP_DONE;
@@ -319,6 +359,14 @@ static enum fc_step behind(struct fc_walk *w, uint32_t size, enum fc_tunnel_kind
         fc_push_layer(w, FC_LAYER_TUNNEL);
     w->off += size;
     return enter(w, kind, 0, step);
+}
+
+/* IP in IP. A header of another version than the protocol number says is believed where its length fits. */
+static enum fc_step ip_in_ip(struct fc_walk *w, unsigned version, enum fc_tunnel_kind kind)
+{
+    bool fits = fc_left(w) && (*fc_here(w) >> 4 == version || fc_ip_at(w, 0, fc_wire_left(w), false));
+
+    return behind(w, 0, kind, fits ? FC_STEP_IP : FC_STEP_MALFORMED);
 }
 
 static enum fc_step esp(struct fc_walk *w)
@@ -336,9 +384,9 @@ enum fc_step fc_ip_tunnel(struct fc_walk *w)
 
     switch (w->next) {
     case FC_IPPROTO_IPV4:
-        return behind(w, 0, w->ip_version == 4 ? FC_TUNNEL_IPIP : FC_TUNNEL_4IN6, FC_STEP_IPV4);
+        return ip_in_ip(w, 4, w->ip_version == 4 ? FC_TUNNEL_IPIP : FC_TUNNEL_4IN6);
     case FC_IPPROTO_IPV6:
-        return behind(w, 0, w->ip_version == 4 ? FC_TUNNEL_6IN4 : FC_TUNNEL_6IN6, FC_STEP_IPV6);
+        return ip_in_ip(w, 6, w->ip_version == 4 ? FC_TUNNEL_6IN4 : FC_TUNNEL_6IN6);
     case FC_IPPROTO_GRE:
         return fc_gre(w, &step) ? step : fc_walk_other(w);
     case FC_IPPROTO_ESP:

@@ -36,8 +36,8 @@ static bool enter_link(struct fc_walk *w, uint32_t size, enum fc_tunnel_kind kin
 /* What a next-protocol field of VXLAN-GPE leads to; FC_STEP_DONE: it is none. */
 static enum fc_step gpe_step(uint32_t next)
 {
-    static const enum fc_step steps[] = {FC_STEP_DONE,     FC_STEP_IPV4, FC_STEP_IPV6,
-                                         FC_STEP_ETHERNET, FC_STEP_NSH,  FC_STEP_MPLS};
+    static const enum fc_step steps[] = {FC_STEP_DONE,     FC_STEP_IP,  FC_STEP_IP,
+                                         FC_STEP_ETHERNET, FC_STEP_NSH, FC_STEP_MPLS};
 
     return next < sizeof(steps) / sizeof(steps[0]) ? steps[next] : FC_STEP_DONE;
 }
@@ -131,7 +131,8 @@ static bool gtpu(struct fc_walk *w, uint32_t wire, enum fc_step *step)
     if (!ip || !fc_ip_at(w, size, end - size, true)) {
         if (fc_ethernet_at(w, size, end - size, true))
             return enter(w, size, FC_TUNNEL_GTPU, fc_be32(p + 4), FC_STEP_ETHERNET, step);
-        if (!ip)
+        /* one that was cut before it came into the tunnel says more than there is */
+        if (!ip && !(end == wire && fc_ip_at(w, size, UINT32_MAX, false)))
             return false;
     }
     return enter(w, size, FC_TUNNEL_GTPU, fc_be32(p + 4), FC_STEP_IP, step);
@@ -209,7 +210,13 @@ static bool teredo(struct fc_walk *w, uint32_t wire, enum fc_step *step)
         prefix |= fc_be32(p + end) == 0x20010000 || fc_be16(p + end) >> 6 == 0xfe80 >> 6;
     if (!prefix || total > wire - size)
         return false;
-    return enter(w, size, FC_TUNNEL_TEREDO, 0, FC_STEP_IPV6, step);
+    return enter(w, size, FC_TUNNEL_TEREDO, 0, FC_STEP_IP, step);
+}
+
+/* Where an optional part of CAPWAP's header that starts at `at`, with `before` bytes and a length, ends; UINT32_MAX: not inside. */
+static uint32_t capwap_part(const uint8_t *p, uint32_t at, uint32_t before, uint32_t size)
+{
+    return at < size && before < size - at ? at + ((before + 1 + p[at + before] + 3) & ~3u) : UINT32_MAX;
 }
 
 /*
@@ -227,12 +234,12 @@ static bool capwap(struct fc_walk *w, uint32_t wire, enum fc_step *step)
     bool native = bits & 0x100, later = bits & 0x80 && fc_be16(p + 6) >> 3, keepalive = bits & 8;
     if (bits & 7 || keepalive || size < 8 || left < size || wire < size)
         return false;
-    for (unsigned bit = 0x10; bit <= 0x20; bit <<= 1) /* radio MAC address, wireless information */
-        if (bits & bit) {
-            if (at >= size)
-                return false;
-            at += (1u + p[at] + 3) & ~3u;
-        }
+    if (bits & 0x10) /* radio MAC address */
+        at = capwap_part(p, at, 0, size);
+    if (bits & 0x20 && capwap_part(p, at, 0, size) == size) /* wireless information */
+        at = size;
+    else if (bits & 0x20) /* of a draft, as Cisco writes it: which wireless technology it is stands before its length */
+        at = capwap_part(p, at, 1, size);
     if (at != size)
         return false;
     if (native && binding == 1 && !later)
@@ -284,10 +291,9 @@ static bool ayiya(struct fc_walk *w, uint32_t wire, enum fc_step *step)
     if (left < 8 || (p[2] & 15) != 1 || (p[0] & 15) > 2 || (p[1] & 15) > 3 || p[2] >> 4 > 2)
         return false;
     uint32_t size = 8 + (1u << (p[0] >> 4)) + (p[1] >> 4) * 4u;
-    bool v6 = p[3] == FC_IPPROTO_IPV6;
-    if ((!v6 && p[3] != FC_IPPROTO_IPV4) || size >= wire || !fc_ip_at(w, size, wire - size, false))
+    if ((p[3] != FC_IPPROTO_IPV6 && p[3] != FC_IPPROTO_IPV4) || size >= wire || !fc_ip_at(w, size, wire - size, false))
         return false;
-    return enter(w, size, FC_TUNNEL_AYIYA, 0, v6 ? FC_STEP_IPV6 : FC_STEP_IPV4, step);
+    return enter(w, size, FC_TUNNEL_AYIYA, 0, FC_STEP_IP, step);
 }
 
 /* RFC 9300: the length of the IP packet inside must be what is left. */

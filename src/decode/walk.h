@@ -65,8 +65,10 @@ enum {
     FC_ETHERTYPE_MPLS_MCAST = 0x8848,
     FC_ETHERTYPE_PPPOE = 0x8864,
     FC_ETHERTYPE_JUMBO_LLC = 0x8870, /* LLC, of a frame longer than an 802.3 length can say */
+    FC_ETHERTYPE_A10 = 0x8881,       /* 3GPP2's A10 interface, in GRE: an unstructured byte stream, */
     FC_ETHERTYPE_QINQ = 0x88a8,
     FC_ETHERTYPE_ERSPAN = 0x88be,
+    FC_ETHERTYPE_A10_PACKET = 0x88d2, /* or with attributes in front */
     FC_ETHERTYPE_MACSEC = 0x88e5,
     FC_ETHERTYPE_PBB = 0x88e7,
     FC_ETHERTYPE_FABRICPATH = 0x8903,
@@ -89,10 +91,8 @@ enum fc_step {
     FC_STEP_PPPOE,     /* session header, RFC 2516 */
     FC_STEP_PPP,       /* RFC 1661/1662, with or without address and control, with or without compressed protocol */
     FC_STEP_CHDLC,     /* Cisco HDLC */
-    FC_STEP_IP,        /* IPv4 or IPv6 by the first nibble */
-    FC_STEP_IPV4,
-    FC_STEP_IPV6,
-    FC_STEP_IPPROTO, /* `next` is an IP protocol or an IPv6 extension header */
+    FC_STEP_IP,        /* IPv4 or IPv6 by the first nibble, whatever the header in front of it says */
+    FC_STEP_IPPROTO,   /* `next` is an IP protocol or an IPv6 extension header */
     FC_STEP_COUNT
 };
 
@@ -133,6 +133,8 @@ struct fc_walk {
     uint8_t own_addr[6];  /* a link address that does not stand in the record as such */
     const uint8_t *ip;    /* IP header of the session */
     uint64_t ip_wire_end; /* where its datagram ends on the wire; 64 bits: off + 65535 may pass 2^32 */
+    uint64_t
+        carried_end; /* the same, but no further than the record and what the datagram is carried in, or its piece */
 };
 
 typedef enum fc_step fc_step_fn(struct fc_walk *w);
@@ -150,7 +152,7 @@ fc_step_fn *fc_link_step(uint32_t link_type);
 /* link.c */
 fc_step_fn fc_step_ethertype, fc_step_llc, fc_step_mpls, fc_step_pppoe, fc_step_ppp, fc_step_chdlc;
 /* ip.c */
-fc_step_fn fc_step_ip, fc_step_ipv4, fc_step_ipv6;
+fc_step_fn fc_step_ip;
 /* transport.c */
 fc_step_fn fc_step_ipproto;
 /* transport.c: what follows at `off` is payload above layer 4. */

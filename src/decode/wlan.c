@@ -36,7 +36,8 @@ enum {
     RADIOTAP_MORE = 1U << 31, /* another word of these follows */
     RADIOTAP_PADDED = 0x20,   /* flag: the 802.11 header is padded to 32 bits */
     PRISM_SIZE = 144,
-    PKTAP_PACKET = 1
+    PKTAP_PACKET = 1,
+    PKTAP_SIZE = 108
 };
 
 static const uint32_t avs_magic = 0x80211000; /* but for the lowest 12 bits, a version */
@@ -111,6 +112,16 @@ static bool has_mesh(const struct fc_walk *w, uint8_t flags, uint8_t qos)
     return flags & FROM_DS && qos & QOS_MESH && (!fc_left(w) || *fc_here(w) < 3);
 }
 
+/* Drafts of 802.11s had no bit for it, and frames without QoS have none: there LLC tells, where a mesh control would end. */
+static bool has_draft_mesh(const struct fc_walk *w, uint8_t flags)
+{
+    const uint8_t *p = fc_here(w);
+    uint32_t left = fc_left(w), size = left ? 6 + p[0] * 6u : 0;
+
+    return flags & FROM_DS && left >= size + 3 && p[0] < 3 && p[size] == 0xaa && p[size + 1] == 0xaa &&
+           p[size + 2] == 0x03;
+}
+
 static enum fc_step data(struct fc_walk *w, bool padded, unsigned swap)
 {
     const uint8_t *p = fc_here(w);
@@ -129,7 +140,7 @@ static enum fc_step data(struct fc_walk *w, bool padded, unsigned swap)
         return fc_link_opaque(w, FC_LINKTYPE_IEEE802_11);
     if (qos && p[qos_at + swap] & QOS_AMSDU)
         return amsdu(w);
-    if (qos && has_mesh(w, flags, p[qos_at + !swap]) && !mesh(w))
+    if (((qos && has_mesh(w, flags, p[qos_at + !swap])) || has_draft_mesh(w, flags)) && !mesh(w))
         return FC_STEP_MALFORMED;
     return FC_STEP_LLC;
 }
@@ -232,7 +243,7 @@ static enum fc_step enter(struct fc_walk *w, uint32_t link_type)
     fc_step_fn *first = fc_link_step(link_type);
 
     w->link_type = link_type & 0xffff;
-    if (!first || first == fc_link_ppi || first == fc_link_pktap)
+    if (!first || first == fc_link_ppi || first == fc_link_pktap || first == fc_link_user2)
         return fc_link_opaque(w, w->link_type);
     return first(w);
 }
@@ -257,4 +268,21 @@ enum fc_step fc_link_pktap(struct fc_walk *w)
     if (fc_load32(p + 4, false) != PKTAP_PACKET)
         return fc_link_opaque(w, w->link_type);
     return enter(w, fc_load32(p + 8, false));
+}
+
+/*
+ * The link type is anybody's, and once was what OS X writes PKTAP as. An interface's name of up to 24 bytes behind the fields that
+ * are read, and a size that is PKTAP's at the least, tell.
+ */
+enum fc_step fc_link_user2(struct fc_walk *w)
+{
+    const uint8_t *p = fc_here(w);
+    uint32_t size = fc_left(w) >= PKTAP_SIZE ? fc_load32(p, false) : 0, i = 12;
+
+    while (size && i < 36 && p[i] > ' ' && p[i] < 0x7f)
+        i++;
+    if (size < PKTAP_SIZE || size > fc_left(w) || i == 12 || i == 36 || p[i] ||
+        fc_load32(p + 4, false) != PKTAP_PACKET || !fc_link_type_name(fc_load32(p + 8, false)))
+        return fc_link_opaque(w, w->link_type);
+    return fc_link_pktap(w);
 }

@@ -124,7 +124,8 @@ enum fc_time_result fc_time_parse(const char *text, int64_t *ns)
         !take_digits(&p, 2, &day))
         return FC_TIME_FORM;
     if (*p != '\0') {
-        if (!take(&p, 'T') || !take_digits(&p, 2, &hour) || !take(&p, ':') || !take_digits(&p, 2, &minute))
+        if ((!take(&p, 'T') && !take(&p, 't')) || !take_digits(&p, 2, &hour) || !take(&p, ':') ||
+            !take_digits(&p, 2, &minute))
             return FC_TIME_FORM;
         if (take(&p, ':')) {
             if (!take_digits(&p, 2, &second))

@@ -21,6 +21,7 @@ EXPLAINED = {
     'pppoe-code': 'PPPoE session frame whose code is not 0',
     'ext-behind-ah': 'IPv6 extension header behind AH: followed here, the oracle stops',
     'bridge-log': 'NFLOG of a bridge, which the oracle does not read (tshark does, see tshark_diff.py)',
+    'version': 'IPv6 under the EtherType of IPv4, which the oracle does not read (tshark does)',
     'tag': 'switch tags and IPNET, which the oracle does not read',
     'depth': 'an extension header chain longer than FC_DEPTH_MAX: the key keeps the number reached',
 }
@@ -72,6 +73,8 @@ def category(ours, theirs, data, linktype, tags):
                          'gre' in ours[5] and ETHERTYPES[1] in data[36:46]):
         return 'tunnel'
     if kind == 'ip' and theirs[0] == '-':
+        if ours[1][0] == '6' and b'\x08\0\x60' in data[:18]:
+            return 'version'
         return 'bridge-log' if linktype == 239 and data[:1] == b'\7' else 'tag' if linktype in TAGS else 'ip-only-here'
     if kind == 'ip' and ours[2] != theirs[1]:
         return 'direction'

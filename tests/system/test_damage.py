@@ -260,6 +260,36 @@ class Damage(support.TestCase):
             with self.subTest(name):
                 self.assertEqual(self.offsets(name, bytes(d)) - {offs[hit]}, set(offs) - {offs[hit]})
 
+    def test_odd_records_beside_damage_are_kept_for_any_chunks(self):
+        """Stretches of wild times, of every second length too large, of fractions above a second, and a tail of all of these."""
+        r = support.rng('odd beside damage')
+        d, want, junk, n = bytearray(support.pcap_bytes([])), set(), [], 6000
+        for i in range(n):
+            data = udp('10.0.0.%d' % (i % 9 + 1), 1000 + i % 50, '10.0.1.1', 53, r.randbytes(r.choice((20, 300, 900))))
+            sec, frac, origlen = T0 // S + i, i, len(data)
+            if 600 < i < 1500:
+                sec = r.randrange(1 << 32)
+            elif 2100 < i < 2700:
+                origlen -= i % 2
+            elif 3300 < i < 3600 and i % 3 == 0:
+                frac = 999999999
+            elif i > n - 200:
+                sec, frac, origlen = r.randrange(600000000), 2000000, 1
+            want.add(len(d))
+            d += struct.pack('<IIII', sec, frac, len(data), origlen) + data
+            if i in (1800, 3000, 3900):
+                junk.append((len(d), 777))
+                d += r.randbytes(777)
+        plain, packed = self.write('odd.pcap', bytes(d)), self.write('odd.pcap.gz', gzip.compress(bytes(d), 1))
+        for f, chunk, jobs in ((plain, '16M', '1'), (plain, '64k', '2'), (packed, '64k', '4'), (packed, '1M', '1')):
+            db = self.path('x.db')
+            with self.subTest(f, chunk=chunk):
+                index(db, '-q', '--jobs', jobs, '--chunk-size', chunk, '--memory', '16M', f)
+                self.assertEqual(select(db, 'SELECT off, length FROM damage ORDER BY off'), junk)
+                self.assertEqual(self.found(db)[1], want)
+                verify(db)
+            os.path.exists(db) and os.remove(db)
+
     def test_a_long_chain_up_to_the_next_damage_is_believed(self):
         r = support.rng('long chain')
         d = bytearray(support.pcap_bytes(

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The same packets in any container give the same sessions; broken containers give what is in front of the damage."""
-import gzip, os, re, shutil, struct, subprocess, sys, unittest
+import gzip, os, re, shutil, struct, subprocess, sys, unittest, zlib
 
 import support
 from support import S, T0, block, epb, flowcarve, idb, index, option, select, sessions, shb, udp, verify
@@ -127,6 +127,28 @@ class Formats(support.TestCase):
                 self.assertEqual(select(db, 'SELECT format, byte_order, records FROM files'), [(kind, e, len(packets))])
         self.assertEqual(sum(s['client_packets'] + s['server_packets'] for s in want), len(packets))
 
+    def test_variants_with_longer_record_headers(self):
+        """Behind magic numbers that promise shorter ones: only the records tell."""
+        packets = [p[:2] for p in self.packets()]
+        for name, magic, extra in (('ipso', 0xa1b2c3d4, 4), ('redhat-6.1', 0xa1b2c3d4, 8), ('suse-6.3', 0xa1b2cd34, 12)):
+            for e in '<>':
+                plain = support.pcap_bytes(packets, e=e)
+                data = bytearray(struct.pack(e + 'I', magic) + plain[4:24])
+                for r in support.parse_capture(plain):
+                    data += plain[r.off:r.off + 16] + (struct.pack(e + 'IHBB', 2, 8, 0, 0) + bytes(4))[:extra] + r.data
+                with self.subTest(name, order=e):
+                    f, p, db = self.write('v.pcap', bytes(data)), self.write('plain.pcap', plain), self.path('%s%s.db' % (name, ord(e)))
+                    index(db, '-q', '--strict', '--chunk-size', '64k', f)
+                    support.verify(db)
+                    self.assert_carves(db, [p])
+                    # damage in front of a record that is whole is no reason to think so
+                    broken = bytearray(plain)
+                    second = support.parse_capture(plain)[1].off
+                    broken[second:second + 16] = b'\xff' * 16
+                    db = self.path('broken-%s%s.db' % (name, ord(e)))
+                    index(db, '-q', self.write('broken.pcap', bytes(broken)))
+                    self.assertEqual(select(db, 'SELECT records, damaged FROM files'), [(len(packets) - 1, 1)])
+
     def test_no_chunk_is_read_twice(self):
         # where records begin in the middle of a file is guessed; a wrong guess costs time, much of it
         f, = self.fcgen('seed.pcap', '--packets', '4000', '--sessions', '100')
@@ -234,11 +256,26 @@ class Formats(support.TestCase):
             'no-bytes': support.pcap_bytes([(t, b'' if i % 7 == 3 else d, 60) for i, (t, d) in enumerate(packets)]),
             'all-no-bytes': support.pcap_bytes([(t, b'', 60) for t, d in packets]),
         }
+        # habits that show, or change, behind what is learned from, or that less than half of the records have
+        packets = [(T0 + i * S, udp('10.0.0.1', 1000 + i % 9, '10.0.0.2', 53, bytes(i % 50))) for i in range(300)]
+        at = {r.off: i for i, r in enumerate(support.parse_capture(support.pcap_bytes(packets)))}
+        wild = lambda r: zlib.crc32(b'%d' % r.off) % 631152000  # before 1990, years apart
+        cases.update({
+            'wild-times-at-the-end': odd(lambda r: at[r.off] >= 288, 0, wild),
+            'wild-times-inside': odd(lambda r: 100 <= at[r.off] < 200, 0, wild),
+            'every-second-longer': odd(lambda r: at[r.off] % 2 and at[r.off] > 1, 12, lambda r: r.caplen - 1),
+            'every-second-longer-later': odd(lambda r: at[r.off] % 2 and at[r.off] > 70, 12, lambda r: r.caplen - 1),
+            'longer-at-the-end': odd(lambda r: at[r.off] >= 280, 12, lambda r: r.caplen - 1),
+            'many-ways-at-the-end': odd(lambda r: at[r.off] >= 280, 4, lambda r: 999999999, snaplen=20),
+            'time-and-length-of-the-last': odd(lambda r: at[r.off] == 299, 0, lambda r: 7)[:-len(packets[-1][1]) - 4] +
+                bytes(4) + packets[-1][1],
+        })
         for name, data in cases.items():
             with self.subTest(name):
                 f, db = self.write(name + '.pcap', data), self.path(name + '.db')
                 index(db, '-q', '--strict', '--chunk-size', '64k', f)
-                self.assertEqual(select(db, 'SELECT records, damaged FROM files'), [(60, 0)])
+                self.assertEqual(select(db, 'SELECT records, damaged FROM files'),
+                                 [(len(support.parse_capture(data)), 0)])
                 verify(db)
                 self.assert_carves(db, [f], ordered=False)
 
@@ -314,6 +351,41 @@ class Formats(support.TestCase):
             with self.subTest(name):
                 self.setUp()
                 self.refused(name, data, 'not a capture')
+
+    def test_captures_of_other_formats_are_named_with_the_way_out(self):
+        erf = lambda sec, data: struct.pack('<II', 0, sec) + struct.pack('>BBHHH', 2, 4, 18 + len(data), 0, len(data)) + b'\0\0' + data
+        i4b = lambda e, sec: struct.pack(e + '8I', 40, 0, 1, 1, 0, 1, sec, 5) + bytes(8)
+        frame = udp('10.0.0.1', 5, '10.0.0.2', 53, b'x')
+        foreign = {
+            'ERF': b''.join(erf(1700000000 + i, frame) for i in range(5)), 'ERF capture': erf(1700000000, frame),
+            'btsnoop': b'btsnoop\0' + struct.pack('>II', 1, 1002) + bytes(50), 'isdn4bsd': i4b('<', 900000000) + i4b('<', 900000001),
+            'isdn4bsd trace': i4b('>', 900000000), 'snoop': b'snoop\0\0\0' + bytes(99),
+            'PEAK': b';##########\r\n;$FILEVERSION=1.1\r\n;$STARTTIME=37704.5\r\n',
+            'Ascend': b'> pridisp\nPRI-XMIT-27: (task "l1Task" at 0x10216fe0, time: 560194.01) 4 octets @ 0x1027c5b0\n',
+        }
+        for i, (name, data) in enumerate(foreign.items()):
+            with self.subTest(name):
+                self.setUp()
+                self.refused('%d.trace' % i, data, name, 'convert it with editcap')
+
+    def test_what_editcap_writes_is_read_or_named(self):
+        if not shutil.which('editcap'):
+            self.skipTest('needs editcap')
+        plain = self.write('plain.pcap', support.pcap_bytes([p[:2] for p in self.packets()]))
+        index(self.path('plain.db'), '-q', plain)
+        want = sessions(self.path('plain.db'))
+        for kind in ('btsnoop erf 5views k12text lanalyzer netmon1 netmon2 nettl ngsniffer ngwsniffer_2_0 observer snoop visual '
+                     'nokiapcap modpcap rh6_1pcap suse6_3pcap nsecpcap').split():
+            f, db = self.path(kind), self.path(kind + '.db')
+            p = subprocess.run(['editcap', '-F', kind, plain, f], stderr=subprocess.DEVNULL)
+            if p.returncode or not os.path.getsize(f):
+                continue  # it cannot hold Ethernet
+            with self.subTest(kind):
+                if 'pcap' in kind:
+                    index(db, '-q', '--strict', f)
+                    self.assertEqual(sessions(db), want)
+                    continue
+                self.assert_says(index(db, f, ok=2), 'convert it with editcap')
 
     def test_a_database_is_no_capture(self):
         f = self.write('c.pcap', support.pcap_bytes(self.packets()))

@@ -302,6 +302,7 @@ Test(pcap, what_is_no_capture_is_refused_with_what_it_looks_like)
             6, "xz");
     refused("PK\x03\x04", 4, "zip");
     refused("snoop\0\0\0", 8, "snoop");
+    refused("btsnoop\0\0\0\0\1", 12, "btsnoop capture; convert it with editcap");
     refused("SQLite format 3", 16, "SQLite");
     refused("hello world", 11, "no pcap or pcapng magic");
 }

@@ -2,6 +2,7 @@
 /* IPv4, IPv6 and its extension headers, fragments. */
 #include <criterion/criterion.h>
 
+#include "decode/walk.h"
 #include "packets.h"
 
 static struct bytes ip6(unsigned next, const char *hex)
@@ -41,11 +42,15 @@ Test(ipv4, a_header_length_below_five_is_malformed)
     cr_assert_eq(decode(LT_ETH, &b).malformed, 1);
 }
 
-Test(ipv4, another_version_than_announced_is_malformed)
+Test(ipv4, another_version_than_announced_is_read_as_what_it_is)
 {
-    struct bytes b = udp4(1, 53, 2, 1024);
-    b.at[14] = 0x65;
-    cr_assert_eq(decode(LT_ETH, &b).malformed, 1);
+    struct bytes v6 = with_ip6("02000000000b 02000000000a 0800"), v4 = with_ip4("02000000000b 02000000000a 86dd");
+    EXPECT_KEY(decode(LT_ETH, &v6), "udp 2001:db8::1:53 2001:db8::2:1024", 1);
+    EXPECT_KEY(decode(LT_ETH, &v4), "udp 10.0.0.1:53 10.0.0.2:1024", 1);
+    v6.n -= 9; /* less than a header of IPv6 */
+    cr_assert_eq(decode(LT_ETH, &v6).malformed, 1);
+    v4.at[14] = 0x55;
+    cr_assert_eq(decode(LT_ETH, &v4).malformed, 1);
 }
 
 Test(ipv4, less_than_twenty_bytes_are_malformed)
@@ -76,14 +81,21 @@ Test(ipv4, total_length_zero_means_all_that_was_captured)
     cr_assert_eq(p.tcp_flags, FC_TCP_PSH | FC_TCP_ACK);
 }
 
-Test(ipv4, a_total_length_beyond_the_capture_counts_for_the_payload_only)
+Test(ipv4, a_total_length_beyond_the_capture_counts_for_the_payload_as_far_as_the_frame_goes)
 {
     struct bytes b = tcp4(1, 1000, 2, 80);
     b.at[16] = 0x05;
     b.at[17] = 0xdc;
-    struct fc_packet p = decode(LT_ETH, &b);
-    EXPECT_KEY(p, "tcp 10.0.0.1:1000 10.0.0.2:80", 0);
-    cr_assert_eq(p.payload_bytes, 1500 - 40);
+    static const uint32_t masks[] = {FC_WANT_ALL, FC_WANT_KEY | FC_WANT_PAYLOAD, FC_WANT_ALL | FC_KEY_VLAN};
+    for (unsigned i = 0; i < 3; i++) {
+        struct fc_packet p = decode_mask(LT_ETH, &b, masks[i]); /* the frame is as long as was captured */
+        EXPECT_KEY(p, "tcp 10.0.0.1:1000 10.0.0.2:80", 0);
+        cr_assert_eq(p.payload_bytes, b.n - 54);
+        fc_decode(LT_ETH, b.at, b.n, 1514, masks[i], &p);
+        cr_assert_eq(p.payload_bytes, 1500 - 40);
+        fc_decode_walk(LT_ETH, b.at, b.n, 1513, masks[i], &p);
+        cr_assert_eq(p.payload_bytes, 1499 - 40);
+    }
 }
 
 Test(ipv4, link_padding_is_no_part_of_the_datagram)

@@ -34,6 +34,7 @@ enum {
     LT_ARCNET_LINUX = 129,
     LT_IEEE1394 = 138,
     LT_AVS = 163,
+    LT_USER2 = 149,
     LT_PPPD = 166,
     LT_JUNIPER_PPPOE = 167,
     LT_JUNIPER_ETHER = 178,

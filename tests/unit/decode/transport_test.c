@@ -102,8 +102,8 @@ Test(transport, payload_length_leaves_out_headers_and_padding)
 Test(transport, payload_length_is_the_wires_not_the_captures)
 {
     struct bytes b = tcp4(1, 1000, 2, 80);
-    b.n = 54;
-    struct fc_packet p = decode(LT_ETH, &b);
+    struct fc_packet p;
+    fc_decode(LT_ETH, b.at, 54, b.n, FC_WANT_ALL, &p);
     cr_assert_eq(p.payload_bytes, 10);
     cr_assert_eq(layer_off(&p, FC_LAYER_PAYLOAD), -1);
 }

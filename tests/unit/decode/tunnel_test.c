@@ -141,6 +141,8 @@ static void ip_cases(struct tunnel_case *c, unsigned *n)
     add(c, n, eth4(ip4(47, pre("0000 8909 0800 0101 0001 0005", inner4()))), INNER4, "gre", gre);
     add(c, n, eth4(ip4(47, pre("0000 8200 0801 2c00" WLAN_ADDRESSES "3076" SNAP, inner4()))), INNER4, "gre", gre);
     add(c, n, eth4(ip4(47, pre("0000 8370 8802 2c00" WLAN_ADDRESSES "3076 0000" SNAP, inner4()))), INNER4, "gre", gre);
+    add(c, n, eth4(ip4(47, pre("3000 8881 00000007 00000001 7e ff03 0021", inner4()))), INNER4, "gre:7", gre);
+    add(c, n, eth4(ip4(47, pre("2000 88d2 00000007 0102 4000 8301 00 7e7e 57", inner6()))), INNER6, "gre:7", gre);
     add(c, n, eth4(ip4(47, pre("3001 880b 0022 0009 00000001 0021", inner4()))), INNER4, "pptp:9", gre);
     add(c, n, eth4(ip4(47, pre("3081 880b 0024 0009 00000001 00000001 ff03 0057", inner6()))), INNER6, "pptp:9", gre);
     add(c, n, eth4(ip4(47, pre("2001 6400 002e 0900", frame4()))), INNER4, "eoip:9", gre);
@@ -201,6 +203,9 @@ static void udp_cases(struct tunnel_case *c, unsigned *n)
     add_udp(c, n, 2152, "34ff 002c 0000cafe 0000 00 85 01 10 09 c0 01 0000 00", inner4(), INNER4, "gtpu:51966");
     add_udp(c, n, 2152, "36ff 0040 0000cafe 0000 00 c0 02 000000000000 00", inner6(), INNER6, "gtpu:51966");
     add_udp(c, n, 2152, "30ff 002e 0000cafe", frame4(), INNER4, "gtpu:51966");
+    struct bytes longer = inner4(); /* cut before it came into the tunnel */
+    longer.at[2] = 5;
+    add_udp(c, n, 2152, "30ff 0020 0000cafe", longer, INNER4, "gtpu:51966");
     add_udp(c, n, 3544, "",
             pre("60000000 000c 11 40 20010000000100000000000000000001 20010db8000100000000000000000002"
                 "0400 0035 000c 0000 61626364",
@@ -212,6 +217,10 @@ static void udp_cases(struct tunnel_case *c, unsigned *n)
     add_udp(c, n, 5247, "00 10 0000 0000 0000", frame4(), INNER4, "capwap");
     add_udp(c, n, 5247, "00 20 4010 0000 0000 06 020000000001 00", frame4(), INNER4, "capwap");
     /* 802.11 to the distribution system, and the same with its fields turned round, as some access points write it */
+    add_udp(c, n, 5247, "00 20 0320 0000 0000 01 04 d0 25 0000 0000 0801 2c00" WLAN_ADDRESSES "3076" SNAP, inner4(),
+            INNER4, "capwap");
+    add_udp(c, n, 5247, "00 20 0320 0000 0000 04 d0 25 0000 000000 0801 2c00" WLAN_ADDRESSES "3076" SNAP, inner4(),
+            INNER4, "capwap");
     add_udp(c, n, 5247, "00 10 0300 0000 0000 0801 2c00" WLAN_ADDRESSES "3076" SNAP, inner4(), INNER4, "capwap");
     add_udp(c, n, 5247, "00 10 0300 0000 0000 0108 2c00" WLAN_ADDRESSES "7630" SNAP, inner4(), INNER4, "capwap");
     add_udp(c, n, 5247, "00 10 0300 0000 0000 0188 2c00" WLAN_ADDRESSES "7630 0000" SNAP, inner4(), INNER4, "capwap");
@@ -547,6 +556,17 @@ Test(fragments, of_a_tunnels_datagram_name_the_outer_datagram)
     struct fc_packet o = decode_mask(LT_ETH, &b, FC_WANT_ALL | FC_KEY_OUTER);
     cr_assert_str_eq(key_text(&o.key), "gre 10.0.0.1:0 10.0.0.2:0");
     cr_assert(o.frag == FC_FRAG_FIRST && o.datagram_count == 1);
+}
+
+Test(fragments, hold_no_more_payload_than_their_piece)
+{
+    struct bytes whole = eth4(udp(40000, 4789, pre("08000000 00002a00", frame4()))), piece = whole;
+    cr_assert_eq(decode(LT_ETH, &whole).payload_bytes, 4);
+    piece.at[17] -= 3; /* the total length of this datagram's first piece, */
+    piece.at[20] |= 0x20;
+    struct fc_packet p = decode(LT_ETH, &piece);
+    EXPECT_KEY(p, INNER4, 0);
+    cr_assert_eq(p.payload_bytes, 1); /* whose frame is padded */
 }
 
 Test(fragments, may_nest)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* 802.11 and the headers in front of it. */
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "packets.h"
 
@@ -55,6 +57,17 @@ Test(wlan, mesh_control_may_bring_addresses)
     EXPECT_KEY(p, UDP4, 1);
     cr_assert_eq(p.mac[0][5], 6);
     cr_assert_eq(p.mac[1][5], 5);
+}
+
+Test(wlan, mesh_control_of_the_drafts_has_no_bit)
+{
+    struct bytes plain = with_ip4("0803 0000" A123 "020000000004 00 1f 00000001" SNAP),
+                 qos = with_ip4("8803 0000" A123 "020000000004 0000 02 1f 00000001 020000000005 020000000006" SNAP),
+                 none = with_ip4("0803 0000" A123 "020000000004" SNAP);
+    EXPECT_KEY(decode(LT_WLAN, &plain), UDP4, 1);
+    EXPECT_KEY(decode(LT_WLAN, &qos), UDP4, 1);
+    cr_assert_eq(decode(LT_WLAN, &qos).mac[0][5], 6);
+    EXPECT_KEY(decode(LT_WLAN, &none), UDP4, 1);
 }
 
 Test(wlan, mesh_control_to_a_group_follows_three_addresses)
@@ -183,6 +196,30 @@ Test(wlan, ppi_and_pktap_go_on_with_the_link_type_they_name)
     EXPECT_KEY(decode(LT_PPI, &ppp), UDP4, 1);
     EXPECT_KEY(decode(LT_PKTAP, &ethernet), UDP4, 1);
     cr_assert_eq(decode(LT_PKTAP, &ethernet).mac[0][5], 5);
+}
+
+Test(wlan, user2_is_pktap_where_its_header_is_sane)
+{
+    static const char header[] = "6c000000 01000000 %s 656e3000";
+    char text[200];
+    struct bytes b[4];
+    static const char *const names[] = {"01000000", "00000080", "95000000",
+                                        "02010000"}; /* Ethernet, none, itself, PKTAP */
+    for (unsigned i = 0; i < 4; i++) {
+        struct bytes frame = with_ip4("020000000002 020000000005 0800");
+        snprintf(text, sizeof text, header, names[i]);
+        b[i].n = 0;
+        put_hex(&b[i], text);
+        put_zeros(&b[i], 92);
+        memcpy(b[i].at + b[i].n, frame.at, frame.n);
+        b[i].n += frame.n;
+    }
+    EXPECT_KEY(decode(LT_USER2, &b[0]), UDP4, 1);
+    EXPECT_KEY(decode(LT_USER2, &b[1]), "30095 - -", 0);
+    EXPECT_KEY(decode(LT_USER2, &b[2]), "30095 - -", 0);
+    EXPECT_KEY(decode(LT_USER2, &b[3]), "30102 - -", 0);
+    b[0].at[12] = 0; /* no name */
+    EXPECT_KEY(decode(LT_USER2, &b[0]), "30095 - -", 0);
 }
 
 Test(wlan, ppi_does_not_nest_and_need_not_know_the_link_type)

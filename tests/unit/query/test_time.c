@@ -17,6 +17,7 @@ Test(time, reads_iso_8601_as_utc)
     cr_assert_eq(parsed("2024-05-01"), INT64_C(1714521600000000000));
     cr_assert_eq(parsed("2024-05-01T10:00"), NOW);
     cr_assert_eq(parsed("2024-05-01T10:00Z"), NOW);
+    cr_assert_eq(parsed("2024-05-01t10:00z"), NOW);
     cr_assert_eq(parsed("2024-05-01T10:00:00.5"), NOW + 500000000);
     cr_assert_eq(parsed("2024-05-01T10:00:00.123456789Z"), NOW + 123456789);
     cr_assert_eq(parsed("1969-12-31T23:59:59.999999999"), -1);
