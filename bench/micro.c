@@ -65,7 +65,7 @@ static const struct suite {
     const char *about;
 } suites[] = {
     {"decode", micro_decode, "[-n PACKETS]: fc_decode() by link type and mask"},
-    {"table", micro_table, "[-n FLOWS]: the flow table, and one over cds_lfht"},
+    {"table", micro_table, "[-n FLOWS]: the flow table"},
     {"positions", micro_positions, "[-n POSITIONS]: the positions blob"},
     {"hash", micro_hash, "[-n FLOWS]: hash of keys; keys that are meant to collide"},
     {"read", micro_read, "[-w BYTES] CAPTURE: ways to walk a pcap; BYTES: written besides"},

@@ -39,21 +39,17 @@ static void make_session(uint64_t *state, int kind, int64_t i, struct fc_session
     r->key.port[1] = ports[(x >> 56) % 11];
     r->key.addr_kind = (uint8_t)kind;
     r->key.proto = y % 4 ? 6 : 17;
-    fc_run_init(&r->run);
-    r->run.first_ns = r->run.min_ns = INT64_C(1700000000000000000) + i * 12345;
-    r->run.max_ns = r->run.min_ns + (int64_t)(y >> 8) % 1000000000;
-    r->run.packets[0] = 2 + (y >> 40) % 2;
-    r->run.packets[1] = 2;
-    r->run.bytes[0] = 62 * r->run.packets[0];
-    r->run.bytes[1] = 62 * r->run.packets[1];
-    r->run.first_dir = 0;
+    r->session.first_ns = r->session.min_ns = INT64_C(1700000000000000000) + i * 12345;
+    r->session.last_ns = r->session.max_ns = r->session.min_ns + (int64_t)(y >> 8) % 1000000000;
+    r->session.packets[0] = 2 + (y >> 40) % 2;
+    r->session.packets[1] = 2;
+    r->session.bytes[0] = 62 * r->session.packets[0];
+    r->session.bytes[1] = 62 * r->session.packets[1];
     if (r->key.proto == 6) {
-        r->run.tcp_flags[0] = r->run.tcp_flags[1] = FC_TCP_SYN | FC_TCP_ACK;
-        r->run.base_set = 3;
-        r->run.base[0] = (uint32_t)micro_random(state);
-        r->run.base[1] = (uint32_t)y;
-        r->run.syn_seq = r->run.base[0];
-        r->run.syn_dir = 0;
+        r->session.tcp_flags[0] = r->session.tcp_flags[1] = FC_TCP_SYN | FC_TCP_ACK;
+        r->session.base_set = 3;
+        r->session.base[0] = (uint32_t)micro_random(state);
+        r->session.base[1] = (uint32_t)y;
     }
     r->open = y >> 16 & 1;
     memcpy(blob, &x, 8);

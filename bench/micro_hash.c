@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The hash of flow keys, and what a capture can do to the table whose author picks keys without knowing the secret. Each family of
- * keys is published twice, N flows and 2 N. Where flows collide, a run costs in proportion to the flows that are there, and
+ * keys goes through it twice, N flows and 2 N. Where flows collide, a packet costs in proportion to the flows that are there, and
  * so twice as much the second time; where they do not, the same. How many share a chain is counted.
  */
 #include "base/hash.h"
-#include "base/varint.h"
 #include "flow/table.h"
 #include "micro.h"
 
@@ -87,35 +86,47 @@ static void make_key(const struct family *f, struct fc_flow_key *key, uint64_t i
     f->make(key, i);
 }
 
-/* Publishes one run each of n flows; returns ns a run, or a negative number. */
-static double publish(const struct family *f, int64_t n)
+static int nothing(void *ctx, const struct fc_ended *ended)
 {
-    uint8_t pos[3 * FC_VARINT_MAX];
-    struct fc_node node = {.first_file = 1, .last_file = 1, .seq = 1, .pos = pos};
+    (void)ctx;
+    (void)ended;
+    return 0;
+}
+
+static int note_all(const struct family *f, int64_t n, struct fc_unit *unit, struct fc_advancer *a, uint64_t seed)
+{
+    struct fc_packet p = {.got = FC_WANT_KEY};
+    int rc = fc_unit_begin(unit, 1, 24);
+
+    for (int64_t i = 0; i < n && rc == 0; i++) {
+        make_key(f, &p.key, (uint64_t)i);
+        rc = fc_unit_add(unit, &a->shelf, &p, 24 + (uint64_t)i * 100, INT64_C(1700000000000000000), 100, seed, false);
+    }
+    return rc;
+}
+
+/* A packet each of n flows through the table; returns ns a packet, or a negative number. */
+static double pass(const struct family *f, int64_t n)
+{
+    struct fc_place end = {INT64_C(1700000000000000001), 0, 0, 0};
+    struct fc_advancer a = {.sink = {nothing, NULL}};
     struct fc_rules rules;
-    struct fc_pool pool;
-    struct fc_flow_key key;
     double start, each = -1;
     int rc = fc_rules_profile(&rules, "flowcarve");
-    struct fc_table *t = fc_table_new(&rules);
+    struct fc_table *t = fc_table_new(&rules, false, "/tmp");
+    struct fc_unit *unit = t ? fc_unit_new(fc_table_stock(t)) : NULL;
 
-    if (!t || rc)
+    if (!unit || rc)
         return -1;
-    fc_table_pool(t, &pool);
-    fc_run_init(&node.run);
-    node.run.first_ns = node.run.min_ns = node.run.max_ns = INT64_C(1700000000000000000);
-    node.run.first_dir = 0;
-    node.run.packets[0] = 1;
+    fc_shelf_init(&a.shelf, fc_table_stock(t));
     start = micro_now();
-    for (int64_t i = 0; i < n && rc == 0; i++) {
-        make_key(f, &key, (uint64_t)i);
-        node.first_off = node.last_off = 24 + (uint64_t)i * 100;
-        node.pos_len = (size_t)(fc_varint_put(fc_varint_put(fc_varint_put(pos, 1), 1), node.first_off) - pos);
-        rc = fc_table_publish(t, &pool, &key, fc_table_hash(t, &key), &node);
-    }
+    rc = note_all(f, n, unit, &a, fc_table_seed(t));
+    fc_table_hand_over(t, unit, &a.shelf);
+    for (unsigned i = 0; i < FC_PARTITIONS && rc == 0; i++)
+        rc = fc_table_advance(t, i, &end, &a);
     if (rc == 0 && fc_table_flows(t) == (uint64_t)n)
         each = (micro_now() - start) / (double)n * 1e9;
-    fc_pool_fini(&pool);
+    fc_shelf_fini(&a.shelf);
     fc_table_free(t);
     return each;
 }
@@ -146,16 +157,16 @@ static int hostile(const struct family *f, int64_t n)
     char what[128], note[128];
 
     for (int i = 0; i < TRIES; i++) {
-        once[i] = publish(f, n);
-        twice[i] = publish(f, 2 * n);
+        once[i] = pass(f, n);
+        twice[i] = pass(f, 2 * n);
         if (once[i] < 0 || twice[i] < 0)
-            return micro_fail("hash", "publishing failed, or a flow is missing");
+            return micro_fail("hash", "the table failed, or a flow is missing");
     }
-    snprintf(what, sizeof what, "publish %lld flows: %s", (long long)(2 * n), f->name);
+    snprintf(what, sizeof what, "%lld flows: %s", (long long)(2 * n), f->name);
     /* by chance some ten; the verdict is by counting, since time is also a matter of what else the machine does */
     snprintf(note, sizeof note, "%.0f ns for half as many; longest chain %u%s", micro_median(once, TRIES), chain,
              chain > CHAIN_MAX ? ": THEY COLLIDE, quadratic time" : "");
-    micro_row("hash", what, micro_median(twice, TRIES), "ns a run", note);
+    micro_row("hash", what, micro_median(twice, TRIES), "ns a packet", note);
     return 0;
 }
 

@@ -3,14 +3,14 @@
  * What it costs to walk the records of a capture from the page cache, by way of reading: the floor under an index run. Each way looks
  * at every record header of a little-endian pcap and counts records and captured bytes, which must come out the same. Threads take
  * stretches of 16 MiB whose first records were looked up before the clock runs. The rows below the line read with the reader that
- * `index` has, and decode, hash, group by flow, and write what an index of this capture takes.
+ * `index` has, and decode, hash, note, and write what an index of this capture takes.
  */
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "base/io.h"
 #include "capture/reader.h"
-#include "flow/chunk.h"
+#include "flow/table.h"
 #include "micro.h"
-#include "store/io.h"
 
 #include <flowcarve/decode.h>
 
@@ -37,7 +37,7 @@ struct sums {
 /* A thread's own. */
 struct scratch {
     uint8_t *memory;
-    struct fc_chunk chunk; /* of use when grouping */
+    struct fc_shelf shelf; /* of use when noting */
 };
 
 struct walk {
@@ -51,7 +51,7 @@ struct walk {
     uint8_t *map;
     uint64_t seed;
     struct fc_rules rules;
-    struct fc_table *table; /* its hash */
+    struct fc_table *table; /* its memory of notes */
 };
 
 struct worker {
@@ -65,15 +65,16 @@ static void *work(void *arg)
     struct worker *w = arg;
     struct walk *walk = w->walk;
     struct scratch scratch = {malloc(walk->buffer), {0}};
-    bool ready = scratch.memory && fc_chunk_init(&scratch.chunk, walk->table, &walk->rules, false) == 0;
+    bool ready = scratch.memory;
     size_t i;
 
+    fc_shelf_init(&scratch.shelf, fc_table_stock(walk->table));
     while (ready && (i = atomic_fetch_add(&walk->next, 1)) < walk->stretches)
         if (walk->stretch(walk, walk->starts[i], walk->starts[i + 1], &scratch, &w->sums))
             atomic_store(&walk->failed, true);
     if (!ready)
         atomic_store(&walk->failed, true);
-    fc_chunk_fini(&scratch.chunk);
+    fc_shelf_fini(&scratch.shelf);
     free(scratch.memory);
     return NULL;
 }
@@ -196,54 +197,50 @@ static int by_uring(struct walk *walk, uint64_t from, uint64_t to, struct scratc
 }
 #endif
 
-enum task { WALK, DECODE, GROUP };
+enum task { WALK, DECODE, NOTE };
 
-/* With the reader that `index` has: nothing more, decoding and hashing, or that and the chunk's own table of flows. */
-static int by_reader(struct walk *walk, uint64_t from, uint64_t to, struct fc_chunk *chunk, enum task task,
+/* With the reader that `index` has: nothing more, decoding and hashing, or that and a unit of notes. */
+static int by_reader(struct walk *walk, uint64_t from, uint64_t to, struct fc_shelf *shelf, enum task task,
                      struct sums *sums)
 {
-    uint64_t before = sums->records;
+    struct fc_unit *unit = fc_unit_new(fc_table_stock(walk->table));
     struct fc_reader reader;
-    struct fc_packet own;
+    struct fc_packet packet;
     struct fc_record rec;
     volatile uint64_t sink = 0;
     int rc = fc_reader_init(&reader, FC_READER_BUFFER);
 
-    fc_chunk_begin(chunk, 1, from);
+    if (rc == 0)
+        rc = unit ? fc_unit_begin(unit, 1, from) : FC_E_NOMEM;
     if (rc == 0)
         rc = fc_reader_start(&reader, &walk->file, from, to, NULL);
     while (rc == 0 && (rc = fc_reader_walk(&reader, &rec, to)) == 1) {
-        struct fc_packet *packet = task == GROUP ? fc_chunk_packet(chunk) : &own;
         sums->records++;
         sums->bytes += rec.caplen;
         if (task != WALK)
-            fc_decode(rec.link_type, rec.data, rec.caplen, rec.origlen, FC_WANT_SESSION, packet);
+            fc_decode(rec.link_type, rec.data, rec.caplen, rec.origlen, FC_WANT_SESSION, &packet);
         if (task == DECODE)
-            sink = sink ^ fc_hash48(&packet->key, walk->seed);
-        rc = task == GROUP ? fc_chunk_add(chunk, &rec, packet) : 0;
+            sink = sink ^ fc_hash48(&packet.key, walk->seed);
+        rc = task == NOTE ? fc_unit_add(unit, shelf, &packet, rec.off, rec.ts_ns, rec.origlen, walk->seed, false) : 0;
     }
     fc_reader_fini(&reader);
-    if (rc == 0 && task == GROUP && (rc = fc_chunk_end(chunk)) == 0) {
-        for (size_t i = 0; i < chunk->event_count; i++) /* later fragments that wait are in no run yet */
-            before += chunk->events[i].node != NULL;
-        rc = before + chunk->pos_count == sums->records ? 0 : -1;
-    }
+    fc_unit_free(unit, shelf);
     return rc;
 }
 
 static int by_plain_reader(struct walk *walk, uint64_t from, uint64_t to, struct scratch *scratch, struct sums *sums)
 {
-    return by_reader(walk, from, to, &scratch->chunk, WALK, sums);
+    return by_reader(walk, from, to, &scratch->shelf, WALK, sums);
 }
 
 static int by_decoder(struct walk *walk, uint64_t from, uint64_t to, struct scratch *scratch, struct sums *sums)
 {
-    return by_reader(walk, from, to, &scratch->chunk, DECODE, sums);
+    return by_reader(walk, from, to, &scratch->shelf, DECODE, sums);
 }
 
-static int by_grouping(struct walk *walk, uint64_t from, uint64_t to, struct scratch *scratch, struct sums *sums)
+static int by_noting(struct walk *walk, uint64_t from, uint64_t to, struct scratch *scratch, struct sums *sums)
 {
-    return by_reader(walk, from, to, &scratch->chunk, GROUP, sums);
+    return by_reader(walk, from, to, &scratch->shelf, NOTE, sums);
 }
 
 /* As cat: one thread, one buffer. */
@@ -318,8 +315,8 @@ static const struct way {
     {"records, the reader of `index`, 2 threads", by_plain_reader, 1, 2},
     {"records, decoded and hashed, 2 threads", by_decoder, 1, 2},
     {"records, decoded and hashed, 1 thread", by_decoder, 1, 1},
-    {"records, decoded and grouped by flow, 2 threads", by_grouping, 1, 2},
-    {"records, decoded and grouped by flow, 1 thread", by_grouping, 1, 1},
+    {"records, decoded and noted, 2 threads", by_noting, 1, 2},
+    {"records, decoded and noted, 1 thread", by_noting, 1, 1},
 };
 enum { WAYS = sizeof ways / sizeof ways[0] };
 
@@ -384,7 +381,7 @@ int micro_read(int argc, char **argv)
     strcpy(slash ? slash + 1 : folder, ".");
     if (fc_file_open(argv[optind], &walk.file, &err))
         return micro_fail("read", "no capture");
-    if (fc_rules_profile(&walk.rules, "flowcarve") || !(walk.table = fc_table_new(&walk.rules))) {
+    if (fc_rules_profile(&walk.rules, "flowcarve") || !(walk.table = fc_table_new(&walk.rules, false, "/tmp"))) {
         fc_file_close(&walk.file);
         return micro_fail("read", "out of memory");
     }

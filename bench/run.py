@@ -14,6 +14,8 @@ Workloads, made by fcgen from fixed seeds:
   many      20,000 captures of 200 kB in a folder
   crowd     20 M packets of 1,000,000 sessions, all at a time
   long      peak memory of a capture and of one ten times as long
+  taps      200 captures of the same time, plain and compressed with xz, against the same packets in one
+  bursts    50,000 and 200,000 flows interleaved, a packet or two of each at a time
   adding    the last of ten captures, added to an index of the others
   micro     rooms alone: decode, flow table, positions, hash, b-tree writer
 

@@ -1,12 +1,14 @@
 -- SPDX-License-Identifier: MIT
--- The index of flowcarve: an ordinary SQLite database, schema version 4 (PRAGMA user_version).
+-- The index of flowcarve: an ordinary SQLite database. Schema version (PRAGMA user_version) 1005 is provisional: the layout
+-- between 4 and 5, read by nothing else.
 -- application_id is "fcrv" in ASCII, so that file(1) and flowcarve know the file.
 PRAGMA application_id = 0x66637276;
-PRAGMA user_version = 4;
+PRAGMA user_version = 1005;
 
 -- How this index was made; the same settings hold for every capture added later.
 --   profile, timeouts, fields, filter, exclude_net, key: the options of `flowcarve index`, '' when not given
--- And, if any session is gone (see session.id): last_id, the highest ID of these.
+-- And clock_ns: latest counted time (docs/sessions.md) of any record of any capture, ns since 1970; not there when no record
+-- has a time. Sessions and fragments are open, or are not, as of then.
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -99,9 +101,10 @@ CREATE TABLE damage (
 -- One row a session. Addresses: INTEGER for IPv4 (host order), 16-byte BLOB for IPv6, 6-byte BLOB for link addresses,
 -- NULL for none; they sort and range-scan within their kind.
 CREATE TABLE session (
-    id             INTEGER PRIMARY KEY,  -- 1, 2, 3... in the order of the first packet; what is added later gets the
-                                         -- next ones. No ID is given out twice. One may be gone: that of a session of
-                                         -- fragments alone, whose first fragments were added later, in other sessions
+    id             INTEGER PRIMARY KEY,  -- 1, 2, 3... in the order of the places of the first packets
+                                         -- (docs/sessions.md); what is added later gets the next ones. An ID stays.
+                                         -- Negative: provisional, fragments whose first one may still come; the next
+                                         -- run replaces all of these, so that their IDs name nothing for longer
     start_ns       INTEGER,              -- time of the earliest packet, ns since 1970; NULL: no packet has a time
     duration_ns    INTEGER,              -- time from the earliest to the latest packet
     proto          INTEGER NOT NULL,     -- see protocols
@@ -143,16 +146,17 @@ CREATE TABLE session_fields (
     community_id     TEXT                -- Community ID v1, seed 0; NULL also for what is not IP
 );
 
--- What a later capture needs to continue a session or a fragmented datagram, in the byte order of who wrote it. Written
--- and read by flowcarve only.
+-- What a later capture needs to continue a session (in any byte order) or a fragmented datagram (in that of who wrote it), as
+-- of meta.clock_ns. Each run writes both tables anew. Written and read by flowcarve only.
 CREATE TABLE open_session (
     id    INTEGER PRIMARY KEY REFERENCES session(id),  -- of the first of the sessions in this row
-    state BLOB NOT NULL                                -- many sessions, as src/store/open_pack.h says
+    state BLOB NOT NULL                                -- many sessions that were open, as src/store/open_pack.h says
 );
 CREATE TABLE open_fragment (
     seq   INTEGER PRIMARY KEY,
-    state BLOB NOT NULL                                -- of the last minute: a first fragment, or a later one whose
-                                                       -- first has not come, with its session
+    state BLOB NOT NULL                                -- of the last minutes: where the name of a datagram leads to, or a
+                                                       -- later fragment that waits for its first; those that wait
+                                                       -- under one name are one provisional session
 );
 
 -- session.positions: where the packets of a session are, byte by byte.

@@ -15,8 +15,8 @@ CREATE TABLE session_port (
     PRIMARY KEY (port, block)
 ) WITHOUT ROWID;
 INSERT INTO session_port
-SELECT client_port, (id - 1) / 64 FROM session WHERE client_port IS NOT NULL
-UNION SELECT server_port, (id - 1) / 64 FROM session WHERE server_port IS NOT NULL;
+SELECT client_port, (id - 1) >> 6 FROM session WHERE client_port IS NOT NULL
+UNION SELECT server_port, (id - 1) >> 6 FROM session WHERE server_port IS NOT NULL;
 
 -- Times: IDs rise with them, so this is enough. A row for each 4096 consecutive IDs, from first_id on, among which there
 -- is a session with times: the earliest start and the latest end of these.
@@ -26,5 +26,5 @@ CREATE TABLE session_span (
     end_ns   INTEGER NOT NULL
 );
 INSERT INTO session_span
-SELECT (id - 1) / 4096 * 4096 + 1, min(start_ns), max(start_ns + duration_ns)
+SELECT ((id - 1) >> 12) * 4096 + 1, min(start_ns), max(start_ns + duration_ns)
 FROM session WHERE start_ns IS NOT NULL GROUP BY 1;

@@ -17,7 +17,6 @@ class Run:
 
     def __init__(self, words, stdout=os.devnull, cwd=None, limit_s=None):
         self.fsync = 0.0
-        self.published = 0  # runs of flows, when it indexes
         self.text = ""
         # errors go to a file: a pipe that is full would stop the process while nobody reads
         with open(stdout, "wb") as out, tempfile.TemporaryFile() as errors:
@@ -55,7 +54,6 @@ class Times:
         self.runs = runs
         self.wall = statistics.median(r.wall for r in runs)
         self.fsync = statistics.median(r.fsync for r in runs)
-        self.published = runs[0].published
         self.rss = max(r.rss for r in runs)
 
 

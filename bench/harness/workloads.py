@@ -60,8 +60,6 @@ class Bench:
             r = Run([self.flowcarve, "index", "-v", "-d", db, *options, *inputs])
             m = re.search(r"fsync ([0-9.]+) s", r.text)
             r.fsync = float(m.group(1)) if m else 0.0
-            m = re.search(r"([0-9,]+) runs? joined", r.text)
-            r.published = int(m.group(1).replace(",", "")) if m else 0
             r.wall -= r.fsync  # it measures the disk, and is told apart
             return r
         return call
@@ -146,13 +144,13 @@ def floor(bench, name, c, t, size):
     """What of this cannot be had for less: walking the records, by several ways, and writing as many bytes as the index has."""
     bench.say("%s: ways of reading" % name)
     rows = micro_rows(bench, ["read", "-w", str(size), c.path], "read " + name)
-    wall, grouped = t["index"].wall, "records, decoded and grouped by flow"
+    wall, grouped = t["index"].wall, "records, decoded and noted"
     one, two = rows.get(grouped + ", 1 thread"), rows.get(grouped + ", 2 threads")
     if one and two:
         bench.report.row(name, "1 thread's time by that of 2", t["index -j1"].wall / wall, "times", "of " + grouped, one / two,
                          note="how far a second thread of this machine gets where threads share nothing")
         if c.sessions >= 1000:
-            bench.parts.append((name, wall, t["cat"].wall, two / 1e3, t["index"].published, c.packets, c.sessions))
+            bench.parts.append((name, wall, t["cat"].wall, two / 1e3, c.packets, c.sessions))
     for what in (grouped + ", 2 threads", "bytes of the index written to the page cache, 1 thread"):
         if what in rows:
             bench.report.row(name, "index, 2 threads", wall, "s", what, rows[what] / 1e3, note="a part of it: no index without")
@@ -369,19 +367,18 @@ def micro(bench, _):
 
 
 def add_sums(bench, rows):
-    """What an index takes if it is no more than its parts, each measured alone, with every run published, every
-    packet's position encoded by two threads, every session swept and written once."""
-    each = [rows.get(what) for what in ("publish, 2 threads: own table", "encode, 4 runs of 5", "sweep, 2 threads: own table",
-                                        "all, by finished b-trees")]
+    """What an index takes if it is no more than its parts, each measured alone: every packet noted and taken into its flow, its
+    position encoded by two threads, every session taken out and written once."""
+    each = [rows.get(what) for what in ("advance, 2 threads", "encode, 4 runs of 5", "finish, 2 threads", "all, by finished b-trees")]
     if None in each:
         return
     each[1] /= 2
-    for name, wall, cat, read, runs, packets, sessions in bench.parts:
-        parts = [n * ns * 1e-9 for n, ns in zip((runs, packets, sessions, sessions), each)]
+    for name, wall, cat, read, packets, sessions in bench.parts:
+        parts = [n * ns * 1e-9 for n, ns in zip((packets, packets, sessions, sessions), each)]
         total = read + sum(parts)
         bench.report.row(name, "index, 2 threads", wall, "s", "its parts alone, added up", total,
-                         note="%.2f times cat: %.2f s read, decoded and grouped, %.3f s %s runs published, %.3f s positions encoded, %.3f s swept, "
-                              "%.3f s written" % (total / cat, read, parts[0], number(runs), *parts[1:]))
+                         note="%.2f times cat: %.2f s read, decoded and noted, %.3f s taken into flows, %.3f s positions encoded, %.3f s taken out, "
+                              "%.3f s written" % (total / cat, read, *parts))
 
 
 def micro_rows(bench, words, suite=None):
@@ -420,6 +417,55 @@ def adding(bench, name):
     bench.report.row(name, "the same: peak memory", last.rss, "MB", "index all ten", every.rss)
 
 
+TAP_PACKETS = 3000000
+
+
+def taps(bench, name):
+    """200 captures of the same minutes, each with some of the packets of every session; against the same packets in one capture."""
+    packets = max(20000, int(TAP_PACKETS * bench.args.scale))
+    options = ["--packets", str(packets), "--sessions", str(packets // 10), "--sizes", "small"]
+    c = bench.capture("small", 1, name + "-%d" % packets, options + ["--files", "200", "--overlap"])
+    one = bench.capture("small", 1, name + "-one-%d" % packets, options)
+    xz = c.path.rstrip("/") + "-xz"
+    if not os.path.isdir(xz):
+        bench.made.append(xz)
+        os.mkdir(xz)
+        for path in c.files:
+            with open(os.path.join(xz, os.path.basename(path) + ".xz"), "wb") as f:
+                subprocess.run(["xz", "-0", "-c", path], stdout=f, check=True)
+    warm(c.files + one.files)
+    db, other, packed = (bench.scratch(n + ".db") for n in ("taps", "one", "xz"))
+    bench.say("%s: index" % name)
+    t = bench.times(name, {"200 taps": bench.index(db, [c.path], "-j2"), "one capture": bench.index(other, [one.path], "-j2"),
+                           "200 taps, xz": bench.index(packed, [xz], "-j2")})
+    # of packets of one time in different captures the generator has another order, so its sessions are not asked
+    index, whole = Index(db), Index(other)
+    index.same_as(packed)
+    whole.check(one)
+    got, want = (i.one("SELECT sum(client_packets + server_packets) FROM session")[0] for i in (index, whole))
+    index.close()
+    whole.close()
+    if got != want:
+        raise Wrong("%s: %d packets in sessions, and must be %d" % (name, got, want))
+    bench.report.row(name, "index 200 captures of the same time, 2 threads", t["200 taps"].wall, "s", "index the same packets in one",
+                     t["one capture"].wall, t["200 taps"].fsync, "%s packets" % number(packets))
+    bench.report.row(name, "the same: peak memory", t["200 taps"].rss, "MB", "in one", t["one capture"].rss)
+    bench.report.row(name, "the same captures, each compressed with xz", t["200 taps, xz"].wall, "s", "not compressed",
+                     t["200 taps"].wall, t["200 taps, xz"].fsync)
+    bench.report.row(name, "the same: peak memory", t["200 taps, xz"].rss, "MB", "not compressed", t["200 taps"].rss)
+
+
+def bursts(bench, name):
+    """Many flows interleaved, each with a packet or two at a time."""
+    for flows in (50000, 200000):
+        packets = max(20000, int(10000000 * bench.args.scale))
+        concurrent = max(100, int(flows * bench.args.scale))
+        c = bench.capture("small", 1, "%s-%d-%d" % (name, concurrent, packets),
+                          ["--packets", str(packets), "--sessions", str(packets // 10), "--concurrent", str(concurrent), "--burst", "2",
+                           "--rate", str(max(5000, concurrent // 2))])
+        indexed(bench, "%s, %d flows" % (name, concurrent), c)
+
+
 # cold behind mix, whose capture it takes
 WORKLOADS = {"start": start, "mix": single, "cold": cold, "small": single, "elephant": single, "pcapng": pcapng, "many": many, "crowd": crowd, "long": long,
-             "adding": adding, "micro": micro}
+             "taps": taps, "bursts": bursts, "adding": adding, "micro": micro}

@@ -19,10 +19,12 @@
 extern "C" {
 #endif
 
+struct fc_notice;
+
 struct fc_index_options {
     /* threads, and as many more that decompress; 0: one a processor. From 2 on, writing takes up to three */
     unsigned jobs;
-    /* 65536 to 1 GiB; 0: 16 MiB, in large captures of long records 32 MiB; with little memory less */
+    /* 65536 to 1 GiB; 0: up to 16 MiB, less with little memory or many captures that overlap in time */
     uint64_t chunk_bytes;
     const char *spool;     /* a new file, which the stream among the paths ("-" or a FIFO) is written to; NULL: none */
     uint64_t memory_bytes; /* aim for flows and sessions not yet written; 0: 512 MiB. At least 16 MiB */
@@ -41,7 +43,9 @@ struct fc_index_options {
      * "outer": it is that of the outermost IP layer. Comma-separated.
      */
     const char *key;
-    uint32_t sweep_runs; /* runs between two sweeps of the flow table; 0: default. For tests */
+    /* Told of each capture that there is something to know of, at once, by the calling thread; NULL: see fc_index_result.notices. */
+    void (*notice)(void *ctx, const struct fc_notice *notice);
+    void *notice_ctx;
 };
 
 /* Progress, written by the indexer with relaxed atomic stores (GCC __atomic or C11), read by whoever shows it. */
@@ -57,6 +61,7 @@ enum fc_notice_kind {
     FC_NOTICE_DAMAGE,  /* bytes of it are not in the index */
     FC_NOTICE_REFUSED, /* see files_refused */
     FC_NOTICE_OLDER,   /* it starts before the end of what was indexed */
+    FC_NOTICE_GROWN,   /* it has grown while it was read: what was there at first is indexed */
     FC_NOTICE_PIECE,   /* compressed in a way that makes carving slow */
     FC_NOTICE_FILTER   /* the filter does not work on a link type, the records of which are ignored */
 };
@@ -67,6 +72,8 @@ struct fc_notice {
     struct fc_error what; /* its file, and what there is to say */
 };
 
+enum { FC_NOTICES_KEPT = 1000 };
+
 /* The balance: records = packets in sessions + ignored; bytes = headers + records + other blocks + skipped. */
 struct fc_index_result {
     uint64_t files;       /* indexed now */
@@ -75,23 +82,28 @@ struct fc_index_result {
     /* named by the user, but no capture; or unreadable, folders too; or changed since they were indexed */
     uint64_t files_refused;
     uint64_t records;
-    uint64_t ignored;   /* left out by filter and exclude_net */
-    uint64_t malformed; /* of the records: in malformed sessions */
-    uint64_t packets;   /* in the sessions written now */
-    uint64_t sessions;  /* new */
-    uint64_t continued; /* sessions of the index that got packets */
-    uint64_t bytes;     /* size of the captures read, uncompressed */
+    uint64_t ignored;     /* left out by filter and exclude_net */
+    uint64_t malformed;   /* of the records: in malformed sessions */
+    uint64_t packets;     /* in the sessions written now */
+    uint64_t sessions;    /* new */
+    uint64_t provisional; /* sessions of fragments whose first one may still come; they have negative IDs until then */
+    uint64_t continued;   /* sessions of the index that got packets */
+    uint64_t bytes;       /* size of the captures read, uncompressed */
     uint64_t damaged_files;
     uint64_t damages;                                 /* ranges of bytes of which nothing could be made, */
     uint64_t skipped_bytes;                           /* and their sum */
     uint64_t header_bytes, record_bytes, other_bytes; /* with skipped_bytes they are `bytes` */
-    uint64_t late_flows;                              /* joined again at the end; UINT64_MAX: all */
-    uint64_t rescanned_chunks;                        /* whose start was guessed wrong */
+    uint64_t suspended;        /* times that a part of the flow table went to a file for want of memory */
+    uint64_t rescanned_chunks; /* whose start was guessed wrong */
     uint64_t peak_flows;
-    uint64_t runs; /* stretches of a flow without a possible end of a session, cut where chunks were */
     int64_t read_ns, write_ns, sync_ns;
-    struct fc_notice *notices; /* owned by the result */
+    uint64_t files_skipped; /* notices of FC_NOTICE_SKIPPED */
+    /* without options.notice: the first FC_NOTICES_KEPT; owned by the result */
+    struct fc_notice *notices;
     size_t notice_count;
+    uint64_t notices_left_out;
+    void (*notice)(void *ctx, const struct fc_notice *notice); /* as in the options */
+    void *notice_ctx;
 };
 
 /*

@@ -83,12 +83,12 @@ struct fc_query;
  * Starts a query. `filter` may be NULL (every session) and must outlive the query; so must `db`. options: NULL: all that match, by
  * id. On success *out must go to fc_query_close(). FC_E_LIMIT: the filter has more values than SQLite takes.
  * FC_E_USAGE: unknown sort key. FC_E_FILTER: the filter needs a field that this index was made without.
- * FC_E_DB: SQLite's message in err.
+ * FC_E_IO: the index cannot be read. FC_E_DB: something else that SQLite says. FC_E_NOMEM, FC_E_INTERRUPTED.
  */
 int fc_query_open(struct fc_db *db, const struct fc_filter *filter, const struct fc_query_options *options,
                   struct fc_query **out, struct fc_error *err);
 
-/* Next session: 1 and *row filled, 0 at the end, or a negative code. */
+/* Next session: 1 and *row filled, 0 at the end, or one of the last four codes. */
 int fc_query_next(struct fc_query *query, struct fc_session *row, struct fc_error *err);
 
 /* FC_FIELD_* bits of the columns that the sessions can have: what the index holds, and what the options ask for. */

@@ -100,9 +100,11 @@ static int read_header(struct fc_file *file, struct fc_error *err)
 
 static int open_source(struct fc_file *file, struct fc_error *err)
 {
-    int rc;
+    int rc = fc_stream_detect(file->fd);
 
-    file->compression = fc_stream_detect(file->fd);
+    if (rc < 0)
+        return fc_error_errno(err, FC_E_IO, file->path, 0, "cannot read");
+    file->compression = (enum fc_compression)rc;
     if (file->compression == FC_COMPRESSION_NONE)
         return 0;
     if ((rc = fc_source_open(file->fd, file->path, file->compression, &file->source)))

@@ -44,7 +44,10 @@ static bool is_header(struct fc_reader *reader, uint64_t off)
     off += FC_PCAP_HEADER;
     if (fc_reader_ends(reader, off + pcap.record_header - 1) || header_fields(reader, off, &behind))
         return true; /* no record behind it, or a cut one */
-    if (fc_pcap_read(reader->file, off - FC_PCAP_HEADER, &pcap, &reader->why) || !(p = peek(reader, off, 16, own)))
+    int rc = fc_pcap_read(reader->file, off - FC_PCAP_HEADER, &pcap, &reader->why);
+    if (rc == FC_E_IO)
+        reader->failed = rc;
+    if (rc || !(p = peek(reader, off, 16, own)))
         return false;
     struct fc_pcap_record h = fc_pcap_record(&pcap, p);
     return fc_pcap_sound(&pcap, &h) || (pcap.often_empty && !h.caplen);

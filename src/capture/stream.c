@@ -38,7 +38,7 @@ static ssize_t read_at(int fd, uint8_t *buf, size_t n, uint64_t off)
     return (ssize_t)done;
 }
 
-enum fc_compression fc_stream_detect(int fd)
+int fc_stream_detect(int fd)
 {
     uint64_t off = 0;
     uint8_t h[8];
@@ -46,6 +46,8 @@ enum fc_compression fc_stream_detect(int fd)
     /* zstd and lz4 share the magic numbers of skippable frames, which may come first (pzstd) */
     for (int i = 0; i < 64; i++) {
         ssize_t n = read_at(fd, h, sizeof h, off);
+        if (n < 0)
+            return FC_E_IO;
         if (n >= 3 && off == 0 && memcmp(h, "\x1f\x8b\x08", 3) == 0)
             return FC_COMPRESSION_GZIP;
         if (n >= 6 && off == 0 &&

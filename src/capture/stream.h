@@ -48,8 +48,8 @@ struct fc_stream {
 
 enum { FC_STREAM_INPUT = 256 << 10 };
 
-/* The compression that a file is in, by its first bytes (skippable frames are looked behind). */
-enum fc_compression fc_stream_detect(int fd);
+/* The enum fc_compression that a file is in, by its first bytes (skippable frames are looked behind), or FC_E_IO with errno. */
+int fc_stream_detect(int fd);
 
 /* Starts at the beginning. fd and watch stay the caller's. FC_E_NOMEM. */
 int fc_stream_init(struct fc_stream *stream, enum fc_compression compression, int fd,

@@ -194,11 +194,11 @@ static int read_index(struct fc_carve_plan *plan, struct fc_db *db, const struct
     if (rc)
         return rc;
     plan->files = calloc(plan->stored.count + 1, sizeof *plan->files);
-    char *key = fc_db_meta(db->sql, "key");
-    if (!plan->files || !key) {
-        free(key);
+    if (!plan->files)
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
-    }
+    char *key;
+    if ((rc = fc_db_meta(db, "key", &key, err)))
+        return rc;
     plan->mask = FC_WANT_KEY | FC_WANT_TUNNEL;
     rc = fc_key_parts(key, &plan->mask, NULL);
     free(key);

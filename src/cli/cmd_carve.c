@@ -44,7 +44,7 @@ static int set(void *ctx, int option, const char *value)
         a->path = value;
         return 0;
     case ID:
-        if (!*value || value[strspn(value, "0123456789,")] || value[0] == ',') {
+        if (!*value || value[strspn(value, "0123456789,-")] || value[0] == ',') {
             fc_complain("carve: --id takes numbers with commas between them, not '%s'", value);
             return -1;
         }
@@ -248,7 +248,8 @@ const struct fc_command fc_command_carve = {
     .summary = "write the packets of chosen sessions to a new capture",
     .details =
         "FILTER is that of 'flowcarve query'; without one, every session is carved. The output is in time order.\n"
-        "FILE appears when it is complete. A pcapng has what captures say of interfaces, packets and sections; a pcap cannot.\n",
+        "FILE appears when it is complete. A pcapng has what captures say of interfaces, packets and sections; a pcap "
+        "cannot.\n",
     .options = options,
     .run = run,
 };

@@ -28,7 +28,7 @@ static const struct fc_option options[] = {
          "change timeouts, seconds or 'never': tcp-new, tcp, tcp-closed,\nudp-new, udp, icmp, sctp, other, active"},
     [KEY] = {"key", 0, "LIST", "make these ids part of a session's key: vlan,tunnel"},
     [OUTER] = {"outer", 0, NULL, "make sessions of the outermost IP addresses, not of the innermost"},
-    [CHUNK] = {"chunk-size", 0, "BYTES", "how much of a file a thread reads at a time (64k to 1G, default 16M or 32M)"},
+    [CHUNK] = {"chunk-size", 0, "BYTES", "how much of a file a thread reads at a time (64k to 1G, default up to 16M)"},
     [MEMORY] = {"memory", 0, "BYTES", "memory to aim at (from 16M, default 512M)"},
     [SPOOL] = {"spool", 0, "FILE", "write the stream that is indexed ('-': standard input) to this new file"},
     [STRICT] = {"strict", 0, NULL, "exit status 2 when bytes of a capture had to be skipped"},
@@ -108,7 +108,12 @@ static int set(void *ctx, int option, const char *value)
     }
 }
 
+enum { NOTICES_SHOWN = 20 }; /* of a kind, unless all are asked for */
+
 struct show {
+    const struct args *args;
+    bool tty;
+    uint64_t notices[FC_NOTICE_FILTER + 1];
     struct fc_progress progress;
     pthread_mutex_t lock;
     pthread_cond_t done;
@@ -157,15 +162,58 @@ static void *show_progress(void *arg)
     return NULL;
 }
 
-static int run_shown(const struct args *a, char **words, int count, struct fc_index_result *result,
-                     struct fc_error *err)
+/* Tells of a capture, at once. */
+static void notice(void *ctx, const struct fc_notice *n)
 {
-    struct show show = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+    struct show *s = ctx;
+    const struct args *a = s->args;
+    char text[FC_ERROR_TEXT_MAX];
+    bool quiet = n->kind == FC_NOTICE_OLDER || n->kind == FC_NOTICE_PIECE || n->kind == FC_NOTICE_GROWN;
+
+    if (n->kind == FC_NOTICE_SKIPPED ? !a->verbose : quiet && a->quiet)
+        return;
+    if (s->notices[n->kind]++ >= NOTICES_SHOWN && !a->verbose)
+        return;
+    fc_error_text(&n->what, text, sizeof text);
+    pthread_mutex_lock(&s->lock);
+    if (s->tty)
+        fprintf(stderr, "\r\033[K");
+    fc_complain("%s%s",
+                n->kind == FC_NOTICE_SKIPPED   ? "skipped: "
+                : n->kind == FC_NOTICE_REFUSED ? ""
+                                               : "warning: ",
+                text);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* How many there were besides. */
+static void tell_rest(const struct show *s)
+{
+    static const char *const kinds[] = {[FC_NOTICE_SKIPPED] = "passed over",
+                                        [FC_NOTICE_DAMAGE] = "of damage",
+                                        [FC_NOTICE_REFUSED] = "refused",
+                                        [FC_NOTICE_OLDER] = "of older captures",
+                                        [FC_NOTICE_GROWN] = "of captures that grew",
+                                        [FC_NOTICE_PIECE] = "of large pieces",
+                                        [FC_NOTICE_FILTER] = "of the filter"};
+    char b[48];
+
+    for (int i = 0; i <= FC_NOTICE_FILTER && !s->args->verbose; i++)
+        if (s->notices[i] > NOTICES_SHOWN)
+            fc_complain("and %s more %s (-v shows all)", fc_human_count(s->notices[i] - NOTICES_SHOWN, b, sizeof b),
+                        kinds[i]);
+}
+
+static int run_shown(struct args *a, char **words, int count, struct fc_index_result *result, struct fc_error *err)
+{
+    struct show show = {.args = a, .lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
     bool tty = !a->quiet && isatty(STDERR_FILENO);
     pthread_t thread;
     int rc;
 
-    tty = tty && pthread_create(&thread, NULL, show_progress, &show) == 0;
+    tty = show.tty = tty && pthread_create(&thread, NULL, show_progress, &show) == 0;
+    a->o.notice = notice;
+    a->o.notice_ctx = &show;
     rc = fc_index_run(a->db, (const char *const *)words, (size_t)count, &a->o, &show.progress, &fc_stop, result, err);
     if (tty) {
         pthread_mutex_lock(&show.lock);
@@ -174,33 +222,15 @@ static int run_shown(const struct args *a, char **words, int count, struct fc_in
         pthread_mutex_unlock(&show.lock);
         pthread_join(thread, NULL);
     }
+    tell_rest(&show);
     return rc;
-}
-
-static void print_notices(const struct args *a, const struct fc_index_result *r)
-{
-    char text[FC_ERROR_TEXT_MAX];
-
-    for (size_t i = 0; i < r->notice_count; i++) {
-        const struct fc_notice *n = &r->notices[i];
-        fc_error_text(&n->what, text, sizeof text);
-        if (n->kind == FC_NOTICE_REFUSED)
-            fc_complain("%s", text);
-        else if (n->kind == FC_NOTICE_SKIPPED && a->verbose)
-            fc_complain("skipped: %s", text);
-        else if (n->kind == FC_NOTICE_DAMAGE || n->kind == FC_NOTICE_FILTER ||
-                 ((n->kind == FC_NOTICE_OLDER || n->kind == FC_NOTICE_PIECE) && !a->quiet))
-            fc_complain("warning: %s", text);
-    }
 }
 
 static void print_balance(const struct args *a, const struct fc_index_result *r)
 {
     char b[5][48];
-    uint64_t skipped = 0;
+    uint64_t skipped = r->files_skipped;
 
-    for (size_t i = 0; i < r->notice_count; i++)
-        skipped += r->notices[i].kind == FC_NOTICE_SKIPPED;
     fprintf(stderr, "%s, %s: %s = %s in sessions + %s ignored\n", fc_human_things(r->files, "file", b[0], sizeof b[0]),
             fc_human_bytes(r->bytes, b[1], sizeof b[1]), fc_human_things(r->records, "record", b[2], sizeof b[2]),
             fc_human_things(r->packets, "packet", b[3], sizeof b[3]), fc_human_count(r->ignored, b[4], sizeof b[4]));
@@ -216,6 +246,9 @@ static void print_balance(const struct args *a, const struct fc_index_result *r)
         fprintf(stderr, "; %s damaged, %s not read", fc_human_things(r->damaged_files, "file", b[3], sizeof b[3]),
                 fc_human_things(r->damages, "range", b[4], sizeof b[4]));
     fputc('\n', stderr);
+    if (r->provisional)
+        fprintf(stderr, "%s provisional: fragments whose first one may still come\n",
+                fc_human_things(r->provisional, "session", b[0], sizeof b[0]));
     if (r->files_known)
         fprintf(stderr, "%s %s\n", fc_human_things(r->files_known, "file", b[0], sizeof b[0]),
                 r->files_known == 1 ? "was indexed before and is unchanged" : "were indexed before and are unchanged");
@@ -227,13 +260,13 @@ static void print_balance(const struct args *a, const struct fc_index_result *r)
                 skipped == 1 ? "which is no capture or comes twice (-v names it)"
                              : "which are no captures or come twice (-v names them)");
     if (a->verbose)
-        fprintf(
-            stderr,
-            "read and joined %.3f s, written %.3f s, fsync %.3f s; %s read twice, at most %s at a time; %s joined\n",
-            (double)r->read_ns / 1e9, (double)r->write_ns / 1e9, (double)r->sync_ns / 1e9,
-            fc_human_things(r->rescanned_chunks, "chunk", b[0], sizeof b[0]),
-            fc_human_things(r->peak_flows, "flow", b[1], sizeof b[1]),
-            fc_human_things(r->runs, "run", b[2], sizeof b[2]));
+        fprintf(stderr,
+                "read %.3f s, written %.3f s, fsync %.3f s; %s read twice, at most %s at a time, %s of the table put "
+                "aside\n",
+                (double)r->read_ns / 1e9, (double)r->write_ns / 1e9, (double)r->sync_ns / 1e9,
+                fc_human_things(r->rescanned_chunks, "chunk", b[0], sizeof b[0]),
+                fc_human_things(r->peak_flows, "flow", b[1], sizeof b[1]),
+                fc_human_things(r->suspended, "part", b[2], sizeof b[2]));
 }
 
 static int index_all(struct args *a, int argc, char **argv, int first)
@@ -260,7 +293,6 @@ static int index_all(struct args *a, int argc, char **argv, int first)
     a->o.key = a->key;
     fc_catch_signals();
     int rc = run_shown(a, argv + first, argc - first, &result, &err);
-    print_notices(a, &result);
     if (rc)
         fc_complain_error(&err);
     else if (!a->quiet)

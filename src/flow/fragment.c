@@ -1,483 +1,467 @@
 /* SPDX-License-Identifier: MIT */
 #include "flow/fragment.h"
-#include "base/hash.h"
 
 #include <stdlib.h>
 
 /*
- * Three lists of events, each in the order of arrival, and a hash index over the datagram for each:
- *   near     first fragments of this capture, the latest of a datagram found first
- *   waiting  later fragments of this capture that no first fragment has settled yet
- *   far      first fragments of captures at their end, for fragments in other captures
- *   orphans  later fragments of captures at their end
- *   loose    those of them that are left in the end
- *   returned those that a session of the index holds, and that are settled now
- * A list is cut at the front (`begin`) and compacted when half of it is off.
+ * Two queues in the order of places, each with a hash index by name. Items have numbers that rise; item n is at
+ * items[n & (room - 1)], those from `begin` to `end` are there. A chain leads from the latest of a bucket to earlier ones.
  */
-struct list {
-    struct fc_fragment *items;
-    uint32_t *chain;   /* item -> next item of the same bucket towards the front, + 1 */
-    uint32_t *buckets; /* last item of each bucket, + 1; `mask` + 1 of them */
-    size_t begin, count, room;
-    uint32_t mask;
+struct queue {
+    void *items;
+    uint64_t *chain;   /* item -> the one before in its bucket, + 1 */
+    uint64_t *buckets; /* the latest, + 1; `room` of them */
+    size_t size, room;
+    uint64_t begin, end;
 };
 
 struct fc_fragments {
-    struct list near, waiting, far, orphans, loose, returned;
-    size_t far_left, orphans_left; /* when they were last looked through */
-    int64_t next_ns;               /* as fc_fragments_begin_file() was told */
-    int64_t orphan_ns;             /* earliest of the orphans then; INT64_MIN: any time; INT64_MAX: there were none */
+    struct fc_table *table;
     uint64_t seed;
-    fc_fragment_settled *settled;
-    void *ctx;
+    struct fc_lanes lanes;
+    struct queue firsts, waiting;
+    uint64_t timed; /* number in `waiting`: those before have no counted time */
+    size_t waiting_count;
+    struct fc_unit *out;
+    struct fc_place at; /* of the fragment being settled; sub counts on */
+    uint64_t given_up;
 };
 
-struct fc_fragments *fc_fragments_new(fc_fragment_settled *settled, void *ctx)
+static void *item(const struct queue *q, uint64_t n)
+{
+    return (uint8_t *)q->items + (n & (q->room - 1)) * q->size;
+}
+
+static uint64_t *bucket(const struct fc_fragments *f, const struct queue *q, const struct fc_flow_key *name)
+{
+    return &q->buckets[fc_hash48(name, f->seed) & (q->room - 1)];
+}
+
+/* The name is the first member of both kinds of item. */
+static void link_item(const struct fc_fragments *f, struct queue *q, uint64_t n)
+{
+    uint64_t *b = bucket(f, q, item(q, n));
+
+    q->chain[n & (q->room - 1)] = *b;
+    *b = n + 1;
+}
+
+static void unlink_item(const struct fc_fragments *f, struct queue *q, uint64_t n)
+{
+    uint64_t *at = bucket(f, q, item(q, n));
+
+    while (*at > q->begin && *at != n + 1)
+        at = &q->chain[(*at - 1) & (q->room - 1)];
+    if (*at == n + 1)
+        *at = q->chain[n & (q->room - 1)];
+}
+
+static int grow(const struct fc_fragments *f, struct queue *q)
+{
+    size_t room = q->room ? q->room * 2 : 64;
+    struct queue bigger = {malloc(room * q->size),
+                           calloc(room, sizeof *q->chain),
+                           calloc(room, sizeof *q->buckets),
+                           q->size,
+                           room,
+                           q->begin,
+                           q->end};
+
+    if (!bigger.items || !bigger.chain || !bigger.buckets) {
+        free(bigger.items);
+        free(bigger.chain);
+        free(bigger.buckets);
+        return FC_E_NOMEM;
+    }
+    for (uint64_t n = q->begin; n < q->end; n++) {
+        memcpy(item(&bigger, n), item(q, n), q->size);
+        link_item(f, &bigger, n);
+    }
+    free(q->items);
+    free(q->chain);
+    free(q->buckets);
+    *q = bigger;
+    return 0;
+}
+
+static int push(struct fc_fragments *f, struct queue *q, const void *what)
+{
+    if (q->end - q->begin == q->room && grow(f, q))
+        return FC_E_NOMEM;
+    memcpy(item(q, q->end), what, q->size);
+    link_item(f, q, q->end++);
+    return 0;
+}
+
+static void queue_fini(struct queue *q)
+{
+    free(q->items);
+    free(q->chain);
+    free(q->buckets);
+}
+
+struct fc_fragments *fc_fragments_new(struct fc_table *table)
 {
     struct fc_fragments *f = calloc(1, sizeof *f);
 
     if (!f)
         return NULL;
-    f->seed = fc_hash_secret();
-    f->next_ns = f->orphan_ns = INT64_MIN;
-    f->settled = settled;
-    f->ctx = ctx;
+    f->table = table;
+    f->seed = fc_table_seed(table);
+    f->firsts.size = sizeof(struct fc_first);
+    f->waiting.size = sizeof(struct fc_waiting);
     return f;
-}
-
-static void list_fini(struct list *l)
-{
-    for (size_t i = l->begin; i < l->count; i++)
-        free(l->items[i].node);
-    free(l->items);
-    free(l->chain);
-    free(l->buckets);
 }
 
 void fc_fragments_free(struct fc_fragments *f)
 {
+    struct fc_shelf shelf;
+
     if (!f)
         return;
-    list_fini(&f->near);
-    list_fini(&f->waiting);
-    list_fini(&f->far);
-    list_fini(&f->orphans);
-    list_fini(&f->loose);
-    list_fini(&f->returned);
+    fc_shelf_init(&shelf, fc_table_stock(f->table));
+    fc_lanes_fini(&f->lanes, &shelf);
+    fc_unit_free(f->out, &shelf);
+    fc_shelf_fini(&shelf);
+    for (uint64_t n = f->waiting.begin; n < f->waiting.end; n++)
+        free(((struct fc_waiting *)item(&f->waiting, n))->extra);
+    queue_fini(&f->firsts);
+    queue_fini(&f->waiting);
     free(f);
 }
 
-static void link_item(struct list *l, uint64_t seed, size_t i)
+static bool near(int64_t a, int64_t b)
 {
-    uint32_t *bucket = &l->buckets[fc_hash48(&l->items[i].datagram, seed) & l->mask];
-
-    l->chain[i] = *bucket;
-    *bucket = (uint32_t)i + 1;
+    if (a == FC_TIME_NONE || b == FC_TIME_NONE)
+        return true;
+    uint64_t distance = a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;
+    return distance <= (uint64_t)FC_FRAGMENT_WINDOW_NS;
 }
 
-static void rebuild(struct list *l, uint64_t seed)
+/* The latest first fragment of the name that is near. Those of a name come in order, so that if the latest is not, none is. */
+static const struct fc_first *find_first(const struct fc_fragments *f, const struct fc_flow_key *name, int64_t ns)
 {
-    memset(l->buckets, 0, ((size_t)l->mask + 1) * sizeof *l->buckets);
-    for (size_t i = 0; i < l->count; i++)
-        link_item(l, seed, i);
-}
+    const struct queue *q = &f->firsts;
 
-static void compact(struct list *l, uint64_t seed)
-{
-    if (l->begin < 64 || l->begin < l->count / 2)
-        return;
-    memmove(l->items, l->items + l->begin, (l->count - l->begin) * sizeof *l->items);
-    l->count -= l->begin;
-    l->begin = 0;
-    rebuild(l, seed);
-}
-
-static int list_add(struct list *l, uint64_t seed, const struct fc_fragment *item)
-{
-    if (l->count == l->room) {
-        size_t room = l->room ? l->room * 2 : 64;
-        struct fc_fragment *items = realloc(l->items, room * sizeof *items);
-        if (items)
-            l->items = items;
-        uint32_t *chain = realloc(l->chain, room * sizeof *chain);
-        if (chain)
-            l->chain = chain;
-        uint32_t *buckets = realloc(l->buckets, room * sizeof *buckets);
-        if (buckets) {
-            l->buckets = buckets;
-            if (!items || !chain)
-                rebuild(l, seed);
-        }
-        if (!items || !chain || !buckets)
-            return FC_E_NOMEM;
-        l->room = room;
-        l->mask = (uint32_t)room - 1;
-        rebuild(l, seed);
+    for (uint64_t n = q->room ? *bucket(f, q, name) : 0; n > q->begin; n = q->chain[(n - 1) & (q->room - 1)]) {
+        const struct fc_first *first = item(q, n - 1);
+        if (memcmp(&first->name, name, sizeof *name) == 0)
+            return near(first->ns, ns) ? first : NULL;
     }
-    l->items[l->count++] = *item;
-    link_item(l, seed, l->count - 1);
-    return 0;
-}
-
-/* How far to look for a fragment among those of one name: a hostile capture may have nothing but them. */
-enum { FIRSTS_MAX = 1024, LATERS_MAX = 8192 /* a datagram cannot have more */ };
-
-struct search {
-    uint32_t at;   /* item found last, + 1 */
-    uint32_t left; /* so many more are looked at */
-};
-
-/* Walks the items of a datagram from the latest to the earliest; NULL at the end. */
-static struct fc_fragment *list_find(struct list *l, uint64_t seed, const struct fc_flow_key *datagram,
-                                     struct search *search)
-{
-    if (!l->count || !search->left--)
-        return NULL;
-    uint32_t i = search->at ? l->chain[search->at - 1] : l->buckets[fc_hash48(datagram, seed) & l->mask];
-    while (i > l->begin && (l->items[i - 1].gone || memcmp(&l->items[i - 1].datagram, datagram, sizeof *datagram) != 0))
-        i = l->chain[i - 1];
-    search->at = i;
-    return i > l->begin ? &l->items[i - 1] : NULL;
-}
-
-/* Adds a later fragment, whose node changes hands. */
-static int keep(struct fc_fragments *f, struct list *l, const struct fc_fragment *later)
-{
-    int rc = list_add(l, f->seed, later);
-
-    if (rc)
-        free(later->node);
-    return rc;
-}
-
-/* Gives a fragment its session: that of `first`, or its own with ports 0 when first is NULL. */
-static int settle(struct fc_fragments *f, struct fc_fragment *later, const struct fc_fragment *first)
-{
-    struct fc_fragment item = *later;
-
-    later->node = NULL;
-    if (first) {
-        if (first->dir != item.dir) {
-            /* the two keys put the ends in another order: the same address at both, or those around a tunnel */
-            fc_run_turn(&item.node->run);
-            if (item.node->extra)
-                fc_extra_turn(item.node->extra);
-        }
-        item.flow = first->flow;
-    }
-    return item.held ? keep(f, &f->returned, &item) : f->settled(f->ctx, &item.flow, item.node);
-}
-
-/* Takes the front item off. */
-static struct fc_fragment pop(struct list *l)
-{
-    struct fc_fragment item = l->items[l->begin];
-
-    l->items[l->begin++].node = NULL;
-    return item;
-}
-
-static bool full(const struct list *l)
-{
-    return l->count - l->begin > FC_FRAGMENT_MAX;
-}
-
-/* Makes it a later fragment of what an alias stands for. False: `first` is none, or there were too many. */
-static bool follow(struct fc_fragment *later, const struct fc_fragment *first)
-{
-    if (!first->alias || later->hops == FC_FRAGMENT_HOPS)
-        return false;
-    later->datagram = first->flow;
-    later->hops++;
-    return true;
-}
-
-/* Nearest first fragment in another capture; in any, when an alias has led on from there. */
-static const struct fc_fragment *nearest(struct fc_fragments *f, const struct fc_fragment *orphan)
-{
-    const struct fc_fragment *best = NULL, *first;
-    uint64_t best_distance = 0;
-    struct search at = {.left = FIRSTS_MAX};
-
-    while ((first = list_find(&f->far, f->seed, &orphan->datagram, &at))) {
-        if ((first->file == orphan->file && !orphan->hops) || !fc_fragment_near(first->ts_ns, orphan->ts_ns))
-            continue;
-        int64_t a = first->ts_ns, b = orphan->ts_ns;
-        uint64_t distance = a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;
-        bool better =
-            !best || distance < best_distance ||
-            (distance == best_distance &&
-             (a < best->ts_ns || (a == best->ts_ns && (first->file < best->file ||
-                                                       (first->file == best->file && first->off < best->off)))));
-        if (better) {
-            best = first;
-            best_distance = distance;
-        }
-    }
-    return best;
-}
-
-/* Takes the node over. From from_ns on (INT64_MAX: never) it is loose when it has no first fragment. */
-static int settle_orphan(struct fc_fragments *f, struct fc_fragment orphan, int64_t from_ns)
-{
-    const struct fc_fragment *first;
-
-    while ((first = nearest(f, &orphan)) && follow(&orphan, first))
-        ;
-    if (!first && from_ns != INT64_MAX && (orphan.ts_ns == FC_TIME_NONE || orphan.ts_ns >= from_ns))
-        return keep(f, &f->loose, &orphan);
-    return settle(f, &orphan, first && !first->alias ? first : NULL);
-}
-
-/* Adds a first fragment to those that fragments in other captures may belong to. */
-static int add_far(struct fc_fragments *f, const struct fc_fragment *first)
-{
-    int rc = list_add(&f->far, f->seed, first);
-
-    if (rc == 0 && full(&f->far))
-        pop(&f->far);
-    compact(&f->far, f->seed);
-    return rc;
-}
-
-/* Moves the front item of this capture's lists to those of captures at their end. */
-static int retire_near(struct fc_fragments *f)
-{
-    struct fc_fragment item = pop(&f->near);
-    int rc = item.gone ? 0 : add_far(f, &item);
-
-    compact(&f->near, f->seed);
-    return rc;
-}
-
-/* True when a time is in front of `edge` and not near it. */
-static bool before(int64_t ns, int64_t edge)
-{
-    return ns < edge && !fc_fragment_near(ns, edge);
-}
-
-/* Gives up those of this capture's first fragments that its latest one is so far behind of. */
-static int give_up(struct fc_fragments *f)
-{
-    struct list *l = &f->near;
-    int64_t now = l->items[l->count - 1].ts_ns;
-    size_t n = l->count - 1 - l->begin;
-    int rc = 0;
-
-    for (size_t back = FC_FRAGMENT_STEP; back <= n && rc == 0; back += FC_FRAGMENT_STEP) {
-        struct fc_fragment *first = &l->items[l->count - 1 - back];
-        if (first->gone || fc_fragment_near(first->ts_ns, now))
-            continue;
-        /* unless a later capture may need it, the index's open_fragment, or a fragment of an earlier capture */
-        if (!before(first->ts_ns, f->next_ns == INT64_MAX ? now : f->next_ns) || !before(first->ts_ns, f->orphan_ns))
-            rc = add_far(f, first);
-        first->gone = 1;
-    }
-    while (l->begin < l->count && l->items[l->begin].gone)
-        l->begin++;
-    compact(l, f->seed);
-    return rc;
-}
-
-static int retire_waiting(struct fc_fragments *f)
-{
-    struct fc_fragment item = pop(&f->waiting);
-    int rc = 0;
-
-    if (item.node && (rc = list_add(&f->orphans, f->seed, &item)))
-        free(item.node);
-    if (rc == 0 && full(&f->orphans))
-        rc = settle_orphan(f, pop(&f->orphans), INT64_MAX);
-    compact(&f->orphans, f->seed);
-    compact(&f->waiting, f->seed);
-    return rc;
-}
-
-/* The latest first fragment of this capture, in the right time. */
-static const struct fc_fragment *latest(struct fc_fragments *f, const struct fc_fragment *later)
-{
-    const struct fc_fragment *first;
-    struct search at = {.left = FIRSTS_MAX};
-
-    while ((first = list_find(&f->near, f->seed, &later->datagram, &at)))
-        if (fc_fragment_near(first->ts_ns, later->ts_ns))
-            return first;
     return NULL;
 }
 
-static int later_fragment(struct fc_fragments *f, const struct fc_fragment *event)
+/* Hands a fragment on, to come at `place`. It is not waited for any more. */
+static int hand_on(struct fc_fragments *f, struct fc_waiting *w, const struct fc_flow_key *key, uint8_t dir,
+                   const struct fc_place *place, struct fc_shelf *shelf)
 {
-    struct fc_fragment later = *event;
-    const struct fc_fragment *first;
+    struct fc_placed placed = {.place = *place, .off = w->off, .file = w->file, .late = place->file == UINT32_MAX};
+    struct fc_side side = {.placed = &placed};
+    struct fc_note note = {.ts_ns = w->ts_ns, .origlen = w->origlen};
+    uint8_t bits = (uint8_t)(FC_NOTE_PLACED | FC_NOTE_FRAG | FC_NOTE_LATER | dir | (w->old ? FC_NOTE_OLD : 0));
 
-    while ((first = latest(f, &later)) && follow(&later, first))
-        ;
-    if (first)
-        return settle(f, &later, first->alias ? NULL : first);
-    int rc = list_add(&f->waiting, f->seed, &later);
-    if (rc) {
-        free(later.node);
-        return rc;
+    if (!f->out && (!(f->out = fc_unit_new(fc_table_stock(f->table))) || fc_unit_begin(f->out, w->file, 0)))
+        return FC_E_NOMEM;
+    if (w->extra) {
+        if (dir != w->dir)
+            fc_extra_turn(w->extra);
+        side.extra = w->extra;
+        side.extra_size = (uint32_t)fc_extra_size(w->extra);
     }
-    return full(&f->waiting) ? retire_waiting(f) : 0;
+    int rc = fc_unit_put(f->out, shelf, &note, key, bits, 0, &side, f->seed);
+    free(w->extra);
+    w->extra = NULL;
+    w->gone = 1;
+    return rc;
 }
 
-/* Those that wait for an alias are settled, or wait on, for what it stands for. */
-static int lead_on(struct fc_fragments *f, const struct fc_fragment *alias)
+/* Follows names to a flow: hands the fragment on and returns 1; 0: it has to wait under w->name. */
+static int settle(struct fc_fragments *f, struct fc_waiting *w, const struct fc_place *place, struct fc_shelf *shelf)
 {
-    struct fc_fragment *w, *led = NULL;
-    size_t count = 0, room = 0;
-    struct search at = {.left = LATERS_MAX};
+    const struct fc_first *first;
+
+    for (int hops = 0; (first = find_first(f, &w->name, w->ns)) && first->alias && hops < FC_FRAGMENT_HOPS; hops++)
+        w->name = first->leads_to;
+    if (!first || first->alias)
+        return 0;
+    int rc = hand_on(f, w, &first->leads_to, first->dir, place, shelf);
+    return rc ? rc : 1;
+}
+
+/* Takes those that are gone off the front. */
+static void trim(struct fc_fragments *f)
+{
+    struct queue *q = &f->waiting;
+
+    while (q->begin < q->end && ((struct fc_waiting *)item(q, q->begin))->gone)
+        q->begin++;
+    f->timed = f->timed > q->begin ? f->timed : q->begin;
+    while (f->timed < q->end) {
+        const struct fc_waiting *w = item(q, f->timed);
+        if (!w->gone && w->ns != FC_TIME_NONE)
+            break;
+        f->timed++;
+    }
+}
+
+/* Without a first fragment it is a packet of the flow that it shows itself. */
+static int give_up(struct fc_fragments *f, uint64_t n, const struct fc_place *place, struct fc_shelf *shelf)
+{
+    struct fc_waiting *w = item(&f->waiting, n);
+
+    unlink_item(f, &f->waiting, n);
+    f->waiting_count--;
+    return hand_on(f, w, &w->key, w->dir, place, shelf);
+}
+
+/* Those that have waited too long when the order comes to ns. */
+static int expire(struct fc_fragments *f, int64_t ns, struct fc_shelf *shelf)
+{
     int rc = 0;
 
-    while (rc == 0 && (w = list_find(&f->waiting, f->seed, &alias->datagram, &at))) {
-        if (!w->node || !fc_fragment_near(w->ts_ns, alias->ts_ns) || w->hops == FC_FRAGMENT_HOPS)
+    for (trim(f); rc == 0 && f->timed < f->waiting.end; trim(f)) {
+        const struct fc_waiting *w = item(&f->waiting, f->timed);
+        if (ns <= w->ns || near(ns, w->ns))
+            break;
+        struct fc_place place = {fc_time_add(w->ns, FC_FRAGMENT_WINDOW_NS), f->given_up++, UINT32_MAX, 0};
+        rc = give_up(f, f->timed, &place, shelf);
+    }
+    /* names: memory only, find_first() looks at the time itself; who has waited may ask for what was a window before */
+    struct queue *q = &f->firsts;
+    while (q->begin < q->end && f->timed == f->waiting.begin) {
+        const struct fc_first *first = item(q, q->begin);
+        if (first->ns == FC_TIME_NONE || ns <= first->ns ||
+            (uint64_t)ns - (uint64_t)first->ns <= 2 * (uint64_t)FC_FRAGMENT_WINDOW_NS)
+            break;
+        q->begin++;
+    }
+    return rc;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* Place directly behind the fragment at hand. */
+static struct fc_place *next_behind(struct fc_fragments *f)
+{
+    f->at.sub++;
+    return &f->at;
+}
+
+/* Numbers of those that wait under a name, added to a list. */
+static int find_waiting(struct fc_fragments *f, const struct fc_flow_key *name, uint64_t **list, size_t *count,
+                        size_t *room)
+{
+    struct queue *q = &f->waiting;
+
+    for (uint64_t n = q->room ? *bucket(f, q, name) : 0; n > q->begin; n = q->chain[(n - 1) & (q->room - 1)]) {
+        const struct fc_waiting *w = item(q, n - 1);
+        if (w->gone || memcmp(&w->name, name, sizeof *name) != 0)
             continue;
-        if (count == room) {
-            struct fc_fragment *bigger = realloc(led, (room = room ? room * 2 : 8) * sizeof *led);
-            if (!bigger) {
-                rc = FC_E_NOMEM;
-                break;
-            }
-            led = bigger;
+        if (fc_vector_reserve(list, room, *count + 1, sizeof **list))
+            return FC_E_NOMEM;
+        (*list)[(*count)++] = n - 1;
+    }
+    return 0;
+}
+
+/* First fragments of these names have come: those that wait for one of them go on, in their order. */
+static int wake(struct fc_fragments *f, const struct fc_flow_key *names, unsigned name_count, struct fc_shelf *shelf)
+{
+    struct queue *q = &f->waiting;
+    uint64_t *list = NULL;
+    size_t count = 0, room = 0;
+    int rc = 0;
+
+    for (unsigned i = 0; i < name_count && rc == 0; i++)
+        rc = find_waiting(f, &names[i], &list, &count, &room);
+    if (count > 1)
+        qsort(list, count, sizeof *list, compare_numbers);
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        struct fc_waiting *w = item(q, list[i]);
+        unlink_item(f, q, list[i]);
+        struct fc_place place = f->at;
+        place.sub++;
+        if ((rc = settle(f, w, &place, shelf)) == 1) {
+            f->at.sub++;
+            f->waiting_count--;
+            rc = 0;
+        } else if (rc == 0) {
+            link_item(f, q, list[i]);
         }
-        led[count] = *w;
-        w->node = NULL;
-        follow(&led[count++], alias);
     }
-    while (count--) /* found from the latest on: back to the order of arrival */
-        if (rc == 0)
-            rc = later_fragment(f, &led[count]);
-        else
-            free(led[count].node);
-    free(led);
+    free(list);
     return rc;
 }
 
-static int first_fragment(struct fc_fragments *f, const struct fc_fragment *event)
+static int add_first(struct fc_fragments *f, const struct fc_first *first)
 {
-    struct fc_fragment *w;
-    struct search at = {.left = LATERS_MAX};
-    int rc = event->alias ? lead_on(f, event) : 0;
+    if (f->firsts.end - f->firsts.begin == FC_FRAGMENT_MAX)
+        f->firsts.begin++;
+    return push(f, &f->firsts, first);
+}
 
-    while (rc == 0 && !event->alias && (w = list_find(&f->waiting, f->seed, &event->datagram, &at)))
-        if (w->node && fc_fragment_near(w->ts_ns, event->ts_ns))
-            rc = settle(f, w, event);
-    if (rc || (rc = list_add(&f->near, f->seed, event)) || (rc = give_up(f)))
+static int add_waiting(struct fc_fragments *f, const struct fc_waiting *w, struct fc_shelf *shelf)
+{
+    trim(f);
+    if (f->waiting_count == FC_FRAGMENT_MAX) {
+        uint64_t oldest = f->waiting.begin; /* not gone: trimmed */
+        int rc = give_up(f, oldest, next_behind(f), shelf);
+        if (rc) {
+            free(w->extra);
+            return rc;
+        }
+        trim(f);
+    }
+    if (push(f, &f->waiting, w)) {
+        free(w->extra);
+        return FC_E_NOMEM;
+    }
+    f->waiting_count++;
+    return 0;
+}
+
+/* A later fragment that goes on, or has to wait: what it is then. 1: it goes on. */
+static int settle_later(struct fc_fragments *f, const struct fc_note *n, const struct fc_side *side,
+                        struct fc_waiting *w, struct fc_shelf *shelf)
+{
+    *w = (struct fc_waiting){.name = side->names[side->name_count - 1],
+                             .key = *side->key,
+                             .ns = f->at.ns,
+                             .ts_ns = n->ts_ns,
+                             .off = f->at.off,
+                             .file = f->at.file,
+                             .origlen = n->origlen,
+                             .dir = fc_note_bits(n) & FC_NOTE_DIR};
+    if (side->extra_size) {
+        if (!(w->extra = calloc(1, sizeof *w->extra)))
+            return FC_E_NOMEM;
+        memcpy(w->extra, side->extra, side->extra_size);
+    }
+    int rc = settle(f, w, &f->at, shelf);
+    if (rc < 0)
+        free(w->extra);
+    return rc;
+}
+
+static int add_fragment(struct fc_fragments *f, const struct fc_lane *lane, struct fc_shelf *shelf)
+{
+    const struct fc_note *n = fc_lane_note(lane);
+    bool later = fc_note_bits(n) & FC_NOTE_LATER, waits = false;
+    struct fc_waiting w;
+    struct fc_side side;
+    int rc;
+
+    fc_side_read(lane->unit, n, &side);
+    if ((rc = expire(f, lane->head.ns, shelf)))
         return rc;
-    return full(&f->near) ? retire_near(f) : 0;
-}
-
-int fc_fragments_event(struct fc_fragments *f, const struct fc_fragment *event)
-{
-    return event->node ? later_fragment(f, event) : first_fragment(f, event);
-}
-
-int fc_fragments_end_of_file(struct fc_fragments *f, bool last, int64_t from_ns)
-{
-    int rc = 0;
-
-    while (rc == 0 && f->near.begin < f->near.count)
-        rc = retire_near(f);
-    while (rc == 0 && f->waiting.begin < f->waiting.count)
-        rc = retire_waiting(f);
-    /* what is left of `far` then is for captures added to the index later */
-    while (rc == 0 && last && f->orphans.begin < f->orphans.count)
-        rc = settle_orphan(f, pop(&f->orphans), from_ns);
-    return rc;
-}
-
-/* Whether a list has grown so much since it was last looked through that it pays to do it again. */
-static bool has_grown(const struct list *l, size_t left)
-{
-    return l->count - l->begin > 2 * left + FC_FRAGMENT_STEP;
-}
-
-/* What is left of a list when its items are those in front of `end`. */
-static size_t cut_behind(struct list *l, uint64_t seed, size_t end)
-{
-    l->count = end;
-    l->begin = 0;
-    if (l->room)
-        rebuild(l, seed);
-    return end;
-}
-
-/* Settles the orphans that no first fragment of this capture or a later one can be near. */
-static int settle_early(struct fc_fragments *f, int64_t first_ns)
-{
-    struct list *l = &f->orphans;
-    size_t to = 0;
-    int rc = 0;
-
-    for (size_t i = l->begin; i < l->count; i++) {
-        struct fc_fragment orphan = l->items[i];
-        l->items[i].node = NULL;
-        if (rc == 0 && orphan.ts_ns != FC_TIME_NONE && before(orphan.ts_ns, first_ns))
-            rc = settle_orphan(f, orphan, INT64_MAX);
-        else
-            l->items[to++] = orphan;
+    f->at = lane->head;
+    if (later) {
+        if ((rc = settle_later(f, n, &side, &w, shelf)) < 0)
+            return rc;
+        waits = rc == 0;
+        rc = 0;
     }
-    f->orphans_left = cut_behind(l, f->seed, to);
+    unsigned told = side.name_count - later;
+    for (unsigned i = 0; i < told && rc == 0; i++) {
+        struct fc_first first = {.name = side.names[i],
+                                 .leads_to = later ? side.names[side.name_count - 1] : *side.key,
+                                 .ns = f->at.ns,
+                                 .dir = fc_note_bits(n) & FC_NOTE_DIR,
+                                 .alias = later};
+        rc = add_first(f, &first);
+    }
+    if (rc == 0 && told)
+        rc = wake(f, side.names, told, shelf);
+    if (!waits)
+        return rc;
+    /* it does not wait for itself */
+    if (rc == 0)
+        return add_waiting(f, &w, shelf);
+    free(w.extra);
     return rc;
 }
 
-static void forget_far(struct fc_fragments *f, int64_t edge)
+/* What was handed on becomes visible. */
+static void hand_over(struct fc_fragments *f, struct fc_shelf *shelf)
 {
-    struct list *l = &f->far;
-    size_t to = 0;
-
-    for (size_t i = l->begin; i < l->count; i++)
-        if (l->items[i].ts_ns == FC_TIME_NONE || !before(l->items[i].ts_ns, edge))
-            l->items[to++] = l->items[i];
-    f->far_left = cut_behind(l, f->seed, to);
+    if (f->out)
+        fc_table_hand_over(f->table, f->out, shelf);
+    f->out = NULL;
 }
 
-int fc_fragments_begin_file(struct fc_fragments *f, int64_t first_ns, int64_t next_ns)
+int fc_fragments_advance(struct fc_fragments *f, const struct fc_place *limit, struct fc_shelf *shelf)
 {
-    bool grown = has_grown(&f->orphans, f->orphans_left) || has_grown(&f->far, f->far_left);
-    int rc = 0;
+    int rc = fc_table_take(f->table, FC_FRAGMENT_PART, &f->lanes, shelf);
 
-    f->next_ns = next_ns;
-    if (grown && first_ns != FC_TIME_NONE)
-        rc = settle_early(f, first_ns);
-    f->orphan_ns = INT64_MAX;
-    for (size_t i = f->orphans.begin; i < f->orphans.count; i++)
-        if (f->orphans.items[i].ts_ns < f->orphan_ns)
-            f->orphan_ns = f->orphans.items[i].ts_ns;
-    if (grown && first_ns != FC_TIME_NONE && rc == 0)
-        forget_far(f, first_ns < f->orphan_ns ? first_ns : f->orphan_ns);
+    while (rc == 0 && f->lanes.count && fc_place_before(&f->lanes.heap[0].head, limit)) {
+        rc = add_fragment(f, &f->lanes.heap[0], shelf);
+        if (!fc_lane_step(&f->lanes.heap[0], shelf))
+            fc_lanes_drop(&f->lanes, shelf);
+        else
+            fc_lanes_sift(&f->lanes);
+    }
+    if (rc == 0 && limit->ns != INT64_MAX)
+        rc = expire(f, limit->ns, shelf);
+    hand_over(f, shelf);
     return rc;
 }
 
-const struct fc_fragment *fc_fragments_open(const struct fc_fragments *f, size_t *count)
+int fc_fragments_finish(struct fc_fragments *f, int64_t clock_ns, struct fc_shelf *shelf)
 {
-    *count = f->far.count - f->far.begin;
-    return *count ? f->far.items + f->far.begin : NULL;
+    struct fc_place end = {clock_ns, 0, UINT32_MAX, 0};
+    int rc = fc_fragments_advance(f, &FC_PLACE_END, shelf);
+
+    if (rc == 0)
+        rc = expire(f, clock_ns, shelf);
+    for (uint64_t n = f->waiting.begin; n < f->timed && rc == 0; n++) {
+        const struct fc_waiting *w = item(&f->waiting, n);
+        end.off = f->given_up++;
+        if (!w->gone)
+            rc = give_up(f, n, &end, shelf);
+    }
+    trim(f);
+    hand_over(f, shelf);
+    return rc;
 }
 
-int fc_fragments_restore(struct fc_fragments *f, const struct fc_fragment *first)
+const struct fc_first *fc_fragments_first(const struct fc_fragments *f, size_t i)
 {
-    return list_add(&f->far, f->seed, first);
+    return item(&f->firsts, f->firsts.begin + i);
 }
 
-static struct fc_fragment *items_of(struct list *l, size_t *count)
+size_t fc_fragments_first_count(const struct fc_fragments *f)
 {
-    *count = l->count - l->begin;
-    return *count ? l->items + l->begin : NULL;
+    return (size_t)(f->firsts.end - f->firsts.begin);
 }
 
-struct fc_fragment *fc_fragments_loose(struct fc_fragments *f, size_t *count)
+const struct fc_waiting *fc_fragments_waiting(const struct fc_fragments *f, size_t i)
 {
-    return items_of(&f->loose, count);
+    const struct fc_waiting *w = item(&f->waiting, f->waiting.begin + i);
+
+    return w->gone ? NULL : w;
 }
 
-struct fc_fragment *fc_fragments_returned(struct fc_fragments *f, size_t *count)
+size_t fc_fragments_waiting_count(const struct fc_fragments *f)
 {
-    return items_of(&f->returned, count);
+    return (size_t)(f->waiting.end - f->waiting.begin);
 }
 
-int fc_fragments_restore_loose(struct fc_fragments *f, const struct fc_fragment *later)
+int fc_fragments_restore_first(struct fc_fragments *f, const struct fc_first *first)
 {
-    return keep(f, &f->orphans, later);
+    return push(f, &f->firsts, first);
+}
+
+int fc_fragments_restore_waiting(struct fc_fragments *f, const struct fc_waiting *w)
+{
+    if (push(f, &f->waiting, w)) {
+        free(w->extra);
+        return FC_E_NOMEM;
+    }
+    f->waiting_count++;
+    return 0;
 }

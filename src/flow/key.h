@@ -1,44 +1,63 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The key of most flows in a third of its size: IPv4, a protocol number of IP, no domain. Who keeps many keys keeps them in
- * this form where they fit. And what a later fragment shows of its flow's key: at the most the addresses.
+ * The key of most flows in two words: IPv4, a protocol number of IP, no domain. And what a later fragment shows of its flow's key:
+ * at the most the addresses.
  */
 #ifndef FC_FLOW_KEY_H
 #define FC_FLOW_KEY_H
 
+#include "base/hash.h"
+
 #include <flowcarve/decode.h>
 #include <string.h>
 
-struct fc_narrow_key {
-    uint8_t addr[2][4];
-    uint16_t port[2];
-    uint8_t proto, one_way;
-    uint8_t spare[2]; /* zero */
+/*
+ * ends: the two addresses. rest: bits 0-31 the ports, 32-39 the protocol, 40-47 one_way; bits 48-63 are the owner's.
+ * Of a wide key, which does not fit: ends is its hash, and bits 40-47 are FC_SHORT_WIDE; equal ones may have other keys.
+ */
+struct fc_short_key {
+    uint64_t ends, rest;
 };
+#define FC_SHORT_WIDE ((uint64_t)2 << 40)
+#define FC_SHORT_MASK (((uint64_t)1 << 48) - 1)
 
-/* False when the key needs its full size. */
-static inline bool fc_key_narrow(const struct fc_flow_key *key, struct fc_narrow_key *narrow)
+static inline uint64_t fc_short_rest(const struct fc_flow_key *key)
 {
-    if (key->addr_kind != FC_ADDR_IPV4 || key->proto > UINT8_MAX || key->domain)
-        return false;
-    memset(narrow, 0, sizeof *narrow);
-    memcpy(narrow->addr[0], key->addr[0], 4);
-    memcpy(narrow->addr[1], key->addr[1], 4);
-    memcpy(narrow->port, key->port, sizeof narrow->port);
-    narrow->proto = (uint8_t)key->proto;
-    narrow->one_way = key->one_way;
-    return true;
+    return key->port[0] | (uint32_t)key->port[1] << 16 | (uint64_t)(key->proto & 0xff) << 32;
 }
 
-static inline void fc_key_widen(const struct fc_narrow_key *narrow, struct fc_flow_key *key)
+/* Makes the short key and the hash that the flow table goes by. False: the key is wide. */
+static inline bool fc_key_shorten(const struct fc_flow_key *key, uint64_t seed, struct fc_short_key *out,
+                                  uint64_t *hash)
 {
+    uint32_t low, high;
+
+    if (key->addr_kind == FC_ADDR_IPV4 && key->proto <= UINT8_MAX && !key->domain) {
+        memcpy(&low, key->addr[0], 4);
+        memcpy(&high, key->addr[1], 4);
+        out->ends = low | (uint64_t)high << 32;
+        out->rest = fc_short_rest(key) | (uint64_t)key->one_way << 40;
+        *hash = fc_hash_fold(fc_hash_mix(seed, out->ends, out->rest) ^ seed, 0xeb44accab455d165ull);
+        return true;
+    }
+    *hash = out->ends = fc_hash48(key, seed);
+    out->rest = fc_short_rest(key) | FC_SHORT_WIDE;
+    return false;
+}
+
+/* The key of a short one that is not wide. */
+static inline void fc_key_lengthen(const struct fc_short_key *in, struct fc_flow_key *key)
+{
+    uint32_t low = (uint32_t)in->ends, high = (uint32_t)(in->ends >> 32);
+
     memset(key, 0, sizeof *key);
-    memcpy(key->addr[0], narrow->addr[0], 4);
-    memcpy(key->addr[1], narrow->addr[1], 4);
-    memcpy(key->port, narrow->port, sizeof key->port);
+    memcpy(key->addr[0], &low, 4);
+    memcpy(key->addr[1], &high, 4);
+    key->port[0] = (uint16_t)in->rest;
+    key->port[1] = (uint16_t)(in->rest >> 16);
+    key->proto = in->rest >> 32 & 0xff;
     key->addr_kind = FC_ADDR_IPV4;
-    key->proto = narrow->proto;
-    key->one_way = narrow->one_way;
+    key->one_way = in->rest >> 40 & 1;
 }
 
 /* True when the packet has the key's two addresses. */

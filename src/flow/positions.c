@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "flow/positions.h"
 #include "base/varint.h"
+#include "base/vector.h"
 
 #include <flowcarve/error.h>
 
@@ -218,4 +219,103 @@ void fc_positions_fini(struct fc_positions *positions)
     free(positions->files);
     positions->files = NULL;
     positions->count = positions->room = 0;
+}
+
+/* A walk over positions as they were collected. */
+struct walk {
+    const uint8_t *p, *end;
+    uint32_t file;
+    uint64_t off;
+};
+
+/* 1: at the next one; 0: end; FC_E_DAMAGED. */
+static int walk_next(struct walk *w)
+{
+    uint64_t v;
+
+    if (w->p == w->end)
+        return 0;
+    if (*w->p) {
+        if (!(w->p = fc_varint_get(w->p, w->end, &v)) || __builtin_add_overflow(w->off, v, &w->off))
+            return FC_E_DAMAGED;
+        return 1;
+    }
+    if (!(w->p = fc_varint_get(w->p + 1, w->end, &v)) || v == 0 || v > UINT32_MAX)
+        return FC_E_DAMAGED;
+    w->file = (uint32_t)v;
+    w->p = fc_varint_get(w->p, w->end, &w->off);
+    return w->p ? 1 : FC_E_DAMAGED;
+}
+
+struct position {
+    uint32_t file;
+    uint64_t off;
+};
+
+static int compare_positions(const void *a, const void *b)
+{
+    const struct position *x = a, *y = b;
+
+    if (x->file != y->file)
+        return x->file < y->file ? -1 : 1;
+    return x->off < y->off ? -1 : x->off > y->off;
+}
+
+static uint8_t *put_segments(uint8_t *p, const struct position *list, size_t n)
+{
+    for (size_t i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n && list[end].file == list[i].file;)
+            end++;
+        p = fc_varint_put(fc_varint_put(fc_varint_put(p, list[i].file), end - i), list[i].off);
+        for (size_t k = i + 1; k < end; k++)
+            p = fc_varint_put(p, list[k].off - list[k - 1].off);
+    }
+    return p;
+}
+
+static int reserve_bytes(uint8_t **out, size_t *room, size_t n)
+{
+    return fc_vector_reserve(out, room, n, 1);
+}
+
+int fc_positions_canonical(uint32_t file, uint64_t first_off, const uint8_t *pos, size_t pos_len, bool plain,
+                           uint8_t **out, size_t *room, size_t *len)
+{
+    struct walk w = {pos, pos + pos_len, file, first_off};
+    struct position *list = NULL;
+    size_t n = 0, list_room = 0;
+    bool sorted = true;
+    int rc = 1;
+
+    if (plain && file) {
+        uint64_t count = 1;
+        for (size_t i = 0; i < pos_len; i++)
+            count += pos[i] < 0x80;
+        if (reserve_bytes(out, room, pos_len + 3 * FC_VARINT_MAX))
+            return FC_E_NOMEM;
+        uint8_t *p = fc_varint_put(fc_varint_put(fc_varint_put(*out, file), count), first_off);
+        if (pos_len)
+            memcpy(p, pos, pos_len);
+        *len = (size_t)(p - *out) + pos_len;
+        return 0;
+    }
+    if (!file)
+        rc = walk_next(&w);
+    for (; rc == 1; rc = walk_next(&w)) {
+        if (fc_vector_reserve(&list, &list_room, n + 1, sizeof *list)) {
+            rc = FC_E_NOMEM;
+            break;
+        }
+        list[n] = (struct position){w.file, w.off};
+        sorted &= !n || compare_positions(&list[n - 1], &list[n]) < 0;
+        n++;
+    }
+    if (rc == 0 && !sorted)
+        qsort(list, n, sizeof *list, compare_positions);
+    if (rc == 0)
+        rc = reserve_bytes(out, room, n * 2 * FC_VARINT_MAX + 3 * FC_VARINT_MAX);
+    if (rc == 0)
+        *len = (size_t)(put_segments(*out, list, n) - *out);
+    free(list);
+    return rc;
 }

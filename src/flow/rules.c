@@ -14,12 +14,12 @@ static const struct {
     int64_t ns[FC_TIMEOUT_COUNT];
 } profiles[] = {
     /*             tcp new  est.      closed   udp new  udp      icmp     sctp     other    active */
-    {"flowcarve", {60 * S, 3600 * S, 60 * S, 180 * S, 180 * S, 60 * S, 300 * S, 300 * S, FC_NEVER}},
-    {"wireshark", {FC_NEVER, FC_NEVER, FC_NEVER, FC_NEVER, FC_NEVER, FC_NEVER, FC_NEVER, FC_NEVER, FC_NEVER}},
-    {"zeek", {5 * S, 300 * S, 5 * S, 60 * S, 60 * S, 60 * S, 60 * S, 60 * S, FC_NEVER}},
-    {"suricata", {60 * S, 600 * S, 60 * S, 30 * S, 300 * S, 300 * S, 300 * S, 300 * S, FC_NEVER}},
-    {"arkime", {480 * S, 480 * S, 480 * S, 60 * S, 60 * S, 10 * S, 60 * S, 60 * S, FC_NEVER}},
-    {"yaf", {300 * S, 300 * S, 300 * S, 300 * S, 300 * S, 300 * S, 300 * S, 300 * S, 1800 * S}},
+    {"flowcarve", {60 * S, 3600 * S, 60 * S, 180 * S, 180 * S, 60 * S, 300 * S, 300 * S, FC_NEVER, FC_NEVER}},
+    {"wireshark", {FC_NEVER, FC_NEVER, FC_NEVER, FC_NEVER, FC_NEVER, FC_NEVER, FC_NEVER, FC_NEVER, FC_NEVER, FC_NEVER}},
+    {"zeek", {5 * S, 300 * S, 5 * S, 60 * S, 60 * S, 60 * S, 60 * S, 60 * S, FC_NEVER, FC_NEVER}},
+    {"suricata", {60 * S, 600 * S, 60 * S, 30 * S, 300 * S, 300 * S, 300 * S, 300 * S, FC_NEVER, FC_NEVER}},
+    {"arkime", {480 * S, 480 * S, 480 * S, 60 * S, 60 * S, 10 * S, 60 * S, 60 * S, FC_NEVER, FC_NEVER}},
+    {"yaf", {300 * S, 300 * S, 300 * S, 300 * S, 300 * S, 300 * S, 300 * S, 300 * S, 1800 * S, FC_NEVER}},
 };
 
 int fc_rules_profile(struct fc_rules *rules, const char *name)
@@ -91,43 +91,22 @@ int fc_rules_timeout(struct fc_rules *rules, const char *list, struct fc_error *
     return 0;
 }
 
-int64_t fc_rules_timeout_ns(const struct fc_rules *rules, uint32_t proto, enum fc_state state)
+enum fc_timeouts fc_timeouts_of(uint32_t proto)
 {
-    const int64_t *t = rules->timeout_ns;
-
     switch (proto) {
     case 6:
-        if (state == FC_STATE_CLOSED || state == FC_STATE_RESET)
-            return t[FC_TIMEOUT_TCP_CLOSED];
-        return t[state == FC_STATE_NEW ? FC_TIMEOUT_TCP_NEW : FC_TIMEOUT_TCP_ESTABLISHED];
+        return FC_TIMEOUTS_TCP;
     case 17:
     case 136:
-        return t[state == FC_STATE_NEW ? FC_TIMEOUT_UDP_NEW : FC_TIMEOUT_UDP];
+        return FC_TIMEOUTS_UDP;
     case 1:
     case 58:
-        return t[FC_TIMEOUT_ICMP];
+        return FC_TIMEOUTS_ICMP;
     case 132:
-        return t[FC_TIMEOUT_SCTP];
-    case FC_PROTO_MALFORMED: /* one session a file */
-        return FC_NEVER;
+        return FC_TIMEOUTS_SCTP;
+    case FC_PROTO_MALFORMED:
+        return FC_TIMEOUTS_NONE;
     default:
-        return t[FC_TIMEOUT_OTHER];
+        return FC_TIMEOUTS_OTHER;
     }
-}
-
-int64_t fc_rules_min_gap_ns(const struct fc_rules *rules, uint32_t proto)
-{
-    int64_t a = fc_rules_timeout_ns(rules, proto, FC_STATE_NEW);
-    int64_t b = fc_rules_timeout_ns(rules, proto, FC_STATE_ESTABLISHED);
-    int64_t c = fc_rules_timeout_ns(rules, proto, FC_STATE_CLOSED);
-
-    a = a < b ? a : b;
-    return a < c ? a : c;
-}
-
-void fc_gaps_init(struct fc_gaps *gaps, const struct fc_rules *rules)
-{
-    gaps->rules = rules;
-    for (uint32_t proto = 0; proto < 256; proto++)
-        gaps->ns[proto] = fc_rules_min_gap_ns(rules, proto);
 }

@@ -12,7 +12,7 @@
 #define FC_NEVER INT64_MAX
 
 enum fc_timeout {
-    FC_TIMEOUT_TCP_NEW = 0, /* one side has spoken */
+    FC_TIMEOUT_TCP_NEW = 0, /* nobody has acknowledged anything */
     FC_TIMEOUT_TCP_ESTABLISHED,
     FC_TIMEOUT_TCP_CLOSED, /* both sides have sent FIN, or one RST */
     FC_TIMEOUT_UDP_NEW,
@@ -21,8 +21,20 @@ enum fc_timeout {
     FC_TIMEOUT_SCTP,
     FC_TIMEOUT_OTHER,
     FC_TIMEOUT_ACTIVE, /* longest life of a session, however busy */
+    FC_TIMEOUT_NONE,   /* of malformed records, which have one session a file: never */
     FC_TIMEOUT_COUNT
 };
+
+/* What a protocol's timeout depends on: TCP and UDP on the state, others have one. */
+enum fc_timeouts {
+    FC_TIMEOUTS_TCP = FC_TIMEOUT_COUNT,
+    FC_TIMEOUTS_UDP,
+    FC_TIMEOUTS_ICMP = FC_TIMEOUT_ICMP,
+    FC_TIMEOUTS_SCTP = FC_TIMEOUT_SCTP,
+    FC_TIMEOUTS_OTHER = FC_TIMEOUT_OTHER,
+    FC_TIMEOUTS_NONE = FC_TIMEOUT_NONE
+};
+enum fc_timeouts fc_timeouts_of(uint32_t proto);
 
 enum fc_state { FC_STATE_NEW = 0, FC_STATE_ESTABLISHED, FC_STATE_CLOSED, FC_STATE_RESET, FC_STATE_MIDSTREAM };
 
@@ -38,23 +50,5 @@ int fc_rules_profile(struct fc_rules *rules, const char *name);
  * icmp, sctp, other, active; seconds may have a fraction, "never" is none. FC_E_USAGE with err->cause.
  */
 int fc_rules_timeout(struct fc_rules *rules, const char *list, struct fc_error *err);
-
-/* Timeout of a session of this protocol in this state, ns. */
-int64_t fc_rules_timeout_ns(const struct fc_rules *rules, uint32_t proto, enum fc_state state);
-
-/* Smallest timeout that a session of this protocol can have in any state: no smaller gap ever ends one. */
-int64_t fc_rules_min_gap_ns(const struct fc_rules *rules, uint32_t proto);
-
-/* The same at hand for every packet. */
-struct fc_gaps {
-    const struct fc_rules *rules;
-    int64_t ns[256]; /* by protocol */
-};
-void fc_gaps_init(struct fc_gaps *gaps, const struct fc_rules *rules);
-
-static inline int64_t fc_gap_ns(const struct fc_gaps *gaps, uint32_t proto)
-{
-    return proto < 256 ? gaps->ns[proto] : fc_rules_min_gap_ns(gaps->rules, proto);
-}
 
 #endif

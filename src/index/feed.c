@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "index/feed.h"
 #include "base/error.h"
+#include "base/io.h"
 #include "capture/resync.h"
-#include "store/io.h"
 
 #include <pthread.h>
 #include <stdio.h>

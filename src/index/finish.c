@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "index/finish.h"
 #include "base/error.h"
-#include "index/held.h"
+#include "base/varint.h"
+#include "flow/positions.h"
 #include "store/ahead.h"
+#include "store/writer.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 #include <flowcarve/decode.h>
 
@@ -142,14 +147,22 @@ static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct f
         result->record_bytes += f->record_bytes;
         result->other_bytes += f->other_bytes;
         note_damage(result, f);
+        if (f->grown) {
+            struct fc_error why;
+            fc_error_set(&why, FC_OK, file->path, FC_NO_OFFSET,
+                         "has grown while it was read; its first %llu bytes are indexed",
+                         (unsigned long long)file->stored_size);
+            fc_notice_add(result, FC_NOTICE_GROWN, &why);
+        }
     }
     fc_door_fini(&door);
     return rc;
 }
 
-bool fc_session_open(const struct fc_pipeline *p, const struct fc_flow_key *key, const struct fc_run *run)
+/* Whether a flow's last session may go on in a later capture. */
+static bool may_go_on(const struct fc_pipeline *p, const struct fc_session_record *r)
 {
-    int64_t end = fc_run_expiry_ns(&p->settings->rules, key->proto, run);
+    int64_t end = fc_session_expiry_ns(&p->settings->rules, r->key.proto, &r->session);
 
     return end == FC_NEVER || end >= p->clock_ns;
 }
@@ -177,16 +190,12 @@ static int write_sessions(struct fc_pipeline *p, struct fc_writer *writer, struc
             rc = fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
             break;
         }
-        record->open = record->open && fc_session_open(p, &record->key, &record->run);
-        if (record->db_id && fc_held_whole(p->held, record->db_id))
-            record->unchanged = 0;
-        int64_t id = record->db_id;
-        if ((rc = fc_writer_session(writer, record, p->settings->fields, &id, err)) ||
-            (rc = fc_held_written(p->held, writer, record, id, err)))
+        record->open = record->open && may_go_on(p, record);
+        if ((rc = fc_writer_session(writer, record, p->settings->fields, NULL, err)))
             break;
         if (record->unchanged)
             continue;
-        uint64_t added = record->run.packets[0] + record->run.packets[1] - record->prior_packets;
+        uint64_t added = record->session.packets[0] + record->session.packets[1] - record->prior_packets;
         result->sessions += record->db_id == 0;
         result->continued += record->db_id != 0 && added;
         result->packets += added;
@@ -196,17 +205,137 @@ static int write_sessions(struct fc_pipeline *p, struct fc_writer *writer, struc
     return rc;
 }
 
+/* ---- provisional sessions: fragments that wait, by the name under which they do */
+
+static int compare_waiting(const void *a, const void *b)
+{
+    const struct fc_waiting *x = *(const struct fc_waiting *const *)a, *y = *(const struct fc_waiting *const *)b;
+    int order = memcmp(&x->name, &y->name, sizeof x->name);
+
+    if (order)
+        return order;
+    if (x->ns != y->ns)
+        return x->ns < y->ns ? -1 : 1;
+    if (x->file != y->file)
+        return x->file < y->file ? -1 : 1;
+    return x->off < y->off ? -1 : x->off > y->off;
+}
+
+static int compare_groups(const void *a, const void *b)
+{
+    const struct fc_waiting *x = **(const struct fc_waiting *const *const *)a,
+                            *y = **(const struct fc_waiting *const *const *)b;
+
+    if (x->ns != y->ns)
+        return x->ns < y->ns ? -1 : 1;
+    if (x->file != y->file)
+        return x->file < y->file ? -1 : 1;
+    return x->off < y->off ? -1 : x->off > y->off;
+}
+
+/* The record of a group, whose blob goes to *plain. */
+static int make_record(const struct fc_waiting *const *list, size_t count, struct fc_session_record *r,
+                       struct fc_buffer *plain, struct fc_buffer *blob)
+{
+    struct fc_positions positions = {0};
+    int rc = 0;
+
+    memset(r, 0, sizeof *r);
+    r->key = list[0]->key;
+    r->first_file = list[0]->file;
+    r->first_off = list[0]->off;
+    r->session = (struct fc_session_sum){.first_ns = list[0]->ns,
+                                         .last_ns = list[count - 1]->ns,
+                                         .min_ns = FC_TIME_NONE,
+                                         .max_ns = FC_TIME_NONE,
+                                         .first_dir = list[0]->dir};
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        const struct fc_waiting *w = list[i];
+        uint8_t pos[3 * FC_VARINT_MAX];
+        uint8_t *p = fc_varint_put(fc_varint_put(fc_varint_put(pos, w->file), 1), w->off);
+        struct fc_session_sum *s = &r->session;
+        s->packets[w->dir]++;
+        s->bytes[w->dir] += w->origlen;
+        if (w->ts_ns != FC_TIME_NONE) {
+            s->min_ns = s->min_ns == FC_TIME_NONE || w->ts_ns < s->min_ns ? w->ts_ns : s->min_ns;
+            s->max_ns = w->ts_ns > s->max_ns ? w->ts_ns : s->max_ns;
+        }
+        if (w->extra) {
+            r->has_extra = 1;
+            fc_extra_append(&r->extra, w->extra);
+        }
+        rc = fc_positions_add(&positions, pos, (size_t)(p - pos));
+    }
+    if (rc == 0 && (rc = fc_buffer_reserve(plain, fc_positions_size(&positions) + 1)) == 0 &&
+        (rc = fc_blob_encode(plain->data, fc_positions_write(&positions, plain->data), blob)) == 0) {
+        r->blob = blob->data;
+        r->blob_len = (uint32_t)blob->len;
+    }
+    fc_positions_fini(&positions);
+    return rc;
+}
+
+static int write_groups(struct fc_pipeline *p, struct fc_writer *writer, const struct fc_waiting **list, size_t count,
+                        struct fc_index_result *result, struct fc_error *err)
+{
+    const struct fc_waiting ***groups = malloc((count + 1) * sizeof *groups);
+    struct fc_buffer plain = {0}, blob = {0};
+    struct fc_session_record r;
+    size_t n = 0;
+    int rc = groups ? 0 : FC_E_NOMEM;
+
+    qsort(list, count, sizeof *list, compare_waiting);
+    for (size_t i = 0; i < count && rc == 0; i++)
+        if (!i || memcmp(&list[i]->name, &list[i - 1]->name, sizeof list[i]->name) != 0)
+            groups[n++] = &list[i];
+    if (rc == 0)
+        qsort(groups, n, sizeof *groups, compare_groups);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        size_t of = 1;
+        while (groups[i] + of < list + count && memcmp(&groups[i][of]->name, &groups[i][0]->name, sizeof r.key) == 0)
+            of++;
+        if ((rc = make_record(groups[i], of, &r, &plain, &blob)))
+            break;
+        rc = fc_writer_provisional(writer, &r, p->settings->fields, -(int64_t)(i + 1), err);
+        for (size_t k = 0; k < of; k++)
+            result->packets += !groups[i][k]->old;
+        result->provisional++;
+    }
+    free(groups);
+    fc_buffer_fini(&plain);
+    fc_buffer_fini(&blob);
+    return rc == FC_E_NOMEM ? fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory") : rc;
+}
+
+static int write_fragments(struct fc_pipeline *p, struct fc_writer *writer, struct fc_index_result *result,
+                           struct fc_error *err)
+{
+    struct fc_fragments *f = p->fragments;
+    size_t count = fc_fragments_waiting_count(f), n = 0;
+    const struct fc_waiting **list = malloc((count + 1) * sizeof *list), *w;
+    int rc = list ? 0 : fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+
+    for (size_t i = 0; i < fc_fragments_first_count(f) && rc == 0; i++)
+        rc = fc_writer_add_first(writer, fc_fragments_first(f, i), err);
+    for (size_t i = 0; i < count && rc == 0; i++)
+        if ((w = fc_fragments_waiting(f, i))) {
+            list[n++] = w;
+            rc = fc_writer_add_waiting(writer, w, err);
+        }
+    if (rc == 0 && n)
+        rc = write_groups(p, writer, list, n, result, err);
+    free(list);
+    return rc;
+}
+
 int fc_write_index(struct fc_pipeline *p, struct fc_writer *writer, struct fc_index_result *result,
                    struct fc_error *err)
 {
-    const struct fc_fragment *first;
-    size_t count;
     int rc;
 
-    if ((rc = write_files(p, writer, result, err)) || (rc = fc_writer_clear_open(writer, err)) ||
-        (rc = fc_held_release(p->held, writer, err)) || (rc = write_sessions(p, writer, result, err)))
+    if ((rc = write_files(p, writer, result, err)) || (rc = fc_writer_set_clock(writer, p->clock_ns, err)) ||
+        (rc = fc_writer_clear_open(writer, err)) || (rc = fc_writer_forget_fragments(writer, err)) ||
+        (rc = write_sessions(p, writer, result, err)))
         return rc;
-    first = fc_fragments_open(p->fragments, &count);
-    rc = fc_writer_set_fragments(writer, first, count, fc_fragment_from_ns(p->clock_ns), err);
-    return rc ? rc : fc_held_save(p->held, writer, err);
+    return write_fragments(p, writer, result, err);
 }

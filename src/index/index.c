@@ -2,8 +2,7 @@
 #include "base/error.h"
 #include "base/export.h"
 #include "index/finish.h"
-#include "index/held.h"
-#include "index/sweeping.h"
+#include "store/writer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +14,8 @@ enum {
     JOBS_MAX = 256,
     FEED_CHUNK_BYTES = 16 << 20,
     SPOOL_BYTES_MAX = 4 << 20,
-    LONG_RECORD_BYTES = 256,
     WRITE_BYTES_MIN = 8 << 20,
-    WRITE_BYTES_LESS = 16 << 20, /* what writing takes besides */
-    PRIORS_BATCH = 16,
-    PRIORS_LOOK = 0xfff /* priors between looks at the memory that they take */
+    WRITE_BYTES_LESS = 16 << 20 /* what writing takes besides */
 };
 
 #define MIB ((uint64_t)1 << 20)
@@ -29,8 +25,6 @@ struct run {
     struct fc_settings settings;
     struct fc_plan plan;
     struct fc_pipeline pipeline;
-    struct fc_held held;
-    struct fc_pool pool; /* for what is settled under the pipeline's lock, and before it starts */
     bool fresh;
 };
 
@@ -73,10 +67,7 @@ static int settings_of_index(struct run *run, const struct fc_index_options *opt
                             asked.filter,  asked.exclude_net, asked.key};
     static const char *const flags[] = {"profile", "timeout", "fields", "filter", "exclude-net", "key"};
     for (int i = 0; i < 6 && rc == 0; i++) {
-        stored[i] = fc_writer_meta(run->writer, names[i]);
-        if (!stored[i])
-            rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
-        else
+        if ((rc = fc_writer_meta(run->writer, names[i], &stored[i], err)) == 0)
             rc = agree(flags[i], *texts[i] ? normal[i] : NULL, stored[i], err);
         *texts[i] = stored[i];
     }
@@ -100,33 +91,20 @@ static int settings_to_index(struct run *run, struct fc_error *err)
     return rc;
 }
 
-/*
- * Larger chunks have fewer, longer runs. But all threads shall have some until the end, and what is known of a chunk's packets shall
- * not take more memory than it saves time: so only those of a large capture of long records are larger, and with little memory all
- * are smaller: it takes up to three times a chunk's size. file: NULL: any.
- */
-static uint64_t chunk_of(const struct fc_pipeline *p, const struct fc_plan_file *file)
-{
-    if (p->chunk_bytes)
-        return p->chunk_bytes;
-    if (p->memory_bytes < 512 * MIB)
-        return p->memory_bytes < 32 * MIB ? MIB : p->memory_bytes / 32;
-    return file && file->record_bytes >= LONG_RECORD_BYTES ? 32 * MIB : 16 * MIB;
-}
-
 /* What is to be known of the files before they are read, and the feeder for those that are compressed. */
 static int init_files(struct run *run, struct fc_error *err)
 {
     struct fc_pipeline *p = &run->pipeline;
     /* of a compressed file whole chunks are held in memory */
-    uint64_t feed_bytes = chunk_of(p, NULL) < FEED_CHUNK_BYTES ? chunk_of(p, NULL) : FEED_CHUNK_BYTES;
+    uint64_t feed_bytes = fc_pipeline_chunk_bytes(p, 1);
     int rc = fc_feeder_new(&run->plan, fc_writer_folder(run->writer), p->memory_bytes / 4, feed_bytes, &p->feeder, err);
 
     for (size_t i = 0; i < run->plan.count; i++) {
         struct fc_scan_file *f = &p->files[i];
         f->plan = &run->plan.files[i];
         f->feed = fc_feed_of(f->plan);
-        f->chunk_bytes = f->feed ? feed_bytes : chunk_of(p, f->plan);
+        if (f->feed)
+            f->plan->file.size = FC_SIZE_UNKNOWN;
         f->fingerprint = f->plan->fingerprint;
         f->next_off = f->plan->file.data_off;
         f->section.number = f->plan->file.format == FC_FORMAT_PCAPNG ? UINT32_MAX : 0;
@@ -139,57 +117,25 @@ static int init_files(struct run *run, struct fc_error *err)
     return rc;
 }
 
-/* A fragment whose session is known now, as a run of one packet. */
-static int settled(void *ctx, const struct fc_flow_key *flow, struct fc_node *node)
-{
-    struct run *run = ctx;
-    struct fc_table *table = run->pipeline.table;
-    int rc = fc_table_publish(table, &run->pool, flow, fc_table_hash(table, flow), node);
-
-    free(node);
-    return rc;
-}
-
-/* Half of the memory is for flows; few, of small captures and of an index that has few open, need no large table. */
-static int table_bytes(const struct run *run, uint64_t *bytes, struct fc_error *err)
-{
-    uint64_t most = run->pipeline.memory_bytes / 2, priors = 0;
-    int rc = run->fresh ? 0 : fc_writer_prior_count(run->writer, run->plan.older, &priors, err);
-
-    *bytes = priors < most / FC_TABLE_FLOW_BYTES ? run->plan.likely_bytes + priors * FC_TABLE_FLOW_BYTES : most;
-    if (*bytes > most)
-        *bytes = most;
-    return rc;
-}
-
 static int init_pipeline(struct run *run, const struct fc_index_options *o, struct fc_progress *progress,
                          const int *stop, struct fc_error *err)
 {
     struct fc_pipeline *p = &run->pipeline;
-    uint64_t flow_bytes;
-    int rc;
-
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
     p->settings = &run->settings;
-    p->held = &run->held;
     p->plan = &run->plan;
     p->chunk_bytes = o->chunk_bytes;
     p->memory_bytes = o->memory_bytes ? o->memory_bytes : 512 * MIB;
     if (p->memory_bytes < 16 * MIB)
         p->memory_bytes = 16 * MIB;
-    p->sweep_runs = o->sweep_runs;
     p->jobs = o->jobs ? o->jobs : cpus > 0 ? (unsigned)cpus : 1;
     if (p->jobs > JOBS_MAX)
         p->jobs = JOBS_MAX;
     p->progress = progress;
     p->stop = stop;
     p->clock_ns = FC_TIME_NONE;
-    if ((rc = table_bytes(run, &flow_bytes, err)))
-        return rc;
-    p->table = fc_table_new_sized(&run->settings.rules, flow_bytes);
-    if (p->table)
-        fc_table_pool(p->table, &run->pool);
+    p->table = fc_table_new(&run->settings.rules, run->settings.fields != 0, fc_writer_folder(run->writer));
     p->spools = calloc(p->jobs + 1, sizeof *p->spools);
     p->files = calloc(run->plan.count + 1, sizeof *p->files);
     if (!p->table || !p->spools || !p->files)
@@ -201,7 +147,7 @@ static int init_pipeline(struct run *run, const struct fc_index_options *o, stru
     for (unsigned i = 0; i <= p->jobs; i++)
         if (!(p->spools[i] = fc_spool_new(fc_writer_folder(run->writer), spool_bytes)))
             goto nomem;
-    if (!(p->fragments = fc_fragments_new(settled, run)))
+    if (!(p->fragments = fc_fragments_new(p->table)))
         goto nomem;
     return 0;
 nomem:
@@ -213,9 +159,7 @@ static void fini_pipeline(struct run *run)
     struct fc_pipeline *p = &run->pipeline;
 
     fc_feeder_free(p->feeder);
-    fc_held_fini(&run->held);
     fc_fragments_free(p->fragments);
-    fc_pool_fini(&run->pool);
     fc_table_free(p->table);
     for (unsigned i = 0; p->spools && i <= p->jobs; i++)
         fc_spool_free(p->spools[i]);
@@ -226,66 +170,96 @@ static void fini_pipeline(struct run *run)
         free(p->files[i].damage.items);
     }
     free(p->files);
+    memset(p, 0, sizeof *p);
+    p->bad_file = SIZE_MAX;
 }
 
-/* Sessions of the index on their way to the table, some at a time, so that what they need there is fetched before. */
+/* Sessions of the index on their way to the table. */
 struct priors {
     struct run *run;
-    struct fc_error *err;
-    uint64_t all;
-    unsigned count;
-    struct {
+    struct fc_unit *unit; /* in the order of their places, when they are not handed over one by one */
+    struct fc_shelf shelf;
+    struct fc_prior_entry {
         struct fc_flow_key key;
-        uint64_t hash;
-        struct fc_node node;
-    } item[PRIORS_BATCH];
+        struct fc_prior prior;
+    } * list; /* those that captures may come in front of */
+    size_t count, room;
 };
 
-static int publish_priors(struct priors *p)
+/* Hands one on, in its turn. */
+static int put_prior(struct priors *p, const struct fc_flow_key *key, const struct fc_prior *prior)
 {
-    struct fc_pipeline *pipeline = &p->run->pipeline;
-    struct fc_table *table = pipeline->table;
-    int rc = 0;
+    struct fc_table *table = p->run->pipeline.table;
+    struct fc_placed placed = {.place = {prior->session.first_ns, (uint64_t)prior->id, 0, 0}};
+    struct fc_side side = {.placed = &placed, .prior = prior};
+    struct fc_note note = {.ts_ns = FC_TIME_NONE};
 
-    for (unsigned i = 0; i < p->count; i++)
-        fc_table_prefetch_flow(table, p->item[i].hash);
-    for (unsigned i = 0; i < p->count && rc == 0; i++)
-        rc = fc_table_publish(table, &p->run->pool, &p->item[i].key, p->item[i].hash, &p->item[i].node);
-    p->count = 0;
-    if (rc == 0 && (p->all & PRIORS_LOOK) == 0)
-        rc = fc_sweeping_evict(pipeline, &p->run->pool, p->err);
-    return rc;
+    if (!p->unit && (!(p->unit = fc_unit_new(fc_table_stock(table))) || fc_unit_begin(p->unit, 0, 0)))
+        return FC_E_NOMEM;
+    return fc_unit_put(p->unit, &p->shelf, &note, key, FC_NOTE_PLACED | FC_NOTE_PRIOR, 0, &side, fc_table_seed(table));
+}
+
+static void hand_over_priors(struct priors *p)
+{
+    if (p->unit)
+        fc_table_hand_over(p->run->pipeline.table, p->unit, &p->shelf);
+    p->unit = NULL;
 }
 
 /* A session of the index that the new captures may continue. */
-static int prior(void *ctx, const struct fc_flow_key *key, int64_t id, const struct fc_run *state)
+static int prior(void *ctx, const struct fc_flow_key *key, int64_t id, const struct fc_session_sum *session)
 {
-    static const struct fc_extra none;
     struct priors *p = ctx;
 
-    if (fc_held_find(&p->run->held, id))
-        return 0; /* it comes in parts */
-    p->item[p->count].key = *key;
-    p->item[p->count].hash = fc_table_hash(p->run->pipeline.table, key);
-    p->item[p->count].node = (struct fc_node){
-        .run = *state,
-        .db_id = id,
-        .prior_packets = state->packets[0] + state->packets[1],
-        .extra = p->run->settings.fields ? (struct fc_extra *)(uintptr_t)&none : NULL,
-    };
-    fc_table_prefetch(p->run->pipeline.table, p->item[p->count].hash);
-    p->all++;
-    return ++p->count == PRIORS_BATCH ? publish_priors(p) : 0;
+    if (fc_vector_reserve(&p->list, &p->room, p->count + 1, sizeof *p->list))
+        return FC_E_NOMEM;
+    p->list[p->count++] = (struct fc_prior_entry){*key, {*session, id}};
+    return 0;
 }
 
-static int restore_fragment(void *ctx, const struct fc_fragment *first)
+static int compare_priors(const void *a, const void *b)
 {
-    return fc_fragments_restore(((struct run *)ctx)->pipeline.fragments, first);
+    const struct fc_prior *x = &((const struct fc_prior_entry *)a)->prior,
+                          *y = &((const struct fc_prior_entry *)b)->prior;
+
+    if (x->session.first_ns != y->session.first_ns)
+        return x->session.first_ns < y->session.first_ns ? -1 : 1;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static int restore_first(void *ctx, const struct fc_first *first)
+{
+    return fc_fragments_restore_first(((struct run *)ctx)->pipeline.fragments, first);
+}
+
+static int restore_waiting(void *ctx, const struct fc_waiting *waiting)
+{
+    return fc_fragments_restore_waiting(((struct run *)ctx)->pipeline.fragments, waiting);
+}
+
+static int load_sessions(struct run *run, int64_t from_ns, struct fc_error *err)
+{
+    struct priors p = {.run = run};
+    int rc;
+
+    fc_shelf_init(&p.shelf, fc_table_stock(run->pipeline.table));
+    rc = fc_writer_priors(run->writer, run->plan.older, from_ns, prior, &p, err);
+    if (rc == 0 && p.count)
+        qsort(p.list, p.count, sizeof *p.list, compare_priors);
+    for (size_t i = 0; i < p.count && rc == 0; i++)
+        if ((rc = put_prior(&p, &p.list[i].key, &p.list[i].prior)))
+            fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
+    if (rc == 0)
+        hand_over_priors(&p);
+    fc_unit_free(p.unit, &p.shelf);
+    fc_shelf_fini(&p.shelf);
+    free(p.list);
+    return rc;
 }
 
 static int load_priors(struct run *run, struct fc_error *err)
 {
-    struct priors priors = {.run = run, .err = err};
+    struct fc_fragment_reader fragments = {restore_first, restore_waiting, run};
     int64_t from_ns = INT64_MIN, last_ns;
     uint32_t id;
     int rc;
@@ -297,12 +271,8 @@ static int load_priors(struct run *run, struct fc_error *err)
         longest = run->settings.rules.timeout_ns[i] > longest ? run->settings.rules.timeout_ns[i] : longest;
     if (__builtin_sub_overflow(from_ns, longest, &from_ns))
         from_ns = INT64_MIN;
-    rc = fc_held_load(&run->held, run->writer, run->pipeline.fragments, run->settings.fields != 0, err);
-    if (rc == 0 && (rc = fc_writer_priors(run->writer, run->plan.older, from_ns, prior, &priors, err)) == 0)
-        rc = publish_priors(&priors);
-    fc_pool_release(&run->pool); /* what was evicted is the workers' */
-    if (rc == 0)
-        rc = fc_writer_fragments(run->writer, restore_fragment, run, err);
+    if ((rc = load_sessions(run, from_ns, err)) == 0)
+        rc = fc_writer_fragments(run->writer, run->settings.fields != 0, &fragments, err);
     if (rc == 0 && (rc = fc_writer_last(run->writer, &id, &last_ns, err)) == 0)
         run->pipeline.clock_ns = last_ns;
     return rc;
@@ -330,13 +300,55 @@ static int check_balance(const struct fc_index_result *r, struct fc_error *err)
 }
 
 /* Memory for writing: an eighth of all, but less than the flows have taken; so the peak is that of reading, which does not grow. */
-static size_t write_bytes(const struct fc_pipeline *p)
+static size_t write_bytes(const struct fc_pipeline *p, uint64_t flows)
 {
-    uint64_t flows = fc_table_slab_bytes(p->table) + fc_table_fixed_bytes(p->table), bytes = WRITE_BYTES_MIN;
+    uint64_t bytes = WRITE_BYTES_MIN;
 
     if (flows > WRITE_BYTES_LESS + bytes)
         bytes = flows - WRITE_BYTES_LESS;
     return (size_t)(bytes < p->memory_bytes / 8 ? bytes : p->memory_bytes / 8);
+}
+
+static int read_once(struct run *run, const struct fc_index_options *o, struct fc_progress *progress, const int *stop,
+                     struct fc_error *err)
+{
+    int rc = init_pipeline(run, o, progress, stop, err);
+
+    if (rc || (rc = init_files(run, err)))
+        return rc;
+    if (!run->fresh && (rc = load_priors(run, err)))
+        return rc;
+    phase(progress, 1);
+    return fc_pipeline_run(&run->pipeline, err);
+}
+
+/*
+ * Reads all captures. One that cannot be read, or is another one by now, is refused; what it has given until then is everywhere, so
+ * all begins anew without it.
+ */
+static int read_all(struct run *run, const struct fc_index_options *o, struct fc_progress *progress, const int *stop,
+                    struct fc_index_result *result, struct fc_error *err)
+{
+    int rc;
+
+    run->pipeline.bad_file = SIZE_MAX;
+    while ((rc = read_once(run, o, progress, stop, err)) && run->pipeline.bad_file != SIZE_MAX) {
+        size_t bad = run->pipeline.bad_file;
+        result->files_refused++;
+        if (!err->file[0])
+            fc_error_set(err, rc, run->plan.files[bad].file.path, err->off, "%s", fc_strerror(rc));
+        fc_notice_add(result, FC_NOTICE_REFUSED, err);
+        fini_pipeline(run);
+        fc_plan_drop(&run->plan, bad);
+        if (!run->plan.count)
+            return fc_error_set(err, FC_E_FORMAT, NULL, FC_NO_OFFSET, "no capture to index");
+        if (progress) {
+            __atomic_store_n(&progress->bytes_done, 0, __ATOMIC_RELAXED);
+            __atomic_store_n(&progress->files_done, 0, __ATOMIC_RELAXED);
+            __atomic_store_n(&progress->records, 0, __ATOMIC_RELAXED);
+        }
+    }
+    return rc;
 }
 
 static int read_and_write(struct run *run, const struct fc_index_options *o, struct fc_progress *progress,
@@ -344,33 +356,16 @@ static int read_and_write(struct run *run, const struct fc_index_options *o, str
 {
     struct fc_pipeline *p = &run->pipeline;
     int64_t start = now_ns(), written;
-    int rc = init_pipeline(run, o, progress, stop, err);
+    int rc = read_all(run, o, progress, stop, result, err);
 
-    if (rc || (rc = init_files(run, err)))
-        return rc;
-    if (!run->fresh) {
-        rcu_register_thread();
-        rc = load_priors(run, err);
-        rcu_unregister_thread();
-        if (rc)
-            return rc;
-    }
-    phase(progress, 1);
-    if ((rc = fc_pipeline_run(p, err)))
+    if (rc)
         return rc;
     phase(progress, 2);
-    fc_writer_set_memory(run->writer, write_bytes(p));
-    /* what comes now takes up its memory */
-    fc_pool_fini(&run->pool);
-    fc_table_shrink(p->table);
-    if ((rc = fc_rejoin(p, result, err)))
-        return rc;
-    fc_table_free(p->table);
-    p->table = NULL;
+    fc_writer_set_memory(run->writer, write_bytes(p, p->peak_bytes));
     result->read_ns = now_ns() - start;
     result->rescanned_chunks = p->rescanned;
     result->peak_flows = p->peak_flows;
-    result->runs = p->runs;
+    result->suspended = p->suspended;
     phase(progress, 3);
     if (p->jobs == 1)
         fc_writer_set_alone(run->writer);
@@ -419,6 +414,8 @@ FC_EXPORT int fc_index_run(const char *db_path, const char *const *paths, size_t
     err = err ? err : &local;
     err->code = FC_OK;
     memset(result, 0, sizeof *result);
+    result->notice = o.notice;
+    result->notice_ctx = o.notice_ctx;
     if (o.chunk_bytes && (o.chunk_bytes < 65536 || o.chunk_bytes > FC_CHUNK_MAX))
         return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "chunk size must be 65536 to %llu bytes",
                             (unsigned long long)FC_CHUNK_MAX);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "index/plan.h"
 #include "base/error.h"
+#include "flow/clock.h"
 #include "index/inputs.h"
 
 #include <fcntl.h>
@@ -8,17 +9,25 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { PEEK_BUFFER = 16 << 10, PEEK_FAR = 1 << 20, LIKELY_RATIO = 4, MEAN_RECORDS = 200 };
+enum { PEEK_BUFFER = 16 << 10, PEEK_FAR = 1 << 20 };
 
 void fc_notice_add(struct fc_index_result *result, int kind, const struct fc_error *what)
 {
-    struct fc_notice *bigger = realloc(result->notices, (result->notice_count + 1) * sizeof *bigger);
+    struct fc_notice notice = {.kind = kind, .what = *what}, *bigger = NULL;
 
-    if (!bigger)
+    result->files_skipped += kind == FC_NOTICE_SKIPPED;
+    if (result->notice) {
+        result->notice(result->notice_ctx, &notice);
         return;
+    }
+    if (result->notice_count < FC_NOTICES_KEPT)
+        bigger = realloc(result->notices, (result->notice_count + 1) * sizeof *bigger);
+    if (!bigger) {
+        result->notices_left_out++;
+        return;
+    }
     result->notices = bigger;
-    bigger[result->notice_count].kind = kind;
-    bigger[result->notice_count++].what = *what;
+    bigger[result->notice_count++] = notice;
 }
 
 static void fini_file(struct fc_plan_file *f)
@@ -49,41 +58,32 @@ static int keep_head(const struct fc_reader *reader, struct fc_plan_file *f)
 }
 
 /*
- * The first record's time; and, by the way, its section. FC_E_NOMEM: not to be taken for a capture without times, the order of files
- * depends on it.
+ * The first record's time; the least that its clock can count; and, by the way, its section. FC_E_NOMEM: not to be taken for a
+ * capture without times, the order of files depends on it; so FC_E_IO, with the reader's `why`.
  */
 static int first_record(struct fc_reader *reader, struct fc_plan_file *f)
 {
+    int64_t times[1 + FC_CLOCK_AHEAD];
+    struct fc_clock clock;
     struct fc_record rec;
+    size_t n = 0;
     int rc;
 
     reader->file = NULL; /* another file, though at the same address: what is buffered is not of it */
     rc = fc_reader_start(reader, &f->file, 0, UINT64_MAX, NULL) ? FC_E_NOMEM : 1;
-
-    f->first_ns = FC_TIME_NONE;
-    /* a few records: the first one may have no time; and not far behind damage */
-    for (int i = 0; i < 16 && f->first_ns == FC_TIME_NONE && rc == 1; i++) {
-        rc = fc_reader_walk(reader, &rec, PEEK_FAR);
-        if (rc == 1)
+    f->first_ns = f->bound_ns = FC_TIME_NONE;
+    /* not far behind damage */
+    while (n < sizeof times / sizeof times[0] && rc == 1 && (rc = fc_reader_walk(reader, &rec, PEEK_FAR)) == 1) {
+        times[n++] = rec.ts_ns;
+        if (f->first_ns == FC_TIME_NONE)
             f->first_ns = rec.ts_ns;
-        if (rc == 1 && i == 0)
-            rc = keep_head(reader, f) ? FC_E_NOMEM : 1;
+        if (n == 1 && keep_head(reader, f))
+            rc = FC_E_NOMEM;
     }
-    return rc == FC_E_NOMEM ? rc : 0;
-}
-
-/* Mean length of the first records, a word for how long the others are. */
-static uint32_t mean_record(struct fc_reader *reader, const struct fc_file *file)
-{
-    struct fc_record rec;
-    uint64_t bytes = 0;
-    uint32_t n = 0;
-
-    if (file->source || file->size < FC_PLAN_LARGE_BYTES || fc_reader_start(reader, file, 0, UINT64_MAX, NULL))
-        return 0;
-    for (; n < MEAN_RECORDS && fc_reader_next(reader, &rec) == 1; n++)
-        bytes += rec.next_off - rec.off;
-    return n ? (uint32_t)(bytes / n) : 0;
+    fc_clock_init(&clock);
+    if (n && rc >= 0) /* as much as its first record asks for was there */
+        f->bound_ns = fc_clock_count(&clock, times[0], times + 1, n - 1);
+    return rc == FC_E_NOMEM || rc == FC_E_IO ? rc : 0;
 }
 
 /* What the index knows of the file, by its name or by another one: 1 skip it, 0 index it, negative: it has changed. */
@@ -125,6 +125,14 @@ static bool keep_open(size_t count)
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 && count + 32 < limit.rlim_cur / 2;
 }
 
+/* It alone: others of its folder are not to wait for it. */
+static int refuse(struct fc_index_result *result, const struct fc_error *why)
+{
+    result->files_refused++;
+    fc_notice_add(result, FC_NOTICE_REFUSED, why);
+    return 0;
+}
+
 static int add_file(struct fc_plan *plan, const struct fc_input *input, struct fc_reader *reader,
                     struct fc_writer *writer, struct fc_index_result *result, struct fc_error *err)
 {
@@ -154,12 +162,9 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, struct f
         return 0;
     }
     rc = known(plan, writer, &f.file, result, &why);
-    if (rc == FC_E_CHANGED || rc == FC_E_IO) {
-        /* it alone: others of its folder are not to wait for it */
+    if ((rc == FC_E_CHANGED || rc == FC_E_IO) && fc_writer_status(writer, NULL) == 0) {
         fc_file_close(&f.file);
-        result->files_refused++;
-        fc_notice_add(result, FC_NOTICE_REFUSED, &why);
-        return 0;
+        return refuse(result, &why);
     }
     if (rc) {
         fc_file_close(&f.file);
@@ -169,17 +174,20 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, struct f
     }
     f.named = input->named;
     read_once(&f.file);
-    if ((rc = first_record(reader, &f))) {
+    rc = first_record(reader, &f);
+    why = reader->why;
+    if (rc == 0 && f.file.source)
+        rc = fc_file_fingerprint(&f.file, &f.fingerprint, &why);
+    if (rc == FC_E_IO) {
+        fini_file(&f);
+        return refuse(result, &why);
+    }
+    if (rc) {
         fini_file(&f);
         return fc_error_set(err, rc, input->path, FC_NO_OFFSET, "out of memory");
     }
-    f.record_bytes = mean_record(reader, &f.file);
-    if (f.file.source) {
-        fc_file_fingerprint(&f.file, &f.fingerprint, &why); /* what cannot be read now is damage later */
+    if (f.file.source || !keep_open(plan->count))
         fc_file_rest(&f.file);
-    } else if (!keep_open(plan->count)) {
-        fc_file_rest(&f.file);
-    }
     if (plan->count == plan->room) {
         size_t room = plan->room ? plan->room * 2 : 16;
         struct fc_plan_file *bigger = realloc(plan->files, room * sizeof *bigger);
@@ -192,7 +200,6 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, struct f
     }
     plan->files[plan->count++] = f;
     plan->bytes += f.file.stored_size;
-    plan->likely_bytes += f.file.stored_size * (f.file.compression == FC_COMPRESSION_NONE ? 1 : LIKELY_RATIO);
     return 0;
 }
 
@@ -260,9 +267,9 @@ static int number_files(struct fc_plan *plan, struct fc_writer *writer, struct f
     for (size_t i = 0; i < plan->count; i++) {
         struct fc_plan_file *f = &plan->files[i];
         f->id = ++id;
+        plan->older |= last_ns != FC_TIME_NONE && f->bound_ns < last_ns;
         if (last_ns != FC_TIME_NONE && f->first_ns != FC_TIME_NONE && f->first_ns < last_ns) {
             struct fc_error why;
-            plan->older = true;
             fc_error_set(&why, FC_OK, f->file.path, FC_NO_OFFSET,
                          "starts before the end of what is indexed; session IDs stay as they are");
             fc_notice_add(result, FC_NOTICE_OLDER, &why);
@@ -300,6 +307,18 @@ int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, c
     if (rc)
         fc_plan_fini(plan);
     return rc;
+}
+
+void fc_plan_drop(struct fc_plan *plan, size_t i)
+{
+    uint32_t first = plan->files[0].id;
+
+    plan->bytes -= plan->files[i].file.stored_size;
+    fini_file(&plan->files[i]);
+    memmove(&plan->files[i], &plan->files[i + 1], (plan->count - i - 1) * sizeof *plan->files);
+    plan->count--;
+    for (size_t k = 0; k < plan->count; k++)
+        plan->files[k].id = first + (uint32_t)k;
 }
 
 int fc_plan_reopen(struct fc_plan_file *f, struct fc_error *err)

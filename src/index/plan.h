@@ -18,26 +18,22 @@ struct fc_plan_file {
     struct fc_file file;  /* fd is -1 while it is not open */
     uint64_t fingerprint; /* of a compressed file; a plain one's is taken when it is read */
     int64_t first_ns;     /* of the first record that has a time; FC_TIME_NONE */
+    int64_t bound_ns;     /* no record is counted (flow/clock.h) as before this */
     uint32_t id;
     bool named; /* by the user, not found in a folder */
     /* of a pcapng: what holds at its first record, to guess by while nothing of it is read; NULL: not known, or it is short */
     struct fc_section *head;
-    /* mean of the first records, of a capture of FC_PLAN_LARGE_BYTES at least that is not compressed; else 0 */
-    uint32_t record_bytes;
 };
-
-#define FC_PLAN_LARGE_BYTES ((uint64_t)512 << 20)
 
 struct fc_plan {
     struct fc_plan_file *files;
     size_t count, room;
-    uint64_t bytes;        /* as stored */
-    uint64_t likely_bytes; /* uncompressed, by a rule of thumb */
-    bool adding;           /* the index holds captures already */
-    bool older;            /* some capture starts before the end of what the index holds */
+    uint64_t bytes; /* as stored */
+    bool adding;    /* the index holds captures already */
+    bool older;     /* some capture may start before the end of what the index holds */
 };
 
-/* Adds a notice to the result; without memory it is lost. */
+/* Gives a notice out, or keeps it in the result; what is not kept is counted. */
 void fc_notice_add(struct fc_index_result *result, int kind, const struct fc_error *what);
 
 /*
@@ -47,6 +43,9 @@ void fc_notice_add(struct fc_index_result *result, int kind, const struct fc_err
 int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, const struct fc_save *save,
                  struct fc_writer *writer, struct fc_index_result *result, struct fc_error *err);
 void fc_plan_fini(struct fc_plan *plan);
+
+/* Leaves a file out that turned out to be none to index, and numbers those behind it anew. */
+void fc_plan_drop(struct fc_plan *plan, size_t i);
 
 /* Opens a planned file for reading again, but for a compressed one. FC_E_CHANGED: it is another one now. */
 int fc_plan_reopen(struct fc_plan_file *file, struct fc_error *err);

@@ -5,17 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint32_t fc_db_fields(struct fc_db *db)
+int fc_db_fields(struct fc_db *db, uint32_t *fields, struct fc_error *err)
 {
     static const char *const names[] = {"mac",       "vlan", "mpls",    "ttl",          "dscp",
                                         "tcp-flags", "isn",  "payload", "community-id", "tunnel"};
-    char *value = fc_db_meta(fc_db_sqlite(db), "fields"), *rest = value, *name;
-    uint32_t fields = 0;
+    char *value, *rest, *name;
+    int rc = fc_db_meta(db, "fields", &value, err);
 
+    *fields = 0;
+    rest = value;
     while (rest && (name = strsep(&rest, ",")))
         for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
             if (strcmp(name, names[i]) == 0)
-                fields |= 1u << i;
+                *fields |= 1u << i;
     free(value);
-    return fields;
+    return rc;
 }

@@ -75,8 +75,7 @@ static int write_where(struct fc_sql *sql, struct fc_plan *plan, struct fc_db *d
 
 int fc_filter_compile(const struct fc_filter *filter, struct fc_db *db, struct fc_filter_sql *out, struct fc_error *err)
 {
-    uint32_t fields = fc_db_fields(db);
-    struct fc_sql sql = {.fields = fields};
+    struct fc_sql sql = {0};
     struct fc_arena arena = {0};
     struct fc_plan *plan;
     int rc;
@@ -86,8 +85,8 @@ int fc_filter_compile(const struct fc_filter *filter, struct fc_db *db, struct f
         out->where = strdup("1");
         return out->where ? 0 : fail_memory(db, err);
     }
-    rc = check_fields(filter, db, fields, err);
-    if (rc != 0)
+    rc = fc_db_fields(db, &sql.fields, err);
+    if (rc != 0 || (rc = check_fields(filter, db, sql.fields, err)) != 0)
         return rc;
     plan = fc_plan_build(&arena, filter->root);
     rc = plan ? write_where(&sql, plan, db, err) : fail_memory(db, err);

@@ -33,7 +33,7 @@ struct fc_filter_sql {
 /*
  * Compiles `filter` (NULL: every session) for the index. On success *out must go to fc_filter_sql_fini().
  * FC_E_FILTER: the filter needs a field that this index was made without. FC_E_LIMIT: more values than SQLite takes.
- * FC_E_DB, FC_E_NOMEM. On failure *out is empty.
+ * FC_E_IO, FC_E_DB, FC_E_NOMEM. On failure *out is empty.
  */
 int fc_filter_compile(const struct fc_filter *filter, struct fc_db *db, struct fc_filter_sql *out,
                       struct fc_error *err);

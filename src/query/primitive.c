@@ -245,14 +245,15 @@ static int parse_tunnel(struct fc_parser *p, const char *word, struct fc_ast **o
 
 static int parse_id(struct fc_parser *p, char *word, struct fc_ast **out)
 {
-    char *dash = strchr(word, '-');
+    bool negative = word[0] == '-', ok; /* of a provisional session */
+    char *dash = negative ? NULL : strchr(word, '-');
     struct fc_ast *leaf;
     int64_t lo, hi;
-    bool ok;
 
     if (dash)
         *dash = '\0';
-    ok = fc_parse_number(word, INT64_MAX, &lo);
+    ok = fc_parse_number(word + negative, INT64_MAX, &lo);
+    lo = negative ? -lo : lo;
     hi = lo;
     if (dash)
         ok = ok && fc_parse_number(dash + 1, INT64_MAX, &hi);

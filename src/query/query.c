@@ -140,13 +140,13 @@ static int write_tail(const struct fc_query_options *options, uint32_t fields, c
 FC_EXPORT int fc_query_open(struct fc_db *db, const struct fc_filter *filter, const struct fc_query_options *options,
                             struct fc_query **out, struct fc_error *err)
 {
-    uint32_t fields = fc_db_fields(db);
     struct fc_query *query;
+    uint32_t fields;
     char tail[160];
-    int rc = write_tail(options, fields, tail, sizeof tail, err);
+    int rc = fc_db_fields(db, &fields, err);
 
     *out = NULL;
-    if (rc != 0)
+    if (rc != 0 || (rc = write_tail(options, fields, tail, sizeof tail, err)) != 0)
         return rc;
     query = calloc(1, sizeof *query);
     if (!query)

@@ -54,7 +54,7 @@ void fc_sql_ports_condition(struct fc_sql *sql, const struct fc_plan *leaf);
 bool fc_sql_has_times(const struct fc_plan *leaf);
 void fc_sql_spans_condition(struct fc_sql *sql, const struct fc_plan *leaf);
 
-/* Sets cost and driver in the whole plan. 0 or FC_E_DB, FC_E_NOMEM, FC_E_INTERRUPTED. */
+/* Sets cost and driver in the whole plan. 0 or FC_E_IO, FC_E_DB, FC_E_NOMEM, FC_E_INTERRUPTED. */
 int fc_cost(struct fc_db *db, uint32_t fields, struct fc_plan *plan, struct fc_error *err);
 
 /* Writes "s.id IN (...) AND "; false and nothing where no index helps. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/behind.h"
 #include "base/error.h"
-#include "store/io.h"
+#include "base/io.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -21,28 +21,34 @@ sqlite3 *fc_db_sqlite(struct fc_db *db)
 int fc_db_error(sqlite3 *sql, const char *path, struct fc_error *err, const char *what)
 {
     int rc = sql ? sqlite3_errcode(sql) & 0xff : SQLITE_NOMEM;
-    int code = rc == SQLITE_NOMEM ? FC_E_NOMEM : rc == SQLITE_INTERRUPT ? FC_E_INTERRUPTED : FC_E_DB;
-    int cause = rc == SQLITE_IOERR || rc == SQLITE_CANTOPEN ? sqlite3_system_errno(sql) : 0;
+    bool io = rc == SQLITE_IOERR || rc == SQLITE_FULL || rc == SQLITE_CANTOPEN;
+    int code = rc == SQLITE_NOMEM ? FC_E_NOMEM : rc == SQLITE_INTERRUPT ? FC_E_INTERRUPTED : io ? FC_E_IO : FC_E_DB;
+    int cause = io && rc != SQLITE_FULL ? sqlite3_system_errno(sql) : 0;
 
     if (cause) /* of these SQLite's message does not say why */
         return fc_error_set(err, code, path, FC_NO_OFFSET, "%s: %s: %s", what, sqlite3_errmsg(sql), strerror(cause));
     return fc_error_set(err, code, path, FC_NO_OFFSET, "%s: %s", what, sql ? sqlite3_errmsg(sql) : "out of memory");
 }
 
-char *fc_db_meta(sqlite3 *sql, const char *name)
+int fc_db_meta(struct fc_db *db, const char *name, char **value, struct fc_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    char *value = NULL;
-    bool found = false;
+    int step = SQLITE_ERROR, rc = 0;
 
-    if (sqlite3_prepare_v2(sql, "SELECT value FROM meta WHERE name = ?", -1, &stmt, NULL) == SQLITE_OK) {
-        sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
-        found = sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_text(stmt, 0);
-        if (found)
-            value = strdup((const char *)sqlite3_column_text(stmt, 0));
+    *value = NULL;
+    if (sqlite3_prepare_v2(db->sql, "SELECT value FROM meta WHERE name = ?", -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC) == SQLITE_OK)
+        step = sqlite3_step(stmt);
+    if (step == SQLITE_ROW || step == SQLITE_DONE) {
+        bool has = step == SQLITE_ROW && sqlite3_column_type(stmt, 0) != SQLITE_NULL;
+        const char *text = has ? (const char *)sqlite3_column_text(stmt, 0) : "";
+        if (!text || !(*value = strdup(text)))
+            rc = fc_error_set(err, FC_E_NOMEM, db->path, FC_NO_OFFSET, "out of memory");
+    } else {
+        rc = fc_db_error(db->sql, db->path, err, "cannot read the index");
     }
     sqlite3_finalize(stmt);
-    return found ? value : strdup("");
+    return rc;
 }
 
 int fc_db_sqlite_open(const char *path, sqlite3 **sql, int flags)

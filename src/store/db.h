@@ -16,12 +16,12 @@ struct fc_db {
 /* The connection; owned by db. */
 sqlite3 *fc_db_sqlite(struct fc_db *db);
 
-/* Fills err with SQLite's message for the connection; returns FC_E_DB (FC_E_INTERRUPTED, FC_E_NOMEM where it says so).
- */
+/* Fills err with SQLite's message for the connection; returns FC_E_DB (FC_E_IO, FC_E_INTERRUPTED, FC_E_NOMEM where it says
+ * so). */
 int fc_db_error(sqlite3 *sql, const char *path, struct fc_error *err, const char *what);
 
-/* Value of a row of `meta` copied to a new string ("" when there is none); NULL without memory. */
-char *fc_db_meta(sqlite3 *sql, const char *name);
+/* Value of a row of `meta` copied to a new string ("" when there is none). FC_E_NOMEM, FC_E_IO, FC_E_DB. */
+int fc_db_meta(struct fc_db *db, const char *name, char **value, struct fc_error *err);
 
 /*
  * Opens path with sqlite3_open_v2(), as the name of a file whatever it looks like: neither ":memory:" nor "file:..." has a

@@ -3,7 +3,9 @@
 #include "base/bytes.h"
 #include "base/varint.h"
 
-enum { VERSION = 2, HAS_TIME = 1 << 5, HAS_TCP = 1 << 6, OWN_SEQ = 1 << 4 };
+#include <string.h>
+
+enum { VERSION = 3, DIR = 1, SYNACK = 2, HAS_FIRST = 4, HAS_LAST = 8, HAS_TCP = 16 };
 
 static uint64_t zigzag(int64_t v)
 {
@@ -28,24 +30,21 @@ static uint8_t *put_le32(uint8_t *p, uint32_t v)
     return p;
 }
 
-static uint8_t *put_tcp(uint8_t *p, const struct fc_run *r)
+static uint8_t *put_tcp(uint8_t *p, const struct fc_session_sum *s)
 {
-    uint32_t base = r->syn_dir != FC_NO_DIR && (r->base_set >> r->syn_dir & 1) ? r->base[r->syn_dir] : 0;
-    bool own = r->syn_seq != base && r->syn_dir != FC_NO_DIR;
-
-    *p++ = (uint8_t)((r->base_set & 3) | (r->base_synack & 3) << 2 | (own ? OWN_SEQ : 0));
-    *p++ = r->tcp_flags[0];
-    *p++ = r->tcp_flags[1];
+    *p++ = s->base_set & 3;
+    *p++ = s->tcp_flags[0];
+    *p++ = s->tcp_flags[1];
     for (int d = 0; d < 2; d++)
-        if (r->base_set >> d & 1)
-            p = put_le32(p, r->base[d]);
-    return own ? put_le32(p, r->syn_seq) : p;
+        if (s->base_set >> d & 1)
+            p = put_le32(p, s->base[d]);
+    return p;
 }
 
-bool fc_open_pack_add(struct fc_open_pack *pack, int64_t id, const struct fc_run *r)
+bool fc_open_pack_add(struct fc_open_pack *pack, int64_t id, const struct fc_session_sum *s)
 {
-    bool tcp = r->tcp_flags[0] || r->tcp_flags[1] || r->base_set || r->syn_dir != FC_NO_DIR;
-    int64_t first = distance(r->first_ns, r->min_ns);
+    bool tcp = s->tcp_flags[0] || s->tcp_flags[1] || s->base_set;
+    int64_t first = distance(s->first_ns, s->min_ns), last = distance(s->last_ns, s->max_ns);
     uint8_t *p;
 
     if (pack->len + FC_OPEN_ENTRY_MAX > sizeof pack->data)
@@ -55,12 +54,14 @@ bool fc_open_pack_add(struct fc_open_pack *pack, int64_t id, const struct fc_run
         pack->first_id = pack->last_id = id;
     }
     p = fc_varint_put(pack->data + pack->len, zigzag(distance(id, pack->last_id)));
-    *p++ = (uint8_t)((r->first_dir & 3) | (r->first_synack & 1) << 2 | (r->syn_dir & 3) << 3 | (first ? HAS_TIME : 0) |
-                     (tcp ? HAS_TCP : 0));
+    *p++ = (uint8_t)((s->first_dir ? DIR : 0) | (s->first_synack ? SYNACK : 0) | (first ? HAS_FIRST : 0) |
+                     (last ? HAS_LAST : 0) | (tcp ? HAS_TCP : 0));
     if (first)
         p = fc_varint_put(p, zigzag(first));
+    if (last)
+        p = fc_varint_put(p, zigzag(last));
     if (tcp)
-        p = put_tcp(p, r);
+        p = put_tcp(p, s);
     pack->last_id = id;
     pack->len = (size_t)(p - pack->data);
     return true;
@@ -84,28 +85,30 @@ static const uint8_t *get_le32(const uint8_t *p, const uint8_t *end, uint32_t *v
     return p + 4;
 }
 
-static const uint8_t *get_tcp(const uint8_t *p, const uint8_t *end, struct fc_run *r)
+static const uint8_t *get_tcp(const uint8_t *p, const uint8_t *end, struct fc_session_sum *s)
 {
-    uint8_t bits;
-
     if (end - p < 3)
         return NULL;
-    bits = *p++;
-    r->base_set = bits & 3;
-    r->base_synack = bits >> 2 & 3;
-    r->tcp_flags[0] = *p++;
-    r->tcp_flags[1] = *p++;
+    s->base_set = *p++ & 3;
+    s->tcp_flags[0] = *p++;
+    s->tcp_flags[1] = *p++;
     for (int d = 0; d < 2; d++)
-        if (r->base_set >> d & 1)
-            p = get_le32(p, end, &r->base[d]);
-    if (bits & OWN_SEQ)
-        p = get_le32(p, end, &r->syn_seq);
-    else if (r->syn_dir != FC_NO_DIR)
-        r->syn_seq = r->base[r->syn_dir];
+        if (s->base_set >> d & 1)
+            p = get_le32(p, end, &s->base[d]);
     return p;
 }
 
-int fc_open_reader_next(struct fc_open_reader *reader, int64_t *id, struct fc_run *r)
+static const uint8_t *get_distance(const uint8_t *p, const uint8_t *end, bool there, int64_t *ns)
+{
+    uint64_t v = 0;
+
+    if (p && there)
+        p = fc_varint_get(p, end, &v);
+    *ns = unzigzag(v);
+    return p;
+}
+
+int fc_open_reader_next(struct fc_open_reader *reader, int64_t *id, struct fc_session_sum *s)
 {
     const uint8_t *p = reader->data, *end = reader->end;
     uint64_t v;
@@ -113,23 +116,18 @@ int fc_open_reader_next(struct fc_open_reader *reader, int64_t *id, struct fc_ru
 
     if (p == end)
         return 0;
-    fc_run_init(r);
+    memset(s, 0, sizeof *s);
     if (!(p = fc_varint_get(p, end, &v)) || p == end)
         return FC_E_DAMAGED;
     *id = reader->id = (int64_t)((uint64_t)reader->id + (uint64_t)unzigzag(v));
     bits = *p++;
-    r->first_dir = bits & 3;
-    r->first_synack = bits >> 2 & 1;
-    r->syn_dir = bits >> 3 & 3;
-    r->first_ns = 0;
-    if (r->first_dir > FC_NO_DIR || r->syn_dir > FC_NO_DIR)
-        return FC_E_DAMAGED;
-    if (bits & HAS_TIME) {
-        if (!(p = fc_varint_get(p, end, &v)))
-            return FC_E_DAMAGED;
-        r->first_ns = unzigzag(v);
-    }
-    if ((bits & HAS_TCP) && !(p = get_tcp(p, end, r)))
+    s->first_dir = (bits & DIR) != 0;
+    s->first_synack = (bits & SYNACK) != 0;
+    p = get_distance(p, end, bits & HAS_FIRST, &s->first_ns);
+    p = get_distance(p, end, bits & HAS_LAST, &s->last_ns);
+    if (p && (bits & HAS_TCP))
+        p = get_tcp(p, end, s);
+    if (!p)
         return FC_E_DAMAGED;
     reader->data = p;
     return 1;

@@ -3,16 +3,16 @@
  * What a later capture needs to know of the sessions that were open, many in one row of `open_session`. A row's id is
  * that of its first session; its state:
  *
- *   byte 0    2, the version
+ *   byte 0    3, the version
  *   sessions  up to the end, each:
  *     varint  zigzag: ID minus that of the session before it, of the first minus the row's id
- *     byte    bits 0-1 direction of the first packet (2: none); bit 2 it was a SYN-ACK; bits 3-4 direction of the
- *             opening SYN (2: none); bit 5 a time follows; bit 6 TCP follows
- *     varint  when bit 5: zigzag: time of the first packet minus the earliest time
- *     TCP     byte: bits 0-1 base known, by direction; bits 2-3 base from a SYN-ACK; bit 4 the opening SYN's sequence
- *             number is another one than the base of its direction
+ *     byte    bit 0 direction of the first packet; bit 1 it was a SYN-ACK; bit 2 the first time follows, bit 3 the last; bit 4
+ *             TCP follows
+ *     varint  when bit 2: zigzag: counted time of the first packet minus the earliest time
+ *     varint  when bit 3: zigzag: counted time of the latest packet minus the latest time
+ *     TCP     byte: bits 0-1 base known, by direction
  *             2 bytes: flags seen, by direction
- *             4 bytes, little endian, for each known base; the same for the SYN's number when bit 4
+ *             4 bytes, little endian, for each known base
  *
  * The rest is in the session's row: times, packets and bytes. varint as in schema/flowcarve.sql.
  *
@@ -21,7 +21,7 @@
 #ifndef FC_STORE_OPEN_PACK_H
 #define FC_STORE_OPEN_PACK_H
 
-#include "flow/run.h"
+#include "flow/session.h"
 
 #include <stddef.h>
 
@@ -36,7 +36,7 @@ struct fc_open_pack {
 };
 
 /* Adds a session; false when the row is full. */
-bool fc_open_pack_add(struct fc_open_pack *pack, int64_t id, const struct fc_run *run);
+bool fc_open_pack_add(struct fc_open_pack *pack, int64_t id, const struct fc_session_sum *session);
 
 /* A row being read: data up to end; id: that of the row. */
 struct fc_open_reader {
@@ -47,9 +47,9 @@ struct fc_open_reader {
 int fc_open_reader_init(struct fc_open_reader *reader, int64_t row_id, const void *blob, size_t len);
 
 /*
- * 1: *id and *run filled, but for what is in the session's row, and first_ns holds the distance to the earliest time;
+ * 1: *id and *run filled, but for what is in the session's row, first_ns and last_ns hold the distances to these times;
  * 0: end; FC_E_DAMAGED.
  */
-int fc_open_reader_next(struct fc_open_reader *reader, int64_t *id, struct fc_run *run);
+int fc_open_reader_next(struct fc_open_reader *reader, int64_t *id, struct fc_session_sum *session);
 
 #endif

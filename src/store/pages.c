@@ -2,7 +2,7 @@
 #include "store/pages.h"
 #include "base/bytes.h"
 #include "base/error.h"
-#include "store/io.h"
+#include "base/io.h"
 
 #include <assert.h>
 #include <unistd.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/path.h"
 #include "store/db.h"
+#include "store/stmt.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -60,12 +61,12 @@ static bool is_utf8(const unsigned char *s)
     return true;
 }
 
-void fc_bind_path(sqlite3_stmt *stmt, int index, const char *name)
+void fc_bind_path(struct fc_stmt *stmt, int index, const char *name)
 {
     if (is_utf8((const unsigned char *)name))
-        sqlite3_bind_text(stmt, index, name, -1, SQLITE_STATIC);
+        fc_stmt_text(stmt, index, name);
     else
-        sqlite3_bind_blob(stmt, index, name, (int)strlen(name), SQLITE_STATIC);
+        fc_stmt_blob(stmt, index, name, strlen(name));
 }
 
 char *fc_path_from_column(sqlite3_stmt *stmt, int col)

@@ -6,6 +6,8 @@
 #include <sqlite3.h>
 #include <stdbool.h>
 
+struct fc_stmt;
+
 /*
  * The name to remember for `path`, a new string: its folder is resolved, a symbolic link as the last part is kept.
  * *relative tells which. NULL with errno.
@@ -16,7 +18,7 @@ char *fc_path_remember(const char *db_folder, const char *path, bool *relative);
 char *fc_path_locate(const char *db_folder, const char *name, bool relative);
 
 /* Binds a name as TEXT, or as BLOB when it is not UTF-8. The name must outlive the statement's step. */
-void fc_bind_path(sqlite3_stmt *stmt, int index, const char *name);
+void fc_bind_path(struct fc_stmt *stmt, int index, const char *name);
 
 /* A name from a column, a new string; NULL without memory or when it holds a NUL byte. */
 char *fc_path_from_column(sqlite3_stmt *stmt, int col);

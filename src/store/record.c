@@ -2,6 +2,7 @@
 #include "store/record.h"
 #include "base/bytes.h"
 #include "flow/key.h"
+#include "store/stmt.h"
 
 int fc_session_record_compare(const struct fc_session_record *a, const struct fc_session_record *b)
 {
@@ -10,8 +11,10 @@ int fc_session_record_compare(const struct fc_session_record *a, const struct fc
 
     if (x != y)
         return x < y ? -1 : 1;
-    if (a->run.min_ns != b->run.min_ns)
-        return a->run.min_ns < b->run.min_ns ? -1 : 1;
+    if (a->session.first_ns != b->session.first_ns)
+        return a->session.first_ns < b->session.first_ns ? -1 : 1;
+    if (a->late != b->late)
+        return a->late ? 1 : -1;
     if (a->first_file != b->first_file)
         return a->first_file < b->first_file ? -1 : 1;
     return a->first_off < b->first_off ? -1 : a->first_off > b->first_off;
@@ -148,21 +151,21 @@ int fc_key_parts(const char *list, uint32_t *mask, char *normal)
     return 0;
 }
 
-void fc_bind_addr(sqlite3_stmt *stmt, int index, const struct fc_flow_key *key, int endpoint)
+void fc_bind_addr(struct fc_stmt *stmt, int index, const struct fc_flow_key *key, int endpoint)
 {
     const uint8_t *addr = key->addr[endpoint];
 
     switch (key->addr_kind) {
     case FC_ADDR_IPV4:
-        sqlite3_bind_int64(stmt, index, fc_load32(addr, true));
+        fc_stmt_int(stmt, index, fc_load32(addr, true));
         break;
     case FC_ADDR_IPV6:
-        sqlite3_bind_blob(stmt, index, addr, 16, SQLITE_TRANSIENT);
+        fc_stmt_blob(stmt, index, addr, 16);
         break;
     case FC_ADDR_MAC:
-        sqlite3_bind_blob(stmt, index, addr, 6, SQLITE_TRANSIENT);
+        fc_stmt_blob(stmt, index, addr, 6);
         break;
     default:
-        sqlite3_bind_null(stmt, index);
+        fc_stmt_null(stmt, index);
     }
 }

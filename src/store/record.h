@@ -3,18 +3,22 @@
 #ifndef FC_STORE_RECORD_H
 #define FC_STORE_RECORD_H
 
-#include "flow/run.h"
+#include "flow/extra.h"
+#include "flow/session.h"
 #include "store/blob.h"
 
 #include <sqlite3.h>
 
+struct fc_stmt;
+
 struct fc_session_record {
     struct fc_flow_key key;
-    struct fc_run run;
+    struct fc_session_sum session;
     int64_t db_id;          /* > 0: a session that the index already holds */
-    uint64_t prior_packets; /* of the run: those that the index already holds */
+    uint64_t prior_packets; /* of the session: those that the index already holds */
     uint64_t first_off;     /* of the first packet in the flow's order */
     uint32_t first_file;
+    uint8_t late; /* the first packet is a fragment that was given up: behind others of its time */
     uint8_t has_extra;
     uint8_t open;      /* a later capture may continue it */
     uint8_t unchanged; /* db_id, and nothing was added */
@@ -23,7 +27,8 @@ struct fc_session_record {
     struct fc_extra extra; /* when has_extra */
 };
 
-/* Order of the sessions' IDs: those of the index, then new ones by time, file and offset of the first packet. <0, 0, >0. */
+/* Order of the sessions' IDs: those of the index, then new ones by place time, `late`, file and offset of the
+ * first packet. <0, 0, >0. */
 int fc_session_record_compare(const struct fc_session_record *a, const struct fc_session_record *b);
 
 /* Columns that make a key: SELECT them in this order for fc_key_from_row(). */
@@ -56,7 +61,7 @@ bool fc_shown_fits(uint8_t shown);
 enum { FC_KEY_PARTS_TEXT = 24 };
 int fc_key_parts(const char *list, uint32_t *mask, char *normal);
 
-/* Binds an address of a key as the schema has it. */
-void fc_bind_addr(sqlite3_stmt *stmt, int index, const struct fc_flow_key *key, int endpoint);
+/* Binds an address of a key as the schema has it. The key must outlive the statement's step. */
+void fc_bind_addr(struct fc_stmt *stmt, int index, const struct fc_flow_key *key, int endpoint);
 
 #endif

@@ -46,7 +46,7 @@ void fc_session_index_fini(struct fc_session_index *index)
 /* Ports of sessions that lie together repeat; each is noted once for a block. */
 static int add_ports(struct fc_session_index *index, int64_t rowid, const struct fc_flow_key *key, struct fc_error *err)
 {
-    int64_t block = (rowid - 1) / FC_PORT_BLOCK_SESSIONS;
+    int64_t block = (rowid - 1) >> FC_PORT_BLOCK_BITS;
     int rc = 0;
 
     if (!fc_proto_has_ports(key->proto))
@@ -136,7 +136,7 @@ int fc_session_index_add_community(struct fc_session_index *index, int64_t rowid
 int fc_session_index_add(struct fc_session_index *index, int64_t rowid, const struct fc_session_record *r,
                          struct fc_error *err)
 {
-    int endpoint = fc_run_client(&r->run) ^ (index->which == FC_INDEX_SERVER);
+    int endpoint = fc_session_client(&r->session) ^ (index->which == FC_INDEX_SERVER);
     const uint8_t *addr = r->key.addr[endpoint];
     uint64_t entry[FC_SORTER_WORDS_MAX] = {0};
     unsigned len = 0;

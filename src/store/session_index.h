@@ -22,7 +22,7 @@
 
 /* The largest first: they are built in this order, two at a time. */
 enum { FC_INDEX_COMMUNITY, FC_INDEX_PORT, FC_INDEX_CLIENT, FC_INDEX_SERVER, FC_SESSION_INDEXES };
-enum { FC_INDEX_ROWID_MAX = INT32_MAX, FC_PORT_BLOCK_SESSIONS = 64 };
+enum { FC_INDEX_ROWID_MAX = INT32_MAX, FC_PORT_BLOCK_BITS = 6, FC_PORT_BLOCK_SESSIONS = 1 << FC_PORT_BLOCK_BITS };
 
 struct fc_session_index_name {
     const char *name, *table, *column;

@@ -23,11 +23,11 @@ void fc_mpls_text(const struct fc_extra *x, char text[FC_MPLS_TEXT])
         len += (size_t)snprintf(text + len, FC_MPLS_TEXT - len, "%s%u", i ? "," : "", x->mpls[i]);
 }
 
-int64_t fc_run_duration_ns(const struct fc_run *run)
+int64_t fc_session_duration_ns(const struct fc_session_sum *s)
 {
     int64_t duration;
 
-    return __builtin_sub_overflow(run->max_ns, run->min_ns, &duration) ? INT64_MAX : duration;
+    return __builtin_sub_overflow(s->max_ns, s->min_ns, &duration) ? INT64_MAX : duration;
 }
 
 static inline void add_addr(struct fc_row_at *at, const struct fc_flow_key *key, int endpoint)
@@ -59,16 +59,16 @@ static inline void add_if(struct fc_row_at *at, bool has, int64_t v)
 
 int fc_session_row(struct fc_row *row, const struct fc_session_record *r)
 {
-    const struct fc_run *run = &r->run;
-    bool ports = fc_proto_has_ports(r->key.proto), timed = run->min_ns != FC_TIME_NONE;
-    int client = fc_run_client(run), rc = fc_row_begin(row, 2 * sizeof r->key.addr + r->blob_len);
+    const struct fc_session_sum *s = &r->session;
+    bool ports = fc_proto_has_ports(r->key.proto), timed = s->min_ns != FC_TIME_NONE;
+    int client = fc_session_client(s), rc = fc_row_begin(row, 2 * sizeof r->key.addr + r->blob_len);
 
     if (rc)
         return rc;
     struct fc_row_at at = row->at;
     fc_row_null(&at); /* the id is the rowid */
-    add_if(&at, timed, run->min_ns);
-    add_if(&at, timed, timed ? fc_run_duration_ns(run) : 0);
+    add_if(&at, timed, s->min_ns);
+    add_if(&at, timed, timed ? fc_session_duration_ns(s) : 0);
     fc_row_int(&at, r->key.proto);
     fc_row_int(&at, r->key.addr_kind);
     for (int i = 0; i < 2; i++) {
@@ -76,10 +76,10 @@ int fc_session_row(struct fc_row *row, const struct fc_session_record *r)
         add_if(&at, ports, r->key.port[client ^ i]);
     }
     for (int i = 0; i < 2; i++)
-        fc_row_int(&at, (int64_t)run->packets[client ^ i]);
+        fc_row_int(&at, (int64_t)s->packets[client ^ i]);
     for (int i = 0; i < 2; i++)
-        fc_row_int(&at, (int64_t)run->bytes[client ^ i]);
-    fc_row_int(&at, (int)fc_run_state(run, r->key.proto));
+        fc_row_int(&at, (int64_t)s->bytes[client ^ i]);
+    fc_row_int(&at, (int)fc_session_state(s, r->key.proto));
     fc_row_int(&at, r->key.one_way);
     fc_row_int(&at, (int64_t)r->key.domain);
     fc_row_bytes(&at, r->blob, r->blob_len, 0);
@@ -105,7 +105,7 @@ const struct fc_extra *fc_record_extra(const struct fc_session_record *r)
 int fc_session_fields_row(struct fc_row *row, const struct fc_session_record *r, uint32_t fields, const char *community)
 {
     const struct fc_extra *x = fc_record_extra(r);
-    int client = fc_run_client(&r->run), rc;
+    int client = fc_session_client(&r->session), rc;
     char vlan[FC_VLAN_TEXT], mpls[FC_MPLS_TEXT], tunnel[FC_TUNNEL_TEXT];
 
     rc = fc_row_begin(row, FC_VLAN_TEXT + FC_MPLS_TEXT + FC_TUNNEL_TEXT + sizeof x->mac + FC_COMMUNITY_ID_SIZE);

@@ -23,7 +23,7 @@ enum { FC_VLAN_TEXT = FC_VLAN_MAX * 8, FC_MPLS_TEXT = FC_MPLS_MAX * 12 };
 void fc_vlan_text(const struct fc_extra *extra, char text[FC_VLAN_TEXT]);
 void fc_mpls_text(const struct fc_extra *extra, char text[FC_MPLS_TEXT]);
 
-/* duration_ns of a run that has times. */
-int64_t fc_run_duration_ns(const struct fc_run *run);
+/* duration_ns of a session that has times. */
+int64_t fc_session_duration_ns(const struct fc_session_sum *session);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/sorter.h"
 #include "base/error.h"
-#include "store/io.h"
+#include "base/io.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

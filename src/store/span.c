@@ -19,42 +19,61 @@ static int make_room(struct fc_spans *s, size_t count)
     return 0;
 }
 
-int fc_spans_add(struct fc_spans *s, int64_t id, const struct fc_run *run)
+int fc_spans_add(struct fc_spans *s, int64_t id, const struct fc_session_sum *session)
 {
     size_t number = (size_t)(id - 1) / FC_SPAN_SESSIONS;
     int64_t end_ns;
 
-    if (run->min_ns == FC_TIME_NONE)
+    if (session->min_ns == FC_TIME_NONE)
         return 0;
     if (number >= s->count && make_room(s, number + 1))
         return FC_E_NOMEM;
-    end_ns = run->min_ns + fc_run_duration_ns(run);
-    if (run->min_ns < s->span[number].start_ns)
-        s->span[number].start_ns = run->min_ns;
+    end_ns = session->min_ns + fc_session_duration_ns(session);
+    if (session->min_ns < s->span[number].start_ns)
+        s->span[number].start_ns = session->min_ns;
     if (end_ns > s->span[number].end_ns)
         s->span[number].end_ns = end_ns;
     return 0;
 }
 
-int fc_spans_write(const struct fc_spans *s, sqlite3 *sql)
+static void prepare(struct fc_stmt *stmt, struct fc_conn *conn)
 {
-    sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(sql,
-                                "INSERT INTO session_span VALUES (?, ?, ?) ON CONFLICT (first_id) DO UPDATE"
-                                " SET start_ns = min(start_ns, excluded.start_ns), end_ns = max(end_ns, "
-                                "excluded.end_ns)",
-                                -1, &stmt, NULL);
+    fc_stmt_prepare(stmt, conn,
+                    "INSERT INTO session_span VALUES (?, ?, ?) ON CONFLICT (first_id) DO UPDATE"
+                    " SET start_ns = min(start_ns, excluded.start_ns), end_ns = max(end_ns, excluded.end_ns)");
+}
 
-    for (size_t i = 0; i < s->count && rc == SQLITE_OK; i++) {
-        if (s->span[i].start_ns > s->span[i].end_ns)
-            continue;
-        sqlite3_bind_int64(stmt, 1, (int64_t)(i * FC_SPAN_SESSIONS + 1));
-        sqlite3_bind_int64(stmt, 2, s->span[i].start_ns);
-        sqlite3_bind_int64(stmt, 3, s->span[i].end_ns);
-        sqlite3_step(stmt);
-        rc = sqlite3_reset(stmt);
-    }
-    sqlite3_finalize(stmt);
+static int write(struct fc_stmt *stmt, int64_t first_id, int64_t start_ns, int64_t end_ns, struct fc_error *err)
+{
+    fc_stmt_int(stmt, 1, first_id);
+    fc_stmt_int(stmt, 2, start_ns);
+    fc_stmt_int(stmt, 3, end_ns);
+    return fc_stmt_run(stmt, err);
+}
+
+int fc_span_write(struct fc_conn *conn, int64_t first_id, const struct fc_session_sum *s, struct fc_error *err)
+{
+    struct fc_stmt stmt = {0};
+    int rc;
+
+    if (s->min_ns == FC_TIME_NONE)
+        return 0;
+    prepare(&stmt, conn);
+    rc = write(&stmt, first_id, s->min_ns, s->min_ns + fc_session_duration_ns(s), err);
+    fc_stmt_fini(&stmt);
+    return rc;
+}
+
+int fc_spans_write(const struct fc_spans *s, struct fc_conn *conn, struct fc_error *err)
+{
+    struct fc_stmt stmt = {0};
+    int rc = 0;
+
+    prepare(&stmt, conn);
+    for (size_t i = 0; i < s->count && rc == 0; i++)
+        if (s->span[i].start_ns <= s->span[i].end_ns)
+            rc = write(&stmt, (int64_t)(i * FC_SPAN_SESSIONS + 1), s->span[i].start_ns, s->span[i].end_ns, err);
+    fc_stmt_fini(&stmt);
     return rc;
 }
 

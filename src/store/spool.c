@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/spool.h"
 #include "base/error.h"
+#include "base/io.h"
 #include "flow/key.h"
-#include "flow/packed.h"
-#include "store/io.h"
 #include "store/sorter.h"
 
 #include <stdlib.h>
@@ -12,7 +11,7 @@
 enum { WINDOW_MIN = 16 << 10, WINDOW = 256 << 10, AHEAD = 8 };
 
 /*
- * A record in memory or in a segment: this, the key, the run, what an earlier run has left (db_id records only), the extra
+ * A record in memory or in a segment: this, the key, the session, what an earlier run has left (db_id records only), the extra
  * fields, the blob; padded to 8. Native layout: a spool does not outlive its process.
  */
 struct header {
@@ -24,10 +23,10 @@ struct header {
     uint8_t bits;
     uint8_t pad[2];
 };
-enum { OPEN = 1, UNCHANGED = 2, WITH_EXTRA = 4, NARROW = 8 };
+enum { OPEN = 1, UNCHANGED = 2, WITH_EXTRA = 4, NARROW = 8, PRIOR = 16, LATE = 32 };
 
 /* All of a record but extra fields and blob, at the most. */
-enum { HEAD_MAX = sizeof(struct header) + sizeof(struct fc_flow_key) + FC_PACKED_RUN_MAX + 16 };
+enum { HEAD_MAX = sizeof(struct header) + sizeof(struct fc_flow_key) + sizeof(struct fc_session_sum) + 16 };
 
 struct segment {
     uint64_t off, len;
@@ -107,14 +106,15 @@ static size_t write_head(uint8_t *p, const struct fc_session_record *r)
         .first_file = r->first_file,
         .first_off = r->first_off,
         .blob_len = r->blob_len,
-        .bits = (uint8_t)((r->open ? OPEN : 0) | (r->unchanged ? UNCHANGED : 0) | (r->has_extra ? WITH_EXTRA : 0)),
+        .bits = (uint8_t)((r->db_id || r->prior_packets ? PRIOR : 0) | (r->late ? LATE : 0) | (r->open ? OPEN : 0) |
+                          (r->unchanged ? UNCHANGED : 0) | (r->has_extra ? WITH_EXTRA : 0)),
     };
-    struct fc_narrow_key narrow;
+    struct fc_short_key narrow;
     uint8_t *start = p;
-    bool prior = r->db_id || r->prior_packets;
+    uint64_t hash;
 
     p += sizeof h;
-    if (fc_key_narrow(&r->key, &narrow)) {
+    if (fc_key_shorten(&r->key, 0, &narrow, &hash)) {
         h.bits |= NARROW;
         memcpy(p, &narrow, sizeof narrow);
         p += sizeof narrow;
@@ -123,8 +123,9 @@ static size_t write_head(uint8_t *p, const struct fc_session_record *r)
         p += sizeof r->key;
     }
     memcpy(start, &h, sizeof h);
-    p = fc_run_pack(p, &r->run, prior);
-    if (prior) {
+    memcpy(p, &r->session, sizeof r->session);
+    p += sizeof r->session;
+    if (h.bits & PRIOR) {
         memcpy(p, &r->db_id, 8);
         memcpy(p + 8, &r->prior_packets, 8);
         p += 16;
@@ -136,7 +137,7 @@ static size_t write_head(uint8_t *p, const struct fc_session_record *r)
 static const uint8_t *read_key(const uint8_t *p, struct fc_flow_key *key)
 {
     bool is_narrow = ((const struct header *)p)->bits & NARROW;
-    struct fc_narrow_key narrow;
+    struct fc_short_key narrow;
 
     p += sizeof(struct header);
     if (!is_narrow) {
@@ -144,7 +145,7 @@ static const uint8_t *read_key(const uint8_t *p, struct fc_flow_key *key)
         return p + sizeof *key;
     }
     memcpy(&narrow, p, sizeof narrow);
-    fc_key_widen(&narrow, key);
+    fc_key_lengthen(&narrow, key);
     return p + sizeof narrow;
 }
 
@@ -152,14 +153,14 @@ static const uint8_t *read_key(const uint8_t *p, struct fc_flow_key *key)
 static void read_record(const uint8_t *p, struct fc_session_record *r)
 {
     struct header h;
-    bool prior;
 
     memcpy(&h, p, sizeof h);
     p = read_key(p, &r->key);
-    p = fc_run_unpack(p, &r->run, &prior);
+    memcpy(&r->session, p, sizeof r->session);
+    p += sizeof r->session;
     r->db_id = 0;
     r->prior_packets = 0;
-    if (prior) {
+    if (h.bits & PRIOR) {
         memcpy(&r->db_id, p, 8);
         memcpy(&r->prior_packets, p + 8, 8);
         p += 16;
@@ -167,6 +168,7 @@ static void read_record(const uint8_t *p, struct fc_session_record *r)
     r->first_off = h.first_off;
     r->first_file = h.first_file;
     r->blob_len = h.blob_len;
+    r->late = (h.bits & LATE) != 0;
     r->open = (h.bits & OPEN) != 0;
     r->unchanged = (h.bits & UNCHANGED) != 0;
     r->has_extra = (h.bits & WITH_EXTRA) != 0;
@@ -184,7 +186,7 @@ static void read_record(const uint8_t *p, struct fc_session_record *r)
 static uint64_t rank_of(const struct fc_spool *s, const struct fc_session_record *r)
 {
     const uint64_t ids = (uint64_t)1 << 40;
-    uint64_t id = (uint64_t)r->db_id, time = (uint64_t)r->run.min_ns ^ (uint64_t)1 << 63;
+    uint64_t id = (uint64_t)r->db_id, time = (uint64_t)r->session.first_ns ^ (uint64_t)1 << 63;
 
     if (s->rank)
         return s->rank(s->rank_ctx, &r->key);

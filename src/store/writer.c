@@ -18,47 +18,30 @@
 #include <time.h>
 #include <unistd.h>
 
-int fc_writer_error(struct fc_writer *w, struct fc_error *err, const char *what)
-{
-    return fc_db_error(w->sql, w->path, err, what);
-}
-
 int fc_writer_no_memory(struct fc_writer *w, struct fc_error *err)
 {
-    return fc_error_set(err, FC_E_NOMEM, w->path, FC_NO_OFFSET, "out of memory");
+    return fc_conn_break(&w->conn, fc_error_set(err, FC_E_NOMEM, w->path, FC_NO_OFFSET, "out of memory"), NULL);
+}
+
+int fc_writer_damaged(struct fc_writer *w, int64_t id, struct fc_error *err)
+{
+    int rc = fc_error_set(err, FC_E_DB, w->path, FC_NO_OFFSET, "session %lld is damaged", (long long)id);
+
+    return fc_conn_break(&w->conn, rc, err);
 }
 
 int fc_writer_exec(struct fc_writer *w, const char *sql, struct fc_error *err)
 {
     int rc = fc_writer_sql(w, err);
 
-    if (rc)
-        return rc;
-    if (sqlite3_exec(w->sql, sql, NULL, NULL, NULL) != SQLITE_OK)
-        return fc_writer_error(w, err, "cannot write the index");
-    return 0;
+    return rc ? rc : fc_conn_exec(&w->conn, sql, err);
 }
 
-sqlite3_stmt *fc_writer_stmt(struct fc_writer *w, enum fc_writer_stmt_id id, const char *sql)
+struct fc_stmt *fc_writer_stmt(struct fc_writer *w, enum fc_writer_stmt_id id, const char *sql)
 {
-    if (!w->stmts[id])
-        sqlite3_prepare_v3(w->sql, sql, -1, SQLITE_PREPARE_PERSISTENT, &w->stmts[id], NULL);
-    else
-        sqlite3_reset(w->stmts[id]);
-    return w->stmts[id];
-}
-
-int fc_writer_step(struct fc_writer *w, sqlite3_stmt *stmt, struct fc_error *err)
-{
-    int rc = sqlite3_step(stmt);
-
-    if (rc != SQLITE_DONE) {
-        rc = fc_writer_error(w, err, "cannot write the index");
-        sqlite3_reset(stmt);
-        return rc;
-    }
-    sqlite3_reset(stmt);
-    return 0;
+    (void)fc_writer_sql(w, NULL); /* the step tells */
+    fc_stmt_prepare(&w->stmts[id], &w->conn, sql);
+    return &w->stmts[id];
 }
 
 /* Is there nothing under this name, or an empty file? Then the index is made. */
@@ -69,13 +52,14 @@ static bool vacant(const char *path)
     return stat(path, &st) != 0 || (S_ISREG(st.st_mode) && st.st_size == 0);
 }
 
-/* A site that a killed run has left is empty or a database; anything else is somebody's file. */
+/* A site that a killed run has left is empty or a database; anything else is somebody's file, also what cannot be read. */
 static bool is_site(int fd)
 {
     char head[16];
-    ssize_t n = pread(fd, head, sizeof head, 0);
+    struct stat st;
 
-    return n == 0 || (n == sizeof head && memcmp(head, "SQLite format 3", sizeof head) == 0);
+    return (fstat(fd, &st) == 0 && st.st_size == 0) ||
+           (pread(fd, head, sizeof head, 0) == sizeof head && memcmp(head, "SQLite format 3", sizeof head) == 0);
 }
 
 /*
@@ -124,19 +108,18 @@ void fc_writer_leave_site(struct fc_writer *w)
 
 static int fill_protocols(struct fc_writer *w, struct fc_error *err)
 {
-    sqlite3_stmt *stmt = NULL;
+    struct fc_stmt stmt = {0};
     const char *name;
     int64_t proto;
     int rc = 0;
 
-    if (sqlite3_prepare_v2(w->sql, "INSERT INTO protocols VALUES (?, ?)", -1, &stmt, NULL) != SQLITE_OK)
-        return fc_writer_error(w, err, "cannot write the index");
+    fc_stmt_prepare(&stmt, &w->conn, "INSERT INTO protocols VALUES (?, ?)");
     for (unsigned i = 0; rc == 0 && (proto = fc_proto_at(i, &name)) >= 0; i++) {
-        sqlite3_bind_int64(stmt, 1, proto);
-        sqlite3_bind_text(stmt, 2, name, -1, SQLITE_STATIC);
-        rc = fc_writer_step(w, stmt, err);
+        fc_stmt_int(&stmt, 1, proto);
+        fc_stmt_text(&stmt, 2, name);
+        rc = fc_stmt_run(&stmt, err);
     }
-    sqlite3_finalize(stmt);
+    fc_stmt_fini(&stmt);
     return rc;
 }
 
@@ -171,18 +154,19 @@ static int open_existing(struct fc_writer *w, struct fc_error *err)
     if (rc)
         return rc;
     for (int moved = 1; moved; fc_writer_close_sql(w)) {
-        if (fc_db_sqlite_open(w->path, &w->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX) != SQLITE_OK)
-            return fc_writer_error(w, err, "cannot open the index");
-        sqlite3_busy_timeout(w->sql, 2000);
-        if ((rc = fc_writer_exec(w, "PRAGMA synchronous = FULL; PRAGMA cache_size = -32768; BEGIN IMMEDIATE", err)))
+        if ((rc = fc_conn_open(&w->conn, w->path, SQLITE_OPEN_READWRITE, err)))
+            return rc;
+        sqlite3_busy_timeout(w->conn.db, 2000);
+        if ((rc = fc_conn_begin(&w->conn, "PRAGMA synchronous = FULL; PRAGMA cache_size = -32768; BEGIN IMMEDIATE",
+                                err)))
             return rc;
         /* who held the lock until now may have put another file in its place */
-        if (sqlite3_file_control(w->sql, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || !moved)
+        if (sqlite3_file_control(w->conn.db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || !moved)
             break;
     }
-    w->old_version = fc_writer_number(w->sql, "PRAGMA data_version");
     clear_site(w);
-    return 0;
+    rc = fc_conn_number(&w->conn, "PRAGMA data_version", &w->old_version, err);
+    return rc < 0 ? rc : 0;
 }
 
 /* A name that another run gives to its index just now is not taken from it. */
@@ -231,7 +215,7 @@ int fc_writer_open(const char *path, struct fc_writer **out, bool *fresh, struct
     if (!w)
         return fc_error_set(err, FC_E_NOMEM, path, FC_NO_OFFSET, "out of memory");
     w->lock_fd = -1;
-    w->path = strdup(path);
+    w->conn.name = w->path = strdup(path);
     w->place = fc_db_place(path);
     w->folder = w->place ? fc_path_folder(w->place) : NULL;
     if (!w->path || !w->place || (!w->folder && errno == ENOMEM)) {
@@ -256,13 +240,18 @@ int fc_writer_open(const char *path, struct fc_writer **out, bool *fresh, struct
     return 0;
 }
 
+int fc_writer_status(const struct fc_writer *w, struct fc_error *err)
+{
+    return fc_conn_status(&w->conn, err);
+}
+
 void fc_writer_close(struct fc_writer *w)
 {
     if (!w)
         return;
     fc_writer_close_sql(w); /* an open transaction is rolled back */
     fc_bulk_free(w->bulk);
-    sqlite3_close(w->old);
+    fc_conn_close(&w->old);
     fc_writer_leave_site(w);
     fc_buffer_fini(&w->plain);
     fc_buffer_fini(&w->blob);
@@ -279,23 +268,30 @@ const char *fc_writer_folder(const struct fc_writer *w)
     return w->folder;
 }
 
-char *fc_writer_meta(struct fc_writer *w, const char *name)
+int fc_writer_meta(struct fc_writer *w, const char *name, char **value, struct fc_error *err)
 {
-    return fc_writer_sql(w, NULL) ? NULL : fc_db_meta(w->sql, name);
+    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_GET_META, "SELECT value FROM meta WHERE name = ?");
+    const char *text = "";
+    int rc;
+
+    *value = NULL;
+    fc_stmt_text(stmt, 1, name);
+    if ((rc = fc_stmt_step(stmt, err)) < 0)
+        return rc;
+    if (rc == 1 && sqlite3_column_type(stmt->raw, 0) != SQLITE_NULL)
+        text = (const char *)sqlite3_column_text(stmt->raw, 0);
+    *value = text ? strdup(text) : NULL;
+    fc_stmt_reset(stmt);
+    return *value ? 0 : fc_writer_no_memory(w, err);
 }
 
 int fc_writer_set_meta(struct fc_writer *w, const char *name, const char *value, struct fc_error *err)
 {
-    int rc = fc_writer_sql(w, err);
-    sqlite3_stmt *stmt;
+    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_META, "INSERT OR REPLACE INTO meta VALUES (?, ?)");
 
-    if (rc)
-        return rc;
-    if (!(stmt = fc_writer_stmt(w, FC_STMT_META, "INSERT OR REPLACE INTO meta VALUES (?, ?)")))
-        return fc_writer_error(w, err, "cannot write the index");
-    sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
-    sqlite3_bind_text(stmt, 2, value, -1, SQLITE_STATIC);
-    return fc_writer_step(w, stmt, err);
+    fc_stmt_text(stmt, 1, name);
+    fc_stmt_text(stmt, 2, value);
+    return fc_stmt_run(stmt, err);
 }
 
 static int64_t now_ns(void)
@@ -322,13 +318,13 @@ static int commit_site(struct fc_writer *w, int64_t *sync_ns, struct fc_error *e
     int64_t start;
     int rc;
 
-    if ((rc = fc_writer_exec(w, "COMMIT", err)))
+    if ((rc = fc_conn_commit(&w->conn, err)))
         return rc;
     fc_writer_close_sql(w);
     start = now_ns();
     if (fsync(w->lock_fd) != 0)
         return fc_error_errno(err, FC_E_IO, w->site, FC_NO_OFFSET, "cannot write to disk");
-    if (w->old && (rc = fc_writer_old_is_as_it_was(w, err)))
+    if (w->old.db && (rc = fc_writer_old_is_as_it_was(w, err)))
         return rc;
     if (rename(w->site, w->place) != 0)
         return fc_error_errno(err, FC_E_IO, w->path, FC_NO_OFFSET, "cannot rename the new index into place");
@@ -347,10 +343,10 @@ int fc_writer_commit(struct fc_writer *w, int64_t *sync_ns, struct fc_error *err
 
     if (sync_ns)
         *sync_ns = 0;
-    if (rc || w->fresh || w->old)
-        return rc ? rc : commit_site(w, sync_ns, err);
+    if (rc || w->fresh || w->old.db)
+        return rc ? rc : fc_conn_break(&w->conn, commit_site(w, sync_ns, err), err);
     start = now_ns();
-    rc = fc_writer_exec(w, "COMMIT", err);
+    rc = fc_conn_commit(&w->conn, err);
     if (sync_ns)
         *sync_ns = now_ns() - start;
     w->committed = rc == 0;

@@ -4,6 +4,9 @@
  * existing one in a single transaction or, where they are many, as a fresh one that has all. Whatever ends the process before
  * fc_writer_commit() returns leaves the old state.
  *
+ * A call that fails for SQLite, for the disk or for memory breaks the writer: all later ones, fc_writer_commit() too, give that
+ * first error again.
+ *
  * Sessions of a fresh index do not pass through SQLite's INSERT but are written as finished b-trees (store/bulk.h). It is
  * fastest, then, when nothing else is called between the first and the last of them; if it is, the rest is INSERTed.
  *
@@ -47,6 +50,9 @@ struct fc_file_row {
  */
 int fc_writer_open(const char *path, struct fc_writer **out, bool *fresh, struct fc_error *err);
 
+/* 0, or the code of what broke the writer, and *err (may be NULL) filled. */
+int fc_writer_status(const struct fc_writer *writer, struct fc_error *err);
+
 /* Ends without a trace unless committed before. NULL is allowed. */
 void fc_writer_close(struct fc_writer *writer);
 
@@ -72,8 +78,8 @@ const char *fc_writer_folder(const struct fc_writer *writer);
  */
 bool fc_writer_owns(const struct fc_writer *writer, uint64_t dev, uint64_t ino);
 
-/* Settings. A new string, "" when unset; NULL without memory. */
-char *fc_writer_meta(struct fc_writer *writer, const char *name);
+/* Settings. *value: a new string, "" when unset. */
+int fc_writer_meta(struct fc_writer *writer, const char *name, char **value, struct fc_error *err);
 int fc_writer_set_meta(struct fc_writer *writer, const char *name, const char *value, struct fc_error *err);
 
 /* Looks a capture up by its name: 1 with what was remembered, 0 unknown, or negative. */
@@ -91,8 +97,11 @@ int fc_writer_known(struct fc_writer *writer, const char *path, struct fc_known_
 int fc_writer_known_elsewhere(struct fc_writer *writer, const struct fc_file *file, uint64_t fingerprint, bool *moved,
                               struct fc_error *err);
 
-/* Highest file id so far; latest time of any capture so far (FC_TIME_NONE: none). */
+/* Highest file id so far; counted time of the latest record of any capture so far (FC_TIME_NONE: none). */
 int fc_writer_last(struct fc_writer *writer, uint32_t *file_id, int64_t *last_ns, struct fc_error *err);
+
+/* What fc_writer_last() is to say next time. */
+int fc_writer_set_clock(struct fc_writer *writer, int64_t clock_ns, struct fc_error *err);
 
 int fc_writer_add_file(struct fc_writer *writer, const struct fc_file_row *row, struct fc_error *err);
 
@@ -100,62 +109,33 @@ int fc_writer_add_file(struct fc_writer *writer, const struct fc_file_row *row, 
 int fc_writer_add_point(struct fc_writer *writer, uint32_t file_id, const struct fc_seek_point *point,
                         struct fc_error *err);
 
-/* About how many sessions fc_writer_priors() gives, to make room for: between half as many and a few times as many. */
-int fc_writer_prior_count(struct fc_writer *writer, bool all, uint64_t *count, struct fc_error *err);
-
 /*
  * Sessions that captures starting at from_ns may continue: those that were open, and with `all` those whose last packet
  * is not before from_ns. The callback gets key, state so far and ID.
  */
 int fc_writer_priors(struct fc_writer *writer, bool all, int64_t from_ns,
-                     int (*prior)(void *ctx, const struct fc_flow_key *key, int64_t id, const struct fc_run *run),
+                     int (*prior)(void *ctx, const struct fc_flow_key *key, int64_t id,
+                                  const struct fc_session_sum *session),
                      void *ctx, struct fc_error *err);
 
-/* First fragments that the index remembers, and their replacement (count first ones, those at or after from_ns). */
-int fc_writer_fragments(struct fc_writer *writer, int (*first)(void *ctx, const struct fc_fragment *fragment),
-                        void *ctx, struct fc_error *err);
-int fc_writer_set_fragments(struct fc_writer *writer, const struct fc_fragment *first, size_t count, int64_t from_ns,
-                            struct fc_error *err);
-
 /*
- * Fragments without a first one that the index remembers, each with the session that holds it, and one of a session with what
- * that is without them, its rest (no positions; NULL: nothing). Those to remember are added behind fc_writer_set_fragments().
- * The callback takes both nodes, also when it fails. want_extra: nodes have optional fields.
+ * Fragments of the last minute that the index remembers, in the order in which they were added. `extra` of those that wait changes
+ * hands, also on failure; want_extra: they have one. Codes of the callbacks.
  */
-int fc_writer_loose(struct fc_writer *writer, bool want_extra,
-                    int (*later)(void *ctx, const struct fc_fragment *fragment, struct fc_node *rest), void *ctx,
-                    struct fc_error *err);
-int fc_writer_add_loose(struct fc_writer *writer, const struct fc_fragment *later, const struct fc_node *rest,
+struct fc_fragment_reader {
+    int (*first)(void *ctx, const struct fc_first *first);
+    int (*waiting)(void *ctx, const struct fc_waiting *waiting);
+    void *ctx;
+};
+int fc_writer_fragments(struct fc_writer *writer, bool want_extra, const struct fc_fragment_reader *reader,
                         struct fc_error *err);
-
-/* One session as fc_writer_priors() gives it, but for what its row does not tell; no call when there is none of this ID. */
-int fc_writer_prior(struct fc_writer *writer, int64_t id,
-                    int (*prior)(void *ctx, const struct fc_flow_key *key, int64_t id, const struct fc_run *run),
-                    void *ctx, struct fc_error *err);
-
-/*
- * Takes packets off a session of the index, and its optional fields; the next fc_writer_session() under its ID brings its row up
- * to date, and has all of these. FC_E_DB: the packets are not there.
- */
-struct fc_place {
-    uint32_t file;
-    uint64_t off;
-};
-struct fc_release {
-    int64_t id;
-    const struct fc_place *places; /* ascending */
-    size_t count;
-    bool whole; /* they are all that it has */
-    bool gone;  /* no fc_writer_session() follows: the row goes, and its ID is not given out again */
-};
-int fc_writer_release(struct fc_writer *writer, const struct fc_release *release, struct fc_error *err);
-
-/* Takes the optional fields off a session of the index and puts them in front of `extra`. */
-int fc_writer_take_fields(struct fc_writer *writer, int64_t id, struct fc_extra *extra, struct fc_error *err);
-
-/* Ports of a session whose flow has changed: the new ones, when it has been written; the old ones, when all have been. */
-int fc_writer_add_ports(struct fc_writer *writer, int64_t id, const struct fc_flow_key *key, struct fc_error *err);
-int fc_writer_drop_ports(struct fc_writer *writer, int64_t id, const struct fc_flow_key *key, struct fc_error *err);
+/* Forgets them, and the provisional sessions that those have that wait. */
+int fc_writer_forget_fragments(struct fc_writer *writer, struct fc_error *err);
+int fc_writer_add_first(struct fc_writer *writer, const struct fc_first *first, struct fc_error *err);
+int fc_writer_add_waiting(struct fc_writer *writer, const struct fc_waiting *waiting, struct fc_error *err);
+/* Adds a provisional session under a negative ID; behind all others. */
+int fc_writer_provisional(struct fc_writer *writer, const struct fc_session_record *record, uint32_t fields, int64_t id,
+                          struct fc_error *err);
 
 /* Forgets which sessions were open; fc_writer_session() says anew. */
 int fc_writer_clear_open(struct fc_writer *writer, struct fc_error *err);

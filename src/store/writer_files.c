@@ -18,33 +18,24 @@ static int remember(struct fc_writer *w, const char *path, char **name, bool *re
 
 int fc_writer_known(struct fc_writer *w, const char *path, struct fc_known_file *known, struct fc_error *err)
 {
-    int rc = fc_writer_sql(w, err);
-    sqlite3_stmt *stmt;
+    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_KNOWN,
+                                          "SELECT id, size, fingerprint, mtime_ns FROM files"
+                                          " WHERE path = ? AND relative = ? ORDER BY id DESC LIMIT 1");
     bool relative = false;
     char *name;
+    int rc = remember(w, path, &name, &relative, err);
 
     if (rc)
         return rc;
-    stmt = fc_writer_stmt(w, FC_STMT_KNOWN,
-                          "SELECT id, size, fingerprint, mtime_ns FROM files"
-                          " WHERE path = ? AND relative = ? ORDER BY id DESC LIMIT 1");
-    if (!stmt)
-        return fc_writer_error(w, err, "cannot read the index");
-    if ((rc = remember(w, path, &name, &relative, err)))
-        return rc;
     fc_bind_path(stmt, 1, name);
-    sqlite3_bind_int(stmt, 2, relative);
-    rc = sqlite3_step(stmt);
-    if (rc == SQLITE_ROW) {
-        known->id = (uint32_t)sqlite3_column_int64(stmt, 0);
-        known->size = (uint64_t)sqlite3_column_int64(stmt, 1);
-        known->fingerprint = (uint64_t)sqlite3_column_int64(stmt, 2);
-        known->mtime_ns = sqlite3_column_int64(stmt, 3);
-        rc = 1;
-    } else {
-        rc = rc == SQLITE_DONE ? 0 : fc_writer_error(w, err, "cannot read the index");
+    fc_stmt_int(stmt, 2, relative);
+    if ((rc = fc_stmt_step(stmt, err)) == 1) {
+        known->id = (uint32_t)sqlite3_column_int64(stmt->raw, 0);
+        known->size = (uint64_t)sqlite3_column_int64(stmt->raw, 1);
+        known->fingerprint = (uint64_t)sqlite3_column_int64(stmt->raw, 2);
+        known->mtime_ns = sqlite3_column_int64(stmt->raw, 3);
+        fc_stmt_reset(stmt);
     }
-    sqlite3_reset(stmt);
     free(name);
     return rc;
 }
@@ -52,20 +43,17 @@ int fc_writer_known(struct fc_writer *w, const char *path, struct fc_known_file 
 /* Gives a capture of the index its new name. */
 static int move(struct fc_writer *w, int64_t id, const char *path, struct fc_error *err)
 {
-    sqlite3_stmt *stmt = fc_writer_stmt(w, FC_STMT_MOVE, "UPDATE files SET path = ?, relative = ? WHERE id = ?");
+    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_MOVE, "UPDATE files SET path = ?, relative = ? WHERE id = ?");
     bool relative = false;
     char *name;
-    int rc;
+    int rc = remember(w, path, &name, &relative, err);
 
-    if (!stmt)
-        return fc_writer_error(w, err, "cannot write the index");
-    if ((rc = remember(w, path, &name, &relative, err)))
+    if (rc)
         return rc;
     fc_bind_path(stmt, 1, name);
-    sqlite3_bind_int(stmt, 2, relative);
-    sqlite3_bind_int64(stmt, 3, id);
-    rc = sqlite3_step(stmt) == SQLITE_DONE ? 0 : fc_writer_error(w, err, "cannot write the index");
-    sqlite3_reset(stmt);
+    fc_stmt_int(stmt, 2, relative);
+    fc_stmt_int(stmt, 3, id);
+    rc = fc_stmt_run(stmt, err);
     free(name);
     return rc;
 }
@@ -73,33 +61,33 @@ static int move(struct fc_writer *w, int64_t id, const char *path, struct fc_err
 int fc_writer_known_elsewhere(struct fc_writer *w, const struct fc_file *file, uint64_t fingerprint, bool *moved,
                               struct fc_error *err)
 {
-    int rc = fc_writer_sql(w, err);
+    struct fc_stmt *stmt =
+        fc_writer_stmt(w, FC_STMT_ELSEWHERE, "SELECT path, relative, id FROM files WHERE fingerprint = ? AND size = ?");
     bool found = false;
-    sqlite3_stmt *stmt;
     int64_t id = 0;
+    int rc = 0;
 
     *moved = false;
-    if (rc)
-        return rc;
-    stmt =
-        fc_writer_stmt(w, FC_STMT_ELSEWHERE, "SELECT path, relative, id FROM files WHERE fingerprint = ? AND size = ?");
-    if (!stmt)
-        return fc_writer_error(w, err, "cannot read the index");
-    sqlite3_bind_int64(stmt, 1, (int64_t)fingerprint);
-    sqlite3_bind_int64(stmt, 2, (int64_t)file->stored_size);
-    while (!found && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        char *name = fc_path_from_column(stmt, 0);
-        char *path = name ? fc_path_locate(w->folder, name, sqlite3_column_int(stmt, 1) != 0) : NULL;
+    fc_stmt_int(stmt, 1, (int64_t)fingerprint);
+    fc_stmt_int(stmt, 2, (int64_t)file->stored_size);
+    while (!found && (rc = fc_stmt_step(stmt, err)) == 1) {
+        errno = 0;
+        char *name = fc_path_from_column(stmt->raw, 0);
+        char *path = name ? fc_path_locate(w->folder, name, sqlite3_column_int(stmt->raw, 1) != 0) : NULL;
+        if (!path && errno == ENOMEM)
+            rc = fc_writer_no_memory(w, err);
         struct stat st;
         bool there = path && stat(path, &st) == 0;
         found = there && st.st_dev == file->dev && st.st_ino == file->ino;
         if (path && !there && (errno == ENOENT || errno == ENOTDIR))
-            id = sqlite3_column_int64(stmt, 2);
+            id = sqlite3_column_int64(stmt->raw, 2);
         free(name);
         free(path);
+        if (rc < 0)
+            break;
     }
-    rc = found || rc == SQLITE_DONE ? found : fc_writer_error(w, err, "cannot read the index");
-    sqlite3_reset(stmt);
+    if (rc) /* else it has come to its end */
+        fc_stmt_reset(stmt);
     if (rc || !id)
         return rc;
     if ((rc = move(w, id, file->path, err)))
@@ -110,23 +98,30 @@ int fc_writer_known_elsewhere(struct fc_writer *w, const struct fc_file *file, u
 
 int fc_writer_last(struct fc_writer *w, uint32_t *file_id, int64_t *last_ns, struct fc_error *err)
 {
-    sqlite3_stmt *stmt = NULL;
-    int rc = fc_writer_sql(w, err);
+    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_LAST_FILE,
+                                          "SELECT coalesce(max(id), 0), (SELECT CAST(value AS INTEGER) FROM meta"
+                                          " WHERE name = 'clock_ns') FROM files");
+    int rc = fc_stmt_step(stmt, err);
 
     *file_id = 0;
     *last_ns = FC_TIME_NONE;
-    if (rc)
+    if (rc < 0)
         return rc;
-    if (sqlite3_prepare_v2(w->sql, "SELECT max(id), max(last_ns) FROM files", -1, &stmt, NULL) != SQLITE_OK ||
-        sqlite3_step(stmt) != SQLITE_ROW) {
-        rc = fc_writer_error(w, err, "cannot read the index");
-    } else {
-        *file_id = (uint32_t)sqlite3_column_int64(stmt, 0);
-        if (sqlite3_column_type(stmt, 1) != SQLITE_NULL)
-            *last_ns = sqlite3_column_int64(stmt, 1);
-    }
-    sqlite3_finalize(stmt);
-    return rc;
+    *file_id = (uint32_t)sqlite3_column_int64(stmt->raw, 0);
+    if (sqlite3_column_type(stmt->raw, 1) != SQLITE_NULL)
+        *last_ns = sqlite3_column_int64(stmt->raw, 1);
+    fc_stmt_reset(stmt);
+    return 0;
+}
+
+int fc_writer_set_clock(struct fc_writer *w, int64_t clock_ns, struct fc_error *err)
+{
+    char text[24];
+
+    if (clock_ns == FC_TIME_NONE)
+        return 0;
+    snprintf(text, sizeof text, "%lld", (long long)clock_ns);
+    return fc_writer_set_meta(w, "clock_ns", text, err);
 }
 
 static int compare_number(const void *a, const void *b)
@@ -135,15 +130,15 @@ static int compare_number(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* "1,113": link types of the interfaces, ascending, each once. */
-static void link_types(const struct fc_file_row *row, char *out, size_t size)
+/* "1,113": link types of the interfaces, ascending, each once. False without memory. */
+static bool link_types(const struct fc_file_row *row, char *out, size_t size)
 {
     uint32_t *types = malloc((row->iface_count + 1) * sizeof *types);
     size_t len = 0;
 
     out[0] = '\0';
     if (!types)
-        return;
+        return false;
     for (size_t i = 0; i < row->iface_count; i++)
         types[i] = row->ifaces[i].link_type;
     qsort(types, row->iface_count, sizeof *types, compare_number);
@@ -151,6 +146,7 @@ static void link_types(const struct fc_file_row *row, char *out, size_t size)
         if (i == 0 || types[i] != types[i - 1])
             len += (size_t)snprintf(out + len, size - len, "%s%u", len ? "," : "", types[i]);
     free(types);
+    return true;
 }
 
 static const char *byte_order(const struct fc_file_row *row)
@@ -166,94 +162,88 @@ static const char *byte_order(const struct fc_file_row *row)
 
 static int add_interfaces(struct fc_writer *w, const struct fc_file_row *row, struct fc_error *err)
 {
-    sqlite3_stmt *stmt = fc_writer_stmt(w, FC_STMT_IFACE, "INSERT INTO interfaces VALUES (?,?,?,?,?,?,?,?,?,?)");
+    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_IFACE, "INSERT INTO interfaces VALUES (?,?,?,?,?,?,?,?,?,?)");
     int rc = 0;
 
-    if (!stmt)
-        return fc_writer_error(w, err, "cannot write the index");
     for (size_t i = 0; i < row->iface_count && rc == 0; i++) {
         const struct fc_interface *f = &row->ifaces[i];
-        sqlite3_bind_int64(stmt, 1, row->id);
-        sqlite3_bind_int64(stmt, 2, f->section);
-        sqlite3_bind_int64(stmt, 3, (int64_t)f->section_off);
-        sqlite3_bind_int64(stmt, 4, f->number);
-        sqlite3_bind_int64(stmt, 5, (int64_t)f->off);
-        sqlite3_bind_int(stmt, 6, f->big_endian);
-        sqlite3_bind_int64(stmt, 7, f->link_type);
-        sqlite3_bind_int64(stmt, 8, f->snaplen);
-        sqlite3_bind_int(stmt, 9, f->tsresol);
-        sqlite3_bind_int64(stmt, 10, f->tsoffset);
-        rc = fc_writer_step(w, stmt, err);
+        fc_stmt_int(stmt, 1, row->id);
+        fc_stmt_int(stmt, 2, f->section);
+        fc_stmt_int(stmt, 3, (int64_t)f->section_off);
+        fc_stmt_int(stmt, 4, f->number);
+        fc_stmt_int(stmt, 5, (int64_t)f->off);
+        fc_stmt_int(stmt, 6, f->big_endian);
+        fc_stmt_int(stmt, 7, f->link_type);
+        fc_stmt_int(stmt, 8, f->snaplen);
+        fc_stmt_int(stmt, 9, f->tsresol);
+        fc_stmt_int(stmt, 10, f->tsoffset);
+        rc = fc_stmt_run(stmt, err);
     }
     return rc;
 }
 
 static int add_damage(struct fc_writer *w, const struct fc_file_row *row, struct fc_error *err)
 {
-    sqlite3_stmt *stmt = fc_writer_stmt(w, FC_STMT_DAMAGE, "INSERT INTO damage VALUES (?,?,?,?)");
+    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_DAMAGE, "INSERT INTO damage VALUES (?,?,?,?)");
     int rc = 0;
 
-    if (!stmt)
-        return fc_writer_error(w, err, "cannot write the index");
     for (size_t i = 0; i < fc_damage_kept(row->damage) && rc == 0; i++) {
-        sqlite3_bind_int64(stmt, 1, row->id);
+        fc_stmt_int(stmt, 1, row->id);
         const struct fc_damage *d = &row->damage->items[i];
-        sqlite3_bind_int64(stmt, 2, (int64_t)d->off);
-        sqlite3_bind_int64(stmt, 3, (int64_t)d->length);
-        sqlite3_bind_text(stmt, 4, d->cause, -1, SQLITE_STATIC);
-        rc = fc_writer_step(w, stmt, err);
+        fc_stmt_int(stmt, 2, (int64_t)d->off);
+        fc_stmt_int(stmt, 3, (int64_t)d->length);
+        fc_stmt_text(stmt, 4, d->cause);
+        rc = fc_stmt_run(stmt, err);
     }
     return rc;
 }
 
-static void bind_time(sqlite3_stmt *stmt, int index, int64_t ns)
+static void bind_time(struct fc_stmt *stmt, int index, int64_t ns)
 {
     if (ns == FC_TIME_NONE)
-        sqlite3_bind_null(stmt, index);
+        fc_stmt_null(stmt, index);
     else
-        sqlite3_bind_int64(stmt, index, ns);
+        fc_stmt_int(stmt, index, ns);
 }
 
 int fc_writer_add_file(struct fc_writer *w, const struct fc_file_row *row, struct fc_error *err)
 {
-    int rc = fc_writer_sql(w, err);
+    struct fc_stmt *stmt =
+        fc_writer_stmt(w, FC_STMT_FILE, "INSERT INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     char types[1024], *name;
     bool relative = false;
-    sqlite3_stmt *stmt;
+    int rc = remember(w, row->path, &name, &relative, err);
 
     if (rc)
         return rc;
-    stmt = fc_writer_stmt(w, FC_STMT_FILE, "INSERT INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
-    if (!stmt)
-        return fc_writer_error(w, err, "cannot write the index");
-    if ((rc = remember(w, row->path, &name, &relative, err)))
-        return rc;
-    link_types(row, types, sizeof types);
-    sqlite3_bind_int64(stmt, 1, row->id);
+    if (!link_types(row, types, sizeof types)) {
+        free(name);
+        return fc_writer_no_memory(w, err);
+    }
+    fc_stmt_int(stmt, 1, row->id);
     fc_bind_path(stmt, 2, name);
-    sqlite3_bind_int(stmt, 3, relative);
-    sqlite3_bind_int64(stmt, 4, (int64_t)row->size);
-    sqlite3_bind_int64(stmt, 5, (int64_t)row->stream_size);
-    sqlite3_bind_text(stmt, 6, fc_compression_name(row->compression), -1, SQLITE_STATIC);
-    sqlite3_bind_int64(stmt, 7, row->mtime_ns);
-    sqlite3_bind_int64(stmt, 8, (int64_t)row->fingerprint);
-    sqlite3_bind_text(stmt, 9, fc_format_name(row->format), -1, SQLITE_STATIC);
-    sqlite3_bind_text(stmt, 10, byte_order(row), -1, SQLITE_STATIC);
-    sqlite3_bind_text(stmt, 11, types, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(stmt, 12, (int64_t)row->records);
-    sqlite3_bind_int64(stmt, 13, (int64_t)row->ignored);
-    sqlite3_bind_int64(stmt, 14, (int64_t)row->malformed);
+    fc_stmt_int(stmt, 3, relative);
+    fc_stmt_int(stmt, 4, (int64_t)row->size);
+    fc_stmt_int(stmt, 5, (int64_t)row->stream_size);
+    fc_stmt_text(stmt, 6, fc_compression_name(row->compression));
+    fc_stmt_int(stmt, 7, row->mtime_ns);
+    fc_stmt_int(stmt, 8, (int64_t)row->fingerprint);
+    fc_stmt_text(stmt, 9, fc_format_name(row->format));
+    fc_stmt_text(stmt, 10, byte_order(row));
+    fc_stmt_text(stmt, 11, types);
+    fc_stmt_int(stmt, 12, (int64_t)row->records);
+    fc_stmt_int(stmt, 13, (int64_t)row->ignored);
+    fc_stmt_int(stmt, 14, (int64_t)row->malformed);
     bind_time(stmt, 15, row->first_ns);
     bind_time(stmt, 16, row->last_ns);
-    sqlite3_bind_int64(stmt, 17, (int64_t)row->backward);
-    sqlite3_bind_int64(stmt, 18, (int64_t)row->end_off);
-    sqlite3_bind_int64(stmt, 19, (int64_t)row->header_bytes);
-    sqlite3_bind_int64(stmt, 20, (int64_t)row->record_bytes);
-    sqlite3_bind_int64(stmt, 21, (int64_t)row->other_bytes);
-    sqlite3_bind_int64(stmt, 22, (int64_t)row->damage->bytes);
-    sqlite3_bind_int64(stmt, 23, (int64_t)row->damage->count);
-    rc = fc_writer_step(w, stmt, err);
-    sqlite3_clear_bindings(stmt);
+    fc_stmt_int(stmt, 17, (int64_t)row->backward);
+    fc_stmt_int(stmt, 18, (int64_t)row->end_off);
+    fc_stmt_int(stmt, 19, (int64_t)row->header_bytes);
+    fc_stmt_int(stmt, 20, (int64_t)row->record_bytes);
+    fc_stmt_int(stmt, 21, (int64_t)row->other_bytes);
+    fc_stmt_int(stmt, 22, (int64_t)row->damage->bytes);
+    fc_stmt_int(stmt, 23, (int64_t)row->damage->count);
+    rc = fc_stmt_run(stmt, err);
     free(name);
     if (rc == 0)
         rc = add_interfaces(w, row, err);
@@ -262,17 +252,11 @@ int fc_writer_add_file(struct fc_writer *w, const struct fc_file_row *row, struc
 
 int fc_writer_add_point(struct fc_writer *w, uint32_t file_id, const struct fc_seek_point *point, struct fc_error *err)
 {
-    int rc = fc_writer_sql(w, err);
-    sqlite3_stmt *stmt;
+    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_POINT, "INSERT INTO seek_points VALUES (?,?,?,?)");
 
-    if (rc)
-        return rc;
-    if (!(stmt = fc_writer_stmt(w, FC_STMT_POINT, "INSERT INTO seek_points VALUES (?,?,?,?)")))
-        return fc_writer_error(w, err, "cannot write the index");
-    sqlite3_bind_int64(stmt, 1, file_id);
-    sqlite3_bind_int64(stmt, 2, (int64_t)point->off);
-    sqlite3_bind_int64(stmt, 3, (int64_t)point->stored_off);
-    sqlite3_bind_blob(stmt, 4, point->state_len ? (const void *)point->state : "", (int)point->state_len,
-                      SQLITE_STATIC);
-    return fc_writer_step(w, stmt, err);
+    fc_stmt_int(stmt, 1, file_id);
+    fc_stmt_int(stmt, 2, (int64_t)point->off);
+    fc_stmt_int(stmt, 3, (int64_t)point->stored_off);
+    fc_stmt_blob(stmt, 4, point->state, point->state_len);
+    return fc_stmt_run(stmt, err);
 }

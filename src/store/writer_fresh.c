@@ -18,30 +18,28 @@ enum {
 
 int fc_writer_open_site(struct fc_writer *w, struct fc_error *err)
 {
-    if (fc_db_sqlite_open(w->site, &w->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX) !=
-        SQLITE_OK)
-        return fc_writer_error(w, err, "cannot create the index");
+    int rc = fc_conn_open(&w->conn, w->site, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
+
     /* nobody sees the file before it is renamed: no journal, and one fsync at the end */
-    return fc_writer_exec(w,
-                          "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
-                          "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY;"
-                          "BEGIN EXCLUSIVE",
-                          err);
+    return rc ? rc
+              : fc_conn_begin(&w->conn,
+                              "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
+                              "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY;"
+                              "BEGIN EXCLUSIVE",
+                              err);
 }
 
 void fc_writer_forget_statements(struct fc_writer *w)
 {
-    for (int i = 0; i < FC_WRITER_STMTS; i++) {
-        sqlite3_finalize(w->stmts[i]);
-        w->stmts[i] = NULL;
-    }
+    for (int i = 0; i < FC_WRITER_STMTS; i++)
+        if (w->stmts[i].raw)
+            fc_stmt_fini(&w->stmts[i]);
 }
 
 void fc_writer_close_sql(struct fc_writer *w)
 {
     fc_writer_forget_statements(w);
-    sqlite3_close(w->sql);
-    w->sql = NULL;
+    fc_conn_close(&w->conn);
 }
 
 int fc_writer_begin_bulk(struct fc_writer *w, uint32_t fields, int64_t next_id, struct fc_error *err)
@@ -53,14 +51,15 @@ int fc_writer_begin_bulk(struct fc_writer *w, uint32_t fields, int64_t next_id, 
         .alone = w->alone,
     };
     struct fc_bulk_roots roots;
-    int rc = fc_bulk_roots_read(w->sql, w->site, &roots, err);
+    int rc = fc_bulk_roots_read(w->conn.db, w->site, &roots, err);
 
-    if (rc || (rc = fc_writer_exec(w, "COMMIT", err)))
-        return rc;
-    fc_writer_close_sql(w);
-    w->next_id = next_id;
-    w->inserted = false;
-    return fc_bulk_new(w->lock_fd, w->site, w->folder, &options, &roots, &w->bulk, err);
+    if (rc == 0 && (rc = fc_conn_commit(&w->conn, err)) == 0) {
+        fc_writer_close_sql(w);
+        w->next_id = next_id;
+        w->inserted = false;
+        rc = fc_bulk_new(w->lock_fd, w->site, w->folder, &options, &roots, &w->bulk, err);
+    }
+    return fc_conn_break(&w->conn, rc, err);
 }
 
 int fc_writer_to_bulk(struct fc_writer *w, const struct fc_session_record *r, uint32_t fields, struct fc_error *err)
@@ -68,7 +67,7 @@ int fc_writer_to_bulk(struct fc_writer *w, const struct fc_session_record *r, ui
     bool first = !w->began && !r->db_id;
     int rc;
 
-    if (w->broken || w->bulk_done || r->db_id || w->next_id > FC_INDEX_ROWID_MAX)
+    if (w->conn.broken.code || w->bulk_done || r->db_id || w->next_id > FC_INDEX_ROWID_MAX)
         return fc_writer_sql(w, err);
     if (!first)
         return w->bulk != NULL;
@@ -82,53 +81,42 @@ int fc_writer_to_bulk(struct fc_writer *w, const struct fc_session_record *r, ui
         w->indexed = true;
         rc = fc_writer_begin_bulk(w, fields, 1, err);
     }
-    w->broken = rc;
     return rc ? rc : 1;
 }
 
 int fc_writer_sql(struct fc_writer *w, struct fc_error *err)
 {
-    int rc;
+    struct fc_error why;
 
-    if (w->broken)
-        return fc_error_set(err, w->broken, w->path, FC_NO_OFFSET, "cannot write the index after a failure");
-    if (!w->bulk)
-        return 0;
-    rc = fc_bulk_finish(w->bulk, w->stats, err);
-    fc_bulk_free(w->bulk);
-    w->bulk = NULL;
-    w->bulk_done = true;
-    if (rc == 0)
-        rc = fc_writer_open_site(w, err);
-    w->broken = rc;
-    return rc;
-}
-
-int64_t fc_writer_number(sqlite3 *sql, const char *query)
-{
-    sqlite3_stmt *stmt = NULL;
-    int64_t n = -1;
-
-    if (sqlite3_prepare_v2(sql, query, -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
-        n = sqlite3_column_int64(stmt, 0);
-    sqlite3_finalize(stmt);
-    return n;
+    if (w->bulk && !w->conn.broken.code) {
+        fc_conn_break(&w->conn, fc_bulk_finish(w->bulk, w->stats, &why), &why);
+        fc_bulk_free(w->bulk);
+        w->bulk = NULL;
+        w->bulk_done = true;
+        if (!w->conn.broken.code)
+            (void)fc_writer_open_site(w, NULL);
+    }
+    return fc_conn_status(&w->conn, err);
 }
 
 /* The same by reading the indexes. */
-static void count_stats(struct fc_writer *w)
+static int count_stats(struct fc_writer *w, struct fc_error *err)
 {
     char sql[160];
+    int rc = 0;
 
-    for (unsigned i = 0; i < FC_SESSION_INDEXES; i++) {
+    for (unsigned i = 0; i < FC_SESSION_INDEXES && rc >= 0; i++) {
         const struct fc_session_index_name *name = &fc_session_indexes[i];
+        int64_t rows = 0, distinct = 0;
         snprintf(sql, sizeof sql, "SELECT count(*) FROM %s%s", name->table, name->where);
-        int64_t rows = fc_writer_number(w->sql, sql);
+        if ((rc = fc_conn_number(&w->conn, sql, &rows, err)) < 0)
+            break;
         snprintf(sql, sizeof sql, "SELECT count(*) FROM (SELECT DISTINCT %s FROM %s%s)", name->column, name->table,
                  name->where);
-        int64_t distinct = fc_writer_number(w->sql, sql);
+        rc = fc_conn_number(&w->conn, sql, &distinct, err);
         w->stats[i] = (struct fc_index_stat){name, (uint64_t)rows, distinct > 0 ? (uint64_t)distinct : 1};
     }
+    return rc < 0 ? rc : 0;
 }
 
 static int write_stat(struct fc_writer *w, const struct fc_index_stat *s, struct fc_error *err)
@@ -149,16 +137,17 @@ static int write_stats(struct fc_writer *w, struct fc_error *err)
 {
     static const char find_rows[] = "SELECT max(CAST(stat AS INTEGER)) FROM sqlite_stat1 WHERE tbl = 'session'";
     int rc = fc_writer_exec(w, "ANALYZE sqlite_schema", err); /* makes the table */
-    int64_t rows;
+    int64_t rows = 0, before = 0;
 
-    if (rc)
-        return rc;
-    if ((rows = fc_writer_number(w->sql, "SELECT max(id) FROM session")) <= 0)
-        return 0;
+    if (rc || (rc = fc_conn_number(&w->conn, "SELECT max(id) FROM session", &rows, err)) <= 0 || rows <= 0)
+        return rc < 0 ? rc : 0;
     if (!w->bulk_done || w->inserted) {
-        if (rows > COUNT_ROWS && rows / 2 < fc_writer_number(w->sql, find_rows))
+        if (rows > COUNT_ROWS && (rc = fc_conn_number(&w->conn, find_rows, &before, err)) < 0)
+            return rc;
+        if (rows > COUNT_ROWS && rows / 2 < before)
             return 0;
-        count_stats(w);
+        if ((rc = count_stats(w, err)))
+            return rc;
     }
     rc = fc_writer_exec(w, "DELETE FROM sqlite_stat1 WHERE tbl IN ('session', 'session_port', 'session_fields')", err);
     for (unsigned i = 0; i < FC_SESSION_INDEXES && rc == 0; i++)
@@ -175,9 +164,8 @@ int fc_writer_settle(struct fc_writer *w, struct fc_error *err)
     if (w->fresh && !w->indexed && (rc = fc_writer_exec(w, fc_schema_indexes, err)))
         return rc;
     w->indexed = true;
-    if (fc_spans_write(&w->spans, w->sql) != SQLITE_OK)
-        return fc_writer_error(w, err, "cannot write the index");
-    return write_stats(w, err);
+    rc = fc_spans_write(&w->spans, &w->conn, err);
+    return rc ? rc : write_stats(w, err);
 }
 
 void fc_writer_set_memory(struct fc_writer *w, size_t bytes)
@@ -188,7 +176,7 @@ void fc_writer_set_memory(struct fc_writer *w, size_t bytes)
     /* pages that are changed and do not fit are written twice */
     snprintf(pragma, sizeof pragma, "PRAGMA cache_size = -%zu", ADDING_SHARES * (bytes / 1024));
     if (!w->fresh && ADDING_SHARES * bytes > CACHE_BYTES)
-        sqlite3_exec(w->sql, pragma, NULL, NULL, NULL);
+        (void)fc_writer_exec(w, pragma, NULL); /* what breaks the writer is told by the next call */
 }
 
 void fc_writer_set_alone(struct fc_writer *w)

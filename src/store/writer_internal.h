@@ -3,12 +3,14 @@
  * Shared by the files of the writer.
  *
  * A fresh index passes through three stages: SQL until the first session; bulk while sessions come (the database is
- * closed in SQLite, `sql` is NULL); SQL again from the next call of another kind on, opened anew. fc_writer_sql() leads
- * back from bulk, and every function that needs SQLite calls it first. Sessions that come after that, and those of a writer
- * with `insert_only`, are INSERTed.
+ * closed in SQLite, `conn` too); SQL again from the next call of another kind on, opened anew. fc_writer_sql() leads
+ * back from bulk; fc_writer_stmt() and fc_writer_exec() call it. Sessions that come after that, and those of a writer with
+ * `insert_only`, are INSERTed.
  *
  * So are those that are added to an index, unless they are many: then, when the first new one comes, the index as it is by now is
  * written anew on a building site, in bulk, and they are added there as to a fresh one (writer_rebuild.c).
+ *
+ * A failure that may have left half of something written breaks `conn`, in any stage; from then on all calls give it back.
  */
 #ifndef FC_STORE_WRITER_INTERNAL_H
 #define FC_STORE_WRITER_INTERNAL_H
@@ -17,16 +19,18 @@
 #include "store/bulk.h"
 #include "store/open_pack.h"
 #include "store/span.h"
+#include "store/stmt.h"
 #include "store/writer.h"
 
-#define FC_SELECT_POSITIONS "SELECT positions FROM session WHERE id = ?1" /* FC_STMT_POSITIONS */
-
-/* What open_fragment.state begins with, 4 bytes in native order. */
-enum fc_saved_kind { FC_SAVED_FIRST = 1, FC_SAVED_LOOSE };
+#define FC_SELECT_POSITIONS "SELECT positions FROM session WHERE id = ?1"  /* FC_STMT_POSITIONS */
+#define FC_SELECT_FRAGMENTS "SELECT state FROM open_fragment ORDER BY seq" /* FC_STMT_FRAGMENTS */
+#define FC_INSERT_FRAGMENT "INSERT INTO open_fragment (state) VALUES (?)"  /* FC_STMT_FRAGMENT */
 
 enum fc_writer_stmt_id {
     FC_STMT_META,
+    FC_STMT_GET_META,
     FC_STMT_KNOWN,
+    FC_STMT_LAST_FILE,
     FC_STMT_ELSEWHERE,
     FC_STMT_MOVE,
     FC_STMT_FILE,
@@ -41,20 +45,17 @@ enum fc_writer_stmt_id {
     FC_STMT_PORT,
     FC_STMT_OPEN,
     FC_STMT_FRAGMENT,
-    FC_STMT_PRIOR,
-    FC_STMT_STRIP,
-    FC_STMT_UNFIELD,
-    FC_STMT_TAKE_FIELDS,
-    FC_STMT_LAST,
-    FC_STMT_DROP,
-    FC_STMT_UNPORT,
+    FC_STMT_FRAGMENTS,
+    FC_STMT_OPEN_ROWS,
+    FC_STMT_SESSIONS_FROM,
+    FC_STMT_SESSIONS_UNTIL,
     FC_WRITER_STMTS
 };
 
 enum { FC_WRITER_OWN = 5 };
 
 struct fc_writer {
-    sqlite3 *sql;
+    struct fc_conn conn;
     char *path;   /* as given */
     char *place;  /* the same, or what a symbolic link leads to */
     char *folder; /* of place */
@@ -62,9 +63,9 @@ struct fc_writer {
         uint64_t dev, ino;
     } own[FC_WRITER_OWN]; /* the index, its site, what SQLite keeps beside */
     unsigned own_count;
-    char *site;   /* fresh, or built anew: where that is done */
-    int lock_fd;  /* the site, locked; -1: there is none */
-    sqlite3 *old; /* of an index that is built anew: what it was, with changes that are not committed */
+    char *site;         /* fresh, or built anew: where that is done */
+    int lock_fd;        /* the site, locked; -1: there is none */
+    struct fc_conn old; /* of an index that is built anew: what it was, with changes that are not committed */
     int64_t old_version;
     bool fresh, committed;
     bool insert_only; /* set by tests before the first session: no bulk, the twin that is right by construction */
@@ -74,7 +75,6 @@ struct fc_writer {
     bool began;        /* a new session has come */
     uint64_t expected; /* sessions still to come, as was said */
     const int *stop;
-    int broken; /* code with which bulk failed: nothing can be written any more */
     size_t memory_bytes;
     bool alone;
     struct fc_bulk *bulk;
@@ -82,18 +82,17 @@ struct fc_writer {
     struct fc_spans spans;
     struct fc_open_pack open;
     int64_t next_id; /* 0: not known yet */
-    sqlite3_stmt *stmts[FC_WRITER_STMTS];
+    struct fc_stmt stmts[FC_WRITER_STMTS];
     struct fc_buffer plain, blob;
     struct fc_positions positions;
 };
 
-int fc_writer_error(struct fc_writer *writer, struct fc_error *err, const char *what);
+/* Both break the writer. damaged: the row of a session is none that flowcarve has written. */
+int fc_writer_damaged(struct fc_writer *writer, int64_t id, struct fc_error *err);
 int fc_writer_no_memory(struct fc_writer *writer, struct fc_error *err);
 int fc_writer_exec(struct fc_writer *writer, const char *sql, struct fc_error *err);
-/* The prepared statement of this id, reset; NULL on failure. Owned by the writer. */
-sqlite3_stmt *fc_writer_stmt(struct fc_writer *writer, enum fc_writer_stmt_id id, const char *sql);
-/* Runs a statement that returns no row, and resets it. */
-int fc_writer_step(struct fc_writer *writer, sqlite3_stmt *stmt, struct fc_error *err);
+/* The prepared statement of this id, reset. Owned by the writer. */
+struct fc_stmt *fc_writer_stmt(struct fc_writer *writer, enum fc_writer_stmt_id id, const char *sql);
 
 /* Opens the building site in SQLite, in a transaction; closes what SQLite has open (a transaction is rolled back). */
 int fc_writer_open_site(struct fc_writer *writer, struct fc_error *err);
@@ -107,12 +106,10 @@ void fc_writer_leave_site(struct fc_writer *writer);
 int fc_writer_begin_bulk(struct fc_writer *writer, uint32_t fields, int64_t next_id, struct fc_error *err);
 /* ID of the next new session. */
 int fc_writer_next_id(struct fc_writer *writer, int64_t *id, struct fc_error *err);
-/* A number from a query; -1 when there is none. */
-int64_t fc_writer_number(sqlite3 *sql, const char *query);
 
 /*
  * Builds an index anew, if so many sessions are added to it that this is faster: 1, and writing is in the bulk stage; 0: it was not,
- * and all is as before; FC_E_NOMEM, FC_E_INTERRUPTED.
+ * and all is as before. FC_E_NOMEM, FC_E_INTERRUPTED, or what broke the index's own connection.
  */
 int fc_writer_rebuild(struct fc_writer *writer, uint32_t fields, struct fc_error *err);
 /* What was built anew is on disk: makes sure that nobody else has changed the index meanwhile. */
@@ -127,9 +124,12 @@ int fc_writer_sql(struct fc_writer *writer, struct fc_error *err);
 int fc_writer_settle(struct fc_writer *writer, struct fc_error *err);
 
 /* Notes an open session; writes the row at hand. */
-int fc_writer_open_session(struct fc_writer *writer, int64_t id, const struct fc_run *run, struct fc_error *err);
-/* Optional fields of a session are to be written anew. */
-int fc_writer_drop_fields(struct fc_writer *writer, int64_t id, struct fc_error *err);
+int fc_writer_open_session(struct fc_writer *writer, int64_t id, const struct fc_session_sum *session,
+                           struct fc_error *err);
+/* What became of reading and writing the positions of a session: 0, FC_E_DAMAGED, FC_E_NOMEM; breaks the writer. */
+int fc_writer_positions_error(struct fc_writer *writer, int rc, int64_t id, struct fc_error *err);
+/* Ports of a session are noted. */
+int fc_writer_add_ports(struct fc_writer *writer, int64_t id, const struct fc_flow_key *key, struct fc_error *err);
 int fc_writer_flush_open(struct fc_writer *writer, struct fc_error *err);
 
 #endif

@@ -4,11 +4,11 @@
  * copying some tens of rows in the order in which they lie.
  *
  * What has been changed so far (captures, sessions that go on) is in a transaction on the index that is never committed: what it
- * shows is copied to a building site beside it, the new sessions are added there, and the site is renamed over the index. Whatever
- * fails before the first new session is written leaves that transaction as it was, and they are INSERTed.
+ * shows is copied to a building site beside it, the new sessions are added there, and the site is renamed over the index. What
+ * fails on the site before the first new session is written leaves that transaction as it was, and they are INSERTed; what fails on
+ * the index may have ended it, and breaks the writer.
  */
 #include "base/error.h"
-#include "store/db.h"
 #include "store/schema.h"
 #include "store/writer_internal.h"
 
@@ -37,98 +37,105 @@ static bool pays(const struct fc_writer *w, int64_t next_id, struct stat *st)
            disk.f_bavail * disk.f_frsize / 5 * 4 > (uint64_t)st->st_size + w->expected * SESSION_BYTES;
 }
 
-/* Tables, indexes and views of both are the same: else somebody has added their own. */
-static bool same_schema(sqlite3 *a, sqlite3 *b)
+/* Tables, indexes and views of both are the same: 1; 0: somebody has added their own; or negative. */
+static int same_schema(struct fc_writer *w, struct fc_error *err)
 {
     static const char query[] = "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!'"
                                 " ORDER BY type, name";
-    sqlite3_stmt *x = NULL, *y = NULL;
-    bool same = sqlite3_prepare_v2(a, query, -1, &x, NULL) == SQLITE_OK &&
-                sqlite3_prepare_v2(b, query, -1, &y, NULL) == SQLITE_OK;
-    int rc = SQLITE_ROW;
+    struct fc_stmt old = {0}, new = {0};
+    int rc = 1, x = 1, y = 1;
 
-    while (same && rc == SQLITE_ROW) {
-        rc = sqlite3_step(x);
-        same = sqlite3_step(y) == rc && (rc == SQLITE_ROW || rc == SQLITE_DONE);
-        for (int i = 0; same && rc == SQLITE_ROW && i < 3; i++) {
-            const unsigned char *t = sqlite3_column_text(x, i), *u = sqlite3_column_text(y, i);
-            same = t && u ? strcmp((const char *)t, (const char *)u) == 0 : t == u;
+    fc_stmt_prepare(&old, &w->old, query);
+    fc_stmt_prepare(&new, &w->conn, query);
+    while (rc == 1 && x == 1) {
+        if ((x = fc_stmt_step(&old, err)) < 0 || (y = fc_stmt_step(&new, err)) < 0)
+            rc = x < 0 ? x : y;
+        else
+            rc = x == y;
+        for (int i = 0; rc == 1 && x == 1 && i < 3; i++) {
+            const unsigned char *t = sqlite3_column_text(old.raw, i), *u = sqlite3_column_text(new.raw, i);
+            rc = t && u ? strcmp((const char *)t, (const char *)u) == 0 : t == u;
         }
     }
-    sqlite3_finalize(x);
-    sqlite3_finalize(y);
-    return same;
+    fc_stmt_fini(&old);
+    fc_stmt_fini(&new);
+    return rc;
 }
 
-static bool is_journal_usual(sqlite3 *sql)
+/* 1, 0, or negative. */
+static int is_journal_usual(struct fc_writer *w, struct fc_error *err)
 {
-    sqlite3_stmt *stmt = NULL;
-    bool usual = sqlite3_prepare_v2(sql, "PRAGMA journal_mode", -1, &stmt, NULL) == SQLITE_OK &&
-                 sqlite3_step(stmt) == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(stmt, 0), "delete") == 0;
+    struct fc_stmt stmt = {0};
 
-    sqlite3_finalize(stmt);
-    return usual;
+    fc_stmt_prepare(&stmt, &w->conn, "PRAGMA journal_mode");
+    int rc = fc_stmt_step(&stmt, err);
+    if (rc == 1) {
+        const char *mode = (const char *)sqlite3_column_text(stmt.raw, 0);
+        rc = mode && strcmp(mode, "delete") == 0;
+    }
+    fc_stmt_fini(&stmt);
+    return rc;
 }
 
-/* All rows of a table, from the index to the site. An SQLite code. */
-static int copy_table(struct fc_writer *w, const char *name)
+/* All rows of a table, from the index to the site. */
+static int copy_table(struct fc_writer *w, const char *name, struct fc_error *err)
 {
     char select[96], insert[160];
-    sqlite3_stmt *from = NULL, *to = NULL;
-    int rc, step, columns;
+    struct fc_stmt from = {0}, to = {0};
+    int rc = 0, columns;
 
     snprintf(select, sizeof select, "SELECT * FROM %s", name);
-    if ((rc = sqlite3_prepare_v2(w->old, select, -1, &from, NULL)) != SQLITE_OK)
-        return rc;
-    columns = sqlite3_column_count(from);
+    fc_stmt_prepare(&from, &w->old, select);
+    columns = sqlite3_column_count(from.raw);
     int len = snprintf(insert, sizeof insert, "INSERT INTO %s VALUES (?", name);
     for (int i = 1; i < columns && len < (int)sizeof insert - 4; i++)
         len += snprintf(insert + len, sizeof insert - (size_t)len, ",?");
     snprintf(insert + len, sizeof insert - (size_t)len, ")");
-    rc = sqlite3_prepare_v2(w->sql, insert, -1, &to, NULL);
-    while (rc == SQLITE_OK && (step = sqlite3_step(from)) != SQLITE_DONE) {
-        for (int i = 0; i < columns && step == SQLITE_ROW; i++)
-            sqlite3_bind_value(to, i + 1, sqlite3_column_value(from, i));
-        rc = step != SQLITE_ROW ? step : sqlite3_step(to) == SQLITE_DONE ? sqlite3_reset(to) : SQLITE_ERROR;
+    fc_stmt_prepare(&to, &w->conn, insert);
+    while (rc == 0 && (rc = fc_stmt_step(&from, err)) == 1) {
+        for (int i = 0; i < columns; i++)
+            fc_stmt_value(&to, i + 1, sqlite3_column_value(from.raw, i));
+        rc = fc_stmt_run(&to, err);
     }
-    sqlite3_finalize(from);
-    sqlite3_finalize(to);
+    fc_stmt_fini(&from);
+    fc_stmt_fini(&to);
     return rc;
 }
 
-/* The tables that are written in bulk come later. */
-static bool copy_small_tables(struct fc_writer *w)
+/* The tables that are written in bulk come later. 1; 0: there is one that this does not know; or negative. */
+static int copy_small_tables(struct fc_writer *w, struct fc_error *err)
 {
     static const char *const names[] = {"meta",   "protocols",   "files",        "interfaces",
                                         "damage", "seek_points", "session_span", "open_fragment"};
-    int64_t tables = fc_writer_number(w->sql, "SELECT count(*) FROM sqlite_schema WHERE type = 'table'"
-                                              " AND name NOT LIKE 'sqlite!_%' ESCAPE '!'");
+    int64_t tables = 0;
+    int rc = fc_conn_number(&w->conn,
+                            "SELECT count(*) FROM sqlite_schema WHERE type = 'table'"
+                            " AND name NOT LIKE 'sqlite!_%' ESCAPE '!'",
+                            &tables, err);
 
-    if (tables != (int64_t)(sizeof names / sizeof names[0]) + 4)
-        return false; /* of one that this does not know */
+    if (rc < 0 || tables != (int64_t)(sizeof names / sizeof names[0]) + 4)
+        return rc < 0 ? rc : 0;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (copy_table(w, names[i]) != SQLITE_OK)
-            return false;
-    return true;
+        if ((rc = copy_table(w, names[i], err)))
+            return rc;
+    return 1;
 }
 
 /* Walks the rows of a query on the index; `row` takes each. 0, FC_E_INTERRUPTED, or another negative code. */
 static int walk(struct fc_writer *w, const char *query,
                 int (*row)(struct fc_writer *w, sqlite3_stmt *stmt, struct fc_error *err), struct fc_error *err)
 {
-    sqlite3_stmt *stmt = NULL;
+    struct fc_stmt stmt = {0};
     uint64_t rows = 0;
-    int rc = 0, step = SQLITE_ERROR;
+    int rc = 0;
 
-    if (sqlite3_prepare_v2(w->old, query, -1, &stmt, NULL) == SQLITE_OK)
-        while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW) {
-            rc = row(w, stmt, err);
-            if (rc == 0 && (++rows & LOOK_ROWS) == 0 && w->stop && __atomic_load_n(w->stop, __ATOMIC_RELAXED))
-                rc = fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
-        }
-    if (rc == 0 && step != SQLITE_DONE)
-        rc = fc_db_error(w->old, w->path, err, "cannot read the index");
-    sqlite3_finalize(stmt);
+    fc_stmt_prepare(&stmt, &w->old, query);
+    while (rc == 0 && (rc = fc_stmt_step(&stmt, err)) == 1) {
+        rc = row(w, stmt.raw, err);
+        if (rc == 0 && (++rows & LOOK_ROWS) == 0 && w->stop && __atomic_load_n(w->stop, __ATOMIC_RELAXED))
+            rc = fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
+    }
+    fc_stmt_fini(&stmt);
     return rc;
 }
 
@@ -145,8 +152,8 @@ static int copy_session(struct fc_writer *w, sqlite3_stmt *stmt, struct fc_error
 
     if (rc)
         return rc;
-    fc_run_init(&r.run);
-    r.run.first_dir = (uint8_t)client;
+    memset(&r.session, 0, sizeof r.session);
+    r.session.first_dir = (uint8_t)client;
     return fc_bulk_copy_session(w->bulk, stmt, columns, sizeof columns, &r, err);
 }
 
@@ -173,7 +180,9 @@ static int copy_all(struct fc_writer *w, const struct stat *st, uint32_t fields,
     if ((rc = fc_writer_open_site(w, err)) || (rc = fc_writer_exec(w, fc_schema_flowcarve, err)) ||
         (rc = fc_writer_exec(w, fc_schema_indexes, err)))
         return rc;
-    if (!same_schema(w->old, w->sql) || !copy_small_tables(w))
+    if ((rc = same_schema(w, err)) < 0 || (rc && (rc = copy_small_tables(w, err)) < 0))
+        return rc;
+    if (rc == 0)
         return fc_error_set(err, FC_E_DB, w->path, FC_NO_OFFSET, "has tables or indexes of somebody else");
     if ((rc = fc_writer_begin_bulk(w, fields, next_id, err)) || (rc = walk(w, SESSIONS, copy_session, err)) ||
         (rc = walk(w, "SELECT * FROM session_fields ORDER BY id", copy_fields, err)))
@@ -188,32 +197,36 @@ int fc_writer_rebuild(struct fc_writer *w, uint32_t fields, struct fc_error *err
     int64_t next_id;
     int rc;
 
-    if (fc_writer_next_id(w, &next_id, &why) || !pays(w, next_id, &st) || !is_journal_usual(w->sql))
-        return 0;
+    if ((rc = fc_writer_next_id(w, &next_id, err)))
+        return rc;
+    if (!pays(w, next_id, &st) || (rc = is_journal_usual(w, err)) <= 0)
+        return rc;
     fc_writer_forget_statements(w);
-    w->old = w->sql;
-    w->sql = NULL;
+    w->old = w->conn;
+    w->conn = (struct fc_conn){.name = w->path};
     rc = copy_all(w, &st, fields, next_id, &why);
-    if (rc == 0)
+    if (rc == 0 && !w->old.broken.code)
         return 1;
     fc_bulk_free(w->bulk);
     w->bulk = NULL;
     fc_writer_close_sql(w);
     fc_writer_leave_site(w);
-    w->sql = w->old;
-    w->old = NULL;
-    if (rc != FC_E_NOMEM && rc != FC_E_INTERRUPTED)
-        return 0;
-    *err = why;
-    return rc;
+    w->conn = w->old;
+    w->old = (struct fc_conn){0};
+    if (rc == FC_E_NOMEM || rc == FC_E_INTERRUPTED)
+        fc_conn_break(&w->conn, rc, &why);
+    return fc_conn_status(&w->conn, err);
 }
 
 int fc_writer_old_is_as_it_was(struct fc_writer *w, struct fc_error *err)
 {
+    int64_t version = 0;
     /* a journal beside the name would be taken for the new file's; locked again, nobody writes before the new one is there */
-    if (sqlite3_exec(w->old, "ROLLBACK; BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
-        return fc_db_error(w->old, w->path, err, "cannot write the index");
-    if (fc_writer_number(w->old, "PRAGMA data_version") != w->old_version)
+    int rc = fc_conn_exec(&w->old, "ROLLBACK; BEGIN IMMEDIATE", err);
+
+    if (rc || (rc = fc_conn_number(&w->old, "PRAGMA data_version", &version, err)) < 0)
+        return rc;
+    if (version != w->old_version)
         return fc_error_set(err, FC_E_DB, w->path, FC_NO_OFFSET, "was changed by another program meanwhile");
     return 0;
 }

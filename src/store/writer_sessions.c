@@ -8,11 +8,9 @@
 
 int fc_writer_next_id(struct fc_writer *w, int64_t *id, struct fc_error *err)
 {
-    /* of a session that is gone the ID stays unused */
-    *id =
-        fc_writer_number(w->sql, "SELECT max(coalesce((SELECT max(id) FROM session), 0),"
-                                 " coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_id'), 0)) + 1");
-    return *id > 0 ? 0 : fc_writer_error(w, err, "cannot read the index");
+    int rc = fc_conn_number(&w->conn, "SELECT coalesce(max(id), 0) + 1 FROM session", id, err);
+
+    return rc < 0 ? rc : 0;
 }
 
 static int next_id(struct fc_writer *w, int64_t *id, struct fc_error *err)
@@ -24,70 +22,76 @@ static int next_id(struct fc_writer *w, int64_t *id, struct fc_error *err)
 }
 
 /* Columns 2 to 16 of a session row; 17 is the blob. */
-static void bind_session(sqlite3_stmt *stmt, const struct fc_session_record *r)
+static void bind_session(struct fc_stmt *stmt, const struct fc_session_record *r)
 {
-    const struct fc_run *run = &r->run;
-    int client = fc_run_client(run);
+    const struct fc_session_sum *s = &r->session;
+    int client = fc_session_client(s);
     bool ports = fc_proto_has_ports(r->key.proto);
 
-    if (run->min_ns == FC_TIME_NONE) {
-        sqlite3_bind_null(stmt, 2);
-        sqlite3_bind_null(stmt, 3);
+    if (s->min_ns == FC_TIME_NONE) {
+        fc_stmt_null(stmt, 2);
+        fc_stmt_null(stmt, 3);
     } else {
-        sqlite3_bind_int64(stmt, 2, run->min_ns);
-        sqlite3_bind_int64(stmt, 3, fc_run_duration_ns(run));
+        fc_stmt_int(stmt, 2, s->min_ns);
+        fc_stmt_int(stmt, 3, fc_session_duration_ns(s));
     }
-    sqlite3_bind_int64(stmt, 4, r->key.proto);
-    sqlite3_bind_int(stmt, 5, r->key.addr_kind);
+    fc_stmt_int(stmt, 4, r->key.proto);
+    fc_stmt_int(stmt, 5, r->key.addr_kind);
     for (int i = 0; i < 2; i++) {
         fc_bind_addr(stmt, 6 + 2 * i, &r->key, client ^ i);
         if (ports)
-            sqlite3_bind_int(stmt, 7 + 2 * i, r->key.port[client ^ i]);
+            fc_stmt_int(stmt, 7 + 2 * i, r->key.port[client ^ i]);
         else
-            sqlite3_bind_null(stmt, 7 + 2 * i);
-        sqlite3_bind_int64(stmt, 10 + i, (int64_t)run->packets[client ^ i]);
-        sqlite3_bind_int64(stmt, 12 + i, (int64_t)run->bytes[client ^ i]);
+            fc_stmt_null(stmt, 7 + 2 * i);
+        fc_stmt_int(stmt, 10 + i, (int64_t)s->packets[client ^ i]);
+        fc_stmt_int(stmt, 12 + i, (int64_t)s->bytes[client ^ i]);
     }
-    sqlite3_bind_int(stmt, 14, (int)fc_run_state(run, r->key.proto));
-    sqlite3_bind_int(stmt, 15, r->key.one_way);
-    sqlite3_bind_int64(stmt, 16, (int64_t)r->key.domain);
+    fc_stmt_int(stmt, 14, (int)fc_session_state(s, r->key.proto));
+    fc_stmt_int(stmt, 15, r->key.one_way);
+    fc_stmt_int(stmt, 16, (int64_t)r->key.domain);
+}
+
+int fc_writer_positions_error(struct fc_writer *w, int rc, int64_t id, struct fc_error *err)
+{
+    if (rc == FC_E_DAMAGED)
+        rc = fc_error_set(err, FC_E_DB, w->path, FC_NO_OFFSET, "positions of session %lld are damaged", (long long)id);
+    return rc == FC_E_NOMEM ? fc_writer_no_memory(w, err) : fc_conn_break(&w->conn, rc, err);
 }
 
 /* The blob of a session of the index with the new positions added. */
 static int merge_positions(struct fc_writer *w, const struct fc_session_record *r, struct fc_error *err)
 {
-    sqlite3_stmt *stmt = fc_writer_stmt(w, FC_STMT_POSITIONS, FC_SELECT_POSITIONS);
+    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_POSITIONS, FC_SELECT_POSITIONS);
     const uint8_t *plain;
     size_t len;
-    int rc = 0;
+    int rc, step;
 
-    if (!stmt)
-        return fc_writer_error(w, err, "cannot read the index");
     fc_positions_clear(&w->positions);
-    sqlite3_bind_int64(stmt, 1, r->db_id);
-    if (sqlite3_step(stmt) != SQLITE_ROW)
-        rc = fc_error_set(err, FC_E_DB, w->path, FC_NO_OFFSET, "session %lld is gone", (long long)r->db_id);
-    else if (sqlite3_column_bytes(stmt, 0) && /* empty: all was released */
-             (rc = fc_blob_decode(sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0), &w->plain,
-                                  &plain, &len)) == 0)
+    fc_stmt_int(stmt, 1, r->db_id);
+    if ((step = fc_stmt_step(stmt, err)) < 0)
+        return step;
+    if (step == 0)
+        return fc_conn_break(
+            &w->conn, fc_error_set(err, FC_E_DB, w->path, FC_NO_OFFSET, "session %lld is gone", (long long)r->db_id),
+            err);
+    size_t stored = (size_t)sqlite3_column_bytes(stmt->raw, 0); /* 0: all was released */
+    rc = stored ? fc_blob_decode(sqlite3_column_blob(stmt->raw, 0), stored, &w->plain, &plain, &len) : 0;
+    if (rc == 0 && stored)
         rc = fc_positions_add(&w->positions, plain, len);
-    sqlite3_reset(stmt);
+    fc_stmt_reset(stmt);
     if (rc == 0 && r->blob_len && (rc = fc_blob_decode(r->blob, r->blob_len, &w->plain, &plain, &len)) == 0)
         rc = fc_positions_add(&w->positions, plain, len);
     if (rc == 0 && (rc = fc_buffer_reserve(&w->plain, fc_positions_size(&w->positions))) == 0)
         rc = fc_blob_encode(w->plain.data, fc_positions_write(&w->positions, w->plain.data), &w->blob);
-    if (rc == FC_E_DAMAGED)
-        return fc_error_set(err, FC_E_DB, w->path, FC_NO_OFFSET, "positions of session %lld are damaged",
-                            (long long)r->db_id);
-    return rc == FC_E_NOMEM ? fc_error_set(err, rc, w->path, FC_NO_OFFSET, "out of memory") : rc;
+    return fc_writer_positions_error(w, rc, r->db_id, err);
 }
 
-static void bind_if(sqlite3_stmt *stmt, int index, bool has, uint64_t v)
+static void bind_if(struct fc_stmt *stmt, int index, bool has, uint64_t v)
 {
     if (has)
-        sqlite3_bind_int64(stmt, index, (int64_t)v);
+        fc_stmt_int(stmt, index, (int64_t)v);
     else
-        sqlite3_bind_null(stmt, index);
+        fc_stmt_null(stmt, index);
 }
 
 static int write_fields(struct fc_writer *w, int64_t id, const struct fc_session_record *r, uint32_t fields,
@@ -95,7 +99,7 @@ static int write_fields(struct fc_writer *w, int64_t id, const struct fc_session
 {
     const struct fc_extra *x = fc_record_extra(r);
     /* what a continued session already has stays: the first packet that had a field counts, sums and flags add up */
-    sqlite3_stmt *stmt = fc_writer_stmt(
+    struct fc_stmt *stmt = fc_writer_stmt(
         w, FC_STMT_FIELDS,
         "INSERT INTO session_fields VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
         " ON CONFLICT (id) DO UPDATE SET vlan = coalesce(vlan, excluded.vlan), mpls = coalesce(mpls, excluded.mpls),"
@@ -116,37 +120,35 @@ static int write_fields(struct fc_writer *w, int64_t id, const struct fc_session
         " server_payload = coalesce(server_payload + excluded.server_payload, server_payload, "
         "excluded.server_payload), community_id = coalesce(community_id, excluded.community_id)");
     char vlan[FC_VLAN_TEXT], mpls[FC_MPLS_TEXT], tunnel[FC_TUNNEL_TEXT];
-    int client = fc_run_client(&r->run);
+    int client = fc_session_client(&r->session);
 
-    if (!stmt)
-        return fc_writer_error(w, err, "cannot write the index");
     fc_vlan_text(x, vlan);
     fc_mpls_text(x, mpls);
     fc_tunnel_text(x->tunnel, x->tunnel_count, tunnel, sizeof tunnel);
-    sqlite3_bind_int64(stmt, 1, id);
-    sqlite3_bind_text(stmt, 2, x->vlan_count ? vlan : NULL, -1, SQLITE_STATIC);
-    sqlite3_bind_text(stmt, 3, x->mpls_count ? mpls : NULL, -1, SQLITE_STATIC);
-    sqlite3_bind_text(stmt, 4, x->tunnel_count ? tunnel : NULL, -1, SQLITE_STATIC);
-    sqlite3_bind_text(stmt, 17, community, -1, SQLITE_TRANSIENT);
+    fc_stmt_int(stmt, 1, id);
+    fc_stmt_text(stmt, 2, x->vlan_count ? vlan : NULL);
+    fc_stmt_text(stmt, 3, x->mpls_count ? mpls : NULL);
+    fc_stmt_text(stmt, 4, x->tunnel_count ? tunnel : NULL);
+    fc_stmt_text(stmt, 17, community);
     for (int i = 0; i < 2; i++) {
         int d = client ^ i;
         if (x->has_mac >> d & 1)
-            sqlite3_bind_blob(stmt, 5 + i, x->mac[d], 6, SQLITE_STATIC);
+            fc_stmt_blob(stmt, 5 + i, x->mac[d], 6);
         else
-            sqlite3_bind_null(stmt, 5 + i);
+            fc_stmt_null(stmt, 5 + i);
         bind_if(stmt, 7 + i, x->has_ttl >> d & 1, x->ttl[d]);
         bind_if(stmt, 9 + i, x->has_dscp >> d & 1, x->dscp[d]);
         bind_if(stmt, 11 + i, (fields & FC_STORE_TCP_FLAGS) && (x->has_flags >> d & 1), x->tcp_flags[d]);
         bind_if(stmt, 13 + i, (fields & FC_STORE_ISN) && (x->has_isn >> d & 1), x->isn[d]);
         bind_if(stmt, 15 + i, x->has_payload >> d & 1, x->payload_bytes[d]);
     }
-    return fc_writer_step(w, stmt, err);
+    return fc_stmt_run(stmt, err);
 }
 
 static int write_row(struct fc_writer *w, int64_t id, const struct fc_session_record *r, struct fc_error *err)
 {
     bool update = r->db_id > 0;
-    sqlite3_stmt *stmt;
+    struct fc_stmt *stmt;
     int rc;
 
     if (update && (rc = merge_positions(w, r, err)))
@@ -159,31 +161,27 @@ static int write_row(struct fc_writer *w, int64_t id, const struct fc_session_re
                              " client_bytes=?12, server_bytes=?13, state=?14, one_way=?15, domain=?16, positions=?17"
                              " WHERE id=?1")
             : fc_writer_stmt(w, FC_STMT_INSERT, "INSERT INTO session VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
-    if (!stmt)
-        return fc_writer_error(w, err, "cannot write the index");
-    sqlite3_bind_int64(stmt, 1, id);
+    fc_stmt_int(stmt, 1, id);
     bind_session(stmt, r);
     if (update)
-        sqlite3_bind_blob(stmt, 17, w->blob.data, (int)w->blob.len, SQLITE_STATIC);
+        fc_stmt_blob(stmt, 17, w->blob.data, w->blob.len);
     else
-        sqlite3_bind_blob(stmt, 17, r->blob, (int)r->blob_len, SQLITE_STATIC);
-    return fc_writer_step(w, stmt, err);
+        fc_stmt_blob(stmt, 17, r->blob, r->blob_len);
+    return fc_stmt_run(stmt, err);
 }
 
 int fc_writer_add_ports(struct fc_writer *w, int64_t id, const struct fc_flow_key *key, struct fc_error *err)
 {
-    sqlite3_stmt *stmt;
+    struct fc_stmt *stmt;
     int rc = 0;
 
     if (!fc_proto_has_ports(key->proto))
         return 0;
     stmt = fc_writer_stmt(w, FC_STMT_PORT, "INSERT OR IGNORE INTO session_port VALUES (?, ?)");
-    if (!stmt)
-        return fc_writer_error(w, err, "cannot write the index");
     for (int i = 0; i < 2 && rc == 0; i++) {
-        sqlite3_bind_int(stmt, 1, key->port[i]);
-        sqlite3_bind_int64(stmt, 2, (id - 1) / FC_PORT_BLOCK_SESSIONS);
-        rc = fc_writer_step(w, stmt, err);
+        fc_stmt_int(stmt, 1, key->port[i]);
+        fc_stmt_int(stmt, 2, (id - 1) >> FC_PORT_BLOCK_BITS);
+        rc = fc_stmt_run(stmt, err);
     }
     return rc;
 }
@@ -194,24 +192,22 @@ int fc_writer_add_ports(struct fc_writer *w, int64_t id, const struct fc_flow_ke
  */
 static int turn_fields(struct fc_writer *w, const struct fc_session_record *r, struct fc_error *err)
 {
-    sqlite3_stmt *stmt = fc_writer_stmt(
+    struct fc_stmt *stmt = fc_writer_stmt(
         w, FC_STMT_TURN_FIELDS,
         "UPDATE session_fields SET client_mac = server_mac, server_mac = client_mac, client_ttl = server_ttl,"
         " server_ttl = client_ttl, client_dscp = server_dscp, server_dscp = client_dscp,"
         " client_tcp_flags = server_tcp_flags, server_tcp_flags = client_tcp_flags, client_isn = server_isn,"
         " server_isn = client_isn, client_payload = server_payload, server_payload = client_payload"
         " WHERE id = ?1 AND (SELECT client_addr IS NOT ?2 OR client_port IS NOT ?3 FROM session WHERE id = ?1)");
-    int client = fc_run_client(&r->run);
+    int client = fc_session_client(&r->session);
 
-    if (!stmt)
-        return fc_writer_error(w, err, "cannot write the index");
-    sqlite3_bind_int64(stmt, 1, r->db_id);
+    fc_stmt_int(stmt, 1, r->db_id);
     fc_bind_addr(stmt, 2, &r->key, client);
     if (fc_proto_has_ports(r->key.proto))
-        sqlite3_bind_int(stmt, 3, r->key.port[client]);
+        fc_stmt_int(stmt, 3, r->key.port[client]);
     else
-        sqlite3_bind_null(stmt, 3);
-    return fc_writer_step(w, stmt, err);
+        fc_stmt_null(stmt, 3);
+    return fc_stmt_run(stmt, err);
 }
 
 static int insert_session(struct fc_writer *w, int64_t *id, const struct fc_session_record *r, uint32_t fields,
@@ -235,6 +231,17 @@ static int insert_session(struct fc_writer *w, int64_t *id, const struct fc_sess
     return rc;
 }
 
+int fc_writer_provisional(struct fc_writer *w, const struct fc_session_record *r, uint32_t fields, int64_t id,
+                          struct fc_error *err)
+{
+    int rc = fc_writer_sql(w, err);
+
+    if (rc || (rc = insert_session(w, &id, r, fields, err)) || !w->indexed)
+        return rc;
+    /* those of an index that is still to be indexed are counted then */
+    return fc_span_write(&w->conn, ((id - 1) >> FC_SPAN_BITS) * FC_SPAN_SESSIONS + 1, &r->session, err);
+}
+
 int fc_writer_session(struct fc_writer *w, const struct fc_session_record *r, uint32_t fields, int64_t *out,
                       struct fc_error *err)
 {
@@ -247,13 +254,13 @@ int fc_writer_session(struct fc_writer *w, const struct fc_session_record *r, ui
     if (rc == 1) {
         id = w->next_id++;
         if ((rc = fc_bulk_session(w->bulk, id, r, fields, err)))
-            return w->broken = rc;
+            return fc_conn_break(&w->conn, rc, err);
     } else if (!r->unchanged && (rc = insert_session(w, &id, r, fields, err))) {
         return rc;
     }
     if (out)
         *out = id;
-    if (!r->unchanged && fc_spans_add(&w->spans, id, &r->run))
+    if (!r->unchanged && fc_spans_add(&w->spans, id, &r->session))
         return fc_writer_no_memory(w, err);
-    return r->open ? fc_writer_open_session(w, id, &r->run, err) : 0;
+    return r->open ? fc_writer_open_session(w, id, &r->session, err) : 0;
 }

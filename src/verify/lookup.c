@@ -10,9 +10,11 @@
 #include <string.h>
 
 enum {
-    PORT_BLOCK = 64, /* sessions a row of session_port stands for */
-    PORT_SHIFT = 47  /* bits of a block's number, below the port's; a word of SQLite has a sign */
+    PORT_BITS = 6,
+    PORT_BLOCK = 1 << PORT_BITS, /* sessions a row of session_port stands for */
+    PORT_SHIFT = 47              /* bits of a block's number, below the port's; a word of SQLite has a sign */
 };
+#define BLOCK_ZERO (INT64_C(1) << (PORT_SHIFT - 1)) /* added to a block: those of provisional sessions are negative */
 
 struct lookup {
     struct fc_db *db;
@@ -20,27 +22,36 @@ struct lookup {
     void *ctx;
 };
 
-/* Runs a query; `found` gets each row. */
-static int each(const struct lookup *l, const char *text, void (*found)(const struct lookup *l, sqlite3_stmt *row),
-                struct fc_error *err)
+/* Runs a query; `found` gets each row, and ends it with a code other than 0. */
+static int each(const struct lookup *l, const char *text,
+                int (*found)(const struct lookup *l, sqlite3_stmt *row, struct fc_error *err), struct fc_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    int rc;
+    int rc = 0, step = SQLITE_ERROR;
 
-    if (sqlite3_prepare_v2(l->db->sql, text, -1, &stmt, NULL) != SQLITE_OK)
-        return fc_db_error(l->db->sql, l->db->path, err, "cannot read the index");
-    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
-        found(l, stmt);
+    if (sqlite3_prepare_v2(l->db->sql, text, -1, &stmt, NULL) == SQLITE_OK)
+        while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW)
+            rc = found(l, stmt, err);
+    if (rc == 0 && step != SQLITE_DONE)
+        rc = fc_db_error(l->db->sql, l->db->path, err, "cannot read the index");
     sqlite3_finalize(stmt);
-    return rc == SQLITE_DONE ? 0 : fc_db_error(l->db->sql, l->db->path, err, "cannot read the index");
+    return rc;
 }
 
-static void not_sound(const struct lookup *l, sqlite3_stmt *row)
+/* A page that cannot be read is no difference, though PRAGMA integrity_check goes on behind it: its text tells SQLite's code. */
+static int not_sound(const struct lookup *l, sqlite3_stmt *row, struct fc_error *err)
 {
-    const char *text = (const char *)sqlite3_column_text(row, 0);
+    static const char word[] = "error code";
+    const char *text = (const char *)sqlite3_column_text(row, 0), *at = text ? strstr(text, word) : NULL;
+    int code = at ? atoi(at + sizeof word) & 0xff : 0; /* behind '=' or a space */
 
-    if (text && strcmp(text, "ok") != 0)
+    if (!text || code == SQLITE_NOMEM)
+        return fc_error_set(err, FC_E_NOMEM, l->db->path, FC_NO_OFFSET, "out of memory");
+    if (code == SQLITE_IOERR || strstr(text, "failed to get page"))
+        return fc_error_set(err, FC_E_IO, l->db->path, FC_NO_OFFSET, "cannot read the index: %s", text);
+    if (strcmp(text, "ok") != 0)
         l->differ(l->ctx, text);
+    return 0;
 }
 
 static void no_port(const struct lookup *l, int64_t port, int64_t block)
@@ -74,7 +85,8 @@ static int collect_ports(const struct lookup *l, struct fc_sorter *ports, struct
                 if (sqlite3_column_type(stmt, 1 + i) == SQLITE_NULL)
                     continue;
                 int64_t port = sqlite3_column_int64(stmt, 1 + i), id = sqlite3_column_int64(stmt, 0);
-                int64_t block = id < 1 ? -1 : (id - 1) / PORT_BLOCK;
+                int64_t block = (id > INT64_MIN ? id - 1 : id) >> PORT_BITS;
+                block += block > -BLOCK_ZERO ? BLOCK_ZERO : 0;
                 if (port < 0 || port > UINT16_MAX || block < 0 || block >> PORT_SHIFT) {
                     no_such_port(l, port, id);
                     continue;
@@ -98,10 +110,11 @@ static int compare_ports(const struct lookup *l, struct fc_sorter *ports, struct
     uint64_t before = UINT64_MAX;
     int rc = SQLITE_ROW, more;
 
-    if (sqlite3_prepare_v2(l->db->sql, "SELECT port << ? | block FROM session_port ORDER BY port, block", -1, &stmt,
-                           NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(l->db->sql, "SELECT port << ?1 | (block + ?2) FROM session_port ORDER BY port, block", -1,
+                           &stmt, NULL) != SQLITE_OK)
         return fc_db_error(l->db->sql, l->db->path, err, "cannot read the index");
     sqlite3_bind_int(stmt, 1, PORT_SHIFT);
+    sqlite3_bind_int64(stmt, 2, BLOCK_ZERO);
     rc = sqlite3_step(stmt);
     while ((more = fc_sorter_next(ports, &entry, err)) == 1) {
         if (*entry == before)
@@ -112,7 +125,8 @@ static int compare_ports(const struct lookup *l, struct fc_sorter *ports, struct
         if (rc != SQLITE_ROW && rc != SQLITE_DONE)
             break;
         if (rc == SQLITE_DONE || (uint64_t)sqlite3_column_int64(stmt, 0) != *entry)
-            no_port(l, (int64_t)(*entry >> PORT_SHIFT), (int64_t)(*entry & ((UINT64_C(1) << PORT_SHIFT) - 1)));
+            no_port(l, (int64_t)(*entry >> PORT_SHIFT),
+                    (int64_t)(*entry & ((UINT64_C(1) << PORT_SHIFT) - 1)) - BLOCK_ZERO);
     }
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
         more = fc_db_error(l->db->sql, l->db->path, err, "cannot read the index");
@@ -132,38 +146,43 @@ static int check_ports(const struct lookup *l, struct fc_error *err)
     return rc;
 }
 
-static void no_span(const struct lookup *l, sqlite3_stmt *row)
+static int no_span(const struct lookup *l, sqlite3_stmt *row, struct fc_error *err)
 {
     char text[120];
 
+    (void)err;
     snprintf(text, sizeof text, "session %" PRId64 ": its times are not within those of session_span",
              (int64_t)sqlite3_column_int64(row, 0));
     l->differ(l->ctx, text);
+    return 0;
 }
 
-static void compare_community(const struct lookup *l, sqlite3_stmt *row)
+static int compare_community(const struct lookup *l, sqlite3_stmt *row, struct fc_error *err)
 {
     const char *stored = (const char *)sqlite3_column_text(row, 9);
     char want[FC_COMMUNITY_ID_SIZE], text[160];
     struct fc_flow_key key;
     int client;
 
+    (void)err;
     if (fc_key_from_row(row, 1, &key, &client))
-        return; /* told elsewhere */
+        return 0; /* told elsewhere */
     bool has = fc_community_id(&key, want);
     if (has ? !stored || strcmp(stored, want) != 0 : stored != NULL) {
         snprintf(text, sizeof text, "session %" PRId64 ": Community ID %.60s, the index says %.60s",
                  (int64_t)sqlite3_column_int64(row, 0), has ? want : "NULL", stored ? stored : "NULL");
         l->differ(l->ctx, text);
     }
+    return 0;
 }
 
 static int check_community(const struct lookup *l, struct fc_error *err)
 {
-    char *fields = fc_db_meta(l->db->sql, "fields");
+    char *fields;
+    int rc = fc_db_meta(l->db, "fields", &fields, err);
 
-    if (!fields)
-        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    if (rc)
+        return rc;
     bool kept = strstr(fields, "community-id") != NULL;
     free(fields);
     if (!kept)
@@ -186,7 +205,7 @@ int fc_verify_lookup(struct fc_db *db, void (*differ)(void *ctx, const char *tex
         rc = check_ports(&l, err);
     if (rc == 0)
         rc = each(&l,
-                  "SELECT s.id FROM session s LEFT JOIN session_span p ON p.first_id = (s.id - 1) / 4096 * 4096 + 1"
+                  "SELECT s.id FROM session s LEFT JOIN session_span p ON p.first_id = ((s.id - 1) >> 12) * 4096 + 1"
                   " WHERE s.start_ns IS NOT NULL AND (p.first_id IS NULL OR s.start_ns < p.start_ns"
                   " OR s.start_ns + s.duration_ns > p.end_ns)",
                   no_span, err);

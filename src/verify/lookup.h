@@ -10,7 +10,7 @@
 
 #include "store/db.h"
 
-/* Checks them; differ(ctx, text) is called for each difference. FC_E_DB, FC_E_NOMEM. */
+/* Checks them; differ(ctx, text) is called for each difference, not for what cannot be read. FC_E_IO, FC_E_DB, FC_E_NOMEM. */
 int fc_verify_lookup(struct fc_db *db, void (*differ)(void *ctx, const char *text), void *ctx, struct fc_error *err);
 
 #endif

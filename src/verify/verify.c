@@ -374,12 +374,14 @@ static void check_sessions(struct verify *v)
 
 static int load_settings(struct verify *v, struct fc_error *err)
 {
-    char *filter = fc_db_meta(v->db->sql, "filter"), *nets = fc_db_meta(v->db->sql, "exclude_net");
-    char *key = fc_db_meta(v->db->sql, "key");
-    struct fc_index_options o = {.filter = filter, .exclude_net = nets, .key = key};
-    int rc = filter && nets && key ? fc_settings_init(&v->settings, &o, err)
-                                   : fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    char *filter = NULL, *nets = NULL, *key = NULL;
+    int rc;
 
+    if ((rc = fc_db_meta(v->db, "filter", &filter, err)) == 0 &&
+        (rc = fc_db_meta(v->db, "exclude_net", &nets, err)) == 0 && (rc = fc_db_meta(v->db, "key", &key, err)) == 0) {
+        struct fc_index_options o = {.filter = filter, .exclude_net = nets, .key = key};
+        rc = fc_settings_init(&v->settings, &o, err);
+    }
     free(filter);
     free(nets);
     free(key);

@@ -9,7 +9,7 @@
 
 enum { MOST = 256 };
 
-static int unpack(const void *data, size_t size, int64_t row, int64_t *ids, struct fc_run *runs)
+static int unpack(const void *data, size_t size, int64_t row, int64_t *ids, struct fc_session_sum *runs)
 {
     struct fc_open_reader reader;
     int n = 0, rc = fc_open_reader_init(&reader, row, data, size);
@@ -28,7 +28,7 @@ static int unpack(const void *data, size_t size, int64_t row, int64_t *ids, stru
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct fc_run runs[MOST], again[MOST];
+    static struct fc_session_sum runs[MOST], again[MOST];
     static int64_t ids[MOST], ids_again[MOST];
     static struct fc_open_pack pack;
     int n = unpack(data, size, 1, ids, runs);

@@ -235,7 +235,7 @@ static inline int unpack_bytes(enum fc_compression compression, const uint8_t *d
     unsigned seed = data[size - 1] * 256u + data[size - 2];
     size -= 2;
     HOLDS((fd = memfd_create("fuzz", MFD_CLOEXEC)) >= 0 && write(fd, data, size) == (ssize_t)size);
-    if (fc_stream_detect(fd) == compression) {
+    if (fc_stream_detect(fd) == (int)compression) {
         unpack_all(fd, compression, &whole);
         unpack_steps(fd, compression, seed % 64, &whole);
         unpack_from_points(fd, compression, seed, &whole);

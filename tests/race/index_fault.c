@@ -85,7 +85,7 @@ static void complain(const struct bench *b, const char *what)
 static int run(struct bench *b, unsigned first, unsigned count, uint64_t from, uint64_t to)
 {
     const char *paths[TRAFFIC_FILES];
-    struct fc_index_options o = {.jobs = b->jobs, .fields = "all", .sweep_runs = 1, .memory_bytes = 16 << 20};
+    struct fc_index_options o = {.jobs = b->jobs, .fields = "all", .memory_bytes = 16 << 20};
     struct fc_index_result result;
     struct fc_error err = {0};
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Chunks published and swept by several threads give the sessions of the naive twin. */
+/* Units handed over, settled and advanced by several threads give the sessions of the naive twin. */
 #include "machine.h"
 #include "twin.h"
 
@@ -14,14 +14,16 @@ static const char *one_round(uint64_t seed, char *buf, size_t size)
     struct machine_result result;
 
     fc_rules_profile(&rules, rng_chance(&rng, 50) ? "zeek" : "flowcarve");
-    struct traffic_options o = {
-        .rules = &rules, .mask = FC_WANT_SESSION, .files = 2, .packets = 150, .keys = 4, .fragments = 5};
-    struct machine_options m = {.rules = &rules,
+    struct traffic_options o = {.rules = &rules,
                                 .mask = FC_WANT_SESSION,
-                                .threads = (unsigned)rng_between(&rng, 2, 4),
-                                .cut = 40,
-                                .sweep = 60,
-                                .spool_budget = 20000};
+                                .files = 4,
+                                .packets = 150,
+                                .keys = 4,
+                                .fragments = 15,
+                                .aliases = 20,
+                                .overlap = true};
+    struct machine_options m = {
+        .rules = &rules, .threads = 8, .cut = 40, .share = 50, .settle = 60, .advance = 60, .suspend = 5};
     traffic_make(&t, &rng, &o);
     twin_make(&twin, &t, &rules);
     int rc = machine_run(&t, &rng, &m, &result);

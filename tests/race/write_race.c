@@ -4,10 +4,10 @@
  * is written behind the caller's back (store/behind.h) is in the file as if it had been written at once.
  */
 #include "base/error.h"
+#include "base/io.h"
 #include "rng.h"
 #include "store/ahead.h"
 #include "store/behind.h"
-#include "store/io.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -32,10 +32,9 @@ static void fill(struct fc_spool *spool, struct rng *rng, uint64_t *id)
     for (unsigned i = 0; i < RECORDS / SPOOLS; i++, ++*id) {
         struct fc_session_record r;
         memset(&r, 0, sizeof r);
-        fc_run_init(&r.run);
         r.key.proto = (uint32_t)*id;
-        r.run.first_ns = r.run.min_ns = r.run.max_ns = (int64_t)rng_below(rng, 5000);
-        r.run.packets[0] = *id;
+        r.session.first_ns = r.session.min_ns = r.session.max_ns = (int64_t)rng_below(rng, 5000);
+        r.session.packets[0] = *id;
         r.first_file = 1;
         r.first_off = *id;
         r.has_extra = rng_chance(rng, 30);
@@ -50,9 +49,9 @@ static void fill(struct fc_spool *spool, struct rng *rng, uint64_t *id)
 static void check_record(const struct fc_session_record *r, uint64_t *sum)
 {
     for (uint32_t i = 0; i < r->blob_len; i++)
-        HOLDS(r->blob[i] == (uint8_t)r->run.packets[0]);
-    HOLDS(!r->has_extra || r->extra.payload_bytes[0] == ~r->run.packets[0]);
-    *sum = (*sum ^ r->run.packets[0] ^ (uint64_t)r->run.min_ns << 32 ^ r->blob_len) * 0x9e3779b97f4a7c15u;
+        HOLDS(r->blob[i] == (uint8_t)r->session.packets[0]);
+    HOLDS(!r->has_extra || r->extra.payload_bytes[0] == ~r->session.packets[0]);
+    *sum = (*sum ^ r->session.packets[0] ^ (uint64_t)r->session.min_ns << 32 ^ r->blob_len) * 0x9e3779b97f4a7c15u;
 }
 
 /* most: records to read; UINT64_MAX: all. Returns a sum over them in their order. */

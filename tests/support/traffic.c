@@ -91,10 +91,20 @@ static void put_transport(struct frame *f, struct rng *r, const struct flow *flo
     put32(f, 0);
 }
 
-static void make_frame(struct frame *f, struct rng *r, const struct flow *flow, unsigned fragments)
+/* A header of IP around that of the flow: of a later fragment, a first one, or neither. */
+static void put_outer(struct frame *f, struct rng *r, const struct flow *flow, unsigned d, unsigned len)
+{
+    struct flow around = *flow;
+    unsigned fragment = rng_chance(r, 40) ? 1 : rng_chance(r, 80) ? 0x2000 : 0;
+
+    around.proto = 4;
+    put_ip(f, r, &around, d, fragment, 20 + len);
+}
+
+static void make_frame(struct frame *f, struct rng *r, const struct flow *flow, const struct traffic_options *o)
 {
     unsigned d = (unsigned)rng_below(r, 2), payload = (unsigned)rng_below(r, 9);
-    bool fragment = rng_chance(r, fragments), later = fragment && rng_chance(r, 60);
+    bool fragment = rng_chance(r, o->fragments), later = fragment && rng_chance(r, 60);
 
     f->n = 0;
     put_mac(f, (unsigned)rng_below(r, 2));
@@ -105,6 +115,8 @@ static void make_frame(struct frame *f, struct rng *r, const struct flow *flow, 
     }
     put16(f, rng_chance(r, 97) ? 0x0800 : 0x0806);
     unsigned head = later ? 8 : flow->proto == 6 ? 20 : 8;
+    if (fragment && o->aliases && rng_chance(r, o->aliases))
+        put_outer(f, r, flow, d, head + payload);
     put_ip(f, r, flow, d, later ? 1 : fragment ? 0x2000 : 0, head + payload);
     if (later) {
         put32(f, 0x11111111);
@@ -134,6 +146,20 @@ static int64_t step(struct rng *r, const struct traffic_options *o)
     if (rng_chance(r, 30))
         return (int64_t)rng_below(r, (uint64_t)t + 1);
     return t + beside[rng_below(r, 3)];
+}
+
+static int64_t glitch(struct rng *r)
+{
+    static const int64_t off[] = {1, S, 61 * S, 3600 * S, 31536000 * S};
+    int64_t by = off[rng_below(r, 5)];
+
+    return rng_chance(r, 50) ? by : -by;
+}
+
+/* What a pcap can hold. */
+static int64_t within(int64_t ts)
+{
+    return ts < S ? S : ts > 4000000000 * S ? 4000000000 * S : ts;
 }
 
 static void make_flows(struct flow *flows, unsigned n, struct rng *r, bool mirrored)
@@ -181,10 +207,9 @@ static int64_t fill_file(struct traffic_file *f, struct rng *r, const struct flo
         make_pcap(&f->bytes, (uint32_t)MAKE_NS, 4, 262144, 1);
     }
     for (unsigned i = 0; i < o->packets / o->files + 1; i++) {
-        make_frame(&frame, r, &flows[rng_below(r, o->keys)], o->fragments);
-        put_frame(f, r, &frame, ts, o, ng);
-        ts += step(r, o);
-        ts = ts < S ? S : ts > 4000000000 * S ? 4000000000 * S : ts;
+        make_frame(&frame, r, &flows[rng_below(r, o->keys)], o);
+        put_frame(f, r, &frame, o->glitches && rng_chance(r, o->glitches) ? within(ts + glitch(r)) : ts, o, ng);
+        ts = within(ts + step(r, o));
     }
     f->path = make_file(&f->bytes, f->bytes.len);
     return ts;
@@ -202,8 +227,8 @@ static void count_in(struct traffic *t, struct traffic_file *f, uint32_t id, uin
         fc_reader_start(&reader, &file, 0, UINT64_MAX, NULL))
         abort();
     while (fc_reader_next(&reader, &rec) == 1) {
-        t->packets = realloc(t->packets, (t->count + 1) * sizeof *t->packets);
-        if (!t->packets)
+        if ((t->count & (t->count - 1)) == 0 &&
+            !(t->packets = realloc(t->packets, (t->count ? 2 * t->count : 1) * sizeof *t->packets)))
             abort();
         struct traffic_packet *p = &t->packets[t->count++];
         memset(p, 0, sizeof *p);

@@ -2,7 +2,7 @@
 /*
  * Random traffic of few flows in one to four captures, made to hit the session rules: gaps at the timeouts and one
  * nanosecond beside them, reused ports, few sequence numbers, fragments apart from their first one, times that run
- * backwards, captures that overlap. The captures are real files, read back and decoded by the library.
+ * backwards or are wrong, captures that overlap. The captures are real files, read back and decoded by the library.
  */
 #ifndef FC_TEST_TRAFFIC_H
 #define FC_TEST_TRAFFIC_H
@@ -41,6 +41,8 @@ struct traffic_options {
     uint32_t mask;                /* for fc_decode() */
     unsigned files, packets, keys;
     unsigned backwards, untimed, fragments; /* per cent of packets */
+    unsigned glitches;                      /* per cent of packets: a time by itself, up to years off */
+    unsigned aliases;                       /* per cent of fragments: of IP in IP, perhaps of two datagrams at once */
     bool overlap;                           /* captures at the same time */
     bool mirrored;                          /* a flow from an address to itself may be among them */
     unsigned padding;                       /* bytes behind each frame */

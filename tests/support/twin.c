@@ -1,108 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 #include "twin.h"
-#include "flow/fragment.h"
+#include "twin_places.h"
 
-#include <string.h>
+enum { FIRSTS = 262144, WAITING = 262144 };
 
-/* A packet with the key and direction of its session, and its place in time. */
-struct member {
-    const struct traffic_packet *p;
-    struct fc_flow_key key;
-    unsigned dir;
-    int64_t place;
-    bool done;
-};
+/* ---------------------------------------------------------------- 4. sessions of a flow */
 
-static uint64_t distance(int64_t a, int64_t b)
+static bool has_tcp(const struct twin_member *m)
 {
-    return a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;
+    return m->p->packet.got & FC_WANT_TCP;
 }
 
-/* True when b is the better first fragment of another capture. */
-static bool nearer(const struct traffic_packet *later, const struct traffic_packet *a, const struct traffic_packet *b)
+static bool is_syn(const struct twin_member *m, bool ack)
 {
-    uint64_t x = distance(a->rec.ts_ns, later->rec.ts_ns), y = distance(b->rec.ts_ns, later->rec.ts_ns);
+    unsigned want = ack ? FC_TCP_SYN | FC_TCP_ACK : FC_TCP_SYN;
 
-    if (x != y)
-        return y < x;
-    if (a->rec.ts_ns != b->rec.ts_ns)
-        return b->rec.ts_ns < a->rec.ts_ns;
-    return b->file < a->file || (b->file == a->file && b->rec.off < a->rec.off);
+    return has_tcp(m) && (m->p->packet.tcp_flags & (FC_TCP_SYN | FC_TCP_ACK)) == want;
 }
 
-/* The first fragment of a later one's datagram, by the rule of flow/fragment.h; NULL: there is none. */
-static const struct traffic_packet *first_of(const struct traffic *t, const struct traffic_packet *later)
+static bool answered(const struct twin_session *s)
 {
-    const struct traffic_packet *before = NULL, *behind = NULL, *elsewhere = NULL;
-    const struct fc_flow_key *want = &later->packet.datagram[later->packet.datagram_count - 1];
+    bool ack = s->key.proto == 6 && ((s->tcp_flags[0] | s->tcp_flags[1]) & FC_TCP_ACK);
 
-    for (size_t i = 0; i < t->count; i++) {
-        const struct traffic_packet *p = &t->packets[i];
-        if (p->packet.frag != FC_FRAG_FIRST || !fc_fragment_near(p->rec.ts_ns, later->rec.ts_ns))
-            continue;
-        if (memcmp(&p->packet.datagram[p->packet.datagram_count - 1], want, sizeof *want) != 0)
-            continue;
-        if (p->file != later->file)
-            elsewhere = !elsewhere || nearer(later, elsewhere, p) ? p : elsewhere;
-        else if (p->rec.off < later->rec.off)
-            before = p;
-        else if (!behind)
-            behind = p;
-    }
-    return before ? before : behind ? behind : elsewhere;
+    return ack || (s->packets[0] && s->packets[1]);
 }
 
-static struct member *find_members(const struct traffic *t)
+static enum fc_state state_of(const struct twin_session *s)
 {
-    struct member *m = calloc(t->count + 1, sizeof *m);
-
-    if (!m)
-        abort();
-    for (size_t i = 0; i < t->count; i++) {
-        const struct traffic_packet *p = &t->packets[i], *first;
-        m[i].p = p;
-        m[i].key = p->packet.key;
-        m[i].dir = p->packet.dir;
-        if (p->packet.frag == FC_FRAG_LATER && (first = first_of(t, p))) {
-            m[i].key = first->packet.key;
-            m[i].dir = first->packet.dir;
-        }
-    }
-    return m;
-}
-
-/* A packet counts as no earlier than the one before it in its capture; without any time it is behind those in front. */
-static void place(struct member **flow, size_t n)
-{
-    int64_t last = FC_TIME_NONE, captures = FC_TIME_NONE;
-
-    for (size_t i = 0; i < n; i++) {
-        if (i == 0 || flow[i]->p->file != flow[i - 1]->p->file) {
-            captures = last > captures ? last : captures;
-            last = FC_TIME_NONE;
-        }
-        int64_t ts = flow[i]->p->rec.ts_ns;
-        flow[i]->place = ts > last ? ts : last;
-        if (flow[i]->place == FC_TIME_NONE)
-            flow[i]->place = captures;
-        last = flow[i]->place;
-    }
-}
-
-static int compare(const void *a, const void *b)
-{
-    const struct member *x = *(struct member *const *)a, *y = *(struct member *const *)b;
-
-    if (x->place != y->place)
-        return x->place < y->place ? -1 : 1;
-    if (x->p->file != y->p->file)
-        return x->p->file < y->p->file ? -1 : 1;
-    return x->p->rec.off < y->p->rec.off ? -1 : x->p->rec.off > y->p->rec.off;
-}
-
-static int state_of(const struct twin_session *s)
-{
-    const uint8_t *f = s->run.tcp_flags;
+    const uint8_t *f = s->tcp_flags;
 
     if (s->key.proto == 6 && ((f[0] | f[1]) & FC_TCP_RST))
         return FC_STATE_RESET;
@@ -110,23 +35,24 @@ static int state_of(const struct twin_session *s)
         return FC_STATE_CLOSED;
     if (s->key.proto == 6 && !((f[0] | f[1]) & FC_TCP_SYN))
         return FC_STATE_MIDSTREAM;
-    return s->run.packets[0] && s->run.packets[1] ? FC_STATE_ESTABLISHED : FC_STATE_NEW;
+    return answered(s) ? FC_STATE_ESTABLISHED : FC_STATE_NEW;
 }
 
 static int64_t timeout_of(const struct twin_session *s, const struct fc_rules *rules)
 {
     const int64_t *t = rules->timeout_ns;
-    bool both = s->run.packets[0] && s->run.packets[1];
-    int state = state_of(s);
+    enum fc_state state = state_of(s);
 
     switch (s->key.proto) {
     case 6:
-        return state == FC_STATE_RESET || state == FC_STATE_CLOSED ? t[FC_TIMEOUT_TCP_CLOSED]
-               : both                                              ? t[FC_TIMEOUT_TCP_ESTABLISHED]
-                                                                   : t[FC_TIMEOUT_TCP_NEW];
+        if (state == FC_STATE_RESET || state == FC_STATE_CLOSED)
+            return t[FC_TIMEOUT_TCP_CLOSED];
+        return t[answered(s) ? FC_TIMEOUT_TCP_ESTABLISHED : FC_TIMEOUT_TCP_NEW];
     case 17:
-        return both ? t[FC_TIMEOUT_UDP] : t[FC_TIMEOUT_UDP_NEW];
+    case 136:
+        return t[answered(s) ? FC_TIMEOUT_UDP : FC_TIMEOUT_UDP_NEW];
     case 1:
+    case 58:
         return t[FC_TIMEOUT_ICMP];
     case 132:
         return t[FC_TIMEOUT_SCTP];
@@ -137,142 +63,217 @@ static int64_t timeout_of(const struct twin_session *s, const struct fc_rules *r
     }
 }
 
-static bool has_tcp(const struct member *m)
+static bool ends(const struct twin_session *s, const struct twin_member *m, const struct fc_rules *rules)
 {
-    return m->p->packet.got & FC_WANT_TCP;
-}
-
-static bool is_syn(const struct member *m, bool ack)
-{
-    unsigned want = ack ? FC_TCP_SYN | FC_TCP_ACK : FC_TCP_SYN;
-
-    return has_tcp(m) && (m->p->packet.tcp_flags & (FC_TCP_SYN | FC_TCP_ACK)) == want;
-}
-
-static bool ends(const struct twin_session *s, const struct member *m, const struct fc_rules *rules)
-{
-    int64_t ts = m->p->rec.ts_ns, active = rules->timeout_ns[FC_TIMEOUT_ACTIVE], timeout = timeout_of(s, rules);
-
-    if (is_syn(m, false) && m->p->packet.frag == FC_FRAG_NONE && (s->run.base_set >> m->dir & 1) &&
-        s->run.base[m->dir] != m->p->packet.tcp_seq)
+    if (is_syn(m, false) && m->p->packet.frag == FC_FRAG_NONE && s->base_set[m->dir] &&
+        s->base[m->dir] != m->p->packet.tcp_seq)
         return true;
-    if (ts == FC_TIME_NONE || s->run.max_ns == FC_TIME_NONE)
-        return false;
-    return (timeout != FC_NEVER && ts > s->run.max_ns && ts - s->run.max_ns > timeout) ||
-           (active != FC_NEVER && ts > s->run.min_ns && ts - s->run.min_ns > active);
+    return twin_past(s->last_ns, m->place, timeout_of(s, rules)) ||
+           twin_past(s->first_ns, m->place, rules->timeout_ns[FC_TIMEOUT_ACTIVE]);
 }
 
-/* The base sequence numbers as Wireshark keeps them. */
-static void add_tcp(struct fc_run *run, const struct member *m)
+static void set_base(struct twin_session *s, unsigned d, uint32_t base)
+{
+    s->base[d] = base;
+    s->base_set[d] = true;
+}
+
+static void add_tcp(struct twin_session *s, const struct twin_member *m)
 {
     const struct fc_packet *p = &m->p->packet;
     unsigned d = m->dir;
 
-    run->tcp_flags[d] |= p->tcp_flags;
+    s->tcp_flags[d] |= p->tcp_flags;
     if (p->frag != FC_FRAG_NONE)
         return;
-    if (!(run->base_set >> d & 1) || is_syn(m, true))
-        run->base[d] = p->tcp_flags & FC_TCP_SYN ? p->tcp_seq : p->tcp_seq - 1;
     if (is_syn(m, true))
-        run->base_synack |= (uint8_t)(1u << d);
-    if ((p->tcp_flags & FC_TCP_ACK) && !(run->base_set >> !d & 1)) {
-        run->base[!d] = p->tcp_ack - 1;
-        run->base_set |= (uint8_t)(1u << !d);
-    }
-    run->base_set |= (uint8_t)(1u << d);
+        set_base(s, d, p->tcp_seq);
+    else if (!s->base_set[d])
+        set_base(s, d, p->tcp_flags & FC_TCP_SYN ? p->tcp_seq : p->tcp_seq - 1);
+    if ((p->tcp_flags & FC_TCP_ACK) && !s->base_set[!d])
+        set_base(s, !d, p->tcp_ack - 1);
 }
 
-static void add_extra(struct fc_extra *x, const struct member *m)
+static void add_stacks(struct twin_fields *x, const struct fc_packet *p)
 {
-    struct fc_packet p = m->p->packet;
-
-    p.dir = (uint8_t)m->dir; /* adding one packet is tested on its own */
-    fc_extra_add(x, &p);
+    if ((p->got & FC_WANT_VLAN) && !x->vlan_count) {
+        x->vlan_count = p->vlan_count;
+        memcpy(x->vlan, p->vlan, p->vlan_count * sizeof p->vlan[0]);
+    }
+    if ((p->got & FC_WANT_MPLS) && !x->mpls_count) {
+        x->mpls_count = p->mpls_count;
+        memcpy(x->mpls, p->mpls, p->mpls_count * sizeof p->mpls[0]);
+    }
+    if ((p->got & FC_WANT_TUNNEL) && !x->tunnel_count) {
+        x->tunnel_count = p->tunnel_count;
+        memcpy(x->tunnel, p->tunnel, p->tunnel_count * sizeof p->tunnel[0]);
+    }
 }
 
-static void add(struct twin_session *s, const struct member *m)
+static void add_fields(struct twin_fields *x, const struct fc_packet *p, unsigned d)
 {
-    const struct traffic_packet *p = m->p;
-    struct fc_run *run = &s->run;
-    int64_t ts = p->rec.ts_ns;
-
-    if (ts != FC_TIME_NONE) {
-        run->min_ns = run->first_ns == FC_TIME_NONE || ts < run->min_ns ? ts : run->min_ns;
-        run->max_ns = run->first_ns == FC_TIME_NONE || ts > run->max_ns ? ts : run->max_ns;
-        run->first_ns = run->first_ns == FC_TIME_NONE ? ts : run->first_ns;
+    add_stacks(x, p);
+    if ((p->got & FC_WANT_MAC) && !x->has_mac) {
+        x->has_mac = true;
+        memcpy(x->mac[d], p->mac[0], 6);
+        memcpy(x->mac[!d], p->mac[1], 6);
     }
+    if ((p->got & FC_WANT_TTL) && !x->has_ttl[d]) {
+        x->has_ttl[d] = true;
+        x->ttl[d] = p->ttl;
+    }
+    if ((p->got & FC_WANT_DSCP) && !x->has_dscp[d]) {
+        x->has_dscp[d] = true;
+        x->dscp[d] = p->dscp;
+    }
+    if (p->got & FC_WANT_TCP) {
+        x->has_flags[d] = true;
+        x->tcp_flags[d] |= p->tcp_flags;
+    }
+    if ((p->got & FC_WANT_TCP) && (p->tcp_flags & FC_TCP_SYN) && !x->has_isn[d]) {
+        x->has_isn[d] = true;
+        x->isn[d] = p->tcp_seq;
+    }
+    if (p->got & FC_WANT_PAYLOAD) {
+        x->has_payload[d] = true;
+        x->payload_bytes[d] += p->payload_bytes;
+    }
+}
+
+static void add(struct twin_session *s, const struct twin_member *m)
+{
+    int64_t ts = m->p->rec.ts_ns;
+
     if (!s->count) {
-        run->first_dir = (uint8_t)m->dir;
-        run->first_synack = is_syn(m, true);
-        s->client = is_syn(m, true) ? !m->dir : (int)m->dir;
-        if (is_syn(m, false) && p->packet.frag == FC_FRAG_NONE) {
-            run->syn_dir = (uint8_t)m->dir;
-            run->syn_seq = p->packet.tcp_seq;
-        }
+        s->first_ns = s->counted_ns = m->place;
+        s->late = m->late;
+        s->file = m->p->file;
+        s->off = m->p->rec.off;
+        s->client = is_syn(m, true) ? !m->dir : m->dir;
     }
-    run->packets[m->dir]++;
-    run->bytes[m->dir] += p->rec.origlen;
+    s->last_ns = m->place;
+    if (ts != FC_TIME_NONE) {
+        s->min_ns = s->min_ns == FC_TIME_NONE || ts < s->min_ns ? ts : s->min_ns;
+        s->max_ns = s->max_ns == FC_TIME_NONE || ts > s->max_ns ? ts : s->max_ns;
+    }
+    s->packets[m->dir]++;
+    s->bytes[m->dir] += m->p->rec.origlen;
     if (has_tcp(m))
-        add_tcp(run, m);
-    add_extra(&s->extra, m);
-    s->packets[s->count++] = p;
+        add_tcp(s, m);
+    add_fields(&s->fields, &m->p->packet, m->dir);
+    s->list[s->count++] = m->p;
+    s->state = state_of(s);
 }
 
-static struct twin_session *begin(struct twin *twin, const struct member *m, size_t most)
+static struct twin_session *begin(struct twin *twin, const struct twin_member *m, size_t most)
 {
-    twin->sessions = realloc(twin->sessions, (twin->count + 1) * sizeof *twin->sessions);
-    if (!twin->sessions)
-        abort();
+    twin->sessions = twin_need(realloc(twin->sessions, (twin->count + 1) * sizeof *twin->sessions));
     struct twin_session *s = &twin->sessions[twin->count++];
+
     memset(s, 0, sizeof *s);
     s->key = m->key;
-    s->run.first_ns = s->run.min_ns = s->run.max_ns = FC_TIME_NONE;
-    s->run.syn_dir = s->run.first_dir = FC_NO_DIR;
-    s->packets = malloc(most * sizeof *s->packets);
-    if (!s->packets)
-        abort();
+    s->min_ns = s->max_ns = FC_TIME_NONE;
+    s->list = twin_need(malloc(most * sizeof *s->list));
     return s;
 }
 
-static void one_flow(struct twin *twin, struct member **flow, size_t n, const struct fc_rules *rules, int64_t clock_ns)
+/* The packets of one flow, in their places. */
+static void one_flow(struct twin *twin, const struct twin_list *flow, const struct fc_rules *rules)
 {
     struct twin_session *s = NULL;
 
-    place(flow, n);
-    qsort(flow, n, sizeof(struct member *), compare);
-    for (size_t i = 0; i < n; i++) {
-        if (!s || ends(s, flow[i], rules))
-            s = begin(twin, flow[i], n);
-        add(s, flow[i]);
-        s->state = state_of(s);
+    for (size_t i = 0; i < flow->n; i++) {
+        if (!s || ends(s, flow->at[i], rules))
+            s = begin(twin, flow->at[i], flow->n);
+        add(s, flow->at[i]);
     }
-    int64_t timeout = timeout_of(s, rules);
-    s->open = s->run.max_ns == FC_TIME_NONE || timeout == FC_NEVER || s->run.max_ns + timeout >= clock_ns;
+    s->open = !twin_past(s->last_ns, twin->clock_ns, timeout_of(s, rules));
+}
+
+/* The fragments that still wait under one name. */
+static void one_name(struct twin *twin, const struct twin_list *fragments)
+{
+    struct twin_session *s = begin(twin, fragments->at[0], fragments->n);
+
+    s->provisional = true;
+    for (size_t i = 0; i < fragments->n; i++)
+        add(s, fragments->at[i]);
+}
+
+/* One group after the other, by the key, or the name where they wait. */
+static void by_group(struct twin *twin, const struct twin_list *all, const struct fc_rules *rules, bool provisional)
+{
+    struct twin_list group = twin_list_new(all->n);
+
+    for (size_t i = 0; i < all->n; i++) {
+        group.n = 0;
+        for (size_t k = i; k < all->n; k++) {
+            const struct twin_member *a = all->at[i], *b = all->at[k];
+            if (!b->done && twin_same(provisional ? a->waits : &a->key, provisional ? b->waits : &b->key))
+                twin_list_put(&group, all->at[k]);
+        }
+        if (all->at[i]->done)
+            continue;
+        for (size_t k = 0; k < group.n; k++)
+            group.at[k]->done = true;
+        if (provisional)
+            one_name(twin, &group);
+        else
+            one_flow(twin, &group, rules);
+    }
+    free(group.at);
+}
+
+/* ---------------------------------------------------------------- 5. IDs, clock */
+
+static int compare_sessions(const void *a, const void *b)
+{
+    const struct twin_session *x = a, *y = b;
+
+    if (x->provisional != y->provisional)
+        return x->provisional - y->provisional;
+    if (x->counted_ns != y->counted_ns)
+        return x->counted_ns < y->counted_ns ? -1 : 1;
+    if (x->late != y->late)
+        return x->late ? 1 : -1;
+    if (x->file != y->file)
+        return x->file < y->file ? -1 : 1;
+    return x->off < y->off ? -1 : x->off > y->off;
+}
+
+static void number(struct twin *twin)
+{
+    int64_t id = 0, provisional = 0;
+
+    if (twin->count)
+        qsort(twin->sessions, twin->count, sizeof *twin->sessions, compare_sessions);
+    for (size_t i = 0; i < twin->count; i++)
+        twin->sessions[i].id = twin->sessions[i].provisional ? --provisional : ++id;
+}
+
+void twin_make_limited(struct twin *twin, const struct traffic *t, const struct fc_rules *rules, size_t names,
+                       size_t waiting)
+{
+    struct twin_places places;
+
+    twin_places_make(&places, t, names, waiting);
+    memset(twin, 0, sizeof *twin);
+    twin->clock_ns = places.clock_ns;
+    by_group(twin, &places.placed, rules, false);
+    by_group(twin, &places.waiting, rules, true);
+    number(twin);
+    twin_places_free(&places);
 }
 
 void twin_make(struct twin *twin, const struct traffic *t, const struct fc_rules *rules)
 {
-    struct member *m = find_members(t), **flow = malloc((t->count + 1) * sizeof(struct member *));
-
-    memset(twin, 0, sizeof *twin);
-    for (size_t i = 0; i < t->count; i++) {
-        size_t n = 0;
-        for (size_t k = i; k < t->count && !m[i].done; k++)
-            if (memcmp(&m[k].key, &m[i].key, sizeof m[i].key) == 0)
-                flow[n++] = &m[k];
-        for (size_t k = 0; k < n; k++)
-            flow[k]->done = true;
-        if (n)
-            one_flow(twin, flow, n, rules, t->clock_ns);
-    }
-    free(flow);
-    free(m);
+    twin_make_limited(twin, t, rules, FIRSTS, WAITING);
 }
 
 void twin_free(struct twin *twin)
 {
     for (size_t i = 0; i < twin->count; i++)
-        free(twin->sessions[i].packets);
+        free(twin->sessions[i].list);
     free(twin->sessions);
 }
 
@@ -280,7 +281,7 @@ const struct twin_session *twin_find(const struct twin *twin, uint32_t file, uin
 {
     for (size_t i = 0; i < twin->count; i++)
         for (size_t k = 0; k < twin->sessions[i].count; k++)
-            if (twin->sessions[i].packets[k]->file == file && twin->sessions[i].packets[k]->rec.off == off)
+            if (twin->sessions[i].list[k]->file == file && twin->sessions[i].list[k]->rec.off == off)
                 return &twin->sessions[i];
     return NULL;
 }

@@ -422,9 +422,11 @@ def index_files(db):
 def check_index(db, read=read_capture, ordered_ids=True, gaps=False):
     """
     Is everything that the index says of its captures true? Every record in exactly one session; packets, bytes, times
-    of a session are those of its records; IDs in the order of first packets, and without gaps unless additions may have
-    left some (gaps). Raises AssertionError.
+    of a session are those of its records; IDs in the order of first packets by counted time, and without gaps unless additions may
+    have left some (gaps); those of provisional sessions are negative. Raises AssertionError.
     """
+    import twin
+
     def fail(text, *values):
         raise AssertionError('index %s: %s' % (db, text % values))
 
@@ -438,7 +440,7 @@ def check_index(db, read=read_capture, ordered_ids=True, gaps=False):
         rows = c.execute('SELECT id, start_ns, duration_ns, client_packets, server_packets, client_bytes, server_bytes,'
                          ' positions FROM session ORDER BY id').fetchall()
         ports = c.execute('SELECT port, block FROM session_port').fetchall()
-        pairs = c.execute('SELECT client_port, server_port, (id - 1) / 64 FROM session WHERE client_port IS NOT NULL')
+        pairs = c.execute('SELECT client_port, server_port, (id - 1) >> 6 FROM session WHERE client_port IS NOT NULL')
         if sorted(ports) != sorted({(port, r[2]) for r in pairs for port in r[:2]}):
             fail('session_port does not have the ports of the sessions')
         spans = {first: times for first, *times in c.execute('SELECT first_id, start_ns, end_ns FROM session_span')}
@@ -447,17 +449,22 @@ def check_index(db, read=read_capture, ordered_ids=True, gaps=False):
             if row[1] is not None and not span[0] <= row[1] <= row[1] + row[2] <= span[1]:
                 fail('session %d: its times are not within those of session_span', row[0])
         stats = {r[0]: r[1:] for r in c.execute('SELECT id, records, ignored, first_ns, last_ns FROM files')}
-    records = {}
+    records, counted = {}, {}
     for fid, path in index_files(db).items():
         recs = read(path)
         records[fid] = {r.off: r for r in recs}
+        for r, ns in zip(recs, twin.count([r.ts_ns for r in recs])):
+            counted[fid, r.off] = -2 ** 63 if ns is None else ns
         times = [r.ts_ns for r in recs if r.ts_ns is not None]
         want = (len(recs), min(times, default=None), max(times, default=None))
         if (stats[fid][0], stats[fid][2], stats[fid][3]) != want:
             fail('file %d has records, first, last %r, and the index says %r', fid, want, stats[fid])
     seen, before = {}, None
-    if not gaps and [r[0] for r in rows] != list(range(1, len(rows) + 1)):
-        fail('ids are not 1..%d', len(rows))
+    provisional = sum(r[0] < 0 for r in rows)
+    if [r[0] for r in rows[:provisional]] != list(range(-provisional, 0)):
+        fail('ids of provisional sessions are not -1..-%d', provisional)
+    if not gaps and [r[0] for r in rows[provisional:]] != list(range(1, len(rows) - provisional + 1)):
+        fail('ids are not 1..%d', len(rows) - provisional)
     for sid, start, duration, cp, sp, cb, sb, blob in rows:
         pos = positions(blob)
         if len(pos) != cp + sp:
@@ -476,10 +483,13 @@ def check_index(db, read=read_capture, ordered_ids=True, gaps=False):
         want = (min(times), max(times) - min(times)) if times else (None, None)
         if (start, duration) != want:
             fail('session %d: start, duration %r; records have %r', sid, (start, duration), want)
-        first = min((r.ts_ns if r.ts_ns is not None else -1, p) for r, p in zip(mine, pos))
-        if ordered_ids and before and first < before:
-            fail('session %d starts at %r, before the one in front of it (%r)', sid, first, before)
-        before = first
+        if ordered_ids and sid > 0:
+            # the first packet is not the earliest where fragments have waited for it, or were given up 60 s later
+            first = min((f for p in pos for f in ((counted[p], p), (counted[p] + 60 * S, p)) if not before or f >= before),
+                        default=None)
+            if not first:
+                fail('session %d starts before the one in front of it (%r)', sid, before)
+            before = first
     total, ignored = sum(map(len, records.values())), sum(s[1] for s in stats.values())
     if len(seen) + ignored != total:
         fail('%d records, %d in sessions, %d ignored', total, len(seen), ignored)

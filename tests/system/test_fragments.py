@@ -128,10 +128,10 @@ class Fragments(support.TestCase):
         self.assertEqual({s['client_port']: s['client_packets'] for s in sessions(db)}, {1: 2, 2: 3})
 
     def test_given_up(self):
-        """Thousands of first fragments out of the window between: given up, wherever the chunks are cut; but not for fewer."""
+        """First fragments out of the window between: time has passed the one in front; but not when a single one has a wrong time."""
         def first(port, ident):
             return v4(udp_datagram(port, 53, bytes(24)), ident, 0, True)
-        for others, found in (4000, True), (4096, False):
+        for others, found in (1, True), (4096, False):
             records = [(T0, first(1, 7)), *[(T0 + 100 * S, first(2, 100 + n)) for n in range(others)],
                        (T0 + 10 * S, v4(bytes(40), 7, 32, False))]
             f = self.write('%d.pcap' % others, support.pcap_bytes(records))

@@ -80,16 +80,12 @@ class Later(support.TestCase):
         return db
 
     def check_ids(self, db, before):
-        """A session keeps its ID, or has given all its packets away; what was given out is not used again."""
+        """A packet keeps its session, unless that was provisional."""
         now = {(f, off): i for i, blob in select(db, 'SELECT id, positions FROM session')
                for f, off in support.positions(blob)}
-        ids = set(now.values())
-        for i in set(before.values()) & ids:
-            self.assertTrue(any(now[p] == i for p, old in before.items() if old == i),
-                            'session %d became another one' % i)
-        self.ever = set(before.values()) | (self.ever if before else set())
-        for i in self.ever - set(before.values()):
-            self.assertNotIn(i, ids, 'the ID %d was used again' % i)
+        for p, i in before.items():
+            if i > 0:
+                self.assertEqual(now[p], i, 'the record at %r went to another session' % (p,))
         return now
 
     def test_plain(self):
@@ -140,26 +136,30 @@ class Later(support.TestCase):
     def test_the_first_one_never_comes(self):
         f, g = udp_fragments(A, 4000, B, 53, 77), udp_fragments(A, 4000, B, 53, 78)
         other = udp(A, 4000, B, 53)
-        db = self.stepwise([[(T0, f[2])], [(T0 + S, other)], [(T0 + 2 * S, g[1])], [(T0 + 3 * S, other)]], count=2,
+        db = self.stepwise([[(T0, f[2])], [(T0 + S, other)], [(T0 + 2 * S, g[1])], [(T0 + 3 * S, other)]], count=3,
                            same_ids=True)
-        self.assertEqual([s['client_port'] for s in sessions(db)], [0, 4000])
+        self.assertEqual([(s['id'], s['client_port']) for s in sessions(db)], [(-2, 0), (-1, 0), (1, 4000)])
+        db = self.stepwise([[(T0, f[2])], [(T0 + S, other)], [(T0 + 60 * S, g[1])], [(T0 + 61 * S, other)]], count=3,
+                           same_ids=True)
+        self.assertEqual([(s['id'], s['client_port']) for s in sessions(db)], [(-1, 0), (1, 4000), (2, 0)])
 
     def test_one_of_two_datagrams_is_completed(self):
-        """Both were one session without ports: one moves, what is left stays under the ID."""
+        """Each is a provisional session, until its first one comes."""
         f, g = udp_fragments(A, 4000, B, 53, 77), udp_fragments(A, 5000, B, 53, 78)
         self.stepwise([[(T0, f[2]), (T0 + 1, g[2])], [(T0 + 2, g[0])]], '--fields', 'all', count=2, same_ids=True)
         db = self.stepwise([[(T0, f[2]), (T0 + 1, g[2])], [(T0 + 2, f[0])]], '--fields', 'all', count=2)
-        self.assertEqual([(s['id'], s['client_port']) for s in sessions(db)], [(1, 0), (2, 4000)])
+        self.assertEqual([(s['id'], s['client_port']) for s in sessions(db)], [(-1, 0), (1, 4000)])
         db = self.stepwise([[(T0, f[2]), (T0 + 1, g[2])], [(T0 + 2, f[0])], [(T0 + 3, g[0])]], '--fields', 'all', count=2)
-        self.assertEqual([(s['id'], s['client_port']) for s in sessions(db)], [(1, 5000), (2, 4000)])
+        self.assertEqual([(s['id'], s['client_port']) for s in sessions(db)], [(1, 4000), (2, 5000)])
 
     def test_among_packets_that_stay(self):
         """Fragments that were given up, and real packets with port 0, make up the rest of the session."""
         f, g = udp_fragments(A, 4000, B, 53, 77), udp_fragments(A, 5000, B, 53, 78)
         zero = udp(A, 0, B, 0, b'x' * 9)
-        for front, behind in (([(T0, zero)], []), ([], [(T0 + 63 * S, zero)]), ([(T0, g[1])], []), ([(T0, g[1])], [(T0 + 63 * S, g[1])])):
+        for front, behind, count in (([(T0, zero)], [], 2), ([], [(T0 + 63 * S, zero)], 2), ([(T0, g[1])], [], 2),
+                                     ([(T0, g[1])], [(T0 + 63 * S, g[1])], 3)):
             self.stepwise([front + [(T0 + 62 * S, f[2])] + behind, [(T0 + 64 * S, f[0])], [(T0 + 65 * S, f[1])]],
-                          '--fields', 'all', count=2)
+                          '--fields', 'all', count=count)
 
     def test_older_than_a_minute(self):
         """Limit: who comes more than 60 s later belongs to another datagram of that number."""
@@ -167,43 +167,47 @@ class Later(support.TestCase):
         for gap, count in ((60, 1), (61, 2)):
             self.stepwise([[(T0, f[2])], [(T0 + gap * S, f[0])]], count=count)
 
-    def test_around_a_session_that_was_there(self):
-        """What is in front of it, ended by a timeout, stays so when a fragment that is loose brings all of the flow together."""
-        a, p, b, c = (udp_fragments(A, 4000, B, 53, 70 + i)[1] for i in range(4))
-        other = udp(A, 1, C, 2)
-        self.stepwise([[(T0 + 50 * S, p), (T0 + 111 * S, other)],
-                       [(T0, a), (T0 + 50 * S + S // 2, b), (T0 + 105 * S, c)]], '--timeout', 'udp-new=10', count=4)
-
     def test_inside_of_a_run(self):
-        """A fragment that leaves its session comes in front of a packet of the run, and so do its fields."""
+        """A fragment that waited comes behind its first one, and so do its fields."""
         def ttl(frame, n):
             return frame[:22] + bytes([n]) + frame[23:]
         f = [ttl(p, 7) for p in udp_fragments(B, 53, A, 4000, 77)]
         there, back = udp(A, 4000, B, 53), ttl(udp(B, 53, A, 4000), 9)
         db = self.stepwise([[(T0 + 50 * S, udp(B, 0, A, 0)), (T0 + 50 * S, f[2])],
                             [(T0, there), (T0 + 60 * S, back), (T0 + 61 * S, f[0])]], '--fields', 'all', count=2)
-        self.assertEqual(select(db, 'SELECT server_ttl FROM session_fields WHERE id = 2'), [(7,)])
+        self.assertEqual(select(db, 'SELECT server_ttl FROM session_fields WHERE id = 2'), [(9,)])
 
-    def test_a_session_that_is_gone(self):
-        """The datagram's session was there before: what the fragments' own session has goes there, and its ID is not used again."""
+    def test_a_provisional_session_goes(self):
+        """The fragments go to a session that was there before; nothing is left of their own."""
         f, other = udp_fragments(A, 4000, B, 53, 77), udp(A, 1, C, 2)
         parts = [[(T0, udp(A, 4000, B, 53)), (T0 + 1, f[2])], [(T0 + 2, f[0])], [(T0 + 3, other)]]
-        db = self.stepwise(parts, '--fields', 'all', count=2)
-        self.assertEqual([s['id'] for s in sessions(db)], [1, 3])
-        self.assertEqual(select(db, 'SELECT value FROM meta WHERE name = ?', 'last_id'), [('2',)])
-        self.assertEqual(sessions(db, 'id 2'), [])
-        support.flowcarve('carve', '-d', db, '--id', '2', '-w', self.path('o.pcap'), ok=1)
+        db = self.stepwise(parts, '--fields', 'all', count=2, same_ids=True)
+        self.assertEqual([s['id'] for s in sessions(db)], [1, 2])
+        support.flowcarve('carve', '-d', db, '--id', '3', '-w', self.path('o.pcap'), ok=1)
         # the ports of a block are those of its sessions, whatever the others were
         self.assertEqual(sessions(db, 'port 0'), [])
 
+    def test_a_provisional_session_is_seen(self):
+        """By query, carve and verify."""
+        f = udp_fragments(A, 4000, B, 53, 77)
+        a, = self.files_of([[(T0, udp(A, 1, C, 2)), (T0 + 1, f[1]), (T0 + 2, f[2])]])
+        db = self.path('x.db')
+        self.assert_says(index(db, a), '1 session provisional')
+        for words in ('host 10.0.0.1 and port 0', 'port 0', 'udp', 'after @%d' % (T0 // S - 1), 'id -1', 'id -1 or id 1'):
+            self.assertIn((-1, 2), [(s['id'], s['client_packets']) for s in sessions(db, words)], words)
+        out = self.path('o.pcap')
+        support.flowcarve('carve', '-d', db, '--id', '-1', '-w', out)
+        self.assertEqual([r.data for r in support.read_capture(out)], f[1:])
+        support.verify(db)
+
     def test_optional_fields_of_sessions_that_were_there(self):
-        """The first packet that has a field counts, also when it is a fragment that moves, or leaves a session behind."""
+        """The first packet that has a field counts; a fragment that has waited comes behind its first one."""
         def ttl(frame, n):
             return frame[:22] + bytes([n]) + frame[23:]
         f = [ttl(p, 9) for p in udp_fragments(A, 4000, B, 53, 77)]
         here, zero = ttl(udp(A, 4000, B, 53, b'x' * 7), 5), ttl(udp(A, 0, B, 0, b'x' * 8), 7)
         db = self.stepwise([[(T0, f[2]), (T0 + 1 * S, here)], [(T0 + 2 * S, f[0])]], '--fields', 'all', count=1)
-        self.assertEqual(select(db, 'SELECT client_ttl FROM session_fields'), [(9,)])
+        self.assertEqual(select(db, 'SELECT client_ttl FROM session_fields'), [(5,)])
         for options in ('--fields', 'all'), ('--fields', 'ttl,payload,community-id'):
             self.stepwise([[(T0, zero)], [(T0 + 1 * S, f[2])], [(T0 + 2 * S, zero)], [(T0 + 3 * S, f[0])]], *options, count=2)
             self.stepwise([[(T0, gre(zero))], [(T0 + 1 * S, vxlan(f[2]))], [(T0 + 2 * S, vxlan(f[0]))]], *options, count=2)

@@ -170,7 +170,7 @@ class PlantedInTheTwin(support.TestCase):
 
     def test_fragments(self):
         files = self.fcgen('c.pcap', '--packets', '3000', '--sessions', '100', '--fragments', '30', '--fragment-disorder')
-        self.check(files, resolve_fragments=lambda packets: None)
+        self.check(files, settle_fragments=lambda packets: (packets, []))
 
     def test_icmp(self):
         files = self.fcgen('c.pcap', '--packets', '2000', '--sessions', '100', '--proto', 'icmp=100', '--ipv6', '50')

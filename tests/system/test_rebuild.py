@@ -96,9 +96,6 @@ class Rebuild(support.TestCase):
                           ('CREATE INDEX mine ON session (server_port)', "SELECT count(*) FROM sqlite_schema WHERE name = 'mine'"),
                           ('CREATE VIEW v AS SELECT 1', 'SELECT * FROM v'),
                           ('PRAGMA journal_mode = WAL', "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'"),
-                          ('INSERT INTO session SELECT -5, start_ns, duration_ns, proto, kind, client_addr, client_port, server_addr,'
-                           ' server_port, 0, 0, 0, 0, state, one_way, domain, positions FROM session WHERE id = 7',
-                           'SELECT count(*) FROM session WHERE id = -5'),
                           ("UPDATE session_fields SET community_id = '1:~~~~~~~~~~~~~~~~~~~~~~~~~~~=' WHERE id = 7",
                            "SELECT count(*) FROM session_fields WHERE community_id LIKE '1:~%'"),
                           ('UPDATE session SET client_bytes = 1.5 WHERE id = 7',

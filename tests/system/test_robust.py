@@ -662,7 +662,7 @@ class Damaged(support.TestCase):
                 with support.open_db(db, True) as c:
                     c.execute('DELETE FROM open_session')
                     for i in ids:
-                        c.execute('INSERT INTO open_session VALUES (?, ?)', (i, bytes([2, 0, 0])))
+                        c.execute('INSERT INTO open_session VALUES (?, ?)', (i, bytes([3, 0, 0])))
                     if ids[0] == -2 ** 63 and len(ids) == 2:  # the walk stands on the first one, as far from the next as can be
                         c.execute('UPDATE session SET id = ? WHERE id = 1', (ids[0],))
                 before = support.dump(db)

@@ -206,3 +206,132 @@ Test(positions, random_bytes_are_taken_or_refused)
     }
     fc_positions_fini(&ps);
 }
+
+/* ---- as the flow table collects them */
+
+struct canonical {
+    uint8_t *out;
+    size_t room, len;
+};
+
+static int make_canonical(struct canonical *c, uint32_t file, uint64_t off, const uint8_t *pos, size_t len, bool plain)
+{
+    return fc_positions_canonical(file, off, pos, len, plain, &c->out, &c->room, &c->len);
+}
+
+Test(positions, those_of_one_file_in_order_become_a_segment_with_the_first_in_front)
+{
+    static const uint8_t want[] = {3, 3, 100, 5, 0x80, 1};
+    struct canonical c = {0};
+
+    cr_assert_eq(make_canonical(&c, 3, 100, (const uint8_t[]){5, 0x80, 1}, 3, true), 0);
+    cr_assert(c.len == sizeof want && memcmp(c.out, want, sizeof want) == 0);
+    free(c.out);
+}
+
+Test(positions, those_of_several_files_become_segments_with_files_ascending)
+{
+    /* file 3: 100, 105; file 1: 50; file 3: 90 */
+    static const uint8_t pos[] = {5, 0, 1, 50, 0, 3, 90}, want[] = {1, 1, 50, 3, 3, 90, 10, 5};
+    struct canonical c = {0};
+
+    cr_assert_eq(make_canonical(&c, 3, 100, pos, sizeof pos, false), 0);
+    cr_assert(c.len == sizeof want && memcmp(c.out, want, sizeof want) == 0);
+    free(c.out);
+}
+
+Test(positions, those_added_to_a_session_of_the_index_have_no_first_one_in_front)
+{
+    static const uint8_t pos[] = {0, 2, 50, 1}, want[] = {2, 2, 50, 1};
+    struct canonical c = {0};
+
+    cr_assert_eq(make_canonical(&c, 0, 0, pos, sizeof pos, false), 0);
+    cr_assert(c.len == sizeof want && memcmp(c.out, want, sizeof want) == 0);
+    free(c.out);
+}
+
+/* Random positions, collected as the table does it, against a plain array. */
+Test(positions, collected_ones_give_what_a_plain_array_gives)
+{
+    struct rng rng = {test_seed("positions, collected")};
+    struct canonical c = {0};
+
+    for (unsigned i = 0; i < 3000; i++) {
+        struct plain plain = {0};
+        struct fc_positions ps = {0};
+        uint8_t pos[FILES * OFFS * 4], *p = pos;
+        uint32_t first_file = 0, file = 0;
+        uint64_t first_off = 0, last = 0;
+        for (uint64_t k = rng_between(&rng, 1, 300); k-- > 0;) {
+            uint32_t f = !file || rng_chance(&rng, 10) ? 1 + (uint32_t)rng_below(&rng, FILES) : file;
+            uint64_t off = rng_below(&rng, OFFS);
+            if (plain.has[f - 1][off])
+                continue;
+            plain.has[f - 1][off] = true;
+            if (!first_file) {
+                first_file = f;
+                first_off = off;
+            } else if (f == file && off > last) {
+                p = fc_varint_put(p, off - last);
+            } else {
+                *p++ = 0;
+                p = fc_varint_put(fc_varint_put(p, f), off);
+            }
+            file = f;
+            last = off;
+        }
+        cr_assert_eq(make_canonical(&c, first_file, first_off, pos, (size_t)(p - pos), false), 0);
+        cr_assert_eq(fc_positions_add(&ps, c.out, c.len), 0);
+        cr_assert_eq(fc_positions_write(&ps, pos), c.len); /* it is canonical already */
+        cr_assert_eq(memcmp(pos, c.out, c.len), 0);
+        check(&ps, &plain);
+        fc_positions_fini(&ps);
+    }
+    free(c.out);
+}
+
+Test(positions, collected_ones_that_are_broken_are_refused)
+{
+    static const struct {
+        uint8_t pos[12];
+        size_t len;
+    } broken[] = {
+        {{0}, 1},                                                              /* no file */
+        {{0, 0, 5}, 3},                                                        /* file 0 */
+        {{0, 1}, 2},                                                           /* no offset */
+        {{0, 1, 0x80}, 3},                                                     /* half an offset */
+        {{5, 0x80}, 2},                                                        /* half a distance */
+        {{0, 0x80, 0x80, 0x80, 0x80, 0x10, 5}, 7},                             /* file 2^32 */
+        {{0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, 12}, /* the largest offset is none yet */
+    };
+    struct canonical c = {0};
+
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
+        uint8_t *exact = malloc(broken[i].len + 1); /* for the address sanitizer */
+        bool largest = i + 1 == sizeof broken / sizeof broken[0];
+        size_t len = broken[i].len;
+        memcpy(exact, broken[i].pos, len);
+        if (largest)
+            exact[len++] = 1; /* beyond it */
+        cr_assert_eq(make_canonical(&c, 1, 10, exact, len, false), FC_E_DAMAGED, "case %zu", i);
+        free(exact);
+    }
+    free(c.out);
+}
+
+Test(positions, random_bytes_as_collected_ones_are_taken_or_refused)
+{
+    struct rng rng = {test_seed("positions, random collected bytes")};
+    struct canonical c = {0};
+
+    for (unsigned i = 0; i < 100000; i++) {
+        size_t n = rng_below(&rng, 25);
+        uint8_t *exact = malloc(n ? n : 1);
+        for (size_t k = 0; k < n; k++)
+            exact[k] = (uint8_t)(rng_chance(&rng, 70) ? rng_below(&rng, 4) : rng_next(&rng));
+        int rc = make_canonical(&c, (uint32_t)rng_below(&rng, 2), rng_next(&rng), exact, n, false);
+        cr_assert(rc == 0 || rc == FC_E_DAMAGED);
+        free(exact);
+    }
+    free(c.out);
+}

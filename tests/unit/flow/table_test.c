@@ -1,433 +1,603 @@
 /* SPDX-License-Identifier: MIT */
-/* When flows leave the table, and which are noted late. */
+/* When flows leave the table, what it keeps of them, and sessions of the index. */
 #include <criterion/criterion.h>
 
-#include "base/varint.h"
-#include "flow/table.h"
+#include "bed.h"
 
 #include <string.h>
-#include <urcu.h>
 
-#define S 1000000000LL
-enum { SESSIONS_MAX = 16 };
+static struct bed b;
 
-struct seen {
-    struct {
-        uint64_t packets;
-        int64_t min_ns;
-        bool open;
-        size_t nodes;
-        uint8_t pos[16]; /* of its first node */
-    } session[SESSIONS_MAX];
-    size_t count;
-    int rc; /* what emit returns */
-    struct fc_table *table;
-    unsigned shard;
-    bool again; /* sweep the same shard from inside */
-};
-
-/* UDP at 180 seconds, whatever the profile says. */
-static struct fc_rules rules;
-static struct fc_table *table;
-static struct fc_join join;
-static struct fc_pool pool;
-
-static void setup(void)
+static void udp(unsigned flow, unsigned dir, int64_t ts)
 {
-    rcu_register_thread();
-    fc_rules_profile(&rules, "flowcarve");
-    cr_assert_not_null(table = fc_table_new(&rules));
-    fc_table_pool(table, &pool);
+    struct fc_packet p = bed_packet(flow, 17, dir);
+
+    bed_add(&b, &p, ts);
 }
 
-static void teardown(void)
+static uint64_t packets_of(size_t i)
 {
-    fc_join_fini(&join);
-    fc_pool_fini(&pool);
-    fc_table_free(table);
-    rcu_unregister_thread();
+    return b.s[i].e.session.packets[0] + b.s[i].e.session.packets[1];
 }
 
-TestSuite(table, .init = setup, .fini = teardown);
-
-static struct fc_flow_key key_of(unsigned flow)
+static struct fc_session_sum sum_of(int64_t first, int64_t last, uint64_t packets)
 {
-    struct fc_flow_key key;
-
-    memset(&key, 0, sizeof key);
-    key.addr_kind = FC_ADDR_IPV4;
-    key.addr[0][3] = 1;
-    key.addr[1][3] = 2;
-    key.port[0] = (uint16_t)flow;
-    key.proto = 17;
-    return key;
+    return (struct fc_session_sum){.first_ns = first,
+                                   .last_ns = last,
+                                   .min_ns = first,
+                                   .max_ns = last,
+                                   .packets = {packets, 0},
+                                   .bytes = {60 * packets, 0}};
 }
 
-/* A run of one packet at a time, from the chunk `seq` (0: of none). */
-static struct fc_node *node_at(unsigned dir, int64_t ts, uint64_t off, uint32_t seq)
+Test(table, a_flow_stays_for_its_timeout_and_leaves_a_sixteenth_later_at_the_latest)
 {
-    struct fc_node *node = fc_node_new(false, 3);
-    struct fc_packet p;
-
-    cr_assert_not_null(node);
-    memset(&p, 0, sizeof p);
-    p.got = FC_WANT_KEY;
-    p.dir = (uint8_t)dir;
-    memcpy(node->pos, (uint8_t[]){1, 1, (uint8_t)off}, 3);
-    node->first_file = node->last_file = 1;
-    node->first_off = node->last_off = off;
-    node->seq = seq;
-    fc_run_add(&node->run, &p, ts, 60);
-    return node;
+    bed_make(&b, "flowcarve", "udp=160");
+    udp(1, 0, 0);
+    cr_assert_eq(bed_advance(&b, 160 * S), 0);
+    cr_assert_eq(b.count, 0);
+    cr_assert_eq(fc_table_flows(b.table), 1);
+    cr_assert_eq(bed_advance(&b, 171 * S), 0);
+    cr_assert_eq(b.count, 1);
+    cr_assert(b.s[0].e.last);
+    cr_assert_eq(fc_table_flows(b.table), 0);
+    bed_free(&b);
 }
 
-/* Publishes a copy, as the table does, and frees the node. */
-static void publish_node(const struct fc_flow_key *key, struct fc_node *node)
+Test(table, a_packet_at_the_timeout_goes_on_and_one_behind_begins_another_session)
 {
-    cr_assert_eq(fc_table_publish(table, &pool, key, fc_table_hash(table, key), node), 0);
-    free(node);
+    bed_make(&b, "flowcarve", "udp=160");
+    udp(1, 0, 0);
+    bed_advance(&b, 160 * S);
+    udp(1, 0, 160 * S);
+    bed_advance(&b, 300 * S);
+    udp(1, 0, 320 * S + 1);
+    cr_assert_eq(bed_finish(&b), 0);
+    cr_assert_eq(b.count, 2);
+    cr_assert_eq(packets_of(0), 2);
+    cr_assert_not(b.s[0].e.last);
+    cr_assert(b.s[1].e.last);
+    bed_free(&b);
 }
 
-static void publish(unsigned flow, int64_t ts, uint64_t off, uint32_t seq)
+Test(table, a_flow_that_has_packets_all_the_time_stays_and_leaves_when_it_has_none)
 {
-    struct fc_flow_key key = key_of(flow);
-
-    publish_node(&key, node_at(0, ts, off, seq));
-}
-
-static int emit(void *ctx, const struct fc_ended *ended)
-{
-    struct seen *seen = ctx;
-    struct fc_sink sink = {emit, seen};
-
-    cr_assert_lt(seen->count, SESSIONS_MAX);
-    seen->session[seen->count].packets = ended->session->run.packets[0];
-    seen->session[seen->count].min_ns = ended->session->run.min_ns;
-    seen->session[seen->count].nodes = ended->session->count;
-    cr_assert_leq(ended->nodes[0]->pos_len, sizeof seen->session[0].pos);
-    memcpy(seen->session[seen->count].pos, ended->nodes[0]->pos, ended->nodes[0]->pos_len);
-    seen->session[seen->count++].open = ended->open;
-    if (seen->again)
-        cr_assert_eq(fc_table_sweep(table, &pool, seen->shard, FC_SWEEP_FINISH, 0, 1, 0, &join, NULL, &sink), 1);
-    return seen->rc;
-}
-
-static struct seen sweep(enum fc_sweep_mode mode, int64_t watermark_ns, uint64_t seq, int64_t clock_ns)
-{
-    struct seen seen = {.count = 0};
-    struct fc_sink sink = {emit, &seen};
-
-    for (unsigned i = 0; i < FC_TABLE_SHARDS; i++)
-        cr_assert_eq(fc_table_sweep(table, &pool, i, mode, watermark_ns, seq, clock_ns, &join, NULL, &sink), 0);
-    return seen;
-}
-
-static size_t late(void)
-{
-    size_t count;
-    bool all;
-
-    fc_table_late(table, &count, &all);
-    cr_assert_not(all);
-    return count;
-}
-
-Test(table, a_flow_stays_while_the_watermark_is_not_behind_its_timeout)
-{
-    publish(1, 0, 1, 1);
-    cr_assert_eq(sweep(FC_SWEEP_EXPIRED, 180 * S, 9, 0).count, 0);
-    cr_assert_eq(fc_table_flows(table), 1);
-    cr_assert_eq(sweep(FC_SWEEP_EXPIRED, 180 * S + 1, 9, 0).count, 1);
-    cr_assert_eq(fc_table_flows(table), 0);
-    cr_assert_eq(fc_table_bytes(table), 0);
-}
-
-Test(table, an_answered_flow_stays_for_the_timeout_of_its_state)
-{
-    struct fc_flow_key key = key_of(1);
-
-    cr_assert_eq(fc_rules_timeout(&rules, "udp-new=60", NULL), 0);
-    publish(1, 0, 1, 1);
-    publish_node(&key, node_at(1, 0, 2, 1));
-    cr_assert_eq(sweep(FC_SWEEP_EXPIRED, 180 * S, 9, 0).count, 0);
-    cr_assert_eq(sweep(FC_SWEEP_EXPIRED, 180 * S + 1, 9, 0).count, 1);
-}
-
-Test(table, a_packet_at_the_watermark_goes_on_with_the_flow_that_stayed)
-{
-    publish(1, 0, 1, 1);
-    sweep(FC_SWEEP_EXPIRED, 180 * S, 9, 0);
-    publish(1, 180 * S, 2, 9);
-    struct seen seen = sweep(FC_SWEEP_FINISH, INT64_MAX, UINT64_MAX, 180 * S);
-    cr_assert_eq(seen.count, 1);
-    cr_assert_eq(seen.session[0].packets, 2);
-    cr_assert_eq(late(), 0);
-}
-
-Test(table, a_flow_with_runs_of_chunks_still_to_come_stays)
-{
-    publish(1, 0, 1, 3);
-    cr_assert_eq(sweep(FC_SWEEP_EXPIRED, 1000 * S, 3, 0).count, 0);
-    cr_assert_eq(sweep(FC_SWEEP_EXPIRED, 1000 * S, 4, 0).count, 1);
-}
-
-Test(table, a_run_from_before_an_eviction_is_late_and_one_from_behind_it_is_not)
-{
-    publish(1, 0, 1, 1);
-    sweep(FC_SWEEP_EXPIRED, 1000 * S, 9, 0);
-    publish(1, 1000 * S, 2, 9);
-    cr_assert_eq(late(), 0);
-    publish(2, 1000 * S - 1, 3, 9);
-    cr_assert_eq(late(), 1);
-}
-
-Test(table, before_any_eviction_nothing_is_late)
-{
-    publish(1, 100 * S, 1, 1);
-    publish(1, 0, 2, 0);
-    publish(1, FC_TIME_NONE, 3, 1);
-    cr_assert_eq(late(), 0);
-}
-
-Test(table, a_record_without_a_time_is_late_behind_any_eviction)
-{
-    sweep(FC_SWEEP_EXPIRED, 0, 1, 0);
-    publish(1, FC_TIME_NONE, 1, 1);
-    cr_assert_eq(late(), 1);
-}
-
-Test(table, a_fragment_of_no_chunk_is_late_behind_any_eviction)
-{
-    sweep(FC_SWEEP_EXPIRED, 0, 1, 0);
-    publish(1, 1000 * S, 1, 0);
-    cr_assert_eq(late(), 1);
-}
-
-Test(table, a_session_of_the_index_is_never_late)
-{
-    struct fc_flow_key key = key_of(1);
-    struct fc_node *node = node_at(0, 0, 0, 0);
-
-    node->db_id = 7;
-    sweep(FC_SWEEP_EXPIRED, 1000 * S, 1, 0);
-    publish_node(&key, node);
-    cr_assert_eq(late(), 0);
-}
-
-Test(table, what_is_forced_out_is_late_only_when_it_comes_again)
-{
-    publish(1, 0, 1, 1);
-    publish(2, 0, 2, 1);
-    cr_assert_eq(sweep(FC_SWEEP_FORCE, INT64_MAX, 1, 0).count, 2);
-    cr_assert_eq(fc_table_flows(table), 0);
-    cr_assert_eq(late(), 0);
-    publish(2, 1, 3, 1);
-    cr_assert_eq(late(), 1);
-}
-
-Test(table, what_is_forced_out_may_be_open)
-{
-    publish(1, 0, 1, 1);
-    publish(1, 181 * S, 2, 1);
-    struct seen seen = sweep(FC_SWEEP_FORCE, INT64_MAX, 1, 0);
-    cr_assert_eq(seen.count, 2);
-    cr_assert_not(seen.session[0].open);
-    cr_assert(seen.session[1].open);
-}
-
-/* A session of the index at 5 s, and a run that continues it. */
-static void publish_continued(void)
-{
-    struct fc_flow_key key = key_of(1);
-    struct fc_node *prior = node_at(0, 5 * S, 0, 0);
-
-    prior->db_id = 7;
-    prior->prior_packets = 1;
-    publish_node(&key, prior);
-    publish(1, 6 * S, 20, 1);
-}
-
-/* Joined with only some of the runs that continue it, it would hide where those lie: a fragment may still come between. */
-Test(table, a_session_of_the_index_is_forced_out_apart_from_what_continues_it)
-{
-    publish_continued();
-    publish(1, 7 * S, 30, 1);
-    struct seen seen = sweep(FC_SWEEP_FORCE, INT64_MAX, 2, 0);
-    cr_assert_eq(seen.count, 2);
-    cr_assert_eq(seen.session[0].packets, 1);
-    cr_assert_eq(seen.session[0].min_ns, 5 * S);
-    cr_assert_eq(seen.session[1].packets, 2);
-    cr_assert_eq(seen.session[1].min_ns, 6 * S);
-    cr_assert_eq(fc_table_flows(table), 0);
-    cr_assert_eq(fc_table_bytes(table), 0);
-    cr_assert_eq(late(), 1); /* although it does not come again */
-}
-
-Test(table, a_session_of_the_index_expires_apart_from_what_continues_it)
-{
-    publish_continued();
-    cr_assert_eq(sweep(FC_SWEEP_EXPIRED, 1000 * S, 2, 0).count, 2);
-    cr_assert_eq(late(), 1);
-}
-
-Test(table, at_the_end_a_session_of_the_index_leaves_apart_from_what_continues_it_when_the_flow_is_late)
-{
-    struct fc_flow_key key = key_of(1);
-
-    publish_continued();
-    fc_table_sort_late(table);
-    cr_assert_eq(sweep(FC_SWEEP_FINISH, INT64_MAX, UINT64_MAX, 10 * S).count, 1);
-    publish_continued();
-    fc_table_note_late(table, fc_table_hash(table, &key));
-    fc_table_sort_late(table);
-    cr_assert_eq(sweep(FC_SWEEP_FINISH, INT64_MAX, UINT64_MAX, 10 * S).count, 2);
-    cr_assert_eq(late(), 1);
-}
-
-Test(table, a_session_of_the_index_that_nothing_continues_is_forced_out_as_others)
-{
-    struct fc_flow_key key = key_of(1);
-    struct fc_node *prior = node_at(0, 5 * S, 0, 0);
-
-    prior->db_id = 7;
-    prior->prior_packets = 1;
-    publish_node(&key, prior);
-    cr_assert_eq(sweep(FC_SWEEP_FORCE, INT64_MAX, 2, 0).count, 1);
-    cr_assert_eq(late(), 0);
-}
-
-Test(table, flows_heard_of_since_are_not_forced_out)
-{
-    publish(1, 0, 1, 1);
-    publish(2, 100 * S, 2, 1);
-    cr_assert_eq(sweep(FC_SWEEP_FORCE, 50 * S, 1, 0).count, 1);
-    cr_assert_eq(fc_table_flows(table), 1);
-    publish(2, 101 * S, 3, 1);
-    cr_assert_eq(late(), 0);
-}
-
-/* Runs of three chunks take the memory of one, and are no other session for it. */
-Test(table, runs_of_chunks_that_are_all_there_are_folded)
-{
-    publish(1, 3 * S, 4, 4); /* of a chunk in front of which some may be missing */
-    publish(1, 1 * S, 20, 2);
-    publish(1, 0, 10, 1);
-    publish(1, 2 * S, 33, 3);
-    uint64_t bytes = fc_table_bytes(table);
-    cr_assert_eq(sweep(FC_SWEEP_FOLD, 0, 4, 0).count, 0);
-    cr_assert_lt(fc_table_bytes(table), bytes - bytes / 4);
-    cr_assert_eq(fc_table_flows(table), 1);
-    struct seen seen = sweep(FC_SWEEP_FINISH, INT64_MAX, UINT64_MAX, 0);
-    cr_assert_eq(seen.count, 1);
-    cr_assert_eq(seen.session[0].packets, 4);
-    cr_assert_eq(seen.session[0].nodes, 2);
-    cr_assert_eq(fc_table_bytes(table), 0);
-}
-
-Test(table, a_folded_run_has_the_positions_in_their_order)
-{
-    for (unsigned i = 0; i < 5; i++)
-        publish(1, i * S, 10 + 3 * ((i * 2) % 5), 1 + (i * 2) % 5);
-    sweep(FC_SWEEP_FOLD, 0, 9, 0);
-    struct seen seen = sweep(FC_SWEEP_FINISH, INT64_MAX, UINT64_MAX, 0);
-    cr_assert_eq(seen.session[0].nodes, 1);
-    cr_assert_eq(memcmp(seen.session[0].pos, (uint8_t[]){1, 5, 10, 3, 3, 3, 3}, 7), 0);
-}
-
-Test(table, runs_are_not_folded_over_what_may_end_a_session)
-{
-    struct fc_flow_key key = key_of(2);
-    struct fc_node *syn = node_at(0, S, 2, 2), *other = node_at(0, S, 9, 2);
-
-    publish(1, 0, 1, 1); /* a gap */
-    publish(1, 181 * S, 2, 2);
-    publish(2, 0, 1, 1); /* a SYN, as far as the run tells */
-    syn->run.syn_dir = 0;
-    publish_node(&key, syn);
-    key = key_of(3); /* another capture */
-    other->first_file = other->last_file = 2;
-    other->pos[0] = 2;
-    publish_node(&key, other);
-    publish(3, 0, 1, 1);
-    publish(4, 0, 1, 1); /* a fragment that a first one claims later */
-    publish(4, S, 2, 0);
-    uint64_t bytes = fc_table_bytes(table);
-    sweep(FC_SWEEP_FOLD, 0, 9, 0);
-    cr_assert_eq(fc_table_bytes(table), bytes);
-    struct seen seen = sweep(FC_SWEEP_FINISH, INT64_MAX, UINT64_MAX, 0);
-    cr_assert_eq(seen.count, 5); /* the SYN's sequence number is the one before */
-}
-
-Test(table, the_median_age_is_about_that)
-{
-    for (unsigned i = 0; i < 4000; i++)
-        publish(i, i * S, i % 100, 1);
-    cr_assert_gt(fc_table_median_ns(table), 1500 * S);
-    cr_assert_lt(fc_table_median_ns(table), 2500 * S);
-}
-
-Test(table, a_flow_that_is_late_twice_is_listed_once)
-{
-    for (unsigned i = 0; i < 3; i++) {
-        publish(1, 0, 1, 1);
-        publish(2, 0, 2, 1);
-        sweep(FC_SWEEP_FORCE, INT64_MAX, 1, 0);
+    bed_make(&b, "flowcarve", "udp=16");
+    for (int i = 0; i < 200; i++) {
+        udp(1, 0, i * 10 * S);
+        bed_advance(&b, i * 10 * S + 9 * S);
     }
-    size_t count;
-    bool all;
-    const uint64_t *list = fc_table_late(table, &count, &all);
-    cr_assert_eq(count, 2);
-    cr_assert_lt(list[0], list[1]);
+    cr_assert_eq(b.count, 0);
+    bed_advance(&b, 2020 * S);
+    cr_assert_eq(b.count, 1);
+    bed_free(&b);
 }
 
-Test(table, at_the_end_a_session_is_open_unless_it_has_timed_out_at_the_clock)
+Test(table, a_reset_lets_a_flow_leave_by_the_shorter_timeout)
 {
-    publish(1, 0, 1, 1);
-    publish(2, 1, 2, 1);
-    struct seen seen = sweep(FC_SWEEP_FINISH, INT64_MAX, UINT64_MAX, 180 * S + 1);
-    cr_assert_eq(seen.count, 2);
-    for (size_t i = 0; i < 2; i++)
-        cr_assert_eq(seen.session[i].open, seen.session[i].min_ns == 1);
+    struct fc_packet ack = bed_tcp(0, FC_TCP_ACK, 5, 5), rst = bed_tcp(0, FC_TCP_RST, 6, 0);
+
+    bed_make(&b, "flowcarve", "");
+    bed_add(&b, &ack, 0);
+    bed_advance(&b, 1000 * S);
+    cr_assert_eq(b.count, 0);
+    bed_add(&b, &rst, 1000 * S);
+    bed_advance(&b, 1065 * S);
+    cr_assert_eq(b.count, 1);
+    bed_free(&b);
 }
 
-Test(table, of_a_flow_only_the_last_session_can_be_open)
+Test(table, an_answer_lets_a_flow_stay_for_the_longer_timeout)
 {
-    publish(1, 0, 1, 1);
-    publish(1, 181 * S, 2, 1);
-    struct seen seen = sweep(FC_SWEEP_FINISH, INT64_MAX, UINT64_MAX, 181 * S);
-    cr_assert_eq(seen.count, 2);
-    cr_assert_not(seen.session[0].open);
-    cr_assert(seen.session[1].open);
+    struct fc_packet syn = bed_tcp(0, FC_TCP_SYN, 5, 0), ack = bed_tcp(1, FC_TCP_SYN | FC_TCP_ACK, 8, 6);
+
+    bed_make(&b, "flowcarve", "");
+    bed_add(&b, &syn, 0);
+    bed_add(&b, &ack, 1 * S);
+    bed_advance(&b, 3600 * S);
+    cr_assert_eq(b.count, 0);
+    bed_advance(&b, 3900 * S);
+    cr_assert_eq(b.count, 1);
+    bed_free(&b);
 }
 
-Test(table, a_shard_that_is_being_swept_refuses_another_sweep)
+Test(table, a_timeout_of_zero_ends_a_session_a_nanosecond_later)
 {
-    struct fc_flow_key key = key_of(1);
-    struct seen seen = {.again = true, .shard = (unsigned)(fc_table_hash(table, &key) >> 58)};
-    struct fc_sink sink = {emit, &seen};
-
-    publish(1, 0, 1, 1);
-    cr_assert_eq(fc_table_sweep(table, &pool, seen.shard, FC_SWEEP_FINISH, 0, 1, 0, &join, NULL, &sink), 0);
-    cr_assert_eq(seen.count, 1);
+    bed_make(&b, "flowcarve", "udp=0");
+    udp(1, 0, 5);
+    udp(1, 0, 5);
+    udp(1, 0, 6);
+    bed_advance(&b, 7);
+    cr_assert_eq(b.count, 2);
+    cr_assert_eq(packets_of(0), 2);
+    cr_assert_eq(packets_of(1), 1);
+    cr_assert_eq(fc_table_flows(b.table), 0);
+    bed_free(&b);
 }
 
-Test(table, what_emit_fails_with_ends_the_sweep_and_nothing_leaks)
+Test(table, a_timeout_of_a_nanosecond_is_kept_to_the_nanosecond)
 {
-    struct fc_flow_key key = key_of(1);
-    struct seen seen = {.rc = FC_E_IO};
-    struct fc_sink sink = {emit, &seen};
+    bed_make(&b, "flowcarve", "udp=0.000000001");
+    udp(1, 0, 5);
+    udp(1, 0, 6);
+    udp(1, 0, 8);
+    cr_assert_eq(bed_finish(&b), 0);
+    cr_assert_eq(b.count, 2);
+    cr_assert_eq(packets_of(0), 2);
+    bed_free(&b);
+}
 
-    publish(1, 0, 1, 1);
-    cr_assert_eq(fc_table_sweep(table, &pool, (unsigned)(fc_table_hash(table, &key) >> 58), FC_SWEEP_FINISH, 0, 1, 0,
-                                &join, NULL, &sink),
-                 FC_E_IO);
+Test(table, without_a_timeout_a_flow_leaves_at_the_end)
+{
+    bed_make(&b, "wireshark", "");
+    udp(1, 0, -1000000 * S);
+    bed_advance(&b, INT64_MAX - 1);
+    cr_assert_eq(b.count, 0);
+    udp(1, 0, INT64_MAX - 1);
+    cr_assert_eq(bed_finish(&b), 0);
+    cr_assert_eq(b.count, 1);
+    cr_assert_eq(packets_of(0), 2);
+    bed_free(&b);
+}
+
+Test(table, times_at_both_ends_of_the_range_are_measured)
+{
+    static const char *const timeouts[] = {"udp=0", "udp=1", "udp=1000000000", "udp=never"};
+    static const size_t sessions[] = {6, 4, 4, 2};
+
+    for (size_t i = 0; i < 4; i++) {
+        bed_make(&b, "flowcarve", timeouts[i]);
+        udp(1, 0, INT64_MIN + 1);
+        bed_advance(&b, INT64_MIN + 2);
+        udp(1, 0, INT64_MIN + 2);
+        bed_advance(&b, -1);
+        udp(2, 0, 0);
+        udp(1, 0, INT64_MAX - 3);
+        bed_advance(&b, INT64_MAX - 2);
+        udp(1, 1, INT64_MAX - 2);
+        bed_advance(&b, INT64_MAX - 1);
+        udp(2, 0, INT64_MAX - 1);
+        cr_assert_eq(bed_finish(&b), 0);
+        cr_assert_eq(b.count, sessions[i], "%s: %zu", timeouts[i], b.count);
+        cr_assert_eq(b.packets, 6);
+        bed_free(&b);
+    }
+}
+
+Test(table, flows_that_leave_make_room_for_others)
+{
+    uint64_t most = 0, bytes = 0;
+
+    bed_make(&b, "flowcarve", "udp=1");
+    for (unsigned i = 0; i < 60000; i++) {
+        udp(i, 0, i * (S / 1000));
+        if (i % 500)
+            continue;
+        bed_advance(&b, i * (S / 1000));
+        rcu_barrier(); /* as a grace period ends in its time on a machine that has some */
+        most = fc_table_flows(b.table) > most ? fc_table_flows(b.table) : most;
+        if (i == 20000)
+            bytes = fc_table_bytes(b.table);
+    }
+    cr_assert_lt(most, 2000);
+    cr_assert_lt(fc_table_bytes(b.table), 2 * bytes);
+    cr_assert_eq(bed_finish(&b), 0);
+    cr_assert_eq(b.count, 60000);
+    cr_assert_eq(b.packets, 60000);
+    bed_free(&b);
+}
+
+Test(table, memory_is_what_it_was_though_flows_come_and_go_for_long)
+{
+    uint64_t bytes = 0;
+
+    bed_make(&b, "flowcarve", "udp=0.1");
+    for (unsigned i = 0; i < 400000; i++) {
+        udp(i, 0, i * (S / 10000));
+        if (i % 1000 == 0)
+            bed_advance(&b, i * (S / 10000));
+        if (i % 10000 == 0)
+            rcu_barrier();
+        if (i == 100000)
+            bytes = fc_table_bytes(b.table);
+    }
+    cr_assert_lt(fc_table_bytes(b.table), bytes + bytes / 8, "%llu bytes, and %llu in the end",
+                 (unsigned long long)bytes, (unsigned long long)fc_table_bytes(b.table));
+    bed_free(&b);
+}
+
+Test(table, a_flow_is_found_from_outside_while_it_is_there)
+{
+    struct fc_flow_key one = bed_key(1, 17), other = bed_key(2, 17);
+    struct fc_glimpse glimpse;
+
+    bed_make(&b, "flowcarve", "");
+    cr_assert_not(fc_table_find(b.table, &one, &glimpse));
+    udp(1, 0, 5);
+    udp(1, 1, 7);
+    udp(1, 1, 9);
+    bed_advance(&b, 10);
+    cr_assert(fc_table_find(b.table, &one, &glimpse));
+    cr_assert(glimpse.packets[0] == 1 && glimpse.packets[1] == 2 && glimpse.bytes[1] == 120 && glimpse.last_ns == 9);
+    cr_assert_not(fc_table_find(b.table, &other, &glimpse));
+    bed_advance(&b, 1000 * S);
+    cr_assert_not(fc_table_find(b.table, &one, &glimpse));
+    bed_free(&b);
+}
+
+Test(table, all_flows_are_found_while_the_index_grows_and_some_leave)
+{
+    enum { FLOWS = 30000, STEP = 3000 };
+    struct fc_glimpse glimpse;
+
+    bed_make(&b, "flowcarve", "udp=never,sctp=10");
+    for (unsigned i = 0; i < FLOWS; i++) {
+        struct fc_packet p = bed_packet(i, i % 3 ? 17 : 132, 0);
+        bed_add(&b, &p, i * S / 10);
+        if (i % STEP == STEP - 1)
+            bed_advance(&b, i * S / 10);
+    }
+    bed_advance(&b, FLOWS * S);
+    for (unsigned i = 0; i < FLOWS; i++) {
+        struct fc_flow_key key = bed_key(i, i % 3 ? 17 : 132);
+        cr_assert_eq(fc_table_find(b.table, &key, &glimpse), i % 3 != 0, "flow %u", i);
+    }
+    bed_free(&b);
+}
+
+/* Keys that are not short: only a whole key tells them apart. */
+Test(table, flows_of_ipv6_and_of_domains_are_kept_apart)
+{
+    struct fc_packet p = bed_packet(1, 17, 0);
+    struct fc_glimpse glimpse;
+
+    bed_make(&b, "flowcarve", "");
+    p.key.addr_kind = FC_ADDR_IPV6;
+    for (unsigned i = 0; i < 1000; i++) {
+        p.key.addr[1][14] = (uint8_t)(i / 256);
+        p.key.addr[1][15] = (uint8_t)i;
+        bed_add(&b, &p, i);
+        bed_add(&b, &p, i);
+    }
+    struct fc_packet q = bed_packet(1, 17, 0);
+    for (unsigned i = 0; i < 100; i++) {
+        q.key.domain = i;
+        bed_add(&b, &q, 1000);
+    }
+    bed_advance(&b, 2000);
+    cr_assert(fc_table_find(b.table, &p.key, &glimpse) && glimpse.packets[0] == 2);
+    q.key.domain = 50;
+    cr_assert(fc_table_find(b.table, &q.key, &glimpse) && glimpse.packets[0] == 1);
+    cr_assert_eq(bed_finish(&b), 0);
+    cr_assert_eq(b.count, 1100);
+    bed_free(&b);
+}
+
+Test(table, positions_are_told_by_file_and_offset_though_captures_alternate)
+{
+    static const uint32_t files[] = {1, 1, 2, 2, 2};
+    static const uint64_t offs[] = {10, 20, 10, 20, 30};
+
+    bed_make(&b, "flowcarve", "");
+    bed_file(&b, 2);
+    udp(1, 0, 1);
+    udp(1, 0, 3);
+    udp(1, 0, 5);
+    bed_file(&b, 1);
+    udp(1, 0, 2);
+    udp(1, 0, 4);
+    cr_assert_eq(bed_finish(&b), 0);
+    cr_assert_eq(b.count, 1);
+    cr_assert_eq(b.s[0].e.first_file, 2);
+    cr_assert_eq(b.s[0].e.first_off, 10);
+    cr_assert_eq(b.s[0].positions, 5);
+    cr_assert_eq(memcmp(b.s[0].file, files, sizeof files), 0);
+    cr_assert_eq(memcmp(b.s[0].off, offs, sizeof offs), 0);
+    bed_free(&b);
+}
+
+Test(table, a_long_session_keeps_all_its_positions)
+{
+    bed_make(&b, "flowcarve", "");
+    for (unsigned i = 0; i < 100000; i++) {
+        udp(1, i & 1, i);
+        b.off += i % 7 * 1000;
+        if (i % 1000 == 0)
+            bed_advance(&b, i);
+    }
+    cr_assert_eq(bed_finish(&b), 0);
+    cr_assert_eq(b.count, 1);
+    cr_assert_eq(b.s[0].e.pos_plain, true);
+    cr_assert_eq(packets_of(0), 100000);
+    bed_free(&b);
+}
+
+Test(table, start_and_end_are_times_as_captured)
+{
+    bed_make(&b, "flowcarve", "");
+    udp(1, 0, 50);
+    udp(1, 0, 7); /* behind: counts as 50 */
+    udp(1, 0, FC_TIME_NONE);
+    udp(1, 0, 60);
+    udp(1, 0, 55);
+    cr_assert_eq(bed_finish(&b), 0);
+    const struct fc_session_sum *s = &b.s[0].e.session;
+    cr_assert(s->first_ns == 50 && s->last_ns == 60 && s->min_ns == 7 && s->max_ns == 60);
+    bed_free(&b);
+}
+
+Test(table, a_session_that_begins_without_a_time_starts_at_the_first_that_has_one)
+{
+    bed_make(&b, "flowcarve", "");
+    udp(1, 0, FC_TIME_NONE);
+    udp(2, 0, FC_TIME_NONE);
+    udp(1, 0, 1000 * S);
+    cr_assert_eq(bed_finish(&b), 0);
+    cr_assert_eq(b.count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        const struct fc_session_sum *s = &b.s[i].e.session;
+        cr_assert_eq(s->first_ns, FC_TIME_NONE);
+        cr_assert_eq(s->min_ns, packets_of(i) == 2 ? 1000 * S : FC_TIME_NONE);
+        cr_assert_eq(s->max_ns, packets_of(i) == 2 ? 1000 * S : FC_TIME_NONE);
+    }
+    bed_free(&b);
+}
+
+/* ---- sessions of the index */
+
+Test(table, a_session_of_the_index_goes_on_with_its_id)
+{
+    struct fc_flow_key key = bed_key(1, 17);
+    struct fc_session_sum sum = sum_of(5 * S, 9 * S, 3);
+
+    bed_make(&b, "flowcarve", "");
+    sum.min_ns = 4 * S;
+    bed_prior(&b, &key, 7, &sum);
+    udp(1, 1, 20 * S);
+    udp(1, 0, 21 * S);
+    cr_assert_eq(bed_finish(&b), 0);
+    cr_assert_eq(b.count, 1);
+    const struct bed_session *s = &b.s[0];
+    cr_assert_eq(s->e.id, 7);
+    cr_assert_eq(s->e.prior_packets, 3);
+    cr_assert(s->e.session.packets[0] == 4 && s->e.session.packets[1] == 1 && s->e.session.bytes[0] == 240);
+    cr_assert(s->e.session.first_ns == 5 * S && s->e.session.last_ns == 21 * S && s->e.session.min_ns == 4 * S);
+    cr_assert(s->positions == 2 && s->file[0] == 1 && s->off[0] == 10 && s->off[1] == 20);
+    bed_free(&b);
+}
+
+Test(table, a_session_of_the_index_that_nothing_continues_comes_back_as_it_was)
+{
+    struct fc_flow_key key = bed_key(1, 17);
+    struct fc_session_sum sum = sum_of(5 * S, 9 * S, 3);
+
+    bed_make(&b, "flowcarve", "");
+    bed_prior(&b, &key, 7, &sum);
+    udp(2, 0, 10 * S);
+    cr_assert_eq(bed_finish(&b), 0);
+    cr_assert_eq(b.count, 2);
+    const struct bed_session *s = &b.s[b.s[0].e.id ? 0 : 1];
+    cr_assert(s->e.id == 7 && s->e.pos_len == 0 && s->e.last);
+    cr_assert(s->e.session.packets[0] == 3 && s->e.session.max_ns == 9 * S);
+    bed_free(&b);
+}
+
+Test(table, a_session_of_the_index_that_has_timed_out_is_left_to_itself)
+{
+    struct fc_flow_key key = bed_key(1, 17);
+    struct fc_session_sum sum = sum_of(5 * S, 9 * S, 3);
+
+    bed_make(&b, "flowcarve", "udp=10");
+    bed_prior(&b, &key, 7, &sum);
+    udp(1, 0, 19 * S + 1);
+    cr_assert_eq(bed_finish(&b), 0);
+    cr_assert_eq(b.count, 2);
+    cr_assert(b.s[0].e.id == 7 && b.s[0].e.pos_len == 0 && !b.s[0].e.last);
+    cr_assert(b.s[1].e.id == 0 && packets_of(1) == 1 && b.s[1].e.last);
+    bed_free(&b);
+}
+
+/* A capture that is older is added. */
+Test(table, packets_in_front_of_a_session_of_the_index_become_part_of_it)
+{
+    struct fc_flow_key key = bed_key(1, 17);
+    struct fc_session_sum sum = sum_of(5 * S, 9 * S, 3);
+
+    bed_make(&b, "flowcarve", "");
+    udp(1, 1, 3 * S);
+    udp(1, 1, 4 * S);
+    udp(1, 1, 6 * S);
+    bed_prior(&b, &key, 7, &sum);
+    cr_assert_eq(bed_finish(&b), 0);
+    cr_assert_eq(b.count, 1);
+    const struct bed_session *s = &b.s[0];
+    cr_assert(s->e.id == 7 && s->e.prior_packets == 3);
+    cr_assert(s->e.session.packets[0] == 3 && s->e.session.packets[1] == 3);
+    cr_assert(s->e.session.first_ns == 3 * S && s->e.session.last_ns == 9 * S);
+    cr_assert(s->e.session.min_ns == 3 * S && s->e.session.max_ns == 9 * S);
+    cr_assert(s->positions == 3 && s->off[0] == 10 && s->off[1] == 20 && s->off[2] == 30);
+    bed_free(&b);
+}
+
+Test(table, two_sessions_of_the_index_stay_two)
+{
+    struct fc_flow_key key = bed_key(1, 17);
+    struct fc_session_sum one = sum_of(5 * S, 9 * S, 3), two = sum_of(10 * S, 11 * S, 4);
+
+    bed_make(&b, "flowcarve", "");
+    bed_prior(&b, &key, 7, &one);
+    bed_prior(&b, &key, 8, &two);
+    udp(1, 0, 12 * S);
+    cr_assert_eq(bed_finish(&b), 0);
+    cr_assert_eq(b.count, 2);
+    cr_assert(b.s[0].e.id == 7 && packets_of(0) == 3);
+    cr_assert(b.s[1].e.id == 8 && packets_of(1) == 5);
+    bed_free(&b);
+}
+
+Test(table, a_session_of_the_index_with_another_base_is_another_one)
+{
+    struct fc_flow_key key = bed_key(1, 6);
+    struct fc_packet syn = bed_tcp(0, FC_TCP_SYN, 100, 0);
+    struct fc_session_sum sum = sum_of(5 * S, 9 * S, 3);
+
+    bed_make(&b, "flowcarve", "");
+    sum.base_set = 1;
+    sum.base[0] = 101;
+    bed_add(&b, &syn, 4 * S);
+    bed_prior(&b, &key, 7, &sum);
+    cr_assert_eq(bed_finish(&b), 0);
+    cr_assert_eq(b.count, 2);
+    cr_assert(b.s[0].e.id == 0 && packets_of(0) == 1);
+    bed_free(&b);
+}
+
+Test(table, a_syn_with_another_number_ends_a_session_of_the_index)
+{
+    struct fc_flow_key key = bed_key(1, 6);
+    struct fc_packet same = bed_tcp(0, FC_TCP_SYN, 100, 0), other = bed_tcp(0, FC_TCP_SYN, 101, 0);
+    struct fc_session_sum sum = sum_of(5 * S, 9 * S, 3);
+
+    bed_make(&b, "flowcarve", "");
+    sum.base_set = 1;
+    sum.base[0] = 100;
+    bed_prior(&b, &key, 7, &sum);
+    bed_add(&b, &same, 10 * S);
+    bed_add(&b, &other, 11 * S);
+    cr_assert_eq(bed_finish(&b), 0);
+    cr_assert_eq(b.count, 2);
+    cr_assert(b.s[0].e.id == 7 && packets_of(0) == 4);
+    bed_free(&b);
+}
+
+Test(table, packets_are_counted_beyond_32_bits)
+{
+    struct fc_flow_key key = bed_key(1, 17);
+    struct fc_session_sum sum = sum_of(5 * S, 9 * S, UINT32_MAX);
+
+    bed_make(&b, "flowcarve", "");
+    bed_prior(&b, &key, 7, &sum);
+    udp(1, 0, 10 * S);
+    udp(1, 0, 10 * S);
+    cr_assert_eq(bed_finish(&b), 0);
+    cr_assert_eq(packets_of(0), (uint64_t)UINT32_MAX + 2);
+    bed_free(&b);
+}
+
+/* ---- suspended partitions */
+
+Test(table, suspended_partitions_give_the_same_sessions_in_the_end)
+{
+    struct fc_flow_key key = bed_key(1, 17);
+    struct fc_session_sum sum = sum_of(5 * S, 9 * S, 3);
+    struct fc_glimpse glimpse;
+
+    bed_make(&b, "flowcarve", "udp=60");
+    bed_prior(&b, &key, 7, &sum);
+    for (unsigned i = 0; i < 40; i++) /* longer than what a flow has inside */
+        udp(2, i & 1, 10 * S + i);
+    bed_advance(&b, 11 * S);
+    cr_assert_eq(bed_suspend(&b), 0);
+    cr_assert_eq(bed_suspend(&b), 0); /* once more does nothing */
+    cr_assert_eq(fc_table_flows(b.table), 0);
+    cr_assert_not(fc_table_find(b.table, &key, &glimpse));
+    udp(1, 0, 12 * S);
+    udp(2, 0, 13 * S);
+    udp(3, 0, 14 * S);
+    bed_advance(&b, 1000 * S);
+    udp(2, 0, 1000 * S);
+    udp(2, 0, FC_TIME_NONE);
+    cr_assert_eq(b.count, 0);
+    cr_assert_eq(bed_finish(&b), 0);
+    cr_assert_eq(b.count, 4);
+    for (size_t i = 0; i < 4; i++) {
+        const struct bed_session *s = &b.s[i];
+        if (s->e.id == 7)
+            cr_assert(packets_of(i) == 4 && s->positions == 1);
+        else if (s->e.key.port[0] == 2 && s->e.first_off == 10)
+            cr_assert(packets_of(i) == 41 && s->e.session.packets[1] == 20 && s->off[15] == 160);
+        else
+            cr_assert_eq(packets_of(i), s->e.key.port[0] == 2 ? 2 : 1);
+    }
+    bed_free(&b);
+}
+
+Test(table, a_folder_that_is_not_there_is_told_when_a_partition_is_suspended)
+{
+    struct fc_shelf shelf;
+
+    bed_make(&b, "flowcarve", "");
+    struct fc_table *table = fc_table_new(&b.rules, false, "/nowhere/at/all");
+    struct fc_unit *unit = fc_unit_new(fc_table_stock(table));
+    struct fc_advancer a = {.sink = b.a.sink};
+    struct fc_packet p = bed_packet(1, 17, 0);
+    struct fc_place end = {INT64_MAX - 1, 0, 0, 0};
+    int rc = 0;
+    fc_shelf_init(&shelf, fc_table_stock(table));
+    a.shelf = shelf;
+    cr_assert_eq(fc_unit_begin(unit, 1, 10), 0);
+    for (unsigned i = 0; i < 3000; i++) /* more than a buffer */
+        cr_assert_eq(fc_unit_add(unit, &a.shelf, &p, 10 + i, INT64_MAX - 10, 60, fc_table_seed(table), false), 0);
+    for (unsigned i = 0; i < FC_PARTITIONS; i++)
+        cr_assert_eq(fc_table_suspend(table, i, &a), 0);
+    fc_table_hand_over(table, unit, &a.shelf);
+    for (unsigned i = 0; i < FC_PARTITIONS && rc == 0; i++)
+        rc = fc_table_advance(table, i, &end, &a);
+    cr_assert_eq(rc, FC_E_IO);
+    cr_assert_eq(a.err.code, FC_E_IO);
+    fc_shelf_fini(&a.shelf);
+    fc_table_free(table);
+    bed_free(&b);
+}
+
+/* ---- owners, failures, memory */
+
+Test(table, a_partition_that_is_being_advanced_refuses_another)
+{
+    bed_make(&b, "flowcarve", "");
+    b.again = true;
+    udp(1, 0, 0);
+    bed_advance(&b, 1000 * S);
+    cr_assert_eq(b.count, 1);
+    cr_assert_eq(b.again_rc, 0);
+    bed_free(&b);
+}
+
+Test(table, what_the_sink_fails_with_ends_the_advance_and_nothing_leaks)
+{
+    bed_make(&b, "flowcarve", "");
+    b.rc = FC_E_IO;
+    udp(1, 0, 0);
+    udp(2, 0, 0);
+    udp(1, 0, 500 * S);
+    cr_assert_eq(bed_advance(&b, 1000 * S), FC_E_IO);
+    bed_free(&b);
 }
 
 Test(table, a_table_is_freed_with_what_is_in_it)
 {
+    bed_make(&b, "flowcarve", "");
     for (unsigned i = 0; i < 500; i++)
-        publish(i % 50, (int64_t)i * S, i % 100, 1);
-    sweep(FC_SWEEP_EXPIRED, 1, 9, 0); /* takes runs, evicts nothing */
-    publish(1, 0, 1, 1);
-    cr_assert_eq(fc_table_flows(table), 50);
+        udp(i % 50, 0, i * S);
+    bed_advance(&b, 100 * S); /* flows, and lanes that go on */
+    bed_file(&b, 2);
+    udp(1, 0, 1000 * S);
+    bed_hand_over(&b); /* a queue */
+    udp(2, 0, 1000 * S);
+    bed_free(&b);
+}
+
+Test(table, notes_that_were_taken_give_their_memory_back)
+{
+    bed_make(&b, "flowcarve", "");
+    uint64_t before = fc_stock_bytes(fc_table_stock(b.table));
+    for (unsigned i = 0; i < 50000; i++)
+        udp(i % 50, 0, i);
+    bed_hand_over(&b);
+    cr_assert_gt(fc_stock_bytes(fc_table_stock(b.table)), before + 50000 * sizeof(struct fc_note));
+    cr_assert_eq(bed_finish(&b), 0);
+    fc_shelf_fini(&b.a.shelf);
+    cr_assert_eq(fc_stock_bytes(fc_table_stock(b.table)), before);
+    fc_shelf_init(&b.a.shelf, fc_table_stock(b.table));
+    bed_free(&b);
 }

@@ -11,10 +11,11 @@ static const char *const profiles[] = {"flowcarve", "wireshark", "zeek", "surica
 struct family {
     const char *name;
     unsigned files; /* at most */
-    unsigned backwards, untimed, fragments;
-    bool overlap, mirrored, any_watermark, force;
+    unsigned backwards, untimed, fragments, glitches, aliases;
+    unsigned suspend; /* as the machine has it */
+    bool overlap, mirrored;
     bool active; /* rules with a short active timeout */
-    bool eager;  /* one or two flows, short chunks, a sweep behind each */
+    bool eager;  /* one or two flows, short chunks, and much advancing */
 };
 
 static void draw_rules(struct fc_rules *rules, struct rng *rng, const struct family *f)
@@ -22,8 +23,25 @@ static void draw_rules(struct fc_rules *rules, struct rng *rng, const struct fam
     fc_rules_profile(rules, profiles[rng_below(rng, 6)]);
     if (rng_chance(rng, 30)) /* short and uneven */
         cr_assert_eq(fc_rules_timeout(rules, "tcp-new=2,tcp=5,tcp-closed=1,udp-new=1,udp=3,icmp=1,other=2", NULL), 0);
+    if (rng_chance(rng, 10))
+        cr_assert_eq(fc_rules_timeout(rules, "tcp-new=0,tcp=0.000000001,udp=0,icmp=1000000000", NULL), 0);
     if (f->active)
         cr_assert_eq(fc_rules_timeout(rules, rng_chance(rng, 50) ? "active=7" : "active=400", NULL), 0);
+}
+
+static void draw_machine(struct machine_options *m, struct rng *rng, const struct family *f)
+{
+    m->extra = rng_chance(rng, 30);
+    m->threads = (unsigned)(rng_chance(rng, 50) ? 1 : rng_between(rng, 2, 8));
+    m->cut = (unsigned)(rng_chance(rng, 30) ? 0 : rng_between(rng, 3, 60));
+    m->share = rng_chance(rng, 50) ? 100 : 0;
+    m->settle = (unsigned)(rng_chance(rng, 20) ? 0 : rng_between(rng, 5, 100));
+    m->advance = (unsigned)(rng_chance(rng, 20) ? 0 : rng_between(rng, 1, 30));
+    m->suspend = f->suspend;
+    if (f->eager) {
+        m->cut = 60;
+        m->settle = m->advance = 100;
+    }
 }
 
 /* One round; returns a description of the first difference, or NULL. */
@@ -34,37 +52,24 @@ static const char *round_of(uint64_t seed, const struct family *f, char *buf, si
     struct traffic t;
     struct twin twin;
     struct machine_result result;
+    struct machine_options m = {.rules = &rules};
 
     draw_rules(&rules, &rng, f);
-    struct machine_options m = {
-        .rules = &rules,
-        .extra = rng_chance(&rng, 30),
-        .threads = rng_chance(&rng, 70) ? 1 : (unsigned)rng_between(&rng, 2, 4),
-        .cut = (unsigned)(rng_chance(&rng, 30) ? 0 : rng_between(&rng, 3, 60)),
-        .sweep = (unsigned)(rng_chance(&rng, 20) ? 0 : rng_between(&rng, 5, 60)),
-        .any_watermark = f->any_watermark,
-        .force = f->force,
-        .in_order = rng_chance(&rng, 40),
-        .spool_budget = rng_chance(&rng, 20) ? 2000 : 1 << 20,
-    };
-    m.mask = m.extra ? FC_WANT_ALL : FC_WANT_SESSION;
+    draw_machine(&m, &rng, f);
     struct traffic_options o = {
         .rules = &rules,
-        .mask = m.mask,
+        .mask = m.extra ? FC_WANT_ALL : FC_WANT_SESSION,
         .files = (unsigned)rng_between(&rng, 1, f->files),
         .packets = (unsigned)rng_between(&rng, 2, rng_chance(&rng, 70) ? 15 : 120),
-        .keys = (unsigned)rng_between(&rng, 1, 4),
+        .keys = (unsigned)rng_between(&rng, 1, f->eager ? 2 : 4),
         .backwards = f->backwards,
         .untimed = f->untimed,
         .fragments = f->fragments,
+        .glitches = f->glitches,
+        .aliases = f->aliases,
         .overlap = f->overlap,
         .mirrored = f->mirrored,
     };
-    if (f->eager) {
-        m.cut = 60;
-        m.sweep = 100;
-        o.keys = (unsigned)rng_between(&rng, 1, 2);
-    }
     traffic_make(&t, &rng, &o);
     twin_make(&twin, &t, &rules);
     int rc = machine_run(&t, &rng, &m, &result);
@@ -113,14 +118,25 @@ Test(twin, times_that_run_backwards)
     rounds(&(struct family){.name = "backwards", .files = 3, .overlap = true, .backwards = 15});
 }
 
+Test(twin, times_that_are_wrong)
+{
+    rounds(&(struct family){.name = "glitches", .files = 3, .overlap = true, .backwards = 3, .glitches = 8});
+}
+
 Test(twin, fragments_apart_from_their_first_one)
 {
     rounds(&(struct family){.name = "fragments", .files = 3, .overlap = true, .fragments = 40});
 }
 
+Test(twin, fragments_of_fragments)
+{
+    rounds(&(struct family){.name = "aliases", .files = 3, .overlap = true, .fragments = 60, .aliases = 60});
+}
+
 Test(twin, fragments_and_times_that_run_backwards)
 {
-    rounds(&(struct family){.name = "fragments, backwards", .files = 3, .fragments = 40, .backwards = 15});
+    rounds(&(struct family){
+        .name = "fragments, backwards", .files = 3, .fragments = 40, .backwards = 15, .glitches = 3, .aliases = 20});
 }
 
 Test(twin, records_without_a_time)
@@ -128,32 +144,28 @@ Test(twin, records_without_a_time)
     rounds(&(struct family){.name = "untimed", .files = 3, .overlap = true, .untimed = 15});
 }
 
+Test(twin, fragments_without_a_time)
+{
+    rounds(&(struct family){
+        .name = "untimed fragments", .files = 3, .overlap = true, .untimed = 30, .fragments = 50, .aliases = 20});
+}
+
 Test(twin, an_active_timeout)
 {
     rounds(&(struct family){.name = "active", .files = 3, .overlap = true, .active = true});
 }
 
-Test(twin, watermarks_that_are_wrong)
+Test(twin, partitions_that_are_suspended)
 {
-    rounds(&(struct family){.name = "wrong watermarks", .files = 3, .overlap = true, .any_watermark = true});
+    rounds(&(struct family){.name = "suspended", .files = 3, .overlap = true, .suspend = 30, .fragments = 10});
 }
 
-Test(twin, flows_that_are_forced_out)
+Test(twin, flows_of_which_there_is_one_and_partitions_advanced_all_the_time)
 {
-    rounds(&(struct family){.name = "forced", .files = 3, .force = true});
+    rounds(&(struct family){.name = "eager", .files = 2, .suspend = 10, .eager = true});
 }
 
-Test(twin, flows_swept_behind_every_chunk)
-{
-    rounds(&(struct family){.name = "eager", .files = 2, .eager = true});
-}
-
-Test(twin, flows_swept_behind_every_chunk_and_times_that_run_backwards)
-{
-    rounds(&(struct family){.name = "eager, backwards", .files = 1, .backwards = 20, .eager = true});
-}
-
-Test(twin, flows_swept_behind_every_chunk_with_fragments_and_times_that_run_backwards)
+Test(twin, flows_of_which_there_is_one_with_fragments_and_times_that_run_backwards)
 {
     rounds(&(struct family){
         .name = "eager, fragments, backwards", .files = 1, .backwards = 25, .fragments = 60, .eager = true});
@@ -164,11 +176,12 @@ Test(twin, everything_at_once)
     rounds(&(struct family){.name = "everything",
                             .files = 4,
                             .overlap = true,
+                            .mirrored = true,
                             .backwards = 8,
                             .untimed = 4,
                             .fragments = 15,
-
-                            .any_watermark = true,
-                            .force = true,
+                            .glitches = 3,
+                            .aliases = 20,
+                            .suspend = 15,
                             .active = true});
 }

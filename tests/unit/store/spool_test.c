@@ -20,11 +20,10 @@ static struct fc_session_record record_of(struct rng *r, uint64_t id)
     struct fc_session_record rec;
 
     memset(&rec, 0, sizeof rec);
-    fc_run_init(&rec.run);
     rec.key.proto = (uint32_t)id;
     if (!rng_chance(r, 5))
-        rec.run.first_ns = rec.run.min_ns = rec.run.max_ns = (int64_t)rng_below(r, 40);
-    rec.run.packets[0] = id;
+        rec.session.first_ns = rec.session.min_ns = rec.session.max_ns = (int64_t)rng_below(r, 40);
+    rec.session.packets[0] = id;
     rec.first_file = (uint32_t)rng_between(r, 1, 3);
     rec.first_off = id * 16; /* no two records are equal in order */
     rec.prior_packets = id + 1;
@@ -42,7 +41,7 @@ static void add(struct fc_spool *spool, const struct fc_session_record *rec)
     uint8_t blob[BLOB_MAX];
     struct fc_session_record copy = *rec;
 
-    memset(blob, (int)(rec->run.packets[0] & 0xff), sizeof blob);
+    memset(blob, (int)(rec->session.packets[0] & 0xff), sizeof blob);
     copy.blob = blob;
     cr_assert_eq(fc_spool_add(spool, &copy, NULL), 0);
 }
@@ -54,10 +53,10 @@ static int compare(const void *a, const void *b)
 
 static void check_same(const struct fc_session_record *got, const struct fc_session_record *want)
 {
-    cr_assert_eq(got->run.packets[0], want->run.packets[0]);
+    cr_assert_eq(got->session.packets[0], want->session.packets[0]);
     cr_assert_eq(memcmp(&got->key, &want->key, sizeof got->key), 0);
-    cr_assert_eq(got->run.min_ns, want->run.min_ns);
-    cr_assert_eq(got->run.packets[0], want->run.packets[0]);
+    cr_assert_eq(got->session.min_ns, want->session.min_ns);
+    cr_assert_eq(got->session.packets[0], want->session.packets[0]);
     cr_assert_eq(got->first_file, want->first_file);
     cr_assert_eq(got->first_off, want->first_off);
     cr_assert_eq(got->prior_packets, want->prior_packets);
@@ -68,7 +67,7 @@ static void check_same(const struct fc_session_record *got, const struct fc_sess
     if (want->has_extra)
         cr_assert_eq(got->extra.payload_bytes[1], want->extra.payload_bytes[1]);
     for (uint32_t i = 0; i < got->blob_len; i++)
-        cr_assert_eq(got->blob[i], (uint8_t)want->run.packets[0]);
+        cr_assert_eq(got->blob[i], (uint8_t)want->session.packets[0]);
 }
 
 /* A merge gives exactly the list, sorted. */
@@ -157,7 +156,7 @@ Test(spool, a_record_larger_than_everything_passes)
     cr_assert_eq(fc_merge_open(&spool, 1, &merge, NULL), 0);
     for (unsigned i = 0; i < 3; i++) {
         cr_assert_eq(fc_merge_next(merge, &got, NULL), 1);
-        cr_assert_eq(got->blob_len, rec[got->run.packets[0] - 1].blob_len);
+        cr_assert_eq(got->blob_len, rec[got->session.packets[0] - 1].blob_len);
         cr_assert_eq(memcmp(got->blob, blob, got->blob_len), 0);
     }
     cr_assert_eq(fc_merge_next(merge, &got, NULL), 0);
@@ -179,10 +178,10 @@ static int take(void *ctx, const struct fc_session_record *rec)
 
     t->met++;
     for (uint32_t i = 0; i < rec->blob_len; i++)
-        cr_assert_eq(rec->blob[i], (uint8_t)rec->run.packets[0]);
-    if (rec->run.packets[0] % t->divisor != t->remainder)
+        cr_assert_eq(rec->blob[i], (uint8_t)rec->session.packets[0]);
+    if (rec->session.packets[0] % t->divisor != t->remainder)
         return 0;
-    cr_assert_eq(t->seen[rec->run.packets[0]]++, 0);
+    cr_assert_eq(t->seen[rec->session.packets[0]]++, 0);
     t->taken++;
     return 1;
 }
@@ -205,7 +204,7 @@ static void extract_with(size_t budget)
             cr_assert_eq(fc_spool_count(spool), left);
         }
         for (size_t i = 0; i < all.count;)
-            if (all.at[i].run.packets[0] % 3 < 2)
+            if (all.at[i].session.packets[0] % 3 < 2)
                 all.at[i] = all.at[--all.count];
             else
                 i++;
