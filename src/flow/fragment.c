@@ -23,6 +23,11 @@ struct fc_fragments {
     uint64_t timed; /* number in `waiting`: those before have no counted time */
     size_t waiting_count;
     struct fc_unit *out;
+    /* of the index, in order: they come in their places, as new captures may be in front of them */
+    struct fc_first *prior_firsts;
+    struct fc_waiting *prior_waiting;
+    size_t prior_first_count, prior_first_room, prior_waiting_count, prior_waiting_room;
+    size_t next_first, next_waiting;
     struct fc_place at; /* of the fragment being settled; sub counts on */
     uint64_t given_up;
 };
@@ -125,6 +130,10 @@ void fc_fragments_free(struct fc_fragments *f)
     fc_shelf_fini(&shelf);
     for (uint64_t n = f->waiting.begin; n < f->waiting.end; n++)
         free(((struct fc_waiting *)item(&f->waiting, n))->extra);
+    for (size_t i = f->next_waiting; i < f->prior_waiting_count; i++)
+        free(f->prior_waiting[i].extra);
+    free(f->prior_firsts);
+    free(f->prior_waiting);
     queue_fini(&f->firsts);
     queue_fini(&f->waiting);
     free(f);
@@ -348,6 +357,36 @@ static int settle_later(struct fc_fragments *f, const struct fc_note *n, const s
     return rc;
 }
 
+static int admit_firsts(struct fc_fragments *f, int64_t ns)
+{
+    int rc = 0;
+
+    for (; f->next_first < f->prior_first_count && f->prior_firsts[f->next_first].ns <= ns && rc == 0; f->next_first++)
+        rc = add_first(f, &f->prior_firsts[f->next_first]);
+    return rc;
+}
+
+/* What the index holds of fragments in front of `limit` takes its place. */
+static int admit(struct fc_fragments *f, const struct fc_place *limit, struct fc_shelf *shelf)
+{
+    int rc = 0;
+
+    while (rc == 0 && f->next_waiting < f->prior_waiting_count) {
+        struct fc_waiting w = f->prior_waiting[f->next_waiting];
+        struct fc_place place = {w.ns, w.off, w.file, 0};
+        if (!fc_place_before(&place, limit))
+            break;
+        if ((rc = admit_firsts(f, w.ns)) || (rc = expire(f, w.ns, shelf)))
+            return rc;
+        f->next_waiting++;
+        f->at = place;
+        if ((rc = settle(f, &w, &place, shelf)) < 0)
+            free(w.extra);
+        rc = rc ? (rc < 0 ? rc : 0) : add_waiting(f, &w, shelf);
+    }
+    return rc ? rc : admit_firsts(f, limit->ns);
+}
+
 static int add_fragment(struct fc_fragments *f, const struct fc_lane *lane, struct fc_shelf *shelf)
 {
     const struct fc_note *n = fc_lane_note(lane);
@@ -357,7 +396,7 @@ static int add_fragment(struct fc_fragments *f, const struct fc_lane *lane, stru
     int rc;
 
     fc_side_read(lane->unit, n, &side);
-    if ((rc = expire(f, lane->head.ns, shelf)))
+    if ((rc = admit(f, &lane->head, shelf)) || (rc = expire(f, lane->head.ns, shelf)))
         return rc;
     f->at = lane->head;
     if (later) {
@@ -405,6 +444,8 @@ int fc_fragments_advance(struct fc_fragments *f, const struct fc_place *limit, s
         else
             fc_lanes_sift(&f->lanes);
     }
+    if (rc == 0)
+        rc = admit(f, limit, shelf);
     if (rc == 0 && limit->ns != INT64_MAX)
         rc = expire(f, limit->ns, shelf);
     hand_over(f, shelf);
@@ -453,15 +494,18 @@ size_t fc_fragments_waiting_count(const struct fc_fragments *f)
 
 int fc_fragments_restore_first(struct fc_fragments *f, const struct fc_first *first)
 {
-    return push(f, &f->firsts, first);
+    if (fc_vector_reserve(&f->prior_firsts, &f->prior_first_room, f->prior_first_count + 1, sizeof *first))
+        return FC_E_NOMEM;
+    f->prior_firsts[f->prior_first_count++] = *first;
+    return 0;
 }
 
 int fc_fragments_restore_waiting(struct fc_fragments *f, const struct fc_waiting *w)
 {
-    if (push(f, &f->waiting, w)) {
+    if (fc_vector_reserve(&f->prior_waiting, &f->prior_waiting_room, f->prior_waiting_count + 1, sizeof *w)) {
         free(w->extra);
         return FC_E_NOMEM;
     }
-    f->waiting_count++;
+    f->prior_waiting[f->prior_waiting_count++] = *w;
     return 0;
 }

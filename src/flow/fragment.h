@@ -58,7 +58,10 @@ size_t fc_fragments_first_count(const struct fc_fragments *fragments);
 const struct fc_waiting *fc_fragments_waiting(const struct fc_fragments *fragments, size_t i);
 size_t fc_fragments_waiting_count(const struct fc_fragments *fragments);
 
-/* Brings such ones back, before the first advance, in the same order. `extra` changes hands, also on failure. FC_E_NOMEM. */
+/*
+ * Brings such ones back, before the first advance, in the same order; they take their places among the new ones. `extra` changes hands,
+ * also on failure. FC_E_NOMEM.
+ */
 int fc_fragments_restore_first(struct fc_fragments *fragments, const struct fc_first *first);
 int fc_fragments_restore_waiting(struct fc_fragments *fragments, const struct fc_waiting *waiting);
 

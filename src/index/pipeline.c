@@ -336,7 +336,10 @@ static size_t look_ahead(const struct fc_chunk *c, int64_t ahead[FC_CLOCK_AHEAD]
     return n;
 }
 
-/* The first place that packets still to come can have. Under the lock. */
+/*
+ * The first place that packets still to come can have. When none is, it stays: fragments that are given up at the end get places behind
+ * it, and no partition may be beyond them. Under the lock.
+ */
 static void raise_tide(struct shared *s)
 {
     struct fc_place low = s->beyond[s->next_file];
@@ -344,7 +347,7 @@ static void raise_tide(struct shared *s)
     for (size_t i = 0; i < s->open_count; i++)
         if (fc_place_before(&s->open[i]->frontier, &low))
             low = s->open[i]->frontier;
-    if (fc_place_before(&s->tide, &low))
+    if (low.ns != INT64_MAX && fc_place_before(&s->tide, &low))
         s->tide = low;
 }
 

@@ -53,14 +53,15 @@ static void complete(sqlite3_stmt *stmt, int client, struct fc_session_sum *s)
 {
     int64_t first = s->first_ns, last = s->last_ns;
 
-    s->first_ns = s->last_ns = s->min_ns = s->max_ns = FC_TIME_NONE;
+    s->min_ns = s->max_ns = FC_TIME_NONE;
     if (sqlite3_column_type(stmt, COL_START) != SQLITE_NULL) {
         s->min_ns = sqlite3_column_int64(stmt, COL_START);
         if (__builtin_add_overflow(s->min_ns, sqlite3_column_int64(stmt, COL_START + 1), &s->max_ns))
             s->max_ns = INT64_MAX;
-        s->first_ns = (int64_t)((uint64_t)s->min_ns + (uint64_t)first);
-        s->last_ns = (int64_t)((uint64_t)s->max_ns + (uint64_t)last);
     }
+    /* records without a time are counted by those in front of them */
+    s->first_ns = (int64_t)((uint64_t)s->min_ns + (uint64_t)first);
+    s->last_ns = (int64_t)((uint64_t)s->max_ns + (uint64_t)last);
     for (int i = 0; i < 2; i++) {
         s->packets[client ^ i] = (uint64_t)sqlite3_column_int64(stmt, COL_PACKETS + i);
         s->bytes[client ^ i] = (uint64_t)sqlite3_column_int64(stmt, COL_BYTES + i);

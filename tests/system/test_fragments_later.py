@@ -88,6 +88,37 @@ class Later(support.TestCase):
                 self.assertEqual(now[p], i, 'the record at %r went to another session' % (p,))
         return now
 
+    def test_an_older_capture_behind_one_whose_fragments_wait(self):
+        """What waits of a later time keeps nobody waiting: an orphan is given up 60 s after its own place all the same."""
+        def piece(src, ident, at, more=True):
+            return eth(ipv4(src, B, 99, bytes(16), ident, at, more))
+
+        a = self.write('a.pcap', support.pcap_bytes([(T0 + 10000 * S, piece(C, 1, 16))]))
+        b = self.write('b.pcap', support.pcap_bytes([
+            (T0, piece(A, 1, 16)), (T0 + 2000 * S, piece(A, 2, 16, False)),
+            (T0 + 2001 * S, piece(A, 2, 0))]))
+        db = self.path('a.db')
+        for f in a, b:
+            index(db, '-q', f)
+        support.verify(db)
+        got = sessions(db, 'host ' + A)
+        self.assertEqual(sorted(s['client_packets'] for s in got), [1, 2])
+        self.assertTrue(all(s['id'] > 0 for s in got), 'an orphan still waits')
+        self.assertEqual(len(sessions(db)), 3)
+
+    def test_an_orphan_that_is_given_up_at_the_end(self):
+        """It has its place 60 s behind its own, however far the flows had come by then: in front of the packet 90 s behind it."""
+        packets = [(T0 + i, udp(C, 1000 + i, B, 53, b'x' * 20)) for i in range(20000)]
+        packets += [(T0 + S, eth(ipv4(A, B, 99, bytes(16), 7, 16))), (T0 + 91 * S, eth(ipv4(B, A, 99, bytes(16))))]
+        f, dumps = self.write('o.pcap', support.pcap_bytes(packets, magic=0xa1b23c4d)), []
+        for memory in '512M', '16M':
+            db = self.path(memory + '.db')
+            index(db, '-q', '--memory', memory, '--chunk-size', '64k', f)
+            got = sessions(db, 'proto 99')
+            self.assertEqual([(s['client_addr'], s['client_packets'], s['server_packets']) for s in got], [(A, 1, 1)], memory)
+            dumps.append(support.dump(db))
+        self.assert_same_dump(*dumps)
+
     def test_plain(self):
         f = udp_fragments(A, 4000, B, 53, 77)
         self.stepwise([[(T0, f[2])], [(T0 + 1, f[0]), (T0 + 2, f[1])]], count=1, same_ids=True)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Indexing A and then B is the same as A and B at once; what was given out stays; changed captures are refused."""
-import os, shutil, unittest
+import os, shutil, struct, unittest
 
 import support
 from support import S, T0, dump, index, select, sessions, tcp, udp
@@ -104,6 +104,18 @@ class Incremental(support.TestCase):
         c, v = self.C, self.V
         return [(T0 + at * S, tcp(*c, *v, 'S', isn)), (T0 + at * S + 1000, tcp(*v, *c, 'SA', 900 + isn, isn + 1)),
                 (T0 + at * S + 2000, tcp(*c, *v, 'A', isn + 1, 901 + isn))]
+
+    def test_records_without_time_are_counted_in_the_next_file_too(self):
+        """A session of nothing but records without a time has a place all the same, and its timeout runs from there."""
+        c, v = self.C, self.V
+        first = tcp('10.0.0.9', 1, '10.0.0.8', 2, 'A')
+        silent = tcp(*c, *v, 'A', 5, 7)
+        spb = support.block('<', 3, struct.pack('<I', len(silent)) + silent)
+        a = self.write('a.pcapng', support.shb() + support.idb() + support.epb('<', 0, T0 // 1000, first) + spb)
+        for gap, count in ((3000, 2), (4000, 3)):
+            b = self.write('b.pcapng', support.pcapng_bytes([(T0 + gap * S, silent)]))
+            db = self.compare([[a], [b]])
+            self.assertEqual(len(sessions(db)), count)
 
     def test_syn_retransmitted_into_the_next_file(self):
         c, v = self.C, self.V
