@@ -13,6 +13,7 @@
 #ifndef FC_FLOW_LANE_H
 #define FC_FLOW_LANE_H
 
+#include "flow/clock.h"
 #include "flow/note.h"
 
 struct fc_stow; /* notes that were put away, in order: see fc_table_stow() */
@@ -82,7 +83,7 @@ static inline void fc_lane_set_place(struct fc_lane *lane)
         fc_lane_find_place(lane, n);
         return;
     }
-    lane->head.ns = n->ts_ns + st->shift_ns;
+    lane->head.ns = fc_time_add(n->ts_ns, st->shift_ns);
     lane->head.file = st->file;
     lane->head.off = st->base_off + (n->off - st->start);
     lane->head.sub = 0;
