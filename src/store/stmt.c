@@ -31,6 +31,8 @@ int fc_conn_open(struct fc_conn *c, const char *path, int flags, struct fc_error
 {
     if (!c->broken.code && fc_db_sqlite_open(path, &c->db, flags | SQLITE_OPEN_NOMUTEX) != SQLITE_OK)
         fail(c, flags & SQLITE_OPEN_CREATE ? "cannot create the index" : "cannot open the index");
+    else if (c->db)
+        sqlite3_db_config(c->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL); /* the index may be another's */
     return fc_conn_status(c, err);
 }
 

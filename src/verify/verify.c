@@ -214,12 +214,16 @@ static int check_records(struct verify *v, struct fc_verify_file *row, struct fc
             break;
         }
     }
+    if (rc == FC_E_IO && reader->failed) { /* tells nothing of the records behind it */
+        differ(v, row, row->path, reader->why.off, "%.200s", reader->why.cause);
+        return 0;
+    }
     for (; rc != FC_E_INTERRUPTED && i < list->count; i++)
         differ(v, row, row->path, list->pos[i].off, "session %" PRId64 " has a packet behind the last record",
                v->all.sessions[list->pos[i].session].id);
     if (rc == FC_E_NOMEM && reader->failed)
         *err = reader->why;
-    return rc == FC_E_IO ? 0 : rc;
+    return rc;
 }
 
 static int check_content(struct verify *v, struct fc_verify_file *row, const struct fc_stored_file *stored,
