@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* lz4 frames (lz4_Frame_format.md 1.6), block by block. The 64 KiB before a linked block are its dictionary. */
 #include "base/bytes.h"
-#include "base/xxh32.h"
 #include "capture/codec.h"
 
 #include <lz4.h>
 #include <stdlib.h>
+
+#define XXH_INLINE_ALL /* no library to link for one checksum */
+#include <xxhash.h>
 
 enum {
     SPACING = 1 << 20,
@@ -32,7 +34,7 @@ struct lz4 {
     bool inside, partial;
     uint8_t flg, bd;
     size_t block_max;
-    struct fc_xxh32 sum;
+    XXH32_state_t sum;
     uint64_t size, told; /* of the frame: so far, and as its header says */
 };
 
@@ -97,14 +99,14 @@ static int frame_header(struct fc_stream *s)
         head += 8;
     if (n < head)
         return fc_stream_cut(s, s->off, "a frame's header");
-    if (p[head - 1] != (uint8_t)(fc_xxh32(p + 4, head - 5) >> 8))
+    if (p[head - 1] != (uint8_t)(XXH32(p + 4, head - 5, 0) >> 8))
         return fc_stream_damage(s, s->off, "the checksum of a frame's header does not fit");
     z->told = z->flg & CONTENT_SIZE ? fc_load64(p + 6, false) : UINT64_MAX;
     z->history = z->pos = z->end = 0;
     z->size = 0;
     z->inside = true;
     z->partial = false;
-    fc_xxh32_init(&z->sum);
+    XXH32_reset(&z->sum, 0);
     s->in_pos += head;
     return 0;
 }
@@ -140,7 +142,7 @@ static int end_frame(struct fc_stream *s)
     if (z->flg & CONTENT_SUM) {
         if (fc_stream_input(s, 4) < 4)
             return fc_stream_cut(s, s->off, "a frame's checksum");
-        fits &= fc_load32(fc_stream_in(s), false) == fc_xxh32_sum(&z->sum);
+        fits &= fc_load32(fc_stream_in(s), false) == XXH32_digest(&z->sum);
         s->in_pos += 4;
     }
     if (!fits && !z->partial)
@@ -195,7 +197,7 @@ static int next_block(struct fc_stream *s)
         return fc_stream_cut(s, s->off, "a block");
     const uint8_t *p = fc_stream_in(s) + 4;
     uint8_t *out = z->buf + z->history;
-    if (sum && fc_xxh32(p, size) != fc_load32(p + size, false))
+    if (sum && XXH32(p, size, 0) != fc_load32(p + size, false))
         return fc_stream_damage(s, s->off, "the checksum of a block does not fit");
     if (head >> 31) {
         memcpy(out, p, size);
@@ -210,7 +212,7 @@ static int next_block(struct fc_stream *s)
     z->end = z->history + (size_t)got;
     z->size += (uint64_t)got;
     if (z->flg & CONTENT_SUM && !z->partial)
-        fc_xxh32_add(&z->sum, out, (size_t)got);
+        XXH32_update(&z->sum, out, (size_t)got);
     return 0;
 }
 
