@@ -5,6 +5,7 @@
 #include "carve/format.h"
 #include "carve/source.h"
 #include "carve/tail.h"
+#include "flow/key.h"
 
 #include <errno.h>
 #include <stdlib.h>

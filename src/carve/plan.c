@@ -2,6 +2,7 @@
 #include "carve/plan.h"
 #include "base/error.h"
 #include "capture/section.h"
+#include "flow/key.h"
 #include "flow/positions.h"
 #include "query/filter.h"
 #include "store/sorter.h"

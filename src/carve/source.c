@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "capture/pcapng.h"
 #include "capture/section.h"
+#include "flow/key.h"
 #include "store/sorter.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The key of most flows in two words: IPv4, a protocol number of IP, no domain. And what a later fragment shows of its flow's key:
- * at the most the addresses.
+ * at the most the addresses; whether packets fit a key; and the parts of a key that can be asked for.
  */
 #ifndef FC_FLOW_KEY_H
 #define FC_FLOW_KEY_H
@@ -77,5 +77,26 @@ static inline int fc_key_dir(const struct fc_flow_key *key, const struct fc_pack
         return -1;
     return packet->dir ^ (memcmp(key->addr[0], packet->key.addr[0], 16) != 0);
 }
+
+/*
+ * True when a packet, decoded with `mask`, may belong to the session of `key` (as the index gives it back). Exact, but for
+ * a later fragment, which shows its addresses only (or, of a protocol that carries tunnels, those around the session's),
+ * and for a record that cannot be decoded.
+ */
+bool fc_key_fits(const struct fc_flow_key *key, const struct fc_packet *packet, uint32_t mask);
+
+/*
+ * What the packets of a session have shown, for fc_shown_fits(), which is false when some have the addresses of a tunnel
+ * and the session is in none. Decoding must ask for FC_WANT_TUNNEL.
+ */
+uint8_t fc_key_shown(const struct fc_flow_key *key, const struct fc_packet *packet);
+bool fc_shown_fits(uint8_t shown);
+
+/*
+ * What `index --key` takes and an index remembers: "vlan", "tunnel", "outer", comma-separated. Adds FC_KEY_* bits to *mask
+ * and writes the list in a fixed order to `normal` (FC_KEY_PARTS_TEXT bytes, or NULL). FC_E_USAGE: another word.
+ */
+enum { FC_KEY_PARTS_TEXT = 24 };
+int fc_key_parts(const char *list, uint32_t *mask, char *normal);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "index/settings.h"
 #include "base/error.h"
+#include "flow/key.h"
 #include "store/record.h"
 #include "store/writer.h"
 

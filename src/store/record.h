@@ -40,27 +40,6 @@ int fc_session_record_compare(const struct fc_session_record *a, const struct fc
  */
 int fc_key_from_row(sqlite3_stmt *stmt, int col, struct fc_flow_key *key, int *client);
 
-/*
- * True when a packet, decoded with `mask`, may belong to the session of `key` (made by fc_key_from_row()). Exact, but for
- * a later fragment, which shows its addresses only (or, of a protocol that carries tunnels, those around the session's),
- * and for a record that cannot be decoded.
- */
-bool fc_key_fits(const struct fc_flow_key *key, const struct fc_packet *packet, uint32_t mask);
-
-/*
- * What the packets of a session have shown, for fc_shown_fits(), which is false when some have the addresses of a tunnel
- * and the session is in none. Decoding must ask for FC_WANT_TUNNEL.
- */
-uint8_t fc_key_shown(const struct fc_flow_key *key, const struct fc_packet *packet);
-bool fc_shown_fits(uint8_t shown);
-
-/*
- * What `index --key` takes and an index remembers: "vlan", "tunnel", "outer", comma-separated. Adds FC_KEY_* bits to *mask
- * and writes the list in a fixed order to `normal` (FC_KEY_PARTS_TEXT bytes, or NULL). FC_E_USAGE: another word.
- */
-enum { FC_KEY_PARTS_TEXT = 24 };
-int fc_key_parts(const char *list, uint32_t *mask, char *normal);
-
 /* Binds an address of a key as the schema has it. The key must outlive the statement's step. */
 void fc_bind_addr(struct fc_stmt *stmt, int index, const struct fc_flow_key *key, int endpoint);
 
