@@ -5,6 +5,7 @@
 #include "flow/partition.h"
 #include "flow/stow.h"
 
+#include <semaphore.h>
 #include <stdlib.h>
 
 enum { FETCH_SLOT = 16, FETCH_FLOW = 8, WALK_AHEAD = 16, RESUME_TURN = 0x3ff };
@@ -35,6 +36,33 @@ void fc_table_later(struct fc_table *t, struct rcu_head *head, void (*done)(stru
     done(head);
 }
 
+struct fence {
+    struct rcu_head rcu;
+    sem_t passed;
+};
+
+static void pass(struct rcu_head *head)
+{
+    sem_post(&caa_container_of(head, struct fence, rcu)->passed);
+}
+
+/*
+ * Waits for the callbacks that were given flows: one thread calls all, in their order. Not rcu_barrier(), whose end tools that watch for
+ * races cannot follow.
+ */
+static void wait_for_callbacks(const struct fc_table *t)
+{
+    struct fence fence;
+
+    if (t->alone)
+        return;
+    sem_init(&fence.passed, 0, 0);
+    call_rcu(&fence.rcu, pass);
+    while (sem_wait(&fence.passed) != 0)
+        ; /* a signal */
+    sem_destroy(&fence.passed);
+}
+
 struct fc_table *fc_table_new(const struct fc_rules *rules, bool extra, const char *folder)
 {
     struct fc_table *t = aligned_alloc(64, (sizeof *t + 63) & ~(size_t)63);
@@ -62,8 +90,7 @@ struct fc_table *fc_table_new(const struct fc_rules *rules, bool extra, const ch
 
 void fc_table_shrink(struct fc_table *t)
 {
-    if (!t->alone)
-        rcu_barrier(); /* callbacks that were given flows */
+    wait_for_callbacks(t);
     for (unsigned i = 0; i < FC_PARTS; i++) {
         struct fc_partition *p = &t->partitions[i];
         for (size_t k = 0; k < p->block_count; k++)
@@ -873,8 +900,7 @@ int fc_table_suspend(struct fc_table *t, unsigned i, struct fc_advancer *a)
     if (!p->suspended) {
         rc = walk(p, log_flow, a);
         p->suspended = true;
-        if (!t->alone)
-            rcu_barrier(); /* callbacks that were given flows */
+        wait_for_callbacks(t);
         fc_wheel_fini(p);
         fc_partition_clear(p);
     }
