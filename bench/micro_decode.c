@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fc_decode() of packets that lie in the second-level cache, by link type and mask: 4096 frames with addresses and ports
- * at random, again and again. Every decoded key is checked once, outside the clock.
+ * fc_decode() of packets that lie in the second-level cache, by link type and mask: 4096 frames with addresses and
+ * ports at random, again and again. Every decoded key is checked once, outside the clock.
  */
 #include "micro.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hash of flow keys, and what a capture can do to the table whose author picks keys without knowing the secret. Each family of
- * keys goes through it twice, N flows and 2 N. Where flows collide, a packet costs in proportion to the flows that are there, and
- * so twice as much the second time; where they do not, the same. How many share a chain is counted.
+ * The hash of flow keys, and what a capture can do to the table whose author picks keys without knowing the secret.
+ * Each family of keys goes through it twice, N flows and 2 N. Where flows collide, a packet costs in proportion to the
+ * flows that are there, and so twice as much the second time; where they do not, the same. How many share a chain is
+ * counted.
  */
 #include "base/hash.h"
 #include "flow/table.h"
@@ -52,7 +53,10 @@ static void high_bits(struct fc_flow_key *key, uint64_t i)
     memset(key->addr[1], 0xff, 16);
 }
 
-/* Half of one address makes a factor of the hash zero, were it not for a secret in it; the other half is then without effect. */
+/*
+ * Half of one address makes a factor of the hash zero, were it not for a secret in it; the other half is then without
+ * effect.
+ */
 static void lower_zero_factor(struct fc_flow_key *key, uint64_t i)
 {
     key->addr_kind = FC_ADDR_IPV6;
@@ -131,7 +135,10 @@ static double pass(const struct family *f, int64_t n)
     return each;
 }
 
-/* Most keys that share 16 bits of their hashes, the highest or the lowest: tables look at one or the other. 0 without memory. */
+/*
+ * Most keys that share 16 bits of their hashes, the highest or the lowest: tables look at one or the other. 0 without
+ * memory.
+ */
 static unsigned longest_chain(const struct family *f, int64_t n)
 {
     enum { BITS = 16 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The positions blob: lists of 20 packets, some hundred bytes to some ten thousand apart, that come in four runs. Encoding is
- * what a session that grows does (run behind run into one blob), decoding is what a carve does.
+ * The positions blob: lists of 20 packets, some hundred bytes to some ten thousand apart, that come in four runs.
+ * Encoding is what a session that grows does (run behind run into one blob), decoding is what a carve does.
  */
 #include "base/varint.h"
 #include "flow/positions.h"

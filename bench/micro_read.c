@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What it costs to walk the records of a capture from the page cache, by way of reading: the floor under an index run. Each way looks
- * at every record header of a little-endian pcap and counts records and captured bytes, which must come out the same. Threads take
- * stretches of 16 MiB whose first records were looked up before the clock runs. The rows below the line read with the reader that
- * `index` has, and decode, hash, note, and write what an index of this capture takes.
+ * What it costs to walk the records of a capture from the page cache, by way of reading: the floor under an index run.
+ * Each way looks at every record header of a little-endian pcap and counts records and captured bytes, which must come
+ * out the same. Threads take stretches of 16 MiB whose first records were looked up before the clock runs. The rows
+ * below the line read with the reader that `index` has, and decode, hash, note, and write what an index of this capture
+ * takes.
  */
 #include "base/bytes.h"
 #include "base/hash.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The flow table: packets of many short flows, all at the same time, go to notes of units and are handed over, then all partitions
- * are advanced, then finished, by one thread and by two. Each thread reads a capture of its own.
+ * The flow table: packets of many short flows, all at the same time, go to notes of units and are handed over, then all
+ * partitions are advanced, then finished, by one thread and by two. Each thread reads a capture of its own.
  */
 #include "flow/partition.h"
 #include "micro.h"

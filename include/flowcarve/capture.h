@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Records of a capture file with their byte offsets: pcap (both byte orders; microseconds, nanoseconds and the
- * "modified" variant with 24-byte record headers) and pcapng (all sections, byte orders and interfaces). The file may be
- * compressed with gzip, zstd, lz4 or xz, whatever its name: offsets are those in the stream that it holds.
+ * "modified" variant with 24-byte record headers) and pcapng (all sections, byte orders and interfaces). The file may
+ * be compressed with gzip, zstd, lz4 or xz, whatever its name: offsets are those in the stream that it holds.
  *
  * Reads regular files with large pread()s. Does not decode packets, does not read live interfaces.
  *

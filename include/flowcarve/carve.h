@@ -5,9 +5,9 @@
  * Reads only what is carved (near records together). Every record is decoded again and must fit its session: a capture
  * that is missing or has changed is an error, never a wrong packet.
  *
- * Threads: one at a time per db handle. Memory: 16 bytes a packet carved, and 16 more while those of a capture are put in
- * order, one capture at a time (32 more where its times run backwards); 56 a session; a window and a descriptor for each of
- * the captures that overlap in time at one place.
+ * Threads: one at a time per db handle. Memory: 16 bytes a packet carved, and 16 more while those of a capture are put
+ * in order, one capture at a time (32 more where its times run backwards); 56 a session; a window and a descriptor for
+ * each of the captures that overlap in time at one place.
  */
 #ifndef FLOWCARVE_CARVE_H
 #define FLOWCARVE_CARVE_H
@@ -24,8 +24,8 @@ extern "C" {
 enum fc_carve_format {
     FC_CARVE_AUTO = 0, /* pcap where it can hold the packets, else pcapng */
     /*
-     * FC_E_USAGE when the packets have several link types, times it cannot hold, or headers in both byte orders. A packet without
-     * a time gets 0; the length of frame check sequences is left out where captures differ in it
+     * FC_E_USAGE when the packets have several link types, times it cannot hold, or headers in both byte orders. A
+     * packet without a time gets 0; the length of frame check sequences is left out where captures differ in it
      */
     FC_CARVE_PCAP,
     FC_CARVE_PCAPNG
@@ -52,8 +52,8 @@ struct fc_carve_result {
  * Writes the sessions that `filter` (NULL: all) selects to the descriptor `fd`, which is written to in order and not
  * closed. options: NULL: all of it 0. Returns 0 also when nothing matched (result->sessions is 0; nothing is written
  * then). *result is filled also on failure and must go to fc_carve_result_fini(). `stop` as in fc_index_run().
- * FC_E_MISSING, FC_E_CHANGED: a capture (err says which). FC_E_LIMIT: more captures overlap in time than the process may
- * have files open. FC_E_PIPE: fd was closed, and SIGPIPE is ignored, which is the caller's to see to. FC_E_IO,
+ * FC_E_MISSING, FC_E_CHANGED: a capture (err says which). FC_E_LIMIT: more captures overlap in time than the process
+ * may have files open. FC_E_PIPE: fd was closed, and SIGPIPE is ignored, which is the caller's to see to. FC_E_IO,
  * FC_E_NOMEM, FC_E_DB, FC_E_FILTER, FC_E_USAGE, FC_E_INTERRUPTED.
  */
 int fc_carve(struct fc_db *db, const struct fc_filter *filter, const struct fc_carve_options *options, int fd,

@@ -18,8 +18,8 @@ struct fc_db;
 
 /*
  * Opens the index at `path` for reading. On success *out must go to fc_db_close().
- * FC_E_MISSING: no such file. FC_E_SCHEMA: not an index, or of another schema version. FC_E_IO: it cannot be read. FC_E_DB:
- * something else that SQLite says. FC_E_NOMEM.
+ * FC_E_MISSING: no such file. FC_E_SCHEMA: not an index, or of another schema version. FC_E_IO: it cannot be read.
+ * FC_E_DB: something else that SQLite says. FC_E_NOMEM.
  */
 int fc_db_open(const char *path, struct fc_db **out, struct fc_error *err);
 

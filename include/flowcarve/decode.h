@@ -253,16 +253,18 @@ int64_t fc_proto_at(unsigned i, const char **name);
 enum { FC_TUNNEL_TEXT = FC_TUNNEL_MAX * 24 };
 size_t fc_tunnel_text(const struct fc_tunnel *tunnel, unsigned count, char *text, size_t size);
 
-/* Name of a kind ("vxlan"), or NULL past the last; and what its id is ("VNI"), NULL when it has none. Static strings. */
+/*
+ * Name of a kind ("vxlan"), or NULL past the last; and what its id is ("VNI"), NULL when it has none. Static strings.
+ */
 const char *fc_tunnel_name(unsigned kind, const char **id);
 
 /* True when keys of this protocol have ports (ICMP types count as ports). */
 bool fc_proto_has_ports(uint32_t proto);
 
 /*
- * Community ID v1 (seed 0) of a key's session: "1:" and 28 characters of base64, NUL-terminated. The endpoints may come in
- * any order, unless the key is one_way. False, and text as it was, when there is none: the key is not of IP.
- * Source: github.com/corelight/community-id-spec.
+ * Community ID v1 (seed 0) of a key's session: "1:" and 28 characters of base64, NUL-terminated. The endpoints may come
+ * in any order, unless the key is one_way. False, and text as it was, when there is none: the key is not of IP. Source:
+ * github.com/corelight/community-id-spec.
  */
 enum { FC_COMMUNITY_ID_SIZE = 31 };
 bool fc_community_id(const struct fc_flow_key *key, char text[FC_COMMUNITY_ID_SIZE]);

@@ -3,7 +3,8 @@
  * Indexing of captures into a database.
  *
  * The result does not depend on the number of threads nor on the chunk size. A call either completes and leaves the
- * index on disk, or leaves the state from before. Damage in a capture is passed over, counted and located; that is no failure.
+ * index on disk, or leaves the state from before. Damage in a capture is passed over, counted and located; that is no
+ * failure.
  *
  * Threads: one call at a time per database; fc_progress may be read, and `stop` set, from any thread or signal handler.
  */
@@ -43,7 +44,10 @@ struct fc_index_options {
      * "outer": it is that of the outermost IP layer. Comma-separated.
      */
     const char *key;
-    /* Told of each capture that there is something to know of, at once, by the calling thread; NULL: see fc_index_result.notices. */
+    /*
+     * Told of each capture that there is something to know of, at once, by the calling thread; NULL: see
+     * fc_index_result.notices.
+     */
     void (*notice)(void *ctx, const struct fc_notice *notice);
     void *notice_ctx;
 };

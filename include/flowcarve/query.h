@@ -32,7 +32,8 @@ struct fc_filter;
 
 /*
  * Parses `text` (NUL-terminated; NULL or blank: every session). `now_ns` is what "ago" counts from, ns since 1970.
- * On success *out must go to fc_filter_free(). FC_E_FILTER: *where, unless that is NULL, says where and why. FC_E_NOMEM.
+ * On success *out must go to fc_filter_free(). FC_E_FILTER: *where, unless that is NULL, says where and why.
+ * FC_E_NOMEM.
  */
 int fc_filter_parse(const char *text, int64_t now_ns, struct fc_filter **out, struct fc_filter_error *where);
 void fc_filter_free(struct fc_filter *filter);
@@ -80,10 +81,10 @@ enum {
 struct fc_query;
 
 /*
- * Starts a query. `filter` may be NULL (every session) and must outlive the query; so must `db`. options: NULL: all that match, by
- * id. On success *out must go to fc_query_close(). FC_E_LIMIT: the filter has more values than SQLite takes.
- * FC_E_USAGE: unknown sort key. FC_E_FILTER: the filter needs a field that this index was made without.
- * FC_E_IO: the index cannot be read. FC_E_DB: something else that SQLite says. FC_E_NOMEM, FC_E_INTERRUPTED.
+ * Starts a query. `filter` may be NULL (every session) and must outlive the query; so must `db`. options: NULL: all
+ * that match, by id. On success *out must go to fc_query_close(). FC_E_LIMIT: the filter has more values than SQLite
+ * takes. FC_E_USAGE: unknown sort key. FC_E_FILTER: the filter needs a field that this index was made without. FC_E_IO:
+ * the index cannot be read. FC_E_DB: something else that SQLite says. FC_E_NOMEM, FC_E_INTERRUPTED.
  */
 int fc_query_open(struct fc_db *db, const struct fc_filter *filter, const struct fc_query_options *options,
                   struct fc_query **out, struct fc_error *err);

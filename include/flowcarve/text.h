@@ -2,8 +2,9 @@
 /*
  * Text that others wrote (names of files, captures, databases), made fit for a terminal, a table or JSON.
  *
- * What is not shown as it is: control characters (C0 with line ends, DEL, C1), the separators of lines and paragraphs and
- * the marks that turn the direction of text (U+2028 to U+202E and their kin), and bytes that are not UTF-8. All else stays.
+ * What is not shown as it is: control characters (C0 with line ends, DEL, C1), the separators of lines and paragraphs
+ * and the marks that turn the direction of text (U+2028 to U+202E and their kin), and bytes that are not UTF-8. All
+ * else stays.
  *
  * Threads: any. Memory: the caller's.
  */
@@ -27,9 +28,9 @@ enum fc_text_form {
 enum { FC_TEXT_CHARACTER_MAX = 6 };
 
 /*
- * Writes characters of *text (NUL-terminated) to buf, which has `size` bytes, FC_TEXT_CHARACTER_MAX at the least, as long as
- * there is room, without a NUL. Returns the bytes written; *text is moved behind what they stand for, and **text is '\0'
- * when that was all.
+ * Writes characters of *text (NUL-terminated) to buf, which has `size` bytes, FC_TEXT_CHARACTER_MAX at the least, as
+ * long as there is room, without a NUL. Returns the bytes written; *text is moved behind what they stand for, and
+ * **text is '\0' when that was all.
  */
 size_t fc_text_escape(enum fc_text_form form, const char **text, char *buf, size_t size);
 

@@ -5,11 +5,11 @@
  * For each capture: is it there and unchanged; does this library's reader, and libpcap where it can read the capture,
  * find as many records as were indexed; is every record in exactly one session, and fits it, or was left out by the
  * index's filter; is every byte a header, a record, another block or listed as damage; do the sessions' sums and times
- * agree with their records. Of the database: is it sound, and is every session in all that it is found by (indexes, ports,
- * spans of time, Community IDs).
+ * agree with their records. Of the database: is it sound, and is every session in all that it is found by (indexes,
+ * ports, spans of time, Community IDs).
  *
- * Threads: one at a time per db handle. Memory: 16 bytes a packet, 16 more while those of a capture are put in order, one
- * capture at a time, and 128 a session; behind that up to 256 MiB of the database and 32 bytes a session.
+ * Threads: one at a time per db handle. Memory: 16 bytes a packet, 16 more while those of a capture are put in order,
+ * one capture at a time, and 128 a session; behind that up to 256 MiB of the database and 32 bytes a session.
  */
 #ifndef FLOWCARVE_VERIFY_H
 #define FLOWCARVE_VERIFY_H
@@ -49,8 +49,8 @@ struct fc_verify_result {
 
 /*
  * Verifies. Returns 0 when all agrees, FC_E_MISMATCH when it does not (result->problems), other codes when it could not
- * be done: FC_E_LIMIT (too many files are open), FC_E_IO, FC_E_NOMEM, FC_E_DB, FC_E_INTERRUPTED. *result is filled in all
- * cases and must go to fc_verify_result_fini(). `stop` as in fc_index_run().
+ * be done: FC_E_LIMIT (too many files are open), FC_E_IO, FC_E_NOMEM, FC_E_DB, FC_E_INTERRUPTED. *result is filled in
+ * all cases and must go to fc_verify_result_fini(). `stop` as in fc_index_run().
  */
 int fc_verify(struct fc_db *db, const int *stop, struct fc_verify_result *result, struct fc_error *err);
 void fc_verify_result_fini(struct fc_verify_result *result);

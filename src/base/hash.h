@@ -18,8 +18,8 @@ static inline uint64_t fc_hash_fold(uint64_t a, uint64_t b)
 }
 
 /*
- * Takes in 16 bytes. The state is in both factors: were it in one only, whoever makes the other one zero would wipe out all
- * that went before, under every seed.
+ * Takes in 16 bytes. The state is in both factors: were it in one only, whoever makes the other one zero would wipe out
+ * all that went before, under every seed.
  */
 static inline uint64_t fc_hash_mix(uint64_t state, uint64_t w0, uint64_t w1)
 {

@@ -23,7 +23,10 @@ static size_t decode(const unsigned char *p, uint32_t *number)
     return len;
 }
 
-/* True for what moves the cursor, ends a line, starts a terminal's command, or makes text read in another order than it has. */
+/*
+ * True for what moves the cursor, ends a line, starts a terminal's command, or makes text read in another order than it
+ * has.
+ */
 static bool steers(uint32_t c)
 {
     return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f ||

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hand-over points that ThreadSanitizer cannot see, because they go through liburcu, which it does not instrument: the end
- * of a read-side section and the call_rcu() callback that runs after it. Nothing in ordinary builds.
+ * Hand-over points that ThreadSanitizer cannot see, because they go through liburcu, which it does not instrument: the
+ * end of a read-side section and the call_rcu() callback that runs after it. Nothing in ordinary builds.
  */
 #ifndef FC_BASE_TSAN_H
 #define FC_BASE_TSAN_H

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 
 /*
- * Makes room for `count` items of `size` bytes in the array that `list` points to, at least doubling it; room: items that fit now.
- * FC_E_NOMEM, and nothing has changed.
+ * Makes room for `count` items of `size` bytes in the array that `list` points to, at least doubling it; room: items
+ * that fit now. FC_E_NOMEM, and nothing has changed.
  */
 static inline int fc_vector_reserve(void *list, size_t *room, size_t count, size_t size)
 {

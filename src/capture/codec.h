@@ -47,7 +47,10 @@ int fc_stream_damage(struct fc_stream *stream, uint64_t off, const char *cause);
 /* The end of the stream because the file ends inside `what`, or cannot be read on. */
 int fc_stream_cut(struct fc_stream *stream, uint64_t off, const char *what);
 
-/* Passes over a skippable frame, which zstd and lz4 have in common; the input is at its magic number. As fc_stream_cut(). */
+/*
+ * Passes over a skippable frame, which zstd and lz4 have in common; the input is at its magic number. As
+ * fc_stream_cut().
+ */
 int fc_stream_skip_frame(struct fc_stream *stream);
 
 /* Windows in the state of seek points: CRC-32 and length (4 bytes each, little-endian), then one LZ4 block. */

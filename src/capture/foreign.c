@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a file that is no capture of ours looks like, for a message that helps. Magic numbers and fields are those by which Wireshark's
- * wiretap library knows the formats.
+ * What a file that is no capture of ours looks like, for a message that helps. Magic numbers and fields are those by
+ * which Wireshark's wiretap library knows the formats.
  */
 #include "capture/foreign.h"
 #include "base/bytes.h"
@@ -109,7 +109,10 @@ static bool is_erf(const uint8_t *p, size_t n, bool more)
     return records == RECORDS || (records && off == n && !more);
 }
 
-/* isdn4bsd's has none either: size with its header, unit, type, direction, bytes cut, count, time; in the writer's byte order. */
+/*
+ * isdn4bsd's has none either: size with its header, unit, type, direction, bytes cut, count, time; in the writer's byte
+ * order.
+ */
 static bool is_i4b(const uint8_t *p, size_t n, bool more, bool big)
 {
     enum { HEADER = 32, LARGEST = 16384, RECORDS = 2 };

@@ -26,8 +26,9 @@ bool fc_pcap_magic(const uint8_t *p, bool big)
 }
 
 /*
- * AIX writes version 2.2, nanoseconds and, in place of a link type, the type of the interface (RFC 1573). These numbers tell its
- * files from those of others, as they do for Wireshark. *link becomes the link type; false: it is none of them.
+ * AIX writes version 2.2, nanoseconds and, in place of a link type, the type of the interface (RFC 1573). These numbers
+ * tell its files from those of others, as they do for Wireshark. *link becomes the link type; false: it is none of
+ * them.
  */
 static bool aix_link_type(uint32_t *link)
 {
@@ -91,8 +92,8 @@ bool fc_pcap_usual(const uint8_t *h, uint64_t off, struct fc_pcap *pcap)
 }
 
 /*
- * How many of the first records are sound when their headers have `head` bytes; 0: one of them is not. What the end cuts is not
- * counted.
+ * How many of the first records are sound when their headers have `head` bytes; 0: one of them is not. What the end
+ * cuts is not counted.
  */
 static unsigned sound_records(const struct fc_pcap *pcap, uint32_t head, const uint8_t *p, size_t n)
 {
@@ -112,8 +113,8 @@ static unsigned sound_records(const struct fc_pcap *pcap, uint32_t head, const u
 }
 
 /*
- * Nokia's IPSO and Red Hat 6.1 wrote longer record headers behind the usual magic number, SuSE 6.3 behind that of the modified
- * format (libpcap.c of Wireshark's wiretap has them). Only the records tell.
+ * Nokia's IPSO and Red Hat 6.1 wrote longer record headers behind the usual magic number, SuSE 6.3 behind that of the
+ * modified format (libpcap.c of Wireshark's wiretap has them). Only the records tell.
  */
 static void find_variant(struct fc_pcap *pcap, const uint8_t *p, size_t n)
 {

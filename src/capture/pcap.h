@@ -47,7 +47,9 @@ static inline bool fc_pcap_near(uint32_t a, uint32_t b)
     return (a > b ? a - b : b - a) <= FC_PCAP_NEAR;
 }
 
-/* Outside of the habits but for the time, or damaged. No bytes are odd whatever the habits: so a file header is seen. */
+/*
+ * Outside of the habits but for the time, or damaged. No bytes are odd whatever the habits: so a file header is seen.
+ */
 static inline bool fc_pcap_odd_shape(const struct fc_pcap *pcap, const struct fc_pcap_record *r)
 {
     return (r->caplen - 1 >= pcap->odd_caplen) | (r->caplen > (r->origlen | pcap->any_origlen)) |
@@ -66,8 +68,8 @@ static inline bool fc_pcap_sound(const struct fc_pcap *pcap, const struct fc_pca
 }
 
 /*
- * The file header at `off`, of which FC_PCAP_HEADER bytes are at h, where none is expected: fc_pcap_parse(), and nothing that no
- * writer known has written.
+ * The file header at `off`, of which FC_PCAP_HEADER bytes are at h, where none is expected: fc_pcap_parse(), and
+ * nothing that no writer known has written.
  */
 bool fc_pcap_usual(const uint8_t *h, uint64_t off, struct fc_pcap *pcap);
 

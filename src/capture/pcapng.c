@@ -40,7 +40,9 @@ static int section_header(struct fc_reader *reader, const struct block *b)
     return 0;
 }
 
-/* Byte order of the section header block at p, of which `left` bytes follow in the file: 1 big, 0 little, -1 neither. */
+/*
+ * Byte order of the section header block at p, of which `left` bytes follow in the file: 1 big, 0 little, -1 neither.
+ */
 static int section_order(struct fc_reader *reader, const uint8_t *p, uint64_t left, size_t ahead)
 {
     uint8_t head[16];

@@ -45,16 +45,18 @@ static inline bool fc_pcapng_option(const uint8_t **p, const uint8_t *end, bool 
     return true;
 }
 
-/* The block that a record just read from a pcapng is in, of rec->next_off - rec->off bytes. Valid as long as rec->data. */
+/*
+ * The block that a record just read from a pcapng is in, of rec->next_off - rec->off bytes. Valid as long as rec->data.
+ */
 static inline const uint8_t *fc_pcapng_block(const struct fc_reader *reader, const struct fc_record *rec)
 {
     return reader->buf + (rec->off - reader->buf_off);
 }
 
 /*
- * Reads the block at `off`, which is not that of a record: 1 and *block, to be freed, and *size, bytes, rounded up to 4;
- * 0: no whole block of at most `max` bytes is here, or its type is none of `types`, of which the last one is 0. *size is set also
- * when only the type is another. FC_E_IO, FC_E_NOMEM.
+ * Reads the block at `off`, which is not that of a record: 1 and *block, to be freed, and *size, bytes, rounded up to
+ * 4; 0: no whole block of at most `max` bytes is here, or its type is none of `types`, of which the last one is 0.
+ * *size is set also when only the type is another. FC_E_IO, FC_E_NOMEM.
  */
 int fc_pcapng_load(const struct fc_file *file, uint64_t off, bool big, uint32_t max, const uint32_t *types,
                    uint8_t **block, uint32_t *size, struct fc_error *err);

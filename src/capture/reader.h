@@ -118,8 +118,9 @@ static inline void fc_reader_fill(struct fc_reader *reader, const struct fc_pcap
 }
 
 /*
- * The plain case of fc_reader_next(), for nearly all records of a pcap: this header was read and found good together with the
- * record before, the record and the header behind it are in the buffer, and that one is good too. False: another case.
+ * The plain case of fc_reader_next(), for nearly all records of a pcap: this header was read and found good together
+ * with the record before, the record and the header behind it are in the buffer, and that one is good too. False:
+ * another case.
  */
 static inline bool fc_reader_plain(struct fc_reader *reader, struct fc_record *rec)
 {
@@ -150,9 +151,9 @@ static inline int fc_reader_next(struct fc_reader *reader, struct fc_record *rec
 
 /*
  * Behind FC_E_DAMAGED: passes over the damage up to the next boundary that can be believed, notes it in `lost` and sets
- * pos behind it. What it finds depends on the file, the offset and the section only. 1: go on; 0: nothing was found, all
- * up to the end of the file is lost; FC_E_DAMAGED: nothing was found before `until`, which lies inside of the file: pos is
- * there, and nothing was noted; FC_E_NOMEM, FC_E_IO.
+ * pos behind it. What it finds depends on the file, the offset and the section only. 1: go on; 0: nothing was found,
+ * all up to the end of the file is lost; FC_E_DAMAGED: nothing was found before `until`, which lies inside of the file:
+ * pos is there, and nothing was noted; FC_E_NOMEM, FC_E_IO.
  */
 int fc_reader_resync(struct fc_reader *reader, uint64_t until);
 
@@ -177,8 +178,9 @@ static inline int fc_reader_walk(struct fc_reader *reader, struct fc_record *rec
 int fc_reader_at(struct fc_reader *reader, uint64_t off, size_t ahead, struct fc_record *rec);
 
 /*
- * First likely record boundary at or behind `from` and before `until`, but not much behind `from`: a chain of plausible headers,
- * longer than a packet of IP. Returns it, or UINT64_MAX when nothing looks like one. Never fails: what cannot be read is not likely.
+ * First likely record boundary at or behind `from` and before `until`, but not much behind `from`: a chain of plausible
+ * headers, longer than a packet of IP. Returns it, or UINT64_MAX when nothing looks like one. Never fails: what cannot
+ * be read is not likely.
  */
 uint64_t fc_reader_guess(struct fc_reader *reader, const struct fc_file *file, uint64_t from, uint64_t until,
                          const struct fc_section *section);

@@ -104,7 +104,8 @@ static void link_chain(struct fc_resync *r, size_t i, size_t n, bool follows)
 }
 
 /*
- * The header at offset i: 1 when its chain goes on at *next, a known offset; 0 when all is said of it in length[i] and reach[i].
+ * The header at offset i: 1 when its chain goes on at *next, a known offset; 0 when all is said of it in length[i] and
+ * reach[i].
  */
 static int record_step(struct fc_resync *r, const struct fc_pcap *pcap, size_t i, size_t *next)
 {
@@ -229,8 +230,8 @@ nomem:
 }
 
 /*
- * Where the records behind a pcap file header at p stop to be sound, from p on: 0 when there is no header, or nothing that
- * confirms it; OPEN when that is behind the n bytes. *pcap is what the header says.
+ * Where the records behind a pcap file header at p stop to be sound, from p on: 0 when there is no header, or nothing
+ * that confirms it; OPEN when that is behind the n bytes. *pcap is what the header says.
  */
 static uint32_t header_reach(const uint8_t *p, size_t n, bool last, struct fc_pcap *pcap)
 {
@@ -306,8 +307,8 @@ static bool candidate(const struct fc_reader *reader, size_t i, uint32_t *reach)
 
 /*
  * A capture inside of a packet gives chains too, but they break where the packet ends, inside of a chain that starts
- * before and goes on. So of chains that overlap, the one that goes on is believed; but one longer than a packet of IP is none of
- * these, and breaks at damage.
+ * before and goes on. So of chains that overlap, the one that goes on is believed; but one longer than a packet of IP
+ * is none of these, and breaks at damage.
  */
 static size_t contest(const struct fc_reader *reader, size_t i, uint32_t reach)
 {
@@ -323,7 +324,10 @@ static size_t contest(const struct fc_reader *reader, size_t i, uint32_t reach)
     return i;
 }
 
-/* First boundary in [from, until), with `open` of a chain that does not break; UINT64_MAX: none, or the reader has failed. */
+/*
+ * First boundary in [from, until), with `open` of a chain that does not break; UINT64_MAX: none, or the reader has
+ * failed.
+ */
 static uint64_t search(struct fc_reader *reader, uint64_t from, uint64_t until, bool open)
 {
     for (uint64_t off = from; off < until;) {

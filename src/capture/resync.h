@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a capture goes on behind damage. All answers depend on the file, an offset and the section only, so that they are
- * the same for every chunk size; docs/architecture.md ("Damage") has the rules.
+ * Where a capture goes on behind damage. All answers depend on the file, an offset and the section only, so that they
+ * are the same for every chunk size; docs/architecture.md ("Damage") has the rules.
  *
  * Cost: the file is looked at in blocks of 1 MiB (with 1 MiB of what follows), each once while it is the current one:
  * for every offset, is a plausible header here, and how many follow it in a chain, and where does the chain break. That
@@ -32,8 +32,8 @@ enum fc_odd { FC_ODD_KEEP = 0, FC_ODD_HEADER = 2, FC_ODD_DAMAGE = 3 };
 enum fc_odd fc_resync_odd(struct fc_reader *reader, uint64_t off);
 
 /*
- * Of a record at `off` that is said to end at `next`, where nothing sound starts or the file has ended: where inside of it
- * do records start that go on behind `next`? 0: nowhere, or the reader has failed.
+ * Of a record at `off` that is said to end at `next`, where nothing sound starts or the file has ended: where inside of
+ * it do records start that go on behind `next`? 0: nowhere, or the reader has failed.
  */
 uint64_t fc_resync_swallowed(struct fc_reader *reader, uint64_t off, uint64_t next);
 

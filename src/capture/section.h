@@ -12,8 +12,8 @@
 int fc_section_at(const struct fc_interface *ifaces, size_t count, uint64_t off, struct fc_section *section);
 
 /*
- * Interfaces [*first, *last) are all of the section that `off` lies in, which ends at *end. False: no interface is described
- * before off.
+ * Interfaces [*first, *last) are all of the section that `off` lies in, which ends at *end. False: no interface is
+ * described before off.
  */
 bool fc_section_range(const struct fc_interface *ifaces, size_t count, uint64_t off, size_t *first, size_t *last,
                       uint64_t *end);

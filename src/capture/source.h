@@ -4,7 +4,8 @@
  * stream. Plain files have none, and are read with pread().
  *
  * fc_source_open() gives one that decodes on demand, from the nearest seek point that it is told of, and keeps the last
- * 3 MiB: more than a reader goes back by when it looks around behind damage. Near offsets, and rising ones, are cheap. Threads: one.
+ * 3 MiB: more than a reader goes back by when it looks around behind damage. Near offsets, and rising ones, are cheap.
+ * Threads: one.
  */
 #ifndef FC_CAPTURE_SOURCE_H
 #define FC_CAPTURE_SOURCE_H
@@ -31,8 +32,8 @@ enum { FC_SOURCE_KEEPS = 3 << 20 };
 int fc_source_open(int fd, const char *path, enum fc_compression compression, struct fc_source **out);
 
 /*
- * Tells a source of fc_source_open() where seek points come from: find(ctx, off) gives the last one at or before `off` (1),
- * or that there is none (0), or a negative code with err filled; what it points to is valid until the next call.
+ * Tells a source of fc_source_open() where seek points come from: find(ctx, off) gives the last one at or before `off`
+ * (1), or that there is none (0), or a negative code with err filled; what it points to is valid until the next call.
  */
 typedef int fc_seek_find(void *ctx, uint64_t off, struct fc_seek_point *point, struct fc_error *err);
 void fc_source_set_points(struct fc_source *source, fc_seek_find *find, void *ctx);

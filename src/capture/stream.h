@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A compressed file as a stream of the bytes it holds: from its start, or from a seek point on. Formats: gzip (RFC 1952,
- * any number of members), zstd (RFC 8878, any number of frames, skippable ones too), lz4 (frame format 1.6), xz (1.1,
- * any number of streams).
+ * A compressed file as a stream of the bytes it holds: from its start, or from a seek point on. Formats: gzip (RFC
+ * 1952, any number of members), zstd (RFC 8878, any number of frames, skippable ones too), lz4 (frame format 1.6), xz
+ * (1.1, any number of streams).
  *
- * What comes out depends on the file only, not on where decoding was entered: not the bytes, not where damage ends them,
- * not the seek points. Damage ends the stream, as a file that ends; all before it comes out.
+ * What comes out depends on the file only, not on where decoding was entered: not the bytes, not where damage ends
+ * them, not the seek points. Damage ends the stream, as a file that ends; all before it comes out.
  *
  * Threads: a stream belongs to one. Memory: 256 KiB, and what the format's decoder needs: up to 512 MiB, of which it
  * touches what the file makes it fill.
@@ -48,7 +48,10 @@ struct fc_stream {
 
 enum { FC_STREAM_INPUT = 256 << 10 };
 
-/* The enum fc_compression that a file is in, by its first bytes (skippable frames are looked behind), or FC_E_IO with errno. */
+/*
+ * The enum fc_compression that a file is in, by its first bytes (skippable frames are looked behind), or FC_E_IO with
+ * errno.
+ */
 int fc_stream_detect(int fd);
 
 /* Starts at the beginning. fd and watch stay the caller's. FC_E_NOMEM. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * zstd (RFC 8878). Decoding can start at frames only: what a block needs of those before it (window, tables, offsets) does
- * not leave the library. The seekable format and pzstd's are many frames, and skippable ones.
+ * zstd (RFC 8878). Decoding can start at frames only: what a block needs of those before it (window, tables, offsets)
+ * does not leave the library. The seekable format and pzstd's are many frames, and skippable ones.
  */
 #include "base/bytes.h"
 #include "capture/codec.h"

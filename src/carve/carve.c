@@ -172,7 +172,10 @@ static int merge(struct carve *c, struct fc_carve_result *result, struct fc_erro
     return rc ? fc_output_error(rc, err) : 0;
 }
 
-/* All is read: no session may have fragments of a tunnel that it is not in. What `partial` left out might have shown it. */
+/*
+ * All is read: no session may have fragments of a tunnel that it is not in. What `partial` left out might have shown
+ * it.
+ */
 static int check_sessions(const struct fc_carve_plan *plan, const char *path, struct fc_error *err)
 {
     for (size_t i = 0; i < plan->session_count && !plan->partial; i++)

@@ -60,7 +60,10 @@ bool fc_size_option(const char *text, uint64_t *bytes);
 /* A whole number from low to high. */
 bool fc_number_option(const char *text, int64_t low, int64_t high, int64_t *number);
 
-/* An option whose value is a list, given once more: adds to *list, a string to be freed, with a comma. -1 without memory, which is said. */
+/*
+ * An option whose value is a list, given once more: adds to *list, a string to be freed, with a comma. -1 without
+ * memory, which is said.
+ */
 int fc_list_option(char **list, const char *value);
 
 /* The words joined by blanks, a new string; NULL without memory. */

@@ -25,7 +25,9 @@ static void help(FILE *out)
           out);
 }
 
-/* A file that is opened later must not get the number of a standard stream that is closed; to use that stays an error. */
+/*
+ * A file that is opened later must not get the number of a standard stream that is closed; to use that stays an error.
+ */
 static void reserve_streams(void)
 {
     for (int fd = 0; fd < 3; fd++)

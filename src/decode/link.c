@@ -184,8 +184,8 @@ enum fc_step fc_step_pppoe(struct fc_walk *w)
 }
 
 /*
- * RFC 1990: two bits tell that a packet begins and ends here. What both ends agreed upon elsewhere, whether its number has 12 or 24
- * bits, shows in where IP stands.
+ * RFC 1990: two bits tell that a packet begins and ends here. What both ends agreed upon elsewhere, whether its number
+ * has 12 or 24 bits, shows in where IP stands.
  */
 static bool multilink(struct fc_walk *w)
 {
@@ -234,7 +234,8 @@ enum fc_step fc_step_ppp(struct fc_walk *w)
             return FC_STEP_PPP;
         fc_push_layer(w, FC_LAYER_PAYLOAD);
         return FC_STEP_DONE;
-    case PPP_BRIDGE: /* RFC 3518: flags, MAC type; 1 is Ethernet, without a LAN id unless the first bit but one says so */
+    /* RFC 3518: flags, MAC type; 1 is Ethernet, without a LAN id unless the first bit but one says so */
+    case PPP_BRIDGE:
         if (fc_left(w) >= 2 && fc_here(w)[1] == 1 && !(fc_here(w)[0] & 0x40)) {
             fc_skip(w, 2);
             return FC_STEP_ETHERNET;

@@ -14,7 +14,10 @@ enum {
 };
 
 enum {
-    /* ARPHRD_ values under which a cooked header's protocol means nothing; but where it is an EtherType, that is what follows */
+    /*
+     * ARPHRD_ values under which a cooked header's protocol means nothing; but where it is an EtherType, that is what
+     * follows
+     */
     ARPHRD_FRAD = 770,
     ARPHRD_IEEE80211 = 801,
     ARPHRD_IEEE80211_PRISM = 802,

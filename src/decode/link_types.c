@@ -14,7 +14,9 @@ struct link_type {
     fc_step_fn *first;
 };
 
-/* tcpdump.org's list. 11, 12, 14 and 19 are no LINKTYPE_ of it: DLT_ of some systems, written into files all the same. */
+/*
+ * tcpdump.org's list. 11, 12, 14 and 19 are no LINKTYPE_ of it: DLT_ of some systems, written into files all the same.
+ */
 /* clang-format off */
 static const struct link_type link_types[] = {
     [0] = {"NULL", "link-null", "address family of 4 bytes, or EtherType, in either byte order; or PPP; IP", fc_link_loopback},

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Link types of serial lines and carriers: PPP, HDLC, Frame Relay, ATM, SLIP; of a vendor's routers and capture cards. */
+/*
+ * Link types of serial lines and carriers: PPP, HDLC, Frame Relay, ATM, SLIP; of a vendor's routers and capture cards.
+ */
 #include "decode/link.h"
 #include "decode/tunnel.h"
 
@@ -161,8 +163,8 @@ enum fc_step fc_link_sunatm(struct fc_walk *w)
 }
 
 /*
- * A magic number, flags, perhaps a length and extensions of that length; where a flag says that there is no link header, 4 bytes
- * in place of it. Source: tcpdump's print-juniper.c.
+ * A magic number, flags, perhaps a length and extensions of that length; where a flag says that there is no link
+ * header, 4 bytes in place of it. Source: tcpdump's print-juniper.c.
  */
 enum fc_step fc_link_juniper(struct fc_walk *w)
 {
@@ -190,8 +192,9 @@ enum fc_step fc_link_juniper(struct fc_walk *w)
 }
 
 /*
- * Time (8), type, flags, length, lost, original length (2 each); extension headers of 8 bytes, as long as the first bit of a type
- * says that one follows; then what the type says, Ethernet behind 2 bytes. Source: Endace's ERF Types Reference Guide.
+ * Time (8), type, flags, length, lost, original length (2 each); extension headers of 8 bytes, as long as the first bit
+ * of a type says that one follows; then what the type says, Ethernet behind 2 bytes. Source: Endace's ERF Types
+ * Reference Guide.
  */
 enum fc_step fc_link_erf(struct fc_walk *w)
 {

@@ -49,7 +49,9 @@ static uint32_t batman_size(const uint8_t *p)
     return p[0] == UNICAST ? 10 : p[0] == BROADCAST ? 14 : p[0] == UNICAST_4 ? 18 : OPAQUE;
 }
 
-/* Bytes that the tag of an EtherType takes; of most the last two are the EtherType that follows. Two of it are there. */
+/*
+ * Bytes that the tag of an EtherType takes; of most the last two are the EtherType that follows. Two of it are there.
+ */
 static uint32_t shim_size(uint32_t type, const uint8_t *p)
 {
     switch (type) {
@@ -109,8 +111,8 @@ enum fc_step fc_step_shim(struct fc_walk *w)
 
 /*
  * Nothing names what the last label carries (RFC 3032, 2.2): IP by its first nibble, or Ethernet with or without a
- * control word (RFC 4448), whose first four bits are 0 and whose next twelve are reserved. A link address may begin like
- * any of these, so what follows has to fit.
+ * control word (RFC 4448), whose first four bits are 0 and whose next twelve are reserved. A link address may begin
+ * like any of these, so what follows has to fit.
  */
 enum fc_step fc_step_mpls_payload(struct fc_walk *w)
 {

@@ -2,10 +2,10 @@
 /*
  * fc_decode(): packets of the common kinds by way of a shortcut, all others by the walk (decode.c).
  *
- * Common is a whole TCP or UDP packet that no tunnel uses, with all headers captured, over IPv4 without options or IPv6 without
- * extension headers, straight behind an Ethernet header: nearly every packet there is. A second shortcut, for masks without most
- * optional groups, takes VLAN tags, Linux cooked captures, loopback and raw IP too. Each says what the walk would say (a test compares them),
- * or false, which leaves the packet to the walk.
+ * Common is a whole TCP or UDP packet that no tunnel uses, with all headers captured, over IPv4 without options or IPv6
+ * without extension headers, straight behind an Ethernet header: nearly every packet there is. A second shortcut, for
+ * masks without most optional groups, takes VLAN tags, Linux cooked captures, loopback and raw IP too. Each says what
+ * the walk would say (a test compares them), or false, which leaves the packet to the walk.
  */
 #include <flowcarve/decode.h>
 
@@ -34,8 +34,8 @@ enum {
 };
 
 /*
- * TCP or UDP at `off` inside of a datagram that ends, as far as it was captured, at `end`; `layer` is this one's place in the list.
- * *payload: where the payload starts. False: not common.
+ * TCP or UDP at `off` inside of a datagram that ends, as far as it was captured, at `end`; `layer` is this one's place
+ * in the list. *payload: where the payload starts. False: not common.
  */
 static inline __attribute__((always_inline)) bool transport(const uint8_t *data, uint32_t off, uint32_t end,
                                                             uint32_t proto, uint32_t mask, unsigned layer,

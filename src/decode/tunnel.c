@@ -208,8 +208,8 @@ static bool hdlc_ip_at(const struct fc_walk *w, uint32_t at)
 }
 
 /*
- * 3GPP2 A.S0008, A.S0012: attributes, of which the last one is marked, then a piece of a stream of PPP in HDLC framing. It is gone
- * into where a frame begins with it.
+ * 3GPP2 A.S0008, A.S0012: attributes, of which the last one is marked, then a piece of a stream of PPP in HDLC framing.
+ * It is gone into where a frame begins with it.
  */
 static enum fc_step a10(struct fc_walk *w, uint32_t type)
 {

@@ -26,8 +26,8 @@ enum fc_step fc_l2tpv3(struct fc_walk *w, uint32_t wire);
 bool fc_ip_at(const struct fc_walk *w, uint32_t ahead, uint32_t wire, bool whole);
 
 /*
- * The same for an Ethernet header. Its type must be one that is known, and fit what follows. `whole`: what follows must be
- * IP or ARP of the right length, padded to the shortest frame if need be.
+ * The same for an Ethernet header. Its type must be one that is known, and fit what follows. `whole`: what follows must
+ * be IP or ARP of the right length, padded to the shortest frame if need be.
  */
 bool fc_ethernet_at(const struct fc_walk *w, uint32_t ahead, uint32_t wire, bool whole);
 

@@ -44,8 +44,8 @@ static enum fc_step gpe_step(uint32_t next)
 
 /*
  * RFC 7348: flag I, all else zero but the VNI. Group policy sets G, its own flags and a group. GPE
- * (draft-ietf-nvo3-vxlan-gpe) adds version, next protocol with flag P, and O; some leave P out. What sets other bits, which
- * the RFC has a receiver ignore, must carry a frame that has IP of the right length in it.
+ * (draft-ietf-nvo3-vxlan-gpe) adds version, next protocol with flag P, and O; some leave P out. What sets other bits,
+ * which the RFC has a receiver ignore, must carry a frame that has IP of the right length in it.
  */
 static bool vxlan(struct fc_walk *w, uint32_t wire, enum fc_step *step)
 {
@@ -104,7 +104,10 @@ static bool geneve(struct fc_walk *w, uint32_t wire, enum fc_step *step)
     return true;
 }
 
-/* TS 29.281: version 1, GTP not GTP', a G-PDU of the right length, extension headers that chain, IP or Ethernet at the end. */
+/*
+ * TS 29.281: version 1, GTP not GTP', a G-PDU of the right length, extension headers that chain, IP or Ethernet at the
+ * end.
+ */
 static bool gtpu(struct fc_walk *w, uint32_t wire, enum fc_step *step)
 {
     const uint8_t *p = fc_here(w);
@@ -213,7 +216,10 @@ static bool teredo(struct fc_walk *w, uint32_t wire, enum fc_step *step)
     return enter(w, size, FC_TUNNEL_TEREDO, 0, FC_STEP_IP, step);
 }
 
-/* Where an optional part of CAPWAP's header that starts at `at`, with `before` bytes and a length, ends; UINT32_MAX: not inside. */
+/*
+ * Where an optional part of CAPWAP's header that starts at `at`, with `before` bytes and a length, ends; UINT32_MAX:
+ * not inside.
+ */
 static uint32_t capwap_part(const uint8_t *p, uint32_t at, uint32_t before, uint32_t size)
 {
     return at < size && before < size - at ? at + ((before + 1 + p[at + before] + 3) & ~3u) : UINT32_MAX;

@@ -56,8 +56,8 @@ static enum fc_step control(struct fc_walk *w)
 }
 
 /*
- * Receiver and sender of a management or data frame; where the fourth address stands is checked. swap: 1 where fields of
- * two bytes stand the other way round, else 0.
+ * Receiver and sender of a management or data frame; where the fourth address stands is checked. swap: 1 where fields
+ * of two bytes stand the other way round, else 0.
  */
 static void addresses(struct fc_walk *w, const uint8_t *p, unsigned swap)
 {
@@ -106,13 +106,19 @@ static enum fc_step amsdu(struct fc_walk *w)
     return FC_STEP_LLC;
 }
 
-/* Mesh control has reserved bits, which tell it from LLC; to one station such a frame has four addresses, to a group three. */
+/*
+ * Mesh control has reserved bits, which tell it from LLC; to one station such a frame has four addresses, to a group
+ * three.
+ */
 static bool has_mesh(const struct fc_walk *w, uint8_t flags, uint8_t qos)
 {
     return flags & FROM_DS && qos & QOS_MESH && (!fc_left(w) || *fc_here(w) < 3);
 }
 
-/* Drafts of 802.11s had no bit for it, and frames without QoS have none: there LLC tells, where a mesh control would end. */
+/*
+ * Drafts of 802.11s had no bit for it, and frames without QoS have none: there LLC tells, where a mesh control would
+ * end.
+ */
 static bool has_draft_mesh(const struct fc_walk *w, uint8_t flags)
 {
     const uint8_t *p = fc_here(w);
@@ -171,8 +177,8 @@ enum fc_step fc_link_wlan(struct fc_walk *w)
 }
 
 /*
- * Some access points write the header's fields of two bytes in network byte order. Between them and their controller data
- * has one of the DS flags, and there is no version but 0, so that the byte which has both tells the two apart.
+ * Some access points write the header's fields of two bytes in network byte order. Between them and their controller
+ * data has one of the DS flags, and there is no version but 0, so that the byte which has both tells the two apart.
  */
 enum fc_step fc_link_wlan_capwap(struct fc_walk *w)
 {
@@ -271,8 +277,8 @@ enum fc_step fc_link_pktap(struct fc_walk *w)
 }
 
 /*
- * The link type is anybody's, and once was what OS X writes PKTAP as. An interface's name of up to 24 bytes behind the fields that
- * are read, and a size that is PKTAP's at the least, tell.
+ * The link type is anybody's, and once was what OS X writes PKTAP as. An interface's name of up to 24 bytes behind the
+ * fields that are read, and a size that is PKTAP's at the least, tell.
  */
 enum fc_step fc_link_user2(struct fc_walk *w)
 {

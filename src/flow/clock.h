@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counted time: the clock of a capture by which packets are put in order and gaps are measured, which no glitch can spoil.
- * docs/sessions.md, section 1, has the rules.
+ * Counted time: the clock of a capture by which packets are put in order and gaps are measured, which no glitch can
+ * spoil. docs/sessions.md, section 1, has the rules.
  *
  * Threads: one a clock.
  */
@@ -37,10 +37,16 @@ static inline int64_t fc_time_add(int64_t a, int64_t b)
     return sum == INT64_MIN ? sum + 1 : sum;
 }
 
-/* Counts a record; ahead: times of the records that follow, FC_CLOCK_AHEAD unless the capture ends before. Returns its counted time. */
+/*
+ * Counts a record; ahead: times of the records that follow, FC_CLOCK_AHEAD unless the capture ends before. Returns its
+ * counted time.
+ */
 int64_t fc_clock_count(struct fc_clock *clock, int64_t ts_ns, const int64_t *ahead, size_t count);
 
-/* True when records of rising times, first to last, count as they are, least being the least time of those that follow them. */
+/*
+ * True when records of rising times, first to last, count as they are, least being the least time of those that follow
+ * them.
+ */
 static inline bool fc_clock_is_plain(const struct fc_clock *clock, int64_t first_ns, int64_t last_ns, int64_t least_ns)
 {
     return first_ns > INT64_MIN / 2 && last_ns < INT64_MAX / 2 && clock->shift_ns < INT64_MAX / 4 &&

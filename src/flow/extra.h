@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The optional fields of a session, for an index made with --fields. The first packet that has one counts, in the session's order;
- * flags and payload add up.
+ * The optional fields of a session, for an index made with --fields. The first packet that has one counts, in the
+ * session's order; flags and payload add up.
  *
  * Threads: any, on objects of their own.
  */

@@ -5,7 +5,8 @@
 
 /*
  * Two queues in the order of places, each with a hash index by name. Items have numbers that rise; item n is at
- * items[n & (room - 1)], those from `begin` to `end` are there. A chain leads from the latest of a bucket to earlier ones.
+ * items[n & (room - 1)], those from `begin` to `end` are there. A chain leads from the latest of a bucket to earlier
+ * ones.
  */
 struct queue {
     void *items;
@@ -147,7 +148,10 @@ static bool near(int64_t a, int64_t b)
     return distance <= (uint64_t)FC_FRAGMENT_WINDOW_NS;
 }
 
-/* The latest first fragment of the name that is near. Those of a name come in order, so that if the latest is not, none is. */
+/*
+ * The latest first fragment of the name that is near. Those of a name come in order, so that if the latest is not, none
+ * is.
+ */
 static const struct fc_first *find_first(const struct fc_fragments *f, const struct fc_flow_key *name, int64_t ns)
 {
     const struct queue *q = &f->firsts;

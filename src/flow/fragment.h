@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which flow each IP fragment belongs to: docs/sessions.md, section 3. Fragments are settled in the order of all packets, before the
- * partitions come to that stretch of it: readers hand over a note of each fragment here, and this hands on a note, with its place,
- * to the partition that has the flow.
+ * Which flow each IP fragment belongs to: docs/sessions.md, section 3. Fragments are settled in the order of all
+ * packets, before the partitions come to that stretch of it: readers hand over a note of each fragment here, and this
+ * hands on a note, with its place, to the partition that has the flow.
  *
  * Those that wait in the end are provisional: the index keeps them, and the next run brings them back.
  *
@@ -48,10 +48,15 @@ void fc_fragments_free(struct fc_fragments *fragments);
 
 /* Settles all up to `limit` and hands the notes over. FC_E_NOMEM. */
 int fc_fragments_advance(struct fc_fragments *fragments, const struct fc_place *limit, struct fc_shelf *shelf);
-/* All is handed over, clock_ns is the counted time of the latest record: settles the rest, and gives up what has waited too long. */
+/*
+ * All is handed over, clock_ns is the counted time of the latest record: settles the rest, and gives up what has waited
+ * too long.
+ */
 int fc_fragments_finish(struct fc_fragments *fragments, int64_t clock_ns, struct fc_shelf *shelf);
 
-/* After the finish. Names that a later capture may ask for, oldest first; those that wait, in order. Valid until free. */
+/*
+ * After the finish. Names that a later capture may ask for, oldest first; those that wait, in order. Valid until free.
+ */
 const struct fc_first *fc_fragments_first(const struct fc_fragments *fragments, size_t i);
 size_t fc_fragments_first_count(const struct fc_fragments *fragments);
 /* NULL: that one waits no more. */
@@ -59,8 +64,8 @@ const struct fc_waiting *fc_fragments_waiting(const struct fc_fragments *fragmen
 size_t fc_fragments_waiting_count(const struct fc_fragments *fragments);
 
 /*
- * Brings such ones back, before the first advance, in the same order; they take their places among the new ones. `extra` changes hands,
- * also on failure. FC_E_NOMEM.
+ * Brings such ones back, before the first advance, in the same order; they take their places among the new ones.
+ * `extra` changes hands, also on failure. FC_E_NOMEM.
  */
 int fc_fragments_restore_first(struct fc_fragments *fragments, const struct fc_first *first);
 int fc_fragments_restore_waiting(struct fc_fragments *fragments, const struct fc_waiting *waiting);

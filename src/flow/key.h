@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The key of most flows in two words: IPv4, a protocol number of IP, no domain. And what a later fragment shows of its flow's key:
- * at the most the addresses; whether packets fit a key; and the parts of a key that can be asked for.
+ * The key of most flows in two words: IPv4, a protocol number of IP, no domain. And what a later fragment shows of its
+ * flow's key: at the most the addresses; whether packets fit a key; and the parts of a key that can be asked for.
  */
 #ifndef FC_FLOW_KEY_H
 #define FC_FLOW_KEY_H
@@ -13,7 +13,8 @@
 
 /*
  * ends: the two addresses. rest: bits 0-31 the ports, 32-39 the protocol, 40-47 one_way; bits 48-63 are the owner's.
- * Of a wide key, which does not fit: ends is its hash, and bits 40-47 are FC_SHORT_WIDE; equal ones may have other keys.
+ * Of a wide key, which does not fit: ends is its hash, and bits 40-47 are FC_SHORT_WIDE; equal ones may have other
+ * keys.
  */
 struct fc_short_key {
     uint64_t ends, rest;
@@ -70,7 +71,9 @@ static inline bool fc_key_same_ends(const struct fc_flow_key *key, const struct 
     return key->addr_kind == p->addr_kind && (straight || turned);
 }
 
-/* Direction within `key` of a packet of which only the addresses count; -1: they are others, or the same at both ends. */
+/*
+ * Direction within `key` of a packet of which only the addresses count; -1: they are others, or the same at both ends.
+ */
 static inline int fc_key_dir(const struct fc_flow_key *key, const struct fc_packet *packet)
 {
     if (!fc_key_same_ends(key, packet) || memcmp(key->addr[0], key->addr[1], 16) == 0)
@@ -79,22 +82,22 @@ static inline int fc_key_dir(const struct fc_flow_key *key, const struct fc_pack
 }
 
 /*
- * True when a packet, decoded with `mask`, may belong to the session of `key` (as the index gives it back). Exact, but for
- * a later fragment, which shows its addresses only (or, of a protocol that carries tunnels, those around the session's),
- * and for a record that cannot be decoded.
+ * True when a packet, decoded with `mask`, may belong to the session of `key` (as the index gives it back). Exact, but
+ * for a later fragment, which shows its addresses only (or, of a protocol that carries tunnels, those around the
+ * session's), and for a record that cannot be decoded.
  */
 bool fc_key_fits(const struct fc_flow_key *key, const struct fc_packet *packet, uint32_t mask);
 
 /*
- * What the packets of a session have shown, for fc_shown_fits(), which is false when some have the addresses of a tunnel
- * and the session is in none. Decoding must ask for FC_WANT_TUNNEL.
+ * What the packets of a session have shown, for fc_shown_fits(), which is false when some have the addresses of a
+ * tunnel and the session is in none. Decoding must ask for FC_WANT_TUNNEL.
  */
 uint8_t fc_key_shown(const struct fc_flow_key *key, const struct fc_packet *packet);
 bool fc_shown_fits(uint8_t shown);
 
 /*
- * What `index --key` takes and an index remembers: "vlan", "tunnel", "outer", comma-separated. Adds FC_KEY_* bits to *mask
- * and writes the list in a fixed order to `normal` (FC_KEY_PARTS_TEXT bytes, or NULL). FC_E_USAGE: another word.
+ * What `index --key` takes and an index remembers: "vlan", "tunnel", "outer", comma-separated. Adds FC_KEY_* bits to
+ * *mask and writes the list in a fixed order to `normal` (FC_KEY_PARTS_TEXT bytes, or NULL). FC_E_USAGE: another word.
  */
 enum { FC_KEY_PARTS_TEXT = 24 };
 int fc_key_parts(const char *list, uint32_t *mask, char *normal);

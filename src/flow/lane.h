@@ -6,7 +6,8 @@
  *   next   the lane whose note comes first
  *   stow   notes of many lanes, merged, that lie in a file; a lane of their own brings them back, some at a time
  *
- * Where captures follow one another there is one lane at a time to look at, and it is followed as far as the next one's first note.
+ * Where captures follow one another there is one lane at a time to look at, and it is followed as far as the next one's
+ * first note.
  *
  * Threads: one, the partition's owner. Memory: 100 bytes a lane.
  */
@@ -92,7 +93,10 @@ static inline void fc_lane_set_place(struct fc_lane *lane)
 /* Begins anew with the notes that its unit has now. */
 void fc_lane_rewind(struct fc_lane *lane);
 
-/* To the next note of the lane. False: there is none, and fc_lanes_drop() must follow. Blocks passed over are given back. */
+/*
+ * To the next note of the lane. False: there is none, and fc_lanes_drop() must follow. Blocks passed over are given
+ * back.
+ */
 static inline bool fc_lane_step(struct fc_lane *lane, struct fc_shelf *shelf)
 {
     if (++lane->at == lane->block->count) {

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Notes: what the flow table wants to know of each packet, on its way from a reader to the partition that has the packet's flow.
+ * Notes: what the flow table wants to know of each packet, on its way from a reader to the partition that has the
+ * packet's flow.
  *
  *   unit      what is handed over at once: a chunk of a capture, or some small captures one behind the other
  *   part      a unit's notes for one partition, in the order of the records, in blocks
  *   stretch   what comes of one capture: where its offsets begin, and how its clock counts
- *   side      what few packets have, in the unit's arena: a key that is not short, optional fields, names of datagrams...
+ *   side      what few packets have, in the unit's arena: a key that is not short, optional fields, names of
+ *             datagrams...
  *
- * A reader fills a unit that nobody else sees; fc_table_hand_over() makes it visible to all partitions, and it is freed when the
- * last of them has passed over it.
+ * A reader fills a unit that nobody else sees; fc_table_hand_over() makes it visible to all partitions, and it is freed
+ * when the last of them has passed over it.
  *
- * Threads: a unit belongs to one until it is handed over, then its parts to their partitions' owners, and the rest is read only.
- * Memory: blocks come from a stock shared by all threads, through a shelf of each thread's own.
+ * Threads: a unit belongs to one until it is handed over, then its parts to their partitions' owners, and the rest is
+ * read only. Memory: blocks come from a stock shared by all threads, through a shelf of each thread's own.
  */
 #ifndef FC_FLOW_NOTE_H
 #define FC_FLOW_NOTE_H
@@ -64,7 +66,9 @@ static inline uint8_t fc_note_bits(const struct fc_note *n)
     return (uint8_t)(n->key.rest >> 56);
 }
 
-/* A place in the order of all packets: counted time, file, offset; sub: behind the packet that is there, in this order. */
+/*
+ * A place in the order of all packets: counted time, file, offset; sub: behind the packet that is there, in this order.
+ */
 struct fc_place {
     int64_t ns;
     uint64_t off;
@@ -186,14 +190,23 @@ void fc_unit_pass(struct fc_unit *unit, struct fc_shelf *shelf);
 /* The same, with the blocks that are left of the part. */
 void fc_unit_drop(struct fc_unit *unit, unsigned part, struct fc_shelf *shelf);
 
-/* Begins a stretch at base_off of a file; its notes have offsets from it on. FC_E_NOMEM; FC_E_LIMIT: the unit's space is used up. */
+/*
+ * Begins a stretch at base_off of a file; its notes have offsets from it on. FC_E_NOMEM; FC_E_LIMIT: the unit's space
+ * is used up.
+ */
 int fc_unit_begin(struct fc_unit *unit, uint32_t file, uint64_t base_off);
 
-/* Adds a packet of the latest stretch. off: of its record in the file. seed: the table's. extra: optional fields are kept. FC_E_NOMEM. */
+/*
+ * Adds a packet of the latest stretch. off: of its record in the file. seed: the table's. extra: optional fields are
+ * kept. FC_E_NOMEM.
+ */
 int fc_unit_add(struct fc_unit *unit, struct fc_shelf *shelf, const struct fc_packet *packet, uint64_t off,
                 int64_t ts_ns, uint32_t origlen, uint64_t seed, bool extra);
 
-/* Adds a note whose key is this one; bits: FC_NOTE_*, flags: of TCP. side: its key is filled in where needed. FC_E_NOMEM. */
+/*
+ * Adds a note whose key is this one; bits: FC_NOTE_*, flags: of TCP. side: its key is filled in where needed.
+ * FC_E_NOMEM.
+ */
 int fc_unit_put(struct fc_unit *unit, struct fc_shelf *shelf, struct fc_note *note, const struct fc_flow_key *key,
                 uint8_t bits, uint8_t flags, struct fc_side *side, uint64_t seed);
 

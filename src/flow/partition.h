@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside of the flow table: what table.c (packets and sessions), index.c (finding flows), wheel.c (their end) and spill.c share. */
+/*
+ * Inside of the flow table: what table.c (packets and sessions), index.c (finding flows), wheel.c (their end) and
+ * spill.c share.
+ */
 #ifndef FC_FLOW_PARTITION_H
 #define FC_FLOW_PARTITION_H
 
@@ -33,8 +36,8 @@ struct fc_rare {
 };
 
 /*
- * Two cache lines. Owner: whoever has the partition; what fc_table_find() reads is written by relaxed atomic stores. Short sessions
- * have their positions inside.
+ * Two cache lines. Owner: whoever has the partition; what fc_table_find() reads is written by relaxed atomic stores.
+ * Short sessions have their positions inside.
  */
 struct fc_flow {
     struct fc_short_key key; /* bits 48-63 of rest: 0 */
@@ -148,7 +151,9 @@ static inline bool fc_flow_is_wide(const struct fc_flow *f)
 #define FC_NO_FLOW UINT32_MAX
 uint32_t fc_partition_find(const struct fc_partition *p, uint32_t hash, const struct fc_short_key *key,
                            const struct fc_flow_key *wide);
-/* A flow of that key that is in no session yet; nobody sees it before fc_partition_show(). FC_NO_FLOW without memory. */
+/*
+ * A flow of that key that is in no session yet; nobody sees it before fc_partition_show(). FC_NO_FLOW without memory.
+ */
 uint32_t fc_partition_new_flow(struct fc_partition *p, uint32_t hash, const struct fc_short_key *key,
                                const struct fc_flow_key *wide);
 void fc_partition_show(struct fc_partition *p, uint32_t number);

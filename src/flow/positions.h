@@ -55,8 +55,9 @@ size_t fc_positions_size(const struct fc_positions *positions);
 size_t fc_positions_write(const struct fc_positions *positions, uint8_t *out);
 
 /*
- * Positions as the flow table collects them, in the order of a session's packets: of a packet in the same file as the one before it
- * and behind that, the distance; of any other, byte 0, varint file, varint offset. This makes segments of them, files ascending.
+ * Positions as the flow table collects them, in the order of a session's packets: of a packet in the same file as the
+ * one before it and behind that, the distance; of any other, byte 0, varint file, varint offset. This makes segments of
+ * them, files ascending.
  *   file, first_off   of the first packet, which is not among them; file 0: there is none
  *   plain             they are distances alone
  * *out, of *room bytes from malloc(), grows as needed; *len is set. FC_E_NOMEM; FC_E_DAMAGED: they are something else.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A session as its packets have made it: docs/sessions.md, section 4. Directions are those of the flow key: 0 from endpoint 0, 1
- * from endpoint 1.
+ * A session as its packets have made it: docs/sessions.md, section 4. Directions are those of the flow key: 0 from
+ * endpoint 0, 1 from endpoint 1.
  *
  * Threads: any, on objects of their own.
  */
@@ -54,7 +54,9 @@ static inline enum fc_state fc_session_state(const struct fc_session_sum *s, uin
     return fc_state_of(proto, s->tcp_flags, s->packets[0] && s->packets[1]);
 }
 
-/* Which timeout ends a session. An ACK proves the answer, whoever sent it: of a TCP stream one side alone may be seen. */
+/*
+ * Which timeout ends a session. An ACK proves the answer, whoever sent it: of a TCP stream one side alone may be seen.
+ */
 static inline enum fc_timeout fc_timeout_of(enum fc_timeouts of, const uint8_t flags[2], bool both)
 {
     uint8_t any = flags[0] | flags[1];

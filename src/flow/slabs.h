@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory of one partition for many small objects of few sizes: powers of two, each with a list of spare ones, cut from slabs.
- * Large ones go to malloc().
+ * Memory of one partition for many small objects of few sizes: powers of two, each with a list of spare ones, cut from
+ * slabs. Large ones go to malloc().
  *
  * Threads: one an arena. Memory: what was in use at the most, by size, until fc_slabs_fini().
  */

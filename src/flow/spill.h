@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What suspended partitions keep in a file: one log a partition, written from front to end, then read once in the same order.
+ * What suspended partitions keep in a file: one log a partition, written from front to end, then read once in the same
+ * order.
  *
  * Threads: one a log; logs share their file. Memory: a buffer a log. The file is unnamed and goes with its descriptor.
  */

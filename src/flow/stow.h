@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Notes in a file, in order: what a suspended partition has to apply later, and what has to wait for others that come before it.
+ * Notes in a file, in order: what a suspended partition has to apply later, and what has to wait for others that come
+ * before it.
  *
  * Threads: one a stow; they share their file. Memory: see flow/spill.h; when read, FC_STOW_NOTES notes.
  */

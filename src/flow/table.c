@@ -47,8 +47,8 @@ static void pass(struct rcu_head *head)
 }
 
 /*
- * Waits for the callbacks that were given flows: one thread calls all, in their order. Not rcu_barrier(), whose end tools that watch for
- * races cannot follow.
+ * Waits for the callbacks that were given flows: one thread calls all, in their order. Not rcu_barrier(), whose end
+ * tools that watch for races cannot follow.
  */
 static void wait_for_callbacks(const struct fc_table *t)
 {

@@ -2,33 +2,34 @@
 /*
  * The flow table: sessions by flow key, in partitions that the top bits of the key's hash name.
  *
- * Readers hand units of notes over; whoever has time advances a partition: takes its notes in the order of all packets, up to a
- * limit below which nothing is missing any more, and applies the session rules (docs/sessions.md) to each packet at once. A session
- * leaves, to the sink, when a packet begins another one, or when the order has passed its expiry. Nothing is ever taken back.
+ * Readers hand units of notes over; whoever has time advances a partition: takes its notes in the order of all packets,
+ * up to a limit below which nothing is missing any more, and applies the session rules (docs/sessions.md) to each
+ * packet at once. A session leaves, to the sink, when a packet begins another one, or when the order has passed its
+ * expiry. Nothing is ever taken back.
  *
  * A partition, all of it owned by one thread at a time:
  *   queue     parts of units that were handed over
  *   lanes     these, merged in order (flow/lane.h)
  *   index     open addressing: slots of hash and flow number, beside pointers to blocks of flows
- *   wheel     for each timeout, flows by when they are due to be looked at: each is looked at once a timeout, and in between only
- *             when it has a packet
+ *   wheel     for each timeout, flows by when they are due to be looked at: each is looked at once a timeout, and in
+ *             between only when it has a packet
  *   limbo     flows that left, until no reader can stand on them
  *
  * Guarantees
  *   A. Handing over is wait-free: an exchange and a store for each part.
- *   B. A partition is advanced by one thread at a time: the exchange on `owned` in own() (acquire) pairs with the store in disown()
- *      (release). Others are refused, none waits, and whoever stalls delays that partition alone.
- *   C. What a reader wrote to a unit happens before its notes are taken: the queue's exchange (release) in fc_table_hand_over()
- *      pairs with the dequeue (acquire) in fc_table_take().
- *   D. Looking a flow up is wait-free in the length of a chain, under rcu_read_lock(), also while the index grows: the index is
- *      published by a store (release) in publish_index(), a flow by that of its slot (release) in new_flow(); both pair with the
- *      loads (acquire) in fc_table_find(). Key and hash of a flow do not change; counts are relaxed atomics and may be of
- *      different moments.
- *   E. Flows that left, and indexes that were outgrown, are used again or freed a grace period later: limbo and old indexes go through
- *      call_rcu(), a batch at a time.
+ *   B. A partition is advanced by one thread at a time: the exchange on `owned` in own() (acquire) pairs with the store
+ *      in disown() (release). Others are refused, none waits, and whoever stalls delays that partition alone.
+ *   C. What a reader wrote to a unit happens before its notes are taken: the queue's exchange (release) in
+ *      fc_table_hand_over() pairs with the dequeue (acquire) in fc_table_take().
+ *   D. Looking a flow up is wait-free in the length of a chain, under rcu_read_lock(), also while the index grows: the
+ *      index is published by a store (release) in publish_index(), a flow by that of its slot (release) in new_flow();
+ *      both pair with the loads (acquire) in fc_table_find(). Key and hash of a flow do not change; counts are relaxed
+ *      atomics and may be of different moments.
+ *   E. Flows that left, and indexes that were outgrown, are used again or freed a grace period later: limbo and old
+ *      indexes go through call_rcu(), a batch at a time.
  *
- * Memory: when flows take more than they are meant to, partitions are suspended (flow/spill.h): their flows and all that comes for
- * them from then on go to a file, and they are resumed, one after the other, in the end.
+ * Memory: when flows take more than they are meant to, partitions are suspended (flow/spill.h): their flows and all
+ * that comes for them from then on go to a file, and they are resumed, one after the other, in the end.
  *
  * Threads: as said at each function; those that advance or look up are registered with RCU.
  */
@@ -66,7 +67,8 @@ struct fc_advancer {
     struct fc_error err; /* of the file for suspended partitions */
 };
 
-/* rules must outlive the table. extra: notes have optional fields. folder: of the file for suspended partitions, by pointer.
+/* rules must outlive the table. extra: notes have optional fields. folder: of the file for suspended partitions, by
+ * pointer.
  * NULL without memory. */
 struct fc_table *fc_table_new(const struct fc_rules *rules, bool extra, const char *folder);
 /* No other thread may use it any more. NULL is allowed. */
@@ -82,25 +84,34 @@ void fc_table_hand_over(struct fc_table *table, struct fc_unit *unit, struct fc_
 int fc_table_take(struct fc_table *table, unsigned part, struct fc_lanes *lanes, struct fc_shelf *shelf);
 
 /*
- * Advances a partition to `limit`: all units with a note before it were handed over. 1: another thread has it. FC_E_NOMEM, FC_E_IO,
- * or what the sink said.
+ * Advances a partition to `limit`: all units with a note before it were handed over. 1: another thread has it.
+ * FC_E_NOMEM, FC_E_IO, or what the sink said.
  */
 int fc_table_advance(struct fc_table *table, unsigned partition, const struct fc_place *limit,
                      struct fc_advancer *advancer);
 
-/* The notes of a partition that wait for others go to the file, as one lane; they come back in their turn. Codes as above. */
+/*
+ * The notes of a partition that wait for others go to the file, as one lane; they come back in their turn. Codes as
+ * above.
+ */
 int fc_table_stow(struct fc_table *table, unsigned partition, struct fc_advancer *advancer);
 
 /* Flows of this partition go to the file, and so does what comes for it. Codes as above. */
 int fc_table_suspend(struct fc_table *table, unsigned partition, struct fc_advancer *advancer);
 
-/* All is handed over: what is left of a partition leaves; of one that is suspended only when `resume` says so. Codes as above. */
+/*
+ * All is handed over: what is left of a partition leaves; of one that is suspended only when `resume` says so. Codes as
+ * above.
+ */
 int fc_table_finish(struct fc_table *table, unsigned partition, bool resume, struct fc_advancer *advancer);
 
 /* Frees what finished partitions take. One thread, when no other uses the table. */
 void fc_table_shrink(struct fc_table *table);
 
-/* A look at a flow from outside. False: the table does not have it. Any registered thread, inside of no read-side section. */
+/*
+ * A look at a flow from outside. False: the table does not have it. Any registered thread, inside of no read-side
+ * section.
+ */
 struct fc_glimpse {
     int64_t last_ns;
     uint64_t packets[2], bytes[2];

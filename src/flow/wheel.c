@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * When flows leave. For each timeout there is a wheel of FC_WHEEL_SLOTS slots, each for a grain, a sixteenth of the timeout. A flow is
- * entered once, into the slot of its expiry as it is then; when time has passed that slot, the flow has expired, or is entered anew
- * by the expiry it has by then. An entry that is not a flow's latest (`timeout` and `due` say which is) is passed over.
+ * When flows leave. For each timeout there is a wheel of FC_WHEEL_SLOTS slots, each for a grain, a sixteenth of the
+ * timeout. A flow is entered once, into the slot of its expiry as it is then; when time has passed that slot, the flow
+ * has expired, or is entered anew by the expiry it has by then. An entry that is not a flow's latest (`timeout` and
+ * `due` say which is) is passed over.
  */
 #include "flow/partition.h"
 

@@ -82,8 +82,8 @@ int fc_chunk_end(struct fc_chunk *chunk, struct fc_reader *reader, struct fc_err
 int fc_chunk_merge(struct fc_chunk *chunk, struct fc_scan_file *file);
 
 /*
- * Counts the times of a committed chunk's records by the clock of its file, and tells its stretch what is odd about them. ahead: times
- * of the records behind it, FC_CLOCK_AHEAD unless the file ends before. FC_E_NOMEM.
+ * Counts the times of a committed chunk's records by the clock of its file, and tells its stretch what is odd about
+ * them. ahead: times of the records behind it, FC_CLOCK_AHEAD unless the file ends before. FC_E_NOMEM.
  */
 int fc_chunk_count_times(struct fc_chunk *chunk, const int64_t *ahead, size_t count);
 

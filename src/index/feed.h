@@ -17,12 +17,14 @@
 struct fc_feeder;
 struct fc_feed; /* one a compressed file; the file's source */
 
-/* Told, without a lock, when a chunk's worth has come, when a file has ended, and with a code and why when all is lost. */
+/*
+ * Told, without a lock, when a chunk's worth has come, when a file has ended, and with a code and why when all is lost.
+ */
 typedef void fc_feed_tell(void *ctx, int code, const struct fc_error *why);
 
 /*
- * A feeder for the compressed files of the plan, whose sources it becomes; NULL in *out when there is none. folder: of the
- * temporary file for seek points. FC_E_NOMEM, FC_E_IO.
+ * A feeder for the compressed files of the plan, whose sources it becomes; NULL in *out when there is none. folder: of
+ * the temporary file for seek points. FC_E_NOMEM, FC_E_IO.
  */
 int fc_feeder_new(struct fc_plan *plan, const char *folder, uint64_t budget_bytes, uint64_t chunk_bytes,
                   struct fc_feeder **out, struct fc_error *err);

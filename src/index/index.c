@@ -299,7 +299,10 @@ static int check_balance(const struct fc_index_result *r, struct fc_error *err)
                         (unsigned long long)r->skipped_bytes);
 }
 
-/* Memory for writing: an eighth of all, but less than the flows have taken; so the peak is that of reading, which does not grow. */
+/*
+ * Memory for writing: an eighth of all, but less than the flows have taken; so the peak is that of reading, which does
+ * not grow.
+ */
 static size_t write_bytes(const struct fc_pipeline *p, uint64_t flows)
 {
     uint64_t bytes = WRITE_BYTES_MIN;
@@ -323,8 +326,8 @@ static int read_once(struct run *run, const struct fc_index_options *o, struct f
 }
 
 /*
- * Reads all captures. One that cannot be read, or is another one by now, is refused; what it has given until then is everywhere, so
- * all begins anew without it.
+ * Reads all captures. One that cannot be read, or is another one by now, is refused; what it has given until then is
+ * everywhere, so all begins anew without it.
  */
 static int read_all(struct run *run, const struct fc_index_options *o, struct fc_progress *progress, const int *stop,
                     struct fc_index_result *result, struct fc_error *err)

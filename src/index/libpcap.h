@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libpcap, loaded when it is first asked for: few commands want it, and short ones would spend much of their time on linking it and
- * what it needs (D-Bus, systemd, libgcrypt).
+ * libpcap, loaded when it is first asked for: few commands want it, and short ones would spend much of their time on
+ * linking it and what it needs (D-Bus, systemd, libgcrypt).
  *
  * Threads: any.
  */

@@ -101,7 +101,10 @@ static bool interrupted(const struct fc_pipeline *p)
     return p->stop && __atomic_load_n(p->stop, __ATOMIC_RELAXED) != 0;
 }
 
-/* The run cannot have this file: what it has given so far is everywhere, so the run fails, and the caller begins anew without. */
+/*
+ * The run cannot have this file: what it has given so far is everywhere, so the run fails, and the caller begins anew
+ * without.
+ */
 static int spoiled(struct fc_pipeline *p, const struct fc_scan_file *f, int code)
 {
     __atomic_store_n(&p->bad_file, (size_t)(f - p->files), __ATOMIC_RELAXED);
@@ -143,7 +146,9 @@ static int scan_record(struct worker *w, struct fc_chunk *c, const struct fc_rec
     return 0;
 }
 
-/* Reads the chunk's records from c->start on. 0; FC_E_NOMEM, FC_E_USAGE, FC_E_IO, FC_E_INTERRUPTED. Damage is a result. */
+/*
+ * Reads the chunk's records from c->start on. 0; FC_E_NOMEM, FC_E_USAGE, FC_E_IO, FC_E_INTERRUPTED. Damage is a result.
+ */
 static int scan(struct worker *w, struct fc_chunk *c, struct fc_error *err)
 {
     struct fc_pipeline *p = w->s->p;
@@ -179,8 +184,8 @@ static int scan(struct worker *w, struct fc_chunk *c, struct fc_error *err)
 }
 
 /*
- * Where to start: known when everything before is committed, else a guess. Without a section a pcapng is not guessed at: nothing
- * could be read from there on.
+ * Where to start: known when everything before is committed, else a guess. Without a section a pcapng is not guessed
+ * at: nothing could be read from there on.
  */
 static int choose_start(struct worker *w, struct fc_chunk *c, struct fc_error *err)
 {
@@ -337,8 +342,8 @@ static size_t look_ahead(const struct fc_chunk *c, int64_t ahead[FC_CLOCK_AHEAD]
 }
 
 /*
- * The first place that packets still to come can have. When none is, it stays: fragments that are given up at the end get places behind
- * it, and no partition may be beyond them. Under the lock.
+ * The first place that packets still to come can have. When none is, it stays: fragments that are given up at the end
+ * get places behind it, and no partition may be beyond them. Under the lock.
  */
 static void raise_tide(struct shared *s)
 {
@@ -380,8 +385,8 @@ static void chunk_done(struct shared *s, struct fc_chunk *c)
 }
 
 /*
- * Counts the times of the first chunk of the file and, when all others of its unit are counted too, hands it over. Only then the tide
- * may pass its records. Under the lock, which it leaves meanwhile.
+ * Counts the times of the first chunk of the file and, when all others of its unit are counted too, hands it over. Only
+ * then the tide may pass its records. Under the lock, which it leaves meanwhile.
  */
 static int hand_over(struct worker *w, struct fc_scan_file *f, struct fc_error *err)
 {
@@ -424,7 +429,9 @@ static bool is_ready(const struct fc_scan_file *f)
            (f->committed || !c->records || f->held_records - c->records >= FC_CLOCK_AHEAD);
 }
 
-/* Does for the file what can be done now, unless somebody else is about it. Under the lock, which it leaves meanwhile. */
+/*
+ * Does for the file what can be done now, unless somebody else is about it. Under the lock, which it leaves meanwhile.
+ */
 static int tend(struct worker *w, struct fc_scan_file *f, struct fc_error *err)
 {
     struct shared *s = w->s;
@@ -466,7 +473,9 @@ uint64_t fc_pipeline_chunk_bytes(const struct fc_pipeline *p, size_t open)
     return most;
 }
 
-/* Whether a file has a chunk to be claimed: 1; -1: not yet, or that is not known yet; 0: it has ended. Under the lock. */
+/*
+ * Whether a file has a chunk to be claimed: 1; -1: not yet, or that is not known yet; 0: it has ended. Under the lock.
+ */
 static int has_chunk(struct shared *s, struct fc_scan_file *f)
 {
     int has = 1;
@@ -503,9 +512,9 @@ static int begin_file(struct shared *s, struct fc_scan_file *f)
 }
 
 /*
- * The file to read on in: the one that is furthest behind, of those that are open and the next. Where its bytes have not come yet, the
- * one behind it, unless too much waits already. NULL: there is none; with *wait there is one later, and *ended is a stream whose end
- * has just been met. Under the lock.
+ * The file to read on in: the one that is furthest behind, of those that are open and the next. Where its bytes have
+ * not come yet, the one behind it, unless too much waits already. NULL: there is none; with *wait there is one later,
+ * and *ended is a stream whose end has just been met. Under the lock.
  */
 static struct fc_scan_file *choose_file(struct shared *s, bool *wait, struct fc_scan_file **ended)
 {
@@ -569,7 +578,10 @@ static struct fc_chunk *claim_of(struct shared *s, struct fc_scan_file *f, struc
     return c;
 }
 
-/* The next capture, when it is small and comes behind this one, whose chunk was scanned, in the same unit; NULL: no. Under the lock. */
+/*
+ * The next capture, when it is small and comes behind this one, whose chunk was scanned, in the same unit; NULL: no.
+ * Under the lock.
+ */
 static struct fc_chunk *claim_behind(struct shared *s, const struct fc_chunk *c)
 {
     struct fc_scan_file *next = &s->p->files[s->next_file];
@@ -606,7 +618,10 @@ static int read_on(struct worker *w, struct fc_chunk *c, struct fc_error *err)
 
 /* ---- the tide, and what it brings */
 
-/* Settles fragments as far as the tide has come, unless somebody else is about it. Under the lock, which it leaves meanwhile. */
+/*
+ * Settles fragments as far as the tide has come, unless somebody else is about it. Under the lock, which it leaves
+ * meanwhile.
+ */
 static int settle(struct worker *w, struct fc_error *err)
 {
     struct shared *s = w->s;
@@ -672,8 +687,8 @@ static int advance(struct worker *w, struct fc_error *err)
 }
 
 /*
- * Begins a round when enough has come: all that the tide has passed leaves the notes; where most of them wait for captures that are
- * behind, they are put away. Under the lock.
+ * Begins a round when enough has come: all that the tide has passed leaves the notes; where most of them wait for
+ * captures that are behind, they are put away. Under the lock.
  */
 static bool begin_round(struct shared *s)
 {

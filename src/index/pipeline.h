@@ -3,14 +3,14 @@
  * The reading half of an index run: chunks of captures through reader threads into the flow table, and from it to the
  * spools. Each worker does what is due, the first of:
  *
- *   commit   the chunks of a capture, in their order: a chunk is right when it started where the one before it ended (and, in
- *            pcapng, in the same section with the same interfaces); else it is scanned again from there. Its records' times
- *            are counted, and its notes are handed over.
- *   tide     the place in the order of all packets below which nothing is missing any more has risen: fragments are settled
- *            up to it.
+ *   commit   the chunks of a capture, in their order: a chunk is right when it started where the one before it ended
+ *            (and, in pcapng, in the same section with the same interfaces); else it is scanned again from there. Its
+ *            records' times are counted, and its notes are handed over.
+ *   tide     the place in the order of all packets below which nothing is missing any more has risen: fragments are
+ *            settled up to it.
  *   advance  enough notes have come: partitions of the flow table are advanced to the tide, one a worker at a time.
- *   read     the next chunk of the capture that is furthest behind. Unless all before it is committed, a guess says where its
- *            first record starts. What is decoded goes to notes, privately, without a lock.
+ *   read     the next chunk of the capture that is furthest behind. Unless all before it is committed, a guess says
+ *            where its first record starts. What is decoded goes to notes, privately, without a lock.
  *
  * Threads: fc_pipeline_run() starts and ends its own.
  */
@@ -88,7 +88,10 @@ struct fc_pipeline {
  * FC_E_INTERRUPTED. */
 int fc_pipeline_run(struct fc_pipeline *pipeline, struct fc_error *err);
 
-/* Bytes of a chunk, where so many captures are read at a time: all that is held of them until they have come up must have room. */
+/*
+ * Bytes of a chunk, where so many captures are read at a time: all that is held of them until they have come up must
+ * have room.
+ */
 uint64_t fc_pipeline_chunk_bytes(const struct fc_pipeline *pipeline, size_t open);
 
 /* Turns a session that leaves the table into a record in a spool. Its context is a struct fc_emitter; one a thread. */

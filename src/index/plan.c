@@ -58,8 +58,8 @@ static int keep_head(const struct fc_reader *reader, struct fc_plan_file *f)
 }
 
 /*
- * The first record's time; the least that its clock can count; and, by the way, its section. FC_E_NOMEM: not to be taken for a
- * capture without times, the order of files depends on it; so FC_E_IO, with the reader's `why`.
+ * The first record's time; the least that its clock can count; and, by the way, its section. FC_E_NOMEM: not to be
+ * taken for a capture without times, the order of files depends on it; so FC_E_IO, with the reader's `why`.
  */
 static int first_record(struct fc_reader *reader, struct fc_plan_file *f)
 {

@@ -21,7 +21,10 @@ struct fc_plan_file {
     int64_t bound_ns;     /* no record is counted (flow/clock.h) as before this */
     uint32_t id;
     bool named; /* by the user, not found in a folder */
-    /* of a pcapng: what holds at its first record, to guess by while nothing of it is read; NULL: not known, or it is short */
+    /*
+     * of a pcapng: what holds at its first record, to guess by while nothing of it is read; NULL: not known, or it is
+     * short
+     */
     struct fc_section *head;
 };
 
@@ -37,8 +40,8 @@ struct fc_plan {
 void fc_notice_add(struct fc_index_result *result, int kind, const struct fc_error *what);
 
 /*
- * Makes the plan. Files that are no captures, unreadable, given twice, already indexed, or changed since, are counted and
- * noted in the result. FC_E_NOMEM, FC_E_LIMIT, FC_E_IO, FC_E_USAGE, FC_E_INTERRUPTED, FC_E_DB.
+ * Makes the plan. Files that are no captures, unreadable, given twice, already indexed, or changed since, are counted
+ * and noted in the result. FC_E_NOMEM, FC_E_LIMIT, FC_E_IO, FC_E_USAGE, FC_E_INTERRUPTED, FC_E_DB.
  */
 int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, const struct fc_save *save,
                  struct fc_writer *writer, struct fc_index_result *result, struct fc_error *err);

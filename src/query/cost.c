@@ -88,7 +88,10 @@ static int cost_of_ranges(struct cost *c, struct fc_plan *leaf)
     return 0;
 }
 
-/* Ends "SELECT count(*) FROM (SELECT ...", runs it, and gives the leaf its cost, `each` a row, when it is within the limit. */
+/*
+ * Ends "SELECT count(*) FROM (SELECT ...", runs it, and gives the leaf its cost, `each` a row, when it is within the
+ * limit.
+ */
 static int count_up_to(struct cost *c, struct fc_plan *leaf, struct fc_sql *sql, int64_t limit, int64_t each)
 {
     int64_t count = 0;

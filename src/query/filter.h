@@ -4,9 +4,9 @@
  *
  *     SELECT s.id, s.positions FROM session s WHERE <where>
  *
- * The text holds conditions of ours and `?` for every value of the user's. It is planned against the index at hand: where
- * conditions are narrow, it starts from a list of the ids that they give, which is what SQLite then reads, in ascending
- * order and without sorting.
+ * The text holds conditions of ours and `?` for every value of the user's. It is planned against the index at hand:
+ * where conditions are narrow, it starts from a list of the ids that they give, which is what SQLite then reads, in
+ * ascending order and without sorting.
  *
  * Threads: as the handle of the index. Memory: the caller's, see each function.
  */

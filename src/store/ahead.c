@@ -10,7 +10,8 @@
 
 enum {
     THREAD_FROM_RECORDS = 20000, /* fewer take less time than a thread takes to start */
-    /* of a batch: to put a thread to sleep and wake it takes longer than to fill or empty some hundred records, and with few batches
+    /* of a batch: to put a thread to sleep and wake it takes longer than to fill or empty some hundred records, and
+     * with few batches
      * one of the two always waits */
     RECORDS = 1024,
     BATCHES = 8

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A merge of spools (store/spool.h) on a thread of its own: it reads, unpacks and puts in order what comes next, while the caller
- * writes what came before.
+ * A merge of spools (store/spool.h) on a thread of its own: it reads, unpacks and puts in order what comes next, while
+ * the caller writes what came before.
  *
  * Threads: one calls; the merge is the thread's until the close. Memory: a few hundred records and their blobs.
  */
@@ -12,7 +12,8 @@
 
 struct fc_ahead;
 
-/* Starts the thread; alone, where there is none to be had, and when there are few records, fc_ahead_next() reads them itself. The
+/* Starts the thread; alone, where there is none to be had, and when there are few records, fc_ahead_next() reads them
+ * itself. The
  * merge stays the caller's, to be closed behind this. records: how many there are. NULL without memory. */
 struct fc_ahead *fc_ahead_open(struct fc_merge *merge, uint64_t records, bool alone);
 /* As fc_merge_next(). */

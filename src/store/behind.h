@@ -2,9 +2,9 @@
 /*
  * Writes buffers to a file behind the caller's back, in the order in which they were handed over.
  *
- * Copying to the page cache costs as much as making the pages of an index; this lets both go on at once. Buffers are lent and come
- * back: who hands one over gets another one for it. The thread starts when so much has come that it pays; until then, and where
- * there is no thread to be had, buffers are written at once.
+ * Copying to the page cache costs as much as making the pages of an index; this lets both go on at once. Buffers are
+ * lent and come back: who hands one over gets another one for it. The thread starts when so much has come that it pays;
+ * until then, and where there is no thread to be had, buffers are written at once.
  *
  * Threads: any may call; _stop and _fini one, after the others. Memory: a few buffers.
  */
@@ -44,7 +44,8 @@ struct fc_behind {
 
 /* buffer_bytes: of all buffers that are handed over; alone: no thread, all is written at once. */
 void fc_behind_init(struct fc_behind *behind, int fd, const char *name, size_t buffer_bytes, bool alone);
-/* Takes over *data, of which `len` bytes go to offset `off`; *data is another buffer then, with anything in it, from malloc().
+/* Takes over *data, of which `len` bytes go to offset `off`; *data is another buffer then, with anything in it, from
+ * malloc().
  * FC_E_NOMEM, FC_E_IO: of this or of an earlier buffer; *data is still the caller's. */
 int fc_behind_pass(struct fc_behind *behind, uint64_t off, uint8_t **data, size_t len, struct fc_error *err);
 /* Waits until nothing that was handed over before overlaps these bytes, so that the caller may write there. */

@@ -16,7 +16,8 @@ struct fc_db {
 /* The connection; owned by db. */
 sqlite3 *fc_db_sqlite(struct fc_db *db);
 
-/* Fills err with SQLite's message for the connection; returns FC_E_DB (FC_E_IO, FC_E_INTERRUPTED, FC_E_NOMEM where it says
+/* Fills err with SQLite's message for the connection; returns FC_E_DB (FC_E_IO, FC_E_INTERRUPTED, FC_E_NOMEM where it
+ * says
  * so). */
 int fc_db_error(sqlite3 *sql, const char *path, struct fc_error *err, const char *what);
 
@@ -24,14 +25,14 @@ int fc_db_error(sqlite3 *sql, const char *path, struct fc_error *err, const char
 int fc_db_meta(struct fc_db *db, const char *name, char **value, struct fc_error *err);
 
 /*
- * Opens path with sqlite3_open_v2(), as the name of a file whatever it looks like: neither ":memory:" nor "file:..." has a
- * meaning of its own.
+ * Opens path with sqlite3_open_v2(), as the name of a file whatever it looks like: neither ":memory:" nor "file:..."
+ * has a meaning of its own.
  */
 int fc_db_sqlite_open(const char *path, sqlite3 **sql, int flags);
 
 /*
- * Where the index called `path` is, a new string: the same, or what a symbolic link of that name leads to. SQLite keeps its
- * journal there, and captures are remembered relative to that folder. NULL with errno.
+ * Where the index called `path` is, a new string: the same, or what a symbolic link of that name leads to. SQLite keeps
+ * its journal there, and captures are remembered relative to that folder. NULL with errno.
  */
 char *fc_db_place(const char *path);
 

@@ -24,13 +24,16 @@ struct fc_stored_files {
     size_t count;
 };
 
-/* Loads all; db stays the caller's, and must live as long. FC_E_DB: a row is none that flowcarve has written, or SQLite fails. FC_E_IO, FC_E_NOMEM. fc_stored_files_fini() frees. */
+/*
+ * Loads all; db stays the caller's, and must live as long. FC_E_DB: a row is none that flowcarve has written, or SQLite
+ * fails. FC_E_IO, FC_E_NOMEM. fc_stored_files_fini() frees.
+ */
 int fc_stored_files_load(struct fc_db *db, struct fc_stored_files *files, struct fc_error *err);
 void fc_stored_files_fini(struct fc_stored_files *files);
 
 /*
- * Calls range(ctx, off, length) for the damage of a capture that the index lists, by offset, until it returns other than
- * 0, which is returned. FC_E_IO, FC_E_DB.
+ * Calls range(ctx, off, length) for the damage of a capture that the index lists, by offset, until it returns other
+ * than 0, which is returned. FC_E_IO, FC_E_DB.
  */
 int fc_stored_damage(struct fc_db *db, uint32_t file, int (*range)(void *ctx, uint64_t off, uint64_t length), void *ctx,
                      struct fc_error *err);
@@ -44,7 +47,9 @@ struct fc_stored_file *fc_stored_files_find(const struct fc_stored_files *files,
  */
 int fc_stored_file_open(const struct fc_stored_file *stored, struct fc_file *file, struct fc_error *err);
 
-/* Opens a capture that was checked before, to read here and there in it: with the index's seek points. Codes as above. */
+/*
+ * Opens a capture that was checked before, to read here and there in it: with the index's seek points. Codes as above.
+ */
 int fc_stored_file_enter(struct fc_stored_file *stored, struct fc_file *file, struct fc_error *err);
 
 #endif

@@ -6,8 +6,8 @@
  *   byte 0    3, the version
  *   sessions  up to the end, each:
  *     varint  zigzag: ID minus that of the session before it, of the first minus the row's id
- *     byte    bit 0 direction of the first packet; bit 1 it was a SYN-ACK; bit 2 the first time follows, bit 3 the last; bit 4
- *             TCP follows
+ *     byte    bit 0 direction of the first packet; bit 1 it was a SYN-ACK; bit 2 the first time follows, bit 3 the
+ *             last; bit 4 TCP follows
  *     varint  when bit 2: zigzag: counted time of the first packet minus the earliest time
  *     varint  when bit 3: zigzag: counted time of the latest packet minus the latest time
  *     TCP     byte: bits 0-1 base known, by direction

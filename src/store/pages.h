@@ -47,7 +47,8 @@ struct fc_pages {
     unsigned spare_count;
 };
 
-/* fd: open for reading and writing, stays the caller's; name by pointer; alone: no thread but the callers'. FC_E_DB: not a database
+/* fd: open for reading and writing, stays the caller's; name by pointer; alone: no thread but the callers'. FC_E_DB:
+ * not a database
  * as above. FC_E_IO. */
 int fc_pages_open(struct fc_pages *pages, int fd, const char *name, bool alone, struct fc_error *err);
 
@@ -59,7 +60,8 @@ void fc_pages_give(struct fc_pages *pages, uint32_t first, uint32_t count);
 /* Writes `count` pages from number `first` on. FC_E_IO. */
 int fc_pages_write(struct fc_pages *pages, uint32_t first, const uint8_t *data, uint32_t count, struct fc_error *err);
 
-/* The same for FC_EXTENT_PAGES pages of memory at the most, which are written later; *data is other memory then. FC_E_NOMEM, FC_E_IO:
+/* The same for FC_EXTENT_PAGES pages of memory at the most, which are written later; *data is other memory then.
+ * FC_E_NOMEM, FC_E_IO:
  * also of what was passed before. */
 int fc_pages_pass(struct fc_pages *pages, uint32_t first, uint8_t **data, uint32_t count, struct fc_error *err);
 

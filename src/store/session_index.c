@@ -67,8 +67,8 @@ static int add_ports(struct fc_session_index *index, int64_t rowid, const struct
 }
 
 /*
- * A Community ID's digits as bits that sort as their text does: the place of each in the order of the characters, 6 bits,
- * and 4 of the last one, which is one of 0, 4, 8, A, E, I...
+ * A Community ID's digits as bits that sort as their text does: the place of each in the order of the characters, 6
+ * bits, and 4 of the last one, which is one of 0, 4, 8, A, E, I...
  */
 static void pack_id(const char *id, uint8_t packed[PACKED_BYTES])
 {

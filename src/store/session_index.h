@@ -9,7 +9,8 @@
  *
  *   narrow entry  1 word:  bits 31-63 0 for NULL, else value + 1 (port or IPv4 address); bits 0-30 rowid or block
  *   wide entry    3 words: 16 bytes of address, big endian, zeros behind 6 bytes; bits 56-63 length, bits 0-55 rowid
- *   community     3 words: bits of the digest in the order of their text: 26 ranks of 6 bits and one of 4; 31 bits rowid
+ *   community     3 words: bits of the digest in the order of their text: 26 ranks of 6 bits and one of 4; 31 bits
+ *                 rowid
  *
  * Threads: one an index; two indexes may be built at once. Limits: rowids up to FC_INDEX_ROWID_MAX.
  */

@@ -9,7 +9,8 @@
 /* The optional fields of a session, all empty when it has none. */
 const struct fc_extra *fc_record_extra(const struct fc_session_record *record);
 
-/* The row of a session, and of its optional fields (of which `fields` names the stored ones; community: the Community ID,
+/* The row of a session, and of its optional fields (of which `fields` names the stored ones; community: the Community
+ * ID,
  * or NULL). FC_E_NOMEM. */
 int fc_session_row(struct fc_row *row, const struct fc_session_record *record);
 int fc_session_fields_row(struct fc_row *row, const struct fc_session_record *record, uint32_t fields,

@@ -32,8 +32,8 @@ struct fc_sorter {
 };
 
 /*
- * words: of an entry, 1 to FC_SORTER_WORDS_MAX. sorted_bits: entries are added in ascending order of so many low bits of
- * their last word (a rowid, say), which need no sorting then; 0 to 63. folder: for the file, by pointer.
+ * words: of an entry, 1 to FC_SORTER_WORDS_MAX. sorted_bits: entries are added in ascending order of so many low bits
+ * of their last word (a rowid, say), which need no sorting then; 0 to 63. folder: for the file, by pointer.
  */
 void fc_sorter_init(struct fc_sorter *sorter, unsigned words, unsigned sorted_bits, size_t budget_bytes,
                     const char *folder);
@@ -59,7 +59,8 @@ static inline int fc_sorter_add(struct fc_sorter *s, const uint64_t *entry, stru
 /* Ends adding; fc_sorter_next() may follow. FC_E_NOMEM, FC_E_IO. */
 int fc_sorter_sort(struct fc_sorter *sorter, struct fc_error *err);
 
-/* Sorts `count` entries in memory, as one sorter does (words, sorted_bits: see fc_sorter_init()). *entries is from malloc(), and may
+/* Sorts `count` entries in memory, as one sorter does (words, sorted_bits: see fc_sorter_init()). *entries is from
+ * malloc(), and may
  * be other memory of `count` entries behind. FC_E_NOMEM, also for 2^32 and more: nothing has changed. */
 int fc_sorter_array(uint64_t **entries, size_t count, unsigned words, unsigned sorted_bits);
 

@@ -11,8 +11,8 @@
 enum { WINDOW_MIN = 16 << 10, WINDOW = 256 << 10, AHEAD = 8 };
 
 /*
- * A record in memory or in a segment: this, the key, the session, what an earlier run has left (db_id records only), the extra
- * fields, the blob; padded to 8. Native layout: a spool does not outlive its process.
+ * A record in memory or in a segment: this, the key, the session, what an earlier run has left (db_id records only),
+ * the extra fields, the blob; padded to 8. Native layout: a spool does not outlive its process.
  */
 struct header {
     uint32_t size; /* of all, padded */
@@ -180,8 +180,8 @@ static void read_record(const uint8_t *p, struct fc_session_record *r)
 }
 
 /*
- * What a record is sorted by before all else: in the order of IDs, the ID or, behind all IDs, the time. Those that are alike in it
- * are compared as wholes.
+ * What a record is sorted by before all else: in the order of IDs, the ID or, behind all IDs, the time. Those that are
+ * alike in it are compared as wholes.
  */
 static uint64_t rank_of(const struct fc_spool *s, const struct fc_session_record *r)
 {

@@ -20,7 +20,10 @@ struct fc_spool;
 
 /* folder: where the file goes, needed only if the budget is exceeded; kept by pointer. NULL without memory. */
 struct fc_spool *fc_spool_new(const char *folder, size_t budget_bytes);
-/* One whose records come in the order of the ranks of their keys, then in that of IDs. rank: the same for all spools of a merge. */
+/*
+ * One whose records come in the order of the ranks of their keys, then in that of IDs. rank: the same for all spools of
+ * a merge.
+ */
 struct fc_spool *fc_spool_new_ranked(const char *folder, size_t budget_bytes,
                                      uint64_t (*rank)(const void *ctx, const struct fc_flow_key *key), const void *ctx);
 void fc_spool_free(struct fc_spool *spool);
@@ -46,7 +49,8 @@ int fc_spool_extract(struct fc_spool *spool, bool (*want)(void *ctx, const struc
 int fc_spool_sort(struct fc_spool *spool, struct fc_error *err);
 
 struct fc_merge;
-/* count >= 1. No records may be added to the spools while the merge lives. Memory: as the spools themselves; where they have written
+/* count >= 1. No records may be added to the spools while the merge lives. Memory: as the spools themselves; where they
+ * have written
  * very many segments, 16 KiB of each. FC_E_NOMEM, FC_E_IO. */
 int fc_merge_open(struct fc_spool *const *spools, size_t count, struct fc_merge **out, struct fc_error *err);
 /* 1: *record points to the next one, the caller's to change until the next call; 0: end; negative: FC_E_IO. */

@@ -2,9 +2,9 @@
 /*
  * The connections that write an index, and their statements: nothing of these calls SQLite but through here.
  *
- * Any failure of SQLite, also that of a SELECT, may have rolled the transaction back, and what is written next would commit by
- * itself. So the first failure breaks a connection for good: from then on nothing is passed to SQLite any more, and every call
- * gives that first error. Binding and preparing return nothing, therefore: the step tells.
+ * Any failure of SQLite, also that of a SELECT, may have rolled the transaction back, and what is written next would
+ * commit by itself. So the first failure breaks a connection for good: from then on nothing is passed to SQLite any
+ * more, and every call gives that first error. Binding and preparing return nothing, therefore: the step tells.
  *
  * A connection whose transaction has ended, by whatever, before fc_conn_commit() is broken too: each step looks.
  *

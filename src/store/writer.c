@@ -52,7 +52,9 @@ static bool vacant(const char *path)
     return stat(path, &st) != 0 || (S_ISREG(st.st_mode) && st.st_size == 0);
 }
 
-/* A site that a killed run has left is empty or a database; anything else is somebody's file, also what cannot be read. */
+/*
+ * A site that a killed run has left is empty or a database; anything else is somebody's file, also what cannot be read.
+ */
 static bool is_site(int fd)
 {
     char head[16];

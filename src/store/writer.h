@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Writes an index: a fresh one beside its name, renamed into place when it is complete and on disk; additions to an
- * existing one in a single transaction or, where they are many, as a fresh one that has all. Whatever ends the process before
- * fc_writer_commit() returns leaves the old state.
+ * existing one in a single transaction or, where they are many, as a fresh one that has all. Whatever ends the process
+ * before fc_writer_commit() returns leaves the old state.
  *
- * A call that fails for SQLite, for the disk or for memory breaks the writer: all later ones, fc_writer_commit() too, give that
- * first error again.
+ * A call that fails for SQLite, for the disk or for memory breaks the writer: all later ones, fc_writer_commit() too,
+ * give that first error again.
  *
- * Sessions of a fresh index do not pass through SQLite's INSERT but are written as finished b-trees (store/bulk.h). It is
- * fastest, then, when nothing else is called between the first and the last of them; if it is, the rest is INSERTed.
+ * Sessions of a fresh index do not pass through SQLite's INSERT but are written as finished b-trees (store/bulk.h). It
+ * is fastest, then, when nothing else is called between the first and the last of them; if it is, the rest is INSERTed.
  *
- * Threads: one; unless told not to, it starts others of its own where that pays. Order of calls: open; meta, files and priors in any
- * order; sessions in the order of their IDs; commit.
+ * Threads: one; unless told not to, it starts others of its own where that pays. Order of calls: open; meta, files and
+ * priors in any order; sessions in the order of their IDs; commit.
  */
 #ifndef FC_STORE_WRITER_H
 #define FC_STORE_WRITER_H
@@ -57,15 +57,16 @@ int fc_writer_status(const struct fc_writer *writer, struct fc_error *err);
 void fc_writer_close(struct fc_writer *writer);
 
 /* Memory for sorting the indexes of a fresh database, 256 MB unless said before the first session; at least 1 MB. What
- * exceeds it goes to an unnamed file in the folder. Of an index that is added to, four times as much is held in pages. */
+ * exceeds it goes to an unnamed file in the folder. Of an index that is added to, four times as much is held in pages.
+ * */
 void fc_writer_set_memory(struct fc_writer *writer, size_t bytes);
 
 /* Writing uses no thread but the caller's. Said before the first session. */
 void fc_writer_set_alone(struct fc_writer *writer);
 
 /*
- * So many sessions will come, those of the index first; said before the first one. Where many of them are new, what is added to an
- * index is faster to write. *stop, when not NULL, becoming other than 0 ends that with FC_E_INTERRUPTED.
+ * So many sessions will come, those of the index first; said before the first one. Where many of them are new, what is
+ * added to an index is faster to write. *stop, when not NULL, becoming other than 0 ends that with FC_E_INTERRUPTED.
  */
 void fc_writer_expect(struct fc_writer *writer, uint64_t sessions, const int *stop);
 
@@ -73,8 +74,8 @@ void fc_writer_expect(struct fc_writer *writer, uint64_t sessions, const int *st
 const char *fc_writer_folder(const struct fc_writer *writer);
 
 /*
- * Is this file part of the index itself? Such a file must not be opened while the writer is: closing it would give up the
- * locks that SQLite holds on it (POSIX locks belong to the process, not to the descriptor).
+ * Is this file part of the index itself? Such a file must not be opened while the writer is: closing it would give up
+ * the locks that SQLite holds on it (POSIX locks belong to the process, not to the descriptor).
  */
 bool fc_writer_owns(const struct fc_writer *writer, uint64_t dev, uint64_t ino);
 
@@ -91,8 +92,9 @@ struct fc_known_file {
 int fc_writer_known(struct fc_writer *writer, const char *path, struct fc_known_file *known, struct fc_error *err);
 
 /*
- * Is this file in the index under another name? 1, 0, or negative. It is where size and fingerprint agree, and what stands under that
- * name is this very file; or nothing is there any more: then it has been renamed, the index gets the new name, and *moved is true.
+ * Is this file in the index under another name? 1, 0, or negative. It is where size and fingerprint agree, and what
+ * stands under that name is this very file; or nothing is there any more: then it has been renamed, the index gets the
+ * new name, and *moved is true.
  */
 int fc_writer_known_elsewhere(struct fc_writer *writer, const struct fc_file *file, uint64_t fingerprint, bool *moved,
                               struct fc_error *err);
@@ -119,8 +121,8 @@ int fc_writer_priors(struct fc_writer *writer, bool all, int64_t from_ns,
                      void *ctx, struct fc_error *err);
 
 /*
- * Fragments of the last minute that the index remembers, in the order in which they were added. `extra` of those that wait changes
- * hands, also on failure; want_extra: they have one. Codes of the callbacks.
+ * Fragments of the last minute that the index remembers, in the order in which they were added. `extra` of those that
+ * wait changes hands, also on failure; want_extra: they have one. Codes of the callbacks.
  */
 struct fc_fragment_reader {
     int (*first)(void *ctx, const struct fc_first *first);
@@ -144,8 +146,8 @@ int fc_writer_clear_open(struct fc_writer *writer, struct fc_error *err);
 enum { FC_STORE_TCP_FLAGS = 1u << 24, FC_STORE_ISN = 1u << 25, FC_STORE_COMMUNITY_ID = 1u << 26 };
 
 /*
- * Adds a session under the next ID, or changes the one of record->db_id. fields: FC_WANT_* and FC_STORE_*. id, when not NULL, is
- * set to its ID.
+ * Adds a session under the next ID, or changes the one of record->db_id. fields: FC_WANT_* and FC_STORE_*. id, when not
+ * NULL, is set to its ID.
  */
 int fc_writer_session(struct fc_writer *writer, const struct fc_session_record *record, uint32_t fields, int64_t *id,
                       struct fc_error *err);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Fragments of the last minute: names of datagrams, and provisional sessions of those whose first fragment has not come. */
+/*
+ * Fragments of the last minute: names of datagrams, and provisional sessions of those whose first fragment has not
+ * come.
+ */
 #include "base/error.h"
 #include "store/writer_internal.h"
 
@@ -7,8 +10,8 @@
 #include <string.h>
 
 /*
- * open_fragment.state, in the byte order of who wrote it: this, and a struct fc_extra when has_extra. kind: FC_SAVED_*, with the
- * layout's version.
+ * open_fragment.state, in the byte order of who wrote it: this, and a struct fc_extra when has_extra. kind: FC_SAVED_*,
+ * with the layout's version.
  */
 struct saved {
     uint32_t kind;

@@ -4,13 +4,14 @@
  *
  * A fresh index passes through three stages: SQL until the first session; bulk while sessions come (the database is
  * closed in SQLite, `conn` too); SQL again from the next call of another kind on, opened anew. fc_writer_sql() leads
- * back from bulk; fc_writer_stmt() and fc_writer_exec() call it. Sessions that come after that, and those of a writer with
- * `insert_only`, are INSERTed.
+ * back from bulk; fc_writer_stmt() and fc_writer_exec() call it. Sessions that come after that, and those of a writer
+ * with `insert_only`, are INSERTed.
  *
- * So are those that are added to an index, unless they are many: then, when the first new one comes, the index as it is by now is
- * written anew on a building site, in bulk, and they are added there as to a fresh one (writer_rebuild.c).
+ * So are those that are added to an index, unless they are many: then, when the first new one comes, the index as it is
+ * by now is written anew on a building site, in bulk, and they are added there as to a fresh one (writer_rebuild.c).
  *
- * A failure that may have left half of something written breaks `conn`, in any stage; from then on all calls give it back.
+ * A failure that may have left half of something written breaks `conn`, in any stage; from then on all calls give it
+ * back.
  */
 #ifndef FC_STORE_WRITER_INTERNAL_H
 #define FC_STORE_WRITER_INTERNAL_H
@@ -108,8 +109,8 @@ int fc_writer_begin_bulk(struct fc_writer *writer, uint32_t fields, int64_t next
 int fc_writer_next_id(struct fc_writer *writer, int64_t *id, struct fc_error *err);
 
 /*
- * Builds an index anew, if so many sessions are added to it that this is faster: 1, and writing is in the bulk stage; 0: it was not,
- * and all is as before. FC_E_NOMEM, FC_E_INTERRUPTED, or what broke the index's own connection.
+ * Builds an index anew, if so many sessions are added to it that this is faster: 1, and writing is in the bulk stage;
+ * 0: it was not, and all is as before. FC_E_NOMEM, FC_E_INTERRUPTED, or what broke the index's own connection.
  */
 int fc_writer_rebuild(struct fc_writer *writer, uint32_t fields, struct fc_error *err);
 /* What was built anew is on disk: makes sure that nobody else has changed the index meanwhile. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An index that many sessions are added to, built anew: every INSERT looks for its places in three indexes, and takes as long as
- * copying some tens of rows in the order in which they lie.
+ * An index that many sessions are added to, built anew: every INSERT looks for its places in three indexes, and takes
+ * as long as copying some tens of rows in the order in which they lie.
  *
- * What has been changed so far (captures, sessions that go on) is in a transaction on the index that is never committed: what it
- * shows is copied to a building site beside it, the new sessions are added there, and the site is renamed over the index. What
- * fails on the site before the first new session is written leaves that transaction as it was, and they are INSERTed; what fails on
- * the index may have ended it, and breaks the writer.
+ * What has been changed so far (captures, sessions that go on) is in a transaction on the index that is never
+ * committed: what it shows is copied to a building site beside it, the new sessions are added there, and the site is
+ * renamed over the index. What fails on the site before the first new session is written leaves that transaction as it
+ * was, and they are INSERTed; what fails on the index may have ended it, and breaks the writer.
  */
 #include "base/error.h"
 #include "store/schema.h"
@@ -221,7 +221,10 @@ int fc_writer_rebuild(struct fc_writer *w, uint32_t fields, struct fc_error *err
 int fc_writer_old_is_as_it_was(struct fc_writer *w, struct fc_error *err)
 {
     int64_t version = 0;
-    /* a journal beside the name would be taken for the new file's; locked again, nobody writes before the new one is there */
+    /*
+     * a journal beside the name would be taken for the new file's; locked again, nobody writes before the new one is
+     * there
+     */
     int rc = fc_conn_exec(&w->old, "ROLLBACK; BEGIN IMMEDIATE", err);
 
     if (rc || (rc = fc_conn_number(&w->old, "PRAGMA data_version", &version, err)) < 0)

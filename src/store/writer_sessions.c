@@ -187,8 +187,8 @@ int fc_writer_add_ports(struct fc_writer *w, int64_t id, const struct fc_flow_ke
 }
 
 /*
- * Before the row of a session is written: where an older packet has made the server the client, what is stored of either
- * end goes with it.
+ * Before the row of a session is written: where an older packet has made the server the client, what is stored of
+ * either end goes with it.
  */
 static int turn_fields(struct fc_writer *w, const struct fc_session_record *r, struct fc_error *err)
 {

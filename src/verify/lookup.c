@@ -38,7 +38,10 @@ static int each(const struct lookup *l, const char *text,
     return rc;
 }
 
-/* A page that cannot be read is no difference, though PRAGMA integrity_check goes on behind it: its text tells SQLite's code. */
+/*
+ * A page that cannot be read is no difference, though PRAGMA integrity_check goes on behind it: its text tells SQLite's
+ * code.
+ */
 static int not_sound(const struct lookup *l, sqlite3_stmt *row, struct fc_error *err)
 {
     static const char word[] = "error code";
@@ -71,7 +74,9 @@ static void no_such_port(const struct lookup *l, int64_t port, int64_t id)
     l->differ(l->ctx, text);
 }
 
-/* The ports of all sessions, each with its block, in the order of session_port; what does not fit into a word is told. */
+/*
+ * The ports of all sessions, each with its block, in the order of session_port; what does not fit into a word is told.
+ */
 static int collect_ports(const struct lookup *l, struct fc_sorter *ports, struct fc_error *err)
 {
     uint64_t last[2] = {UINT64_MAX, UINT64_MAX};

@@ -2,13 +2,13 @@
 /*
  * twin_dump PROFILE TIMEOUTS NAMES WAITING CAPTURE...
  *
- * Prints the sessions that the naive twin of the property tests makes of captures, for comparison with that of the system
- * tests (test_twins.py). TIMEOUTS as --timeout takes them, may be empty; NAMES and WAITING are the limits of fragments;
- * captures get their numbers in the order given.
+ * Prints the sessions that the naive twin of the property tests makes of captures, for comparison with that of the
+ * system tests (test_twins.py). TIMEOUTS as --timeout takes them, may be empty; NAMES and WAITING are the limits of
+ * fragments; captures get their numbers in the order given.
  *
  * Out, per line, tab-separated: id, protocol, addrA:portA, addrB:portB, client (endpoint), state, open, first and last
- * (counted), start and end, packets, bytes, TCP flags and bases by endpoint, positions in the order of the session. Times in
- * ns; "-" where there is none.
+ * (counted), start and end, packets, bytes, TCP flags and bases by endpoint, positions in the order of the session.
+ * Times in ns; "-" where there is none.
  */
 #include "twin.h"
 

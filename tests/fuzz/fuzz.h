@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A fuzz target is one C file here with LLVMFuzzerTestOneInput(): built by clang with -DFLOWCARVE_FUZZ=ON it is a libFuzzer
- * program, otherwise tests/fuzz/replay.c gives it the files of a corpus. What a target finds wrong ends the process.
+ * A fuzz target is one C file here with LLVMFuzzerTestOneInput(): built by clang with -DFLOWCARVE_FUZZ=ON it is a
+ * libFuzzer program, otherwise tests/fuzz/replay.c gives it the files of a corpus. What a target finds wrong ends the
+ * process.
  */
 #ifndef FC_TEST_FUZZ_H
 #define FC_TEST_FUZZ_H

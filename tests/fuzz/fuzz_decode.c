@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A record of any link type: two bytes link type, two bytes of what the original length is more, whose lowest bits say how
- * the key is made, then the packet.
+ * A record of any link type: two bytes link type, two bytes of what the original length is more, whose lowest bits say
+ * how the key is made, then the packet.
  */
 #include "fuzz.h"
 

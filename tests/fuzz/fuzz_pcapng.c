@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Any bytes behind the first four of a pcapng. The last two bytes of the input choose where the file is cut into parts. */
+/*
+ * Any bytes behind the first four of a pcapng. The last two bytes of the input choose where the file is cut into parts.
+ */
 #include "walk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

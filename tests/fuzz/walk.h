@@ -43,8 +43,8 @@ static inline uint64_t hidden_size(struct fc_source *source)
 }
 
 /*
- * Walks [start, limit) as an index run would walk a chunk; what is known at its start and then at its end is in *section and
- * *open, which may be NULL for the whole file.
+ * Walks [start, limit) as an index run would walk a chunk; what is known at its start and then at its end is in
+ * *section and *open, which may be NULL for the whole file.
  */
 static inline void walk_part(const struct fc_file *file, size_t buffer, uint64_t start, uint64_t limit,
                              struct fc_section *section, struct fc_open_damage *open, struct seen *seen)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the store asks of SQLite's memory, of SQLite's files and of its own fails: each call once, and once with all behind it. A
- * run that fails says why and leaves the index as it was; one that does without has written the whole of it; and the same captures
- * can be indexed afterwards. A reader tells of an index that it cannot read, and never of a damaged one.
+ * What the store asks of SQLite's memory, of SQLite's files and of its own fails: each call once, and once with all
+ * behind it. A run that fails says why and leaves the index as it was; one that does without has written the whole of
+ * it; and the same captures can be indexed afterwards. A reader tells of an index that it cannot read, and never of a
+ * damaged one.
  *
- * Failing are the allocators that SQLite is configured with, a VFS around its own, and, by -Wl,--wrap, the calls of the store. Of
- * kinds with many calls some are chosen: FLOWCARVE_TEST_ROUNDS is how many, of allocations four times as many.
+ * Failing are the allocators that SQLite is configured with, a VFS around its own, and, by -Wl,--wrap, the calls of the
+ * store. Of kinds with many calls some are chosen: FLOWCARVE_TEST_ROUNDS is how many, of allocations four times as
+ * many.
  */
 #include "traffic.h"
 
@@ -418,7 +420,10 @@ static void restore(const struct scene *s)
     fclose(f);
 }
 
-/* No file is in the folder but the database, and perhaps a journal that tells nothing: the next transaction removes that. */
+/*
+ * No file is in the folder but the database, and perhaps a journal that tells nothing: the next transaction removes
+ * that.
+ */
 static void check_folder(const char *scene, bool journal)
 {
     DIR *dir = opendir(folder);

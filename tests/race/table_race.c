@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Readers hand units over to one flow table, owners advance its partitions and suspend some, others look flows up meanwhile: every
- * packet comes out once, and what is found is never more than there is.
+ * Readers hand units over to one flow table, owners advance its partitions and suspend some, others look flows up
+ * meanwhile: every packet comes out once, and what is found is never more than there is.
  *
- * What a reader wrote before it handed a unit over must be visible to whoever is given its packets. With FC_PLANT_RACE it is
- * written behind all of that instead: ThreadSanitizer must then complain, or the suite proves nothing.
+ * What a reader wrote before it handed a unit over must be visible to whoever is given its packets. With FC_PLANT_RACE
+ * it is written behind all of that instead: ThreadSanitizer must then complain, or the suite proves nothing.
  */
 #include "flow/partition.h"
 #include "flow/positions.h"

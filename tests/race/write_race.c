@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The threads of the writing half: a merge that runs ahead of who reads it (store/ahead.h) gives what the merge alone gives, and what
- * is written behind the caller's back (store/behind.h) is in the file as if it had been written at once.
+ * The threads of the writing half: a merge that runs ahead of who reads it (store/ahead.h) gives what the merge alone
+ * gives, and what is written behind the caller's back (store/behind.h) is in the file as if it had been written at
+ * once.
  */
 #include "base/error.h"
 #include "base/io.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The real thing for the twin to look at: traffic as notes in units that are cut at random, their times counted by
- * fc_chunk_count_times(), handed over by several threads, the units of a capture in their order and captures in any. Meanwhile the
- * same threads raise the tide, settle fragments, advance partitions and suspend some. Everything but the order of events is the code
- * of the rooms.
+ * fc_chunk_count_times(), handed over by several threads, the units of a capture in their order and captures in any.
+ * Meanwhile the same threads raise the tide, settle fragments, advance partitions and suspend some. Everything but the
+ * order of events is the code of the rooms.
  */
 #ifndef FC_TEST_MACHINE_H
 #define FC_TEST_MACHINE_H

@@ -39,7 +39,9 @@ bool twin_past(int64_t a, int64_t b, int64_t most)
 
 /* ---------------------------------------------------------------- 1. counted time */
 
-/* True when most of the next records of the capture say that u, the time of record i of n, is none. *least: of theirs. */
+/*
+ * True when most of the next records of the capture say that u, the time of record i of n, is none. *least: of theirs.
+ */
 static bool is_glitch(const struct twin_member *m, size_t i, size_t n, int64_t shift, int64_t u, int64_t *least)
 {
     unsigned votes = 0, glitch = 0;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside of the twin: sections 1 to 3 of docs/sessions.md, which put all packets into one order and into their flows. */
+/*
+ * Inside of the twin: sections 1 to 3 of docs/sessions.md, which put all packets into one order and into their flows.
+ */
 #ifndef FC_TEST_TWIN_PLACES_H
 #define FC_TEST_TWIN_PLACES_H
 

@@ -38,7 +38,9 @@ static int collisions(uint64_t (*hashes)[KEYS], int top)
     return n;
 }
 
-/* Word `free` runs on; another one is a constant of the hash, which would make a factor zero if nothing else went in. */
+/*
+ * Word `free` runs on; another one is a constant of the hash, which would make a factor zero if nothing else went in.
+ */
 Test(hash, no_factor_can_be_made_zero)
 {
     static uint64_t hashes[KEYS];

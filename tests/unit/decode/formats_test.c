@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * docs/formats.md says of link types what the code's own table says (FC_BLESS=1 in the environment rewrites it), and lists the
- * encapsulations that there are, with their ids and ports.
+ * docs/formats.md says of link types what the code's own table says (FC_BLESS=1 in the environment rewrites it), and
+ * lists the encapsulations that there are, with their ids and ports.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A flow table under test, one thread: packets go in one by one, sessions come out. Records of a capture get rising offsets, from 10
- * on, 10 apart; one that is behind counts as the latest.
+ * A flow table under test, one thread: packets go in one by one, sessions come out. Records of a capture get rising
+ * offsets, from 10 on, 10 apart; one that is behind counts as the latest.
  */
 #ifndef FC_TEST_BED_H
 #define FC_TEST_BED_H
