@@ -124,17 +124,20 @@ struct fc_unit *fc_unit_new(struct fc_stock *stock)
     return u;
 }
 
+static void give_blocks(struct fc_part *part, struct fc_shelf *shelf)
+{
+    while (part->first) {
+        struct fc_block *b = part->first;
+        part->first = b->next;
+        fc_shelf_give(shelf, b);
+    }
+    part->last = NULL;
+}
+
 void fc_unit_clear(struct fc_unit *u, struct fc_shelf *shelf)
 {
-    for (unsigned i = 0; i < FC_PARTS; i++) {
-        struct fc_part *part = &u->parts[i];
-        while (part->first) {
-            struct fc_block *b = part->first;
-            part->first = b->next;
-            fc_shelf_give(shelf, b);
-        }
-        part->last = NULL;
-    }
+    for (unsigned i = 0; i < FC_PARTS; i++)
+        give_blocks(&u->parts[i], shelf);
     for (size_t i = 0; i < u->stretch_count; i++)
         free(u->stretches[i].odd);
     u->stretch_count = 0;
@@ -162,14 +165,7 @@ void fc_unit_pass(struct fc_unit *u, struct fc_shelf *shelf)
 /* The blocks would go with the unit; but it may stay for long. */
 void fc_unit_drop(struct fc_unit *u, unsigned i, struct fc_shelf *shelf)
 {
-    struct fc_part *part = &u->parts[i];
-
-    while (part->first) {
-        struct fc_block *b = part->first;
-        part->first = b->next;
-        fc_shelf_give(shelf, b);
-    }
-    part->last = NULL;
+    give_blocks(&u->parts[i], shelf);
     fc_unit_pass(u, shelf);
 }
 

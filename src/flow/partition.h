@@ -108,7 +108,6 @@ struct fc_partition {
     _Atomic(struct fc_flow_index *) index;
     atomic_uint_fast64_t bytes; /* written by the owner */
     atomic_uint flows;          /* the same */
-    atomic_bool waiting;        /* it has lanes */
     /* owner */
     struct fc_table *table;
     struct fc_lanes lanes;

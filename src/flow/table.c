@@ -174,14 +174,6 @@ uint64_t fc_table_bytes(const struct fc_table *t)
     return n;
 }
 
-bool fc_table_has_work(const struct fc_table *t, unsigned partition)
-{
-    const struct fc_partition *p = &t->partitions[partition];
-
-    return atomic_load_explicit(&p->waiting, memory_order_relaxed) ||
-           !cds_wfcq_empty((struct cds_wfcq_head *)(uintptr_t)&p->head, (struct cds_wfcq_tail *)(uintptr_t)&p->tail);
-}
-
 /* ---- handing over */
 
 void fc_table_hand_over(struct fc_table *t, struct fc_unit *unit, struct fc_shelf *shelf)
@@ -828,7 +820,6 @@ static bool own(struct fc_partition *p)
 static void disown(struct fc_partition *p)
 {
     atomic_store_explicit(&p->bytes, p->slabs.bytes, memory_order_relaxed);
-    atomic_store_explicit(&p->waiting, p->lanes.count != 0, memory_order_relaxed);
     atomic_store_explicit(&p->owned, false, memory_order_release);
 }
 

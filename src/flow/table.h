@@ -123,7 +123,5 @@ uint64_t fc_table_flows(const struct fc_table *table);
 uint64_t fc_table_bytes(const struct fc_table *table);
 /* Sum of the most flows that each partition has had at a time. When no thread uses the table. */
 uint64_t fc_table_peak_flows(const struct fc_table *table);
-/* True when a partition has notes waiting in its queue, or lanes; a hint. Any thread. */
-bool fc_table_has_work(const struct fc_table *table, unsigned partition);
 
 #endif

@@ -462,29 +462,6 @@ int fc_feed_point(struct fc_feed *feed, size_t i, struct fc_seek_point *point, s
     return load_point(feed, &feed->points[i], point, state, err);
 }
 
-int fc_feed_find(struct fc_feed *feed, uint64_t off, struct fc_seek_point *point, struct fc_buffer *state,
-                 struct fc_error *err)
-{
-    struct stored_point found = {0};
-
-    pthread_mutex_lock(&feed->feeder->lock);
-    size_t lo = 0, hi = feed->point_count;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (feed->points[mid].off <= off)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    if (lo)
-        found = feed->points[lo - 1];
-    pthread_mutex_unlock(&feed->feeder->lock);
-    if (!lo)
-        return 0;
-    int rc = load_point(feed, &found, point, state, err);
-    return rc ? rc : 1;
-}
-
 const struct fc_damage *fc_feed_damage(const struct fc_feed *feed, size_t *count)
 {
     *count = feed->damage_count;

@@ -47,10 +47,6 @@ void fc_feed_release(struct fc_feed *feed, uint64_t off);
 /* Nobody reads any of it any more. */
 void fc_feed_finish(struct fc_feed *feed);
 
-/* The last seek point at or before off: 1, 0, or FC_E_IO, FC_E_NOMEM. Its state lies in *state. */
-int fc_feed_find(struct fc_feed *feed, uint64_t off, struct fc_seek_point *point, struct fc_buffer *state,
-                 struct fc_error *err);
-
 /* Of a stream that has ended: its size, its seek points by number, the damage in it. */
 uint64_t fc_feed_size(struct fc_feed *feed);
 size_t fc_feed_points(const struct fc_feed *feed);

@@ -44,7 +44,7 @@ struct fc_spool {
     uint64_t file_len;
     struct segment *segments;
     size_t segment_count, segment_room;
-    uint64_t count, bytes;
+    uint64_t count;
 };
 
 struct fc_spool *fc_spool_new(const char *folder, size_t budget)
@@ -84,19 +84,9 @@ void fc_spool_free(struct fc_spool *s)
     free(s);
 }
 
-const char *fc_spool_folder(const struct fc_spool *s)
-{
-    return s->folder;
-}
-
 uint64_t fc_spool_count(const struct fc_spool *s)
 {
     return s->count;
-}
-
-uint64_t fc_spool_bytes(const struct fc_spool *s)
-{
-    return s->bytes;
 }
 
 /* Writes all of a record but extra fields and blob to p; returns its length. The header's size is left. */
@@ -312,7 +302,6 @@ int fc_spool_add(struct fc_spool *s, const struct fc_session_record *r, struct f
     s->mem.len += size;
     s->sorted = false;
     s->count++;
-    s->bytes += size;
     return 0;
 }
 

@@ -31,12 +31,7 @@ void fc_spool_free(struct fc_spool *spool);
 /* Adds a copy of the record and its blob. FC_E_NOMEM, FC_E_IO. */
 int fc_spool_add(struct fc_spool *spool, const struct fc_session_record *record, struct fc_error *err);
 
-/* As it was given. */
-const char *fc_spool_folder(const struct fc_spool *spool);
-
 uint64_t fc_spool_count(const struct fc_spool *spool);
-/* Bytes of all records. */
-uint64_t fc_spool_bytes(const struct fc_spool *spool);
 
 /*
  * Walks all records in no order; `take` says 1 to take the record out of the spool, 0 to leave it, or a negative code.
