@@ -67,7 +67,8 @@ enum fc_notice_kind {
     FC_NOTICE_OLDER,   /* it starts before the end of what was indexed */
     FC_NOTICE_GROWN,   /* it has grown while it was read: what was there at first is indexed */
     FC_NOTICE_PIECE,   /* compressed in a way that makes carving slow */
-    FC_NOTICE_FILTER   /* the filter does not work on a link type, the records of which are ignored */
+    FC_NOTICE_FILTER,  /* the filter does not work on a link type, the records of which are ignored */
+    FC_NOTICE_WAL      /* the index has a -wal file beside it, since somebody was reading it */
 };
 
 /* Something the user should know of one capture. */

@@ -180,7 +180,7 @@ static int write_sessions(struct fc_pipeline *p, struct fc_writer *writer, struc
         return rc;
     for (unsigned i = 0; i <= p->jobs; i++)
         records += fc_spool_count(p->spools[i]);
-    fc_writer_expect(writer, records, p->stop);
+    fc_writer_expect(writer, records);
     if (!(ahead = fc_ahead_open(merge, records, p->jobs == 1))) {
         fc_merge_close(merge);
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");

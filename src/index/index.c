@@ -21,6 +21,7 @@ enum {
 #define MIB ((uint64_t)1 << 20)
 
 struct run {
+    const char *db_path;
     struct fc_writer *writer;
     struct fc_settings settings;
     struct fc_plan plan;
@@ -376,6 +377,13 @@ static int read_and_write(struct run *run, const struct fc_index_options *o, str
     if ((rc = fc_write_index(p, run->writer, result, err)) || (rc = check_balance(result, err)))
         return rc;
     rc = fc_writer_commit(run->writer, &result->sync_ns, err);
+    if (rc == 0 && fc_writer_wal_left(run->writer)) {
+        struct fc_error why;
+        fc_error_set(&why, FC_OK, run->db_path, FC_NO_OFFSET,
+                     "is being read: until it is added to once more, what is new lies in its -wal file, to be copied"
+                     " with it");
+        fc_notice_add(result, FC_NOTICE_WAL, &why);
+    }
     written = now_ns() - start;
     result->write_ns = written - result->sync_ns;
     phase(progress, 4);
@@ -423,8 +431,11 @@ FC_EXPORT int fc_index_run(const char *db_path, const char *const *paths, size_t
         return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "chunk size must be 65536 to %llu bytes",
                             (unsigned long long)FC_CHUNK_MAX);
     rc = fc_writer_open(db_path, &run.writer, &run.fresh, err);
-    if (rc == 0)
+    run.db_path = db_path;
+    if (rc == 0) {
+        fc_writer_set_stop(run.writer, stop);
         rc = plan_and_run(&run, db_path, paths, path_count, &o, progress, stop, result, err);
+    }
     fini_pipeline(&run);
     fc_plan_fini(&run.plan);
     fc_settings_fini(&run.settings);

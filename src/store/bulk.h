@@ -39,14 +39,6 @@ void fc_bulk_free(struct fc_bulk *bulk);
 /* Adds a session; ids ascend and are at most FC_INDEX_ROWID_MAX. fields as fc_writer_session(). Codes as above. */
 int fc_bulk_session(struct fc_bulk *bulk, int64_t id, const struct fc_session_record *record, uint32_t fields,
                     struct fc_error *err);
-/*
- * Adds a session, and optional fields, of another index: rows as they are there, column 0 the id, which ascend.
- * columns: those of `row` in the order of the table; record: its key and run.first_dir, for the indexes. FC_E_DAMAGED:
- * not to be copied.
- */
-int fc_bulk_copy_session(struct fc_bulk *bulk, sqlite3_stmt *row, const uint8_t *columns, size_t count,
-                         const struct fc_session_record *record, struct fc_error *err);
-int fc_bulk_copy_fields(struct fc_bulk *bulk, sqlite3_stmt *row, struct fc_error *err);
 /* Adds a row of open_session; ids ascend. */
 int fc_bulk_open(struct fc_bulk *bulk, int64_t id, const void *state, size_t len, struct fc_error *err);
 

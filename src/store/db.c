@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { BUSY_MS = 5000 };
+
 sqlite3 *fc_db_sqlite(struct fc_db *db)
 {
     return db->sql;
@@ -62,6 +64,18 @@ int fc_db_sqlite_open(const char *path, sqlite3 **sql, int flags)
     rc = sqlite3_open_v2(plain, sql, flags, NULL);
     free(plain);
     return rc;
+}
+
+void fc_db_harden(sqlite3 *sql)
+{
+    sqlite3_db_config(sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(sql, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_db_config(sql, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    sqlite3_db_config(sql, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
+    sqlite3_limit(sql, SQLITE_LIMIT_WORKER_THREADS, 0);
+    sqlite3_limit(sql, SQLITE_LIMIT_ATTACHED, 1);
+    sqlite3_limit(sql, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 100);
+    sqlite3_limit(sql, SQLITE_LIMIT_FUNCTION_ARG, 16);
 }
 
 char *fc_db_place(const char *path)
@@ -126,10 +140,49 @@ static void roll_back(const char *path)
     int64_t version;
 
     if (fc_db_sqlite_open(path, &sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX) == SQLITE_OK) {
-        sqlite3_busy_timeout(sql, 5000);
+        sqlite3_busy_timeout(sql, BUSY_MS);
         read_pragma(sql, "PRAGMA user_version", &version);
     }
     sqlite3_close(sql);
+}
+
+/*
+ * A folder that cannot be written to, and an index that a writer has left in WAL mode, since somebody read it: SQLite
+ * wants to make a file for its locks. Without a -wal all that there is is in the file itself, and can be read.
+ */
+static bool is_left_in_wal(const struct fc_db *db, const char *place)
+{
+    char *wal = NULL;
+    struct stat st;
+    bool none;
+
+    if ((sqlite3_errcode(db->sql) & 0xff) != SQLITE_CANTOPEN && (sqlite3_errcode(db->sql) & 0xff) != SQLITE_READONLY)
+        return false;
+    if (asprintf(&wal, "%s-wal", place) < 0)
+        return false;
+    none = stat(wal, &st) != 0 ? errno == ENOENT : st.st_size == 0;
+    free(wal);
+    return none && access(db->folder, W_OK) != 0;
+}
+
+static int open_immutable(struct fc_db *db, const char *place, struct fc_error *err)
+{
+    char *uri = malloc(3 * strlen(place) + sizeof "file:./?immutable=1"), *to = uri;
+    int rc;
+
+    if (!uri)
+        return fc_error_set(err, FC_E_NOMEM, db->path, FC_NO_OFFSET, "out of memory");
+    to += sprintf(to, "file:%s", *place == '/' ? "" : "./");
+    for (const char *c = place; *c; c++)
+        to += strchr("%?#", *c) ? sprintf(to, "%%%02X", (unsigned char)*c) : sprintf(to, "%c", *c);
+    strcpy(to, "?immutable=1");
+    sqlite3_close(db->sql);
+    rc = sqlite3_open_v2(uri, &db->sql, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, NULL);
+    free(uri);
+    if (rc != SQLITE_OK)
+        return fc_db_error(db->sql, db->path, err, "cannot open the index");
+    fc_db_harden(db->sql);
+    return 0;
 }
 
 FC_EXPORT int fc_db_open(const char *path, struct fc_db **out, struct fc_error *err)
@@ -156,12 +209,15 @@ FC_EXPORT int fc_db_open(const char *path, struct fc_db **out, struct fc_error *
         rc = fc_db_error(db->sql, path, err, "cannot open the index");
         goto out;
     }
-    sqlite3_busy_timeout(db->sql, 5000);
-    /* a hand-made schema must not run functions of ours or SQLite's with side effects */
-    sqlite3_db_config(db->sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    sqlite3_db_config(db->sql, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_busy_timeout(db->sql, BUSY_MS);
+    fc_db_harden(db->sql);
     int64_t version;
     bool readable = read_pragma(db->sql, "PRAGMA user_version", &version);
+    if (!readable && is_left_in_wal(db, place)) {
+        if ((rc = open_immutable(db, place, err)))
+            goto out;
+        readable = read_pragma(db->sql, "PRAGMA user_version", &version);
+    }
     if (!readable && (sqlite3_errcode(db->sql) & 0xff) == SQLITE_READONLY) {
         roll_back(path);
         readable = true;

@@ -30,6 +30,9 @@ int fc_db_meta(struct fc_db *db, const char *name, char **value, struct fc_error
  */
 int fc_db_sqlite_open(const char *path, sqlite3 **sql, int flags);
 
+/* An index may be anybody's: what its schema says runs no function that has effects, and limits are low. */
+void fc_db_harden(sqlite3 *sql);
+
 /*
  * Where the index called `path` is, a new string: the same, or what a symbolic link of that name leads to. SQLite keeps
  * its journal there, and captures are remembered relative to that folder. NULL with errno.

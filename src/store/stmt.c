@@ -32,7 +32,7 @@ int fc_conn_open(struct fc_conn *c, const char *path, int flags, struct fc_error
     if (!c->broken.code && fc_db_sqlite_open(path, &c->db, flags | SQLITE_OPEN_NOMUTEX) != SQLITE_OK)
         fail(c, flags & SQLITE_OPEN_CREATE ? "cannot create the index" : "cannot open the index");
     else if (c->db)
-        sqlite3_db_config(c->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL); /* the index may be another's */
+        fc_db_harden(c->db);
     return fc_conn_status(c, err);
 }
 
@@ -56,6 +56,25 @@ static bool is_ready(struct fc_conn *c)
         fc_error_set(&c->broken, FC_E_DB, c->name, FC_NO_OFFSET,
                      "cannot write the index: its transaction has ended before its time");
     return !c->broken.code;
+}
+
+bool fc_conn_try(struct fc_conn *c, const char *text)
+{
+    return !c->broken.code && c->db && sqlite3_get_autocommit(c->db) &&
+           sqlite3_exec(c->db, text, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+static int is_stopped(void *ctx)
+{
+    return __atomic_load_n((const int *)ctx, __ATOMIC_RELAXED) != 0;
+}
+
+void fc_conn_stop(struct fc_conn *c, const int *stop)
+{
+    enum { STEPS = 10000 };
+
+    if (c->db)
+        sqlite3_progress_handler(c->db, stop ? STEPS : 0, stop ? is_stopped : NULL, (void *)(uintptr_t)stop);
 }
 
 int fc_conn_begin(struct fc_conn *c, const char *text, struct fc_error *err)
@@ -134,11 +153,6 @@ void fc_stmt_text(struct fc_stmt *s, int index, const char *text)
 void fc_stmt_blob(struct fc_stmt *s, int index, const void *data, size_t len)
 {
     note(s, sqlite3_bind_blob64(s->raw, index, len ? data : "", len, SQLITE_STATIC));
-}
-
-void fc_stmt_value(struct fc_stmt *s, int index, sqlite3_value *value)
-{
-    note(s, sqlite3_bind_value(s->raw, index, value));
 }
 
 int fc_stmt_step(struct fc_stmt *s, struct fc_error *err)

@@ -38,6 +38,10 @@ void fc_conn_close(struct fc_conn *conn);
 int fc_conn_begin(struct fc_conn *conn, const char *text, struct fc_error *err);
 int fc_conn_commit(struct fc_conn *conn, struct fc_error *err);
 int fc_conn_exec(struct fc_conn *conn, const char *text, struct fc_error *err);
+/* Statements outside of a transaction, of which nothing depends: whether they were done. */
+bool fc_conn_try(struct fc_conn *conn, const char *text);
+/* *stop becoming other than 0 ends whatever statement is running, with FC_E_INTERRUPTED. NULL: nothing does. */
+void fc_conn_stop(struct fc_conn *conn, const int *stop);
 
 /* The number that a query gives: 1, 0 when there is none or it is NULL (*number stays), or negative. */
 int fc_conn_number(struct fc_conn *conn, const char *query, int64_t *number, struct fc_error *err);
@@ -59,7 +63,6 @@ void fc_stmt_null(struct fc_stmt *stmt, int index);
 void fc_stmt_int(struct fc_stmt *stmt, int index, int64_t v);
 void fc_stmt_text(struct fc_stmt *stmt, int index, const char *text);
 void fc_stmt_blob(struct fc_stmt *stmt, int index, const void *data, size_t len);
-void fc_stmt_value(struct fc_stmt *stmt, int index, sqlite3_value *value);
 
 /* 1: a row; 0: done, and reset; negative. */
 int fc_stmt_step(struct fc_stmt *stmt, struct fc_error *err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes an index: a fresh one beside its name, renamed into place when it is complete and on disk; additions to an
- * existing one in a single transaction or, where they are many, as a fresh one that has all. Whatever ends the process
- * before fc_writer_commit() returns leaves the old state.
+ * Writes an index: a fresh one beside its name, renamed into place when it is complete and on disk, unless something
+ * has appeared there; additions to an existing one in a single transaction, which nobody who reads waits for. Whatever
+ * ends the process before fc_writer_commit() returns leaves the old state, and so does that when it fails.
  *
  * A call that fails for SQLite, for the disk or for memory breaks the writer: all later ones, fc_writer_commit() too,
  * give that first error again.
@@ -64,11 +64,14 @@ void fc_writer_set_memory(struct fc_writer *writer, size_t bytes);
 /* Writing uses no thread but the caller's. Said before the first session. */
 void fc_writer_set_alone(struct fc_writer *writer);
 
-/*
- * So many sessions will come, those of the index first; said before the first one. Where many of them are new, what is
- * added to an index is faster to write. *stop, when not NULL, becoming other than 0 ends that with FC_E_INTERRUPTED.
- */
-void fc_writer_expect(struct fc_writer *writer, uint64_t sessions, const int *stop);
+/* So many sessions will come, those of the index first; said before the first one. Many are added in bulk. */
+void fc_writer_expect(struct fc_writer *writer, uint64_t sessions);
+
+/* *stop, when not NULL, becoming other than 0 ends what is running in the database with FC_E_INTERRUPTED. */
+void fc_writer_set_stop(struct fc_writer *writer, const int *stop);
+
+/* After the commit: somebody was reading, so that the index has a -wal beside it until the next writer comes. */
+bool fc_writer_wal_left(const struct fc_writer *writer);
 
 /* Folder of the database, resolved. Valid until close. */
 const char *fc_writer_folder(const struct fc_writer *writer);

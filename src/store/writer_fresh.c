@@ -16,13 +16,15 @@ enum {
     COUNT_ROWS = 1000000
 };
 
-int fc_writer_open_site(struct fc_writer *w, struct fc_error *err)
+int fc_writer_open_site(struct fc_writer *w, struct fc_conn *conn, struct fc_error *err)
 {
-    int rc = fc_conn_open(&w->conn, w->site, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
+    int rc = fc_conn_open(conn, w->site, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
 
+    if (rc == 0)
+        sqlite3_db_config(conn->db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL); /* ours alone; else it insists on a journal */
     /* nobody sees the file before it is renamed: no journal, and one fsync at the end */
     return rc ? rc
-              : fc_conn_begin(&w->conn,
+              : fc_conn_begin(conn,
                               "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
                               "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY;"
                               "BEGIN EXCLUSIVE",
@@ -42,7 +44,8 @@ void fc_writer_close_sql(struct fc_writer *w)
     fc_conn_close(&w->conn);
 }
 
-int fc_writer_begin_bulk(struct fc_writer *w, uint32_t fields, int64_t next_id, struct fc_error *err)
+int fc_writer_new_bulk(struct fc_writer *w, uint32_t fields, int64_t next_id, const struct fc_bulk_roots *roots,
+                       struct fc_error *err)
 {
     size_t memory = w->memory_bytes ? w->memory_bytes : MEMORY_DEFAULT;
     struct fc_bulk_options options = {
@@ -50,14 +53,23 @@ int fc_writer_begin_bulk(struct fc_writer *w, uint32_t fields, int64_t next_id, 
         .community = (fields & FC_STORE_COMMUNITY_ID) != 0,
         .alone = w->alone,
     };
-    struct fc_bulk_roots roots;
-    int rc = fc_bulk_roots_read(w->conn.db, w->site, &roots, err);
 
-    if (rc == 0 && (rc = fc_conn_commit(&w->conn, err)) == 0) {
+    w->next_id = next_id;
+    w->inserted = false;
+    return fc_bulk_new(w->lock_fd, w->site, w->folder, &options, roots, &w->bulk, err);
+}
+
+/* From SQL to bulk. */
+static int begin_fresh_bulk(struct fc_writer *w, uint32_t fields, struct fc_error *err)
+{
+    struct fc_bulk_roots roots;
+    int rc = fc_writer_exec(w, fc_schema_indexes, err);
+
+    w->indexed = rc == 0;
+    if (rc == 0 && (rc = fc_bulk_roots_read(w->conn.db, w->site, &roots, err)) == 0 &&
+        (rc = fc_conn_commit(&w->conn, err)) == 0) {
         fc_writer_close_sql(w);
-        w->next_id = next_id;
-        w->inserted = false;
-        rc = fc_bulk_new(w->lock_fd, w->site, w->folder, &options, &roots, &w->bulk, err);
+        rc = fc_writer_new_bulk(w, fields, 1, &roots, err);
     }
     return fc_conn_break(&w->conn, rc, err);
 }
@@ -72,15 +84,11 @@ int fc_writer_to_bulk(struct fc_writer *w, const struct fc_session_record *r, ui
     if (!first)
         return w->bulk != NULL;
     w->began = true;
-    /* an index that is added to gets a row of its own for those that are open, however the new ones are written */
-    if (!w->fresh && (rc = fc_writer_flush_open(w, err)))
-        return rc;
-    if (w->insert_only || !w->fresh)
-        return w->insert_only ? 0 : fc_writer_rebuild(w, fields, err);
-    if ((rc = fc_writer_exec(w, fc_schema_indexes, err)) == 0) {
-        w->indexed = true;
-        rc = fc_writer_begin_bulk(w, fields, 1, err);
-    }
+    if (w->insert_only)
+        return 0;
+    if (!w->fresh)
+        return fc_writer_begin_adding_bulk(w, fields, err);
+    rc = begin_fresh_bulk(w, fields, err);
     return rc ? rc : 1;
 }
 
@@ -94,7 +102,7 @@ int fc_writer_sql(struct fc_writer *w, struct fc_error *err)
         w->bulk = NULL;
         w->bulk_done = true;
         if (!w->conn.broken.code)
-            (void)fc_writer_open_site(w, NULL);
+            (void)(w->fresh ? fc_writer_open_site(w, &w->conn, NULL) : fc_writer_add_bulk(w, NULL));
     }
     return fc_conn_status(&w->conn, err);
 }
@@ -141,7 +149,7 @@ static int write_stats(struct fc_writer *w, struct fc_error *err)
 
     if (rc || (rc = fc_conn_number(&w->conn, "SELECT max(id) FROM session", &rows, err)) <= 0 || rows <= 0)
         return rc < 0 ? rc : 0;
-    if (!w->bulk_done || w->inserted) {
+    if (!w->fresh || !w->bulk_done || w->inserted) {
         if (rows > COUNT_ROWS && (rc = fc_conn_number(&w->conn, find_rows, &before, err)) < 0)
             return rc;
         if (rows > COUNT_ROWS && rows / 2 < before)
@@ -184,8 +192,7 @@ void fc_writer_set_alone(struct fc_writer *w)
     w->alone = true;
 }
 
-void fc_writer_expect(struct fc_writer *w, uint64_t sessions, const int *stop)
+void fc_writer_expect(struct fc_writer *w, uint64_t sessions)
 {
     w->expected = sessions;
-    w->stop = stop;
 }

@@ -7,8 +7,8 @@
  * back from bulk; fc_writer_stmt() and fc_writer_exec() call it. Sessions that come after that, and those of a writer
  * with `insert_only`, are INSERTed.
  *
- * So are those that are added to an index, unless they are many: then, when the first new one comes, the index as it is
- * by now is written anew on a building site, in bulk, and they are added there as to a fresh one (writer_rebuild.c).
+ * So are those that are added to an index, unless they are many: then the bulk is a database of its own on the building
+ * site, while `conn` stays in its transaction, and is added when the last one has come (writer_add.c).
  *
  * A failure that may have left half of something written breaks `conn`, in any stage; from then on all calls give it
  * back.
@@ -64,13 +64,13 @@ struct fc_writer {
         uint64_t dev, ino;
     } own[FC_WRITER_OWN]; /* the index, its site, what SQLite keeps beside */
     unsigned own_count;
-    char *site;         /* fresh, or built anew: where that is done */
-    int lock_fd;        /* the site, locked; -1: there is none */
-    struct fc_conn old; /* of an index that is built anew: what it was, with changes that are not committed */
-    int64_t old_version;
+    char *site;  /* where a fresh index is made, or many sessions that are added */
+    int lock_fd; /* the site, locked; -1: there is none */
     bool fresh, committed;
-    bool insert_only; /* set by tests before the first session: no bulk, the twin that is right by construction */
-    bool indexed;     /* schema_indexes has been executed */
+    bool site_is_index; /* it has got its name */
+    bool wal_left;      /* somebody who reads has kept the index in WAL mode */
+    bool insert_only;   /* set by tests before the first session: no bulk, the twin that is right by construction */
+    bool indexed;       /* schema_indexes has been executed */
     bool bulk_done;
     bool inserted;     /* sessions were, or changed, behind the bulk */
     bool began;        /* a new session has come */
@@ -96,25 +96,28 @@ int fc_writer_exec(struct fc_writer *writer, const char *sql, struct fc_error *e
 struct fc_stmt *fc_writer_stmt(struct fc_writer *writer, enum fc_writer_stmt_id id, const char *sql);
 
 /* Opens the building site in SQLite, in a transaction; closes what SQLite has open (a transaction is rolled back). */
-int fc_writer_open_site(struct fc_writer *writer, struct fc_error *err);
+int fc_writer_open_site(struct fc_writer *writer, struct fc_conn *conn, struct fc_error *err);
 void fc_writer_close_sql(struct fc_writer *writer);
 void fc_writer_forget_statements(struct fc_writer *writer);
 
 /* Makes the building site, empty and locked; gives it up. */
 int fc_writer_make_site(struct fc_writer *writer, struct fc_error *err);
 void fc_writer_leave_site(struct fc_writer *writer);
-/* From SQL to bulk on a site whose schema is there. next_id: of the first session. */
-int fc_writer_begin_bulk(struct fc_writer *writer, uint32_t fields, int64_t next_id, struct fc_error *err);
+/* Begins the bulk on a site whose schema is there, and which SQLite has closed. next_id: of the first session. */
+int fc_writer_new_bulk(struct fc_writer *writer, uint32_t fields, int64_t next_id, const struct fc_bulk_roots *roots,
+                       struct fc_error *err);
 /* ID of the next new session. */
 int fc_writer_next_id(struct fc_writer *writer, int64_t *id, struct fc_error *err);
 
 /*
- * Builds an index anew, if so many sessions are added to it that this is faster: 1, and writing is in the bulk stage;
- * 0: it was not, and all is as before. FC_E_NOMEM, FC_E_INTERRUPTED, or what broke the index's own connection.
+ * Begins the bulk beside an index, if so many sessions are added to it that this is faster: 1; 0: it is not, or cannot
+ * be had; or what broke the writer.
  */
-int fc_writer_rebuild(struct fc_writer *writer, uint32_t fields, struct fc_error *err);
-/* What was built anew is on disk: makes sure that nobody else has changed the index meanwhile. */
-int fc_writer_old_is_as_it_was(struct fc_writer *writer, struct fc_error *err);
+int fc_writer_begin_adding_bulk(struct fc_writer *writer, uint32_t fields, struct fc_error *err);
+/* Adds what is on the site to the index. */
+int fc_writer_add_bulk(struct fc_writer *writer, struct fc_error *err);
+/* Outside of a transaction: what is in the -wal goes to the index, which is then one file again, if nobody reads. */
+void fc_writer_end_adding(struct fc_writer *writer);
 
 /* To the bulk stage, if this session can go there: 1, else 0, or a negative code. */
 int fc_writer_to_bulk(struct fc_writer *writer, const struct fc_session_record *record, uint32_t fields,

@@ -151,6 +151,23 @@ static void fresh_index(struct bench *b, uint64_t from, uint64_t to)
     unlink(b->db);
 }
 
+/*
+ * Whether two files are the same database: but for its header's counters, which rise when a writer begins and ends, and
+ * the kind of journal (SQLite's file format, 1.3).
+ */
+static bool same_database(uint8_t *a, size_t a_len, uint8_t *b, size_t b_len)
+{
+    static const struct {
+        uint8_t off, len;
+    } of_writers[] = {{18, 2}, {24, 4}, {92, 4}};
+
+    if (a_len != b_len || a_len < 100)
+        return a_len == b_len;
+    for (size_t i = 0; i < sizeof of_writers / sizeof of_writers[0]; i++)
+        memcpy(b + of_writers[i].off, a + of_writers[i].off, of_writers[i].len);
+    return memcmp(a, b, a_len) == 0;
+}
+
 /* The first capture is in the index; adding the others fails. */
 static void addition(struct bench *b, uint64_t from, uint64_t to)
 {
@@ -163,7 +180,7 @@ static void addition(struct bench *b, uint64_t from, uint64_t to)
     before = contents(b, &len);
     int rc = run(b, 1, b->traffic.file_count - 1, from, to);
     after = contents(b, &len_after);
-    if (rc && (len != len_after || memcmp(before, after, len) != 0))
+    if (rc && !same_database(before, len, after, len_after))
         complain(b, "a failed run changed the index");
     if (strangers(b))
         complain(b, "a file was left behind");

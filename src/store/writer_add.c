@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Many sessions that are added to an index. They are written in bulk, as those of a fresh index are, to a database of
+ * their own, and from there to the end of each b-tree of the index: SQLite copies rows of a table whose like has the
+ * same columns and indexes as they are, and those of an index in their order, which takes a third of the time that an
+ * INSERT a session does. The building site of a fresh index serves for it.
+ */
+#include "base/error.h"
+#include "store/schema.h"
+#include "store/writer_internal.h"
+
+#include <stdio.h>
+#include <sys/statvfs.h>
+
+enum {
+    NEW_FROM = 1000,    /* new sessions: fewer are INSERTed in no time */
+    SESSION_BYTES = 250 /* of a session on the site, about, with its fields */
+};
+
+static bool pays(const struct fc_writer *w, int64_t next_id)
+{
+    struct statvfs disk;
+
+    return w->expected >= NEW_FROM && next_id <= (int64_t)FC_INDEX_ROWID_MAX &&
+           w->expected <= (uint64_t)(FC_INDEX_ROWID_MAX - next_id) && statvfs(w->folder, &disk) == 0 &&
+           disk.f_bavail * disk.f_frsize / 4 > w->expected * SESSION_BYTES;
+}
+
+/* An empty index on the site, and its root pages. */
+static int make_empty(struct fc_writer *w, struct fc_bulk_roots *roots, struct fc_error *err)
+{
+    struct fc_conn site = {.name = w->path};
+    int rc;
+
+    if ((rc = fc_writer_open_site(w, &site, err)) == 0 && (rc = fc_conn_exec(&site, fc_schema_flowcarve, err)) == 0 &&
+        (rc = fc_conn_exec(&site, fc_schema_indexes, err)) == 0 &&
+        (rc = fc_bulk_roots_read(site.db, w->site, roots, err)) == 0)
+        rc = fc_conn_commit(&site, err);
+    fc_conn_close(&site);
+    return rc;
+}
+
+int fc_writer_begin_adding_bulk(struct fc_writer *w, uint32_t fields, struct fc_error *err)
+{
+    struct fc_bulk_roots roots;
+    struct fc_error why;
+    int64_t next_id;
+    int rc;
+
+    if ((rc = fc_writer_next_id(w, &next_id, err)) || !pays(w, next_id))
+        return rc;
+    if ((rc = fc_writer_make_site(w, &why)) == 0 && (rc = make_empty(w, &roots, &why)) == 0 &&
+        (rc = fc_writer_new_bulk(w, fields, next_id, &roots, &why)) == 0)
+        return 1;
+    fc_writer_leave_site(w);
+    /* nothing is lost but time: they are INSERTed */
+    return rc == FC_E_NOMEM ? fc_conn_break(&w->conn, rc, &why) : 0;
+}
+
+int fc_writer_add_bulk(struct fc_writer *w, struct fc_error *err)
+{
+    char *attach = sqlite3_mprintf("ATTACH '%s%q' AS side", *w->site == '/' ? "" : "./", w->site);
+    int rc = attach ? fc_conn_exec(&w->conn, attach, err) : fc_writer_no_memory(w, err);
+
+    sqlite3_free(attach);
+    return rc ? rc
+              : fc_conn_exec(&w->conn,
+                             "INSERT INTO main.session SELECT * FROM side.session;"
+                             "INSERT INTO main.open_session SELECT * FROM side.open_session;"
+                             "INSERT INTO main.session_fields SELECT * FROM side.session_fields;"
+                             "INSERT OR IGNORE INTO main.session_port SELECT * FROM side.session_port",
+                             err);
+}
