@@ -14,6 +14,18 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 ) WITHOUT ROWID;
 
+-- The journal: a row for each time that something was written, in that order. What it made: files and sessions with
+-- these IDs (first behind last: none). `changed`: the sessions of runs before that it changed, ascending, as varints: the
+-- distance from each to the one before it, the first from 0. Provisional sessions are not noted: each run makes them anew.
+CREATE TABLE run (
+    id            INTEGER PRIMARY KEY,
+    first_file    INTEGER NOT NULL,
+    last_file     INTEGER NOT NULL,
+    first_session INTEGER NOT NULL,
+    last_session  INTEGER NOT NULL,
+    changed       BLOB NOT NULL
+);
+
 -- Names of protocol numbers. 0-255: IP protocols; 65536 + EtherType; 131072 + DSAP*256 + SSAP (LLC);
 -- 196608 + link type (nothing readable); 262144 + PPP protocol; 327680: records that cannot be decoded.
 CREATE TABLE protocols (
@@ -118,11 +130,24 @@ CREATE TABLE session (
     client_bytes   INTEGER NOT NULL,     -- original lengths on the wire
     server_bytes   INTEGER NOT NULL,
     state          INTEGER NOT NULL,     -- 0 new, 1 established, 2 closed, 3 reset, 4 midstream
-    one_way        INTEGER NOT NULL,     -- 1: ICMP message without counterpart, its answer is another session
+    flags          INTEGER NOT NULL,     -- 1: ICMP message without counterpart, its answer is another session;
+                                         -- 2, 4: a RST came from the client, from the server; 8: there are more
+                                         -- positions in session_positions
     domain         INTEGER NOT NULL,     -- what else is in the key: VLAN ids with --key vlan, encapsulations with
                                          -- --key tunnel, the SPI of ESP; 0: nothing. See below
     positions      BLOB NOT NULL         -- see below
 );
+
+-- More positions of a session: what runs after that which made its row have added, and those of many packets, so that
+-- counts can change without a long row being written again. As session.positions, of one file each.
+CREATE TABLE session_positions (
+    id        INTEGER PRIMARY KEY,
+    session   INTEGER NOT NULL REFERENCES session(id),
+    file      INTEGER NOT NULL REFERENCES files(id),
+    positions BLOB NOT NULL
+);
+CREATE INDEX session_positions_session ON session_positions (session, file);
+CREATE INDEX session_positions_file ON session_positions (file);
 
 -- Optional fields, for the sessions of an index made with --fields; what was not selected is NULL.
 CREATE TABLE session_fields (
@@ -159,7 +184,8 @@ CREATE TABLE open_fragment (
                                                        -- under one name are one provisional session
 );
 
--- session.positions: where the packets of a session are, byte by byte.
+-- session.positions: where the packets of a session are, byte by byte; where flags has 8, so is session_positions, and
+-- this may have no byte at all.
 --   varint   unsigned LEB128: 7 bits a byte, low bits first, bit 7 set on all but the last byte
 --   blob     segments up to its end; or, compressed: byte 0, varint: size of the segments in bytes, then one LZ4 block
 --            that holds them. No segment begins with byte 0, as file ids count from 1.

@@ -5,6 +5,7 @@
 #include "flow/key.h"
 #include "flow/positions.h"
 #include "query/filter.h"
+#include "store/piece.h"
 #include "store/sorter.h"
 
 #include <stdlib.h>
@@ -41,9 +42,11 @@ static int add_position(struct fc_carve_file *f, uint64_t off, uint64_t session)
     return 0;
 }
 
-/* Adds the segments of a session. FC_E_DAMAGED: they cannot be what flowcarve has written. */
-static int add_segments(struct fc_carve_plan *plan, const uint8_t *p, size_t len, uint32_t session)
+/* Adds segments of the latest session. FC_E_DAMAGED: they cannot be what flowcarve has written. */
+static int add_segments(void *ctx, const uint8_t *p, size_t len)
 {
+    struct fc_carve_plan *plan = ctx;
+    uint32_t session = (uint32_t)(plan->session_count - 1);
     const uint8_t *end = p + len;
     struct fc_segment s;
     int rc = 0;
@@ -83,18 +86,13 @@ static void add_times(struct fc_carve_plan *plan, sqlite3_stmt *stmt, int col)
         plan->high_ns = end;
 }
 
-static int add_session(struct fc_carve_plan *plan, struct fc_db *db, sqlite3_stmt *stmt, struct fc_buffer *scratch,
+static int add_session(struct fc_carve_plan *plan, struct fc_db *db, sqlite3_stmt *stmt, struct fc_pieces *pieces,
                        struct fc_error *err)
 {
     struct fc_flow_key key;
-    const uint8_t *plain;
-    size_t len;
     int client;
     int rc = fc_key_from_row(stmt, 1, &key, &client);
 
-    if (rc == 0)
-        rc = fc_blob_decode(sqlite3_column_blob(stmt, 11), (size_t)sqlite3_column_bytes(stmt, 11), scratch, &plain,
-                            &len);
     if (rc == 0 && plan->session_count == plan->session_room) {
         size_t room = plan->session_room ? plan->session_room * 2 : 64;
         struct fc_carve_session *bigger = realloc(plan->sessions, room * sizeof *bigger);
@@ -108,8 +106,11 @@ static int add_session(struct fc_carve_plan *plan, struct fc_db *db, sqlite3_stm
     if (rc == 0) {
         plan->sessions[plan->session_count++] = (struct fc_carve_session){.key = key};
         add_times(plan, stmt, 9);
-        rc = add_segments(plan, plain, len, (uint32_t)(plan->session_count - 1));
+        rc = fc_pieces_read(pieces, sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 7),
+                            sqlite3_column_blob(stmt, 11), (size_t)sqlite3_column_bytes(stmt, 11), add_segments, plan);
     }
+    if (rc == FC_E_DB)
+        return fc_db_error(db->sql, db->path, err, "cannot read the index");
     if (rc == FC_E_DAMAGED)
         return fc_error_set(err, FC_E_DB, db->path, FC_NO_OFFSET, "the row of session %lld is damaged",
                             (long long)sqlite3_column_int64(stmt, 0));
@@ -118,21 +119,21 @@ static int add_session(struct fc_carve_plan *plan, struct fc_db *db, sqlite3_stm
 
 static int collect(struct fc_carve_plan *plan, struct fc_db *db, const struct fc_filter *filter, struct fc_error *err)
 {
-    struct fc_buffer scratch = {0};
+    struct fc_pieces pieces = {.sql = db->sql};
     sqlite3_stmt *stmt = NULL;
     int step, rc = fc_filter_prepare(filter, db,
                                      "SELECT s.id, s.proto, s.kind, s.client_addr, s.client_port, s.server_addr,"
-                                     " s.server_port, s.one_way, s.domain, s.start_ns, s.duration_ns, s.positions"
+                                     " s.server_port, s.flags, s.domain, s.start_ns, s.duration_ns, s.positions"
                                      " FROM session s",
                                      "", &stmt, err);
     if (rc)
         return rc;
     while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW)
-        rc = add_session(plan, db, stmt, &scratch, err);
+        rc = add_session(plan, db, stmt, &pieces, err);
     if (rc == 0 && step != SQLITE_DONE)
         rc = fc_db_error(db->sql, db->path, err, "cannot read the index");
     sqlite3_finalize(stmt);
-    fc_buffer_fini(&scratch);
+    fc_pieces_fini(&pieces);
     return rc;
 }
 

@@ -360,9 +360,9 @@ static int read_and_write(struct run *run, const struct fc_index_options *o, str
 {
     struct fc_pipeline *p = &run->pipeline;
     int64_t start = now_ns(), written;
-    int rc = read_all(run, o, progress, stop, result, err);
+    int rc;
 
-    if (rc)
+    if ((rc = fc_writer_begin(run->writer, err)) || (rc = read_all(run, o, progress, stop, result, err)))
         return rc;
     phase(progress, 2);
     fc_writer_set_memory(run->writer, write_bytes(p, p->peak_bytes));

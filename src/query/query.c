@@ -4,6 +4,7 @@
 #include "query/fields.h"
 #include "query/filter.h"
 #include "store/db.h"
+#include "store/record.h"
 
 #include <flowcarve/decode.h>
 #include <stdio.h>
@@ -33,7 +34,7 @@ enum {
     COL_PACKETS, /* client, server, so the following */
     COL_BYTES = COL_PACKETS + 2,
     COL_STATE = COL_BYTES + 2,
-    COL_ONE_WAY,
+    COL_FLAGS,
     COL_VLAN,
     COL_MPLS,
     COL_TUNNEL,
@@ -48,7 +49,7 @@ enum {
 
 #define SELECT_BASE                                                                                                    \
     "SELECT s.id, s.start_ns, s.duration_ns, s.proto, s.kind, s.client_addr, s.client_port, s.server_addr, "           \
-    "s.server_port, s.client_packets, s.server_packets, s.client_bytes, s.server_bytes, s.state, s.one_way"
+    "s.server_port, s.client_packets, s.server_packets, s.client_bytes, s.server_bytes, s.state, s.flags"
 #define SELECT_FIELDS                                                                                                  \
     ", f.vlan, f.mpls, f.tunnel, f.client_mac, f.server_mac, f.client_ttl, f.server_ttl, f.client_dscp, "              \
     "f.server_dscp, "                                                                                                  \
@@ -270,7 +271,7 @@ static void compute_community_id(struct fc_query *query, struct fc_session *row)
     memcpy(key.addr[1], row->server_addr, sizeof key.addr[1]);
     key.port[0] = (uint16_t)(row->client_port < 0 ? 0 : row->client_port);
     key.port[1] = (uint16_t)(row->server_port < 0 ? 0 : row->server_port);
-    key.one_way = read_number(query->stmt, COL_ONE_WAY, 1, 0) != 0;
+    key.one_way = read_number(query->stmt, COL_FLAGS, INT64_MAX, 0) & FC_ROW_ONE_WAY;
     if (fc_community_id(&key, query->text))
         row->community_id = query->text;
 }

@@ -381,7 +381,7 @@ static void write_community_id(struct fc_sql *sql, const struct fc_plan *leaf)
     else
         write_list(sql, leaf,
                    "fc_community_id(s.proto, s.kind, s.client_addr, s.client_port, s.server_addr, s.server_port,"
-                   " s.one_way)");
+                   " s.flags & 1)");
 }
 
 static void write_leaf(struct fc_sql *sql, const struct fc_plan *leaf)

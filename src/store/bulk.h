@@ -21,7 +21,7 @@ struct fc_index_stat {
 
 /* Root pages, as sqlite_schema has them; read before the database is closed. FC_E_DB: another schema. */
 struct fc_bulk_roots {
-    uint32_t session, fields, open;
+    uint32_t session, fields, open, pieces, piece_session, piece_file;
     uint32_t index[FC_SESSION_INDEXES];
 };
 int fc_bulk_roots_read(sqlite3 *sql, const char *name, struct fc_bulk_roots *roots, struct fc_error *err);

@@ -65,7 +65,7 @@ int fc_key_from_row(sqlite3_stmt *stmt, int col, struct fc_flow_key *key, int *c
             port_from_value(sqlite3_column_value(stmt, col + 3 + 2 * i), &port[i]))
             return FC_E_DAMAGED;
     int order = memcmp(addr[0], addr[1], 16);
-    key->one_way = sqlite3_column_int(stmt, col + 6) != 0;
+    key->one_way = sqlite3_column_int(stmt, col + 6) & FC_ROW_ONE_WAY;
     *client = !key->one_way && (order > 0 || (order == 0 && port[0] > port[1]));
     for (int i = 0; i < 2; i++) {
         memcpy(key->addr[i], addr[i ^ *client], 16);

@@ -31,8 +31,24 @@ struct fc_session_record {
  * first packet. <0, 0, >0. */
 int fc_session_record_compare(const struct fc_session_record *a, const struct fc_session_record *b);
 
+/* Bits of the column `flags`. */
+enum { FC_ROW_ONE_WAY = 1, FC_ROW_RST_CLIENT = 2, FC_ROW_RST_SERVER = 4, FC_ROW_MORE = 8 };
+
+/* What a record's row has of these, but for FC_ROW_MORE. */
+static inline unsigned fc_record_flags(const struct fc_session_record *r)
+{
+    int client = fc_session_client(&r->session);
+    const uint8_t *flags = r->session.tcp_flags;
+
+    return (r->key.one_way ? FC_ROW_ONE_WAY : 0u) | (flags[client] & FC_TCP_RST ? FC_ROW_RST_CLIENT : 0u) |
+           (flags[!client] & FC_TCP_RST ? FC_ROW_RST_SERVER : 0u);
+}
+
+/* A blob of positions of this size or more lies in session_positions, also in the run that makes the row. */
+enum { FC_INLINE_POSITIONS = 3900 };
+
 /* Columns that make a key: SELECT them in this order for fc_key_from_row(). */
-#define FC_KEY_COLUMNS "proto, kind, client_addr, client_port, server_addr, server_port, one_way, domain"
+#define FC_KEY_COLUMNS "proto, kind, client_addr, client_port, server_addr, server_port, flags, domain"
 
 /*
  * The flow key of a row, from column `col` on. *client: endpoint that is the client. FC_E_DAMAGED: the row is none that

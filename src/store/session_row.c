@@ -61,7 +61,8 @@ int fc_session_row(struct fc_row *row, const struct fc_session_record *r)
 {
     const struct fc_session_sum *s = &r->session;
     bool ports = fc_proto_has_ports(r->key.proto), timed = s->min_ns != FC_TIME_NONE;
-    int client = fc_session_client(s), rc = fc_row_begin(row, 2 * sizeof r->key.addr + r->blob_len);
+    bool outside = r->blob_len >= FC_INLINE_POSITIONS;
+    int client = fc_session_client(s), rc = fc_row_begin(row, 2 * sizeof r->key.addr + FC_INLINE_POSITIONS);
 
     if (rc)
         return rc;
@@ -80,9 +81,9 @@ int fc_session_row(struct fc_row *row, const struct fc_session_record *r)
     for (int i = 0; i < 2; i++)
         fc_row_int(&at, (int64_t)s->bytes[client ^ i]);
     fc_row_int(&at, (int)fc_session_state(s, r->key.proto));
-    fc_row_int(&at, r->key.one_way);
+    fc_row_int(&at, fc_record_flags(r) | (outside ? FC_ROW_MORE : 0u));
     fc_row_int(&at, (int64_t)r->key.domain);
-    fc_row_bytes(&at, r->blob, r->blob_len, 0);
+    fc_row_bytes(&at, r->blob, outside ? 0 : r->blob_len, 0);
     row->at = at;
     return 0;
 }
@@ -135,6 +136,32 @@ int fc_session_fields_row(struct fc_row *row, const struct fc_session_record *r,
     for (int i = 0; i < 2; i++)
         add_if(&row->at, x->has_payload >> (client ^ i) & 1, (int64_t)x->payload_bytes[client ^ i]);
     add_text(&row->at, community ? community : "");
+    return 0;
+}
+
+int fc_piece_row(struct fc_row *row, int64_t session, uint32_t file, const void *blob, size_t len)
+{
+    int rc = fc_row_begin(row, len);
+
+    if (rc)
+        return rc;
+    fc_row_null(&row->at);
+    fc_row_int(&row->at, session);
+    fc_row_int(&row->at, file);
+    fc_row_bytes(&row->at, blob, len, 0);
+    return 0;
+}
+
+int fc_piece_entry(struct fc_row *row, int64_t session, uint32_t file, int64_t id)
+{
+    int rc = fc_row_begin(row, 0);
+
+    if (rc)
+        return rc;
+    if (session)
+        fc_row_int(&row->at, session);
+    fc_row_int(&row->at, file);
+    fc_row_int(&row->at, id);
     return 0;
 }
 

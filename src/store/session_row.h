@@ -16,6 +16,10 @@ int fc_session_row(struct fc_row *row, const struct fc_session_record *record);
 int fc_session_fields_row(struct fc_row *row, const struct fc_session_record *record, uint32_t fields,
                           const char *community);
 
+/* A row of session_positions, and its entries in the two indexes: by session, or with session 0 by file. FC_E_NOMEM. */
+int fc_piece_row(struct fc_row *row, int64_t session, uint32_t file, const void *blob, size_t len);
+int fc_piece_entry(struct fc_row *row, int64_t session, uint32_t file, int64_t id);
+
 /* A row of an id and a blob. FC_E_NOMEM. */
 int fc_blob_row(struct fc_row *row, const void *blob, size_t len);
 

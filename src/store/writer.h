@@ -50,6 +50,12 @@ struct fc_file_row {
  */
 int fc_writer_open(const char *path, struct fc_writer **out, bool *fresh, struct fc_error *err);
 
+/*
+ * Something is to be added: said before it is, when all of the above has been asked. What the calls until then have
+ * changed is committed. Without it additions are made all the same, but who reads may be in their way.
+ */
+int fc_writer_begin(struct fc_writer *writer, struct fc_error *err);
+
 /* 0, or the code of what broke the writer, and *err (may be NULL) filled. */
 int fc_writer_status(const struct fc_writer *writer, struct fc_error *err);
 

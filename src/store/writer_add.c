@@ -66,6 +66,8 @@ int fc_writer_add_bulk(struct fc_writer *w, struct fc_error *err)
     return rc ? rc
               : fc_conn_exec(&w->conn,
                              "INSERT INTO main.session SELECT * FROM side.session;"
+                             "INSERT INTO main.session_positions"
+                             " SELECT NULL, session, file, positions FROM side.session_positions ORDER BY id;"
                              "INSERT INTO main.open_session SELECT * FROM side.open_session;"
                              "INSERT INTO main.session_fields SELECT * FROM side.session_fields;"
                              "INSERT OR IGNORE INTO main.session_port SELECT * FROM side.session_port",

@@ -163,6 +163,22 @@ static int write_stats(struct fc_writer *w, struct fc_error *err)
     return rc;
 }
 
+static int write_run(struct fc_writer *w, struct fc_error *err)
+{
+    struct fc_stmt stmt = {0};
+    int rc;
+
+    fc_stmt_prepare(&stmt, &w->conn,
+                    "INSERT INTO run VALUES (NULL, ?1 + 1, (SELECT coalesce(max(id), 0) FROM files), ?2 + 1,"
+                    " (SELECT max(coalesce(max(id), 0), 0) FROM session), ?3)");
+    fc_stmt_int(&stmt, 1, w->last_file);
+    fc_stmt_int(&stmt, 2, w->last_session > 0 ? w->last_session : 0);
+    fc_stmt_blob(&stmt, 3, w->changed.data, w->changed.len);
+    rc = fc_stmt_run(&stmt, err);
+    fc_stmt_fini(&stmt);
+    return rc;
+}
+
 int fc_writer_settle(struct fc_writer *w, struct fc_error *err)
 {
     int rc;
@@ -172,6 +188,8 @@ int fc_writer_settle(struct fc_writer *w, struct fc_error *err)
     if (w->fresh && !w->indexed && (rc = fc_writer_exec(w, fc_schema_indexes, err)))
         return rc;
     w->indexed = true;
+    if ((rc = write_run(w, err)))
+        return rc;
     rc = fc_spans_write(&w->spans, &w->conn, err);
     return rc ? rc : write_stats(w, err);
 }

@@ -23,7 +23,7 @@
 #include "store/stmt.h"
 #include "store/writer.h"
 
-#define FC_SELECT_POSITIONS "SELECT positions FROM session WHERE id = ?1"  /* FC_STMT_POSITIONS */
+#define FC_SELECT_RUN "SELECT coalesce(max(id), 0) FROM run"
 #define FC_SELECT_FRAGMENTS "SELECT state FROM open_fragment ORDER BY seq" /* FC_STMT_FRAGMENTS */
 #define FC_INSERT_FRAGMENT "INSERT INTO open_fragment (state) VALUES (?)"  /* FC_STMT_FRAGMENT */
 
@@ -40,7 +40,9 @@ enum fc_writer_stmt_id {
     FC_STMT_POINT,
     FC_STMT_INSERT,
     FC_STMT_UPDATE,
-    FC_STMT_POSITIONS,
+    FC_STMT_PIECE,
+    FC_STMT_LAST_PIECE,
+    FC_STMT_LENGTHEN,
     FC_STMT_FIELDS,
     FC_STMT_TURN_FIELDS,
     FC_STMT_PORT,
@@ -84,7 +86,12 @@ struct fc_writer {
     struct fc_open_pack open;
     int64_t next_id; /* 0: not known yet */
     struct fc_stmt stmts[FC_WRITER_STMTS];
-    struct fc_buffer plain, blob;
+    struct fc_buffer plain, blob, scratch[2];
+    /* of the index when it was opened: its latest run, file and session */
+    int64_t run, last_session;
+    uint32_t last_file;
+    struct fc_buffer changed; /* IDs of its sessions that this run has changed, as the journal has them */
+    int64_t last_changed;
     struct fc_positions positions;
 };
 
@@ -130,8 +137,6 @@ int fc_writer_settle(struct fc_writer *writer, struct fc_error *err);
 /* Notes an open session; writes the row at hand. */
 int fc_writer_open_session(struct fc_writer *writer, int64_t id, const struct fc_session_sum *session,
                            struct fc_error *err);
-/* What became of reading and writing the positions of a session: 0, FC_E_DAMAGED, FC_E_NOMEM; breaks the writer. */
-int fc_writer_positions_error(struct fc_writer *writer, int rc, int64_t id, struct fc_error *err);
 /* Ports of a session are noted. */
 int fc_writer_add_ports(struct fc_writer *writer, int64_t id, const struct fc_flow_key *key, struct fc_error *err);
 int fc_writer_flush_open(struct fc_writer *writer, struct fc_error *err);

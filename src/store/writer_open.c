@@ -147,8 +147,7 @@ static int check_schema(struct fc_writer *w, struct fc_error *err)
     int rc;
 
     if ((rc = fc_conn_open(&model, "", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY, err)) == 0 &&
-        (rc = fc_conn_begin(&model, "BEGIN", err)) == 0 &&
-        (rc = fc_conn_exec(&model, fc_schema_flowcarve, err)) == 0 &&
+        (rc = fc_conn_begin(&model, "BEGIN", err)) == 0 && (rc = fc_conn_exec(&model, fc_schema_flowcarve, err)) == 0 &&
         (rc = fc_conn_exec(&model, fc_schema_indexes, err)) == 0 &&
         (rc = fc_conn_exec(&w->conn, "CREATE TEMP TABLE ours (type TEXT, name TEXT, sql TEXT)", err)) == 0) {
         fc_stmt_prepare(&from, &model, "SELECT type, name, sql FROM sqlite_schema");
@@ -176,36 +175,58 @@ static int check_schema(struct fc_writer *w, struct fc_error *err)
     return rc ? rc : fc_conn_exec(&w->conn, "DROP TABLE temp.ours", err);
 }
 
-/*
- * Additions are made in WAL mode, where who reads does not see them before they are complete, and waits for nothing.
- * Where that cannot be had (the locks of some network file systems), with a rollback journal.
- */
-static int begin_adding(struct fc_writer *w, struct fc_error *err)
+static int begin(struct fc_writer *w, struct fc_error *err)
 {
-    sqlite3_busy_timeout(w->conn.db, BUSY_MS);
-    (void)fc_conn_try(&w->conn, "PRAGMA journal_mode = WAL");
     return fc_conn_begin(&w->conn,
                          "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -32768;"
                          "PRAGMA temp_store = MEMORY; BEGIN IMMEDIATE",
                          err);
 }
 
+/*
+ * Additions are made in WAL mode, where who reads does not see them before they are complete, and waits for nothing.
+ * Where that cannot be had (the locks of some network file systems), with a rollback journal. The mode changes only
+ * between transactions, and stands in the file: so not before something is to be added.
+ */
+int fc_writer_begin(struct fc_writer *w, struct fc_error *err)
+{
+    int64_t run = 0;
+    int rc;
+
+    if (w->fresh)
+        return 0;
+    fc_writer_forget_statements(w);
+    if ((rc = fc_conn_commit(&w->conn, err)))
+        return rc;
+    (void)fc_conn_try(&w->conn, "PRAGMA journal_mode = WAL");
+    if ((rc = begin(w, err)) || (rc = fc_conn_number(&w->conn, FC_SELECT_RUN, &run, err)) < 0)
+        return rc;
+    if (run == w->run)
+        return 0;
+    rc = fc_error_set(err, FC_E_DB, w->path, FC_NO_OFFSET, "was changed by another program meanwhile; index once more");
+    return fc_conn_break(&w->conn, rc, err);
+}
+
+static bool is_wal(struct fc_writer *w)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool is = sqlite3_prepare_v2(w->conn.db, "PRAGMA journal_mode", -1, &stmt, NULL) == SQLITE_OK &&
+              sqlite3_step(stmt) == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(stmt, 0), "wal") == 0;
+
+    sqlite3_finalize(stmt);
+    return is;
+}
+
 void fc_writer_end_adding(struct fc_writer *w)
 {
-    const char *mode = NULL;
-    sqlite3_stmt *stmt = NULL;
-
     if (!w->conn.db || !sqlite3_get_autocommit(w->conn.db))
         return;
     sqlite3_busy_timeout(w->conn.db, 0); /* who reads may do so for hours */
     fc_conn_stop(&w->conn, NULL);
-    (void)(sqlite3_exec(w->conn.db, "PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL) == SQLITE_OK &&
-           sqlite3_exec(w->conn.db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL) == SQLITE_OK);
-    if (sqlite3_prepare_v2(w->conn.db, "PRAGMA journal_mode", -1, &stmt, NULL) == SQLITE_OK &&
-        sqlite3_step(stmt) == SQLITE_ROW)
-        mode = (const char *)sqlite3_column_text(stmt, 0);
-    w->wal_left = mode && strcmp(mode, "wal") == 0;
-    sqlite3_finalize(stmt);
+    if (is_wal(w))
+        (void)(sqlite3_exec(w->conn.db, "PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL) == SQLITE_OK &&
+               sqlite3_exec(w->conn.db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL) == SQLITE_OK);
+    w->wal_left = is_wal(w);
 }
 
 static int open_existing(struct fc_writer *w, struct fc_error *err)
@@ -217,14 +238,26 @@ static int open_existing(struct fc_writer *w, struct fc_error *err)
     if (rc)
         return rc;
     for (int moved = 1; moved; fc_writer_close_sql(w)) {
-        if ((rc = fc_conn_open(&w->conn, w->path, SQLITE_OPEN_READWRITE, err)) || (rc = begin_adding(w, err)))
+        if ((rc = fc_conn_open(&w->conn, w->path, SQLITE_OPEN_READWRITE, err)))
+            return rc;
+        sqlite3_busy_timeout(w->conn.db, BUSY_MS);
+        if ((rc = begin(w, err)))
             return rc;
         /* who held the lock until now may have put another file in its place */
         if (sqlite3_file_control(w->conn.db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || !moved)
             break;
     }
     clear_site(w);
-    return check_schema(w, err);
+    if ((rc = check_schema(w, err)))
+        return rc;
+    int64_t last = 0;
+    if ((rc = fc_conn_number(&w->conn, "SELECT max(id) FROM files", &last, err)) < 0)
+        return rc;
+    w->last_file = last > 0 && last <= UINT32_MAX ? (uint32_t)last : 0;
+    if ((rc = fc_conn_number(&w->conn, FC_SELECT_RUN, &w->run, err)) < 0)
+        return rc;
+    rc = fc_conn_number(&w->conn, "SELECT coalesce(max(id), 0) FROM session", &w->last_session, err);
+    return rc < 0 ? rc : 0;
 }
 
 /* A name that another run gives to its index just now is not taken from it. */

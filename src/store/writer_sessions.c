@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Sessions by INSERT and UPDATE. */
 #include "base/error.h"
+#include "base/varint.h"
+#include "store/piece.h"
 #include "store/session_row.h"
 #include "store/writer_internal.h"
 
@@ -21,8 +23,8 @@ static int next_id(struct fc_writer *w, int64_t *id, struct fc_error *err)
     return rc;
 }
 
-/* Columns 2 to 16 of a session row; 17 is the blob. */
-static void bind_session(struct fc_stmt *stmt, const struct fc_session_record *r)
+/* Columns 2 to 16 of a session row; 17 is the blob. more: of flags. */
+static void bind_session(struct fc_stmt *stmt, const struct fc_session_record *r, bool more)
 {
     const struct fc_session_sum *s = &r->session;
     int client = fc_session_client(s);
@@ -47,43 +49,80 @@ static void bind_session(struct fc_stmt *stmt, const struct fc_session_record *r
         fc_stmt_int(stmt, 12 + i, (int64_t)s->bytes[client ^ i]);
     }
     fc_stmt_int(stmt, 14, (int)fc_session_state(s, r->key.proto));
-    fc_stmt_int(stmt, 15, r->key.one_way);
+    fc_stmt_int(stmt, 15, fc_record_flags(r) | (more ? FC_ROW_MORE : 0u));
     fc_stmt_int(stmt, 16, (int64_t)r->key.domain);
 }
 
-int fc_writer_positions_error(struct fc_writer *w, int rc, int64_t id, struct fc_error *err)
+/* What a run adds to a session's positions, file by file. */
+struct adding {
+    struct fc_writer *w;
+    int64_t session;
+    struct fc_error *err;
+};
+
+/* The end of what the index has of this session in a capture that grows: longer by the new ones, while it is short. */
+static int lengthen(struct adding *a, uint32_t file, const uint8_t *blob, size_t len)
 {
+    enum { SHORT = 2000 };
+    struct fc_writer *w = a->w;
+    struct fc_stmt *last = fc_writer_stmt(w, FC_STMT_LAST_PIECE,
+                                          "SELECT id, positions FROM session_positions WHERE session = ?1 AND file = ?2"
+                                          " ORDER BY id DESC LIMIT 1");
+    const uint8_t *plain;
+    size_t plain_len;
+    int rc, step;
+
+    fc_stmt_int(last, 1, a->session);
+    fc_stmt_int(last, 2, file);
+    if ((step = fc_stmt_step(last, a->err)) < 0)
+        return step;
+    int64_t id = step ? sqlite3_column_int64(last->raw, 0) : 0;
+    size_t stored = step ? (size_t)sqlite3_column_bytes(last->raw, 1) : 0;
+    if (!step || stored >= SHORT) {
+        fc_stmt_reset(last);
+        return 0;
+    }
+    fc_positions_clear(&w->positions);
+    if ((rc = fc_blob_decode(sqlite3_column_blob(last->raw, 1), stored, &w->plain, &plain, &plain_len)) == 0)
+        rc = fc_positions_add(&w->positions, plain, plain_len);
+    fc_stmt_reset(last);
+    if (rc == 0 && (rc = fc_blob_decode(blob, len, &w->plain, &plain, &plain_len)) == 0)
+        rc = fc_positions_add(&w->positions, plain, plain_len);
+    if (rc == 0 && (rc = fc_buffer_reserve(&w->plain, fc_positions_size(&w->positions))) == 0)
+        rc = fc_blob_encode(w->plain.data, fc_positions_write(&w->positions, w->plain.data), &w->blob);
+    if (rc)
+        return rc;
+    struct fc_stmt *update =
+        fc_writer_stmt(w, FC_STMT_LENGTHEN, "UPDATE session_positions SET positions = ?2 WHERE id = ?1");
+    fc_stmt_int(update, 1, id);
+    fc_stmt_blob(update, 2, w->blob.data, w->blob.len);
+    rc = fc_stmt_run(update, a->err);
+    return rc ? rc : 1;
+}
+
+static int add_piece(void *ctx, uint32_t file, const uint8_t *blob, size_t len)
+{
+    struct adding *a = ctx;
+    int rc = file <= a->w->last_file ? lengthen(a, file, blob, len) : 0;
+
+    if (rc)
+        return rc < 0 ? rc : 0;
+    struct fc_stmt *stmt = fc_writer_stmt(a->w, FC_STMT_PIECE, "INSERT INTO session_positions VALUES (NULL, ?, ?, ?)");
+    fc_stmt_int(stmt, 1, a->session);
+    fc_stmt_int(stmt, 2, file);
+    fc_stmt_blob(stmt, 3, blob, len);
+    return fc_stmt_run(stmt, a->err);
+}
+
+/* Positions that do not go into the session's row. */
+static int add_positions(struct fc_writer *w, const struct fc_session_record *r, int64_t id, struct fc_error *err)
+{
+    struct adding adding = {w, id, err};
+    int rc = r->blob_len ? fc_pieces_split(r->blob, r->blob_len, w->scratch, add_piece, &adding) : 0;
+
     if (rc == FC_E_DAMAGED)
         rc = fc_error_set(err, FC_E_DB, w->path, FC_NO_OFFSET, "positions of session %lld are damaged", (long long)id);
     return rc == FC_E_NOMEM ? fc_writer_no_memory(w, err) : fc_conn_break(&w->conn, rc, err);
-}
-
-/* The blob of a session of the index with the new positions added. */
-static int merge_positions(struct fc_writer *w, const struct fc_session_record *r, struct fc_error *err)
-{
-    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_POSITIONS, FC_SELECT_POSITIONS);
-    const uint8_t *plain;
-    size_t len;
-    int rc, step;
-
-    fc_positions_clear(&w->positions);
-    fc_stmt_int(stmt, 1, r->db_id);
-    if ((step = fc_stmt_step(stmt, err)) < 0)
-        return step;
-    if (step == 0)
-        return fc_conn_break(
-            &w->conn, fc_error_set(err, FC_E_DB, w->path, FC_NO_OFFSET, "session %lld is gone", (long long)r->db_id),
-            err);
-    size_t stored = (size_t)sqlite3_column_bytes(stmt->raw, 0); /* 0: all was released */
-    rc = stored ? fc_blob_decode(sqlite3_column_blob(stmt->raw, 0), stored, &w->plain, &plain, &len) : 0;
-    if (rc == 0 && stored)
-        rc = fc_positions_add(&w->positions, plain, len);
-    fc_stmt_reset(stmt);
-    if (rc == 0 && r->blob_len && (rc = fc_blob_decode(r->blob, r->blob_len, &w->plain, &plain, &len)) == 0)
-        rc = fc_positions_add(&w->positions, plain, len);
-    if (rc == 0 && (rc = fc_buffer_reserve(&w->plain, fc_positions_size(&w->positions))) == 0)
-        rc = fc_blob_encode(w->plain.data, fc_positions_write(&w->positions, w->plain.data), &w->blob);
-    return fc_writer_positions_error(w, rc, r->db_id, err);
 }
 
 static void bind_if(struct fc_stmt *stmt, int index, bool has, uint64_t v)
@@ -147,26 +186,24 @@ static int write_fields(struct fc_writer *w, int64_t id, const struct fc_session
 
 static int write_row(struct fc_writer *w, int64_t id, const struct fc_session_record *r, struct fc_error *err)
 {
-    bool update = r->db_id > 0;
+    bool update = r->db_id > 0, outside = update || r->blob_len >= FC_INLINE_POSITIONS;
     struct fc_stmt *stmt;
     int rc;
 
-    if (update && (rc = merge_positions(w, r, err)))
+    if (outside && (rc = add_positions(w, r, id, err)))
         return rc;
     stmt =
         update
             ? fc_writer_stmt(w, FC_STMT_UPDATE,
                              "UPDATE session SET start_ns=?2, duration_ns=?3, proto=?4, kind=?5, client_addr=?6,"
                              " client_port=?7, server_addr=?8, server_port=?9, client_packets=?10, server_packets=?11,"
-                             " client_bytes=?12, server_bytes=?13, state=?14, one_way=?15, domain=?16, positions=?17"
+                             " client_bytes=?12, server_bytes=?13, state=?14, flags=?15 | (flags & 8), domain=?16"
                              " WHERE id=?1")
             : fc_writer_stmt(w, FC_STMT_INSERT, "INSERT INTO session VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     fc_stmt_int(stmt, 1, id);
-    bind_session(stmt, r);
-    if (update)
-        fc_stmt_blob(stmt, 17, w->blob.data, w->blob.len);
-    else
-        fc_stmt_blob(stmt, 17, r->blob, r->blob_len);
+    bind_session(stmt, r, outside && r->blob_len);
+    if (!update)
+        fc_stmt_blob(stmt, 17, r->blob, outside ? 0 : r->blob_len);
     return fc_stmt_run(stmt, err);
 }
 
@@ -210,6 +247,18 @@ static int turn_fields(struct fc_writer *w, const struct fc_session_record *r, s
     return fc_stmt_run(stmt, err);
 }
 
+/* For the journal. */
+static int note_changed(struct fc_writer *w, int64_t id, struct fc_error *err)
+{
+    struct fc_buffer *b = &w->changed;
+
+    if (fc_buffer_reserve(b, b->len + FC_VARINT_MAX))
+        return fc_writer_no_memory(w, err);
+    b->len = (size_t)(fc_varint_put(b->data + b->len, (uint64_t)(id - w->last_changed)) - b->data);
+    w->last_changed = id;
+    return 0;
+}
+
 static int insert_session(struct fc_writer *w, int64_t *id, const struct fc_session_record *r, uint32_t fields,
                           struct fc_error *err)
 {
@@ -219,6 +268,8 @@ static int insert_session(struct fc_writer *w, int64_t *id, const struct fc_sess
 
     w->inserted = true;
     if (!*id && (rc = next_id(w, id, err)))
+        return rc;
+    if (r->db_id > 0 && (rc = note_changed(w, *id, err)))
         return rc;
     if (r->db_id && fields && (rc = turn_fields(w, r, err)))
         return rc;

@@ -193,7 +193,7 @@ static int check_community(const struct lookup *l, struct fc_error *err)
     if (!kept)
         return 0;
     return each(l,
-                "SELECT s.id, s.proto, s.kind, s.client_addr, s.client_port, s.server_addr, s.server_port, s.one_way,"
+                "SELECT s.id, s.proto, s.kind, s.client_addr, s.client_port, s.server_addr, s.server_port, s.flags,"
                 " s.domain, f.community_id FROM session s LEFT JOIN session_fields f ON f.id = s.id",
                 compare_community, err);
 }

@@ -2,6 +2,7 @@
 #include "verify/positions.h"
 #include "base/error.h"
 #include "flow/positions.h"
+#include "store/piece.h"
 #include "store/sorter.h"
 
 #include <stdlib.h>
@@ -31,9 +32,19 @@ static int add(struct fc_verify_list *l, uint64_t off, size_t session)
     return 0;
 }
 
-static int add_segments(struct fc_verify_positions *all, const struct fc_stored_files *files, const uint8_t *p,
-                        size_t len, size_t session)
+struct loading {
+    struct fc_verify_positions *all;
+    const struct fc_stored_files *files;
+    struct fc_pieces pieces;
+};
+
+/* Segments of the latest session. */
+static int add_segments(void *ctx, const uint8_t *p, size_t len)
 {
+    struct loading *load = ctx;
+    struct fc_verify_positions *all = load->all;
+    const struct fc_stored_files *files = load->files;
+    size_t session = all->session_count - 1;
     const uint8_t *end = p + len;
     struct fc_segment s;
     int rc = 0;
@@ -54,18 +65,13 @@ static int add_segments(struct fc_verify_positions *all, const struct fc_stored_
     return rc;
 }
 
-static int add_session(struct fc_verify_positions *all, sqlite3_stmt *stmt, const struct fc_stored_files *files,
-                       struct fc_buffer *scratch)
+static int add_session(struct loading *load, sqlite3_stmt *stmt)
 {
+    struct fc_verify_positions *all = load->all;
     struct fc_verify_session s = {.id = sqlite3_column_int64(stmt, 0)};
-    const uint8_t *plain;
-    size_t len;
     int client;
     int rc = fc_key_from_row(stmt, 1, &s.key, &client);
 
-    if (rc == 0)
-        rc = fc_blob_decode(sqlite3_column_blob(stmt, 13), (size_t)sqlite3_column_bytes(stmt, 13), scratch, &plain,
-                            &len);
     if (rc)
         return rc;
     for (int i = 0; i < 2; i++) {
@@ -89,7 +95,8 @@ static int add_session(struct fc_verify_positions *all, sqlite3_stmt *stmt, cons
         all->session_room = room;
     }
     all->sessions[all->session_count++] = s;
-    return add_segments(all, files, plain, len, all->session_count - 1);
+    return fc_pieces_read(&load->pieces, s.id, sqlite3_column_int64(stmt, 7), sqlite3_column_blob(stmt, 13),
+                          (size_t)sqlite3_column_bytes(stmt, 13), add_segments, load);
 }
 
 /* Sessions were added in their order, so that only offsets want sorting. */
@@ -105,7 +112,7 @@ static int sort_list(struct fc_verify_list *l)
 int fc_verify_positions_load(struct fc_db *db, const struct fc_stored_files *files, struct fc_verify_positions *all,
                              void (*damaged)(void *, int64_t, const char *), void *ctx, struct fc_error *err)
 {
-    struct fc_buffer scratch = {0};
+    struct loading load = {all, files, {.sql = db->sql}};
     sqlite3_stmt *stmt = NULL;
     int rc = 0, step = SQLITE_DONE;
 
@@ -120,7 +127,7 @@ int fc_verify_positions_load(struct fc_db *db, const struct fc_stored_files *fil
                            -1, &stmt, NULL) != SQLITE_OK)
         return fc_db_error(db->sql, db->path, err, "cannot read the index");
     while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW) {
-        rc = add_session(all, stmt, files, &scratch);
+        rc = add_session(&load, stmt);
         if (rc == FC_E_DAMAGED) {
             damaged(ctx, sqlite3_column_int64(stmt, 0), "row or positions are damaged");
             rc = 0;
@@ -128,11 +135,11 @@ int fc_verify_positions_load(struct fc_db *db, const struct fc_stored_files *fil
     }
     for (size_t i = 0; i < all->list_count && rc == 0; i++)
         rc = sort_list(&all->lists[i]);
-    if (rc)
+    if (rc && rc != FC_E_DB)
         fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
-    else if (step != SQLITE_DONE)
+    else if (rc || step != SQLITE_DONE)
         rc = fc_db_error(db->sql, db->path, err, "cannot read the index");
     sqlite3_finalize(stmt);
-    fc_buffer_fini(&scratch);
+    fc_pieces_fini(&load.pieces);
     return rc;
 }

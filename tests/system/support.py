@@ -323,11 +323,17 @@ def select(db, sql, *values):
 
 
 def dump(db, leave_out=()):
-    """The text of `.dump`; columns `table.column` in leave_out are set aside first, tables by their name."""
+    """
+    The text of `.dump`; columns `table.column` in leave_out are set aside first, tables by their name; of session_positions
+    only the division, not the positions.
+    """
     with open_db(db) as disk, contextlib.closing(sqlite3.connect(':memory:', isolation_level=None)) as c:
         if not leave_out:
             return '\n'.join(disk.iterdump())
         disk.backup(c)
+        if 'session_positions' in leave_out:
+            c.executemany('UPDATE session SET flags = flags & ~8, positions = ? WHERE id = ?',
+                          [(repr(p), sid) for sid, p in all_positions(db).items()])
         for item in leave_out:
             table, _, column = item.partition('.')
             c.execute('DELETE FROM %s' % table if not column else 'UPDATE %s SET %s = 0' % (table, column))
@@ -409,6 +415,26 @@ def positions(blob):
     return out
 
 
+def all_positions(db):
+    """{session: [(file id, offset)]}: those in its row, and those that lie beside, whatever way they are divided."""
+    with open_db(db) as c:
+        rows = c.execute('SELECT id, flags, positions FROM session').fetchall()
+        more = {}
+        for sid, file, blob in c.execute('SELECT session, file, positions FROM session_positions ORDER BY id'):
+            piece = positions(blob)
+            if {f for f, _ in piece} != {file}:
+                raise ValueError('positions of session %d in file %d are of others' % (sid, file))
+            more.setdefault(sid, []).extend(piece)
+    out = {}
+    for sid, flags, blob in rows:
+        if bool(flags & 8) != (sid in more):
+            raise ValueError('session %d: flags %d, and its positions in session_positions' % (sid, flags))
+        out[sid] = sorted((positions(blob) if blob else []) + more.pop(sid, []))
+    if more:
+        raise ValueError('positions of no session: %r' % more)
+    return out
+
+
 def index_files(db):
     """{file id: absolute path as bytes}"""
     folder = os.fsencode(os.path.dirname(os.path.realpath(db)))
@@ -438,7 +464,7 @@ def check_index(db, read=read_capture, ordered_ids=True, gaps=False):
         if bad:
             fail('foreign_key_check: %r', bad[:5])
         rows = c.execute('SELECT id, start_ns, duration_ns, client_packets, server_packets, client_bytes, server_bytes,'
-                         ' positions FROM session ORDER BY id').fetchall()
+                         ' id FROM session ORDER BY id').fetchall()
         ports = c.execute('SELECT port, block FROM session_port').fetchall()
         pairs = c.execute('SELECT client_port, server_port, (id - 1) >> 6 FROM session WHERE client_port IS NOT NULL')
         if sorted(ports) != sorted({(port, r[2]) for r in pairs for port in r[:2]}):
@@ -465,8 +491,9 @@ def check_index(db, read=read_capture, ordered_ids=True, gaps=False):
         fail('ids of provisional sessions are not -1..-%d', provisional)
     if not gaps and [r[0] for r in rows[provisional:]] != list(range(1, len(rows) - provisional + 1)):
         fail('ids are not 1..%d', len(rows) - provisional)
-    for sid, start, duration, cp, sp, cb, sb, blob in rows:
-        pos = positions(blob)
+    everything = all_positions(db)
+    for sid, start, duration, cp, sp, cb, sb, _ in rows:
+        pos = everything[sid]
         if len(pos) != cp + sp:
             fail('session %d has %d positions and %d packets', sid, len(pos), cp + sp)
         mine = []

@@ -112,8 +112,8 @@ class Captures(support.TestCase):
         if len(rows) > len(offs):
             self.excused(row, 'frames', '%d frames, %d records' % (len(rows), len(offs)))
             return 0
-        session = {off: (sid, proto) for sid, proto, blob in select(db, 'SELECT id, proto, positions FROM session')
-                   for _, off in support.positions(blob)}
+        protos = dict(select(db, 'SELECT id, proto FROM session'))
+        session = {off: (sid, protos[sid]) for sid, p in support.all_positions(db).items() for _, off in p}
         problem, n = self.partition(rows, offs, session, bool(select(db, 'SELECT 1 FROM damage')))
         self.excused(row, 'streams', problem)
         return n

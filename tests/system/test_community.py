@@ -58,8 +58,7 @@ class Community(support.TestCase):
         """{record number: session's id, its Community ID by `query`}"""
         rows = {s['id']: s['community_id'] for s in sessions(db, '--community-id')}
         offs = {r.off: n for n, r in enumerate(support.read_capture(path))}
-        return {offs[off]: rows[sid] for sid, blob in select(db, 'SELECT id, positions FROM session')
-                for _, off in support.positions(blob)}
+        return {offs[off]: rows[sid] for sid, p in support.all_positions(db).items() for _, off in p}
 
     def test_public_vectors(self):
         """Published with the specification and its Python package."""

@@ -7,7 +7,7 @@ Good captures are changed in known ways, so that the truth is known: a record wh
 of which some byte was changed is *hurt*. Found where no record of either kind starts, it is *false*.
 FLOWCARVE_TEST_LONG=1 does 10,000 changes.
 """
-import collections, gzip, lzma, os, struct, subprocess, unittest
+import collections, gzip, itertools, lzma, os, struct, subprocess, unittest
 import support
 from support import S, T0, flowcarve, index, select, udp, verify
 from test_compressed import OF_THE_FILE, pipe
@@ -112,9 +112,8 @@ class Damage(support.TestCase):
     def found(self, db):
         """{file id: set of offsets}"""
         out = collections.defaultdict(set)
-        for blob, in select(db, 'SELECT positions FROM session'):
-            for f, off in support.positions(blob):
-                out[f].add(off)
+        for f, off in itertools.chain(*support.all_positions(db).values()):
+            out[f].add(off)
         return out
 
     def judge(self, db, truths, tally):
@@ -244,7 +243,7 @@ class Damage(support.TestCase):
         f, db = self.write(name, data), self.path(name + '.db')
         index(db, '-q', '--chunk-size', '64k', f)
         verify(db)
-        return {off for blob, in select(db, 'SELECT positions FROM session') for _, off in support.positions(blob)}
+        return {off for p in support.all_positions(db).values() for _, off in p}
 
     def test_records_read_four_bytes_late_confirm_nothing(self):
         # (fraction, length, length, bytes of the packet) has lengths that lead on to the end of the capture; these have times, too

@@ -59,11 +59,11 @@ class Compared(support.TestCase):
     def check_twin(self, db, files, profile='flowcarve'):
         self.assertEqual([os.fsdecode(p) for _, p in sorted(support.index_files(db).items())],
                          [os.path.realpath(p) for _, p, _ in twin.in_file_order(files)], 'the order of the captures')
-        blobs = dict(support.select(db, 'SELECT id, positions FROM session'))
+        everything = support.all_positions(db)
         want = twin.sessions(files, profile)
         got = sessions(db)
         for g in got:
-            g['positions'] = support.positions(blobs[g['id']])
+            g['positions'] = everything[g['id']]
         for n, (g, w) in enumerate(zip(got, want), 1):
             self.assertEqual({k: g[k] for k in w}, w, 'session %d, profile %s' % (n, profile))
         self.assertEqual(len(got), len(want))

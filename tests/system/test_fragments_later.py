@@ -38,10 +38,11 @@ def content(db):
     """All that an index says of its sessions, without their IDs; the captures go by their names."""
     names = {f: os.path.basename(p) for f, p in support.index_files(db).items()}
     with support.open_db(db) as c:
-        rows = c.execute('SELECT s.positions, s.*, f.* FROM session s LEFT JOIN session_fields f ON f.id = s.id').fetchall()
-        ids = [i for i, d in enumerate(c.execute('SELECT s.positions, s.*, f.* FROM session s LEFT JOIN session_fields f'
-                                                 ' ON f.id = s.id').description) if d[0] in ('id', 'positions')]
-    return sorted((sorted((names[f], off) for f, off in support.positions(r[0])),
+        rows = c.execute('SELECT s.id, s.*, f.* FROM session s LEFT JOIN session_fields f ON f.id = s.id').fetchall()
+        ids = [i for i, d in enumerate(c.execute('SELECT s.id, s.*, f.* FROM session s LEFT JOIN session_fields f'
+                                                 ' ON f.id = s.id').description) if d[0] in ('id', 'positions', 'flags')]
+    everything = support.all_positions(db)
+    return sorted((sorted((names[f], off) for f, off in everything[r[0]]),
                    [v for i, v in enumerate(r) if i not in ids]) for r in rows)
 
 
@@ -76,13 +77,12 @@ class Later(support.TestCase):
         if count is not None:
             self.assertEqual(len(got), count)
         if same_ids:
-            self.assert_same_dump(*(support.dump(p, ('open_session', 'open_fragment')) for p in (once, db)))
+            self.assert_same_dump(*(support.dump(p, ('open_session', 'open_fragment', 'session_positions', 'run')) for p in (once, db)))
         return db
 
     def check_ids(self, db, before):
         """A packet keeps its session, unless that was provisional."""
-        now = {(f, off): i for i, blob in select(db, 'SELECT id, positions FROM session')
-               for f, off in support.positions(blob)}
+        now = {p: i for i, all_of_it in support.all_positions(db).items() for p in all_of_it}
         for p, i in before.items():
             if i > 0:
                 self.assertEqual(now[p], i, 'the record at %r went to another session' % (p,))

@@ -230,9 +230,9 @@ class Rules(support.TestCase):
     def indexed(self, number, files, options):
         db = self.path('%d.db' % number)
         index(db, '-q', '--profile', options[0], *(['--timeout', options[1]] if options[1] else []), *files)
-        blobs = dict(support.select(db, 'SELECT id, positions FROM session'))
+        everything = support.all_positions(db)
         paths = {i: self.path(os.path.basename(os.fsdecode(p))) for i, p in support.index_files(db).items()}
-        return [dict(row, packets=[(paths[f], off) for f, off in support.positions(blobs[row['id']])]) for row in sessions(db)]
+        return [dict(row, packets=[(paths[f], off) for f, off in everything[row['id']]]) for row in sessions(db)]
 
     def twins(self, files, options):
         timeouts = list(twin.PROFILES[options[0]])

@@ -232,18 +232,17 @@ static char *damaged_tables(uint64_t *state)
     size_t size;
     FILE *out = open_memstream(&sql, &size);
 
-    fputs(
-        "DROP VIEW sessions; DROP TABLE session; DROP TABLE session_fields;"
-        "CREATE TABLE session(id INTEGER PRIMARY KEY, start_ns, duration_ns, proto, kind, client_addr, client_port,"
-        "server_addr, server_port, client_packets, server_packets, client_bytes, server_bytes, state, one_way, domain,"
-        "positions);"
-        "CREATE TABLE session_fields(id INTEGER PRIMARY KEY, vlan, mpls, tunnel, client_mac, server_mac, client_ttl, "
-        "server_ttl,"
-        "client_dscp, server_dscp, client_tcp_flags, server_tcp_flags, client_isn, server_isn, client_payload,"
-        "server_payload, community_id);"
-        /* one session with a time, so that the table of spans can be made */
-        "INSERT INTO session(id, start_ns, duration_ns) VALUES(1000, 0, 9223372036854775806);",
-        out);
+    fputs("DROP VIEW sessions; DROP TABLE session; DROP TABLE session_fields;"
+          "CREATE TABLE session(id INTEGER PRIMARY KEY, start_ns, duration_ns, proto, kind, client_addr, client_port,"
+          "server_addr, server_port, client_packets, server_packets, client_bytes, server_bytes, state, flags, domain,"
+          "positions);"
+          "CREATE TABLE session_fields(id INTEGER PRIMARY KEY, vlan, mpls, tunnel, client_mac, server_mac, client_ttl, "
+          "server_ttl,"
+          "client_dscp, server_dscp, client_tcp_flags, server_tcp_flags, client_isn, server_isn, client_payload,"
+          "server_payload, community_id);"
+          /* one session with a time, so that the table of spans can be made */
+          "INSERT INTO session(id, start_ns, duration_ns) VALUES(1000, 0, 9223372036854775806);",
+          out);
     for (unsigned id = 1; id <= 40; id++) {
         fprintf(out, "INSERT INTO session VALUES(%u", id);
         for (unsigned i = 0; i < 16; i++)

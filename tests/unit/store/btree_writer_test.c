@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A fresh index by finished b-trees against its twin by INSERT and CREATE INDEX. */
+#include "base/varint.h"
 #include "btree_support.h"
 #include "rng.h"
 #include "store/writer_internal.h"
@@ -100,7 +101,7 @@ static void draw_extra(struct rng *rng, struct fc_extra *x)
 /* Sessions [first, last) of a plan into a writer. They are the same whoever asks. */
 static void write_sessions(struct fc_writer *w, const struct plan *plan, unsigned first, unsigned last)
 {
-    uint8_t *blob = malloc(plan->blob_max + 16);
+    uint8_t *blob = malloc(plan->blob_max + 64);
     int64_t clock_ns = INT64_C(1700000000000000000);
     struct fc_error err;
 
@@ -117,9 +118,14 @@ static void write_sessions(struct fc_writer *w, const struct plan *plan, unsigne
         if (r.has_extra)
             draw_extra(&rng, &r.extra);
         r.open = rng_chance(&rng, 50);
-        r.blob_len = (uint32_t)rng_between(&rng, 2, rng_chance(&rng, 95) ? 20 : plan->blob_max + 3);
-        memset(blob, (int)i, r.blob_len);
-        blob[0] = 0;
+        /* positions: two files, the second of many records */
+        size_t records = rng_between(&rng, 1, rng_chance(&rng, 95) ? 20 : plan->blob_max);
+        uint8_t *p = blob;
+        if (i % 3)
+            p = fc_varint_put(fc_varint_put(fc_varint_put(p, 1), 1), 24);
+        p = fc_varint_put(fc_varint_put(fc_varint_put(p, 2 + i % 300), records), i);
+        memset(p, (int)(i % 127) + 1, records - 1);
+        r.blob_len = (uint32_t)(p + records - 1 - blob);
         r.blob = blob;
         if (i >= first)
             cr_assert_eq(fc_writer_session(w, &r, plan->fields, NULL, &err), 0, "%s", err.cause);
