@@ -137,7 +137,7 @@ class Killed(support.TestCase):
     def test_interrupt_while_adding(self):
         half = self.path('half.db')
         index(half, '-q', *self.files[:3])
-        before, stopped = support.read_bytes(half), 0
+        before, stopped = support.pages(half), 0
         for _ in range(support.rounds(10, 100)):
             shutil.copy(half, self.db)
             r = self.kill_at_random(signal.SIGINT, self.files[3:])
@@ -146,7 +146,7 @@ class Killed(support.TestCase):
             self.assertIn(r.rc, (2, -signal.SIGINT), str(r))
             stopped += r.rc == 2
             self.assertEqual(self.listing(), ['caps', 'half.db', 'x.db'])
-            self.assertEqual(support.read_bytes(self.db), before, 'an interrupted run changed the index')
+            self.assertEqual(support.pages(self.db), before, 'an interrupted run changed the index')
         self.assertGreater(stopped, 1, 'hardly a run was interrupted')
 
     def test_two_runs_at_once(self):
@@ -686,11 +686,11 @@ class Damaged(support.TestCase):
                                                ('session', 'client_addr'), ('meta', 'value'), ('files', 'last_ns'),
                                                ('session', 'duration_ns'), ('session', 'kind')))
                 self.changed(('UPDATE %s SET %s = ?' % (table, column), (self.r.choice(self.VALUES),)))
-            before = support.read_bytes(self.db)
+            before = support.pages(self.db)
             r = index(self.db, '-q', *new, ok=(0, 2), seconds=60)
             if r.rc == 2:
                 self.assertIn('flowcarve: ', r.err)
-                self.assertTrue(support.read_bytes(self.db) == before, 'a failed run changed the index: %s' % r)
+                self.assertTrue(support.pages(self.db) == before, 'a failed run changed the index: %s' % r)
                 self.assertEqual([n for n in self.listing() if n.startswith('x.db')], ['x.db'])
 
 
