@@ -130,6 +130,27 @@ static int check_schema(struct fc_db *db, bool readable, struct fc_error *err)
     return 0;
 }
 
+/* Ends the statement that reads sqlite_stat1; others of a schema being read have other columns. */
+static int pass_over_statistics(void *sql)
+{
+    sqlite3_stmt *stmt = sqlite3_next_stmt(sql, NULL);
+    const char *name = stmt ? sqlite3_column_name(stmt, 0) : NULL;
+
+    return name && strcmp(name, "tbl") == 0;
+}
+
+/*
+ * SQLite reads the statistics of its planner behind the schema, and does without where that fails. Those of a file are
+ * what somebody has written there, and a wrong number makes it read all sessions to find one: so that is made to fail.
+ * The call does nothing but read the schema.
+ */
+static void read_schema(sqlite3 *sql)
+{
+    sqlite3_progress_handler(sql, 1, pass_over_statistics, sql);
+    sqlite3_table_column_metadata(sql, "main", "session", NULL, NULL, NULL, NULL, NULL, NULL);
+    sqlite3_progress_handler(sql, 0, NULL, NULL);
+}
+
 /*
  * An addition that was killed may have left a journal with the state before it. A connection for reading only cannot
  * bring that back, and says SQLITE_READONLY; one for writing does when it reads for the first time.
@@ -223,8 +244,10 @@ FC_EXPORT int fc_db_open(const char *path, struct fc_db **out, struct fc_error *
         readable = true;
     }
     rc = check_schema(db, readable, err);
-    if (rc == 0)
+    if (rc == 0) {
+        read_schema(db->sql);
         *out = db;
+    }
 out:
     free(place);
     if (rc)
