@@ -1,112 +1,160 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * SELECTs of IDs. The indexes begin with the epoch of an ID, so that each value is looked up in each epoch: epochs and
+ * values are lists that SQLite joins with the index, in this order (CROSS JOIN) and with this index (INDEXED BY),
+ * whatever sqlite_stat1 says. A value more or an epoch more makes a list longer and adds no SELECT; and as = of lists
+ * that are joined is never left out of an index, which SQLite may do with IN.
+ */
 #include "query/sql.h"
 #include "store/session_index.h"
 #include "store/span.h"
 
-/* SQLite joins at most 500 SELECTs, and takes time in the square of the conditions of one. */
-enum { SELECTS_MAX = 400, RANGES_MAX = 64 };
+#include <stdio.h>
 
-struct list {
-    struct fc_sql *sql; /* NULL: only counting */
-    size_t ranges, others;
-    size_t each; /* ranges of one SELECT */
-    size_t in_select, selects;
-};
+enum { SELECTS_MAX = 400 /* SQLite joins at most 500 */ };
 
-static void open_select(struct list *list, const char *text)
+/* Epochs in which the sessions of a leaf can be. */
+static void write_epochs(struct fc_sql *sql, const struct fc_plan *leaf)
 {
-    fc_sql_add(list->sql, "%s%s", list->selects++ ? " UNION ALL " : "", text);
+    fc_sql_add(sql, "(");
+    fc_sql_text(sql, leaf->epochs ? leaf->epochs : sql->epochs);
+    fc_sql_add(sql, ") e");
 }
 
-static void add_range(struct list *list, const struct fc_plan *leaf, size_t number)
+/* Epochs, and rows of another table that have one of the values there. */
+static void write_values(struct fc_sql *sql, const struct fc_plan *leaf, size_t most, const char *table,
+                         const char *epoch, const char *column)
 {
-    list->ranges++;
-    if (!list->sql)
-        return;
-    if (list->in_select == 0)
-        open_select(list, "SELECT s.id FROM session s WHERE ");
-    else
-        fc_sql_add(list->sql, " OR ");
-    list->in_select = (list->in_select + 1) % list->each;
-    fc_sql_range(list->sql, leaf, number, true);
+    write_epochs(sql, leaf);
+    fc_sql_add(sql, " CROSS JOIN (VALUES ");
+    bool range = fc_sql_values(sql, leaf, most);
+    fc_sql_add(sql, ") v CROSS JOIN %s ON %s = e.column1 AND %s %s", table, epoch, column,
+               range ? "BETWEEN v.column1 AND v.column2" : "= v.column1");
+}
+
+/* Sessions that have one of the addresses at one end. */
+static void select_end(struct fc_sql *sql, const struct fc_plan *leaf, bool server, size_t most)
+{
+    const char *end = server ? "server" : "client";
+    char table[48], column[24];
+
+    snprintf(table, sizeof table, "session s INDEXED BY session_%s", end);
+    snprintf(column, sizeof column, "s.%s_addr", end);
+    fc_sql_add(sql, "SELECT s.id FROM ");
+    write_values(sql, leaf, most, table, "(s.id - 1) >> 18", column);
+    /* a range of 16-byte blobs has 6-byte ones in it; their length is known without leaving the index */
+    if (leaf->value[0]->type == FC_AST_NET && leaf->value[0]->family == FC_ADDR_IPV6)
+        fc_sql_add(sql, " AND length(%s) = 16", column);
+}
+
+/* Blocks that have one of the ports. */
+void fc_sql_select_blocks(struct fc_sql *sql, const struct fc_plan *leaf)
+{
+    fc_sql_add(sql, "SELECT DISTINCT p.epoch, p.block FROM ");
+    write_values(sql, leaf, SIZE_MAX, "session_port p", "p.epoch", "p.port");
 }
 
 /* The sessions with a port, in the blocks that have it. */
-static void add_ports(struct list *list, const struct fc_plan *leaf)
+static void select_ports(struct fc_sql *sql, const struct fc_plan *leaf)
 {
-    list->others++;
-    if (!list->sql)
-        return;
-    list->in_select = 0;
-    open_select(list, "SELECT s.id FROM (SELECT DISTINCT p.block FROM session_port p WHERE ");
-    fc_sql_ports_condition(list->sql, leaf);
-    fc_sql_add(list->sql, ") b CROSS JOIN session s ON s.id BETWEEN b.block * %d + 1 AND b.block * %d + %d WHERE (",
-               FC_PORT_BLOCK_SESSIONS, FC_PORT_BLOCK_SESSIONS, FC_PORT_BLOCK_SESSIONS);
+    fc_sql_add(sql, "SELECT s.id FROM (");
+    fc_sql_select_blocks(sql, leaf);
+    fc_sql_add(sql, ") b CROSS JOIN session s ON s.id BETWEEN b.epoch * %d + b.block * %d + 1", FC_EPOCH_SESSIONS,
+               FC_PORT_BLOCK_SESSIONS);
+    fc_sql_add(sql, " AND b.epoch * %d + b.block * %d + %d WHERE (", FC_EPOCH_SESSIONS, FC_PORT_BLOCK_SESSIONS,
+               FC_PORT_BLOCK_SESSIONS);
     for (size_t i = 0; i < fc_sql_ranges(leaf); i++) {
-        fc_sql_add(list->sql, "%s", i ? " OR " : "");
-        fc_sql_range(list->sql, leaf, i, false);
+        fc_sql_add(sql, "%s", i ? " OR " : "");
+        fc_sql_range(sql, leaf, i);
     }
-    fc_sql_add(list->sql, ")");
+    fc_sql_add(sql, ")");
 }
 
 /* All sessions of the spans in which one of the window can be. */
-static void add_spans(struct list *list, const struct fc_plan *leaf)
+static void select_spans(struct fc_sql *sql, const struct fc_plan *leaf)
 {
-    list->others++;
-    if (!list->sql)
-        return;
-    list->in_select = 0;
-    open_select(list, "SELECT s.id FROM session_span p JOIN session s ON s.id BETWEEN p.first_id AND p.first_id");
-    fc_sql_add(list->sql, " + %d WHERE ", FC_SPAN_SESSIONS - 1);
-    fc_sql_spans_condition(list->sql, leaf);
+    fc_sql_add(sql, "SELECT s.id FROM session_span p CROSS JOIN session s ON s.id BETWEEN p.first_id AND p.first_id");
+    fc_sql_add(sql, " + %d WHERE ", FC_SPAN_SESSIONS - 1);
+    fc_sql_spans_condition(sql, leaf);
 }
 
-static void add_fields(struct list *list, const struct fc_plan *leaf)
+static void select_fields(struct fc_sql *sql, const struct fc_plan *leaf)
 {
-    list->others++;
-    if (!list->sql)
+    fc_sql_add(sql, "SELECT x.id FROM ");
+    if (leaf->value[0]->type == FC_AST_COMMUNITY_ID) {
+        write_values(sql, leaf, SIZE_MAX, "session_fields x INDEXED BY session_community", "(x.id - 1) >> 18",
+                     "x.community_id");
         return;
-    list->in_select = 0;
-    open_select(list, "SELECT x.id FROM session_fields x WHERE ");
-    fc_sql_fields_condition(list->sql, leaf);
+    }
+    fc_sql_add(sql, "session_fields x WHERE ");
+    fc_sql_fields_condition(sql, leaf);
 }
 
-static void collect(struct list *list, const struct fc_sql *sql, const struct fc_plan *plan)
+static size_t ends_of(const struct fc_plan *leaf)
 {
-    switch (plan->type) {
-    case FC_PLAN_OR:
+    return fc_sql_has_addresses(leaf) ? leaf->value[0]->ends == FC_ENDS_EITHER ? 2 : 1 : 0;
+}
+
+size_t fc_sql_selects(const struct fc_sql *sql, const struct fc_plan *leaf)
+{
+    return ends_of(leaf) + (fc_sql_has_ports(leaf) || fc_sql_has_times(leaf) || leaf->value[0]->type == FC_AST_ID) +
+           fc_sql_has_fields(sql, leaf);
+}
+
+void fc_sql_select(struct fc_sql *sql, const struct fc_plan *leaf, size_t number, size_t most)
+{
+    const struct fc_ast *value = leaf->value[0];
+
+    if (number < ends_of(leaf)) {
+        select_end(sql, leaf, number == 1 || value->ends == FC_ENDS_DST, most);
+    } else if (fc_sql_has_ports(leaf)) {
+        select_ports(sql, leaf);
+    } else if (fc_sql_has_times(leaf)) {
+        select_spans(sql, leaf);
+    } else if (value->type == FC_AST_ID) {
+        fc_sql_add(sql, "SELECT s.id FROM session s WHERE ");
+        fc_sql_ids(sql, leaf);
+    } else {
+        select_fields(sql, leaf);
+    }
+}
+
+struct list {
+    struct fc_sql *sql;
+    bool write; /* else only counting */
+    size_t selects;
+};
+
+static void collect(struct list *list, const struct fc_plan *plan)
+{
+    if (plan->type == FC_PLAN_OR) {
         for (size_t i = 0; i < plan->child_count; i++)
-            collect(list, sql, plan->child[i]);
-        break;
-    case FC_PLAN_AND:
-        collect(list, sql, plan->child[plan->driver]);
-        break;
-    default:
-        for (size_t i = 0; i < fc_sql_ranges(plan) && !fc_sql_has_ports(plan); i++)
-            add_range(list, plan, i);
-        if (fc_sql_has_ports(plan))
-            add_ports(list, plan);
-        if (fc_sql_has_times(plan))
-            add_spans(list, plan);
-        if (fc_sql_has_fields(sql, plan))
-            add_fields(list, plan);
+            collect(list, plan->child[i]);
+    } else if (plan->type == FC_PLAN_AND) {
+        collect(list, plan->child[plan->driver]);
+    } else {
+        for (size_t i = 0; i < fc_sql_selects(list->sql, plan); i++, list->selects++) {
+            if (!list->write)
+                continue;
+            fc_sql_add(list->sql, "%s", list->selects ? " UNION ALL " : "");
+            fc_sql_select(list->sql, plan, i, SIZE_MAX);
+        }
     }
 }
 
 /* The SELECTs of a plan; false when they are too many. */
 static bool write_selects(struct fc_sql *sql, const struct fc_plan *plan, const char *column)
 {
-    struct list list = {0};
+    struct list list = {.sql = sql};
 
-    collect(&list, sql, plan);
-    list.each = list.ranges / SELECTS_MAX + 1;
-    /* each SELECT of another table may cut one of ranges short */
-    if (list.each > RANGES_MAX || 2 * list.others > SELECTS_MAX / 8)
+    collect(&list, plan);
+    if (list.selects > SELECTS_MAX)
         return false;
-    list.sql = sql;
+    list = (struct list){.sql = sql, .write = true};
     fc_sql_add(sql, "%s IN (", column);
-    collect(&list, sql, plan);
+    collect(&list, plan);
     fc_sql_add(sql, ")");
+    sql->lists = true;
     return true;
 }
 

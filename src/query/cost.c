@@ -9,73 +9,138 @@
 #include "store/db.h"
 #include "store/span.h"
 
+#include <string.h>
+
 enum {
-    FEW = 1000,  /* rows so few that looking for something better would take longer than fetching them */
-    CHEAPER = 4, /* rows side by side for the price of one that is looked up by an index */
-    BLOCK = 8,   /* what the rows of a block of session_port cost, in rows that are looked up */
-    SHARE = 16   /* beyond 1/SHARE of all rows, reading the table from front to end is faster than an index */
+    EPOCHS_MAX = 1000, /* in a list; more, of 262 million sessions, are found anew by each SELECT */
+    FEW = 1000,        /* rows so few that looking for something better would take longer than fetching them */
+    CHEAPER = 4,       /* rows side by side for the price of one that is looked up by an index */
+    BLOCK = 8,         /* what the rows of a block of session_port cost, in rows that are looked up */
+    SHARE = 16         /* beyond 1/SHARE of all rows, reading the table from front to end is faster than an index */
 };
 
 struct cost {
     struct fc_db *db;
-    uint32_t fields;
-    int64_t limit;  /* entries worth fetching by an index */
-    int64_t budget; /* entries that may still be counted */
+    struct fc_arena *arena;
+    const struct fc_sql *sql; /* that will be written */
+    int64_t limit;            /* entries worth fetching by an index */
+    int64_t budget;           /* entries that may still be counted */
     struct fc_error *err;
 };
 
-static int run_count(struct cost *c, const char *text, const struct fc_sql *sql, int64_t *count)
+static int no_memory(struct cost *c)
 {
-    struct fc_filter_sql binds = {.bind = sql ? sql->bind : NULL, .bind_count = sql ? sql->bind_count : 0};
+    return fc_error_set(c->err, FC_E_NOMEM, c->db->path, FC_NO_OFFSET, "out of memory");
+}
+
+static struct fc_sql new_sql(const struct cost *c)
+{
+    return (struct fc_sql){.fields = c->sql->fields, .epochs = c->sql->epochs};
+}
+
+/* Runs what was written, up to its first row: 0 and *stmt at it, to be finalized by the caller in any case. */
+static int run(struct cost *c, struct fc_sql *sql, sqlite3_stmt **stmt)
+{
+    struct fc_filter_sql binds = {.bind = sql->bind, .bind_count = sql->bind_count};
     sqlite3 *db = fc_db_sqlite(c->db);
-    sqlite3_stmt *stmt = NULL;
     int rc = 0;
 
-    *count = 0;
-    if (sqlite3_prepare_v2(db, text, -1, &stmt, NULL) != SQLITE_OK || fc_filter_bind(&binds, stmt, 1) != SQLITE_OK ||
-        sqlite3_step(stmt) != SQLITE_ROW)
+    *stmt = NULL;
+    if (sql->failed)
+        rc = no_memory(c);
+    else if (sqlite3_prepare_v2(db, sql->text, -1, stmt, NULL) != SQLITE_OK ||
+             fc_filter_bind(&binds, *stmt, 1) != SQLITE_OK || sqlite3_step(*stmt) != SQLITE_ROW)
         rc = fc_db_error(db, c->db->path, c->err, "cannot read the index");
-    else
-        *count = sqlite3_column_int64(stmt, 0);
+    fc_sql_fini(sql);
+    return rc;
+}
+
+static int run_count(struct cost *c, struct fc_sql *sql, int64_t *count)
+{
+    sqlite3_stmt *stmt;
+    int rc = run(c, sql, &stmt);
+
+    *count = rc ? 0 : sqlite3_column_int64(stmt, 0);
     sqlite3_finalize(stmt);
     return rc;
 }
 
-/* Entries of one range, at most limit + 1. */
-static int count_range(struct cost *c, const struct fc_plan *leaf, size_t number, int64_t limit, int64_t *count)
-{
-    struct fc_sql sql = {.fields = c->fields};
-    int rc;
+#define EPOCHS "SELECT 'VALUES ' || group_concat('(' || n || ')'), count(*), (SELECT max(id) FROM session) FROM "
 
-    fc_sql_add(&sql, "SELECT count(*) FROM (SELECT 1 FROM session s WHERE ");
-    fc_sql_range(&sql, leaf, number, true);
-    fc_sql_add(&sql, " LIMIT %lld)", (long long)limit + 1);
-    rc = sql.failed ? fc_error_set(c->err, FC_E_NOMEM, c->db->path, FC_NO_OFFSET, "out of memory")
-                    : run_count(c, sql.text, &sql, count);
-    fc_sql_fini(&sql);
+/*
+ * Runs what begins with EPOCHS: *epochs as fc_sql.epochs has them, `many` where there are more than EPOCHS_MAX; *rows:
+ * of the table, about.
+ */
+static int run_epochs(struct cost *c, struct fc_sql *sql, const char *many, const char **epochs, int64_t *rows)
+{
+    sqlite3_stmt *stmt;
+    int rc = run(c, sql, &stmt);
+    int64_t count = rc ? 0 : sqlite3_column_int64(stmt, 1);
+
+    *rows = rc ? 0 : sqlite3_column_int64(stmt, 2);
+    *epochs = count ? many : "VALUES (0)";
+    if (count && count <= EPOCHS_MAX) {
+        const char *text = (const char *)sqlite3_column_text(stmt, 0);
+        char *copy = text ? fc_arena_alloc(c->arena, strlen(text) + 1) : NULL;
+        *epochs = copy ? strcpy(copy, text) : many;
+        rc = copy ? 0 : no_memory(c);
+    }
+    sqlite3_finalize(stmt);
     return rc;
 }
 
-static int cost_of_ranges(struct cost *c, struct fc_plan *leaf)
+/* Those that have sessions, each found behind the one before it. */
+#define ALL_EPOCHS                                                                                                     \
+    "WITH RECURSIVE a(n) AS (SELECT (min(id) - 1) >> 18 FROM session UNION ALL"                                        \
+    " SELECT (SELECT (min(id) - 1) >> 18 FROM session WHERE id > (a.n + 1) * 262144) FROM a WHERE a.n IS NOT NULL"
+
+static int all_epochs(struct cost *c, const char **epochs, int64_t *rows)
 {
-    size_t ranges = fc_sql_ranges(leaf);
+    struct fc_sql sql = {0};
+
+    fc_sql_text(&sql, ALL_EPOCHS);
+    fc_sql_add(&sql, " LIMIT %d) ", EPOCHS_MAX + 2);
+    fc_sql_text(&sql, EPOCHS "a WHERE n IS NOT NULL");
+    return run_epochs(c, &sql, ALL_EPOCHS ") SELECT n AS column1 FROM a WHERE n IS NOT NULL", epochs, rows);
+}
+
+/* Those of a window of time. */
+static int epochs_of(struct cost *c, const struct fc_plan *window, const char **epochs)
+{
+    struct fc_sql sql = new_sql(c);
+    int64_t rows;
+
+    fc_sql_text(&sql, EPOCHS "(SELECT DISTINCT (p.first_id - 1) >> 18 AS n FROM session_span p WHERE ");
+    fc_sql_spans_condition(&sql, window);
+    fc_sql_text(&sql, ")");
+    return run_epochs(c, &sql, c->sql->epochs, epochs, &rows);
+}
+
+/* Rows that one SELECT of a leaf gives, at most limit + 1. */
+static int count_select(struct cost *c, const struct fc_plan *leaf, size_t number, int64_t limit, int64_t *count)
+{
+    struct fc_sql sql = new_sql(c);
+
+    fc_sql_add(&sql, "SELECT count(*) FROM (");
+    fc_sql_select(&sql, leaf, number, FEW);
+    fc_sql_add(&sql, " LIMIT %lld)", (long long)limit + 1);
+    return run_count(c, &sql, count);
+}
+
+/* Entries of the address at either end. Of a very long list the rest is taken to be like its first thousand. */
+static int cost_of_addresses(struct cost *c, struct fc_plan *leaf)
+{
     size_t most = (size_t)sqlite3_limit(fc_db_sqlite(c->db), SQLITE_LIMIT_VARIABLE_NUMBER, -1);
+    size_t ends = leaf->value[0]->ends == FC_ENDS_EITHER ? 2 : 1;
     int64_t total = 0, count = 0;
-    int rc;
 
     /* a list that no statement can hold */
     if (leaf->value_count > most / 2)
         return 0;
-
-    for (size_t i = 0; i < ranges; i++) {
+    for (size_t i = 0; i < ends; i++) {
         int64_t limit = c->limit - total < c->budget ? c->limit - total : c->budget;
+        int rc = count_select(c, leaf, i, limit, &count);
 
-        /* of a very long list the rest is taken to be like its first thousand */
-        if (i >= FEW) {
-            total = total / (int64_t)i * (int64_t)ranges;
-            break;
-        }
-        rc = count_range(c, leaf, i, limit, &count);
         if (rc != 0)
             return rc;
         total += count;
@@ -83,69 +148,54 @@ static int cost_of_ranges(struct cost *c, struct fc_plan *leaf)
         if (count > limit)
             return 0;
     }
+    if (leaf->value_count > FEW)
+        total = total * (int64_t)leaf->value_count / FEW;
     if (total <= c->limit)
         leaf->cost = total;
     return 0;
 }
 
-/*
- * Ends "SELECT count(*) FROM (SELECT ...", runs it, and gives the leaf its cost, `each` a row, when it is within the
- * limit.
- */
-static int count_up_to(struct cost *c, struct fc_plan *leaf, struct fc_sql *sql, int64_t limit, int64_t each)
-{
-    int64_t count = 0;
-
-    fc_sql_add(sql, " LIMIT %lld)", (long long)limit + 1);
-    int rc = sql->failed ? fc_error_set(c->err, FC_E_NOMEM, c->db->path, FC_NO_OFFSET, "out of memory")
-                         : run_count(c, sql->text, sql, &count);
-    fc_sql_fini(sql);
-    c->budget -= count;
-    if (rc == 0 && count <= limit)
-        leaf->cost = count * each;
-    return rc;
-}
-
 /* Sessions of all blocks that have one of the ports; these lie side by side. */
 static int cost_of_ports(struct cost *c, struct fc_plan *leaf)
 {
-    int64_t limit = c->limit / BLOCK;
-    struct fc_sql sql = {.fields = c->fields};
+    int64_t limit = c->limit / BLOCK < c->budget ? c->limit / BLOCK : c->budget, count;
+    struct fc_sql sql = new_sql(c);
 
     if (leaf->value_count > (size_t)sqlite3_limit(fc_db_sqlite(c->db), SQLITE_LIMIT_VARIABLE_NUMBER, -1) / 4)
         return 0;
-    if (limit > c->budget)
-        limit = c->budget;
-    fc_sql_add(&sql, "SELECT count(*) FROM (SELECT 1 FROM session_port p WHERE ");
-    fc_sql_ports_condition(&sql, leaf);
-    return count_up_to(c, leaf, &sql, limit, BLOCK);
+    fc_sql_add(&sql, "SELECT count(*) FROM (");
+    fc_sql_select_blocks(&sql, leaf);
+    fc_sql_add(&sql, " LIMIT %lld)", (long long)limit + 1);
+    int rc = run_count(c, &sql, &count);
+    c->budget -= count;
+    if (rc == 0 && count <= limit)
+        leaf->cost = count * BLOCK;
+    return rc;
 }
 
 /* Sessions that have one of the Community IDs, by the index of these. */
 static int cost_of_community_ids(struct cost *c, struct fc_plan *leaf)
 {
-    struct fc_sql sql = {.fields = c->fields};
-    int64_t limit = c->limit < c->budget ? c->limit : c->budget;
+    int64_t limit = c->limit < c->budget ? c->limit : c->budget, count;
 
-    if (!fc_sql_has_fields(&sql, leaf))
+    if (!fc_sql_has_fields(c->sql, leaf))
         return 0;
-    fc_sql_add(&sql, "SELECT count(*) FROM (SELECT 1 FROM session_fields x WHERE ");
-    fc_sql_fields_condition(&sql, leaf);
-    return count_up_to(c, leaf, &sql, limit, 1);
+    int rc = count_select(c, leaf, 0, limit, &count);
+    c->budget -= count;
+    if (rc == 0 && count <= limit)
+        leaf->cost = count;
+    return rc;
 }
 
 /* Sessions of all spans that a window touches. They are read in the order of the table, which makes them cheaper. */
 static int cost_of_times(struct cost *c, struct fc_plan *leaf)
 {
-    struct fc_sql sql = {.fields = c->fields};
-    int64_t count = 0;
-    int rc;
+    struct fc_sql sql = new_sql(c);
+    int64_t count;
 
     fc_sql_add(&sql, "SELECT count(*) FROM session_span p WHERE ");
     fc_sql_spans_condition(&sql, leaf);
-    rc = sql.failed ? fc_error_set(c->err, FC_E_NOMEM, c->db->path, FC_NO_OFFSET, "out of memory")
-                    : run_count(c, sql.text, &sql, &count);
-    fc_sql_fini(&sql);
+    int rc = run_count(c, &sql, &count);
     if (rc == 0 && count * FC_SPAN_SESSIONS / CHEAPER <= c->limit)
         leaf->cost = count * FC_SPAN_SESSIONS / CHEAPER;
     return rc;
@@ -157,8 +207,8 @@ static int cost_of_leaf(struct cost *c, struct fc_plan *leaf)
 
     switch (value->type) {
     case FC_AST_MAC:
-        if (!(c->fields & FC_FIELD_MAC))
-            return cost_of_ranges(c, leaf);
+        if (!(c->sql->fields & FC_FIELD_MAC))
+            return cost_of_addresses(c, leaf);
         /* fall through */
     case FC_AST_VLAN:
     case FC_AST_MPLS:
@@ -171,7 +221,7 @@ static int cost_of_leaf(struct cost *c, struct fc_plan *leaf)
             return 0;
         /* fall through */
     case FC_AST_HOST:
-        return cost_of_ranges(c, leaf);
+        return cost_of_addresses(c, leaf);
     case FC_AST_PORT:
         return cost_of_ports(c, leaf);
     case FC_AST_COMMUNITY_ID:
@@ -216,12 +266,39 @@ static unsigned width(const struct fc_plan *plan)
 
 static int cost_of_plan(struct cost *c, struct fc_plan *plan);
 
+/* Leaves below a window of time are asked of its epochs alone. */
+static void set_epochs(struct fc_plan *plan, const char *epochs)
+{
+    plan->epochs = epochs;
+    for (size_t i = 0; i < plan->child_count; i++)
+        set_epochs(plan->child[i], epochs);
+}
+
+static int narrow_epochs(struct cost *c, struct fc_plan *plan)
+{
+    const char *epochs;
+
+    for (size_t i = 0; i < plan->child_count; i++) {
+        const struct fc_plan *child = plan->child[i];
+        if (child->type != FC_PLAN_LEAF || !fc_sql_has_times(child))
+            continue;
+        int rc = epochs_of(c, child, &epochs);
+        if (rc == 0)
+            set_epochs(plan, epochs);
+        return rc;
+    }
+    return 0;
+}
+
 static int cost_of_and(struct cost *c, struct fc_plan *plan)
 {
+    int rc = narrow_epochs(c, plan);
+
+    if (rc != 0)
+        return rc;
     for (unsigned w = 0; w <= 6; w++) {
         for (size_t i = 0; i < plan->child_count && plan->cost > FEW; i++) {
-            int rc = width(plan->child[i]) == w ? cost_of_plan(c, plan->child[i]) : 0;
-
+            rc = width(plan->child[i]) == w ? cost_of_plan(c, plan->child[i]) : 0;
             if (rc != 0)
                 return rc;
             if (plan->child[i]->cost < plan->cost) {
@@ -265,11 +342,11 @@ static int cost_of_plan(struct cost *c, struct fc_plan *plan)
     }
 }
 
-int fc_cost(struct fc_db *db, uint32_t fields, struct fc_plan *plan, struct fc_error *err)
+int fc_cost(struct fc_db *db, struct fc_arena *arena, struct fc_sql *sql, struct fc_plan *plan, struct fc_error *err)
 {
-    struct cost c = {.db = db, .fields = fields, .err = err};
+    struct cost c = {.db = db, .arena = arena, .sql = sql, .err = err};
     int64_t rows;
-    int rc = run_count(&c, "SELECT max(id) FROM session", NULL, &rows);
+    int rc = all_epochs(&c, &sql->epochs, &rows);
 
     if (rc != 0)
         return rc;

@@ -53,16 +53,20 @@ static int check_fields(const struct fc_filter *filter, struct fc_db *db, uint32
 }
 
 /* Writes the text: with candidates, or without when their values are too many for a statement. */
-static int write_where(struct fc_sql *sql, struct fc_plan *plan, struct fc_db *db, struct fc_error *err)
+static int write_where(struct fc_sql *sql, struct fc_arena *arena, struct fc_plan *plan, struct fc_db *db,
+                       struct fc_error *err)
 {
     size_t most = (size_t)sqlite3_limit(fc_db_sqlite(db), SQLITE_LIMIT_VARIABLE_NUMBER, -1);
-    int rc = fc_cost(db, sql->fields, plan, err);
+    int rc = fc_cost(db, arena, sql, plan, err);
 
     if (rc != 0)
         return rc;
+    size_t most_text = (size_t)sqlite3_limit(fc_db_sqlite(db), SQLITE_LIMIT_SQL_LENGTH, -1) / 2;
+
     fc_sql_plan(sql, plan, fc_sql_candidates(sql, plan));
-    if (sql->bind_count > most && plan->cost != FC_PLAN_SCAN) {
+    if ((sql->bind_count > most || sql->len > most_text) && plan->cost != FC_PLAN_SCAN) {
         sql->len = sql->bind_count = 0;
+        sql->lists = false;
         fc_sql_plan(sql, plan, false);
     }
     if (sql->failed)
@@ -89,9 +93,9 @@ int fc_filter_compile(const struct fc_filter *filter, struct fc_db *db, struct f
     if (rc != 0 || (rc = check_fields(filter, db, sql.fields, err)) != 0)
         return rc;
     plan = fc_plan_build(&arena, filter->root);
-    rc = plan ? write_where(&sql, plan, db, err) : fail_memory(db, err);
+    rc = plan ? write_where(&sql, &arena, plan, db, err) : fail_memory(db, err);
     if (rc == 0)
-        *out = (struct fc_filter_sql){sql.text, sql.bind, sql.bind_count, sql.bind_room};
+        *out = (struct fc_filter_sql){sql.text, sql.bind, sql.bind_count, sql.bind_room, sql.lists};
     else
         fc_sql_fini(&sql);
     fc_arena_fini(&arena);

@@ -23,22 +23,39 @@ void fc_sql_fini(struct fc_sql *sql)
     sql->bind = NULL;
 }
 
+static bool make_room(struct fc_sql *sql, size_t size)
+{
+    if (sql->room - sql->len < size) {
+        size_t room = sql->room * 2 + 1024 + size;
+        char *text = sql->failed ? NULL : realloc(sql->text, room);
+        if (!text) {
+            sql->failed = true;
+            return false;
+        }
+        sql->text = text;
+        sql->room = room;
+    }
+    return true;
+}
+
+void fc_sql_text(struct fc_sql *sql, const char *text)
+{
+    size_t len = strlen(text);
+
+    if (!make_room(sql, len + 1))
+        return;
+    memcpy(sql->text + sql->len, text, len + 1);
+    sql->len += len;
+}
+
 void fc_sql_add(struct fc_sql *sql, const char *fmt, ...)
 {
     va_list ap;
     int len;
 
-    /* no piece of text here is longer than half of this */
-    if (sql->room - sql->len < 256) {
-        size_t room = sql->room * 2 + 1024;
-        char *text = sql->failed ? NULL : realloc(sql->text, room);
-        if (!text) {
-            sql->failed = true;
-            return;
-        }
-        sql->text = text;
-        sql->room = room;
-    }
+    /* no piece of text here is as long */
+    if (!make_room(sql, 256))
+        return;
     va_start(ap, fmt);
     len = vsnprintf(sql->text + sql->len, sql->room - sql->len, fmt, ap);
     va_end(ap);
@@ -120,33 +137,58 @@ static void write_between(struct fc_sql *sql, const char *column, int64_t lo, in
     fc_sql_add(sql, "%s BETWEEN ? AND ?", column);
 }
 
-static void write_network(struct fc_sql *sql, const struct fc_ast *net, const char *column)
+/* First and last address of a network that is a range. */
+static void bind_network(struct fc_sql *sql, const struct fc_ast *net)
 {
     uint8_t last[16];
 
+    for (unsigned i = 0; i < sizeof last; i++)
+        last[i] = (uint8_t)(net->addr[i] | ~net->mask[i]);
+    bind_address(sql, net->family, net->addr);
+    bind_address(sql, net->family, last);
+}
+
+static void write_network(struct fc_sql *sql, const struct fc_ast *net, const char *column)
+{
     if (!fc_plan_is_range(net)) {
         bind_address(sql, net->family, net->mask);
         bind_address(sql, net->family, net->addr);
         fc_sql_add(sql, "(%s & ?) = ?", column);
         return;
     }
-    for (unsigned i = 0; i < sizeof last; i++)
-        last[i] = (uint8_t)(net->addr[i] | ~net->mask[i]);
-    bind_address(sql, net->family, net->addr);
-    bind_address(sql, net->family, last);
+    bind_network(sql, net);
     fc_sql_add(sql, "%s BETWEEN ? AND ?", column);
-    /* a range of 16-byte blobs has 6-byte ones in it; their length is known without leaving the index */
     if (net->family == FC_ADDR_IPV6)
         fc_sql_add(sql, " AND length(%s) = 16", column);
 }
 
+bool fc_sql_values(struct fc_sql *sql, const struct fc_plan *leaf, size_t most)
+{
+    bool range = leaf->value[0]->type == FC_AST_NET ||
+                 (leaf->value[0]->type == FC_AST_PORT && leaf->value[0]->lo != leaf->value[0]->hi);
+
+    for (size_t i = 0; i < leaf->value_count && i < most; i++) {
+        const struct fc_ast *value = leaf->value[i];
+
+        fc_sql_add(sql, "%s%s", i ? "," : "", range ? "(?,?)" : "(?)");
+        if (value->type == FC_AST_NET) {
+            bind_network(sql, value);
+            continue;
+        }
+        bind_value(sql, value);
+        if (range)
+            bind_number(sql, value->hi);
+    }
+    return range;
+}
+
 /* The condition at one end of the session for the leaf's value `i` (for all values where they are a list). */
-static void write_end(struct fc_sql *sql, const struct fc_plan *leaf, size_t i, bool server, bool use_index)
+static void write_end(struct fc_sql *sql, const struct fc_plan *leaf, size_t i, bool server)
 {
     const struct fc_ast *value = leaf->value[i];
     char column[24];
 
-    snprintf(column, sizeof column, "%ss.%s_%s", use_index ? "" : "+", server ? "server" : "client",
+    snprintf(column, sizeof column, "+s.%s_%s", server ? "server" : "client",
              value->type == FC_AST_PORT ? "port" : "addr");
     if (value->type == FC_AST_NET)
         write_network(sql, value, column);
@@ -167,14 +209,9 @@ bool fc_sql_has_ports(const struct fc_plan *leaf)
     return leaf->value[0]->type == FC_AST_PORT;
 }
 
-void fc_sql_ports_condition(struct fc_sql *sql, const struct fc_plan *leaf)
+bool fc_sql_has_addresses(const struct fc_plan *leaf)
 {
-    const struct fc_ast *value = leaf->value[0];
-
-    if (value->lo != value->hi)
-        write_between(sql, "p.port", value->lo, value->hi);
-    else
-        write_list(sql, leaf, "p.port");
+    return has_ends(leaf->value[0]) && !fc_sql_has_ports(leaf);
 }
 
 bool fc_sql_has_times(const struct fc_plan *leaf)
@@ -209,19 +246,29 @@ size_t fc_sql_ranges(const struct fc_plan *leaf)
     return value->type == FC_AST_NET ? ends * leaf->value_count : ends;
 }
 
-void fc_sql_range(struct fc_sql *sql, const struct fc_plan *leaf, size_t number, bool use_index)
+static void write_ids(struct fc_sql *sql, const struct fc_plan *leaf, const char *id)
 {
-    const struct fc_ast *value = leaf->value[0];
-    const char *id = use_index ? "s.id" : "+s.id";
-
-    if (has_ends(value) && value->ends == FC_ENDS_EITHER)
-        write_end(sql, leaf, value->type == FC_AST_NET ? number / 2 : 0, number & 1, use_index);
-    else if (has_ends(value))
-        write_end(sql, leaf, number, value->ends == FC_ENDS_DST, use_index);
-    else if (value->lo != value->hi)
-        write_between(sql, id, value->lo, value->hi);
+    if (leaf->value[0]->lo != leaf->value[0]->hi)
+        write_between(sql, id, leaf->value[0]->lo, leaf->value[0]->hi);
     else
         write_list(sql, leaf, id);
+}
+
+void fc_sql_ids(struct fc_sql *sql, const struct fc_plan *leaf)
+{
+    write_ids(sql, leaf, "s.id");
+}
+
+void fc_sql_range(struct fc_sql *sql, const struct fc_plan *leaf, size_t number)
+{
+    const struct fc_ast *value = leaf->value[0];
+
+    if (has_ends(value) && value->ends == FC_ENDS_EITHER)
+        write_end(sql, leaf, value->type == FC_AST_NET ? number / 2 : 0, number & 1);
+    else if (has_ends(value))
+        write_end(sql, leaf, number, value->ends == FC_ENDS_DST);
+    else
+        write_ids(sql, leaf, "+s.id");
 }
 
 /* True when the ranges say all about a session. */
@@ -274,7 +321,7 @@ static void write_chain(struct fc_sql *sql, const char *op, write_item *write, c
 
 static void write_range(struct fc_sql *sql, const void *items, size_t i)
 {
-    fc_sql_range(sql, items, i, false);
+    fc_sql_range(sql, items, i);
 }
 
 static void write_ranges(struct fc_sql *sql, const struct fc_plan *leaf)
@@ -283,9 +330,9 @@ static void write_ranges(struct fc_sql *sql, const struct fc_plan *leaf)
 
     fc_sql_add(sql, "(");
     if (has_ends(value) && value->ends == FC_ENDS_BOTH) {
-        write_end(sql, leaf, 0, false, false);
+        write_end(sql, leaf, 0, false);
         fc_sql_add(sql, " AND ");
-        write_end(sql, leaf, 0, true, false);
+        write_end(sql, leaf, 0, true);
     } else if (leaf->value_count <= RANGES_MAX || value->type != FC_AST_NET || !fc_sql_listed_ranges(sql, leaf)) {
         write_chain(sql, " OR ", write_range, leaf, 0, fc_sql_ranges(leaf));
     }

@@ -25,37 +25,57 @@ struct fc_sql {
     size_t len, room;
     struct fc_filter_bind *bind;
     size_t bind_count, bind_room;
-    uint32_t fields; /* FC_FIELD_* of the index */
-    bool failed;     /* out of memory; everything after it is without effect */
+    uint32_t fields;    /* FC_FIELD_* of the index */
+    const char *epochs; /* that have sessions, "VALUES (0),(1)" */
+    bool lists;         /* the text has lists that are made from indexes */
+    bool failed;        /* out of memory; everything after it is without effect */
 };
 
 void fc_sql_fini(struct fc_sql *sql);
+void fc_sql_text(struct fc_sql *sql, const char *text);
+/* Pieces of at most 250 bytes. */
 void fc_sql_add(struct fc_sql *sql, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The condition of a plan; `listed`: behind the candidates, which need not be asked again what they were found by. */
 void fc_sql_plan(struct fc_sql *sql, const struct fc_plan *plan, bool listed);
 
 /*
- * Conditions of a leaf that one range or list of an index can answer. A session for which the leaf is true fulfils at
- * least one of them, or of what the two kinds of conditions behind this ask of other tables.
+ * Conditions of a leaf, asked of each session. One for which the leaf is true fulfils at least one of them, or of what
+ * the kinds of conditions behind this ask of other tables.
  */
 size_t fc_sql_ranges(const struct fc_plan *leaf);
-void fc_sql_range(struct fc_sql *sql, const struct fc_plan *leaf, size_t number, bool use_index);
+void fc_sql_range(struct fc_sql *sql, const struct fc_plan *leaf, size_t number);
+
+/* A leaf about addresses that an index has. */
+bool fc_sql_has_addresses(const struct fc_plan *leaf);
+/* The first `most` values of a leaf as rows for VALUES: of two columns, the ends of a range, when true. */
+bool fc_sql_values(struct fc_sql *sql, const struct fc_plan *leaf, size_t most);
+/* What a leaf about IDs asks of `session s`, so that these are looked up. */
+void fc_sql_ids(struct fc_sql *sql, const struct fc_plan *leaf);
+
+/*
+ * SELECTs of the IDs of the sessions for which a leaf can be true; the addresses first. most: addresses looked up.
+ * fc_sql_select_blocks(): the blocks of sessions that a leaf about ports reads.
+ */
+size_t fc_sql_selects(const struct fc_sql *sql, const struct fc_plan *leaf);
+void fc_sql_select(struct fc_sql *sql, const struct fc_plan *leaf, size_t number, size_t most);
+void fc_sql_select_blocks(struct fc_sql *sql, const struct fc_plan *leaf);
 
 /* What a leaf asks of `session_fields x`, with nothing written and false where it asks nothing. */
 bool fc_sql_has_fields(const struct fc_sql *sql, const struct fc_plan *leaf);
 void fc_sql_fields_condition(struct fc_sql *sql, const struct fc_plan *leaf);
 
-/* What a leaf that is about ports asks of `session_port p`; each of its ranges lies in the blocks that this gives. */
 bool fc_sql_has_ports(const struct fc_plan *leaf);
-void fc_sql_ports_condition(struct fc_sql *sql, const struct fc_plan *leaf);
 
 /* What a leaf that is a window of time asks of `session_span p`. */
 bool fc_sql_has_times(const struct fc_plan *leaf);
 void fc_sql_spans_condition(struct fc_sql *sql, const struct fc_plan *leaf);
 
-/* Sets cost and driver in the whole plan. 0 or FC_E_IO, FC_E_DB, FC_E_NOMEM, FC_E_INTERRUPTED. */
-int fc_cost(struct fc_db *db, uint32_t fields, struct fc_plan *plan, struct fc_error *err);
+/*
+ * Sets cost, driver and epochs in the whole plan, and sql->epochs, which live as the arena does. 0 or FC_E_IO, FC_E_DB,
+ * FC_E_NOMEM, FC_E_INTERRUPTED.
+ */
+int fc_cost(struct fc_db *db, struct fc_arena *arena, struct fc_sql *sql, struct fc_plan *plan, struct fc_error *err);
 
 /* Writes "s.id IN (...) AND "; false and nothing where no index helps. */
 bool fc_sql_candidates(struct fc_sql *sql, const struct fc_plan *plan);

@@ -16,6 +16,14 @@
 /* Below this, a second thread would take longer to start than it helps; and one builder at a time leaves no gaps. */
 enum { THREAD_FROM_ROWS = 50000 };
 
+/* Who builds the indexes besides. */
+struct helper {
+    pthread_t thread;
+    bool runs;
+    struct fc_error err;
+    int rc;
+};
+
 struct fc_bulk {
     struct fc_pages pages;
     bool pages_open;
@@ -33,9 +41,11 @@ struct fc_bulk {
     } splitting;
     struct fc_session_index index[FC_SESSION_INDEXES];
     struct fc_row row;
-    uint64_t rows;
+    int64_t epoch, ready; /* of the sessions that come; of the entries that are built */
+    uint64_t rows;        /* of this epoch so far */
     bool alone;
-    atomic_uint next; /* index to be built */
+    atomic_uint next; /* index whose entries nobody builds yet */
+    struct helper helper;
 };
 
 static uint32_t *root_of(struct fc_bulk_roots *roots, const char *name)
@@ -53,7 +63,7 @@ static uint32_t *root_of(struct fc_bulk_roots *roots, const char *name)
     if (strcmp(name, "session_positions_file") == 0)
         return &roots->piece_file;
     for (unsigned i = 0; i < FC_SESSION_INDEXES; i++)
-        if (strcmp(name, fc_session_indexes[i].name) == 0)
+        if (strcmp(name, fc_session_indexes[i]) == 0)
             return &roots->index[i];
     return NULL;
 }
@@ -86,30 +96,31 @@ int fc_bulk_roots_read(sqlite3 *sql, const char *name, struct fc_bulk_roots *roo
     return 0;
 }
 
-int fc_bulk_new(int fd, const char *name, const char *folder, const struct fc_bulk_options *options,
-                const struct fc_bulk_roots *roots, struct fc_bulk **out, struct fc_error *err)
+int fc_bulk_new(int fd, const char *name, bool alone, const struct fc_bulk_roots *roots, struct fc_bulk **out,
+                struct fc_error *err)
 {
     struct fc_bulk *b = calloc(1, sizeof *b);
-    int rc = FC_E_NOMEM;
+    int rc;
 
     *out = NULL;
     if (!b)
-        return fc_error_set(err, rc, name, FC_NO_OFFSET, "out of memory");
-    for (unsigned i = 0; i < FC_SESSION_INDEXES; i++)
-        fc_session_index_init(&b->index[i], i, roots->index[i], options->budget_bytes, options->community, folder);
-    b->alone = options->alone;
-    if ((rc = fc_pages_open(&b->pages, fd, name, options->alone, err))) {
+        return fc_error_set(err, FC_E_NOMEM, name, FC_NO_OFFSET, "out of memory");
+    b->alone = alone;
+    b->next = FC_SESSION_INDEXES;
+    if ((rc = fc_pages_open(&b->pages, fd, name, alone, err))) {
         fc_bulk_free(b);
         return rc;
     }
     b->pages_open = true;
+    for (unsigned i = 0; i < FC_SESSION_INDEXES && rc == 0; i++)
+        rc = fc_session_index_init(&b->index[i], i, &b->pages, roots->index[i], err);
     b->session = fc_btree_new(&b->pages, FC_BTREE_TABLE, roots->session);
     b->fields = fc_btree_new(&b->pages, FC_BTREE_TABLE, roots->fields);
     b->open = fc_btree_new(&b->pages, FC_BTREE_TABLE, roots->open);
     b->pieces = fc_btree_new(&b->pages, FC_BTREE_TABLE, roots->pieces);
     b->piece_session = fc_btree_new(&b->pages, FC_BTREE_INDEX, roots->piece_session);
     b->piece_file_root = roots->piece_file;
-    if (!b->session || !b->fields || !b->open || !b->pieces || !b->piece_session) {
+    if (rc || !b->session || !b->fields || !b->open || !b->pieces || !b->piece_session) {
         fc_bulk_free(b);
         return fc_error_set(err, FC_E_NOMEM, name, FC_NO_OFFSET, "out of memory");
     }
@@ -121,6 +132,8 @@ void fc_bulk_free(struct fc_bulk *b)
 {
     if (!b)
         return;
+    if (b->helper.runs)
+        pthread_join(b->helper.thread, NULL);
     fc_btree_free(b->session);
     fc_btree_free(b->fields);
     fc_btree_free(b->open);
@@ -135,6 +148,66 @@ void fc_bulk_free(struct fc_bulk *b)
     if (b->pages_open)
         fc_pages_close(&b->pages);
     free(b);
+}
+
+static int build_indexes(struct fc_bulk *b, struct fc_error *err)
+{
+    int rc = 0;
+
+    for (unsigned i; rc == 0 && (i = atomic_fetch_add(&b->next, 1)) < FC_SESSION_INDEXES;)
+        rc = fc_session_index_build(&b->index[i], b->ready, err);
+    return rc;
+}
+
+static void *run_helper(void *arg)
+{
+    struct fc_bulk *b = arg;
+
+    b->helper.rc = build_indexes(b, &b->helper.err);
+    return NULL;
+}
+
+/* Builds what is ready, or what the helper has not come to yet. */
+static int settle(struct fc_bulk *b, struct fc_error *err)
+{
+    int rc = build_indexes(b, err);
+
+    if (!b->helper.runs)
+        return rc;
+    pthread_join(b->helper.thread, NULL);
+    b->helper.runs = false;
+    if (rc == 0 && b->helper.rc) {
+        rc = b->helper.rc;
+        if (err)
+            *err = b->helper.err;
+    }
+    return rc;
+}
+
+/* Makes the entries of the epoch ready, and lets a second thread build them where that pays and there is one. */
+static int turn(struct fc_bulk *b, struct fc_error *err)
+{
+    int rc = settle(b, err);
+
+    if (rc)
+        return rc;
+    for (unsigned i = 0; i < FC_SESSION_INDEXES; i++)
+        fc_session_index_turn(&b->index[i]);
+    b->ready = b->epoch;
+    b->next = 0;
+    b->helper.runs = !b->alone && b->rows >= THREAD_FROM_ROWS && sysconf(_SC_NPROCESSORS_ONLN) > 1 &&
+                     pthread_create(&b->helper.thread, NULL, run_helper, b) == 0;
+    b->rows = 0;
+    return 0;
+}
+
+/* Before the entries of a session. */
+static int enter_epoch(struct fc_bulk *b, int64_t id, struct fc_error *err)
+{
+    int rc = fc_epoch_of(id) == b->epoch ? 0 : turn(b, err);
+
+    b->epoch = fc_epoch_of(id);
+    return rc;
 }
 
 /* Ends the row at hand and appends it; rc: of what made the row. */
@@ -190,10 +263,12 @@ static int build_piece_files(struct fc_bulk *b, struct fc_error *err)
 int fc_bulk_session(struct fc_bulk *b, int64_t id, const struct fc_session_record *r, uint32_t fields,
                     struct fc_error *err)
 {
-    int rc = append(b, b->session, id, fc_session_row(&b->row, r), err);
+    int rc = enter_epoch(b, id, err);
     char text[FC_COMMUNITY_ID_SIZE];
     const char *community = (fields & FC_STORE_COMMUNITY_ID) && fc_community_id(&r->key, text) ? text : NULL;
 
+    if (rc == 0)
+        rc = append(b, b->session, id, fc_session_row(&b->row, r), err);
     for (unsigned i = FC_INDEX_COMMUNITY + 1; i < FC_SESSION_INDEXES && rc == 0; i++)
         rc = fc_session_index_add(&b->index[i], id, r, err);
     if (rc == 0 && community)
@@ -207,7 +282,6 @@ int fc_bulk_session(struct fc_bulk *b, int64_t id, const struct fc_session_recor
         if (rc == FC_E_DAMAGED || (rc == FC_E_NOMEM && err && err->code != rc))
             rc = fc_error_set(err, rc, b->pages.name, FC_NO_OFFSET, "%s", fc_strerror(rc));
     }
-    b->rows++;
     return rc;
 }
 
@@ -216,60 +290,18 @@ int fc_bulk_open(struct fc_bulk *b, int64_t id, const void *state, size_t len, s
     return append(b, b->open, id, fc_blob_row(&b->row, state, len), err);
 }
 
-static int build_indexes(struct fc_bulk *b, struct fc_error *err)
-{
-    int rc = 0;
-
-    for (unsigned i; rc == 0 && (i = atomic_fetch_add(&b->next, 1)) < FC_SESSION_INDEXES;)
-        rc = fc_session_index_build(&b->index[i], &b->pages, err);
-    return rc;
-}
-
-struct helper {
-    struct fc_bulk *bulk;
-    struct fc_error err;
-    int rc;
-};
-
-static void *run_helper(void *arg)
-{
-    struct helper *h = arg;
-
-    h->rc = build_indexes(h->bulk, &h->err);
-    return NULL;
-}
-
-/* With a second thread where that pays and there is one to be had. */
-static int build_together(struct fc_bulk *b, struct fc_error *err)
-{
-    struct helper helper = {.bulk = b};
-    pthread_t thread;
-    bool second = !b->alone && b->rows >= THREAD_FROM_ROWS && sysconf(_SC_NPROCESSORS_ONLN) > 1 &&
-                  pthread_create(&thread, NULL, run_helper, &helper) == 0;
-    int rc = build_indexes(b, err);
-
-    if (second)
-        pthread_join(thread, NULL);
-    if (rc == 0 && helper.rc) {
-        rc = helper.rc;
-        if (err)
-            *err = helper.err;
-    }
-    return rc;
-}
-
-int fc_bulk_finish(struct fc_bulk *b, struct fc_index_stat stats[FC_SESSION_INDEXES], struct fc_error *err)
+int fc_bulk_finish(struct fc_bulk *b, struct fc_error *err)
 {
     struct fc_btree *const trees[] = {b->session, b->fields, b->open, b->pieces, b->piece_session};
-    int rc = 0;
+    int rc = turn(b, err);
 
     for (unsigned i = 0; i < sizeof trees / sizeof trees[0] && rc == 0; i++)
         rc = fc_btree_finish(trees[i], err);
     if (rc == 0)
         rc = build_piece_files(b, err);
     if (rc == 0)
-        rc = build_together(b, err);
-    for (unsigned i = 0; i < FC_SESSION_INDEXES; i++)
-        stats[i] = (struct fc_index_stat){b->index[i].name, b->index[i].rows, b->index[i].distinct};
+        rc = settle(b, err);
+    for (unsigned i = 0; i < FC_SESSION_INDEXES && rc == 0; i++)
+        rc = fc_session_index_finish(&b->index[i], err);
     return rc ? rc : fc_pages_finish(&b->pages, err);
 }

@@ -2,45 +2,46 @@
 #include "store/session_index.h"
 #include "base/bytes.h"
 #include "base/error.h"
-#include "store/btree.h"
 #include "store/sqlite_record.h"
 
 enum {
-    ROWID_BITS = 31,
     LENGTH_SHIFT = 56,
-    /* shares of the memory: two addresses of 3 + 2, the ports of both ends, and two sorts at once of the largest */
-    PORT_PARTS = 4,
-    NARROW_PARTS = 2,
-    WIDE_PARTS = 3,
-    PARTS = 2 * (NARROW_PARTS + WIDE_PARTS) + PORT_PARTS + PORT_PARTS + WIDE_PARTS,
-    COMMUNITY_PARTS = 2 * WIDE_PARTS, /* itself and its sort, which may be at once with that of the ports */
-    ID_PREFIX = 2,                    /* "1:" */
-    ID_DIGITS = 27,                   /* of base64, and a "=" behind them */
+    DIGEST_SHIFT = 32,
+    LOW_MASK = FC_EPOCH_SESSIONS - 1,
+    BLOCK_BITS = FC_EPOCH_BITS - FC_PORT_BLOCK_BITS,
+    HEAD = 4,       /* of an index record, and types of its three columns */
+    ID_PREFIX = 2,  /* "1:" */
+    ID_DIGITS = 27, /* of base64, and a "=" behind them */
     PACKED_BYTES = 20,
 };
 
-const struct fc_session_index_name fc_session_indexes[FC_SESSION_INDEXES] = {
-    [FC_INDEX_COMMUNITY] = {"session_community", "session_fields", "community_id", " WHERE community_id IS NOT NULL"},
-    [FC_INDEX_PORT] = {"session_port", "session_port", "port", ""},
-    [FC_INDEX_CLIENT] = {"session_client", "session", "client_addr", ""},
-    [FC_INDEX_SERVER] = {"session_server", "session", "server_addr", ""},
+const char *const fc_session_indexes[FC_SESSION_INDEXES] = {
+    [FC_INDEX_COMMUNITY] = "session_community",
+    [FC_INDEX_PORT] = "session_port",
+    [FC_INDEX_CLIENT] = "session_client",
+    [FC_INDEX_SERVER] = "session_server",
 };
 
-void fc_session_index_init(struct fc_session_index *index, unsigned which, uint32_t root, size_t budget, bool community,
-                           const char *folder)
+int fc_session_index_init(struct fc_session_index *index, unsigned which, struct fc_pages *pages, uint32_t root,
+                          struct fc_error *err)
 {
-    size_t narrow = which == FC_INDEX_PORT ? PORT_PARTS : NARROW_PARTS;
-    size_t part = budget / (PARTS + (community ? COMMUNITY_PARTS : 0));
-
-    *index = (struct fc_session_index){.name = &fc_session_indexes[which], .which = which, .root = root};
-    fc_sorter_init(&index->narrow, 1, ROWID_BITS, part * narrow, folder);
-    fc_sorter_init(&index->wide, 3, which == FC_INDEX_COMMUNITY ? ROWID_BITS : LENGTH_SHIFT, part * WIDE_PARTS, folder);
+    *index = (struct fc_session_index){.which = which, .tree = fc_btree_new(pages, FC_BTREE_INDEX, root), .block = -1};
+    for (int i = 0; i < 2; i++) {
+        struct fc_index_entries *e = i ? &index->ready : &index->taken;
+        fc_sorter_init(&e->narrow, 1, which == FC_INDEX_PORT ? BLOCK_BITS : FC_EPOCH_BITS);
+        fc_sorter_init(&e->wide, 3, which == FC_INDEX_COMMUNITY ? DIGEST_SHIFT : LENGTH_SHIFT);
+    }
+    return index->tree ? 0 : fc_error_set(err, FC_E_NOMEM, pages->name, FC_NO_OFFSET, "out of memory");
 }
 
 void fc_session_index_fini(struct fc_session_index *index)
 {
-    fc_sorter_fini(&index->narrow);
-    fc_sorter_fini(&index->wide);
+    fc_btree_free(index->tree);
+    index->tree = NULL;
+    fc_sorter_fini(&index->taken.narrow);
+    fc_sorter_fini(&index->taken.wide);
+    fc_sorter_fini(&index->ready.narrow);
+    fc_sorter_fini(&index->ready.wide);
 }
 
 /* Ports of sessions that lie together repeat; each is noted once for a block. */
@@ -57,10 +58,10 @@ static int add_ports(struct fc_session_index *index, int64_t rowid, const struct
     }
     for (int i = 0; i < 2 && rc == 0; i++) {
         uint64_t *has = &index->block_has[key->port[i] / 64], bit = UINT64_C(1) << key->port[i] % 64;
-        uint64_t entry = (key->port[i] + UINT64_C(1)) << ROWID_BITS | (uint64_t)block;
+        uint64_t entry = (uint64_t)key->port[i] << BLOCK_BITS | (uint64_t)fc_port_block_of(rowid);
 
         if (!(*has & bit))
-            rc = fc_sorter_add(&index->narrow, &entry, err);
+            rc = fc_sorter_add(&index->taken.narrow, &entry, err);
         *has |= bit;
     }
     return rc;
@@ -129,8 +130,8 @@ int fc_session_index_add_community(struct fc_session_index *index, int64_t rowid
         memcpy(&entry[i], packed + 8 * i, 8);
         entry[i] = __builtin_bswap64(entry[i]);
     }
-    entry[2] = (uint64_t)fc_load32(packed + 16, true) << 32 | (uint64_t)rowid;
-    return fc_sorter_add(&index->wide, entry, err);
+    entry[2] = (uint64_t)fc_load32(packed + 16, true) << DIGEST_SHIFT | ((uint64_t)(rowid - 1) & LOW_MASK);
+    return fc_sorter_add(&index->taken.wide, entry, err);
 }
 
 int fc_session_index_add(struct fc_session_index *index, int64_t rowid, const struct fc_session_record *r,
@@ -150,115 +151,115 @@ int fc_session_index_add(struct fc_session_index *index, int64_t rowid, const st
         memcpy(entry, addr, len);
         entry[0] = __builtin_bswap64(entry[0]);
         entry[1] = __builtin_bswap64(entry[1]);
-        entry[2] = (uint64_t)len << LENGTH_SHIFT | (uint64_t)rowid;
-        return fc_sorter_add(&index->wide, entry, err);
+        entry[2] = (uint64_t)len << LENGTH_SHIFT | ((uint64_t)(rowid - 1) & LOW_MASK);
+        return fc_sorter_add(&index->taken.wide, entry, err);
     }
-    entry[0] = entry[0] << ROWID_BITS | (uint64_t)rowid;
-    return fc_sorter_add(&index->narrow, entry, err);
+    entry[0] = entry[0] << FC_EPOCH_BITS | ((uint64_t)(rowid - 1) & LOW_MASK);
+    return fc_sorter_add(&index->taken.narrow, entry, err);
 }
 
-/* Record of an index entry: header of three bytes, value, rowid. The value's serial type and content are there. */
-static size_t end_record(uint8_t *record, uint8_t *p, int64_t rowid)
+/* An epoch's record of an index: three columns, the first of which is there. */
+struct record {
+    uint8_t bytes[HEAD + 8 + FC_COMMUNITY_ID_SIZE + 8];
+    uint8_t *value; /* where the second column goes */
+    int64_t first;  /* rowid at which the epoch begins */
+};
+
+static void begin_record(struct record *r, int64_t epoch)
 {
     unsigned bytes;
 
-    record[0] = 3;
-    record[2] = (uint8_t)fc_sqlite_int_type(rowid, &bytes);
-    return (size_t)(fc_sqlite_int(p, rowid, bytes) - record);
+    r->bytes[0] = HEAD;
+    r->bytes[1] = (uint8_t)fc_sqlite_int_type(epoch, &bytes);
+    r->value = fc_sqlite_int(r->bytes + HEAD, epoch, bytes);
+    r->first = epoch * FC_EPOCH_SESSIONS + 1;
 }
 
-static int build_narrow(struct fc_session_index *index, struct fc_btree *tree, struct fc_error *err)
+/* Appends the record whose second column ends at p; last: the third one, a rowid or block. */
+static int add_record(struct fc_session_index *index, struct record *r, uint8_t *p, int64_t last, struct fc_error *err)
 {
-    uint8_t record[3 + 8 + 8];
-    const uint64_t *entry;
-    uint64_t last = UINT64_MAX;
-    int rc = fc_sorter_sort(&index->narrow, err);
+    unsigned bytes;
 
-    if (rc)
-        return rc;
-    while ((rc = fc_sorter_next(&index->narrow, &entry, err)) == 1) {
-        int64_t rowid = (int64_t)(*entry & FC_INDEX_ROWID_MAX);
-        uint64_t value = *entry >> ROWID_BITS;
-        unsigned bytes = 0;
-        record[1] = value ? (uint8_t)fc_sqlite_int_type((int64_t)value - 1, &bytes) : 0;
-        uint8_t *p = fc_sqlite_int(record + 3, (int64_t)value - 1, bytes);
-        if ((rc = fc_btree_add(tree, 0, record, end_record(record, p, rowid), err)))
-            return rc;
-        index->distinct += value != last;
-        last = value;
+    r->bytes[3] = (uint8_t)fc_sqlite_int_type(last, &bytes);
+    p = fc_sqlite_int(p, last, bytes);
+    return fc_btree_add(index->tree, 0, r->bytes, (size_t)(p - r->bytes), err);
+}
+
+static int add_int(struct fc_session_index *index, struct record *r, int64_t value, int64_t last, struct fc_error *err)
+{
+    unsigned bytes;
+
+    r->bytes[2] = (uint8_t)fc_sqlite_int_type(value, &bytes);
+    return add_record(index, r, fc_sqlite_int(r->value, value, bytes), last, err);
+}
+
+static int build_narrow(struct fc_session_index *index, struct record *r, struct fc_error *err)
+{
+    const struct fc_sorter *s = &index->ready.narrow;
+    int rc = 0;
+
+    for (size_t i = 0; i < s->count && rc == 0; i++) {
+        uint64_t entry = s->entry[i], value = entry >> s->sorted_bits;
+        int64_t rowid = r->first + (int64_t)(entry & LOW_MASK);
+        if (index->which == FC_INDEX_PORT) {
+            rc = add_int(index, r, (int64_t)value, (int64_t)(entry & (FC_PORT_BLOCKS - 1)), err);
+        } else if (value) {
+            rc = add_int(index, r, (int64_t)value - 1, rowid, err);
+        } else {
+            r->bytes[2] = 0;
+            rc = add_record(index, r, r->value, rowid, err);
+        }
     }
-    index->rows += index->narrow.total;
     return rc;
 }
 
-static int build_wide(struct fc_session_index *index, struct fc_btree *tree, struct fc_error *err)
+static int build_wide(struct fc_session_index *index, struct record *r, struct fc_error *err)
 {
-    uint8_t record[3 + 16 + 8];
-    uint64_t last[FC_SORTER_WORDS_MAX] = {0}; /* no entry has length 0 */
-    const uint64_t *entry;
-    int rc = fc_sorter_sort(&index->wide, err);
+    const struct fc_sorter *s = &index->ready.wide;
+    int rc = 0;
 
-    if (rc)
-        return rc;
-    while ((rc = fc_sorter_next(&index->wide, &entry, err)) == 1) {
-        uint64_t big[2] = {__builtin_bswap64(entry[0]), __builtin_bswap64(entry[1])};
-        uint64_t len = entry[2] >> LENGTH_SHIFT;
-        record[1] = (uint8_t)(12 + 2 * len);
-        memcpy(record + 3, big, sizeof big);
-        size_t size = end_record(record, record + 3 + len, (int64_t)(entry[2] & ((UINT64_C(1) << LENGTH_SHIFT) - 1)));
-        if ((rc = fc_btree_add(tree, 0, record, size, err)))
-            return rc;
-        index->distinct += entry[0] != last[0] || entry[1] != last[1] || len != last[2];
-        last[0] = entry[0];
-        last[1] = entry[1];
-        last[2] = len;
-    }
-    index->rows += index->wide.total;
-    return rc;
-}
-
-static int build_community(struct fc_session_index *index, struct fc_btree *tree, struct fc_error *err)
-{
-    enum { TEXT_BYTES = FC_COMMUNITY_ID_SIZE - 1 };
-    uint8_t record[3 + FC_COMMUNITY_ID_SIZE + 8], packed[PACKED_BYTES], last[PACKED_BYTES];
-    const uint64_t *entry;
-    int rc = fc_sorter_sort(&index->wide, err);
-
-    if (rc)
-        return rc;
-    while ((rc = fc_sorter_next(&index->wide, &entry, err)) == 1) {
+    for (size_t i = 0; i < s->count && rc == 0; i++) {
+        const uint64_t *entry = s->entry + 3 * i;
         uint64_t big[3] = {__builtin_bswap64(entry[0]), __builtin_bswap64(entry[1]), __builtin_bswap64(entry[2])};
-        memcpy(packed, big, sizeof packed);
-        unpack_id(packed, (char *)record + 3);
-        record[1] = (uint8_t)(13 + 2 * TEXT_BYTES);
-        size_t size = end_record(record, record + 3 + TEXT_BYTES, (int64_t)(entry[2] & FC_INDEX_ROWID_MAX));
-        if ((rc = fc_btree_add(tree, 0, record, size, err)))
-            return rc;
-        index->distinct += index->distinct == 0 || memcmp(packed, last, sizeof last) != 0;
-        memcpy(last, packed, sizeof last);
+        size_t len;
+        if (index->which == FC_INDEX_COMMUNITY) {
+            uint8_t packed[PACKED_BYTES];
+            memcpy(packed, big, sizeof packed);
+            unpack_id(packed, (char *)r->value);
+            len = FC_COMMUNITY_ID_SIZE - 1;
+            r->bytes[2] = (uint8_t)(13 + 2 * len);
+        } else {
+            len = entry[2] >> LENGTH_SHIFT;
+            r->bytes[2] = (uint8_t)(12 + 2 * len);
+            memcpy(r->value, big, 16);
+        }
+        rc = add_record(index, r, r->value + len, r->first + (int64_t)(entry[2] & LOW_MASK), err);
     }
-    index->rows += index->wide.total;
     return rc;
 }
 
-int fc_session_index_build(struct fc_session_index *index, struct fc_pages *pages, struct fc_error *err)
+void fc_session_index_turn(struct fc_session_index *index)
 {
-    struct fc_btree *tree = fc_btree_new(pages, FC_BTREE_INDEX, index->root);
+    struct fc_index_entries built = index->ready;
+
+    index->ready = index->taken;
+    index->taken = built;
+    index->taken.narrow.count = index->taken.wide.count = 0;
+}
+
+int fc_session_index_build(struct fc_session_index *index, int64_t epoch, struct fc_error *err)
+{
+    struct record r;
     int rc;
 
-    if (!tree)
-        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
-    index->rows = index->distinct = 0;
-    if (index->which == FC_INDEX_COMMUNITY) {
-        rc = build_community(index, tree, err);
-    } else {
-        rc = build_narrow(index, tree, err);
-        if (rc == 0)
-            rc = build_wide(index, tree, err);
-    }
-    if (rc == 0)
-        rc = fc_btree_finish(tree, err);
-    fc_btree_free(tree);
-    fc_session_index_fini(index);
-    return rc;
+    if ((rc = fc_sorter_sort(&index->ready.narrow, err)) || (rc = fc_sorter_sort(&index->ready.wide, err)))
+        return rc;
+    begin_record(&r, epoch);
+    rc = build_narrow(index, &r, err);
+    return rc ? rc : build_wide(index, &r, err);
+}
+
+int fc_session_index_finish(struct fc_session_index *index, struct fc_error *err)
+{
+    return fc_btree_finish(index->tree, err);
 }

@@ -15,51 +15,67 @@ static int make_room(struct fc_spans *s, size_t count)
         s->room = room;
     }
     while (s->count < count)
-        s->span[s->count++] = (struct fc_span){INT64_MAX, INT64_MIN};
+        s->span[s->count++] = (struct fc_span){.start_ns = INT64_MAX, .end_ns = INT64_MIN};
     return 0;
 }
 
-int fc_spans_add(struct fc_spans *s, int64_t id, const struct fc_session_sum *session)
+static void add(struct fc_span *span, const struct fc_session_sum *s, const struct fc_span_sum *had)
+{
+    span->grown = true;
+    span->sum.packets += (int64_t)(s->packets[0] + s->packets[1] - (uint64_t)had->packets);
+    span->sum.bytes += (int64_t)(s->bytes[0] + s->bytes[1] - (uint64_t)had->bytes);
+    if (s->min_ns == FC_TIME_NONE)
+        return;
+    int64_t end_ns = s->min_ns + fc_session_duration_ns(s);
+    if (s->min_ns < span->start_ns)
+        span->start_ns = s->min_ns;
+    if (end_ns > span->end_ns)
+        span->end_ns = end_ns;
+}
+
+int fc_spans_add(struct fc_spans *s, int64_t id, const struct fc_session_sum *session, const struct fc_span_sum *had)
 {
     size_t number = (size_t)(id - 1) / FC_SPAN_SESSIONS;
-    int64_t end_ns;
 
-    if (session->min_ns == FC_TIME_NONE)
-        return 0;
     if (number >= s->count && make_room(s, number + 1))
         return FC_E_NOMEM;
-    end_ns = session->min_ns + fc_session_duration_ns(session);
-    if (session->min_ns < s->span[number].start_ns)
-        s->span[number].start_ns = session->min_ns;
-    if (end_ns > s->span[number].end_ns)
-        s->span[number].end_ns = end_ns;
+    add(&s->span[number], session, had);
     return 0;
 }
 
 static void prepare(struct fc_stmt *stmt, struct fc_conn *conn)
 {
     fc_stmt_prepare(stmt, conn,
-                    "INSERT INTO session_span VALUES (?, ?, ?) ON CONFLICT (first_id) DO UPDATE"
-                    " SET start_ns = min(start_ns, excluded.start_ns), end_ns = max(end_ns, excluded.end_ns)");
+                    "INSERT INTO session_span VALUES (?, ?, ?, ?, ?) ON CONFLICT (first_id) DO UPDATE"
+                    " SET start_ns = coalesce(min(start_ns, excluded.start_ns), start_ns, excluded.start_ns),"
+                    " end_ns = coalesce(max(end_ns, excluded.end_ns), end_ns, excluded.end_ns),"
+                    " packets = packets + excluded.packets, bytes = bytes + excluded.bytes");
 }
 
-static int write(struct fc_stmt *stmt, int64_t first_id, int64_t start_ns, int64_t end_ns, struct fc_error *err)
+static int write(struct fc_stmt *stmt, int64_t number, const struct fc_span *span, struct fc_error *err)
 {
-    fc_stmt_int(stmt, 1, first_id);
-    fc_stmt_int(stmt, 2, start_ns);
-    fc_stmt_int(stmt, 3, end_ns);
+    fc_stmt_int(stmt, 1, number * FC_SPAN_SESSIONS + 1);
+    if (span->start_ns <= span->end_ns) {
+        fc_stmt_int(stmt, 2, span->start_ns);
+        fc_stmt_int(stmt, 3, span->end_ns);
+    } else {
+        fc_stmt_null(stmt, 2);
+        fc_stmt_null(stmt, 3);
+    }
+    fc_stmt_int(stmt, 4, span->sum.packets);
+    fc_stmt_int(stmt, 5, span->sum.bytes);
     return fc_stmt_run(stmt, err);
 }
 
-int fc_span_write(struct fc_conn *conn, int64_t first_id, const struct fc_session_sum *s, struct fc_error *err)
+int fc_span_write(struct fc_conn *conn, int64_t id, const struct fc_session_sum *s, struct fc_error *err)
 {
+    struct fc_span span = {.start_ns = INT64_MAX, .end_ns = INT64_MIN};
     struct fc_stmt stmt = {0};
     int rc;
 
-    if (s->min_ns == FC_TIME_NONE)
-        return 0;
+    add(&span, s, &(struct fc_span_sum){0});
     prepare(&stmt, conn);
-    rc = write(&stmt, first_id, s->min_ns, s->min_ns + fc_session_duration_ns(s), err);
+    rc = write(&stmt, (id - 1) >> FC_SPAN_BITS, &span, err);
     fc_stmt_fini(&stmt);
     return rc;
 }
@@ -71,8 +87,8 @@ int fc_spans_write(const struct fc_spans *s, struct fc_conn *conn, struct fc_err
 
     prepare(&stmt, conn);
     for (size_t i = 0; i < s->count && rc == 0; i++)
-        if (s->span[i].start_ns <= s->span[i].end_ns)
-            rc = write(&stmt, (int64_t)(i * FC_SPAN_SESSIONS + 1), s->span[i].start_ns, s->span[i].end_ns, err);
+        if (s->span[i].grown)
+            rc = write(&stmt, (int64_t)i, &s->span[i], err);
     fc_stmt_fini(&stmt);
     return rc;
 }

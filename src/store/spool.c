@@ -56,7 +56,7 @@ struct fc_spool *fc_spool_new(const char *folder, size_t budget)
     s->folder = folder;
     s->budget = budget;
     s->fd = -1;
-    fc_sorter_init(&s->refs, 2, 63, SIZE_MAX, folder); /* offsets ascend */
+    fc_sorter_init(&s->refs, 2, 63); /* offsets ascend */
     return s;
 }
 
@@ -272,7 +272,6 @@ static int spill(struct fc_spool *s, struct fc_error *err)
     s->segments[s->segment_count++] = (struct segment){start, s->file_len - start};
     s->mem.len = 0;
     s->refs.count = 0;
-    s->refs.next = 0;
     s->sorted = false;
     return 0;
 }

@@ -62,9 +62,7 @@ int fc_writer_status(const struct fc_writer *writer, struct fc_error *err);
 /* Ends without a trace unless committed before. NULL is allowed. */
 void fc_writer_close(struct fc_writer *writer);
 
-/* Memory for sorting the indexes of a fresh database, 256 MB unless said before the first session; at least 1 MB. What
- * exceeds it goes to an unnamed file in the folder. Of an index that is added to, four times as much is held in pages.
- * */
+/* Memory for writing: of an index that is added to, four times as much is held in pages. */
 void fc_writer_set_memory(struct fc_writer *writer, size_t bytes);
 
 /* Writing uses no thread but the caller's. Said before the first session. */

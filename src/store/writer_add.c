@@ -17,12 +17,11 @@ enum {
     SESSION_BYTES = 250 /* of a session on the site, about, with its fields */
 };
 
-static bool pays(const struct fc_writer *w, int64_t next_id)
+static bool pays(const struct fc_writer *w)
 {
     struct statvfs disk;
 
-    return w->expected >= NEW_FROM && next_id <= (int64_t)FC_INDEX_ROWID_MAX &&
-           w->expected <= (uint64_t)(FC_INDEX_ROWID_MAX - next_id) && statvfs(w->folder, &disk) == 0 &&
+    return w->expected >= NEW_FROM && statvfs(w->folder, &disk) == 0 &&
            disk.f_bavail * disk.f_frsize / 4 > w->expected * SESSION_BYTES;
 }
 
@@ -40,17 +39,17 @@ static int make_empty(struct fc_writer *w, struct fc_bulk_roots *roots, struct f
     return rc;
 }
 
-int fc_writer_begin_adding_bulk(struct fc_writer *w, uint32_t fields, struct fc_error *err)
+int fc_writer_begin_adding_bulk(struct fc_writer *w, struct fc_error *err)
 {
     struct fc_bulk_roots roots;
     struct fc_error why;
     int64_t next_id;
     int rc;
 
-    if ((rc = fc_writer_next_id(w, &next_id, err)) || !pays(w, next_id))
+    if ((rc = fc_writer_next_id(w, &next_id, err)) || !pays(w))
         return rc;
     if ((rc = fc_writer_make_site(w, &why)) == 0 && (rc = make_empty(w, &roots, &why)) == 0 &&
-        (rc = fc_writer_new_bulk(w, fields, next_id, &roots, &why)) == 0)
+        (rc = fc_writer_new_bulk(w, next_id, &roots, &why)) == 0)
         return 1;
     fc_writer_leave_site(w);
     /* nothing is lost but time: they are INSERTed */

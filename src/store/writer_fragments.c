@@ -221,7 +221,7 @@ int fc_writer_forget_fragments(struct fc_writer *w, struct fc_error *err)
         w,
         "DELETE FROM open_fragment; DELETE FROM session_fields WHERE id < 0; DELETE FROM session WHERE id < 0;"
         "DELETE FROM session_positions WHERE session < 0;"
-        "DELETE FROM session_port WHERE block < 0; DELETE FROM session_span WHERE first_id < 0",
+        "DELETE FROM session_port WHERE epoch < 0; DELETE FROM session_span WHERE first_id < 0",
         err);
 }
 

@@ -9,11 +9,7 @@
 
 enum {
     CACHE_BYTES = 32 << 20, /* of pages of an existing index, from the start */
-    ADDING_SHARES = 4,      /* of the memory for sorting, for such pages when sessions are added */
-    MEMORY_DEFAULT = 256 << 20,
-    MEMORY_MIN = 1 << 20,
-    /* Statistics of an index that is added to are exact up to so many rows, and beyond of every doubling. */
-    COUNT_ROWS = 1000000
+    ADDING_SHARES = 4,      /* of the memory for writing, for such pages when sessions are added */
 };
 
 int fc_writer_open_site(struct fc_writer *w, struct fc_conn *conn, struct fc_error *err)
@@ -44,23 +40,14 @@ void fc_writer_close_sql(struct fc_writer *w)
     fc_conn_close(&w->conn);
 }
 
-int fc_writer_new_bulk(struct fc_writer *w, uint32_t fields, int64_t next_id, const struct fc_bulk_roots *roots,
-                       struct fc_error *err)
+int fc_writer_new_bulk(struct fc_writer *w, int64_t next_id, const struct fc_bulk_roots *roots, struct fc_error *err)
 {
-    size_t memory = w->memory_bytes ? w->memory_bytes : MEMORY_DEFAULT;
-    struct fc_bulk_options options = {
-        .budget_bytes = memory < MEMORY_MIN ? MEMORY_MIN : memory,
-        .community = (fields & FC_STORE_COMMUNITY_ID) != 0,
-        .alone = w->alone,
-    };
-
     w->next_id = next_id;
-    w->inserted = false;
-    return fc_bulk_new(w->lock_fd, w->site, w->folder, &options, roots, &w->bulk, err);
+    return fc_bulk_new(w->lock_fd, w->site, w->alone, roots, &w->bulk, err);
 }
 
 /* From SQL to bulk. */
-static int begin_fresh_bulk(struct fc_writer *w, uint32_t fields, struct fc_error *err)
+static int begin_fresh_bulk(struct fc_writer *w, struct fc_error *err)
 {
     struct fc_bulk_roots roots;
     int rc = fc_writer_exec(w, fc_schema_indexes, err);
@@ -69,17 +56,17 @@ static int begin_fresh_bulk(struct fc_writer *w, uint32_t fields, struct fc_erro
     if (rc == 0 && (rc = fc_bulk_roots_read(w->conn.db, w->site, &roots, err)) == 0 &&
         (rc = fc_conn_commit(&w->conn, err)) == 0) {
         fc_writer_close_sql(w);
-        rc = fc_writer_new_bulk(w, fields, 1, &roots, err);
+        rc = fc_writer_new_bulk(w, 1, &roots, err);
     }
     return fc_conn_break(&w->conn, rc, err);
 }
 
-int fc_writer_to_bulk(struct fc_writer *w, const struct fc_session_record *r, uint32_t fields, struct fc_error *err)
+int fc_writer_to_bulk(struct fc_writer *w, const struct fc_session_record *r, struct fc_error *err)
 {
     bool first = !w->began && !r->db_id;
     int rc;
 
-    if (w->conn.broken.code || w->bulk_done || r->db_id || w->next_id > FC_INDEX_ROWID_MAX)
+    if (w->conn.broken.code || w->bulk_done || r->db_id)
         return fc_writer_sql(w, err);
     if (!first)
         return w->bulk != NULL;
@@ -87,8 +74,8 @@ int fc_writer_to_bulk(struct fc_writer *w, const struct fc_session_record *r, ui
     if (w->insert_only)
         return 0;
     if (!w->fresh)
-        return fc_writer_begin_adding_bulk(w, fields, err);
-    rc = begin_fresh_bulk(w, fields, err);
+        return fc_writer_begin_adding_bulk(w, err);
+    rc = begin_fresh_bulk(w, err);
     return rc ? rc : 1;
 }
 
@@ -97,7 +84,7 @@ int fc_writer_sql(struct fc_writer *w, struct fc_error *err)
     struct fc_error why;
 
     if (w->bulk && !w->conn.broken.code) {
-        fc_conn_break(&w->conn, fc_bulk_finish(w->bulk, w->stats, &why), &why);
+        fc_conn_break(&w->conn, fc_bulk_finish(w->bulk, &why), &why);
         fc_bulk_free(w->bulk);
         w->bulk = NULL;
         w->bulk_done = true;
@@ -107,59 +94,34 @@ int fc_writer_sql(struct fc_writer *w, struct fc_error *err)
     return fc_conn_status(&w->conn, err);
 }
 
-/* The same by reading the indexes. */
-static int count_stats(struct fc_writer *w, struct fc_error *err)
-{
-    char sql[160];
-    int rc = 0;
-
-    for (unsigned i = 0; i < FC_SESSION_INDEXES && rc >= 0; i++) {
-        const struct fc_session_index_name *name = &fc_session_indexes[i];
-        int64_t rows = 0, distinct = 0;
-        snprintf(sql, sizeof sql, "SELECT count(*) FROM %s%s", name->table, name->where);
-        if ((rc = fc_conn_number(&w->conn, sql, &rows, err)) < 0)
-            break;
-        snprintf(sql, sizeof sql, "SELECT count(*) FROM (SELECT DISTINCT %s FROM %s%s)", name->column, name->table,
-                 name->where);
-        rc = fc_conn_number(&w->conn, sql, &distinct, err);
-        w->stats[i] = (struct fc_index_stat){name, (uint64_t)rows, distinct > 0 ? (uint64_t)distinct : 1};
-    }
-    return rc < 0 ? rc : 0;
-}
-
-static int write_stat(struct fc_writer *w, const struct fc_index_stat *s, struct fc_error *err)
-{
-    char sql[200];
-
-    if (s->rows == 0)
-        return 0;
-    snprintf(sql, sizeof sql, "INSERT INTO sqlite_stat1 VALUES ('%s', '%s', '%llu %llu%s')", s->name->table,
-             s->name->name, (unsigned long long)s->rows,
-             (unsigned long long)((s->rows + s->distinct - 1) / s->distinct),
-             s->name == &fc_session_indexes[FC_INDEX_PORT] ? " 1" : "");
-    return fc_writer_exec(w, sql, err);
-}
-
-/* sqlite_stat1, as ANALYZE fills it: rows of an index, and how many have the same value, on average, rounded up. */
+/*
+ * sqlite_stat1, as ANALYZE fills it: rows of an index, then how many have the same first value, the same first two...
+ * Not counted, but of the order that is usual, for what SQL by hand needs: to be told that an epoch has many rows, so
+ * that an index is used although nothing is said about the epoch. flowcarve's own SQL does not go by it.
+ */
 static int write_stats(struct fc_writer *w, struct fc_error *err)
 {
-    static const char find_rows[] = "SELECT max(CAST(stat AS INTEGER)) FROM sqlite_stat1 WHERE tbl = 'session'";
+    static const struct {
+        const char *table;
+        unsigned index;
+        const char *same; /* rows of one address, of one port, of one port and block */
+    } stats[] = {{"session", FC_INDEX_CLIENT, "2"},
+                 {"session", FC_INDEX_SERVER, "2"},
+                 {"session_fields", FC_INDEX_COMMUNITY, "1"},
+                 {"session_port", FC_INDEX_PORT, "4 1"}};
+    char sql[200];
+    int64_t rows = 0;
     int rc = fc_writer_exec(w, "ANALYZE sqlite_schema", err); /* makes the table */
-    int64_t rows = 0, before = 0;
 
     if (rc || (rc = fc_conn_number(&w->conn, "SELECT max(id) FROM session", &rows, err)) <= 0 || rows <= 0)
         return rc < 0 ? rc : 0;
-    if (!w->fresh || !w->bulk_done || w->inserted) {
-        if (rows > COUNT_ROWS && (rc = fc_conn_number(&w->conn, find_rows, &before, err)) < 0)
-            return rc;
-        if (rows > COUNT_ROWS && rows / 2 < before)
-            return 0;
-        if ((rc = count_stats(w, err)))
-            return rc;
-    }
     rc = fc_writer_exec(w, "DELETE FROM sqlite_stat1 WHERE tbl IN ('session', 'session_port', 'session_fields')", err);
-    for (unsigned i = 0; i < FC_SESSION_INDEXES && rc == 0; i++)
-        rc = write_stat(w, &w->stats[i], err);
+    for (unsigned i = 0; i < sizeof stats / sizeof stats[0] && rc == 0; i++) {
+        snprintf(sql, sizeof sql, "INSERT INTO sqlite_stat1 VALUES ('%s', '%s', '%lld %lld %s')", stats[i].table,
+                 fc_session_indexes[stats[i].index], (long long)rows,
+                 (long long)(rows < FC_EPOCH_SESSIONS ? rows : FC_EPOCH_SESSIONS), stats[i].same);
+        rc = fc_writer_exec(w, sql, err);
+    }
     return rc;
 }
 
@@ -185,12 +147,13 @@ int fc_writer_settle(struct fc_writer *w, struct fc_error *err)
 
     if ((rc = fc_writer_sql(w, err)) || (rc = fc_writer_flush_open(w, err)))
         return rc;
-    if (w->fresh && !w->indexed && (rc = fc_writer_exec(w, fc_schema_indexes, err)))
-        return rc;
+    if (w->fresh && !w->indexed) /* it finds the spans by itself */
+        rc = fc_writer_exec(w, fc_schema_indexes, err);
+    else
+        rc = fc_spans_write(&w->spans, &w->conn, err);
     w->indexed = true;
-    if ((rc = write_run(w, err)))
-        return rc;
-    rc = fc_spans_write(&w->spans, &w->conn, err);
+    if (rc == 0)
+        rc = write_run(w, err);
     return rc ? rc : write_stats(w, err);
 }
 
@@ -198,7 +161,6 @@ void fc_writer_set_memory(struct fc_writer *w, size_t bytes)
 {
     char pragma[64];
 
-    w->memory_bytes = bytes;
     /* pages that are changed and do not fit are written twice */
     snprintf(pragma, sizeof pragma, "PRAGMA cache_size = -%zu", ADDING_SHARES * (bytes / 1024));
     if (!w->fresh && ADDING_SHARES * bytes > CACHE_BYTES)

@@ -40,6 +40,7 @@ enum fc_writer_stmt_id {
     FC_STMT_POINT,
     FC_STMT_INSERT,
     FC_STMT_UPDATE,
+    FC_STMT_SUMS,
     FC_STMT_PIECE,
     FC_STMT_LAST_PIECE,
     FC_STMT_LENGTHEN,
@@ -74,14 +75,11 @@ struct fc_writer {
     bool insert_only;   /* set by tests before the first session: no bulk, the twin that is right by construction */
     bool indexed;       /* schema_indexes has been executed */
     bool bulk_done;
-    bool inserted;     /* sessions were, or changed, behind the bulk */
     bool began;        /* a new session has come */
     uint64_t expected; /* sessions still to come, as was said */
     const int *stop;
-    size_t memory_bytes;
     bool alone;
     struct fc_bulk *bulk;
-    struct fc_index_stat stats[FC_SESSION_INDEXES]; /* of a bulk that is done */
     struct fc_spans spans;
     struct fc_open_pack open;
     int64_t next_id; /* 0: not known yet */
@@ -111,7 +109,7 @@ void fc_writer_forget_statements(struct fc_writer *writer);
 int fc_writer_make_site(struct fc_writer *writer, struct fc_error *err);
 void fc_writer_leave_site(struct fc_writer *writer);
 /* Begins the bulk on a site whose schema is there, and which SQLite has closed. next_id: of the first session. */
-int fc_writer_new_bulk(struct fc_writer *writer, uint32_t fields, int64_t next_id, const struct fc_bulk_roots *roots,
+int fc_writer_new_bulk(struct fc_writer *writer, int64_t next_id, const struct fc_bulk_roots *roots,
                        struct fc_error *err);
 /* ID of the next new session. */
 int fc_writer_next_id(struct fc_writer *writer, int64_t *id, struct fc_error *err);
@@ -120,15 +118,14 @@ int fc_writer_next_id(struct fc_writer *writer, int64_t *id, struct fc_error *er
  * Begins the bulk beside an index, if so many sessions are added to it that this is faster: 1; 0: it is not, or cannot
  * be had; or what broke the writer.
  */
-int fc_writer_begin_adding_bulk(struct fc_writer *writer, uint32_t fields, struct fc_error *err);
+int fc_writer_begin_adding_bulk(struct fc_writer *writer, struct fc_error *err);
 /* Adds what is on the site to the index. */
 int fc_writer_add_bulk(struct fc_writer *writer, struct fc_error *err);
 /* Outside of a transaction: what is in the -wal goes to the index, which is then one file again, if nobody reads. */
 void fc_writer_end_adding(struct fc_writer *writer);
 
 /* To the bulk stage, if this session can go there: 1, else 0, or a negative code. */
-int fc_writer_to_bulk(struct fc_writer *writer, const struct fc_session_record *record, uint32_t fields,
-                      struct fc_error *err);
+int fc_writer_to_bulk(struct fc_writer *writer, const struct fc_session_record *record, struct fc_error *err);
 /* To the SQL stage. */
 int fc_writer_sql(struct fc_writer *writer, struct fc_error *err);
 /* Writes what is collected besides the rows: the last open sessions, spans, statistics. */

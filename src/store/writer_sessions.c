@@ -125,6 +125,25 @@ static int add_positions(struct fc_writer *w, const struct fc_session_record *r,
     return rc == FC_E_NOMEM ? fc_writer_no_memory(w, err) : fc_conn_break(&w->conn, rc, err);
 }
 
+/* What the index has of a session so far, before its row is changed. */
+static int read_sums(struct fc_writer *w, int64_t id, struct fc_span_sum *had, struct fc_error *err)
+{
+    struct fc_stmt *stmt = fc_writer_stmt(
+        w, FC_STMT_SUMS,
+        "SELECT client_packets + server_packets, client_bytes + server_bytes FROM session WHERE id = ?1");
+    int step;
+
+    fc_stmt_int(stmt, 1, id);
+    if ((step = fc_stmt_step(stmt, err)) < 0)
+        return step;
+    if (step == 0)
+        return fc_conn_break(
+            &w->conn, fc_error_set(err, FC_E_DB, w->path, FC_NO_OFFSET, "session %lld is gone", (long long)id), err);
+    *had = (struct fc_span_sum){sqlite3_column_int64(stmt->raw, 0), sqlite3_column_int64(stmt->raw, 1)};
+    fc_stmt_reset(stmt);
+    return 0;
+}
+
 static void bind_if(struct fc_stmt *stmt, int index, bool has, uint64_t v)
 {
     if (has)
@@ -184,13 +203,14 @@ static int write_fields(struct fc_writer *w, int64_t id, const struct fc_session
     return fc_stmt_run(stmt, err);
 }
 
-static int write_row(struct fc_writer *w, int64_t id, const struct fc_session_record *r, struct fc_error *err)
+static int write_row(struct fc_writer *w, int64_t id, const struct fc_session_record *r, struct fc_span_sum *had,
+                     struct fc_error *err)
 {
     bool update = r->db_id > 0, outside = update || r->blob_len >= FC_INLINE_POSITIONS;
     struct fc_stmt *stmt;
     int rc;
 
-    if (outside && (rc = add_positions(w, r, id, err)))
+    if ((update && (rc = read_sums(w, id, had, err))) || (outside && (rc = add_positions(w, r, id, err))))
         return rc;
     stmt =
         update
@@ -214,10 +234,11 @@ int fc_writer_add_ports(struct fc_writer *w, int64_t id, const struct fc_flow_ke
 
     if (!fc_proto_has_ports(key->proto))
         return 0;
-    stmt = fc_writer_stmt(w, FC_STMT_PORT, "INSERT OR IGNORE INTO session_port VALUES (?, ?)");
+    stmt = fc_writer_stmt(w, FC_STMT_PORT, "INSERT OR IGNORE INTO session_port VALUES (?, ?, ?)");
     for (int i = 0; i < 2 && rc == 0; i++) {
-        fc_stmt_int(stmt, 1, key->port[i]);
-        fc_stmt_int(stmt, 2, (id - 1) >> FC_PORT_BLOCK_BITS);
+        fc_stmt_int(stmt, 1, fc_epoch_of(id));
+        fc_stmt_int(stmt, 2, key->port[i]);
+        fc_stmt_int(stmt, 3, fc_port_block_of(id));
         rc = fc_stmt_run(stmt, err);
     }
     return rc;
@@ -259,21 +280,22 @@ static int note_changed(struct fc_writer *w, int64_t id, struct fc_error *err)
     return 0;
 }
 
+/* had: of a session that the index has, what it has of it so far; else {0}. */
 static int insert_session(struct fc_writer *w, int64_t *id, const struct fc_session_record *r, uint32_t fields,
-                          struct fc_error *err)
+                          struct fc_span_sum *had, struct fc_error *err)
 {
     char text[FC_COMMUNITY_ID_SIZE];
     const char *community = (fields & FC_STORE_COMMUNITY_ID) && fc_community_id(&r->key, text) ? text : NULL;
     int rc;
 
-    w->inserted = true;
+    *had = (struct fc_span_sum){0};
     if (!*id && (rc = next_id(w, id, err)))
         return rc;
     if (r->db_id > 0 && (rc = note_changed(w, *id, err)))
         return rc;
     if (r->db_id && fields && (rc = turn_fields(w, r, err)))
         return rc;
-    rc = write_row(w, *id, r, err);
+    rc = write_row(w, *id, r, had, err);
     /* fresh and by INSERT: the ports are noted when the schema of the indexes is executed */
     if (rc == 0 && !r->db_id && w->indexed)
         rc = fc_writer_add_ports(w, *id, &r->key, err);
@@ -285,19 +307,21 @@ static int insert_session(struct fc_writer *w, int64_t *id, const struct fc_sess
 int fc_writer_provisional(struct fc_writer *w, const struct fc_session_record *r, uint32_t fields, int64_t id,
                           struct fc_error *err)
 {
+    struct fc_span_sum had;
     int rc = fc_writer_sql(w, err);
 
-    if (rc || (rc = insert_session(w, &id, r, fields, err)) || !w->indexed)
+    if (rc || (rc = insert_session(w, &id, r, fields, &had, err)) || !w->indexed)
         return rc;
     /* those of an index that is still to be indexed are counted then */
-    return fc_span_write(&w->conn, ((id - 1) >> FC_SPAN_BITS) * FC_SPAN_SESSIONS + 1, &r->session, err);
+    return fc_span_write(&w->conn, id, &r->session, err);
 }
 
 int fc_writer_session(struct fc_writer *w, const struct fc_session_record *r, uint32_t fields, int64_t *out,
                       struct fc_error *err)
 {
+    struct fc_span_sum had = {0};
     int64_t id = r->db_id;
-    int rc = fc_writer_to_bulk(w, r, fields, err);
+    int rc = fc_writer_to_bulk(w, r, err);
 
     if (rc < 0)
         return rc;
@@ -306,12 +330,12 @@ int fc_writer_session(struct fc_writer *w, const struct fc_session_record *r, ui
         id = w->next_id++;
         if ((rc = fc_bulk_session(w->bulk, id, r, fields, err)))
             return fc_conn_break(&w->conn, rc, err);
-    } else if (!r->unchanged && (rc = insert_session(w, &id, r, fields, err))) {
+    } else if (!r->unchanged && (rc = insert_session(w, &id, r, fields, &had, err))) {
         return rc;
     }
     if (out)
         *out = id;
-    if (!r->unchanged && fc_spans_add(&w->spans, id, &r->session))
+    if (!r->unchanged && fc_spans_add(&w->spans, id, &r->session, &had))
         return fc_writer_no_memory(w, err);
     return r->open ? fc_writer_open_session(w, id, &r->session, err) : 0;
 }

@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "verify/lookup.h"
 #include "base/error.h"
-#include "store/record.h"
-#include "store/sorter.h"
+#include "store/session_index.h"
+#include "store/span.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    PORT_BITS = 6,
-    PORT_BLOCK = 1 << PORT_BITS, /* sessions a row of session_port stands for */
-    PORT_SHIFT = 47              /* bits of a block's number, below the port's; a word of SQLite has a sign */
-};
-#define BLOCK_ZERO (INT64_C(1) << (PORT_SHIFT - 1)) /* added to a block: those of provisional sessions are negative */
+enum { BLOCK_BITS = FC_EPOCH_BITS - FC_PORT_BLOCK_BITS };
 
 struct lookup {
     struct fc_db *db;
@@ -57,12 +52,12 @@ static int not_sound(const struct lookup *l, sqlite3_stmt *row, struct fc_error 
     return 0;
 }
 
-static void no_port(const struct lookup *l, int64_t port, int64_t block)
+static void no_port(const struct lookup *l, int64_t port, int64_t first)
 {
     char text[120];
 
     snprintf(text, sizeof text, "port %" PRId64 " of sessions %" PRId64 " to %" PRId64 " is not in session_port", port,
-             block * PORT_BLOCK + 1, block * PORT_BLOCK + PORT_BLOCK);
+             first, first + FC_PORT_BLOCK_SESSIONS - 1);
     l->differ(l->ctx, text);
 }
 
@@ -74,79 +69,92 @@ static void no_such_port(const struct lookup *l, int64_t port, int64_t id)
     l->differ(l->ctx, text);
 }
 
-/*
- * The ports of all sessions, each with its block, in the order of session_port; what does not fit into a word is told.
- */
-static int collect_ports(const struct lookup *l, struct fc_sorter *ports, struct fc_error *err)
+/* (id - 1) >> 18, as SQLite computes it. */
+static int64_t epoch_of(int64_t id)
 {
-    uint64_t last[2] = {UINT64_MAX, UINT64_MAX};
-    sqlite3_stmt *stmt = NULL;
-    int rc = 0, step = SQLITE_ERROR;
-
-    if (sqlite3_prepare_v2(l->db->sql, "SELECT id, client_port, server_port FROM session", -1, &stmt, NULL) ==
-        SQLITE_OK)
-        while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW)
-            for (int i = 0; i < 2 && rc == 0; i++) {
-                if (sqlite3_column_type(stmt, 1 + i) == SQLITE_NULL)
-                    continue;
-                int64_t port = sqlite3_column_int64(stmt, 1 + i), id = sqlite3_column_int64(stmt, 0);
-                int64_t block = (id > INT64_MIN ? id - 1 : id) >> PORT_BITS;
-                block += block > -BLOCK_ZERO ? BLOCK_ZERO : 0;
-                if (port < 0 || port > UINT16_MAX || block < 0 || block >> PORT_SHIFT) {
-                    no_such_port(l, port, id);
-                    continue;
-                }
-                uint64_t entry = (uint64_t)port << PORT_SHIFT | (uint64_t)block;
-                if (entry != last[i]) /* a server's come in a row */
-                    rc = fc_sorter_add(ports, &entry, err);
-                last[i] = entry;
-            }
-    if (rc == 0 && step != SQLITE_DONE)
-        rc = fc_db_error(l->db->sql, l->db->path, err, "cannot read the index");
-    sqlite3_finalize(stmt);
-    return rc ? rc : fc_sorter_sort(ports, err);
+    return fc_epoch_of(id > INT64_MIN ? id : id + 1);
 }
 
-/* Walks both side by side. Rows of session_port may stand for sessions that have changed since; none may be missing. */
-static int compare_ports(const struct lookup *l, struct fc_sorter *ports, struct fc_error *err)
+/* Notes the ports of a session, each with its block; a server's come in a row. */
+static int add_ports(const struct lookup *l, sqlite3_stmt *session, struct fc_sorter *ports, struct fc_error *err)
 {
-    sqlite3_stmt *stmt = NULL;
-    const uint64_t *entry;
-    uint64_t before = UINT64_MAX;
-    int rc = SQLITE_ROW, more;
+    int64_t id = sqlite3_column_int64(session, 0);
+    int rc = 0;
 
-    if (sqlite3_prepare_v2(l->db->sql, "SELECT port << ?1 | (block + ?2) FROM session_port ORDER BY port, block", -1,
-                           &stmt, NULL) != SQLITE_OK)
-        return fc_db_error(l->db->sql, l->db->path, err, "cannot read the index");
-    sqlite3_bind_int(stmt, 1, PORT_SHIFT);
-    sqlite3_bind_int64(stmt, 2, BLOCK_ZERO);
-    rc = sqlite3_step(stmt);
-    while ((more = fc_sorter_next(ports, &entry, err)) == 1) {
-        if (*entry == before)
+    for (int i = 0; i < 2 && rc == 0; i++) {
+        int64_t port = sqlite3_column_int64(session, 1 + i);
+        if (sqlite3_column_type(session, 1 + i) == SQLITE_NULL)
             continue;
-        before = *entry;
-        while (rc == SQLITE_ROW && (uint64_t)sqlite3_column_int64(stmt, 0) < *entry)
-            rc = sqlite3_step(stmt);
-        if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-            break;
-        if (rc == SQLITE_DONE || (uint64_t)sqlite3_column_int64(stmt, 0) != *entry)
-            no_port(l, (int64_t)(*entry >> PORT_SHIFT),
-                    (int64_t)(*entry & ((UINT64_C(1) << PORT_SHIFT) - 1)) - BLOCK_ZERO);
+        if (port < 0 || port > UINT16_MAX) {
+            no_such_port(l, port, id);
+            continue;
+        }
+        uint64_t entry = (uint64_t)port << BLOCK_BITS | (uint64_t)fc_port_block_of(id > INT64_MIN ? id : id + 1);
+        rc = fc_sorter_add(ports, &entry, err);
     }
-    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-        more = fc_db_error(l->db->sql, l->db->path, err, "cannot read the index");
-    sqlite3_finalize(stmt);
-    return more < 0 ? more : 0;
+    return rc;
 }
 
+/*
+ * Walks what was noted of an epoch and its rows side by side. Rows may stand for sessions that have changed since; none
+ * may be missing.
+ */
+static int compare_ports(const struct lookup *l, int64_t epoch, sqlite3_stmt *rows, struct fc_sorter *ports,
+                         struct fc_error *err)
+{
+    int rc = fc_sorter_sort(ports, err), step;
+    uint64_t before = UINT64_MAX;
+
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(rows, 1, epoch);
+    step = sqlite3_step(rows);
+    for (size_t i = 0; i < ports->count; i++) {
+        uint64_t entry = ports->entry[i];
+        if (entry == before)
+            continue;
+        before = entry;
+        while (step == SQLITE_ROW && (uint64_t)sqlite3_column_int64(rows, 0) < entry)
+            step = sqlite3_step(rows);
+        if (step != SQLITE_ROW && step != SQLITE_DONE)
+            break;
+        if (step == SQLITE_DONE || (uint64_t)sqlite3_column_int64(rows, 0) != entry)
+            no_port(l, (int64_t)(entry >> BLOCK_BITS),
+                    epoch * FC_EPOCH_SESSIONS + (int64_t)(entry & (FC_PORT_BLOCKS - 1)) * FC_PORT_BLOCK_SESSIONS + 1);
+    }
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        rc = fc_db_error(l->db->sql, l->db->path, err, "cannot read the index");
+    sqlite3_reset(rows);
+    ports->count = 0;
+    return rc;
+}
+
+/* An epoch at a time, in which order both tables are. */
 static int check_ports(const struct lookup *l, struct fc_error *err)
 {
+    sqlite3_stmt *sessions = NULL, *rows = NULL;
     struct fc_sorter ports;
+    int64_t epoch = 0;
+    int rc = 0, step = SQLITE_ERROR;
 
-    fc_sorter_init(&ports, 1, 0, SIZE_MAX, l->db->folder); /* nothing is spilled: the folder may be read-only */
-    int rc = collect_ports(l, &ports, err);
+    fc_sorter_init(&ports, 1, 0);
+    if (sqlite3_prepare_v2(l->db->sql, "SELECT id, client_port, server_port FROM session ORDER BY id", -1, &sessions,
+                           NULL) == SQLITE_OK &&
+        sqlite3_prepare_v2(l->db->sql,
+                           "SELECT port << 12 | block FROM session_port WHERE epoch = ? ORDER BY port, block", -1,
+                           &rows, NULL) == SQLITE_OK)
+        while (rc == 0 && (step = sqlite3_step(sessions)) == SQLITE_ROW) {
+            int64_t here = epoch_of(sqlite3_column_int64(sessions, 0));
+            if (here != epoch)
+                rc = compare_ports(l, epoch, rows, &ports, err);
+            epoch = here;
+            rc = rc ? rc : add_ports(l, sessions, &ports, err);
+        }
     if (rc == 0)
-        rc = compare_ports(l, &ports, err);
+        rc = step == SQLITE_DONE ? compare_ports(l, epoch, rows, &ports, err)
+                                 : fc_db_error(l->db->sql, l->db->path, err, "cannot read the index");
+    sqlite3_finalize(sessions);
+    sqlite3_finalize(rows);
     fc_sorter_fini(&ports);
     return rc;
 }
@@ -160,6 +168,37 @@ static int no_span(const struct lookup *l, sqlite3_stmt *row, struct fc_error *e
              (int64_t)sqlite3_column_int64(row, 0));
     l->differ(l->ctx, text);
     return 0;
+}
+
+static int wrong_sums(const struct lookup *l, sqlite3_stmt *row, struct fc_error *err)
+{
+    int64_t first = sqlite3_column_int64(row, 0);
+    char text[120];
+
+    (void)err;
+    snprintf(text, sizeof text, "sessions %" PRId64 " to %" PRId64 ": their sums are not those of session_span", first,
+             first + FC_SPAN_SESSIONS - 1);
+    l->differ(l->ctx, text);
+    return 0;
+}
+
+/* Each session in a span, each span with what its sessions have. */
+static int check_spans(const struct lookup *l, struct fc_error *err)
+{
+    int rc = each(l,
+                  "SELECT s.id FROM session s LEFT JOIN session_span p ON p.first_id = ((s.id - 1) >> 12) * 4096 + 1"
+                  " WHERE p.first_id IS NULL OR s.start_ns IS NOT NULL AND (p.start_ns IS NULL"
+                  " OR s.start_ns < p.start_ns OR s.start_ns + s.duration_ns > p.end_ns)",
+                  no_span, err);
+
+    /* sums as fractions, as those of a damaged index may be too large for a number */
+    return rc ? rc
+              : each(l,
+                     "SELECT p.first_id FROM session_span p WHERE (CAST(p.packets AS REAL), CAST(p.bytes AS REAL)) IS "
+                     "NOT"
+                     " (SELECT total(client_packets) + total(server_packets), total(client_bytes) + total(server_bytes)"
+                     " FROM session s WHERE s.id BETWEEN p.first_id AND p.first_id + 4095)",
+                     wrong_sums, err);
 }
 
 static int compare_community(const struct lookup *l, sqlite3_stmt *row, struct fc_error *err)
@@ -209,10 +248,6 @@ int fc_verify_lookup(struct fc_db *db, void (*differ)(void *ctx, const char *tex
     if (rc == 0)
         rc = check_ports(&l, err);
     if (rc == 0)
-        rc = each(&l,
-                  "SELECT s.id FROM session s LEFT JOIN session_span p ON p.first_id = ((s.id - 1) >> 12) * 4096 + 1"
-                  " WHERE s.start_ns IS NOT NULL AND (p.first_id IS NULL OR s.start_ns < p.start_ns"
-                  " OR s.start_ns + s.duration_ns > p.end_ns)",
-                  no_span, err);
+        rc = check_spans(&l, err);
     return rc ? rc : check_community(&l, err);
 }

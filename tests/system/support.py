@@ -473,15 +473,22 @@ def check_index(db, read=read_capture, ordered_ids=True, gaps=False):
             fail('foreign_key_check: %r', bad[:5])
         rows = c.execute('SELECT id, start_ns, duration_ns, client_packets, server_packets, client_bytes, server_bytes,'
                          ' id FROM session ORDER BY id').fetchall()
-        ports = c.execute('SELECT port, block FROM session_port').fetchall()
-        pairs = c.execute('SELECT client_port, server_port, (id - 1) >> 6 FROM session WHERE client_port IS NOT NULL')
-        if sorted(ports) != sorted({(port, r[2]) for r in pairs for port in r[:2]}):
+        ports = c.execute('SELECT epoch, port, block FROM session_port').fetchall()
+        pairs = c.execute('SELECT client_port, server_port, (id - 1) >> 18, (id - 1) >> 6 & 4095 FROM session'
+                          ' WHERE client_port IS NOT NULL')
+        if sorted(ports) != sorted({(r[2], port, r[3]) for r in pairs for port in r[:2]}):
             fail('session_port does not have the ports of the sessions')
-        spans = {first: times for first, *times in c.execute('SELECT first_id, start_ns, end_ns FROM session_span')}
-        for row in rows:
-            span = spans.get((row[0] - 1) // 4096 * 4096 + 1, (1, 0))
-            if row[1] is not None and not span[0] <= row[1] <= row[1] + row[2] <= span[1]:
-                fail('session %d: its times are not within those of session_span', row[0])
+        spans = {r[0]: r[1:] for r in c.execute('SELECT * FROM session_span')}
+        sums = {}
+        for sid, start, duration, cp, sp, cb, sb, _ in rows:
+            first = (sid - 1) // 4096 * 4096 + 1
+            span = spans.get(first, (None, None))
+            if start is not None and not (span[0] is not None and span[0] <= start <= start + duration <= span[1]):
+                fail('session %d: its times are not within those of session_span', sid)
+            had = sums.get(first, (0, 0))
+            sums[first] = had[0] + cp + sp, had[1] + cb + sb
+        if sums != {first: span[2:] for first, span in spans.items()}:
+            fail('session_span does not have the sums of the sessions')
         stats = {r[0]: r[1:] for r in c.execute('SELECT id, records, ignored, first_ns, last_ns FROM files')}
     records, counted = {}, {}
     for fid, path in index_files(db).items():

@@ -42,6 +42,9 @@ class Adding(support.TestCase):
         support.check_index(db)
         support.verify(db)
         self.assert_carves(db, files)
+        # by hand nothing is said of epochs
+        plan = select(db, 'EXPLAIN QUERY PLAN SELECT * FROM session WHERE server_addr = 167772161')
+        self.assertIn('session_server (ANY(<expr>) AND server_addr=?)', plan[0][-1])
 
     def test_all_fields(self):
         files = self.captures('--vlan', '30', '--ipv6', '30')

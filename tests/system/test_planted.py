@@ -75,6 +75,11 @@ class PlantedInTheIndex(support.TestCase):
     def test_lost_span(self):
         self.planted(('DELETE FROM session_span',))
         self.planted(('UPDATE session_span SET end_ns = end_ns - 1000000000',))
+        self.planted(('UPDATE session_span SET end_ns = NULL, start_ns = NULL',))
+
+    def test_wrong_sum_of_a_span(self):
+        self.planted(('UPDATE session_span SET packets = packets + 1',))
+        self.planted(('UPDATE session_span SET bytes = 0',))
 
     def test_wrong_community_id(self):
         db = self.path('community.db')

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The sorter against qsort, with and without room. */
+/* The sorter against qsort. */
 #include "btree_support.h"
 #include "rng.h"
 #include "store/sorter.h"
@@ -33,28 +33,21 @@ static void try_one(struct rng *rng)
 {
     unsigned words = rng_chance(rng, 50) ? 1 : (unsigned)rng_between(rng, 2, FC_SORTER_WORDS_MAX);
     unsigned sorted = rng_chance(rng, 70) ? (unsigned)rng_between(rng, 24, 60) : 0;
-    size_t n = rng_chance(rng, 10) ? rng_below(rng, 4) : rng_below(rng, 20000), read = 0;
+    size_t n = rng_chance(rng, 10) ? rng_below(rng, 4) : rng_below(rng, 20000);
     uint64_t *all = malloc((n + 1) * words * sizeof *all);
-    const uint64_t *entry;
     struct fc_sorter s;
     struct fc_error err;
-    int rc;
 
-    /* at the least, 1024 entries are kept in memory */
-    fc_sorter_init(&s, words, sorted, rng_chance(rng, 50) ? 1 << 20 : rng_below(rng, 100000), "/tmp");
+    fc_sorter_init(&s, words, sorted);
     for (size_t i = 0; i < n; i++) {
         draw(rng, all + i * words, words, sorted, i);
         cr_assert_eq(fc_sorter_add(&s, all + i * words, &err), 0);
     }
     qsort_r(all, n, words * sizeof *all, compare, &words);
     cr_assert_eq(fc_sorter_sort(&s, &err), 0);
-    while ((rc = fc_sorter_next(&s, &entry, &err)) == 1) {
-        cr_assert_lt(read, n);
-        cr_assert_eq(memcmp(entry, all + read * words, words * sizeof *all), 0, "entry %zu of %zu", read, n);
-        read++;
-    }
-    cr_assert(rc == 0 && read == n && s.total == n);
-    cr_assert_eq(fc_sorter_next(&s, &entry, &err), 0, "the end stays the end");
+    cr_assert_eq(s.count, n);
+    for (size_t i = 0; i < n; i++)
+        cr_assert_eq(memcmp(s.entry + i * words, all + i * words, words * sizeof *all), 0, "entry %zu of %zu", i, n);
     fc_sorter_fini(&s);
     free(all);
 }
@@ -65,44 +58,4 @@ Test(btree_sorter, order_is_that_of_qsort)
 
     for (uint64_t i = test_rounds(300); i; i--)
         try_one(&rng);
-}
-
-Test(btree_sorter, windows_are_read_again_and_again)
-{
-    struct rng rng = {test_seed("windows")};
-    const uint64_t *entry;
-    uint64_t last = 0, sum = 0, n = 300000;
-    struct fc_sorter s;
-    struct fc_error err;
-
-    fc_sorter_init(&s, 1, 0, 800000, "/tmp"); /* three runs, each longer than a window */
-    for (uint64_t i = 0; i < n; i++) {
-        uint64_t v = rng_next(&rng);
-        sum += v;
-        cr_assert_eq(fc_sorter_add(&s, &v, &err), 0);
-    }
-    cr_assert_eq(fc_sorter_sort(&s, &err), 0);
-    for (uint64_t i = 0; i < n; i++) {
-        cr_assert_eq(fc_sorter_next(&s, &entry, &err), 1);
-        cr_assert_geq(*entry, last);
-        sum -= last = *entry;
-    }
-    cr_assert_eq(fc_sorter_next(&s, &entry, &err), 0);
-    cr_assert_eq(sum, 0);
-    fc_sorter_fini(&s);
-}
-
-Test(btree_sorter, a_folder_that_is_not_there_is_an_error)
-{
-    struct fc_sorter s;
-    struct fc_error err;
-    uint64_t v = 0;
-    int rc = 0;
-
-    fc_sorter_init(&s, 1, 0, 0, "/nowhere/at/all");
-    for (unsigned i = 0; i < 5000 && rc == 0; i++)
-        rc = fc_sorter_add(&s, &v, &err);
-    cr_assert_eq(rc, FC_E_IO);
-    cr_assert(strstr(err.cause, "temporary"));
-    fc_sorter_fini(&s);
 }

@@ -97,7 +97,7 @@ const char *bt_check(sqlite3 *sql)
     if (strcmp(said, "ok") != 0)
         return said;
     stmt = prepare(sql, "SELECT m.tbl_name, m.name, i.name FROM sqlite_schema m, pragma_index_info(m.name) i"
-                        " WHERE m.type = 'index' AND m.sql IS NOT NULL");
+                        " WHERE m.type = 'index' AND m.sql IS NOT NULL AND i.name IS NOT NULL");
     while (!wrong && sqlite3_step(stmt) == SQLITE_ROW)
         wrong = check_index(sql, (const char *)sqlite3_column_text(stmt, 0), (const char *)sqlite3_column_text(stmt, 1),
                             (const char *)sqlite3_column_text(stmt, 2));
