@@ -130,7 +130,8 @@ struct fc_table {
     uint64_t timeout[FC_TIMEOUT_COUNT]; /* UINT64_MAX: never */
     uint64_t seed;
     bool extra;
-    bool alone; /* no thread could be started for call_rcu() */
+    bool alone;                  /* no thread could be started for call_rcu() */
+    struct fc_recaller recaller; /* find NULL: nobody is asked */
     struct fc_stock stock;
     struct fc_spill_file spill;
     struct fc_partition partitions[FC_PARTS]; /* of the last one the queue alone is used */

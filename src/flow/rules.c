@@ -91,6 +91,15 @@ int fc_rules_timeout(struct fc_rules *rules, const char *list, struct fc_error *
     return 0;
 }
 
+int64_t fc_rules_longest_ns(const struct fc_rules *rules)
+{
+    int64_t longest = 0;
+
+    for (int i = 0; i < FC_TIMEOUT_ACTIVE; i++)
+        longest = rules->timeout_ns[i] > longest ? rules->timeout_ns[i] : longest;
+    return longest;
+}
+
 enum fc_timeouts fc_timeouts_of(uint32_t proto)
 {
     switch (proto) {

@@ -45,6 +45,9 @@ struct fc_rules {
 /* Sets the rules of a profile: flowcarve (the default), wireshark, zeek, suricata, arkime, yaf. FC_E_USAGE: unknown. */
 int fc_rules_profile(struct fc_rules *rules, const char *name);
 
+/* The longest timeout of a gap, whatever the state; FC_NEVER: one of them is. */
+int64_t fc_rules_longest_ns(const struct fc_rules *rules);
+
 /*
  * Changes timeouts by a list "name=seconds,...". Names: tcp-new, tcp (established), tcp-closed, udp-new, udp (both),
  * icmp, sctp, other, active; seconds may have a fraction, "never" is none. FC_E_USAGE with err->cause.

@@ -137,6 +137,11 @@ void fc_table_free(struct fc_table *t)
     free(t);
 }
 
+void fc_table_recall_by(struct fc_table *t, const struct fc_recaller *recaller)
+{
+    t->recaller = *recaller;
+}
+
 uint64_t fc_table_seed(const struct fc_table *t)
 {
     return t->seed;
@@ -557,6 +562,25 @@ static bool prior_splits(const struct fc_partition *p, const struct fc_flow *f, 
            (uint64_t)s->first_ns - (uint64_t)f->last_ns > p->table->timeout[f->timeout];
 }
 
+/* A flow that is new to the table goes on with the session that the index has of it: 1; 0: it has none. */
+static int recall(struct fc_partition *p, struct fc_flow *f, const struct fc_short_key *key,
+                  const struct fc_flow_key *wide, struct fc_advancer *a)
+{
+    const struct fc_recaller *by = &p->table->recaller;
+    struct fc_flow_key whole;
+    struct fc_prior prior;
+    int rc;
+
+    if (!wide)
+        fc_key_lengthen(key, &whole);
+    if ((rc = by->find(by->ctx, wide ? wide : &whole, &prior, &a->err)) != 1)
+        return rc;
+    if ((rc = restore(p, f, &prior)))
+        return rc;
+    f->timeout = timeout_now(f);
+    return 1;
+}
+
 /* ---- notes */
 
 static int finish_session(struct fc_partition *p, struct fc_flow *f, bool last, struct fc_advancer *a)
@@ -574,7 +598,7 @@ int fc_partition_apply(struct fc_partition *p, const struct fc_note *n, const st
     const struct fc_prior *prior = side ? side->prior : NULL;
     uint32_t number = fc_partition_find(p, n->hash, &n->key, wide);
     struct fc_place record = *place;
-    bool fresh = number == FC_NO_FLOW, late = false, first;
+    bool fresh = number == FC_NO_FLOW, idle = fresh, late = false, first; /* idle: in no session */
     struct fc_flow *f;
     int rc = 0;
 
@@ -584,13 +608,18 @@ int fc_partition_apply(struct fc_partition *p, const struct fc_note *n, const st
         set_kind(fc_flow_at(p, number), wide ? wide->proto : n->key.rest >> 32 & 0xff);
     }
     f = fc_flow_at(p, number);
+    if (fresh && p->table->recaller.find) {
+        if ((rc = recall(p, f, &n->key, wide, a)) < 0)
+            return rc;
+        idle = rc == 0;
+    }
     if (side && side->placed) {
         record.file = side->placed->file;
         record.off = side->placed->off;
         late = side->placed->late;
     }
-    first = fresh || (prior ? prior_splits(p, f, &prior->session) : splits(p, f, n, place->ns));
-    if (first && !fresh && (rc = finish_session(p, f, false, a)))
+    first = idle || (prior ? prior_splits(p, f, &prior->session) : splits(p, f, n, place->ns));
+    if (first && !idle && (rc = finish_session(p, f, false, a)))
         return rc;
     if (prior) {
         rc = first ? restore(p, f, prior) : absorb(p, f, prior);

@@ -64,7 +64,7 @@ struct fc_sink {
 struct fc_advancer {
     struct fc_shelf shelf;
     struct fc_sink sink;
-    struct fc_error err; /* of the file for suspended partitions */
+    struct fc_error err; /* of the file for suspended partitions, and of recalling */
 };
 
 /* rules must outlive the table. extra: notes have optional fields. folder: of the file for suspended partitions, by
@@ -73,6 +73,18 @@ struct fc_advancer {
 struct fc_table *fc_table_new(const struct fc_rules *rules, bool extra, const char *folder);
 /* No other thread may use it any more. NULL is allowed. */
 void fc_table_free(struct fc_table *table);
+
+/*
+ * Sessions of the index, asked for by their keys: before a flow that the table does not have begins a session, `find` is
+ * asked whether one is open. 1: *prior is filled, and is the flow's session when the packet comes; each is given once. 0:
+ * none. Negative: ends the advance. It is called by whoever advances a partition, of several ones at a time. Without
+ * notes of the kind FC_NOTE_PRIOR, and before any unit is handed over.
+ */
+struct fc_recaller {
+    int (*find)(void *ctx, const struct fc_flow_key *key, struct fc_prior *prior, struct fc_error *err);
+    void *ctx;
+};
+void fc_table_recall_by(struct fc_table *table, const struct fc_recaller *recaller);
 
 /* What hashes are made with: see fc_unit_add(). */
 uint64_t fc_table_seed(const struct fc_table *table);

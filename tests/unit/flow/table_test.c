@@ -2,6 +2,7 @@
 /* When flows leave the table, what it keeps of them, and sessions of the index. */
 #include <criterion/criterion.h>
 
+#include "base/error.h"
 #include "bed.h"
 
 #include <string.h>
@@ -519,6 +520,101 @@ Test(table, suspended_partitions_give_the_same_sessions_in_the_end)
         else
             cr_assert_eq(packets_of(i), s->e.key.port[0] == 2 ? 2 : 1);
     }
+    bed_free(&b);
+}
+
+/* ---- sessions of the index that are asked for */
+
+struct answer {
+    struct fc_prior prior; /* of flow 1 */
+    unsigned asked;
+    int rc;
+};
+
+static int answer(void *ctx, const struct fc_flow_key *key, struct fc_prior *prior, struct fc_error *err)
+{
+    struct answer *a = ctx;
+    struct fc_flow_key one = bed_key(1, 17);
+
+    a->asked++;
+    if (a->rc < 0)
+        return fc_error_set(err, a->rc, NULL, FC_NO_OFFSET, "cannot be read");
+    if (memcmp(key, &one, sizeof one) != 0 || a->rc == 0)
+        return 0;
+    *prior = a->prior;
+    return a->rc--;
+}
+
+static void ask_by(struct answer *a, const char *timeouts)
+{
+    *a = (struct answer){.prior = {sum_of(5 * S, 9 * S, 3), 7}, .rc = 1};
+    bed_make(&b, "flowcarve", timeouts);
+    fc_table_recall_by(b.table, &(struct fc_recaller){answer, a});
+}
+
+Test(table, a_session_of_the_index_is_asked_for_when_its_first_packet_comes)
+{
+    struct answer a;
+
+    ask_by(&a, "");
+    udp(2, 0, 20 * S);
+    udp(1, 1, 20 * S);
+    udp(1, 0, 21 * S);
+    udp(2, 0, 22 * S);
+    cr_assert_eq(bed_finish(&b), 0);
+    cr_assert(b.count == 2 && a.asked == 2);
+    const struct bed_session *s = &b.s[b.s[0].e.id ? 0 : 1];
+    cr_assert(s->e.id == 7 && s->e.prior_packets == 3 && s->e.last);
+    cr_assert(s->e.session.packets[0] == 4 && s->e.session.packets[1] == 1 && s->e.session.bytes[0] == 240);
+    cr_assert(s->e.session.first_ns == 5 * S && s->e.session.last_ns == 21 * S);
+    cr_assert(s->positions == 2 && s->off[0] == 20 && s->off[1] == 30);
+    bed_free(&b);
+}
+
+Test(table, a_session_that_is_asked_for_in_vain_comes_back_as_it_was)
+{
+    struct answer a;
+
+    ask_by(&a, "udp=10");
+    udp(1, 0, 19 * S + 1);
+    cr_assert_eq(bed_advance(&b, 100 * S), 0);
+    udp(1, 0, 100 * S);
+    cr_assert_eq(bed_finish(&b), 0);
+    cr_assert(b.count == 3 && a.asked == 2);
+    cr_assert(b.s[0].e.id == 7 && b.s[0].e.pos_len == 0 && !b.s[0].e.last && packets_of(0) == 3);
+    cr_assert(b.s[1].e.id == 0 && packets_of(1) == 1 && b.s[1].e.last);
+    cr_assert(b.s[2].e.id == 0 && packets_of(2) == 1 && b.s[2].e.last);
+    bed_free(&b);
+}
+
+Test(table, a_suspended_partition_asks_when_it_is_resumed)
+{
+    struct answer a;
+
+    ask_by(&a, "");
+    udp(2, 0, 20 * S);
+    cr_assert_eq(bed_advance(&b, 20 * S + 1), 0);
+    cr_assert_eq(bed_suspend(&b), 0);
+    udp(1, 1, 21 * S);
+    udp(1, 1, 22 * S);
+    cr_assert_eq(bed_advance(&b, 30 * S), 0);
+    cr_assert_eq(a.asked, 1);
+    cr_assert_eq(bed_finish(&b), 0);
+    cr_assert(b.count == 2 && a.asked == 2);
+    const struct bed_session *s = &b.s[b.s[0].e.id ? 0 : 1];
+    cr_assert(s->e.id == 7 && s->e.session.packets[1] == 2 && s->positions == 2);
+    bed_free(&b);
+}
+
+Test(table, what_cannot_be_asked_for_ends_the_advance)
+{
+    struct answer a;
+
+    ask_by(&a, "");
+    a.rc = FC_E_DB;
+    udp(1, 0, 20 * S);
+    cr_assert_eq(bed_finish(&b), FC_E_DB);
+    cr_assert_eq(b.a.err.code, FC_E_DB);
     bed_free(&b);
 }
 
