@@ -171,12 +171,22 @@ CREATE TABLE session_fields (
     community_id     TEXT                -- Community ID v1, seed 0; NULL also for what is not IP
 );
 
--- What a later capture needs to continue a session (in any byte order) or a fragmented datagram (in that of who wrote it), as
--- of meta.clock_ns. Each run writes both tables anew. Written and read by flowcarve only.
-CREATE TABLE open_session (
-    id    INTEGER PRIMARY KEY REFERENCES session(id),  -- of the first of the sessions in this row
-    state BLOB NOT NULL                                -- many sessions that were open, as src/store/open_pack.h says
+-- What a later capture needs to continue a session (in any byte order): batches of entries, as src/store/open_pack.h says.
+-- A run adds one, of the sessions that it made and that are open as of meta.clock_ns, and of those of the index that it has
+-- touched; a session's entry is that of the latest batch that has one. Batches are merged and go as they expire. Written and
+-- read by flowcarve only.
+CREATE TABLE open_batch (
+    batch     INTEGER PRIMARY KEY,   -- 1, 2, 3... with gaps
+    entries   INTEGER NOT NULL,      -- at most 262144
+    expiry_ns INTEGER,               -- by this clock all have expired but those that never do; NULL: all never do
+    tags      BLOB NOT NULL          -- of each entry 3 bytes of a hash of its session's key
 );
+CREATE TABLE open_session (
+    id    INTEGER PRIMARY KEY,       -- batch * 262144 + entries of the batch in front of this row
+    state BLOB NOT NULL              -- some hundred entries in the order of IDs
+);
+-- What a later capture needs to continue a fragmented datagram (in the byte order of who wrote it), as of meta.clock_ns. Each
+-- run writes it anew. Written and read by flowcarve only.
 CREATE TABLE open_fragment (
     seq   INTEGER PRIMARY KEY,
     state BLOB NOT NULL                                -- of the last minutes: where the name of a datagram leads to, or a

@@ -40,8 +40,8 @@ int fc_emitter_emit(void *ctx, const struct fc_ended *ended)
             r.blob = e->blob.data;
             r.blob_len = (uint32_t)e->blob.len;
         }
-    } else if (!r.open) {
-        return 0; /* there is nothing to be said of it */
+    } else if (r.open) {
+        return 0; /* what the index has of it still holds */
     }
     return fc_spool_add(e->spool, &r, &e->err);
 }

@@ -159,12 +159,20 @@ static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct f
     return rc;
 }
 
-/* Whether a flow's last session may go on in a later capture. */
-static bool may_go_on(const struct fc_pipeline *p, const struct fc_session_record *r)
+/*
+ * Until when a later packet may continue a session. db_id: or what the index held of it until now, whose state may have
+ * had any timeout.
+ */
+static int64_t until_ns(const struct fc_rules *rules, const struct fc_session_record *r)
 {
-    int64_t end = fc_session_expiry_ns(&p->settings->rules, r->key.proto, &r->session);
+    int64_t end = fc_session_expiry_ns(rules, r->key.proto, &r->session), longest = fc_rules_longest_ns(rules);
 
-    return end == FC_NEVER || end >= p->clock_ns;
+    if (!r->db_id || end == FC_NEVER)
+        return end;
+    if (r->session.first_ns == FC_TIME_NONE || longest == FC_NEVER ||
+        __builtin_add_overflow(r->session.last_ns, longest, &end))
+        return FC_NEVER;
+    return end;
 }
 
 static int write_sessions(struct fc_pipeline *p, struct fc_writer *writer, struct fc_index_result *result,
@@ -173,6 +181,7 @@ static int write_sessions(struct fc_pipeline *p, struct fc_writer *writer, struc
     struct fc_session_record *record;
     struct fc_ahead *ahead;
     struct fc_merge *merge;
+    const struct fc_rules *rules = &p->settings->rules;
     uint64_t records = 0;
     int rc = fc_merge_open(p->spools, p->jobs + 1, &merge, err);
 
@@ -190,7 +199,11 @@ static int write_sessions(struct fc_pipeline *p, struct fc_writer *writer, struc
             rc = fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
             break;
         }
-        record->open = record->open && may_go_on(p, record);
+        bool expired = fc_session_expiry_ns(rules, record->key.proto, &record->session) < p->clock_ns;
+        if (record->unchanged && expired)
+            continue; /* and so has what the index has of it */
+        record->open = record->open && !expired;
+        record->until_ns = until_ns(rules, record);
         if ((rc = fc_writer_session(writer, record, p->settings->fields, NULL, err)))
             break;
         if (record->unchanged)
@@ -334,8 +347,7 @@ int fc_write_index(struct fc_pipeline *p, struct fc_writer *writer, struct fc_in
     int rc;
 
     if ((rc = write_files(p, writer, result, err)) || (rc = fc_writer_set_clock(writer, p->clock_ns, err)) ||
-        (rc = fc_writer_clear_open(writer, err)) || (rc = fc_writer_forget_fragments(writer, err)) ||
-        (rc = write_sessions(p, writer, result, err)))
+        (rc = fc_writer_forget_fragments(writer, err)) || (rc = write_sessions(p, writer, result, err)))
         return rc;
     return write_fragments(p, writer, result, err);
 }

@@ -162,6 +162,7 @@ static void fini_pipeline(struct run *run)
     fc_feeder_free(p->feeder);
     fc_fragments_free(p->fragments);
     fc_table_free(p->table);
+    fc_recall_close(p->recall);
     for (unsigned i = 0; p->spools && i <= p->jobs; i++)
         fc_spool_free(p->spools[i]);
     free(p->spools);
@@ -238,13 +239,21 @@ static int restore_waiting(void *ctx, const struct fc_waiting *waiting)
     return fc_fragments_restore_waiting(((struct run *)ctx)->pipeline.fragments, waiting);
 }
 
-static int load_sessions(struct run *run, int64_t from_ns, struct fc_error *err)
+/* All of them, as some capture is older than the clock. */
+static int load_sessions(struct run *run, int64_t clock_ns, struct fc_error *err)
 {
+    const struct fc_rules *rules = &run->settings.rules;
     struct priors p = {.run = run};
+    struct fc_prior_options options = {rules, clock_ns, INT64_MIN, prior, &p};
+    int64_t from_ns = INT64_MIN;
     int rc;
 
+    for (size_t i = 0; i < run->plan.count && from_ns == INT64_MIN; i++)
+        from_ns = run->plan.files[i].first_ns; /* FC_TIME_NONE is INT64_MIN */
+    if (!__builtin_sub_overflow(from_ns, fc_rules_longest_ns(rules), &from_ns))
+        options.from_ns = from_ns;
     fc_shelf_init(&p.shelf, fc_table_stock(run->pipeline.table));
-    rc = fc_writer_priors(run->writer, run->plan.older, from_ns, prior, &p, err);
+    rc = fc_writer_priors(run->writer, &options, err);
     if (rc == 0 && p.count)
         qsort(p.list, p.count, sizeof *p.list, compare_priors);
     for (size_t i = 0; i < p.count && rc == 0; i++)
@@ -258,24 +267,29 @@ static int load_sessions(struct run *run, int64_t from_ns, struct fc_error *err)
     return rc;
 }
 
+/* Otherwise the table asks for those that it needs. */
+static int prepare_recall(struct run *run, int64_t clock_ns, struct fc_error *err)
+{
+    struct fc_pipeline *p = &run->pipeline;
+    int rc = fc_recall_open(run->writer, clock_ns, &p->recall, err);
+
+    if (p->recall)
+        fc_table_recall_by(p->table, &(struct fc_recaller){fc_recall_find, p->recall});
+    return rc;
+}
+
 static int load_priors(struct run *run, struct fc_error *err)
 {
     struct fc_fragment_reader fragments = {restore_first, restore_waiting, run};
-    int64_t from_ns = INT64_MIN, last_ns;
+    int64_t clock_ns;
     uint32_t id;
-    int rc;
+    int rc = fc_writer_last(run->writer, &id, &clock_ns, err);
 
-    for (size_t i = 0; i < run->plan.count && from_ns == INT64_MIN; i++)
-        from_ns = run->plan.files[i].first_ns; /* FC_TIME_NONE is INT64_MIN */
-    int64_t longest = 0;
-    for (int i = 0; i < FC_TIMEOUT_ACTIVE; i++)
-        longest = run->settings.rules.timeout_ns[i] > longest ? run->settings.rules.timeout_ns[i] : longest;
-    if (__builtin_sub_overflow(from_ns, longest, &from_ns))
-        from_ns = INT64_MIN;
-    if ((rc = load_sessions(run, from_ns, err)) == 0)
+    if (rc == 0)
+        rc = run->plan.older ? load_sessions(run, clock_ns, err) : prepare_recall(run, clock_ns, err);
+    if (rc == 0)
         rc = fc_writer_fragments(run->writer, run->settings.fields != 0, &fragments, err);
-    if (rc == 0 && (rc = fc_writer_last(run->writer, &id, &last_ns, err)) == 0)
-        run->pipeline.clock_ns = last_ns;
+    run->pipeline.clock_ns = clock_ns;
     return rc;
 }
 
@@ -364,6 +378,8 @@ static int read_and_write(struct run *run, const struct fc_index_options *o, str
 
     if ((rc = fc_writer_begin(run->writer, err)) || (rc = read_all(run, o, progress, stop, result, err)))
         return rc;
+    fc_recall_close(p->recall);
+    p->recall = NULL;
     phase(progress, 2);
     fc_writer_set_memory(run->writer, write_bytes(p, p->peak_bytes));
     result->read_ns = now_ns() - start;

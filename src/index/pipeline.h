@@ -21,6 +21,7 @@
 #include "index/feed.h"
 #include "index/plan.h"
 #include "index/settings.h"
+#include "store/recall.h"
 #include "store/spool.h"
 
 struct fc_chunk;
@@ -67,7 +68,8 @@ struct fc_pipeline {
     struct fc_plan *plan;
     struct fc_table *table;
     struct fc_fragments *fragments;
-    uint64_t chunk_bytes; /* as the user has it; 0: by the capture's size */
+    struct fc_recall *recall; /* NULL: no open session is asked for */
+    uint64_t chunk_bytes;     /* as the user has it; 0: by the capture's size */
     uint64_t memory_bytes;
     unsigned jobs;
     struct fc_spool **spools; /* one a worker, and one more */

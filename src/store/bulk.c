@@ -27,7 +27,7 @@ struct helper {
 struct fc_bulk {
     struct fc_pages pages;
     bool pages_open;
-    struct fc_btree *session, *fields, *open, *pieces, *piece_session;
+    struct fc_btree *session, *fields, *open, *batches, *pieces, *piece_session;
     uint32_t piece_file_root;
     struct piece {
         uint32_t file;
@@ -62,6 +62,8 @@ static uint32_t *root_of(struct fc_bulk_roots *roots, const char *name)
         return &roots->piece_session;
     if (strcmp(name, "session_positions_file") == 0)
         return &roots->piece_file;
+    if (strcmp(name, "open_batch") == 0)
+        return &roots->batches;
     for (unsigned i = 0; i < FC_SESSION_INDEXES; i++)
         if (strcmp(name, fc_session_indexes[i]) == 0)
             return &roots->index[i];
@@ -78,7 +80,8 @@ int fc_bulk_roots_read(sqlite3 *sql, const char *name, struct fc_bulk_roots *roo
     if (sqlite3_prepare_v2(
             sql,
             "SELECT name, rootpage FROM sqlite_schema WHERE type IN ('table', 'index')"
-            " AND tbl_name IN ('session', 'session_fields', 'open_session', 'session_port', 'session_positions')",
+            " AND tbl_name IN ('session', 'session_fields', 'open_session', 'open_batch', 'session_port',"
+            " 'session_positions')",
             -1, &stmt, NULL) != SQLITE_OK)
         return fc_db_error(sql, name, err, "cannot read the index");
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
@@ -91,7 +94,7 @@ int fc_bulk_roots_read(sqlite3 *sql, const char *name, struct fc_bulk_roots *roo
     sqlite3_finalize(stmt);
     if (rc != SQLITE_DONE)
         return fc_db_error(sql, name, err, "cannot read the index");
-    if (found != 6 + FC_SESSION_INDEXES || unknown)
+    if (found != 7 + FC_SESSION_INDEXES || unknown)
         return fc_error_set(err, FC_E_DB, name, FC_NO_OFFSET, "the schema has another set of indexes");
     return 0;
 }
@@ -117,10 +120,11 @@ int fc_bulk_new(int fd, const char *name, bool alone, const struct fc_bulk_roots
     b->session = fc_btree_new(&b->pages, FC_BTREE_TABLE, roots->session);
     b->fields = fc_btree_new(&b->pages, FC_BTREE_TABLE, roots->fields);
     b->open = fc_btree_new(&b->pages, FC_BTREE_TABLE, roots->open);
+    b->batches = fc_btree_new(&b->pages, FC_BTREE_TABLE, roots->batches);
     b->pieces = fc_btree_new(&b->pages, FC_BTREE_TABLE, roots->pieces);
     b->piece_session = fc_btree_new(&b->pages, FC_BTREE_INDEX, roots->piece_session);
     b->piece_file_root = roots->piece_file;
-    if (rc || !b->session || !b->fields || !b->open || !b->pieces || !b->piece_session) {
+    if (rc || !b->session || !b->fields || !b->open || !b->batches || !b->pieces || !b->piece_session) {
         fc_bulk_free(b);
         return fc_error_set(err, FC_E_NOMEM, name, FC_NO_OFFSET, "out of memory");
     }
@@ -137,6 +141,7 @@ void fc_bulk_free(struct fc_bulk *b)
     fc_btree_free(b->session);
     fc_btree_free(b->fields);
     fc_btree_free(b->open);
+    fc_btree_free(b->batches);
     fc_btree_free(b->pieces);
     fc_btree_free(b->piece_session);
     free(b->piece_list);
@@ -290,9 +295,15 @@ int fc_bulk_open(struct fc_bulk *b, int64_t id, const void *state, size_t len, s
     return append(b, b->open, id, fc_blob_row(&b->row, state, len), err);
 }
 
+int fc_bulk_open_batch(struct fc_bulk *b, int64_t batch, uint32_t entries, int64_t expiry_ns, const void *tags,
+                       size_t len, struct fc_error *err)
+{
+    return append(b, b->batches, batch, fc_open_batch_row(&b->row, entries, expiry_ns, tags, len), err);
+}
+
 int fc_bulk_finish(struct fc_bulk *b, struct fc_error *err)
 {
-    struct fc_btree *const trees[] = {b->session, b->fields, b->open, b->pieces, b->piece_session};
+    struct fc_btree *const trees[] = {b->session, b->fields, b->open, b->batches, b->pieces, b->piece_session};
     int rc = turn(b, err);
 
     for (unsigned i = 0; i < sizeof trees / sizeof trees[0] && rc == 0; i++)

@@ -2,7 +2,8 @@
 /*
  * The sessions of a fresh index, written past SQLite: rows straight into b-trees (store/btree.h), and, whenever an epoch
  * of IDs is complete, its entries into those of the indexes. The database must have its whole schema with session,
- * session_fields, open_session, session_port and their indexes empty, and must not be open in SQLite while this lives.
+ * session_fields, session_positions, open_session, open_batch, session_port and their indexes empty, and must not be
+ * open in SQLite while this lives.
  *
  * Threads: one, and one of its own that builds the indexes of an epoch while rows of the next one come. Memory: 3 MB,
  * and what store/session_index.h says.
@@ -16,7 +17,7 @@ struct fc_bulk;
 
 /* Root pages, as sqlite_schema has them; read before the database is closed. FC_E_DB: another schema. */
 struct fc_bulk_roots {
-    uint32_t session, fields, open, pieces, piece_session, piece_file;
+    uint32_t session, fields, open, batches, pieces, piece_session, piece_file;
     uint32_t index[FC_SESSION_INDEXES];
 };
 int fc_bulk_roots_read(sqlite3 *sql, const char *name, struct fc_bulk_roots *roots, struct fc_error *err);
@@ -31,6 +32,9 @@ int fc_bulk_session(struct fc_bulk *bulk, int64_t id, const struct fc_session_re
                     struct fc_error *err);
 /* Adds a row of open_session; ids ascend. */
 int fc_bulk_open(struct fc_bulk *bulk, int64_t id, const void *state, size_t len, struct fc_error *err);
+/* Adds a row of open_batch, of FC_NEVER without an expiry. Numbers ascend. */
+int fc_bulk_open_batch(struct fc_bulk *bulk, int64_t batch, uint32_t entries, int64_t expiry_ns, const void *tags,
+                       size_t len, struct fc_error *err);
 
 /* Completes the database, which SQLite may open then. Only fc_bulk_free() may follow. */
 int fc_bulk_finish(struct fc_bulk *bulk, struct fc_error *err);

@@ -21,9 +21,10 @@ struct fc_session_record {
     uint8_t late; /* the first packet is a fragment that was given up: behind others of its time */
     uint8_t has_extra;
     uint8_t open;      /* a later capture may continue it */
-    uint8_t unchanged; /* db_id, and nothing was added */
+    uint8_t unchanged; /* db_id, and nothing was added: another one of its flow has begun */
     uint32_t blob_len;
-    const uint8_t *blob;   /* positions, not owned; of a db_id session: the added ones */
+    const uint8_t *blob; /* positions, not owned; of a db_id session: the added ones */
+    int64_t until_ns;    /* set by who writes it: no later packet continues it; db_id: nor what the index held of it */
     struct fc_extra extra; /* when has_extra */
 };
 

@@ -175,3 +175,19 @@ int fc_blob_row(struct fc_row *row, const void *blob, size_t len)
     fc_row_bytes(&row->at, blob, len, 0);
     return 0;
 }
+
+int fc_open_batch_row(struct fc_row *row, uint32_t entries, int64_t expiry_ns, const void *tags, size_t len)
+{
+    int rc = fc_row_begin(row, len);
+
+    if (rc)
+        return rc;
+    fc_row_null(&row->at);
+    fc_row_int(&row->at, entries);
+    if (expiry_ns == FC_NEVER)
+        fc_row_null(&row->at);
+    else
+        fc_row_int(&row->at, expiry_ns);
+    fc_row_bytes(&row->at, tags, len, 0);
+    return 0;
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Rows of `session`, `session_fields` and `open_session` as SQLite records; the same that the INSERTs store. */
+/* Rows of `session`, `session_fields`, `open_session` and `open_batch` as SQLite records; the same that the INSERTs store. */
 #ifndef FC_STORE_SESSION_ROW_H
 #define FC_STORE_SESSION_ROW_H
 
@@ -22,6 +22,9 @@ int fc_piece_entry(struct fc_row *row, int64_t session, uint32_t file, int64_t i
 
 /* A row of an id and a blob. FC_E_NOMEM. */
 int fc_blob_row(struct fc_row *row, const void *blob, size_t len);
+
+/* The row of a batch of open sessions; expiry_ns: FC_NEVER: none. FC_E_NOMEM. */
+int fc_open_batch_row(struct fc_row *row, uint32_t entries, int64_t expiry_ns, const void *tags, size_t len);
 
 /* "10,20": ids of VLANs or labels, text that ends in 0; "" for none. */
 enum { FC_VLAN_TEXT = FC_VLAN_MAX * 8, FC_MPLS_TEXT = FC_MPLS_MAX * 12 };

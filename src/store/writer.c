@@ -24,6 +24,14 @@ int fc_writer_damaged(struct fc_writer *w, int64_t id, struct fc_error *err)
     return fc_conn_break(&w->conn, rc, err);
 }
 
+int fc_writer_damaged_batch(struct fc_writer *w, int64_t batch, struct fc_error *err)
+{
+    int rc =
+        fc_error_set(err, FC_E_DB, w->path, FC_NO_OFFSET, "batch %lld of open sessions is damaged", (long long)batch);
+
+    return fc_conn_break(&w->conn, rc, err);
+}
+
 int fc_writer_exec(struct fc_writer *w, const char *sql, struct fc_error *err)
 {
     int rc = fc_writer_sql(w, err);
@@ -62,6 +70,7 @@ void fc_writer_close(struct fc_writer *w)
     fc_buffer_fini(&w->scratch[1]);
     fc_positions_fini(&w->positions);
     fc_spans_fini(&w->spans);
+    free(w->open.tags);
     free(w->path);
     free(w->place);
     free(w->folder);

@@ -109,7 +109,7 @@ int fc_writer_known_elsewhere(struct fc_writer *writer, const struct fc_file *fi
 /* Highest file id so far; counted time of the latest record of any capture so far (FC_TIME_NONE: none). */
 int fc_writer_last(struct fc_writer *writer, uint32_t *file_id, int64_t *last_ns, struct fc_error *err);
 
-/* What fc_writer_last() is to say next time. */
+/* What fc_writer_last() is to say next time; by it sessions have expired, too. In front of the first session. */
 int fc_writer_set_clock(struct fc_writer *writer, int64_t clock_ns, struct fc_error *err);
 
 int fc_writer_add_file(struct fc_writer *writer, const struct fc_file_row *row, struct fc_error *err);
@@ -119,13 +119,17 @@ int fc_writer_add_point(struct fc_writer *writer, uint32_t file_id, const struct
                         struct fc_error *err);
 
 /*
- * Sessions that captures starting at from_ns may continue: those that were open, and with `all` those whose last packet
- * is not before from_ns. The callback gets key, state so far and ID.
+ * All sessions that captures may continue of which some are older than the clock: those that are open, and those whose
+ * last packet is not before from_ns. The callback gets key, state so far and ID. Without older ones: store/recall.h.
  */
-int fc_writer_priors(struct fc_writer *writer, bool all, int64_t from_ns,
-                     int (*prior)(void *ctx, const struct fc_flow_key *key, int64_t id,
-                                  const struct fc_session_sum *session),
-                     void *ctx, struct fc_error *err);
+struct fc_prior_options {
+    const struct fc_rules *rules;
+    int64_t clock_ns; /* of the index */
+    int64_t from_ns;
+    int (*prior)(void *ctx, const struct fc_flow_key *key, int64_t id, const struct fc_session_sum *session);
+    void *ctx;
+};
+int fc_writer_priors(struct fc_writer *writer, const struct fc_prior_options *options, struct fc_error *err);
 
 /*
  * Fragments of the last minute that the index remembers, in the order in which they were added. `extra` of those that
@@ -146,14 +150,12 @@ int fc_writer_add_waiting(struct fc_writer *writer, const struct fc_waiting *wai
 int fc_writer_provisional(struct fc_writer *writer, const struct fc_session_record *record, uint32_t fields, int64_t id,
                           struct fc_error *err);
 
-/* Forgets which sessions were open; fc_writer_session() says anew. */
-int fc_writer_clear_open(struct fc_writer *writer, struct fc_error *err);
-
 /* Optional fields that are stored on wish only: those that FC_WANT_TCP brings, and what the key tells. */
 enum { FC_STORE_TCP_FLAGS = 1u << 24, FC_STORE_ISN = 1u << 25, FC_STORE_COMMUNITY_ID = 1u << 26 };
 
 /*
- * Adds a session under the next ID, or changes the one of record->db_id. fields: FC_WANT_* and FC_STORE_*. id, when not
+ * Adds a session under the next ID, or changes the one of record->db_id. Notes it when it is open; one of the index also
+ * when it is not, as what is noted of it there does not hold any more. fields: FC_WANT_* and FC_STORE_*. id, when not
  * NULL, is set to its ID.
  */
 int fc_writer_session(struct fc_writer *writer, const struct fc_session_record *record, uint32_t fields, int64_t *id,

@@ -68,6 +68,7 @@ int fc_writer_add_bulk(struct fc_writer *w, struct fc_error *err)
                              "INSERT INTO main.session_positions"
                              " SELECT NULL, session, file, positions FROM side.session_positions ORDER BY id;"
                              "INSERT INTO main.open_session SELECT * FROM side.open_session;"
+                             "INSERT INTO main.open_batch SELECT * FROM side.open_batch;"
                              "INSERT INTO main.session_fields SELECT * FROM side.session_fields;"
                              "INSERT OR IGNORE INTO main.session_port SELECT * FROM side.session_port",
                              err);

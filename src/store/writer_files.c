@@ -118,6 +118,8 @@ int fc_writer_set_clock(struct fc_writer *w, int64_t clock_ns, struct fc_error *
 {
     char text[24];
 
+    w->clock_ns = clock_ns;
+    w->clock_set = true;
     if (clock_ns == FC_TIME_NONE)
         return 0;
     snprintf(text, sizeof text, "%lld", (long long)clock_ns);

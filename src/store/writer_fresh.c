@@ -145,7 +145,7 @@ int fc_writer_settle(struct fc_writer *w, struct fc_error *err)
 {
     int rc;
 
-    if ((rc = fc_writer_sql(w, err)) || (rc = fc_writer_flush_open(w, err)))
+    if ((rc = fc_writer_sql(w, err)) || (rc = fc_writer_end_open(w, err)))
         return rc;
     if (w->fresh && !w->indexed) /* it finds the spans by itself */
         rc = fc_writer_exec(w, fc_schema_indexes, err);

@@ -51,12 +51,31 @@ enum fc_writer_stmt_id {
     FC_STMT_FRAGMENT,
     FC_STMT_FRAGMENTS,
     FC_STMT_OPEN_ROWS,
-    FC_STMT_SESSIONS_FROM,
+    FC_STMT_OPEN_ROW,
+    FC_STMT_OPEN_ALL,
+    FC_STMT_BATCH,
+    FC_STMT_BATCHES,
+    FC_STMT_BATCHES_TAGS,
+    FC_STMT_TAGS,
+    FC_STMT_DROP_ROWS,
+    FC_STMT_DROP_BATCH,
+    FC_STMT_SESSION,
     FC_STMT_SESSIONS_UNTIL,
     FC_WRITER_STMTS
 };
 
 enum { FC_WRITER_OWN = 5 };
+
+/* A batch of open sessions that is being written. */
+struct fc_open_batch {
+    struct fc_open_pack pack;
+    int64_t number; /* 0: not known yet */
+    uint32_t count; /* entries, also those in `pack` */
+    int32_t latest; /* `until` of those that expire; INT32_MIN: none does */
+    uint8_t *tags;
+    size_t tag_room;
+    bool written; /* by this run, some */
+};
 
 struct fc_writer {
     struct fc_conn conn;
@@ -81,7 +100,9 @@ struct fc_writer {
     bool alone;
     struct fc_bulk *bulk;
     struct fc_spans spans;
-    struct fc_open_pack open;
+    struct fc_open_batch open;
+    int64_t clock_ns; /* of the index, once it is set */
+    bool clock_set;
     int64_t next_id; /* 0: not known yet */
     struct fc_stmt stmts[FC_WRITER_STMTS];
     struct fc_buffer plain, blob, scratch[2];
@@ -93,8 +114,9 @@ struct fc_writer {
     struct fc_positions positions;
 };
 
-/* Both break the writer. damaged: the row of a session is none that flowcarve has written. */
+/* All break the writer. damaged: the row of a session, or a batch of open ones, is none that flowcarve has written. */
 int fc_writer_damaged(struct fc_writer *writer, int64_t id, struct fc_error *err);
+int fc_writer_damaged_batch(struct fc_writer *writer, int64_t batch, struct fc_error *err);
 int fc_writer_no_memory(struct fc_writer *writer, struct fc_error *err);
 int fc_writer_exec(struct fc_writer *writer, const char *sql, struct fc_error *err);
 /* The prepared statement of this id, reset. Owned by the writer. */
@@ -131,11 +153,18 @@ int fc_writer_sql(struct fc_writer *writer, struct fc_error *err);
 /* Writes what is collected besides the rows: the last open sessions, spans, statistics. */
 int fc_writer_settle(struct fc_writer *writer, struct fc_error *err);
 
-/* Notes an open session; writes the row at hand. */
-int fc_writer_open_session(struct fc_writer *writer, int64_t id, const struct fc_session_sum *session,
+/*
+ * writer_batch.c. Notes a session that is open, or has ended; ends the batch, and merges it with others.
+ */
+int fc_writer_open_session(struct fc_writer *writer, int64_t id, const struct fc_session_record *record,
                            struct fc_error *err);
+int fc_writer_end_open(struct fc_writer *writer, struct fc_error *err);
+/*
+ * The session of an entry: its key, and all that is known of it. FC_E_DB when it is not there, or no session.
+ */
+int fc_writer_open_row(struct fc_writer *writer, const struct fc_open_entry *entry, struct fc_flow_key *key,
+                       struct fc_session_sum *session, struct fc_error *err);
 /* Ports of a session are noted. */
 int fc_writer_add_ports(struct fc_writer *writer, int64_t id, const struct fc_flow_key *key, struct fc_error *err);
-int fc_writer_flush_open(struct fc_writer *writer, struct fc_error *err);
 
 #endif

@@ -337,5 +337,5 @@ int fc_writer_session(struct fc_writer *w, const struct fc_session_record *r, ui
         *out = id;
     if (!r->unchanged && fc_spans_add(&w->spans, id, &r->session, &had))
         return fc_writer_no_memory(w, err);
-    return r->open ? fc_writer_open_session(w, id, &r->session, err) : 0;
+    return r->open || r->db_id ? fc_writer_open_session(w, id, r, err) : 0;
 }

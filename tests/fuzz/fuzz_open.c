@@ -9,37 +9,30 @@
 
 enum { MOST = 256 };
 
-static int unpack(const void *data, size_t size, int64_t row, int64_t *ids, struct fc_session_sum *runs)
+static int unpack(const void *data, size_t size, struct fc_open_entry *entries)
 {
     struct fc_open_reader reader;
-    int n = 0, rc = fc_open_reader_init(&reader, row, data, size);
+    int n = 0, rc = fc_open_reader_init(&reader, data, size);
 
-    while (rc == 0 && n < MOST) {
-        memset(&runs[n], 0, sizeof runs[n]);
-        rc = fc_open_reader_next(&reader, &ids[n], &runs[n]);
-        if (rc != 1)
-            break;
+    for (; rc == 0 && n < MOST && (rc = fc_open_reader_next(&reader, &entries[n])) == 1; n++)
         rc = 0;
-        n++;
-    }
     HOLDS(rc == 0 || rc == FC_E_DAMAGED);
     return rc ? -1 : n;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct fc_session_sum runs[MOST], again[MOST];
-    static int64_t ids[MOST], ids_again[MOST];
+    static struct fc_open_entry entries[MOST], again[MOST];
     static struct fc_open_pack pack;
-    int n = unpack(data, size, 1, ids, runs);
+    int n = unpack(data, size, entries);
 
     memset(&pack, 0, sizeof pack);
     for (int i = 0; i < n; i++)
-        if (ids[i] < 1 || !fc_open_pack_add(&pack, ids[i], &runs[i]))
+        if (!fc_open_pack_add(&pack, &entries[i]))
             return 0;
     if (n > 0) {
-        HOLDS(unpack(pack.data, pack.len, pack.first_id, ids_again, again) == n);
-        HOLDS(memcmp(ids, ids_again, (size_t)n * sizeof *ids) == 0);
+        HOLDS(unpack(pack.data, pack.len, again) == n);
+        HOLDS(memcmp(entries, again, (size_t)n * sizeof *entries) == 0);
     }
     return 0;
 }

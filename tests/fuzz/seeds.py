@@ -119,8 +119,8 @@ def main():
         seed('fuzz_positions', plain)
         seed('fuzz_positions', b'\0' + v(len(plain)) + bytes([0xf0, len(plain) - 15]) + plain if 15 <= len(plain) < 270
              else b'\0' + v(20) + b'\x1f\1\1\0\0')
-    seed('fuzz_open', b'\2' + b'\0\x02' + b'\2\x22\4' + b'\2\x40\1\2\3' + b'abcd')
-    seed('fuzz_open', b'\2' + b'\0\x72\5\x13\2\2' + b'abcdefghijkl')
+    seed('fuzz_open', b'\4' + b'\1\x80\x08' + b'\2\x4c\2\3' + b'\1\x20' + b'\7\xf0\1\x12\x10' + b'abcdefgh')
+    seed('fuzz_open', b'\4' + b'\xff\1\x33\x13\2' + b'abcd' + b'\1\0')
 
 
 main()

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Whole index runs with one, two and eight threads on small chunks: the same index, row by row. */
+/* Whole index runs with one, two and eight threads on small chunks, and runs that add: the same index, row by row. */
 #include "traffic.h"
 
 #include <flowcarve/index.h>
@@ -13,7 +13,7 @@ enum { FILES = 3 };
 /* All rows of the tables that packets make, as text, in order. NULL: the database cannot be read. */
 static char *dump(const char *path, size_t *len)
 {
-    static const char *const tables[] = {"session", "session_fields", "open_session", "open_fragment"};
+    static const char *const tables[] = {"session", "session_fields", "open_batch", "open_session", "open_fragment"};
     char *text = NULL;
     FILE *out = open_memstream(&text, len);
     sqlite3 *db = NULL;
@@ -44,60 +44,54 @@ static char *dump(const char *path, size_t *len)
     return NULL;
 }
 
-static char *index_with(const struct traffic *t, const char *folder, unsigned jobs, struct fc_index_result *result,
-                        size_t *len)
+/* All captures at once, or the first alone and the others behind it. */
+static char *index_with(const struct traffic *t, const char *folder, unsigned jobs, bool adding,
+                        struct fc_index_result *result, size_t *len)
 {
     const char *paths[FILES] = {t->files[0].path, t->files[1].path, t->files[2].path};
     /* little memory: partitions are advanced early, and some suspended */
-    struct fc_index_options o = {
-        .jobs = jobs, .chunk_bytes = 65536, .memory_bytes = 16 << 20, .profile = "zeek", .fields = "all"};
+    struct fc_index_options o = {.jobs = jobs,
+                                 .chunk_bytes = 65536,
+                                 .memory_bytes = 16 << 20,
+                                 .profile = adding ? "wireshark" : "zeek", /* all stay open */
+                                 .fields = "all"};
     struct fc_progress progress = {0};
+    struct fc_index_result before = {0};
     struct fc_error err = {0};
     char db[512], text[1200], *rows = NULL;
-    int stop = 0;
+    int stop = 0, rc = 0;
 
     snprintf(db, sizeof db, "%s/race.db", folder);
-    if (fc_index_run(db, paths, FILES, &o, &progress, &stop, result, &err))
+    if (adding)
+        rc = fc_index_run(db, paths, 1, &o, &progress, &stop, &before, &err);
+    if (rc || fc_index_run(db, paths + adding, FILES - adding, &o, &progress, &stop, result, &err))
         fprintf(stderr, "index_race: %s\n", fc_error_text(&err, text, sizeof text));
     else
         rows = dump(db, len);
+    result->records += before.records;
+    result->packets += before.packets;
+    fc_index_result_fini(&before);
     unlink(db);
     return rows;
 }
 
-int main(void)
+static int compare_jobs(const struct traffic *t, const char *folder, bool adding)
 {
     static const unsigned jobs[] = {1, 2, 8};
-    struct rng rng = {test_seed("index_race")};
-    char folder[] = "/tmp/flowcarve-race-XXXXXX", *first = NULL;
+    char *first = NULL;
     size_t first_len = 0;
-    struct fc_rules rules;
-    struct traffic t;
     int failed = 0;
 
-    fc_rules_profile(&rules, "zeek");
-    struct traffic_options o = {.rules = &rules,
-                                .mask = FC_WANT_ALL,
-                                .files = FILES,
-                                .packets = (unsigned)test_rounds(6000),
-                                .keys = 16,
-                                .fragments = 5,
-                                .aliases = 20,
-                                .overlap = true,
-                                .padding = 600};
-    traffic_make(&t, &rng, &o);
-    if (!mkdtemp(folder))
-        abort();
     for (size_t i = 0; i < sizeof jobs / sizeof jobs[0] && !failed; i++) {
-        struct fc_index_result result;
+        struct fc_index_result result = {0};
         size_t len = 0;
-        char *rows = index_with(&t, folder, jobs[i], &result, &len);
-        failed = !rows || result.records != t.count || result.packets != t.count || !result.sessions ||
-                 (first && (len != first_len || memcmp(first, rows, len) != 0));
+        char *rows = index_with(t, folder, jobs[i], adding, &result, &len);
+        failed = !rows || result.records != t->count || result.packets != t->count || !result.sessions ||
+                 (adding && !result.continued) || (first && (len != first_len || memcmp(first, rows, len) != 0));
         if (failed)
-            fprintf(stderr, "index_race: %u jobs: %zu packets, %llu in %llu sessions, %zu bytes of rows, not %zu\n",
-                    jobs[i], t.count, (unsigned long long)result.packets, (unsigned long long)result.sessions, len,
-                    first_len);
+            fprintf(stderr, "index_race: %u jobs%s: %zu packets, %llu in %llu sessions, %zu bytes of rows, not %zu\n",
+                    jobs[i], adding ? ", adding" : "", t->count, (unsigned long long)result.packets,
+                    (unsigned long long)result.sessions, len, first_len);
         fc_index_result_fini(&result);
         if (first)
             free(rows);
@@ -106,7 +100,34 @@ int main(void)
         first_len = i ? first_len : len;
     }
     free(first);
+    return failed;
+}
+
+int main(void)
+{
+    char folder[] = "/tmp/flowcarve-race-XXXXXX";
+    struct rng rng = {test_seed("index_race")};
+    struct fc_rules rules;
+    int failed = 0;
+
+    fc_rules_profile(&rules, "zeek");
+    if (!mkdtemp(folder))
+        abort();
+    for (int adding = 0; adding < 2 && !failed; adding++) {
+        struct traffic_options o = {.rules = &rules,
+                                    .mask = FC_WANT_ALL,
+                                    .files = FILES,
+                                    .packets = (unsigned)test_rounds(6000),
+                                    .keys = 16,
+                                    .fragments = 5,
+                                    .aliases = 20,
+                                    .overlap = !adding,
+                                    .padding = 600};
+        struct traffic t;
+        traffic_make(&t, &rng, &o);
+        failed = compare_jobs(&t, folder, adding);
+        traffic_free(&t);
+    }
     rmdir(folder);
-    traffic_free(&t);
     return failed;
 }

@@ -387,10 +387,10 @@ static bool is_text(sqlite3 *sql, const char *query, const char *want)
 /* Of the whole index, which must be sound and balanced; 0: there is none. */
 static uint64_t digest(const char *scene)
 {
-    static const char *const tables[] = {"meta",         "files",        "interfaces",   "damage",
-                                         "seek_points",  "protocols",    "session",      "session_fields",
-                                         "session_span", "session_port", "open_session", "open_fragment",
-                                         "sqlite_stat1", "sqlite_schema"};
+    static const char *const tables[] = {"meta",          "files",        "interfaces",   "damage",
+                                         "seek_points",   "protocols",    "session",      "session_fields",
+                                         "session_span",  "session_port", "open_session", "open_batch",
+                                         "open_fragment", "sqlite_stat1", "sqlite_schema"};
     uint64_t h = UINT64_C(0xcbf29ce484222325);
     sqlite3 *sql;
 

@@ -77,7 +77,8 @@ class Later(support.TestCase):
         if count is not None:
             self.assertEqual(len(got), count)
         if same_ids:
-            self.assert_same_dump(*(support.dump(p, ('open_session', 'open_fragment', 'session_positions', 'run')) for p in (once, db)))
+            private = ('open_batch', 'open_session', 'open_fragment', 'session_positions', 'run')
+            self.assert_same_dump(*(support.dump(p, private) for p in (once, db)))
         return db
 
     def check_ids(self, db, before):

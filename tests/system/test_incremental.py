@@ -5,8 +5,8 @@ import os, shutil, struct, unittest
 import support
 from support import S, T0, dump, index, select, sessions, tcp, udp
 
-# open_session and open_fragment are flowcarve's own notes; the steps behind them show whether they are right
-PRIVATE = ('open_session', 'open_fragment', 'session_positions', 'run')
+# these are flowcarve's own notes; the steps behind them show whether they are right
+PRIVATE = ('open_batch', 'open_session', 'open_fragment', 'session_positions', 'run')
 
 
 class Incremental(support.TestCase):
@@ -305,7 +305,7 @@ class Incremental(support.TestCase):
             db = self.path('x%d.db' % len(dumps))
             for f in files:
                 index(db, '-q', *options, f)
-            dumps.append([select(db, 'SELECT * FROM %s ORDER BY 1' % t) for t in ('session', 'open_session')])
+            dumps.append([select(db, 'SELECT * FROM %s ORDER BY 1' % t) for t in ('session', 'open_batch', 'open_session')])
         self.assertEqual(dumps[1], dumps[0])
         self.assertEqual(dumps[2], dumps[0])
 

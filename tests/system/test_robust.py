@@ -599,7 +599,7 @@ class Damaged(support.TestCase):
 
     def test_any_value_in_any_column(self):
         columns = {t: [r[1] for r in select(self.good, 'PRAGMA table_info(%s)' % t)] for t in (
-            'session', 'session_fields', 'files', 'protocols', 'damage', 'open_session', 'interfaces', 'meta')}
+            'session', 'session_fields', 'files', 'protocols', 'damage', 'open_session', 'open_batch', 'interfaces', 'meta')}
         cases = [(t, c, v) for t in columns for c in columns[t] for v in self.VALUES
                  if not (c in ('id', 'proto') and t != 'session')]
         for table, column, value in self.r.sample(cases, support.rounds(90, 700)):
@@ -652,24 +652,36 @@ class Damaged(support.TestCase):
             self.ask(statements[0])
 
     def test_open_sessions_that_are_not_there(self):
-        """IDs of `open_session` at the ends of what a number can be, and far apart: an error that names them."""
+        """IDs in `open_session` at the ends of what a number can be, and batches that are broken: an error that names them."""
         self.write('a.pcap', support.pcap_bytes([(T0 + i, udp('10.0.0.1', i, '10.0.0.2', 9, b'x')) for i in range(1, 50)]))
         self.write('b.pcap', support.pcap_bytes([(T0 + S, udp('10.0.0.1', 1, '10.0.0.2', 9, b'x'))]))
+        self.write('older.pcap', support.pcap_bytes([(T0, udp('10.0.0.1', 1, '10.0.0.2', 9, b'x'))]))
         db = self.path('x.db')
-        for ids in ([2 ** 63 - 1], [-2 ** 63], [-2 ** 63, 2 ** 63 - 1], [50], [1, 50]):
-            with self.subTest(ids=ids):
-                index(db, '-q', self.path('a.pcap'))
-                with support.open_db(db, True) as c:
-                    c.execute('DELETE FROM open_session')
-                    for i in ids:
-                        c.execute('INSERT INTO open_session VALUES (?, ?)', (i, bytes([3, 0, 0])))
-                    if ids[0] == -2 ** 63 and len(ids) == 2:  # the walk stands on the first one, as far from the next as can be
-                        c.execute('UPDATE session SET id = ? WHERE id = 1', (ids[0],))
-                before = support.dump(db)
-                r = index(db, '-q', self.path('b.pcap'), ok=2)
-                self.assert_says(r, 'session %d is damaged' % ids[-1])
-                self.assert_same_dump(before, support.dump(db))
-                os.remove(db)
+
+        def entry(i):
+            out, v = [4], i % 2 ** 64
+            while v > 127:
+                out.append(v & 127 | 128)
+                v >>= 7
+            return bytes(out + [v, 0x80, 0x80, 0x80, 0x80, 0x40])  # it never expires
+
+        for state, says in [(entry(i), 'session %d is damaged' % i) for i in (2 ** 63 - 1, -2 ** 63, 50, 0)] + [
+                (b'', 'batch 1 of open sessions'), (b'\4', 'batch 1 of open sessions'), (b'\3\0\0', 'batch 1 of open sessions'),
+                (entry(1)[:-1] + b'\x80', 'batch 1 of open sessions'), (entry(1)[:3], 'batch 1 of open sessions')]:
+            for added in 'b.pcap', 'older.pcap':
+                if len(state) == 1 and added == 'older.pcap':
+                    continue  # no entries: nothing is missed
+                with self.subTest(state=state, added=added):
+                    index(db, '-q', self.path('a.pcap'))
+                    with support.open_db(db, True) as c:
+                        c.execute('DELETE FROM open_session')
+                        c.execute('UPDATE open_batch SET entries = 1, tags = substr(tags, 1, 3)')
+                        c.execute('INSERT INTO open_session VALUES (262144, ?)', (state,))
+                    before = support.dump(db)
+                    r = index(db, '-q', self.path(added), ok=2)
+                    self.assert_says(r, says)
+                    self.assert_same_dump(before, support.dump(db))
+                    os.remove(db)
 
     def test_adding_to_a_damaged_index(self):
         """A run that adds either works or leaves the file as it was; it does not crash."""
@@ -682,7 +694,8 @@ class Damaged(support.TestCase):
                     d[self.r.randrange(len(d))] = self.r.randrange(256)
                 support.write(self.db, d)
             else:
-                table, column = self.r.choice((('open_session', 'state'), ('open_fragment', 'state'), ('session', 'positions'),
+                table, column = self.r.choice((('open_session', 'state'), ('open_batch', 'tags'), ('open_batch', 'entries'),
+                                               ('open_batch', 'expiry_ns'), ('open_fragment', 'state'), ('session', 'positions'),
                                                ('session', 'client_addr'), ('meta', 'value'), ('files', 'last_ns'),
                                                ('session', 'duration_ns'), ('session', 'kind')))
                 self.changed(('UPDATE %s SET %s = ?' % (table, column), (self.r.choice(self.VALUES),)))

@@ -198,7 +198,7 @@ class Tunnels(support.TestCase):
                 index(both, '-q', '--fields', 'all', *files)
                 index(after, '-q', '--fields', 'all', files[0])
                 index(after, '-q', files[1])
-                private = ('open_session', 'open_fragment', 'session_positions', 'run')
+                private = ('open_batch', 'open_session', 'open_fragment', 'session_positions', 'run')
                 self.assert_same_dump(dump(both, private), dump(after, private))
                 self.check_truth(after, truth)
                 support.verify(after)
