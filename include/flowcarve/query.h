@@ -89,7 +89,11 @@ struct fc_query;
 int fc_query_open(struct fc_db *db, const struct fc_filter *filter, const struct fc_query_options *options,
                   struct fc_query **out, struct fc_error *err);
 
-/* Next session: 1 and *row filled, 0 at the end, or one of the last four codes. */
+/*
+ * Next session: 1 and *row filled, 0 at the end, or one of the last four codes. Between calls nothing of the index is
+ * held: captures may be added to it meanwhile. What was not given yet is given as it is then, what is gone is left out;
+ * sessions that came are given where all are read in the order of their IDs.
+ */
 int fc_query_next(struct fc_query *query, struct fc_session *row, struct fc_error *err);
 
 /* FC_FIELD_* bits of the columns that the sessions can have: what the index holds, and what the options ask for. */

@@ -1,62 +1,45 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Sessions are read a page at a time, and between pages no statement is open: whoever takes them may pause for as long
+ * as he likes, and the index be added to meanwhile.
+ *
+ * Where the table is read from end to end, a page begins behind the ID at which the one before it has ended. Else the
+ * IDs are collected first, and a page is so many of them: what the filter has found, in its order. When the index has
+ * changed since, the filter is asked again. Sessions that are gone by then are not there.
+ */
 #include "base/error.h"
 #include "base/export.h"
 #include "query/fields.h"
 #include "query/filter.h"
+#include "query/read.h"
 #include "store/db.h"
-#include "store/record.h"
 
-#include <flowcarve/decode.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* Rows of a page: the first comes at once, however long it takes to find the second. */
+enum { PAGE_FIRST = 1, PAGE_GROWTH = 8, PAGE_ROWS = 512 };
+
 struct fc_query {
     struct fc_db *db;
-    sqlite3_stmt *stmt;
     uint32_t fields;   /* of the index */
     bool community_id; /* is computed */
+    struct fc_filter_sql where;
+    bool scan, descending; /* the table is read from end to end; from its last ID */
+    sqlite3_stmt *page;    /* the next rows of the table, or those of the IDs */
+    sqlite3_stmt *checked; /* those of the IDs for which the filter is true, when that was needed */
+    int64_t left;          /* scan: rows still wanted, */
+    int64_t next;          /* from this ID on */
+    int64_t *ids;
+    size_t id_count, id_room, id_next;
+    unsigned version; /* of the index, when the IDs were collected */
     bool done;
-    char text[FC_COMMUNITY_ID_SIZE];
+    struct fc_session rows[PAGE_ROWS];
+    size_t count, at, page_rows;
+    struct fc_arena arena; /* of the rows at hand */
 };
-
-/* Columns of the statement. */
-enum {
-    COL_ID,
-    COL_START,
-    COL_DURATION,
-    COL_PROTO,
-    COL_KIND,
-    COL_CLIENT_ADDR,
-    COL_CLIENT_PORT,
-    COL_SERVER_ADDR,
-    COL_SERVER_PORT,
-    COL_PACKETS, /* client, server, so the following */
-    COL_BYTES = COL_PACKETS + 2,
-    COL_STATE = COL_BYTES + 2,
-    COL_FLAGS,
-    COL_VLAN,
-    COL_MPLS,
-    COL_TUNNEL,
-    COL_MAC,
-    COL_TTL = COL_MAC + 2,
-    COL_DSCP = COL_TTL + 2,
-    COL_TCP_FLAGS = COL_DSCP + 2,
-    COL_ISN = COL_TCP_FLAGS + 2,
-    COL_PAYLOAD = COL_ISN + 2,
-    COL_COMMUNITY_ID = COL_PAYLOAD + 2
-};
-
-#define SELECT_BASE                                                                                                    \
-    "SELECT s.id, s.start_ns, s.duration_ns, s.proto, s.kind, s.client_addr, s.client_port, s.server_addr, "           \
-    "s.server_port, s.client_packets, s.server_packets, s.client_bytes, s.server_bytes, s.state, s.flags"
-#define SELECT_FIELDS                                                                                                  \
-    ", f.vlan, f.mpls, f.tunnel, f.client_mac, f.server_mac, f.client_ttl, f.server_ttl, f.client_dscp, "              \
-    "f.server_dscp, "                                                                                                  \
-    "f.client_tcp_flags, f.server_tcp_flags, f.client_isn, f.server_isn, f.client_payload, f.server_payload, "         \
-    "f.community_id"
-#define FROM_BASE " FROM session s"
-#define FROM_FIELDS FROM_BASE " LEFT JOIN session_fields f ON f.id = s.id"
 
 /* What to sort by, for each key of the output and two sums. */
 static const struct sort_key {
@@ -114,196 +97,243 @@ static int fail_sort(const char *sort, uint32_t fields, struct fc_error *err)
                         "cannot sort by '%.40s'; KEY[:asc|:desc] with KEY one of %s", sort, list);
 }
 
-/* ORDER BY ... LIMIT ... */
-static int write_tail(const struct fc_query_options *options, uint32_t fields, char *buf, size_t size,
-                      struct fc_error *err)
+/* What to sort by; NULL: there is no such key. */
+static const struct sort_key *find_sort(const char *sort, uint32_t fields, bool *descending)
 {
-    const char *sort = options && options->sort ? options->sort : "id";
-    const char *colon = strchr(sort, ':'), *order = "";
+    const char *colon = strchr(sort, ':');
     size_t name_len = colon ? (size_t)(colon - sort) : strlen(sort);
-    int64_t limit = options && options->limit > 0 ? options->limit : -1;
-    size_t i = 0;
 
-    while (i < COUNT(sort_keys) && (strlen(sort_keys[i].name) != name_len ||
-                                    memcmp(sort_keys[i].name, sort, name_len) != 0 || (sort_keys[i].field & ~fields)))
-        i++;
-    if (i == COUNT(sort_keys) || (colon && strcmp(colon, ":desc") != 0 && strcmp(colon, ":asc") != 0))
-        return fail_sort(sort, fields, err);
-    if (colon && colon[1] == 'd')
-        order = " DESC";
-    if (i == 0)
-        snprintf(buf, size, "ORDER BY s.id%s LIMIT %lld", order, (long long)limit);
-    else
-        snprintf(buf, size, "ORDER BY %s%s, s.id LIMIT %lld", sort_keys[i].sql, order, (long long)limit);
+    *descending = colon && strcmp(colon, ":desc") == 0;
+    if (colon && !*descending && strcmp(colon, ":asc") != 0)
+        return NULL;
+    for (size_t i = 0; i < COUNT(sort_keys); i++)
+        if (strlen(sort_keys[i].name) == name_len && memcmp(sort_keys[i].name, sort, name_len) == 0 &&
+            !(sort_keys[i].field & ~fields))
+            return &sort_keys[i];
+    return NULL;
+}
+
+static int fail_read(const struct fc_query *q, struct fc_error *err)
+{
+    return fc_db_error(fc_db_sqlite(q->db), q->db->path, err, "cannot read the index");
+}
+
+static int fail_memory(const struct fc_query *q, struct fc_error *err)
+{
+    return fc_error_set(err, FC_E_NOMEM, q->db->path, FC_NO_OFFSET, "out of memory");
+}
+
+/* Prepares text, which is freed, with the filter's values from parameter `first` on; 0: it has none of them. */
+static int prepare(const struct fc_query *q, char *text, int first, sqlite3_stmt **stmt, struct fc_error *err)
+{
+    int rc = 0;
+
+    *stmt = NULL;
+    if (!text)
+        return fail_memory(q, err);
+    if (sqlite3_prepare_v2(fc_db_sqlite(q->db), text, -1, stmt, NULL) != SQLITE_OK ||
+        (first && fc_filter_bind(&q->where, *stmt, first) != SQLITE_OK))
+        rc = fail_read(q, err);
+    sqlite3_free(text);
+    return rc;
+}
+
+#define SELECT_ROWS FC_SELECT_BASE "%s FROM "
+#define SESSIONS "session s%s"
+#define LISTED "json_each(?1) j CROSS JOIN session s ON s.id = j.value%s"
+
+static const char *fields_of(const struct fc_query *q)
+{
+    return q->fields ? FC_SELECT_FIELDS : "";
+}
+
+static const char *join_of(const struct fc_query *q)
+{
+    return q->fields ? " LEFT JOIN session_fields f ON f.id = s.id" : "";
+}
+
+/* Of the index, as the last statement has seen it. */
+static unsigned version_of(const struct fc_query *q)
+{
+    unsigned version = 0;
+
+    sqlite3_file_control(fc_db_sqlite(q->db), "main", SQLITE_FCNTL_DATA_VERSION, &version);
+    return version;
+}
+
+static int add_id(struct fc_query *q, int64_t id)
+{
+    if (q->id_count == q->id_room) {
+        size_t room = q->id_room ? q->id_room * 2 : 64;
+        int64_t *bigger = realloc(q->ids, room * sizeof *bigger);
+        if (!bigger)
+            return FC_E_NOMEM;
+        q->ids = bigger;
+        q->id_room = room;
+    }
+    q->ids[q->id_count++] = id;
     return 0;
+}
+
+static int collect_ids(struct fc_query *q, const struct sort_key *key, int64_t limit, struct fc_error *err)
+{
+    const char *order = q->descending ? " DESC" : "";
+    sqlite3_stmt *stmt;
+    int step = SQLITE_DONE;
+    int rc = prepare(q,
+                     sqlite3_mprintf("SELECT s.id FROM " SESSIONS " WHERE %s ORDER BY %s%s%s LIMIT %lld", join_of(q),
+                                     q->where.where, key->sql, order, key == sort_keys ? "" : ", s.id", limit),
+                     1, &stmt, err);
+
+    while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW)
+        if (add_id(q, sqlite3_column_int64(stmt, 0)))
+            rc = fail_memory(q, err);
+    if (rc == 0 && step != SQLITE_DONE)
+        rc = fail_read(q, err);
+    q->version = version_of(q);
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
+static int begin(struct fc_query *q, const struct sort_key *key, int64_t limit, struct fc_error *err)
+{
+    q->scan = key == sort_keys && !q->where.lists;
+    q->page_rows = q->scan ? PAGE_FIRST : PAGE_ROWS;
+    q->left = limit;
+    q->next = q->descending ? INT64_MAX : INT64_MIN;
+    if (q->scan)
+        return prepare(q,
+                       sqlite3_mprintf(SELECT_ROWS SESSIONS " WHERE %s AND s.id %s ? ORDER BY s.id%s LIMIT ?",
+                                       fields_of(q), join_of(q), q->where.where,
+                                       q->descending ? "<=" : ">=", q->descending ? " DESC" : ""),
+                       1, &q->page, err);
+    int rc = collect_ids(q, key, limit, err);
+    return rc ? rc : prepare(q, sqlite3_mprintf(SELECT_ROWS LISTED, fields_of(q), join_of(q)), 0, &q->page, err);
 }
 
 FC_EXPORT int fc_query_open(struct fc_db *db, const struct fc_filter *filter, const struct fc_query_options *options,
                             struct fc_query **out, struct fc_error *err)
 {
-    struct fc_query *query;
+    int64_t limit = options && options->limit > 0 ? options->limit : -1;
+    const char *sort = options && options->sort ? options->sort : "id";
+    const struct sort_key *key;
+    struct fc_query *q;
     uint32_t fields;
-    char tail[160];
+    bool descending;
     int rc = fc_db_fields(db, &fields, err);
 
     *out = NULL;
-    if (rc != 0 || (rc = write_tail(options, fields, tail, sizeof tail, err)) != 0)
+    if (rc)
         return rc;
-    query = calloc(1, sizeof *query);
-    if (!query)
+    if (!(key = find_sort(sort, fields, &descending)))
+        return fail_sort(sort, fields, err);
+    if (!(q = calloc(1, sizeof *q)))
         return fc_error_set(err, FC_E_NOMEM, db->path, FC_NO_OFFSET, "out of memory");
-    query->db = db;
-    query->fields = fields;
-    query->community_id = options && options->community_id && !(fields & FC_FIELD_COMMUNITY_ID);
-    rc = fc_filter_prepare(filter, db, fields ? SELECT_BASE SELECT_FIELDS FROM_FIELDS : SELECT_BASE FROM_BASE, tail,
-                           &query->stmt, err);
-    if (rc != 0) {
-        free(query);
+    q->db = db;
+    q->fields = fields;
+    q->descending = descending;
+    q->community_id = options && options->community_id && !(fields & FC_FIELD_COMMUNITY_ID);
+    rc = fc_filter_compile(filter, db, &q->where, err);
+    if (rc || (rc = begin(q, key, limit, err))) {
+        fc_query_close(q);
         return rc;
     }
-    *out = query;
+    *out = q;
     return 0;
 }
 
-/* A number of the column within [0, max], or `none` for whatever else is there. */
-static int64_t read_number(sqlite3_stmt *stmt, int column, int64_t max, int64_t none)
+/* Takes the rows of a statement, which is open no longer then. */
+static int take_rows(struct fc_query *q, sqlite3_stmt *stmt, struct fc_error *err)
 {
-    int64_t value;
+    int rc = 0, step = SQLITE_DONE;
 
-    if (sqlite3_column_type(stmt, column) != SQLITE_INTEGER)
-        return none;
-    value = sqlite3_column_int64(stmt, column);
-    return value < 0 || value > max ? none : value;
+    fc_arena_fini(&q->arena);
+    q->count = q->at = 0;
+    while (rc == 0 && q->count < PAGE_ROWS && (step = sqlite3_step(stmt)) == SQLITE_ROW)
+        if (fc_read_session(stmt, q->fields != 0, q->community_id, &q->arena, &q->rows[q->count++]))
+            rc = fail_memory(q, err);
+    if (rc == 0 && step != SQLITE_ROW && step != SQLITE_DONE)
+        rc = fail_read(q, err);
+    sqlite3_reset(stmt);
+    return rc;
 }
 
-static const uint8_t *read_blob(sqlite3_stmt *stmt, int column, int size)
+static int scan_page(struct fc_query *q, struct fc_error *err)
 {
-    if (sqlite3_column_type(stmt, column) != SQLITE_BLOB || sqlite3_column_bytes(stmt, column) != size)
-        return NULL;
-    return sqlite3_column_blob(stmt, column);
-}
+    size_t want = q->left < 0 || q->left > (int64_t)q->page_rows ? q->page_rows : (size_t)q->left;
+    int last = sqlite3_bind_parameter_count(q->page);
 
-/* The address as `kind` has it; false when the column holds something else. */
-static bool read_address(sqlite3_stmt *stmt, int column, int kind, uint8_t addr[16])
-{
-    const uint8_t *blob;
-    int64_t number;
-
-    switch (kind) {
-    case FC_ADDR_IPV4:
-        number = read_number(stmt, column, UINT32_MAX, -1);
-        for (int i = 0; i < 4; i++)
-            addr[i] = (uint8_t)((uint64_t)number >> (24 - 8 * i));
-        return number >= 0;
-    case FC_ADDR_IPV6:
-        blob = read_blob(stmt, column, 16);
-        break;
-    case FC_ADDR_MAC:
-        blob = read_blob(stmt, column, 6);
-        break;
-    default:
-        return false;
+    sqlite3_bind_int64(q->page, last - 1, q->next);
+    sqlite3_bind_int64(q->page, last, (int64_t)want);
+    int rc = take_rows(q, q->page, err);
+    if (rc || q->count < want) {
+        q->done = true;
+        return rc;
     }
-    if (blob)
-        memcpy(addr, blob, kind == FC_ADDR_IPV6 ? 16 : 6);
-    return blob != NULL;
+    q->next = q->rows[q->count - 1].id;
+    q->left -= q->left < 0 ? 0 : (int64_t)want;
+    q->done = q->left == 0 || q->next == (q->descending ? INT64_MIN : INT64_MAX);
+    q->next += q->done ? 0 : q->descending ? -1 : 1;
+    q->page_rows = q->page_rows * PAGE_GROWTH < PAGE_ROWS ? q->page_rows * PAGE_GROWTH : PAGE_ROWS;
+    return 0;
 }
 
-static void read_times(sqlite3_stmt *stmt, struct fc_session *row)
+/* The IDs of a page as JSON, to be bound. */
+static const char *list_ids(struct fc_query *q, char list[PAGE_ROWS * 21 + 2])
 {
-    if (sqlite3_column_type(stmt, COL_START) != SQLITE_INTEGER ||
-        sqlite3_column_type(stmt, COL_DURATION) != SQLITE_INTEGER)
-        return;
-    row->start_ns = sqlite3_column_int64(stmt, COL_START);
-    row->has_time = !__builtin_add_overflow(row->start_ns, sqlite3_column_int64(stmt, COL_DURATION), &row->end_ns) &&
-                    row->end_ns >= row->start_ns;
+    char *p = list;
+
+    for (size_t i = 0; i < PAGE_ROWS && q->id_next < q->id_count; i++)
+        p += sprintf(p, "%c%" PRId64, i ? ',' : '[', q->ids[q->id_next++]);
+    strcpy(p, "]");
+    return list;
 }
 
-static void read_session(sqlite3_stmt *stmt, struct fc_session *row)
+static int listed_page(struct fc_query *q, struct fc_error *err)
 {
-    read_times(stmt, row);
-    row->id = sqlite3_column_int64(stmt, COL_ID);
-    row->proto = (uint32_t)read_number(stmt, COL_PROTO, UINT32_MAX, FC_PROTO_MALFORMED);
-    row->kind = (int)read_number(stmt, COL_KIND, FC_ADDR_IPV6, FC_ADDR_NONE);
-    if (!read_address(stmt, COL_CLIENT_ADDR, row->kind, row->client_addr) ||
-        !read_address(stmt, COL_SERVER_ADDR, row->kind, row->server_addr))
-        row->kind = FC_ADDR_NONE;
-    row->client_port = (int)read_number(stmt, COL_CLIENT_PORT, UINT16_MAX, -1);
-    row->server_port = (int)read_number(stmt, COL_SERVER_PORT, UINT16_MAX, -1);
-    row->client_packets = (uint64_t)read_number(stmt, COL_PACKETS, INT64_MAX, 0);
-    row->server_packets = (uint64_t)read_number(stmt, COL_PACKETS + 1, INT64_MAX, 0);
-    row->client_bytes = (uint64_t)read_number(stmt, COL_BYTES, INT64_MAX, 0);
-    row->server_bytes = (uint64_t)read_number(stmt, COL_BYTES + 1, INT64_MAX, 0);
-    row->state = (int)read_number(stmt, COL_STATE, 4, -1);
-}
+    char list[PAGE_ROWS * 21 + 2];
+    int rc;
 
-static const char *read_text(sqlite3_stmt *stmt, int column)
-{
-    return sqlite3_column_type(stmt, column) == SQLITE_TEXT ? (const char *)sqlite3_column_text(stmt, column) : NULL;
-}
-
-static void read_fields(sqlite3_stmt *stmt, struct fc_session *row)
-{
-    row->vlan = read_text(stmt, COL_VLAN);
-    row->mpls = read_text(stmt, COL_MPLS);
-    row->tunnel = read_text(stmt, COL_TUNNEL);
-    row->client_mac = read_blob(stmt, COL_MAC, 6);
-    row->server_mac = read_blob(stmt, COL_MAC + 1, 6);
-    row->client_ttl = read_number(stmt, COL_TTL, UINT8_MAX, -1);
-    row->server_ttl = read_number(stmt, COL_TTL + 1, UINT8_MAX, -1);
-    row->client_dscp = read_number(stmt, COL_DSCP, UINT8_MAX, -1);
-    row->server_dscp = read_number(stmt, COL_DSCP + 1, UINT8_MAX, -1);
-    row->client_tcp_flags = read_number(stmt, COL_TCP_FLAGS, UINT16_MAX, -1);
-    row->server_tcp_flags = read_number(stmt, COL_TCP_FLAGS + 1, UINT16_MAX, -1);
-    row->client_isn = read_number(stmt, COL_ISN, UINT32_MAX, -1);
-    row->server_isn = read_number(stmt, COL_ISN + 1, UINT32_MAX, -1);
-    row->client_payload = read_number(stmt, COL_PAYLOAD, INT64_MAX, -1);
-    row->server_payload = read_number(stmt, COL_PAYLOAD + 1, INT64_MAX, -1);
-    if (sqlite3_column_bytes(stmt, COL_COMMUNITY_ID) == FC_COMMUNITY_ID_SIZE - 1)
-        row->community_id = read_text(stmt, COL_COMMUNITY_ID);
-}
-
-static void compute_community_id(struct fc_query *query, struct fc_session *row)
-{
-    struct fc_flow_key key = {.addr_kind = (uint8_t)row->kind, .proto = row->proto};
-
-    memcpy(key.addr[0], row->client_addr, sizeof key.addr[0]);
-    memcpy(key.addr[1], row->server_addr, sizeof key.addr[1]);
-    key.port[0] = (uint16_t)(row->client_port < 0 ? 0 : row->client_port);
-    key.port[1] = (uint16_t)(row->server_port < 0 ? 0 : row->server_port);
-    key.one_way = read_number(query->stmt, COL_FLAGS, INT64_MAX, 0) & FC_ROW_ONE_WAY;
-    if (fc_community_id(&key, query->text))
-        row->community_id = query->text;
-}
-
-FC_EXPORT int fc_query_next(struct fc_query *query, struct fc_session *row, struct fc_error *err)
-{
-    int rc = query->done ? SQLITE_DONE : sqlite3_step(query->stmt);
-
-    if (rc == SQLITE_DONE) {
-        query->done = true;
+    if ((q->done = q->id_next == q->id_count))
         return 0;
+    sqlite3_bind_text(q->page, 1, list_ids(q, list), -1, SQLITE_STATIC);
+    if ((rc = take_rows(q, q->page, err)) || version_of(q) == q->version)
+        return rc;
+    if (!q->checked &&
+        (rc = prepare(q, sqlite3_mprintf(SELECT_ROWS LISTED " WHERE %s", fields_of(q), join_of(q), q->where.where), 2,
+                      &q->checked, err)))
+        return rc;
+    sqlite3_bind_text(q->checked, 1, list, -1, SQLITE_STATIC);
+    return take_rows(q, q->checked, err);
+}
+
+FC_EXPORT int fc_query_next(struct fc_query *q, struct fc_session *row, struct fc_error *err)
+{
+    while (q->at == q->count) {
+        int rc;
+
+        q->at = q->count = 0;
+        if (q->done)
+            return 0;
+        if ((rc = q->scan ? scan_page(q, err) : listed_page(q, err))) {
+            q->at = q->count = 0;
+            return rc;
+        }
     }
-    if (rc != SQLITE_ROW)
-        return fc_db_error(fc_db_sqlite(query->db), query->db->path, err, "cannot read the index");
-    memset(row, 0, sizeof *row);
-    row->client_ttl = row->server_ttl = row->client_dscp = row->server_dscp = -1;
-    row->client_tcp_flags = row->server_tcp_flags = row->client_isn = row->server_isn = -1;
-    row->client_payload = row->server_payload = -1;
-    read_session(query->stmt, row);
-    if (query->fields)
-        read_fields(query->stmt, row);
-    if (query->community_id)
-        compute_community_id(query, row);
+    *row = q->rows[q->at++];
     return 1;
 }
 
-FC_EXPORT void fc_query_close(struct fc_query *query)
+FC_EXPORT void fc_query_close(struct fc_query *q)
 {
-    if (!query)
+    if (!q)
         return;
-    sqlite3_finalize(query->stmt);
-    free(query);
+    sqlite3_finalize(q->page);
+    sqlite3_finalize(q->checked);
+    fc_filter_sql_fini(&q->where);
+    fc_arena_fini(&q->arena);
+    free(q->ids);
+    free(q);
 }
 
 FC_EXPORT uint32_t fc_query_fields(const struct fc_query *query)
@@ -314,7 +344,7 @@ FC_EXPORT uint32_t fc_query_fields(const struct fc_query *query)
 FC_EXPORT int64_t fc_query_count(struct fc_db *db, const struct fc_filter *filter, struct fc_error *err)
 {
     sqlite3_stmt *stmt;
-    int64_t count = fc_filter_prepare(filter, db, "SELECT count(*)" FROM_BASE, "", &stmt, err);
+    int64_t count = fc_filter_prepare(filter, db, "SELECT count(*) FROM session s", "", &stmt, err);
 
     if (count != 0)
         return count;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Indexing A and then B is the same as A and B at once; what was given out stays; changed captures are refused."""
-import os, shutil, struct, unittest
+import os, shutil, struct, subprocess, time, unittest
 
 import support
 from support import S, T0, dump, index, select, sessions, tcp, udp
@@ -36,6 +36,37 @@ class Incremental(support.TestCase):
                 r.shuffle(s)  # the order on the command line means nothing
             db = self.compare(steps, *options)
         return db
+
+    def test_query_that_nobody_reads(self):
+        """A pager holds up no run that adds: what it has not shown yet is of the index as it is then."""
+        files = self.fcgen('p.pcap', '--packets', '40000', '--sessions', '15000', '--files', '2')
+        db = self.path('p.db')
+        for words in (), ('-s', 'bytes:desc'), ('net 0.0.0.0/0 or port 53',), ('src net 10.0.0.0/8 and not port 443',):
+            if os.path.exists(db):
+                os.remove(db)
+            index(db, '-q', files[0])
+            before = support.flowcarve('query', '-d', db, '-f', 'csv', *words).out.decode().splitlines()
+            query = subprocess.Popen([support.FLOWCARVE, 'query', '-d', db, '-f', 'csv', *words],
+                                     stdout=subprocess.PIPE, env=support.environment())
+            try:
+                first = query.stdout.read(1)  # it has begun, and the pipe fills up
+                time.sleep(0.5)
+                begin = time.monotonic()
+                index(db, '-q', files[1])
+                self.assertLess(time.monotonic() - begin, 20)
+                self.assertIsNone(query.poll(), 'all of it fitted into the pipe')
+                text = (first + query.stdout.read()).decode()
+            finally:
+                query.kill()
+                query.stdout.close()
+                query.wait()
+            rows = text.splitlines()
+            after = support.flowcarve('query', '-d', db, '-f', 'csv', *words).out.decode().splitlines()
+            ids = [int(r.split(',')[0]) for r in rows[1:]]
+            self.assertEqual(len(ids), len(set(ids)))
+            self.assertLessEqual({r.split(',')[0] for r in before}, {r.split(',')[0] for r in rows})
+            self.assertLessEqual(set(rows), set(before) | set(after))
+            support.check_index(db)
 
     def test_sessions_cross_files(self):
         files = self.fcgen('c.pcap', '--packets', '6000', '--sessions', '100', '--files', '8')

@@ -327,3 +327,56 @@ Test(query, a_missing_table_is_an_error)
     fc_filter_free(filter);
     test_index_free(index);
 }
+
+/* Everything that a query gives while the index changes between its rows. */
+static void read_while_changing(struct test_index *index, const char *filter_text, const char *sort, int64_t changed_at,
+                                const char *change, const char *want)
+{
+    struct fc_query_options options = {.sort = sort};
+    struct fc_filter *filter;
+    struct fc_query *query;
+    struct fc_session s;
+    struct fc_error err;
+    char got[200] = "";
+    int64_t count = 0, last = 0;
+    sqlite3 *sql;
+    int rc;
+
+    cr_assert_eq(fc_filter_parse(filter_text, NOW, &filter, NULL), 0);
+    cr_assert_eq(fc_query_open(index->db, filter, &options, &query, &err), 0, "%s", err.cause);
+    cr_assert_eq(sqlite3_open(index->path, &sql), SQLITE_OK);
+    for (; (rc = fc_query_next(query, &s, &err)) == 1; count++, last = s.id)
+        if (count == changed_at) /* at once: no statement is open */
+            cr_assert_eq(sqlite3_exec(sql, change, NULL, NULL, NULL), SQLITE_OK, "%s", sqlite3_errmsg(sql));
+    cr_assert_eq(rc, 0, "%s", err.cause);
+    snprintf(got, sizeof got, "%lld, last %lld", (long long)count, (long long)last);
+    cr_expect_str_eq(got, want, "%s, %s: %s", filter_text, change, got);
+    sqlite3_close(sql);
+    fc_query_close(query);
+    fc_filter_free(filter);
+}
+
+#define SESSIONS(first, last)                                                                                          \
+    "WITH RECURSIVE n(i) AS (SELECT " first " UNION ALL SELECT i + 1 FROM n WHERE i < " last ")"                       \
+    "INSERT INTO session SELECT i, i, 0, 6, 4, 1 + i % 2, 5, 2, 80, 1, 1, 100 + i, 100, i % 10 = 0, 0, 0, x'' FROM n;"
+
+Test(query, an_index_may_change_between_rows)
+{
+    static const char more[] = SESSIONS("5001", "9000"), fewer[] = "DELETE FROM session WHERE id > 3000",
+                      other[] = "UPDATE session SET state = 3";
+    static const struct {
+        const char *filter, *sort, *change, *want;
+    } cases[] = {
+        {"", NULL, more, "9000, last 9000"},           {"", NULL, fewer, "3000, last 3000"},
+        {"", "id:desc", more, "5000, last 1"},         {"", "bytes:desc", more, "5000, last 1"},
+        {"", "bytes", fewer, "3000, last 3000"},       {"id 1-4000", NULL, fewer, "3000, last 3000"},
+        {"state new", NULL, fewer, "2700, last 2999"}, {"id 1-4000 and state new", "bytes", other, "512, last 568"},
+        {"id 1-40000", NULL, more, "9000, last 9000"},
+    };
+
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct test_index *index = test_index_sql("", SESSIONS("1", "5000"));
+        read_while_changing(index, cases[i].filter, cases[i].sort, 100, cases[i].change, cases[i].want);
+        test_index_free(index);
+    }
+}
