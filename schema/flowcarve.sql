@@ -43,7 +43,13 @@ CREATE TABLE files (
     stream_size INTEGER NOT NULL,    -- bytes of the capture: the same, or uncompressed
     compression TEXT NOT NULL,       -- none, gzip, zstd, lz4, xz
     mtime_ns    INTEGER NOT NULL,    -- modification time when indexed
-    fingerprint INTEGER NOT NULL,    -- 64-bit hash of the file's size, its first and last 4096 bytes and 8 samples of 512 between
+    ctime_ns    INTEGER,             -- time of the last change of the file, its names and rights included; NULL: that was so
+                                     -- short before that it tells nothing, and content is looked at
+    device      INTEGER NOT NULL,    -- what the file is by, on the system that has indexed it: st_dev and st_ino
+    inode       INTEGER NOT NULL,
+    fingerprint INTEGER NOT NULL,    -- of the capture, uncompressed: 64-bit hash of its size and of samples, 4096 bytes at 0
+                                     -- and 512 at each 2^n and 3 * 2^(n-1) from 4096 on
+    stored_fingerprint INTEGER NOT NULL, -- of the file: the same, and its last 4096 bytes
     format      TEXT NOT NULL,       -- pcap, pcap-ns, pcap-modified, pcapng
     byte_order  TEXT NOT NULL,       -- little, big, mixed
     link_types  TEXT NOT NULL,       -- comma-separated numbers, ascending
@@ -53,17 +59,26 @@ CREATE TABLE files (
     first_ns    INTEGER,             -- earliest and latest time of a record, ns since 1970; NULL: none has a time
     last_ns     INTEGER,
     backward    INTEGER NOT NULL,    -- records whose time is before that of the record in front of them
-    end_off     INTEGER NOT NULL,    -- offset up to which the file was read
-    -- the balance of bytes: header + record + other + lost = stream_size
+    end_off     INTEGER NOT NULL,    -- offset up to which the file was read; what lies behind is pending or lost, and is read
+                                     -- again when the file has grown
+    -- the balance of bytes: header + record + other + lost + pending = stream_size
     header_bytes INTEGER NOT NULL,   -- file headers; in pcapng section headers and interface descriptions
     record_bytes INTEGER NOT NULL,   -- record headers and packets; in pcapng packet blocks
     other_bytes INTEGER NOT NULL,    -- blocks of pcapng that hold no packet
     lost_bytes  INTEGER NOT NULL,    -- of which nothing could be made, see damage
-    damaged     INTEGER NOT NULL     -- ranges of lost bytes, and places of damage to compressed data
+    damaged     INTEGER NOT NULL,    -- ranges of lost bytes, and places of damage to compressed data
+    pending_bytes INTEGER NOT NULL,  -- at the end: a record of which the file had only the beginning
+    gone        INTEGER NOT NULL,    -- 1: the file is no longer there, another one has got its name
+    resume      BLOB NOT NULL        -- what reading on at end_off needs. Byte 0: version, 1; byte 1: bit 0: section is
+                                     -- big-endian, bit 1: of an unknown version; then 8 bytes each, little-endian: section:
+                                     -- offset, number; docs/sessions.md: C, S, B; time of the last record that has one (as C,
+                                     -- -2^63: none); hash of the samples before the last MiB that is whole at end_off
 );
 
 CREATE INDEX files_path ON files (path);
+CREATE INDEX files_inode ON files (device, inode);
 CREATE INDEX files_fingerprint ON files (fingerprint);
+CREATE INDEX files_stored ON files (stored_fingerprint);
 
 -- Interfaces of each capture. A pcap file has one, and one more for each file header found inside of it (captures written
 -- one behind the other): that is a section, and section_off and off say where that header is.
@@ -134,7 +149,8 @@ CREATE TABLE session (
                                          -- 2, 4: a RST came from the client, from the server; 8: there are more
                                          -- positions in session_positions
     domain         INTEGER NOT NULL,     -- what else is in the key: VLAN ids with --key vlan, encapsulations with
-                                         -- --key tunnel, the SPI of ESP; 0: nothing. See below
+                                         -- --key tunnel, the SPI of ESP; of records that cannot be decoded the file;
+                                         -- 0: nothing. See below
     positions      BLOB NOT NULL         -- see below
 );
 

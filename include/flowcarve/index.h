@@ -68,7 +68,8 @@ enum fc_notice_kind {
     FC_NOTICE_GROWN,   /* it has grown while it was read: what was there at first is indexed */
     FC_NOTICE_PIECE,   /* compressed in a way that makes carving slow */
     FC_NOTICE_FILTER,  /* the filter does not work on a link type, the records of which are ignored */
-    FC_NOTICE_WAL      /* the index has a -wal file beside it, since somebody was reading it */
+    FC_NOTICE_WAL,     /* the index has a -wal file beside it, since somebody was reading it */
+    FC_NOTICE_PENDING  /* it ends inside a record, or early: the next run goes on when it has grown */
 };
 
 /* Something the user should know of one capture. */
@@ -79,12 +80,17 @@ struct fc_notice {
 
 enum { FC_NOTICES_KEPT = 1000 };
 
-/* The balance: records = packets in sessions + ignored; bytes = headers + records + other blocks + skipped. */
+/*
+ * The balance: records = packets in sessions + ignored; bytes = headers + records + other blocks + skipped + pending. Of
+ * captures that have grown it is that of what was read now.
+ */
 struct fc_index_result {
-    uint64_t files;       /* indexed now */
+    uint64_t files;       /* new */
+    uint64_t files_grown; /* known, and read on where they had ended */
     uint64_t files_known; /* skipped, were indexed before and are unchanged */
     uint64_t files_moved; /* of the known: found under a new name, which the index has now */
-    /* named by the user, but no capture; or unreadable, folders too; or changed since they were indexed */
+    uint64_t files_gone;  /* of the index: another content was found in their place */
+    /* named by the user, but no capture; or unreadable, folders too; or changed while they were indexed */
     uint64_t files_refused;
     uint64_t records;
     uint64_t ignored;     /* left out by filter and exclude_net */
@@ -97,7 +103,8 @@ struct fc_index_result {
     uint64_t damaged_files;
     uint64_t damages;                                 /* ranges of bytes of which nothing could be made, */
     uint64_t skipped_bytes;                           /* and their sum */
-    uint64_t header_bytes, record_bytes, other_bytes; /* with skipped_bytes they are `bytes` */
+    uint64_t pending_files, pending_bytes;            /* at the end of captures: what is no whole record yet */
+    uint64_t header_bytes, record_bytes, other_bytes; /* with skipped_bytes and pending_bytes they are `bytes` */
     uint64_t suspended;        /* times that a part of the flow table went to a file for want of memory */
     uint64_t rescanned_chunks; /* whose start was guessed wrong */
     uint64_t peak_flows;

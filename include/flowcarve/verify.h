@@ -2,7 +2,7 @@
 /*
  * Verification: reads every capture of an index again and compares it with what the index says.
  *
- * For each capture: is it there and unchanged; does this library's reader, and libpcap where it can read the capture,
+ * For each capture, as far as it was indexed, but for those that are gone: is it there and unchanged; does this library's reader, and libpcap where it can read the capture,
  * find as many records as were indexed; is every record in exactly one session, and fits it, or was left out by the
  * index's filter; is every byte a header, a record, another block or listed as damage; do the sessions' sums and times
  * agree with their records. Of the database: is it sound, and is every session in all that it is found by (indexes,
@@ -15,6 +15,7 @@
 #define FLOWCARVE_VERIFY_H
 
 #include <flowcarve/db.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,8 +31,10 @@ struct fc_verify_file {
     uint64_t in_sessions; /* of these: in exactly one session that they fit */
     uint64_t ignored;     /* of these: left out by --filter or --exclude-net */
     uint64_t malformed;   /* of those in sessions */
-    uint64_t size;        /* bytes; header + record + other + lost */
+    uint64_t size;        /* bytes; header + record + other + lost + pending */
     uint64_t header_bytes, record_bytes, other_bytes, lost_bytes;
+    uint64_t pending_bytes;    /* at the end: a record of which the capture had only the beginning */
+    bool gone;                 /* another content has its name by now: it was not looked at */
     uint64_t damages;          /* ranges of lost bytes */
     int64_t libpcap_records;   /* -1: libpcap cannot read this capture to its end */
     char libpcap_message[256]; /* why */
@@ -42,7 +45,8 @@ struct fc_verify_result {
     struct fc_verify_file *files; /* owned by the result */
     size_t file_count;
     uint64_t sessions, records, in_sessions, ignored, differences;
-    uint64_t bytes, header_bytes, record_bytes, other_bytes, lost_bytes;
+    uint64_t bytes, header_bytes, record_bytes, other_bytes, lost_bytes, pending_bytes;
+    uint64_t gone;             /* captures */
     struct fc_error *problems; /* the first ones in words; owned by the result */
     size_t problem_count;
 };

@@ -5,7 +5,9 @@
 #include "capture/reader.h"
 #include "capture/resync.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct fc_capture {
     struct fc_file file;
@@ -58,7 +60,14 @@ FC_EXPORT int fc_capture_resync(struct fc_capture *capture, struct fc_damage *lo
             *err = reader->why;
         return rc;
     }
-    *lost = reader->lost.items[0];
+    if (reader->lost.count) {
+        *lost = reader->lost.items[0];
+        return 0;
+    }
+    memset(lost, 0, sizeof *lost); /* a record of which the file has only the beginning */
+    lost->off = reader->tail_off;
+    lost->length = reader->pending_bytes;
+    snprintf(lost->cause, sizeof lost->cause, "%.*s", (int)sizeof lost->cause - 1, reader->why.cause);
     return 0;
 }
 

@@ -2,7 +2,6 @@
 #include "capture/file.h"
 #include "base/bytes.h"
 #include "base/error.h"
-#include "base/hash.h"
 #include "capture/foreign.h"
 
 #include <errno.h>
@@ -10,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MAGIC_NG = 0x0a0d0d0a };
@@ -29,11 +29,12 @@ uint32_t fc_max_caplen(uint32_t link_type)
     }
 }
 
-/* As fc_file_read(), of the file as it is stored. */
-static int64_t read_stored(const struct fc_file *file, void *buf, size_t n, uint64_t off, struct fc_error *err)
+int64_t fc_file_stored(const struct fc_file *file, void *buf, size_t n, uint64_t off, struct fc_error *err)
 {
+    uint64_t left = off < file->stored_size ? file->stored_size - off : 0;
     size_t done = 0;
 
+    n = left < n ? (size_t)left : n;
     while (done < n) {
         ssize_t r = pread(file->fd, (char *)buf + done, n - done, (off_t)(off + done));
         if (r < 0 && errno == EINTR)
@@ -49,7 +50,7 @@ static int64_t read_stored(const struct fc_file *file, void *buf, size_t n, uint
 
 int64_t fc_file_read(const struct fc_file *file, void *buf, size_t n, uint64_t off, struct fc_error *err)
 {
-    return file->source ? file->source->read(file->source, buf, n, off, err) : read_stored(file, buf, n, off, err);
+    return file->source ? file->source->read(file->source, buf, n, off, err) : fc_file_stored(file, buf, n, off, err);
 }
 
 /* The file is no capture: says what it may be instead. */
@@ -107,14 +108,32 @@ static int open_source(struct fc_file *file, struct fc_error *err)
     file->compression = (enum fc_compression)rc;
     if (file->compression == FC_COMPRESSION_NONE)
         return 0;
-    if ((rc = fc_source_open(file->fd, file->path, file->compression, &file->source)))
+    if ((rc = fc_source_open(file->fd, file->path, file->stored_size, file->compression, &file->source)))
         return fc_error_set(err, rc, file->path, FC_NO_OFFSET, "out of memory");
     file->size = FC_SIZE_UNKNOWN;
     return 0;
 }
 
+int64_t fc_file_ctime(const struct fc_file *file)
+{
+    enum { LATELY_NS = 2000000000 };
+
+    return file->ctime_ns < file->seen_ns - LATELY_NS ? file->ctime_ns : FC_TIME_NONE;
+}
+
+static int64_t time_ns(const struct timespec *t)
+{
+    return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec;
+}
+
 int fc_file_open(const char *path, struct fc_file *file, struct fc_error *err)
 {
+    return fc_file_open_first(path, UINT64_MAX, file, err);
+}
+
+int fc_file_open_first(const char *path, uint64_t bytes, struct fc_file *file, struct fc_error *err)
+{
+    struct timespec now;
     struct stat st;
     int rc;
 
@@ -124,6 +143,7 @@ int fc_file_open(const char *path, struct fc_file *file, struct fc_error *err)
     if (file->fd < 0)
         return fc_error_errno(err, errno == EMFILE || errno == ENFILE ? FC_E_LIMIT : FC_E_IO, path, FC_NO_OFFSET,
                               "cannot open");
+    clock_gettime(CLOCK_REALTIME, &now);
     if (fstat(file->fd, &st) != 0) {
         rc = fc_error_errno(err, FC_E_IO, path, FC_NO_OFFSET, "cannot stat");
         goto fail;
@@ -137,8 +157,10 @@ int fc_file_open(const char *path, struct fc_file *file, struct fc_error *err)
         rc = fc_error_set(err, FC_E_NOMEM, path, FC_NO_OFFSET, "out of memory");
         goto fail;
     }
-    file->size = file->stored_size = (uint64_t)st.st_size;
-    file->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    file->size = file->stored_size = (uint64_t)st.st_size < bytes ? (uint64_t)st.st_size : bytes;
+    file->mtime_ns = time_ns(&st.st_mtim);
+    file->ctime_ns = time_ns(&st.st_ctim);
+    file->seen_ns = time_ns(&now);
     file->dev = st.st_dev;
     file->ino = st.st_ino;
     rc = open_source(file, err);
@@ -167,29 +189,6 @@ void fc_file_close(struct fc_file *file)
     free(file->path);
     memset(file, 0, sizeof *file);
     file->fd = -1;
-}
-
-int fc_file_fingerprint(const struct fc_file *file, uint64_t *out, struct fc_error *err)
-{
-    enum { END_BYTES = 4096, SAMPLE_BYTES = 512, SAMPLES = 8 };
-    uint64_t size = file->stored_size;
-    uint8_t buf[END_BYTES];
-    uint64_t h = fc_hash_fold(size ^ 0xa0761d6478bd642full, 0xe7037ed1a0b428dbull);
-
-    for (int i = 0; i < SAMPLES + 2; i++) {
-        bool end = i == 0 || i == SAMPLES + 1;
-        uint64_t want = end ? END_BYTES : SAMPLE_BYTES;
-        uint64_t off = i == SAMPLES + 1 ? (size > want ? size - want : 0)
-                                        : (uint64_t)((unsigned __int128)size * (unsigned)i / (SAMPLES + 1));
-        if (want > size - off)
-            want = size - off;
-        int64_t n = read_stored(file, buf, want, off, err);
-        if (n < 0)
-            return (int)n;
-        h = fc_hash_bytes(buf, (size_t)n, h);
-    }
-    *out = h;
-    return 0;
 }
 
 static int64_t clamp_time(__int128 ns)

@@ -35,7 +35,8 @@ struct fc_file {
     uint64_t size;        /* the same; of a compressed file FC_SIZE_UNKNOWN, or the stream's where that is known */
     enum fc_compression compression;
     struct fc_source *source; /* of a compressed file; offsets are those of its stream */
-    int64_t mtime_ns;
+    int64_t mtime_ns, ctime_ns;
+    int64_t seen_ns; /* when they were looked at */
     uint64_t dev, ino;
     enum fc_format format;
     uint64_t data_off;   /* offset of the first record or block */
@@ -44,6 +45,13 @@ struct fc_file {
 
 /* Errors as fc_capture_open(). On success fc_file_close() frees. */
 int fc_file_open(const char *path, struct fc_file *file, struct fc_error *err);
+/* The same of its first `bytes` bytes, as if it had no more. */
+int fc_file_open_first(const char *path, uint64_t bytes, struct fc_file *file, struct fc_error *err);
+/*
+ * The time of the last change that tells whether the file is the one that was opened; FC_TIME_NONE: it was so lately that
+ * another one might have the same time.
+ */
+int64_t fc_file_ctime(const struct fc_file *file);
 void fc_file_close(struct fc_file *file);
 /* Gives the descriptor and the source back and keeps what is known of the file. */
 void fc_file_rest(struct fc_file *file);
@@ -68,8 +76,8 @@ int fc_pcap_read(const struct fc_file *file, uint64_t off, struct fc_pcap *pcap,
  */
 int64_t fc_file_read(const struct fc_file *file, void *buf, size_t n, uint64_t off, struct fc_error *err);
 
-/* 64-bit hash of the file's size and of samples spread over it, as it is stored. FC_E_IO when it cannot be read. */
-int fc_file_fingerprint(const struct fc_file *file, uint64_t *out, struct fc_error *err);
+/* The same, of the file as it is stored. Neither reads behind what it had when it was opened. */
+int64_t fc_file_stored(const struct fc_file *file, void *buf, size_t n, uint64_t off, struct fc_error *err);
 
 /* Largest caplen that a record of this link type may have, as libpcap has it. */
 uint32_t fc_max_caplen(uint32_t link_type);

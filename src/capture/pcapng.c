@@ -160,7 +160,7 @@ static int cut_block(struct fc_reader *reader, const struct block *b, uint32_t r
         uint64_t least = 32 + (uint64_t)fc_load32(p + 20, b->big);
         cut = least <= raw && raw <= least + OPTIONS_MAX;
     }
-    fc_reader_damage(reader, b->off, "file ends inside a block");
+    fc_reader_short(reader, b->off, "file ends inside a block");
     reader->damage_cut = cut;
     return FC_E_DAMAGED;
 }
@@ -174,7 +174,7 @@ static int read_block(struct fc_reader *reader, size_t ahead, struct block *b)
 
     b->off = reader->pos;
     if (left < 12)
-        return fc_reader_damage(reader, b->off, "file ends inside a block header");
+        return fc_reader_short(reader, b->off, "file ends inside a block header");
     if (!(p = fc_reader_bytes(reader, b->off, 12, ahead)))
         return reader->failed;
     b->big = reader->section.big_endian;

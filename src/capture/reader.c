@@ -76,6 +76,8 @@ int fc_reader_start(struct fc_reader *reader, const struct fc_file *file, uint64
     reader->header_bytes = reader->other_bytes = 0;
     reader->lost.count = 0;
     reader->lost.bytes = 0;
+    reader->tail_off = FC_NO_OFFSET;
+    reader->pending_bytes = 0;
     fc_resync_forget(reader->resync);
     fc_section_free(&reader->section);
     if (section && (rc = fc_section_copy(&reader->section, section)))
@@ -124,9 +126,21 @@ int fc_reader_damage(struct fc_reader *reader, uint64_t off, const char *cause)
     reader->damage_off = off;
     reader->damage_next = 0;
     reader->searched = 0;
-    reader->damage_cut = false;
+    reader->damage_cut = reader->damage_ends = false;
     fc_error_set(&reader->why, FC_E_DAMAGED, reader->file->path, off, "%s", cause);
     return fc_reader_fail(reader, FC_E_DAMAGED);
+}
+
+int fc_reader_short(struct fc_reader *reader, uint64_t off, const char *cause)
+{
+    fc_reader_damage(reader, off, cause);
+    reader->damage_ends = true;
+    return FC_E_DAMAGED;
+}
+
+bool fc_file_unfinished(const struct fc_file *file, bool ends)
+{
+    return ends && !(file->source && file->source->broken);
 }
 
 int64_t fc_reader_pread(struct fc_reader *reader, void *buf, size_t n, uint64_t off)
@@ -283,6 +297,7 @@ static int doubt(struct fc_reader *reader, uint64_t next)
                             : "file ends inside a record's data");
     reader->damage_next = inside;
     reader->damage_cut = true;
+    reader->damage_ends = !inside;
     return FC_E_DAMAGED;
 }
 
@@ -292,7 +307,7 @@ static int next_pcap(struct fc_reader *reader, size_t ahead, struct fc_record *r
     uint32_t head = reader->section.pcap.record_header;
 
     if (reader->size - reader->pos < head)
-        return fc_reader_damage(reader, reader->pos, "file ends inside a record header");
+        return fc_reader_short(reader, reader->pos, "file ends inside a record header");
     const uint8_t *p = fc_reader_bytes(reader, reader->pos, head, ahead);
     if (!p)
         return reader->failed;
@@ -330,7 +345,8 @@ static int next_pcap(struct fc_reader *reader, size_t ahead, struct fc_record *r
 
 static int next_empty(struct fc_reader *reader)
 {
-    return fc_reader_damage(reader, 0, reader->file->size ? "file ends inside the file header" : "file is empty");
+    return reader->file->size ? fc_reader_short(reader, 0, "file ends inside the file header")
+                              : fc_reader_damage(reader, 0, "file is empty");
 }
 
 static int walk_pcap(struct fc_reader *reader, struct fc_record *rec)

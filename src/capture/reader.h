@@ -53,6 +53,7 @@ static inline size_t fc_damage_kept(const struct fc_damage_list *list)
 struct fc_open_damage {
     uint64_t off; /* FC_NO_OFFSET: there is none */
     bool cut;     /* what is there looks whole but for the end of the file */
+    bool ends;    /* what was missing is what the file has not yet */
     char cause[sizeof(((struct fc_damage *)0)->cause)];
 };
 
@@ -73,6 +74,7 @@ struct fc_reader {
     uint64_t checked;             /* pcap: the header here is not odd; UINT64_MAX: not known of any */
     struct fc_pcap_record behind; /* pcap: that header, when the record before it was walked */
     bool damage_cut;              /* FC_E_DAMAGED: what is there looks whole but for the end of the file */
+    bool damage_ends;             /* FC_E_DAMAGED: the file ends before what should be there */
     bool single;                  /* one record at a known offset is read: it is not looked at twice */
     /* the current section, and every interface met by this reader in file order */
     struct fc_section section;
@@ -82,6 +84,8 @@ struct fc_reader {
     uint64_t header_bytes; /* file headers met in a pcap; section headers and interface descriptions */
     uint64_t other_bytes;  /* blocks of pcapng that hold no packet */
     struct fc_damage_list lost;
+    uint64_t tail_off;        /* of what goes up to the end of the file and is no record; FC_NO_OFFSET: nothing does */
+    uint64_t pending_bytes;   /* of these: the beginning of a record, as far as the file has it; not in `lost` */
     struct fc_resync *resync; /* made when first needed */
 };
 
@@ -152,10 +156,16 @@ static inline int fc_reader_next(struct fc_reader *reader, struct fc_record *rec
 /*
  * Behind FC_E_DAMAGED: passes over the damage up to the next boundary that can be believed, notes it in `lost` and sets
  * pos behind it. What it finds depends on the file, the offset and the section only. 1: go on; 0: nothing was found,
- * all up to the end of the file is lost; FC_E_DAMAGED: nothing was found before `until`, which lies inside of the file:
- * pos is there, and nothing was noted; FC_E_NOMEM, FC_E_IO.
+ * all up to the end of the file is lost, or pending; FC_E_DAMAGED: nothing was found before `until`, which lies inside
+ * of the file: pos is there, and nothing was noted; FC_E_NOMEM, FC_E_IO.
  */
 int fc_reader_resync(struct fc_reader *reader, uint64_t until);
+
+/*
+ * Damage goes up to the end of the file, and the walk met it because something is missing there (`ends`): is that all
+ * of a record that has been written yet? No, where a compressed stream has ended by damage of its own.
+ */
+bool fc_file_unfinished(const struct fc_file *file, bool ends);
 
 /* Where a walk has ended with FC_E_DAMAGED: what another one needs to go on at pos, and its beginning of that. */
 void fc_reader_suspend(const struct fc_reader *reader, struct fc_open_damage *damage);

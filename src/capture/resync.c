@@ -371,7 +371,11 @@ int fc_reader_resync(struct fc_reader *reader, uint64_t until)
         return reader->failed;
     if (!found)
         next = reader->size;
-    if (fc_damage_add(&reader->lost, off, next - off, reader->why.cause)) {
+    if (!found)
+        reader->tail_off = off;
+    if (!found && next > off && fc_file_unfinished(reader->file, reader->damage_ends)) {
+        reader->pending_bytes = next - off;
+    } else if (fc_damage_add(&reader->lost, off, next - off, reader->why.cause)) {
         fc_error_set(&reader->why, FC_E_NOMEM, reader->file->path, off, "out of memory");
         return fc_reader_fail(reader, FC_E_NOMEM);
     }
@@ -383,6 +387,7 @@ void fc_reader_suspend(const struct fc_reader *reader, struct fc_open_damage *da
 {
     damage->off = reader->damage_off;
     damage->cut = reader->damage_cut;
+    damage->ends = reader->damage_ends;
     snprintf(damage->cause, sizeof damage->cause, "%.*s", (int)sizeof damage->cause - 1, reader->why.cause);
 }
 
@@ -390,6 +395,7 @@ void fc_reader_resume(struct fc_reader *reader, const struct fc_open_damage *dam
 {
     fc_reader_damage(reader, damage->off, damage->cause);
     reader->damage_cut = damage->cut;
+    reader->damage_ends = damage->ends;
     reader->searched = reader->pos;
 }
 

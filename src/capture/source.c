@@ -52,6 +52,7 @@ static int fill(struct unpacker *u, struct fc_error *err)
     if (u->stream.ended) {
         u->size = u->stream.off;
         u->base.why = u->stream.why.code ? &u->stream.why : NULL;
+        u->base.broken = u->base.why && !u->stream.cut;
     }
     return 0;
 }
@@ -117,7 +118,7 @@ static void close_unpacker(struct fc_source *source)
     free(u);
 }
 
-int fc_source_open(int fd, const char *path, enum fc_compression compression, struct fc_source **out)
+int fc_source_open(int fd, const char *path, uint64_t size, enum fc_compression compression, struct fc_source **out)
 {
     struct unpacker *u = calloc(1, sizeof *u);
     int rc = FC_E_NOMEM;
@@ -128,7 +129,7 @@ int fc_source_open(int fd, const char *path, enum fc_compression compression, st
     u->path = path;
     u->size = FC_SIZE_UNKNOWN;
     u->data = malloc(FC_SOURCE_KEEPS);
-    if (!u->data || (rc = fc_stream_init(&u->stream, compression, fd, NULL))) {
+    if (!u->data || (rc = fc_stream_init(&u->stream, compression, fd, size, NULL))) {
         free(u->data);
         free(u);
         return rc;

@@ -22,14 +22,15 @@ struct fc_source {
     uint64_t (*size)(struct fc_source *source);
     void (*close)(struct fc_source *source);
     uint64_t bytes_read, bytes_decoded; /* so far, from the file and out of it */
-    const struct fc_error *why;         /* the damage that ended the stream; NULL: none, or the end is not known */
+    const struct fc_error *why;         /* what ended the stream early; NULL: nothing, or the end is not known */
+    bool broken;                        /* that was damage, not the end of the file: nothing can follow */
 };
 
 /* Bytes that a source keeps: what is nearer behind costs no decoding. */
 enum { FC_SOURCE_KEEPS = 3 << 20 };
 
-/* fd and path stay the caller's, and must live as long. FC_E_NOMEM. */
-int fc_source_open(int fd, const char *path, enum fc_compression compression, struct fc_source **out);
+/* fd and path stay the caller's, and must live as long; size: as in fc_stream_init(). FC_E_NOMEM. */
+int fc_source_open(int fd, const char *path, uint64_t size, enum fc_compression compression, struct fc_source **out);
 
 /*
  * Tells a source of fc_source_open() where seek points come from: find(ctx, off) gives the last one at or before `off`

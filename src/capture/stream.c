@@ -67,11 +67,13 @@ int fc_stream_detect(int fd)
     return FC_COMPRESSION_NONE;
 }
 
-int fc_stream_init(struct fc_stream *s, enum fc_compression compression, int fd, const struct fc_stream_watch *watch)
+int fc_stream_init(struct fc_stream *s, enum fc_compression compression, int fd, uint64_t size,
+                   const struct fc_stream_watch *watch)
 {
     memset(s, 0, sizeof *s);
     s->codec = codecs[compression];
     s->fd = fd;
+    s->in_size = size;
     s->watch = watch;
     s->in_room = FC_STREAM_INPUT;
     s->in = malloc(s->in_room);
@@ -96,7 +98,7 @@ void fc_stream_fini(struct fc_stream *s)
 int fc_stream_enter(struct fc_stream *s, const struct fc_seek_point *point)
 {
     s->off = s->point_off = point ? point->off : 0;
-    s->ended = false;
+    s->ended = s->cut = false;
     s->why.code = FC_OK;
     fc_stream_seek(s, point ? point->stored_off : 0);
     return s->codec->enter(s, point);
@@ -138,10 +140,12 @@ size_t fc_stream_input(struct fc_stream *s, size_t want)
     memmove(s->in, s->in + s->in_pos, have);
     s->in_off += s->in_pos;
     s->in_pos = 0;
-    ssize_t n = read_at(s->fd, s->in + have, s->in_room - have, s->in_off + have);
+    uint64_t at = s->in_off + have, left = at < s->in_size ? s->in_size - at : 0;
+    size_t room = s->in_room - have, take = left < room ? (size_t)left : room;
+    ssize_t n = read_at(s->fd, s->in + have, take, at);
     if (n < 0)
         s->in_errno = errno;
-    s->in_end = n < (ssize_t)(s->in_room - have);
+    s->in_end = n < (ssize_t)room;
     s->bytes_read += n > 0 ? (uint64_t)n : 0;
     s->in_len = have + (n > 0 ? (size_t)n : 0);
     return s->in_len;
@@ -178,26 +182,31 @@ int fc_stream_note(struct fc_stream *s, uint64_t off, const char *cause)
     return s->watch && s->watch->damage ? s->watch->damage(s->watch->ctx, off, cause) : 0;
 }
 
+static void end(struct fc_stream *s, uint64_t off, const char *cause)
+{
+    s->ended = true;
+    fc_error_set(&s->why, FC_E_DAMAGED, NULL, off, "%s: %s, at byte %llu of the file", s->codec->name, cause,
+                 (unsigned long long)fc_stream_stored(s));
+}
+
 int fc_stream_damage(struct fc_stream *s, uint64_t off, const char *cause)
 {
-    char text[256];
-
-    snprintf(text, sizeof text, "%s: %s, at byte %llu of the file", s->codec->name, cause,
-             (unsigned long long)fc_stream_stored(s));
-    s->ended = true;
-    fc_error_set(&s->why, FC_E_DAMAGED, NULL, off, "%s", text);
-    return fc_stream_note(s, off, text);
+    end(s, off, cause);
+    return fc_stream_note(s, off, s->why.cause);
 }
 
 int fc_stream_cut(struct fc_stream *s, uint64_t off, const char *what)
 {
     char text[160];
 
-    if (s->in_errno)
+    if (s->in_errno) {
         snprintf(text, sizeof text, "cannot read: %s", strerrordesc_np(s->in_errno));
-    else
-        snprintf(text, sizeof text, "the file ends inside %s", what);
-    return fc_stream_damage(s, off, text);
+        return fc_stream_damage(s, off, text);
+    }
+    snprintf(text, sizeof text, "the file ends inside %s", what);
+    end(s, off, text);
+    s->cut = true;
+    return 0;
 }
 
 int fc_stream_skip_frame(struct fc_stream *s)

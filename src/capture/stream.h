@@ -25,7 +25,7 @@ struct fc_seek_point {
 /* Receives what decoding finds on its way, in the order of the stream. */
 struct fc_stream_watch {
     int (*point)(void *ctx, const struct fc_seek_point *point); /* 0, or a code that ends fc_stream_read() */
-    int (*damage)(void *ctx, uint64_t off, const char *cause);  /* the same */
+    int (*damage)(void *ctx, uint64_t off, const char *cause);  /* the same; not where the file ends early (`cut`) */
     void *ctx;
 };
 
@@ -35,12 +35,14 @@ struct fc_stream {
     uint8_t *in; /* input: the bytes of the file from in_off on are in[in_pos] to in[in_len] */
     size_t in_pos, in_len, in_room;
     uint64_t in_off;
+    uint64_t in_size;   /* bytes of the file: what lies behind is not read */
     bool in_end;        /* the file ends at in_len, or cannot be read on */
     int in_errno;       /* why it cannot */
     uint64_t off;       /* of the next byte that comes out */
     uint64_t point_off; /* of the last seek point */
     bool ended;
-    struct fc_error why;                 /* FC_E_DAMAGED: ended by damage; offset in the stream */
+    bool cut;                            /* because the file ends early: more may follow some day */
+    struct fc_error why;                 /* FC_E_DAMAGED: ended by damage, or cut; offset in the stream */
     const struct fc_stream_watch *watch; /* may be NULL */
     uint64_t bytes_read;                 /* from the file, so far */
     void *state;                         /* the codec's */
@@ -54,8 +56,8 @@ enum { FC_STREAM_INPUT = 256 << 10 };
  */
 int fc_stream_detect(int fd);
 
-/* Starts at the beginning. fd and watch stay the caller's. FC_E_NOMEM. */
-int fc_stream_init(struct fc_stream *stream, enum fc_compression compression, int fd,
+/* Starts at the beginning of a file of so many bytes. fd and watch stay the caller's. FC_E_NOMEM. */
+int fc_stream_init(struct fc_stream *stream, enum fc_compression compression, int fd, uint64_t size,
                    const struct fc_stream_watch *watch);
 void fc_stream_fini(struct fc_stream *stream);
 

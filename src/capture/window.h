@@ -49,5 +49,7 @@ int fc_reader_fail(struct fc_reader *reader, int code);
 
 /* Marks the reader failed by damage at `off`; returns FC_E_DAMAGED. */
 int fc_reader_damage(struct fc_reader *reader, uint64_t off, const char *cause);
+/* The same, where the file ends before what should be there. */
+int fc_reader_short(struct fc_reader *reader, uint64_t off, const char *cause);
 
 #endif

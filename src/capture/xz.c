@@ -91,7 +91,11 @@ static int padding(struct fc_stream *s)
 {
     struct xz *x = s->state;
 
-    if (fc_stream_input(s, 4) >= 4 && memcmp(fc_stream_in(s), "\0\0\0\0", 4) == 0)
+    size_t n = fc_stream_input(s, 4);
+
+    if (n && n < 4 && memcmp(fc_stream_in(s), "\0\0\0\0", n) == 0)
+        return fc_stream_cut(s, s->off, "padding");
+    if (n >= 4 && memcmp(fc_stream_in(s), "\0\0\0\0", 4) == 0)
         s->in_pos += 4;
     else
         x->place = AT_STREAM;

@@ -60,6 +60,8 @@ static int next_frame(struct fc_stream *s)
     }
     if (n == 0)
         return fc_stream_cut(s, s->off, "");
+    if (n < 4)
+        return fc_stream_cut(s, s->off, "a frame's header");
     if ((magic & ~15u) == MAGIC_SKIPPABLE)
         return fc_stream_skip_frame(s);
     if (magic != MAGIC)

@@ -184,6 +184,14 @@ const char *fc_human_count(uint64_t n, char *buf, size_t size)
     return buf;
 }
 
+const char *fc_pending_term(uint64_t bytes, char *buf, size_t size)
+{
+    *buf = '\0';
+    if (bytes)
+        snprintf(buf, size, " + %" PRIu64 " pending", bytes);
+    return buf;
+}
+
 const char *fc_human_things(uint64_t n, const char *thing, char *buf, size_t size)
 {
     char count[32];

@@ -76,6 +76,9 @@ const char *fc_human_count(uint64_t n, char *buf, size_t size);
 /* "1 session", "12,345,678 sessions". Returns buf. */
 const char *fc_human_things(uint64_t n, const char *thing, char *buf, size_t size);
 
+/* " + 12 pending", the last term of a balance of bytes, "" for none. Returns buf. */
+const char *fc_pending_term(uint64_t bytes, char *buf, size_t size);
+
 /* Set by SIGHUP, SIGINT and SIGTERM once fc_catch_signals() was called. */
 extern int fc_stop;
 void fc_catch_signals(void);

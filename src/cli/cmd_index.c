@@ -31,7 +31,7 @@ static const struct fc_option options[] = {
     [CHUNK] = {"chunk-size", 0, "BYTES", "how much of a file a thread reads at a time (64k to 1G, default up to 16M)"},
     [MEMORY] = {"memory", 0, "BYTES", "memory to aim at (from 16M, default 512M)"},
     [SPOOL] = {"spool", 0, "FILE", "write the stream that is indexed ('-': standard input) to this new file"},
-    [STRICT] = {"strict", 0, NULL, "exit status 2 when bytes of a capture had to be skipped"},
+    [STRICT] = {"strict", 0, NULL, "exit status 2 when bytes of a capture had to be skipped, or are pending"},
     [QUIET] = {"quiet", 'q', NULL, "no balance and no progress"},
     [VERBOSE] = {"verbose", 'v', NULL, "also tell of files passed over, and of timing"},
     {0},
@@ -113,7 +113,7 @@ enum { NOTICES_SHOWN = 20 }; /* of a kind, unless all are asked for */
 struct show {
     const struct args *args;
     bool tty;
-    uint64_t notices[FC_NOTICE_WAL + 1];
+    uint64_t notices[FC_NOTICE_PENDING + 1];
     struct fc_progress progress;
     pthread_mutex_t lock;
     pthread_cond_t done;
@@ -169,7 +169,7 @@ static void notice(void *ctx, const struct fc_notice *n)
     const struct args *a = s->args;
     char text[FC_ERROR_TEXT_MAX];
     bool quiet = n->kind == FC_NOTICE_WAL || n->kind == FC_NOTICE_OLDER || n->kind == FC_NOTICE_PIECE ||
-                 n->kind == FC_NOTICE_GROWN;
+                 n->kind == FC_NOTICE_GROWN || n->kind == FC_NOTICE_PENDING;
 
     if (n->kind == FC_NOTICE_SKIPPED ? !a->verbose : quiet && a->quiet)
         return;
@@ -197,10 +197,11 @@ static void tell_rest(const struct show *s)
                                         [FC_NOTICE_GROWN] = "of captures that grew",
                                         [FC_NOTICE_PIECE] = "of large pieces",
                                         [FC_NOTICE_FILTER] = "of the filter",
-                                        [FC_NOTICE_WAL] = "of readers"};
+                                        [FC_NOTICE_WAL] = "of readers",
+                                        [FC_NOTICE_PENDING] = "of ends that are not whole"};
     char b[48];
 
-    for (int i = 0; i <= FC_NOTICE_WAL && !s->args->verbose; i++)
+    for (int i = 0; i <= FC_NOTICE_PENDING && !s->args->verbose; i++)
         if (s->notices[i] > NOTICES_SHOWN)
             fc_complain("and %s more %s (-v shows all)", fc_human_count(s->notices[i] - NOTICES_SHOWN, b, sizeof b),
                         kinds[i]);
@@ -233,13 +234,15 @@ static void print_balance(const struct args *a, const struct fc_index_result *r)
     char b[5][48];
     uint64_t skipped = r->files_skipped;
 
-    fprintf(stderr, "%s, %s: %s = %s in sessions + %s ignored\n", fc_human_things(r->files, "file", b[0], sizeof b[0]),
+    fprintf(stderr, "%s, %s: %s = %s in sessions + %s ignored\n",
+            fc_human_things(r->files + r->files_grown, "file", b[0], sizeof b[0]),
             fc_human_bytes(r->bytes, b[1], sizeof b[1]), fc_human_things(r->records, "record", b[2], sizeof b[2]),
             fc_human_things(r->packets, "packet", b[3], sizeof b[3]), fc_human_count(r->ignored, b[4], sizeof b[4]));
     fprintf(stderr,
             "%" PRIu64 " bytes = %" PRIu64 " headers + %" PRIu64 " records + %" PRIu64 " other blocks + %" PRIu64
-            " skipped\n",
-            r->bytes, r->header_bytes, r->record_bytes, r->other_bytes, r->skipped_bytes);
+            " skipped%s\n",
+            r->bytes, r->header_bytes, r->record_bytes, r->other_bytes, r->skipped_bytes,
+            fc_pending_term(r->pending_bytes, b[0], sizeof b[0]));
     fprintf(stderr, "%s new, %s continued", fc_human_things(r->sessions, "session", b[0], sizeof b[0]),
             fc_human_count(r->continued, b[1], sizeof b[1]));
     if (r->malformed)
@@ -251,12 +254,19 @@ static void print_balance(const struct args *a, const struct fc_index_result *r)
     if (r->provisional)
         fprintf(stderr, "%s provisional: fragments whose first one may still come\n",
                 fc_human_things(r->provisional, "session", b[0], sizeof b[0]));
+    if (r->files_grown)
+        fprintf(stderr, "%s grown since %s\n", fc_human_things(r->files_grown, "file", b[0], sizeof b[0]),
+                r->files_grown == 1 ? "it was indexed" : "they were indexed");
     if (r->files_known)
         fprintf(stderr, "%s %s\n", fc_human_things(r->files_known, "file", b[0], sizeof b[0]),
                 r->files_known == 1 ? "was indexed before and is unchanged" : "were indexed before and are unchanged");
     if (r->files_moved)
         fprintf(stderr, "%s of them %s, which the index has now\n", fc_human_count(r->files_moved, b[0], sizeof b[0]),
                 r->files_moved == 1 ? "has a new name" : "have new names");
+    if (r->files_gone)
+        fprintf(stderr, "%s gone: other captures have %s by now\n",
+                fc_human_things(r->files_gone, "capture", b[0], sizeof b[0]),
+                r->files_gone == 1 ? "its name" : "their names");
     if (skipped && !a->verbose)
         fprintf(stderr, "%s passed over, %s\n", fc_human_things(skipped, "file", b[0], sizeof b[0]),
                 skipped == 1 ? "which is no capture or comes twice (-v names it)"
@@ -299,7 +309,7 @@ static int index_all(struct args *a, int argc, char **argv, int first)
         fc_complain_error(&err);
     else if (!a->quiet)
         print_balance(a, &result);
-    bool refused = result.files_refused != 0 || (a->strict && result.damages != 0);
+    bool refused = result.files_refused != 0 || (a->strict && (result.damages || result.pending_files));
     fc_index_result_fini(&result);
     return rc || refused ? FC_EXIT_ERROR : FC_EXIT_OK;
 }
@@ -324,11 +334,13 @@ const struct fc_command fc_command_index = {
     .summary = "index captures, or add captures to an index",
     .details =
         "Captures are pcap or pcapng files, plain or compressed with gzip, zstd, lz4 or xz, whatever their names;\n"
-        "folders are searched to the bottom. What was indexed before and is unchanged is passed over. Damage inside\n"
-        "of a capture is skipped with a warning; table 'damage' has the bytes. A stream ('-' or a FIFO) needs\n"
-        "--spool: sessions are carved from that file later. --fields, --filter, --exclude-net, --profile, --timeout,\n"
-        "--key and --outer are kept in the index and hold for all that is added to it. Lists may be given in several\n"
-        "options. A capture that has changed since it was indexed is refused, and the others are indexed.\n",
+        "folders are searched to the bottom. What was indexed before is passed over, also under a new name; what has\n"
+        "grown is read on, but for the beginning of a record, which is pending; where another content has the name it\n"
+        "is a new capture, and the old one is gone. Damage inside of a capture is skipped with a warning; table\n"
+        "'damage' has the bytes. A stream ('-' or a FIFO) needs --spool: sessions are carved from that file later.\n"
+        "--fields, --filter, --exclude-net, --profile, --timeout, --key and --outer are kept in the index and hold "
+        "for\n"
+        "all that is added to it. Lists may be given in several options.\n",
     .options = options,
     .run = run,
 };

@@ -48,13 +48,18 @@ static void print_balance(const struct args *a, const struct fc_verify_result *r
             fc_human_count((uint64_t)f->libpcap_records, libpcap, sizeof libpcap);
         printf("%14s %14s %14s %10s %10s  %s\n", fc_human_count(f->records, b[0], sizeof b[0]),
                fc_human_count(f->in_sessions, b[1], sizeof b[1]), fc_human_count(f->ignored, b[2], sizeof b[2]),
-               libpcap, f->differences ? "DIFFERS" : "ok", fc_text_show(f->path, text, sizeof text));
+               libpcap,
+               f->differences ? "DIFFERS"
+               : f->gone      ? "gone"
+                              : "ok",
+               fc_text_show(f->path, text, sizeof text));
         if (a->verbose && f->libpcap_records < 0 && f->libpcap_message[0])
             printf("%76s libpcap: %s\n", "", fc_text_show(f->libpcap_message, text, sizeof text));
     }
     printf("%" PRIu64 " bytes = %" PRIu64 " headers + %" PRIu64 " records + %" PRIu64 " other blocks + %" PRIu64
-           " skipped\n",
-           r->bytes, r->header_bytes, r->record_bytes, r->other_bytes, r->lost_bytes);
+           " skipped%s\n",
+           r->bytes, r->header_bytes, r->record_bytes, r->other_bytes, r->lost_bytes,
+           fc_pending_term(r->pending_bytes, b[0], sizeof b[0]));
     printf("%s = %s in sessions + %s ignored; %s\n", fc_human_things(r->records, "record", b[0], sizeof b[0]),
            fc_human_count(r->in_sessions, b[1], sizeof b[1]), fc_human_count(r->ignored, b[2], sizeof b[2]),
            fc_human_things(r->sessions, "session", b[3], sizeof b[3]));
@@ -90,6 +95,9 @@ static int run(int argc, char **argv)
         fc_complain("and %" PRIu64 " more", result.differences - result.problem_count);
     if (rc)
         fc_complain_error(&err);
+    else if (!a.quiet && result.gone)
+        printf("the index and its captures agree, but for %s: gone, as other captures have the names\n",
+               fc_human_things(result.gone, "capture", text, sizeof text));
     else if (!a.quiet)
         puts("the index and its captures agree");
     fc_verify_result_fini(&result);

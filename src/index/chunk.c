@@ -39,6 +39,8 @@ void fc_chunk_begin(struct fc_chunk *c)
     c->header_bytes = c->record_bytes = c->other_bytes = 0;
     c->lost.count = 0;
     c->lost.bytes = 0;
+    c->tail_off = FC_NO_OFFSET;
+    c->pending_bytes = 0;
     c->end_open.off = FC_NO_OFFSET;
 }
 
@@ -50,6 +52,8 @@ int fc_chunk_end(struct fc_chunk *chunk, struct fc_reader *reader, struct fc_err
     chunk->header_bytes = reader->header_bytes;
     chunk->other_bytes = reader->other_bytes;
     chunk->lost = reader->lost;
+    chunk->tail_off = reader->tail_off;
+    chunk->pending_bytes = reader->pending_bytes;
     spare.count = 0;
     spare.bytes = 0;
     reader->lost = spare;
@@ -103,6 +107,9 @@ static int merge_damage(struct fc_chunk *chunk, struct fc_scan_file *f)
     f->damage.count = count; /* those not kept count too */
     f->damage.bytes = bytes;
     f->open = chunk->end_open;
+    if (chunk->tail_off != FC_NO_OFFSET)
+        f->tail_off = chunk->tail_off;
+    f->pending_bytes += chunk->pending_bytes;
     return rc;
 }
 
@@ -147,6 +154,8 @@ static int add_fed_damage(struct fc_scan_file *f)
     int rc = 0;
 
     for (size_t i = 0; i < count && rc == 0; i++) {
+        if (f->plan->state && found[i].off < f->plan->state->stream_size) /* the index lists it */
+            continue;
         struct fc_damage *d = own ? bsearch(&found[i], f->damage.items, own, sizeof *d, compare_damage) : NULL;
         size_t len = d ? strlen(d->cause) : 0;
         if (d)
@@ -162,13 +171,19 @@ static int add_fed_damage(struct fc_scan_file *f)
 int fc_scan_file_end(struct fc_scan_file *f)
 {
     struct fc_file *file = &f->plan->file;
-    uint64_t off = f->open.off;
+    uint64_t off = f->open.off, left;
     int rc = 0;
 
     if (f->feed) /* what was read before, when it was planned, counts where it cannot be read again */
         file->size = fc_feed_size(f->feed) > f->next_off ? fc_feed_size(f->feed) : f->next_off;
-    if (off != FC_NO_OFFSET)
-        rc = fc_damage_add(&f->damage, off, file->size > off ? file->size - off : 0, f->open.cause);
+    if (off != FC_NO_OFFSET) {
+        left = file->size > off ? file->size - off : 0;
+        f->tail_off = off;
+        if (left && fc_file_unfinished(file, f->open.ends))
+            f->pending_bytes = left;
+        else
+            rc = fc_damage_add(&f->damage, off, left, f->open.cause);
+    }
     return rc || !f->feed ? rc : add_fed_damage(f);
 }
 

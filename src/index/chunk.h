@@ -40,7 +40,8 @@ struct fc_chunk {
     size_t times_room;
     bool rising; /* all have a time, and none is before that in front of it */
     struct fc_damage_list lost;
-    struct fc_open_damage end_open; /* and `end` does */
+    uint64_t tail_off, pending_bytes; /* as of the reader */
+    struct fc_open_damage end_open;   /* and `end` does */
 };
 
 /* NULL without memory. */

@@ -2,6 +2,7 @@
 #include "index/feed.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "capture/print.h"
 #include "capture/resync.h"
 
 #include <pthread.h>
@@ -34,7 +35,9 @@ struct fc_feed {
     size_t point_count, point_room;
     struct fc_damage *damage;
     size_t damage_count;
-    bool damage_left_out;
+    struct fc_print *print;
+    uint64_t fingerprint;
+    struct fc_error why_ended; /* by damage, or because the file ends early: no code, else */
 };
 
 struct fc_feeder {
@@ -133,7 +136,7 @@ static void drop_blocks(struct fc_feed *feed, size_t n)
 static int open_again(struct fc_feed *feed, struct fc_file *file, struct fc_error *err)
 {
     const struct fc_file *planned = &feed->plan->file;
-    int rc = fc_file_open(planned->path, file, err);
+    int rc = fc_file_open_first(planned->path, planned->stored_size, file, err);
 
     if (rc)
         return rc;
@@ -203,7 +206,7 @@ static int add_damage(void *ctx, uint64_t off, const char *cause)
     return 0;
 }
 
-/* Shows a block with n bytes in it to the readers. */
+/* Shows a block with n new bytes in it to the readers. */
 static bool show(struct fc_feed *feed, const struct fc_stream *stream, uint8_t *block, size_t n)
 {
     struct fc_feeder *f = feed->feeder;
@@ -219,6 +222,11 @@ static bool show(struct fc_feed *feed, const struct fc_stream *stream, uint8_t *
     }
     feed->stored = stream->in_off + stream->in_pos;
     feed->ended = stream->ended;
+    if (stream->ended) {
+        feed->why_ended = stream->why;
+        feed->base.broken = stream->why.code && !stream->cut;
+        feed->fingerprint = fc_print_value(feed->print, feed->produced);
+    }
     bool news = feed->ended || feed->produced / f->chunk != chunks;
     pthread_cond_broadcast(&f->data);
     pthread_mutex_unlock(&f->lock);
@@ -256,16 +264,18 @@ static int feed_stream(struct fc_feed *feed, struct fc_stream *stream)
         uint8_t *block = next_block(feed, &rc);
         if (!block)
             return rc;
-        size_t n = 0;
+        size_t start = (size_t)(stream->off % BLOCK), n = start; /* 0 but for one that is entered */
         while (n < BLOCK && !ended) {
+            uint64_t off = stream->off;
             int64_t got = fc_stream_read(stream, block + n);
             ended = got < 0 || stream->ended;
             if (got < 0)
                 rc = (int)got;
             else
-                n += (size_t)got;
+                fc_print_take(feed->print, off, block + n, (size_t)got);
+            n += got > 0 ? (size_t)got : 0;
         }
-        if (show(feed, stream, block, n) && !rc)
+        if (show(feed, stream, block, n - start) && !rc)
             f->tell(f->ctx, 0, NULL);
     }
     return rc;
@@ -292,9 +302,13 @@ static int feed_file(struct fc_feed *feed, struct fc_error *why)
     }
     if (rc)
         return rc;
-    rc = fc_stream_init(&stream, file.compression, file.fd, &watch);
+    rc = fc_stream_init(&stream, file.compression, file.fd, file.stored_size, &watch);
     if (rc == 0) {
-        rc = feed_stream(feed, &stream);
+        const struct fc_file_state *state = feed->plan->state;
+        if (state && state->point_state && (rc = fc_stream_enter(&stream, &state->point)) == FC_E_DAMAGED)
+            rc = fc_error_set(&feed->why, FC_E_DB, file.path, state->point.off, "the index holds a damaged seek point");
+        if (rc == 0)
+            rc = feed_stream(feed, &stream);
         fc_stream_fini(&stream);
     }
     fc_file_close(&file);
@@ -385,6 +399,21 @@ static uint64_t feed_size(struct fc_source *source)
     uint64_t size = feed->ended && !feed->code ? feed->produced : FC_SIZE_UNKNOWN;
     pthread_mutex_unlock(&feed->feeder->lock);
     return size;
+}
+
+uint64_t fc_feed_fingerprint(const struct fc_feed *feed)
+{
+    return feed->fingerprint;
+}
+
+uint64_t fc_feed_mark(const struct fc_feed *feed, uint64_t off)
+{
+    return fc_print_mark(feed->print, off & ~(uint64_t)(FC_PRINT_STEP - 1));
+}
+
+const char *fc_feed_cut(const struct fc_feed *feed)
+{
+    return feed->why_ended.code && !feed->base.broken ? feed->why_ended.cause : NULL;
 }
 
 uint64_t fc_feed_size(struct fc_feed *feed)
@@ -502,6 +531,15 @@ int fc_feeder_new(struct fc_plan *plan, const char *folder, uint64_t budget_byte
         feed->feeder = f;
         feed->plan = &plan->files[i];
         plan->files[i].file.source = &feed->base;
+        if (!(feed->print = malloc(sizeof *feed->print)))
+            return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+        fc_print_init(feed->print);
+        const struct fc_file_state *state = plan->files[i].state;
+        if (state && state->end_off) { /* nobody reads what is before */
+            feed->produced = state->point.off;
+            feed->released = state->point.off & ~(uint64_t)(BLOCK - 1);
+            fc_print_enter(feed->print, state->end_off & ~(uint64_t)(FC_PRINT_STEP - 1), state->mark);
+        }
     }
     return 0;
 }
@@ -518,6 +556,7 @@ void fc_feeder_free(struct fc_feeder *f)
         free(feed->blocks);
         free(feed->points);
         free(feed->damage);
+        free(feed->print);
         free(feed);
     }
     for (size_t i = 0; i < f->spare_count; i++)

@@ -49,6 +49,11 @@ void fc_feed_finish(struct fc_feed *feed);
 
 /* Of a stream that has ended: its size, its seek points by number, the damage in it. */
 uint64_t fc_feed_size(struct fc_feed *feed);
+/* Its fingerprint, and what of that is known before `off` (fc_print_mark()). */
+uint64_t fc_feed_fingerprint(const struct fc_feed *feed);
+uint64_t fc_feed_mark(const struct fc_feed *feed, uint64_t off);
+/* Why it has ended early though nothing of it is damaged: NULL, or where the file ends. */
+const char *fc_feed_cut(const struct fc_feed *feed);
 size_t fc_feed_points(const struct fc_feed *feed);
 int fc_feed_point(struct fc_feed *feed, size_t i, struct fc_seek_point *point, struct fc_buffer *state,
                   struct fc_error *err);

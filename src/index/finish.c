@@ -19,7 +19,7 @@ static int write_points(const struct fc_scan_file *f, struct fc_writer *writer, 
                         struct fc_error *err)
 {
     const struct fc_file *file = &f->plan->file;
-    uint64_t last = 0, widest = 0;
+    uint64_t last = f->plan->state ? f->plan->state->point.off : 0, widest = 0;
     struct fc_seek_point point;
     struct fc_buffer state = {0};
     struct fc_error note;
@@ -100,6 +100,44 @@ static int note_unfiltered(struct fc_index_result *result, const struct fc_scan_
     return 0;
 }
 
+/* A word on what is no whole record yet. */
+static void note_pending(struct fc_index_result *result, const struct fc_scan_file *f)
+{
+    const char *cut = f->feed ? fc_feed_cut(f->feed) : NULL;
+    unsigned long long n = f->pending_bytes;
+    struct fc_error why;
+
+    if (!n && !cut)
+        return;
+    result->pending_files++;
+    result->pending_bytes += n;
+    if (!n)
+        fc_error_set(&why, FC_OK, f->plan->file.path, FC_NO_OFFSET, "its compressed data are not complete yet (%.300s)",
+                     cut);
+    else
+        fc_error_set(&why, FC_OK, f->plan->file.path, FC_NO_OFFSET,
+                     "its last %llu byte%s no whole record yet%s%.300s%s", n, n == 1 ? " is" : "s are", cut ? " (" : "",
+                     cut ? cut : "", cut ? ")" : "");
+    fc_notice_add(result, FC_NOTICE_PENDING, &why);
+}
+
+/* The same numbers, of what was read now. */
+static void count_file(struct fc_index_result *result, const struct fc_scan_file *f)
+{
+    static const struct fc_file_state none;
+    const struct fc_file_state *before = f->plan->state ? f->plan->state : &none;
+
+    result->files += !f->plan->state;
+    result->files_grown += f->plan->state != NULL;
+    result->bytes += f->plan->file.size - before->end_off;
+    result->records += f->records - before->records;
+    result->ignored += f->ignored - before->ignored;
+    result->malformed += f->malformed - before->malformed;
+    result->header_bytes += f->header_bytes - before->header_bytes;
+    result->record_bytes += f->record_bytes - before->record_bytes;
+    result->other_bytes += f->other_bytes - before->other_bytes;
+}
+
 static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct fc_index_result *result,
                        struct fc_error *err)
 {
@@ -110,14 +148,20 @@ static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct f
     for (size_t i = 0; i < p->plan->count && rc == 0; i++) {
         const struct fc_scan_file *f = &p->files[i];
         const struct fc_file *file = &f->plan->file;
+        uint64_t end_off = f->tail_off != FC_NO_OFFSET ? f->tail_off : f->next_off;
         struct fc_file_row row = {
             .id = f->plan->id,
+            .state = f->plan->state,
             .path = file->path,
             .size = file->stored_size,
             .stream_size = file->size,
             .compression = file->compression,
             .mtime_ns = file->mtime_ns,
-            .fingerprint = f->fingerprint,
+            .ctime_ns = fc_file_ctime(file),
+            .dev = file->dev,
+            .ino = file->ino,
+            .fingerprint = f->feed ? fc_feed_fingerprint(f->feed) : f->fingerprint,
+            .stored_fingerprint = f->stored_fingerprint,
             .format = file->format,
             .records = f->records,
             .ignored = f->ignored,
@@ -125,28 +169,27 @@ static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct f
             .backward = f->backward,
             .first_ns = f->first_ns,
             .last_ns = f->last_ns,
-            .end_off = f->next_off,
+            .end_off = end_off,
             .header_bytes = f->header_bytes,
             .record_bytes = f->record_bytes,
             .other_bytes = f->other_bytes,
             .ifaces = f->ifaces,
             .iface_count = f->iface_count,
             .damage = &f->damage,
+            .pending_bytes = f->pending_bytes,
+            .section = &f->section,
+            .clock = &f->clock,
+            .tail_ns = f->tail_ns,
+            .mark = f->feed ? fc_feed_mark(f->feed, end_off) : 0,
         };
         rc = fc_writer_add_file(writer, &row, err);
         if (rc == 0 && f->feed)
             rc = write_points(f, writer, result, err);
         if (rc == 0)
             rc = note_unfiltered(result, f, &door, err);
-        result->files++;
-        result->bytes += file->size;
-        result->records += f->records;
-        result->ignored += f->ignored;
-        result->malformed += f->malformed;
-        result->header_bytes += f->header_bytes;
-        result->record_bytes += f->record_bytes;
-        result->other_bytes += f->other_bytes;
+        count_file(result, f);
         note_damage(result, f);
+        note_pending(result, f);
         if (f->grown) {
             struct fc_error why;
             fc_error_set(&why, FC_OK, file->path, FC_NO_OFFSET,

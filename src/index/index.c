@@ -92,6 +92,25 @@ static int settings_to_index(struct run *run, struct fc_error *err)
     return rc;
 }
 
+/* A file that has grown, from where it was read before. */
+static int go_on(struct fc_scan_file *f, const struct fc_file_state *state, struct fc_error *err)
+{
+    f->next_off = f->claim_off = state->end_off;
+    f->header_bytes = state->header_bytes;
+    f->record_bytes = state->record_bytes;
+    f->other_bytes = state->other_bytes;
+    f->records = state->records;
+    f->ignored = state->ignored;
+    f->malformed = state->malformed;
+    f->backward = state->backward;
+    f->first_ns = state->first_ns;
+    f->last_ns = state->last_ns;
+    f->tail_ns = state->tail_ns;
+    if (fc_section_copy(&f->section, &state->section) || fc_scan_file_met(f, state->ifaces, state->iface_count))
+        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    return 0;
+}
+
 /* What is to be known of the files before they are read, and the feeder for those that are compressed. */
 static int init_files(struct run *run, struct fc_error *err)
 {
@@ -106,13 +125,15 @@ static int init_files(struct run *run, struct fc_error *err)
         f->feed = fc_feed_of(f->plan);
         if (f->feed)
             f->plan->file.size = FC_SIZE_UNKNOWN;
-        f->fingerprint = f->plan->fingerprint;
+        f->stored_fingerprint = f->plan->stored_fingerprint;
         f->next_off = f->plan->file.data_off;
         f->section.number = f->plan->file.format == FC_FORMAT_PCAPNG ? UINT32_MAX : 0;
-        f->open.off = FC_NO_OFFSET;
+        f->open.off = f->tail_off = FC_NO_OFFSET;
         f->header_bytes = f->plan->file.data_off;
         f->first_ns = f->last_ns = f->tail_ns = FC_TIME_NONE;
-        if (rc == 0 && f->header_bytes && fc_scan_file_met(f, &f->plan->file.pcap.iface, 1))
+        if (rc == 0 && f->plan->state && f->plan->state->end_off)
+            rc = go_on(f, f->plan->state, err);
+        else if (rc == 0 && f->header_bytes && fc_scan_file_met(f, &f->plan->file.pcap.iface, 1))
             rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     }
     return rc;
@@ -304,14 +325,14 @@ static int check_balance(const struct fc_index_result *r, struct fc_error *err)
             err, FC_E_MISMATCH, NULL, FC_NO_OFFSET,
             "internal fault: %llu records read, %llu packets in sessions, %llu ignored; nothing was written",
             (unsigned long long)r->records, (unsigned long long)r->packets, (unsigned long long)r->ignored);
-    if (r->header_bytes + r->record_bytes + r->other_bytes + r->skipped_bytes == r->bytes)
+    if (r->header_bytes + r->record_bytes + r->other_bytes + r->skipped_bytes + r->pending_bytes == r->bytes)
         return 0;
     return fc_error_set(err, FC_E_MISMATCH, NULL, FC_NO_OFFSET,
-                        "internal fault: of %llu bytes %llu are headers, %llu records, %llu other blocks, %llu lost; "
-                        "nothing was written",
+                        "internal fault: of %llu bytes %llu are headers, %llu records, %llu other blocks, %llu lost, "
+                        "%llu pending; nothing was written",
                         (unsigned long long)r->bytes, (unsigned long long)r->header_bytes,
                         (unsigned long long)r->record_bytes, (unsigned long long)r->other_bytes,
-                        (unsigned long long)r->skipped_bytes);
+                        (unsigned long long)r->skipped_bytes, (unsigned long long)r->pending_bytes);
 }
 
 /*
@@ -358,6 +379,8 @@ static int read_all(struct run *run, const struct fc_index_options *o, struct fc
         fc_notice_add(result, FC_NOTICE_REFUSED, err);
         fini_pipeline(run);
         fc_plan_drop(&run->plan, bad);
+        if (!run->plan.count && result->files_known)
+            return 0;
         if (!run->plan.count)
             return fc_error_set(err, FC_E_FORMAT, NULL, FC_NO_OFFSET, "no capture to index");
         if (progress) {
@@ -418,8 +441,10 @@ static int plan_and_run(struct run *run, const char *db_path, const char *const 
     if ((rc = fc_plan_make(&run->plan, paths, path_count, &save, run->writer, result, err)))
         return rc;
     if (!run->plan.count) {
-        if (result->files_known) /* nothing new, but names perhaps */
-            return result->files_moved ? fc_writer_commit(run->writer, NULL, err) : 0;
+        if (run->plan.changed && (rc = fc_writer_commit(run->writer, NULL, err)))
+            return rc;
+        if (result->files_known || run->plan.changed) /* nothing new, but names perhaps */
+            return 0;
         return fc_error_set(err, FC_E_FORMAT, NULL, FC_NO_OFFSET, "no capture to index");
     }
     if (progress) {

@@ -28,7 +28,15 @@ static int add(struct fc_inputs *in, char *path, bool named, const struct stat *
         in->items = bigger;
         in->room = room;
     }
-    in->items[in->count++] = (struct fc_input){path, named, st ? st->st_dev : 0, st ? st->st_ino : 0};
+    struct fc_input *i = &in->items[in->count++];
+    *i = (struct fc_input){.path = path, .named = named};
+    if (st) {
+        i->dev = st->st_dev;
+        i->ino = st->st_ino;
+        i->size = (uint64_t)st->st_size;
+        i->mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+        i->ctime_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
+    }
     return 0;
 }
 

@@ -9,6 +9,8 @@ struct fc_input {
     char *path;
     bool named;        /* by the user himself, not found in a folder */
     uint64_t dev, ino; /* 0: it is not there */
+    uint64_t size;
+    int64_t mtime_ns, ctime_ns;
 };
 struct fc_inputs {
     struct fc_input *items;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "index/pipeline.h"
 #include "base/error.h"
+#include "capture/print.h"
 #include "index/chunk.h"
 
 #include <assert.h>
@@ -137,8 +138,7 @@ static int scan_record(struct worker *w, struct fc_chunk *c, const struct fc_rec
     }
     if (packet.malformed) {
         c->malformed++;
-        packet.key.port[0] = (uint16_t)(c->file->plan->id >> 16); /* a session of this file's own */
-        packet.key.port[1] = (uint16_t)c->file->plan->id;
+        packet.key.domain = c->file->plan->id; /* a session of this file's own */
     }
     if (fc_unit_add(c->unit, &w->advancer.shelf, &packet, rec->off, rec->ts_ns, rec->origlen,
                     fc_table_seed(w->s->p->table), settings->fields != 0))
@@ -218,10 +218,15 @@ static int choose_start(struct worker *w, struct fc_chunk *c, struct fc_error *e
 static int read_chunk(struct worker *w, struct fc_chunk *c, struct fc_error *err)
 {
     int rc = choose_start(w, c, err);
+    struct fc_prints prints;
 
     if (rc == 0 && c->first && !c->file->feed &&
-        (rc = fc_file_fingerprint(&c->file->plan->file, &c->file->fingerprint, err)))
+        (rc = fc_file_prints(&c->file->plan->file, c->file->plan->file.stored_size, &prints, err)))
         rc = spoiled(w->s->p, c->file, rc);
+    if (rc == 0 && c->first && !c->file->feed) {
+        c->file->fingerprint = prints.samples;
+        c->file->stored_fingerprint = prints.stored;
+    }
     return rc == 0 && c->start != UINT64_MAX ? scan(w, c, err) : rc;
 }
 
@@ -844,6 +849,8 @@ static int init_files(struct shared *s)
         f->frontier = (struct fc_place){f->plan->bound_ns, 0, f->plan->id, 0};
         f->open_index = SIZE_MAX;
         fc_clock_init(&f->clock);
+        if (f->plan->state)
+            f->clock = f->plan->state->clock;
         s->beyond[i] = fc_place_before(&f->frontier, &s->beyond[i + 1]) ? f->frontier : s->beyond[i + 1];
     }
     return 0;

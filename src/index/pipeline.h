@@ -33,7 +33,7 @@ struct fc_scan_file {
     struct fc_plan_file *plan;
     struct fc_feed *feed; /* of a compressed file; its size is known when it has ended */
     uint64_t fed;         /* of its bytes as stored: counted as done */
-    uint64_t fingerprint;
+    uint64_t fingerprint, stored_fingerprint;
     uint64_t next_off;         /* committed so far */
     struct fc_section section; /* that holds at next_off */
     struct fc_interface *ifaces;
@@ -43,7 +43,8 @@ struct fc_scan_file {
     int64_t tail_ns;           /* of the last record that has a time */
     uint64_t header_bytes, record_bytes, other_bytes;
     struct fc_damage_list damage;
-    struct fc_open_damage open; /* next_off lies inside of it */
+    struct fc_open_damage open;       /* next_off lies inside of it */
+    uint64_t tail_off, pending_bytes; /* as of a reader that has met the end */
     /* its way through the pipeline, under the lock */
     uint64_t claim_off;             /* where the next chunk starts */
     bool begun, claimed, committed; /* the first chunk; all of them */

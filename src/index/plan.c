@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "index/plan.h"
 #include "base/error.h"
+#include "capture/print.h"
 #include "flow/clock.h"
 #include "index/inputs.h"
+#include "index/known.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -37,6 +39,10 @@ static void fini_file(struct fc_plan_file *f)
         fc_section_free(f->head);
     free(f->head);
     f->head = NULL;
+    if (f->state)
+        fc_file_state_fini(f->state);
+    free(f->state);
+    f->state = NULL;
 }
 
 void fc_plan_fini(struct fc_plan *plan)
@@ -44,7 +50,14 @@ void fc_plan_fini(struct fc_plan *plan)
     for (size_t i = 0; i < plan->count; i++)
         fini_file(&plan->files[i]);
     free(plan->files);
+    free(plan->gone);
     memset(plan, 0, sizeof *plan);
+}
+
+/* Bytes that are to be read of it, as stored. */
+static uint64_t share(const struct fc_plan_file *f)
+{
+    return f->file.stored_size - (f->state && f->file.compression == FC_COMPRESSION_NONE ? f->state->end_off : 0);
 }
 
 /* Keeps the reader's section, behind the first record. FC_E_NOMEM. */
@@ -64,51 +77,38 @@ static int keep_head(const struct fc_reader *reader, struct fc_plan_file *f)
 static int first_record(struct fc_reader *reader, struct fc_plan_file *f)
 {
     int64_t times[1 + FC_CLOCK_AHEAD];
+    const struct fc_file_state *state = f->state && f->state->end_off ? f->state : NULL;
     struct fc_clock clock;
     struct fc_record rec;
     size_t n = 0;
     int rc;
 
     reader->file = NULL; /* another file, though at the same address: what is buffered is not of it */
-    rc = fc_reader_start(reader, &f->file, 0, UINT64_MAX, NULL) ? FC_E_NOMEM : 1;
-    f->first_ns = f->bound_ns = FC_TIME_NONE;
+    rc = fc_reader_start(reader, &f->file, state ? state->end_off : 0, UINT64_MAX, state ? &state->section : NULL);
+    rc = rc == 0 ? 1 : rc == FC_E_NOMEM ? rc : FC_E_IO;
+    if (state && f->file.format != FC_FORMAT_PCAPNG)
+        f->state->section.pcap = reader->section.pcap;
+    f->first_ns = f->bound_ns = state ? state->clock.counted_ns : FC_TIME_NONE;
+    if (state && f->file.source)
+        return 0; /* far behind its start: what was counted last must do */
+    if (state)
+        f->first_ns = FC_TIME_NONE;
     /* not far behind damage */
     while (n < sizeof times / sizeof times[0] && rc == 1 && (rc = fc_reader_walk(reader, &rec, PEEK_FAR)) == 1) {
         times[n++] = rec.ts_ns;
         if (f->first_ns == FC_TIME_NONE)
             f->first_ns = rec.ts_ns;
-        if (n == 1 && keep_head(reader, f))
+        if (n == 1 && !state && keep_head(reader, f))
             rc = FC_E_NOMEM;
     }
     fc_clock_init(&clock);
+    if (state)
+        clock = state->clock;
     if (n && rc >= 0) /* as much as its first record asks for was there */
         f->bound_ns = fc_clock_count(&clock, times[0], times + 1, n - 1);
+    if (state && f->first_ns == FC_TIME_NONE)
+        f->first_ns = f->bound_ns;
     return rc == FC_E_NOMEM || rc == FC_E_IO ? rc : 0;
-}
-
-/* What the index knows of the file, by its name or by another one: 1 skip it, 0 index it, negative: it has changed. */
-static int known(struct fc_plan *plan, struct fc_writer *writer, const struct fc_file *file,
-                 struct fc_index_result *result, struct fc_error *err)
-{
-    struct fc_known_file k;
-    uint64_t fingerprint;
-    bool moved = false;
-    int rc, named;
-
-    if (!plan->adding)
-        return 0;
-    if ((named = fc_writer_known(writer, file->path, &k, err)) < 0)
-        return named;
-    if ((rc = fc_file_fingerprint(file, &fingerprint, err)))
-        return rc;
-    if (named && (k.size != file->stored_size || k.fingerprint != fingerprint))
-        return fc_error_set(err, FC_E_CHANGED, file->path, FC_NO_OFFSET,
-                            "has changed since it was indexed; index it into a new database");
-    if (!named && (rc = fc_writer_known_elsewhere(writer, file, fingerprint, &moved, err)) <= 0)
-        return rc;
-    result->files_known++;
-    result->files_moved += moved;
-    return 1;
 }
 
 /* Reading a capture once shall not push out of the page cache what others use (Linux 6.3 on; else it does nothing). */
@@ -137,8 +137,9 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, struct f
                     struct fc_writer *writer, struct fc_index_result *result, struct fc_error *err)
 {
     struct fc_plan_file f = {.id = 0};
+    struct fc_prints prints;
     struct fc_error why;
-    int rc;
+    int rc, failed;
 
     if (fc_writer_owns(writer, input->dev, input->ino)) {
         /* in a folder it is to be expected: the index may lie beside its captures */
@@ -149,7 +150,16 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, struct f
         }
         return 0;
     }
+    if (plan->adding && (rc = fc_known_by_times(plan, writer, input, result, &why))) {
+        if (rc == FC_E_IO && fc_writer_status(writer, NULL) == 0)
+            return refuse(result, &why);
+        if (rc < 0)
+            *err = why;
+        return rc < 0 ? rc : 0;
+    }
     rc = fc_file_open(input->path, &f.file, &why);
+    if (rc == FC_E_FORMAT && plan->adding && (failed = fc_known_replaced(plan, writer, input->path, err)))
+        return failed;
     if (rc == FC_E_NOMEM || rc == FC_E_LIMIT) {
         *err = why;
         return rc;
@@ -161,13 +171,13 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, struct f
         fc_notice_add(result, refused ? FC_NOTICE_REFUSED : FC_NOTICE_SKIPPED, &why);
         return 0;
     }
-    rc = known(plan, writer, &f.file, result, &why);
+    rc = plan->adding ? fc_known_by_content(plan, writer, &f, result, &why) : 0;
     if ((rc == FC_E_CHANGED || rc == FC_E_IO) && fc_writer_status(writer, NULL) == 0) {
-        fc_file_close(&f.file);
+        fini_file(&f);
         return refuse(result, &why);
     }
     if (rc) {
-        fc_file_close(&f.file);
+        fini_file(&f);
         if (rc < 0)
             *err = why;
         return rc < 0 ? rc : 0;
@@ -176,8 +186,8 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, struct f
     read_once(&f.file);
     rc = first_record(reader, &f);
     why = reader->why;
-    if (rc == 0 && f.file.source)
-        rc = fc_file_fingerprint(&f.file, &f.fingerprint, &why);
+    if (rc == 0 && f.file.source && (rc = fc_file_prints(&f.file, f.file.stored_size, &prints, &why)) == 0)
+        f.stored_fingerprint = prints.stored;
     if (rc == FC_E_IO) {
         fini_file(&f);
         return refuse(result, &why);
@@ -199,7 +209,7 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, struct f
         plan->room = room;
     }
     plan->files[plan->count++] = f;
-    plan->bytes += f.file.stored_size;
+    plan->bytes += share(&f);
     return 0;
 }
 
@@ -238,7 +248,7 @@ static void drop_twins(struct fc_plan *plan, struct fc_index_result *result)
                          plan->files[n - 1].file.path);
             if (strcmp(f->file.path, plan->files[n - 1].file.path) != 0)
                 fc_notice_add(result, FC_NOTICE_SKIPPED, &why);
-            plan->bytes -= f->file.stored_size;
+            plan->bytes -= share(f);
             fini_file(f);
             continue;
         }
@@ -247,10 +257,52 @@ static void drop_twins(struct fc_plan *plan, struct fc_index_result *result)
             f->file.fd = -1;
             f->file.path = NULL;
             f->head = NULL;
+            f->state = NULL;
         }
         n++;
     }
     plan->count = n;
+}
+
+static int compare_id(const void *a, const void *b)
+{
+    const struct fc_plan_file *x = a, *y = b;
+
+    if (x->id != y->id)
+        return x->id < y->id ? -1 : 1;
+    return strcmp(x->file.path, y->file.path);
+}
+
+/* Two that have become of one capture: the second is a copy that has grown, too. */
+static void drop_same(struct fc_plan *plan, struct fc_index_result *result)
+{
+    size_t n = 0;
+
+    if (plan->count)
+        qsort(plan->files, plan->count, sizeof *plan->files, compare_id);
+    for (size_t i = 0; i < plan->count; i++) {
+        struct fc_plan_file f = plan->files[i];
+        if (n && f.id && plan->files[n - 1].id == f.id) {
+            struct fc_error why;
+            fc_error_set(&why, FC_E_USAGE, f.file.path, FC_NO_OFFSET, "is a copy of %.400s",
+                         plan->files[n - 1].file.path);
+            fc_notice_add(result, FC_NOTICE_SKIPPED, &why);
+            plan->bytes -= share(&f);
+            fini_file(&f);
+            continue;
+        }
+        plan->files[n++] = f;
+    }
+    plan->count = n;
+}
+
+static void number(struct fc_plan *plan)
+{
+    uint32_t id = plan->first_id;
+
+    for (size_t i = 0; i < plan->count; i++)
+        if (!plan->files[i].state)
+            plan->files[i].id = id++;
 }
 
 static int number_files(struct fc_plan *plan, struct fc_writer *writer, struct fc_index_result *result,
@@ -264,10 +316,13 @@ static int number_files(struct fc_plan *plan, struct fc_writer *writer, struct f
         return rc;
     if (plan->count)
         qsort(plan->files, plan->count, sizeof *plan->files, compare_start);
+    plan->first_id = id + 1;
+    number(plan);
     for (size_t i = 0; i < plan->count; i++) {
         struct fc_plan_file *f = &plan->files[i];
-        f->id = ++id;
         plan->older |= last_ns != FC_TIME_NONE && f->bound_ns < last_ns;
+        if (f->state) /* captures that grow side by side do so each time */
+            continue;
         if (last_ns != FC_TIME_NONE && f->first_ns != FC_TIME_NONE && f->first_ns < last_ns) {
             struct fc_error why;
             fc_error_set(&why, FC_OK, f->file.path, FC_NO_OFFSET,
@@ -302,6 +357,8 @@ int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, c
     fc_reader_fini(&reader);
     if (rc == 0) {
         drop_twins(plan, result);
+        drop_same(plan, result);
+        result->files_gone = plan->gone_count;
         rc = number_files(plan, writer, result, err);
     }
     if (rc)
@@ -311,14 +368,11 @@ int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, c
 
 void fc_plan_drop(struct fc_plan *plan, size_t i)
 {
-    uint32_t first = plan->files[0].id;
-
-    plan->bytes -= plan->files[i].file.stored_size;
+    plan->bytes -= share(&plan->files[i]);
     fini_file(&plan->files[i]);
     memmove(&plan->files[i], &plan->files[i + 1], (plan->count - i - 1) * sizeof *plan->files);
     plan->count--;
-    for (size_t k = 0; k < plan->count; k++)
-        plan->files[k].id = first + (uint32_t)k;
+    number(plan);
 }
 
 int fc_plan_reopen(struct fc_plan_file *f, struct fc_error *err)
@@ -328,7 +382,7 @@ int fc_plan_reopen(struct fc_plan_file *f, struct fc_error *err)
 
     if (f->file.fd >= 0 || f->file.compression != FC_COMPRESSION_NONE)
         return 0;
-    if ((rc = fc_file_open(f->file.path, &again, err)))
+    if ((rc = fc_file_open_first(f->file.path, f->file.stored_size, &again, err)))
         return rc;
     if (again.dev != f->file.dev || again.ino != f->file.ino || again.size < f->file.size ||
         again.compression != f->file.compression || again.format != f->file.format) {

@@ -15,10 +15,10 @@
 #include <flowcarve/index.h>
 
 struct fc_plan_file {
-    struct fc_file file;  /* fd is -1 while it is not open */
-    uint64_t fingerprint; /* of a compressed file; a plain one's is taken when it is read */
-    int64_t first_ns;     /* of the first record that has a time; FC_TIME_NONE */
-    int64_t bound_ns;     /* no record is counted (flow/clock.h) as before this */
+    struct fc_file file;         /* fd is -1 while it is not open */
+    uint64_t stored_fingerprint; /* of a compressed file; a plain one's is taken when it is read */
+    int64_t first_ns;            /* of the first record that has a time; FC_TIME_NONE */
+    int64_t bound_ns;            /* no record is counted (flow/clock.h) as before this */
     uint32_t id;
     bool named; /* by the user, not found in a folder */
     /*
@@ -26,22 +26,27 @@ struct fc_plan_file {
      * short
      */
     struct fc_section *head;
+    struct fc_file_state *state; /* it has grown since it was indexed, and is read from there on; else NULL */
 };
 
 struct fc_plan {
     struct fc_plan_file *files;
     size_t count, room;
-    uint64_t bytes; /* as stored */
-    bool adding;    /* the index holds captures already */
-    bool older;     /* some capture may start before the end of what the index holds */
+    uint32_t first_id; /* of the new ones */
+    uint64_t bytes;    /* as stored */
+    bool adding;       /* the index holds captures already, */
+    bool changed;      /* and what it says of them was changed */
+    uint32_t *gone;    /* captures in whose place another content was found, and that were found nowhere else */
+    size_t gone_count, gone_room;
+    bool older; /* some capture may start before the end of what the index holds */
 };
 
 /* Gives a notice out, or keeps it in the result; what is not kept is counted. */
 void fc_notice_add(struct fc_index_result *result, int kind, const struct fc_error *what);
 
 /*
- * Makes the plan. Files that are no captures, unreadable, given twice, already indexed, or changed since, are counted
- * and noted in the result. FC_E_NOMEM, FC_E_LIMIT, FC_E_IO, FC_E_USAGE, FC_E_INTERRUPTED, FC_E_DB.
+ * Makes the plan. Files that are no captures, unreadable, given twice or already indexed are counted and noted in the
+ * result. FC_E_NOMEM, FC_E_LIMIT, FC_E_IO, FC_E_USAGE, FC_E_INTERRUPTED, FC_E_DB.
  */
 int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, const struct fc_save *save,
                  struct fc_writer *writer, struct fc_index_result *result, struct fc_error *err);

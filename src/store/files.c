@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/files.h"
 #include "base/error.h"
+#include "capture/print.h"
 #include "store/path.h"
 
 #include <errno.h>
@@ -60,7 +61,7 @@ static int load_file(struct fc_db *db, sqlite3_stmt *stmt, struct fc_stored_file
     }
     f.id = (uint32_t)id;
     f.size = (uint64_t)sqlite3_column_int64(stmt, 3);
-    f.fingerprint = (uint64_t)sqlite3_column_int64(stmt, 4);
+    f.stored_fingerprint = (uint64_t)sqlite3_column_int64(stmt, 4);
     f.end_off = (uint64_t)sqlite3_column_int64(stmt, 5);
     f.records = (uint64_t)sqlite3_column_int64(stmt, 6);
     f.ignored = (uint64_t)sqlite3_column_int64(stmt, 7);
@@ -71,6 +72,8 @@ static int load_file(struct fc_db *db, sqlite3_stmt *stmt, struct fc_stored_file
     f.other_bytes = (uint64_t)sqlite3_column_int64(stmt, 13);
     f.lost_bytes = (uint64_t)sqlite3_column_int64(stmt, 14);
     f.stream_size = (uint64_t)sqlite3_column_int64(stmt, 15);
+    f.pending_bytes = (uint64_t)sqlite3_column_int64(stmt, 16);
+    f.gone = sqlite3_column_int(stmt, 17) != 0;
     f.first_ns = sqlite3_column_type(stmt, 10) == SQLITE_NULL ? FC_TIME_NONE : sqlite3_column_int64(stmt, 10);
     f.db = db;
     files->items[files->count++] = f;
@@ -130,9 +133,9 @@ int fc_stored_files_load(struct fc_db *db, struct fc_stored_files *files, struct
 
     memset(files, 0, sizeof *files);
     if (sqlite3_prepare_v2(db->sql,
-                           "SELECT id, path, relative, size, fingerprint, end_off, records, ignored, backward,"
-                           " damaged, first_ns, header_bytes, record_bytes, other_bytes, lost_bytes, stream_size"
-                           " FROM files ORDER BY id",
+                           "SELECT id, path, relative, size, stored_fingerprint, end_off, records, ignored, backward,"
+                           " damaged, first_ns, header_bytes, record_bytes, other_bytes, lost_bytes, stream_size,"
+                           " pending_bytes, gone FROM files ORDER BY id",
                            -1, &stmt, NULL) != SQLITE_OK)
         return fc_db_error(db->sql, db->path, err, "cannot read the index");
     while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW)
@@ -165,24 +168,28 @@ int fc_stored_damage(struct fc_db *db, uint32_t file, int (*range)(void *, uint6
     return rc;
 }
 
-int fc_stored_file_open(const struct fc_stored_file *stored, struct fc_file *file, struct fc_error *err)
+int fc_stored_file_open(struct fc_stored_file *stored, struct fc_file *file, struct fc_error *err)
 {
-    uint64_t fingerprint;
+    struct fc_prints prints;
     struct stat st;
     int rc;
 
+    if (stored->gone)
+        return fc_error_set(err, FC_E_MISSING, stored->path, FC_NO_OFFSET,
+                            "the capture is gone: another one has its name by now");
     if (stat(stored->path, &st) != 0)
         return errno == ENOENT || errno == ENOTDIR
                    ? fc_error_set(err, FC_E_MISSING, stored->path, FC_NO_OFFSET, "the capture is missing")
                    : fc_error_errno(err, FC_E_IO, stored->path, FC_NO_OFFSET, "cannot open the capture");
-    rc = fc_file_open(stored->path, file, err);
+    stored->grown = (uint64_t)st.st_size > stored->size;
+    rc = fc_file_open_first(stored->path, stored->size, file, err);
     if (rc == FC_E_FORMAT)
         return fc_error_set(err, FC_E_CHANGED, stored->path, FC_NO_OFFSET,
                             "the capture has changed since it was indexed");
     if (rc)
         return rc;
-    rc = fc_file_fingerprint(file, &fingerprint, err);
-    if (rc == 0 && (file->stored_size != stored->size || fingerprint != stored->fingerprint))
+    rc = fc_file_prints(file, stored->size, &prints, err);
+    if (rc == 0 && (file->stored_size != stored->size || prints.stored != stored->stored_fingerprint))
         rc =
             fc_error_set(err, FC_E_CHANGED, stored->path, FC_NO_OFFSET, "the capture has changed since it was indexed");
     if (rc)
@@ -225,7 +232,7 @@ static int find_point(void *ctx, uint64_t off, struct fc_seek_point *point, stru
 
 int fc_stored_file_enter(struct fc_stored_file *stored, struct fc_file *file, struct fc_error *err)
 {
-    int rc = fc_file_open(stored->path, file, err);
+    int rc = fc_file_open_first(stored->path, stored->size, file, err);
 
     if (rc == 0 && file->source)
         fc_source_set_points(file->source, find_point, stored);

@@ -9,12 +9,14 @@
 struct fc_stored_file {
     uint32_t id;
     char *path; /* where it is now, as far as the index can tell */
-    uint64_t size, fingerprint, end_off;
+    uint64_t size, stored_fingerprint, end_off;
+    bool gone;  /* another content stands under its name */
+    bool grown; /* fc_stored_file_open() has found that there is more of it by now */
     uint64_t records, ignored, backward;
     int64_t first_ns;            /* earliest time; FC_TIME_NONE */
     struct fc_interface *ifaces; /* in file order */
     size_t iface_count;
-    uint64_t stream_size, header_bytes, record_bytes, other_bytes, lost_bytes;
+    uint64_t stream_size, header_bytes, record_bytes, other_bytes, lost_bytes, pending_bytes;
     uint64_t damaged;    /* ranges */
     struct fc_db *db;    /* where its seek points are */
     uint8_t *seek_state; /* of the seek point found last */
@@ -42,10 +44,10 @@ int fc_stored_damage(struct fc_db *db, uint32_t file, int (*range)(void *ctx, ui
 struct fc_stored_file *fc_stored_files_find(const struct fc_stored_files *files, uint32_t id);
 
 /*
- * Opens the capture and checks that it is the one that was indexed. FC_E_MISSING, FC_E_CHANGED, FC_E_IO. On success
- * fc_file_close() frees.
+ * Opens the capture, as far as it was indexed, and checks that it is the one. FC_E_MISSING (also when it is gone),
+ * FC_E_CHANGED, FC_E_IO. On success fc_file_close() frees.
  */
-int fc_stored_file_open(const struct fc_stored_file *stored, struct fc_file *file, struct fc_error *err);
+int fc_stored_file_open(struct fc_stored_file *stored, struct fc_file *file, struct fc_error *err);
 
 /*
  * Opens a capture that was checked before, to read here and there in it: with the index's seek points. Codes as above.

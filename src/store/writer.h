@@ -18,6 +18,7 @@
 
 #include "capture/reader.h"
 #include "capture/stream.h"
+#include "flow/clock.h"
 #include "flow/fragment.h"
 #include "store/record.h"
 
@@ -25,23 +26,52 @@
 
 struct fc_writer;
 
+/*
+ * Where reading a capture goes on when it has grown, and what is known of it up to there. Made by fc_writer_file_state(),
+ * freed by fc_file_state_fini().
+ */
+struct fc_file_state {
+    uint64_t end_off;
+    struct fc_section section; /* that holds there; of a pcap without what its file header says */
+    struct fc_clock clock;
+    int64_t tail_ns; /* of the last record that has a time */
+    uint64_t mark;   /* fc_print_mark() of end_off */
+    enum fc_compression compression;
+    uint64_t stream_size; /* as far as it was known */
+    uint64_t records, ignored, malformed, backward;
+    int64_t first_ns, last_ns;
+    uint64_t header_bytes, record_bytes, other_bytes, lost_bytes, damaged; /* all before end_off */
+    struct fc_interface *ifaces;
+    size_t iface_count;
+    /* compressed: where decoding may start, and nothing that is read again lies before; state NULL: at 0 */
+    struct fc_seek_point point;
+    uint8_t *point_state;
+};
+void fc_file_state_fini(struct fc_file_state *state);
+
 /* A row of `files`, with its interfaces and damage. */
 struct fc_file_row {
     uint32_t id;
-    const char *path; /* as the user gave it; remembered as store/path.h says */
+    const struct fc_file_state *state; /* the row is there, and this was known of it; else NULL */
+    const char *path;                  /* as the user gave it; remembered as store/path.h says */
     uint64_t size, stream_size;
     enum fc_compression compression;
-    int64_t mtime_ns;
-    uint64_t fingerprint;
+    int64_t mtime_ns, ctime_ns; /* FC_TIME_NONE: the latter tells nothing */
+    uint64_t dev, ino;
+    uint64_t fingerprint, stored_fingerprint;
     enum fc_format format;
     uint64_t records, ignored, malformed, backward;
     int64_t first_ns, last_ns; /* FC_TIME_NONE: none */
     uint64_t end_off;
     /* bytes; with those lost they are the size */
-    uint64_t header_bytes, record_bytes, other_bytes;
+    uint64_t header_bytes, record_bytes, other_bytes, pending_bytes;
     const struct fc_interface *ifaces;
     size_t iface_count;
-    const struct fc_damage_list *damage;
+    const struct fc_damage_list *damage; /* behind state->end_off */
+    const struct fc_section *section;    /* at end_off */
+    const struct fc_clock *clock;
+    int64_t tail_ns;
+    uint64_t mark;
 };
 
 /*
@@ -90,21 +120,56 @@ bool fc_writer_owns(const struct fc_writer *writer, uint64_t dev, uint64_t ino);
 int fc_writer_meta(struct fc_writer *writer, const char *name, char **value, struct fc_error *err);
 int fc_writer_set_meta(struct fc_writer *writer, const char *name, const char *value, struct fc_error *err);
 
-/* Looks a capture up by its name: 1 with what was remembered, 0 unknown, or negative. */
+/* What the index says of a capture. */
 struct fc_known_file {
     uint32_t id;
-    uint64_t size, fingerprint;
-    int64_t mtime_ns;
+    char *path; /* where it is, as far as the index can tell */
+    uint64_t size, stream_size;
+    enum fc_compression compression;
+    int64_t mtime_ns, ctime_ns; /* FC_TIME_NONE: the latter tells nothing */
+    uint64_t dev, ino;
+    uint64_t fingerprint, stored_fingerprint;
+    uint64_t records;
+    bool gone;
 };
-int fc_writer_known(struct fc_writer *writer, const char *path, struct fc_known_file *known, struct fc_error *err);
+struct fc_known_files {
+    struct fc_known_file *items;
+    size_t count, room;
+};
+void fc_known_files_fini(struct fc_known_files *list);
 
 /*
- * Is this file in the index under another name? 1, 0, or negative. It is where size and fingerprint agree, and what
- * stands under that name is this very file; or nothing is there any more: then it has been renamed, the index gets the
- * new name, and *moved is true.
+ * The captures that the index has, by what they are found by. Of one name or inode the latest 16, the last one first;
+ * those that are gone, too, but by name only where asked for. They are appended to *out.
  */
-int fc_writer_known_elsewhere(struct fc_writer *writer, const struct fc_file *file, uint64_t fingerprint, bool *moved,
-                              struct fc_error *err);
+int fc_writer_by_name(struct fc_writer *writer, const char *path, bool gone_too, struct fc_known_files *out,
+                      struct fc_error *err);
+int fc_writer_by_inode(struct fc_writer *writer, uint64_t dev, uint64_t ino, struct fc_known_files *out,
+                       struct fc_error *err);
+/* By the file as it is stored, and by the stream that it holds. */
+int fc_writer_by_stored(struct fc_writer *writer, uint64_t stored_fingerprint, uint64_t size,
+                        struct fc_known_files *out, struct fc_error *err);
+int fc_writer_by_stream(struct fc_writer *writer, uint64_t fingerprint, uint64_t stream_size,
+                        struct fc_known_files *out, struct fc_error *err);
+
+/* 1: the index remembers that capture by this very name; 0, or negative. */
+int fc_writer_has_name(struct fc_writer *writer, const struct fc_known_file *known, const char *path,
+                       struct fc_error *err);
+
+/* Gives a capture of the index its new name; it is not gone. */
+int fc_writer_move(struct fc_writer *writer, uint32_t id, const char *path, struct fc_error *err);
+/* Notes the file by which a capture is found now, of the same name: device, inode, times; stored fingerprint, size and
+ * compression, where it is stored in another way. Seek points that were added for file 0 become its own, with
+ * `restored`. */
+int fc_writer_place(struct fc_writer *writer, uint32_t id, const struct fc_file *file, uint64_t stored_fingerprint,
+                    bool restored, struct fc_error *err);
+/* Another content stands under its name. */
+int fc_writer_gone(struct fc_writer *writer, uint32_t id, struct fc_error *err);
+/* Forgets the seek points of a file. */
+int fc_writer_forget_points(struct fc_writer *writer, uint32_t id, struct fc_error *err);
+
+/* FC_E_CHANGED: what reading on needs was written by another version of flowcarve. */
+int fc_writer_file_state(struct fc_writer *writer, uint32_t id, struct fc_file_state *state, struct fc_error *err);
 
 /* Highest file id so far; counted time of the latest record of any capture so far (FC_TIME_NONE: none). */
 int fc_writer_last(struct fc_writer *writer, uint32_t *file_id, int64_t *last_ns, struct fc_error *err);
@@ -112,6 +177,7 @@ int fc_writer_last(struct fc_writer *writer, uint32_t *file_id, int64_t *last_ns
 /* What fc_writer_last() is to say next time; by it sessions have expired, too. In front of the first session. */
 int fc_writer_set_clock(struct fc_writer *writer, int64_t clock_ns, struct fc_error *err);
 
+/* Adds a row, or writes one anew that has grown (row->state). */
 int fc_writer_add_file(struct fc_writer *writer, const struct fc_file_row *row, struct fc_error *err);
 
 /* Adds a place where the decompression of a file may start. */

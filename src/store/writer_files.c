@@ -1,99 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Captures, their interfaces and their damage. */
+/* Captures, their interfaces and their damage. Which of them are known: writer_known.c. */
 #include "base/error.h"
 #include "store/path.h"
+#include "store/resume.h"
 #include "store/writer_internal.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static int remember(struct fc_writer *w, const char *path, char **name, bool *relative, struct fc_error *err)
 {
     *name = fc_path_remember(w->folder, path, relative);
     return *name ? 0 : fc_error_errno(err, FC_E_IO, path, FC_NO_OFFSET, "cannot resolve the path");
-}
-
-int fc_writer_known(struct fc_writer *w, const char *path, struct fc_known_file *known, struct fc_error *err)
-{
-    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_KNOWN,
-                                          "SELECT id, size, fingerprint, mtime_ns FROM files"
-                                          " WHERE path = ? AND relative = ? ORDER BY id DESC LIMIT 1");
-    bool relative = false;
-    char *name;
-    int rc = remember(w, path, &name, &relative, err);
-
-    if (rc)
-        return rc;
-    fc_bind_path(stmt, 1, name);
-    fc_stmt_int(stmt, 2, relative);
-    if ((rc = fc_stmt_step(stmt, err)) == 1) {
-        known->id = (uint32_t)sqlite3_column_int64(stmt->raw, 0);
-        known->size = (uint64_t)sqlite3_column_int64(stmt->raw, 1);
-        known->fingerprint = (uint64_t)sqlite3_column_int64(stmt->raw, 2);
-        known->mtime_ns = sqlite3_column_int64(stmt->raw, 3);
-        fc_stmt_reset(stmt);
-    }
-    free(name);
-    return rc;
-}
-
-/* Gives a capture of the index its new name. */
-static int move(struct fc_writer *w, int64_t id, const char *path, struct fc_error *err)
-{
-    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_MOVE, "UPDATE files SET path = ?, relative = ? WHERE id = ?");
-    bool relative = false;
-    char *name;
-    int rc = remember(w, path, &name, &relative, err);
-
-    if (rc)
-        return rc;
-    fc_bind_path(stmt, 1, name);
-    fc_stmt_int(stmt, 2, relative);
-    fc_stmt_int(stmt, 3, id);
-    rc = fc_stmt_run(stmt, err);
-    free(name);
-    return rc;
-}
-
-int fc_writer_known_elsewhere(struct fc_writer *w, const struct fc_file *file, uint64_t fingerprint, bool *moved,
-                              struct fc_error *err)
-{
-    struct fc_stmt *stmt =
-        fc_writer_stmt(w, FC_STMT_ELSEWHERE, "SELECT path, relative, id FROM files WHERE fingerprint = ? AND size = ?");
-    bool found = false;
-    int64_t id = 0;
-    int rc = 0;
-
-    *moved = false;
-    fc_stmt_int(stmt, 1, (int64_t)fingerprint);
-    fc_stmt_int(stmt, 2, (int64_t)file->stored_size);
-    while (!found && (rc = fc_stmt_step(stmt, err)) == 1) {
-        errno = 0;
-        char *name = fc_path_from_column(stmt->raw, 0);
-        char *path = name ? fc_path_locate(w->folder, name, sqlite3_column_int(stmt->raw, 1) != 0) : NULL;
-        if (!path && errno == ENOMEM)
-            rc = fc_writer_no_memory(w, err);
-        struct stat st;
-        bool there = path && stat(path, &st) == 0;
-        found = there && st.st_dev == file->dev && st.st_ino == file->ino;
-        if (path && !there && (errno == ENOENT || errno == ENOTDIR))
-            id = sqlite3_column_int64(stmt->raw, 2);
-        free(name);
-        free(path);
-        if (rc < 0)
-            break;
-    }
-    if (rc) /* else it has come to its end */
-        fc_stmt_reset(stmt);
-    if (rc || !id)
-        return rc;
-    if ((rc = move(w, id, file->path, err)))
-        return rc;
-    *moved = true;
-    return 1;
 }
 
 int fc_writer_last(struct fc_writer *w, uint32_t *file_id, int64_t *last_ns, struct fc_error *err)
@@ -184,12 +103,13 @@ static int add_interfaces(struct fc_writer *w, const struct fc_file_row *row, st
     return rc;
 }
 
-static int add_damage(struct fc_writer *w, const struct fc_file_row *row, struct fc_error *err)
+/* before: ranges that the index lists already, or has left out */
+static int add_damage(struct fc_writer *w, const struct fc_file_row *row, uint64_t before, struct fc_error *err)
 {
-    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_DAMAGE, "INSERT INTO damage VALUES (?,?,?,?)");
+    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_DAMAGE, "INSERT OR REPLACE INTO damage VALUES (?,?,?,?)");
     int rc = 0;
 
-    for (size_t i = 0; i < fc_damage_kept(row->damage) && rc == 0; i++) {
+    for (size_t i = 0; i < fc_damage_kept(row->damage) && before + i < FC_DAMAGE_MAX && rc == 0; i++) {
         fc_stmt_int(stmt, 1, row->id);
         const struct fc_damage *d = &row->damage->items[i];
         fc_stmt_int(stmt, 2, (int64_t)d->off);
@@ -208,10 +128,37 @@ static void bind_time(struct fc_stmt *stmt, int index, int64_t ns)
         fc_stmt_int(stmt, index, ns);
 }
 
+/* What was noted of the file behind the place where reading has gone on. */
+static int forget_behind(struct fc_writer *w, const struct fc_file_row *row, struct fc_error *err)
+{
+    const struct fc_file_state *state = row->state;
+    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_FORGET_IFACES, "DELETE FROM interfaces WHERE file = ?");
+    int rc;
+
+    fc_stmt_int(stmt, 1, row->id);
+    if ((rc = fc_stmt_run(stmt, err)))
+        return rc;
+    stmt = fc_writer_stmt(w, FC_STMT_FORGET_DAMAGE,
+                          "DELETE FROM damage WHERE file = ?1 AND off >= ?2 AND (length > 0 OR off >= ?3)");
+    fc_stmt_int(stmt, 1, row->id);
+    fc_stmt_int(stmt, 2, (int64_t)state->end_off);
+    fc_stmt_int(stmt, 3, state->end_off ? (int64_t)state->stream_size : 0);
+    if ((rc = fc_stmt_run(stmt, err)))
+        return rc;
+    stmt = fc_writer_stmt(w, FC_STMT_FORGET_POINTS, "DELETE FROM seek_points WHERE file = ? AND off > ?");
+    fc_stmt_int(stmt, 1, row->id);
+    fc_stmt_int(stmt, 2, (int64_t)state->point.off);
+    return fc_stmt_run(stmt, err);
+}
+
 int fc_writer_add_file(struct fc_writer *w, const struct fc_file_row *row, struct fc_error *err)
 {
-    struct fc_stmt *stmt =
-        fc_writer_stmt(w, FC_STMT_FILE, "INSERT INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_FILE,
+                                          "INSERT OR REPLACE INTO files VALUES"
+                                          " (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    static const struct fc_file_state none;
+    const struct fc_file_state *state = row->state ? row->state : &none;
+    uint8_t resume[FC_RESUME_BYTES];
     char types[1024], *name;
     bool relative = false;
     int rc = remember(w, row->path, &name, &relative, err);
@@ -229,27 +176,36 @@ int fc_writer_add_file(struct fc_writer *w, const struct fc_file_row *row, struc
     fc_stmt_int(stmt, 5, (int64_t)row->stream_size);
     fc_stmt_text(stmt, 6, fc_compression_name(row->compression));
     fc_stmt_int(stmt, 7, row->mtime_ns);
-    fc_stmt_int(stmt, 8, (int64_t)row->fingerprint);
-    fc_stmt_text(stmt, 9, fc_format_name(row->format));
-    fc_stmt_text(stmt, 10, byte_order(row));
-    fc_stmt_text(stmt, 11, types);
-    fc_stmt_int(stmt, 12, (int64_t)row->records);
-    fc_stmt_int(stmt, 13, (int64_t)row->ignored);
-    fc_stmt_int(stmt, 14, (int64_t)row->malformed);
-    bind_time(stmt, 15, row->first_ns);
-    bind_time(stmt, 16, row->last_ns);
-    fc_stmt_int(stmt, 17, (int64_t)row->backward);
-    fc_stmt_int(stmt, 18, (int64_t)row->end_off);
-    fc_stmt_int(stmt, 19, (int64_t)row->header_bytes);
-    fc_stmt_int(stmt, 20, (int64_t)row->record_bytes);
-    fc_stmt_int(stmt, 21, (int64_t)row->other_bytes);
-    fc_stmt_int(stmt, 22, (int64_t)row->damage->bytes);
-    fc_stmt_int(stmt, 23, (int64_t)row->damage->count);
+    bind_time(stmt, 8, row->ctime_ns);
+    fc_stmt_int(stmt, 9, (int64_t)row->dev);
+    fc_stmt_int(stmt, 10, (int64_t)row->ino);
+    fc_stmt_int(stmt, 11, (int64_t)row->fingerprint);
+    fc_stmt_int(stmt, 12, (int64_t)row->stored_fingerprint);
+    fc_stmt_text(stmt, 13, fc_format_name(row->format));
+    fc_stmt_text(stmt, 14, byte_order(row));
+    fc_stmt_text(stmt, 15, types);
+    fc_stmt_int(stmt, 16, (int64_t)row->records);
+    fc_stmt_int(stmt, 17, (int64_t)row->ignored);
+    fc_stmt_int(stmt, 18, (int64_t)row->malformed);
+    bind_time(stmt, 19, row->first_ns);
+    bind_time(stmt, 20, row->last_ns);
+    fc_stmt_int(stmt, 21, (int64_t)row->backward);
+    fc_stmt_int(stmt, 22, (int64_t)row->end_off);
+    fc_stmt_int(stmt, 23, (int64_t)row->header_bytes);
+    fc_stmt_int(stmt, 24, (int64_t)row->record_bytes);
+    fc_stmt_int(stmt, 25, (int64_t)row->other_bytes);
+    fc_stmt_int(stmt, 26, (int64_t)(state->lost_bytes + row->damage->bytes));
+    fc_stmt_int(stmt, 27, (int64_t)(state->damaged + row->damage->count));
+    fc_stmt_int(stmt, 28, (int64_t)row->pending_bytes);
+    fc_stmt_int(stmt, 29, 0);
+    fc_stmt_blob(stmt, 30, resume, fc_resume_put(row, resume));
     rc = fc_stmt_run(stmt, err);
     free(name);
+    if (rc == 0 && row->state)
+        rc = forget_behind(w, row, err);
     if (rc == 0)
         rc = add_interfaces(w, row, err);
-    return rc ? rc : add_damage(w, row, err);
+    return rc ? rc : add_damage(w, row, state->damaged, err);
 }
 
 int fc_writer_add_point(struct fc_writer *w, uint32_t file_id, const struct fc_seek_point *point, struct fc_error *err)

@@ -162,17 +162,18 @@ static int check_bytes(struct verify *v, struct fc_verify_file *row, const struc
     row->header_bytes = file->data_off + reader->header_bytes;
     row->other_bytes = reader->other_bytes;
     row->lost_bytes = reader->lost.bytes;
+    row->pending_bytes = reader->pending_bytes;
     row->damages = reader->lost.count + (reader->failed != 0);
     if (reader->failed && row->size > reader->pos)
         row->lost_bytes += row->size - reader->pos;
-    uint64_t sum = row->header_bytes + row->record_bytes + row->other_bytes + row->lost_bytes;
+    uint64_t sum = row->header_bytes + row->record_bytes + row->other_bytes + row->lost_bytes + row->pending_bytes;
     if (sum != row->size)
         differ(v, row, row->path, FC_NO_OFFSET, "%" PRIu64 " bytes are not accounted for", row->size - sum);
     if (reader->failed)
         return 0; /* a disk that cannot be read now tells nothing of the index */
     if (row->size != stored->stream_size || row->header_bytes != stored->header_bytes ||
         row->record_bytes != stored->record_bytes || row->other_bytes != stored->other_bytes ||
-        row->lost_bytes != stored->lost_bytes)
+        row->lost_bytes != stored->lost_bytes || row->pending_bytes != stored->pending_bytes)
         differ(v, row, row->path, FC_NO_OFFSET, "its bytes are not divided as the index says");
     return check_damage(v, row, stored, file, &reader->lost, err);
 }
@@ -318,9 +319,18 @@ static void ask_libpcap(struct verify *v, struct fc_verify_file *row, const char
                  libpcap ? message : err.cause);
 }
 
+/* What a capture that is gone has given to a session cannot be counted any more. */
+static void leave_out_sessions(struct verify *v, size_t file)
+{
+    const struct fc_verify_list *list = &v->all.lists[file];
+
+    for (size_t i = 0; i < list->count; i++)
+        v->all.sessions[list->pos[i].session].partial = true;
+}
+
 static int check_file(struct verify *v, size_t i, struct fc_error *err)
 {
-    const struct fc_stored_file *stored = &v->files.items[i];
+    struct fc_stored_file *stored = &v->files.items[i];
     struct fc_verify_file *row = &v->result->files[i];
     struct fc_error why;
     struct fc_file file;
@@ -330,6 +340,12 @@ static int check_file(struct verify *v, size_t i, struct fc_error *err)
     row->indexed = stored->records;
     fc_path_fit(row->path, sizeof row->path, stored->path);
     row->libpcap_records = -1;
+    if (stored->gone) {
+        leave_out_sessions(v, i);
+        row->gone = true;
+        v->result->gone++;
+        return 0;
+    }
     rc = fc_stored_file_open(stored, &file, &why);
     if (rc == FC_E_NOMEM || rc == FC_E_LIMIT) {
         *err = why;
@@ -339,7 +355,8 @@ static int check_file(struct verify *v, size_t i, struct fc_error *err)
         differ(v, row, stored->path, why.off, "%.200s", why.cause);
         return 0;
     }
-    ask_libpcap(v, row, stored->path);
+    if (!stored->grown) /* it would read on */
+        ask_libpcap(v, row, stored->path);
     rc = check_content(v, row, stored, &file, err);
     fc_file_close(&file);
     if (rc)
@@ -361,6 +378,8 @@ static void check_sessions(struct verify *v)
 {
     for (size_t i = 0; i < v->all.session_count; i++) {
         const struct fc_verify_session *s = &v->all.sessions[i];
+        if (s->partial)
+            continue;
         bool even = s->packets[0] + s->packets[1] == 0 && s->bytes[0] + s->bytes[1] == 0;
         if (!s->blind)
             even = !s->packets[0] && !s->packets[1] && !s->bytes[0] && !s->bytes[1];
@@ -414,7 +433,7 @@ static int run(struct verify *v, struct fc_error *err)
         }
         r->file_count++;
         rc = check_file(v, i, err);
-        complete &= r->files[i].records == r->files[i].indexed;
+        complete &= r->files[i].gone || r->files[i].records == r->files[i].indexed;
         r->records += r->files[i].records;
         r->in_sessions += r->files[i].in_sessions;
         r->ignored += r->files[i].ignored;
@@ -423,6 +442,7 @@ static int run(struct verify *v, struct fc_error *err)
         r->record_bytes += r->files[i].record_bytes;
         r->other_bytes += r->files[i].other_bytes;
         r->lost_bytes += r->files[i].lost_bytes;
+        r->pending_bytes += r->files[i].pending_bytes;
     }
     if (rc == 0 && complete) /* with a capture missing every sum would differ */
         check_sessions(v);

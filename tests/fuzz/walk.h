@@ -71,7 +71,8 @@ static inline void walk_part(const struct fc_file *file, size_t buffer, uint64_t
     HOLDS(rc == 0 || (rc == FC_E_DAMAGED && reader.pos == limit && open));
     seen->header_bytes += reader.header_bytes;
     seen->other_bytes += reader.other_bytes;
-    seen->lost_bytes += reader.lost.bytes;
+    seen->lost_bytes += reader.lost.bytes + reader.pending_bytes;
+    HOLDS(!reader.pending_bytes || reader.tail_off + reader.pending_bytes == reader.size);
     seen->ranges += reader.lost.count;
     seen->end = reader.pos;
     if (open)

@@ -325,16 +325,15 @@ def select(db, sql, *values):
 def dump(db, leave_out=()):
     """
     The text of `.dump`; columns `table.column` in leave_out are set aside first, tables by their name; of session_positions
-    only the division, not the positions.
+    only the division, not the positions. files.ctime_ns always: whether it is there depends on how long ago the captures
+    were written.
     """
     with open_db(db) as disk, contextlib.closing(sqlite3.connect(':memory:', isolation_level=None)) as c:
-        if not leave_out:
-            return '\n'.join(disk.iterdump())
         disk.backup(c)
         if 'session_positions' in leave_out:
             c.executemany('UPDATE session SET flags = flags & ~8, positions = ? WHERE id = ?',
                           [(repr(p), sid) for sid, p in all_positions(db).items()])
-        for item in leave_out:
+        for item in ('files.ctime_ns',) + tuple(leave_out):
             table, _, column = item.partition('.')
             c.execute('DELETE FROM %s' % table if not column else 'UPDATE %s SET %s = 0' % (table, column))
         return '\n'.join(c.iterdump())

@@ -81,7 +81,7 @@ class Captures(support.TestCase):
         if not self.indexed(row, path, db, '--fields', 'all'):
             return 0
         (records, size, parts, damaged), = select(
-            db, 'SELECT records, stream_size, header_bytes + record_bytes + other_bytes + lost_bytes, damaged FROM files')
+            db, 'SELECT records, stream_size, header_bytes + record_bytes + other_bytes + lost_bytes + pending_bytes, damaged FROM files')
         self.assertEqual(size, parts)
         self.excused(row, 'damage', self.problem(self.assertEqual, damaged != 0, row['status'] != 'ok', row['status']))
         self.excused(row, 'verify', self.problem(support.verify, db))
@@ -160,7 +160,7 @@ class Captures(support.TestCase):
             if name in counted and sum(os.path.basename(o['path']) == os.path.basename(r['path']) for o in self.manifest) == 1:
                 self.assertEqual(counted[name], int(r['packets']), name)
         (want, size, parts), = select(db, 'SELECT sum(records), sum(stream_size), sum(header_bytes + record_bytes + '
-                                          'other_bytes + lost_bytes) FROM files')
+                                          'other_bytes + lost_bytes + pending_bytes) FROM files')
         self.assertEqual(size, parts)
         support.verify(db)
         flowcarve('carve', '-d', db, '-q', '-w', self.path('all.pcapng'))

@@ -118,7 +118,7 @@ class Damage(support.TestCase):
 
     def judge(self, db, truths, tally):
         found = self.found(db)
-        rows = select(db, 'SELECT id, path, size, header_bytes + record_bytes + other_bytes + lost_bytes, damaged, lost_bytes FROM files')
+        rows = select(db, 'SELECT id, path, size, header_bytes + record_bytes + other_bytes + lost_bytes + pending_bytes, damaged, lost_bytes FROM files')
         self.assertEqual(len(rows), len(truths))
         for fid, path, size, accounted, damaged, lost in rows:
             t = truths[int(os.path.basename(path).split('.')[0])]
@@ -217,7 +217,7 @@ class Damage(support.TestCase):
                             facts = support.dump(db, OF_THE_FILE)
                             first = first or facts
                             self.assert_same_dump(first, facts, name)
-                            self.assertEqual(select(db, 'SELECT header_bytes + record_bytes + other_bytes + lost_bytes FROM files'),
+                            self.assertEqual(select(db, 'SELECT header_bytes + record_bytes + other_bytes + lost_bytes + pending_bytes FROM files'),
                                              [(len(data),)])
                             if jobs == '8':
                                 verify(db)

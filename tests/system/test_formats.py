@@ -46,6 +46,10 @@ def good(packets):
     return out
 
 
+# of these the end is the beginning of a record, as far as anybody can tell
+PENDING = ('cut-in-header.pcap', 'cut-in-data.pcap', 'zeros-behind.pcap', 'cut-in-block.pcapng', 'cut-in-block-header.pcapng')
+
+
 def broken(packets):
     """{name: (bytes, records found, [(offset, length)] of the damage)}"""
     n, out = len(packets), {}
@@ -186,6 +190,10 @@ class Formats(support.TestCase):
                 self.assertEqual(select(db, 'SELECT sum(records) FROM files'), [(count,)])
                 self.assertEqual(sum(s['client_packets'] + s['server_packets'] for s in sessions(db)), count)
                 damage = select(db, 'SELECT off, length, cause FROM damage')
+                if name in PENDING:
+                    self.assert_says(r, ' + %d pending' % lost[0][1], 'no whole record yet')
+                    self.assertEqual(select(db, 'SELECT end_off, pending_bytes FROM files'), lost)
+                    lost = []
                 self.assertEqual([d[:2] for d in damage], lost)
                 for off, _, cause in damage:
                     self.assert_says(r, '%s@%d: ' % (name, off), cause)
