@@ -92,6 +92,15 @@ class Growing(support.TestCase):
                 with self.subTest(name, round=round):
                     self.feed('%d-%s' % (round, name), data, self.slices(r, len(data), r.randrange(1, 12)))
 
+    def test_a_clock_that_is_set_back(self):
+        """What it has counted goes on: cut while it is behind, before that is taken for a new time."""
+        packets = [(T0 + i * S - (1000 * S if i >= 150 else 0), udp('10.0.0.%d' % (i % 3), 1, '10.0.1.1', 2)) for i in range(300)]
+        packets[250] = (packets[250][0] - 2 * S,) + packets[250][1:]
+        data = support.pcap_bytes(packets)
+        offs = [r.off for r in support.parse_capture(data)]
+        db = self.feed('back.pcap', data, [offs[100], offs[160], offs[163] + 5, offs[200], offs[250], len(data)])
+        self.assertEqual(select(db, 'SELECT backward FROM files'), [(2,)])
+
     def test_a_byte_at_a_time(self):
         """Wherever a header may be cut."""
         packets = [(T0 + i * S, udp('10.0.0.1', 1, '10.0.0.2', 2, bytes(i))) for i in range(3)]
