@@ -258,8 +258,8 @@ class Tunnels(support.TestCase):
                 support.write(f, support.pcap_bytes([(T0 + n * MS, d) for n, d in enumerate(records)]))
                 index(other, '-q', *options, f)
                 with support.open_db(db, write=True) as c:  # as if the capture were the one that was indexed
-                    c.execute('UPDATE files SET mtime_ns = ?, fingerprint = ?',
-                              support.select(other, 'SELECT mtime_ns, fingerprint FROM files')[0])
+                    c.execute('UPDATE files SET mtime_ns = ?, fingerprint = ?, stored_fingerprint = ?',
+                              support.select(other, 'SELECT mtime_ns, fingerprint, stored_fingerprint FROM files')[0])
                 r = flowcarve('carve', '-d', db, '-w', self.path('o.pcap'), ok=2 if refused else 0)
                 if refused:
                     self.assertIn('changed' if not outer and len(packets) == 3 else 'not the one', r.err)
