@@ -379,8 +379,6 @@ static int read_all(struct run *run, const struct fc_index_options *o, struct fc
         fc_notice_add(result, FC_NOTICE_REFUSED, err);
         fini_pipeline(run);
         fc_plan_drop(&run->plan, bad);
-        if (!run->plan.count && result->files_known)
-            return 0;
         if (!run->plan.count)
             return fc_error_set(err, FC_E_FORMAT, NULL, FC_NO_OFFSET, "no capture to index");
         if (progress) {
