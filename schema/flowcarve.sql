@@ -69,6 +69,7 @@ CREATE TABLE files (
     damaged     INTEGER NOT NULL,    -- ranges of lost bytes, and places of damage to compressed data
     pending_bytes INTEGER NOT NULL,  -- at the end: a record of which the file had only the beginning
     gone        INTEGER NOT NULL,    -- 1: the file is no longer there, another one has got its name
+    forgotten   INTEGER NOT NULL,    -- of the packets in sessions, those whose positions are not in the index any more
     resume      BLOB NOT NULL        -- what reading on at end_off needs. Byte 0: version, 1; byte 1: bit 0: section is
                                      -- big-endian, bit 1: of an unknown version; then 8 bytes each, little-endian: section:
                                      -- offset, number; docs/sessions.md: C, S, B; time of the last record that has one (as C,
@@ -187,6 +188,12 @@ CREATE TABLE session_fields (
     community_id     TEXT                -- Community ID v1, seed 0; NULL also for what is not IP
 );
 
+-- Packets of a session whose positions are not in the index any more; the counts in its row stay.
+CREATE TABLE session_forgotten (
+    id      INTEGER PRIMARY KEY REFERENCES session(id),
+    packets INTEGER NOT NULL
+);
+
 -- What a later capture needs to continue a session (in any byte order): batches of entries, as src/store/open_pack.h says.
 -- A run adds one, of the sessions that it made and that are open as of meta.clock_ns, and of those of the index that it has
 -- touched; a session's entry is that of the latest batch that has one. Batches are merged and go as they expire. Written and
@@ -201,8 +208,7 @@ CREATE TABLE open_session (
     id    INTEGER PRIMARY KEY,       -- batch * 262144 + entries of the batch in front of this row
     state BLOB NOT NULL              -- some hundred entries in the order of IDs
 );
--- What a later capture needs to continue a fragmented datagram (in the byte order of who wrote it), as of meta.clock_ns. Each
--- run writes it anew. Written and read by flowcarve only.
+-- What a later capture needs to continue a fragmented datagram, as of meta.clock_ns. Each run writes it anew. Written and read by flowcarve only.
 CREATE TABLE open_fragment (
     seq   INTEGER PRIMARY KEY,
     state BLOB NOT NULL                                -- of the last minutes: where the name of a datagram leads to, or a

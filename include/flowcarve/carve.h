@@ -43,8 +43,9 @@ struct fc_carve_result {
     uint64_t bytes_read;    /* from captures, as they are stored */
     uint64_t bytes_decoded; /* that came out of compressed ones, to get at what was carved */
     uint64_t bytes_written;
-    uint64_t packets_missing; /* left out by `partial` */
-    struct fc_error *missing; /* why, one a capture; owned by the result */
+    uint64_t packets_missing;   /* left out by `partial` */
+    uint64_t packets_forgotten; /* of these sessions, that `forget` has taken out of the index: not carved, no error */
+    struct fc_error *missing;   /* why, one a capture; owned by the result */
     size_t missing_count;
 };
 

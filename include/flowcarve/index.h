@@ -130,6 +130,30 @@ int fc_index_run(const char *db_path, const char *const *paths, size_t path_coun
                  struct fc_index_result *result, struct fc_error *err);
 void fc_index_result_fini(struct fc_index_result *result);
 
+/* Which captures' positions are to leave an index. */
+struct fc_forget_options {
+    bool has_before;
+    int64_t before_ns; /* those of which the latest record is before that, ns since 1970 */
+    bool gone;         /* those of which another capture has the name, or that are not in their folder any more */
+    const char *const *files; /* those of these names */
+    size_t file_count;
+    bool keep_sessions; /* sessions of which no packet is left stay, with their counts */
+};
+struct fc_forget_result {
+    uint64_t files, packets, sessions; /* captures, packets of them; sessions that went */
+    uint64_t size_before, size_after;  /* bytes of the index; room that was freed inside is used again */
+};
+
+/*
+ * Takes positions out of the index, capture by capture, in small transactions beside which others read on. What is
+ * counted stays, in `files` and `session`, and with it how much is forgotten. Captures themselves are not touched.
+ * options: one of before, gone and files at least, else FC_E_USAGE; so is a file that is not in the index. *result is
+ * filled also on failure: what was forgotten until then is. stop as in fc_index_run(). FC_E_MISSING: no index. FC_E_DB,
+ * FC_E_IO, FC_E_NOMEM, FC_E_SCHEMA, FC_E_INTERRUPTED.
+ */
+int fc_forget(const char *db_path, const struct fc_forget_options *options, const int *stop,
+              struct fc_forget_result *result, struct fc_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -38,6 +38,12 @@ struct fc_filter;
 int fc_filter_parse(const char *text, int64_t now_ns, struct fc_filter **out, struct fc_filter_error *where);
 void fc_filter_free(struct fc_filter *filter);
 
+/*
+ * A point in time in the words of the filter behind `after` and `before` ("2024-05-31T10:00", "@1717150000", "30d ago"),
+ * ns since 1970. now_ns: what "ago" counts from, 0: the clock. False: it is none; `where` (may be NULL) says why.
+ */
+bool fc_time_read(const char *text, int64_t now_ns, int64_t *ns, struct fc_filter_error *where);
+
 /* One session as the index holds it. Text members are NULL where the index has NULL. */
 struct fc_session {
     int64_t id;

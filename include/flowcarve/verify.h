@@ -34,6 +34,7 @@ struct fc_verify_file {
     uint64_t size;        /* bytes; header + record + other + lost + pending */
     uint64_t header_bytes, record_bytes, other_bytes, lost_bytes;
     uint64_t pending_bytes;    /* at the end: a record of which the capture had only the beginning */
+    uint64_t forgotten;        /* packets that `forget` took out of the index: it was not looked at */
     bool gone;                 /* another content has its name by now: it was not looked at */
     uint64_t damages;          /* ranges of lost bytes */
     int64_t libpcap_records;   /* -1: libpcap cannot read this capture to its end */
@@ -46,7 +47,7 @@ struct fc_verify_result {
     size_t file_count;
     uint64_t sessions, records, in_sessions, ignored, differences;
     uint64_t bytes, header_bytes, record_bytes, other_bytes, lost_bytes, pending_bytes;
-    uint64_t gone;             /* captures */
+    uint64_t gone, forgotten;  /* captures */
     struct fc_error *problems; /* the first ones in words; owned by the result */
     size_t problem_count;
 };

@@ -117,19 +117,58 @@ static int add_session(struct fc_carve_plan *plan, struct fc_db *db, sqlite3_stm
     return rc ? fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory") : 0;
 }
 
+/* Packets of the chosen sessions that are forgotten. */
+static int count_forgotten(struct fc_db *db, sqlite3_stmt **stmt, int64_t id, uint64_t *packets, struct fc_error *err)
+{
+    static const char select[] = "SELECT packets FROM session_forgotten WHERE id = ?";
+    int step;
+
+    if (!*stmt && sqlite3_prepare_v2(db->sql, select, -1, stmt, NULL) != SQLITE_OK)
+        return fc_db_error(db->sql, db->path, err, "cannot read the index");
+    sqlite3_bind_int64(*stmt, 1, id);
+    if ((step = sqlite3_step(*stmt)) == SQLITE_ROW)
+        *packets += (uint64_t)sqlite3_column_int64(*stmt, 0);
+    else if (step != SQLITE_DONE)
+        return fc_db_error(db->sql, db->path, err, "cannot read the index");
+    sqlite3_reset(*stmt);
+    return 0;
+}
+
+static int any_forgotten(struct fc_db *db, bool *any, struct fc_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int step = sqlite3_prepare_v2(db->sql, "SELECT 1 FROM session_forgotten LIMIT 1", -1, &stmt, NULL);
+
+    if (step == SQLITE_OK)
+        step = sqlite3_step(stmt);
+    *any = step == SQLITE_ROW;
+    int rc =
+        step == SQLITE_ROW || step == SQLITE_DONE ? 0 : fc_db_error(db->sql, db->path, err, "cannot read the index");
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
 static int collect(struct fc_carve_plan *plan, struct fc_db *db, const struct fc_filter *filter, struct fc_error *err)
 {
     struct fc_pieces pieces = {.sql = db->sql};
-    sqlite3_stmt *stmt = NULL;
-    int step, rc = fc_filter_prepare(filter, db,
-                                     "SELECT s.id, s.proto, s.kind, s.client_addr, s.client_port, s.server_addr,"
-                                     " s.server_port, s.flags, s.domain, s.start_ns, s.duration_ns, s.positions"
-                                     " FROM session s",
-                                     "", &stmt, err);
+    sqlite3_stmt *stmt = NULL, *forgotten = NULL;
+    bool any = false;
+    int step, rc = any_forgotten(db, &any, err);
     if (rc)
         return rc;
-    while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW)
+    rc = fc_filter_prepare(filter, db,
+                           "SELECT s.id, s.proto, s.kind, s.client_addr, s.client_port, s.server_addr,"
+                           " s.server_port, s.flags, s.domain, s.start_ns, s.duration_ns, s.positions"
+                           " FROM session s",
+                           "", &stmt, err);
+    if (rc)
+        return rc;
+    while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW) {
         rc = add_session(plan, db, stmt, &pieces, err);
+        if (rc == 0 && any)
+            rc = count_forgotten(db, &forgotten, sqlite3_column_int64(stmt, 0), &plan->forgotten, err);
+    }
+    sqlite3_finalize(forgotten);
     if (rc == 0 && step != SQLITE_DONE)
         rc = fc_db_error(db->sql, db->path, err, "cannot read the index");
     sqlite3_finalize(stmt);
@@ -285,6 +324,7 @@ int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struc
     if (rc)
         return rc;
     result->sessions = plan->session_count;
+    result->packets_forgotten = plan->forgotten;
     for (size_t i = 0; i < plan->stored.count; i++) {
         struct fc_carve_file *f = &plan->files[i];
         struct fc_error why;

@@ -42,6 +42,7 @@ struct fc_carve_plan {
     uint32_t mask;           /* what fc_decode() must be asked for to compare keys */
     int64_t low_ns, high_ns; /* times of the chosen sessions; FC_TIME_NONE: none has any */
     bool timeless;           /* there is a session without times */
+    uint64_t forgotten;      /* packets of the sessions that the index has no positions of any more */
     struct fc_carve_ifaces ifaces;
     bool heads; /* what sections begin with is carved, too */
 };

@@ -135,6 +135,8 @@ static void report(const struct args *a, const struct fc_carve_result *r)
             fc_human_bytes(r->bytes_written, b[2], sizeof b[2]));
     if (r->packets_missing)
         fprintf(stderr, "; %s missing", fc_human_things(r->packets_missing, "packet", b[3], sizeof b[3]));
+    if (r->packets_forgotten)
+        fprintf(stderr, "; %s forgotten", fc_human_things(r->packets_forgotten, "packet", b[3], sizeof b[3]));
     if (a->verbose)
         fprintf(stderr, "; %s read from captures", fc_human_bytes(r->bytes_read, b[3], sizeof b[3]));
     if (a->verbose && r->bytes_decoded)
@@ -148,12 +150,18 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
     struct fc_carve_result result = {0};
     struct fc_target target;
     struct fc_error err;
+    char b[48];
     int status = FC_EXIT_ERROR, rc = fc_target_open(&target, a->path, &err);
 
     o.avoid = strcmp(a->path, "-") != 0 ? a->path : NULL;
     if (rc == 0)
         rc = fc_carve(db, filter, &o, target.fd, &fc_stop, &result, &err);
-    if (rc == 0 && !result.sessions) {
+    if (rc == 0 && result.sessions && !result.packets && result.packets_forgotten && !result.packets_missing) {
+        fc_target_abandon(&target);
+        fc_complain("nothing to carve: %s of what matches, all forgotten",
+                    fc_human_things(result.packets_forgotten, "packet", b, sizeof b));
+        status = FC_EXIT_NONE;
+    } else if (rc == 0 && !result.sessions) {
         fc_target_abandon(&target);
         if (!a->quiet)
             fc_complain("no session matches");

@@ -50,6 +50,7 @@ static void print_balance(const struct args *a, const struct fc_verify_result *r
                fc_human_count(f->in_sessions, b[1], sizeof b[1]), fc_human_count(f->ignored, b[2], sizeof b[2]),
                libpcap,
                f->differences ? "DIFFERS"
+               : f->forgotten ? "forgotten"
                : f->gone      ? "gone"
                               : "ok",
                fc_text_show(f->path, text, sizeof text));
@@ -95,6 +96,10 @@ static int run(int argc, char **argv)
         fc_complain("and %" PRIu64 " more", result.differences - result.problem_count);
     if (rc)
         fc_complain_error(&err);
+    else if (!a.quiet && result.forgotten)
+        printf("the index and its captures agree, but for %s that %s forgotten%s\n",
+               fc_human_things(result.forgotten, "capture", text, sizeof text), result.forgotten == 1 ? "is" : "are",
+               result.gone ? ", and those that are gone" : "");
     else if (!a.quiet && result.gone)
         printf("the index and its captures agree, but for %s: gone, as other captures have the names\n",
                fc_human_things(result.gone, "capture", text, sizeof text));

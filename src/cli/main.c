@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const struct fc_command *const commands[] = {&fc_command_index, &fc_command_query, &fc_command_carve,
-                                                    &fc_command_verify};
+                                                    &fc_command_verify, &fc_command_forget};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void help(FILE *out)

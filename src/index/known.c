@@ -129,6 +129,10 @@ static int has_grown(struct look *l, const struct fc_known_file *k, bool at)
     struct fc_plan_file *f = l->f;
     int rc;
 
+    if (k->forgotten) { /* what comes behind would be half a capture */
+        l->result->files_known++;
+        return 1;
+    }
     if (at) {
         char *path = strdup(k->path);
         if (!path)

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The time behind `after` and `before`: one to three words. */
+#include "base/export.h"
 #include "query/parse.h"
 #include "query/time.h"
 
 #include <ctype.h>
+#include <flowcarve/query.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { WORD_MAX = 64 };
@@ -94,4 +97,18 @@ int fc_parse_time(struct fc_parser *p, enum fc_qual_type type, struct fc_ast **o
     leaf->lo = ns;
     fc_parse_advance(p);
     return 0;
+}
+
+FC_EXPORT bool fc_time_read(const char *text, int64_t now_ns, int64_t *ns, struct fc_filter_error *where)
+{
+    struct fc_filter *filter = NULL;
+    char *words = NULL;
+    bool is = asprintf(&words, "before %s", text) >= 0 && fc_filter_parse(words, now_ns, &filter, where) == 0 &&
+              filter->root && filter->root->type == FC_AST_BEFORE;
+
+    if (is)
+        *ns = filter->root->lo;
+    fc_filter_free(filter);
+    free(words);
+    return is;
 }

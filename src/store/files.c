@@ -74,6 +74,8 @@ static int load_file(struct fc_db *db, sqlite3_stmt *stmt, struct fc_stored_file
     f.stream_size = (uint64_t)sqlite3_column_int64(stmt, 15);
     f.pending_bytes = (uint64_t)sqlite3_column_int64(stmt, 16);
     f.gone = sqlite3_column_int(stmt, 17) != 0;
+    f.forgotten = (uint64_t)sqlite3_column_int64(stmt, 18);
+    f.last_ns = sqlite3_column_type(stmt, 19) == SQLITE_NULL ? FC_TIME_NONE : sqlite3_column_int64(stmt, 19);
     f.first_ns = sqlite3_column_type(stmt, 10) == SQLITE_NULL ? FC_TIME_NONE : sqlite3_column_int64(stmt, 10);
     f.db = db;
     files->items[files->count++] = f;
@@ -135,7 +137,7 @@ int fc_stored_files_load(struct fc_db *db, struct fc_stored_files *files, struct
     if (sqlite3_prepare_v2(db->sql,
                            "SELECT id, path, relative, size, stored_fingerprint, end_off, records, ignored, backward,"
                            " damaged, first_ns, header_bytes, record_bytes, other_bytes, lost_bytes, stream_size,"
-                           " pending_bytes, gone FROM files ORDER BY id",
+                           " pending_bytes, gone, forgotten, last_ns FROM files ORDER BY id",
                            -1, &stmt, NULL) != SQLITE_OK)
         return fc_db_error(db->sql, db->path, err, "cannot read the index");
     while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW)

@@ -10,10 +10,11 @@ struct fc_stored_file {
     uint32_t id;
     char *path; /* where it is now, as far as the index can tell */
     uint64_t size, stored_fingerprint, end_off;
-    bool gone;  /* another content stands under its name */
-    bool grown; /* fc_stored_file_open() has found that there is more of it by now */
+    bool gone;          /* another content stands under its name */
+    uint64_t forgotten; /* packets whose positions the index has no more */
+    bool grown;         /* fc_stored_file_open() has found that there is more of it by now */
     uint64_t records, ignored, backward;
-    int64_t first_ns;            /* earliest time; FC_TIME_NONE */
+    int64_t first_ns, last_ns;   /* earliest and latest time; FC_TIME_NONE */
     struct fc_interface *ifaces; /* in file order */
     size_t iface_count;
     uint64_t stream_size, header_bytes, record_bytes, other_bytes, lost_bytes, pending_bytes;

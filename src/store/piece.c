@@ -48,7 +48,7 @@ int fc_pieces_read(struct fc_pieces *p, int64_t session, int64_t flags, const vo
                    int (*segments)(void *ctx, const uint8_t *p, size_t len), void *ctx)
 {
     static const char select[] = "SELECT positions FROM session_positions WHERE session = ? ORDER BY file, id";
-    int step, rc = len || !(flags & FC_ROW_MORE) ? give(p, blob, len, segments, ctx) : 0;
+    int step, rc = len ? give(p, blob, len, segments, ctx) : 0; /* none: all is beside, or forgotten */
 
     if (rc || !(flags & FC_ROW_MORE))
         return rc;

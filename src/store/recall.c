@@ -164,8 +164,10 @@ static int consider(struct fc_recall *r, const struct batch *b, uint32_t rank, c
         *known = EXPIRED;
         return 0;
     }
-    if ((rc = fc_writer_open_row(r->writer, &e, &other, &prior->session, err)))
+    if ((rc = fc_writer_open_row(r->writer, &e, &other, &prior->session, err)) <= 0) {
+        *known = EXPIRED; /* or it is forgotten */
         return rc;
+    }
     *known = (fc_hash48(&other, r->seed) & ~(uint64_t)KNOWN_BITS) | READ;
     if (memcmp(&other, key, sizeof other) != 0)
         return 0;

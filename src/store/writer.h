@@ -130,7 +130,7 @@ struct fc_known_file {
     uint64_t dev, ino;
     uint64_t fingerprint, stored_fingerprint;
     uint64_t records;
-    bool gone;
+    bool gone, forgotten;
 };
 struct fc_known_files {
     struct fc_known_file *items;
@@ -226,6 +226,16 @@ enum { FC_STORE_TCP_FLAGS = 1u << 24, FC_STORE_ISN = 1u << 25, FC_STORE_COMMUNIT
  */
 int fc_writer_session(struct fc_writer *writer, const struct fc_session_record *record, uint32_t fields, int64_t *id,
                       struct fc_error *err);
+
+/*
+ * Forgets the positions of a capture, in transactions of its own; what they have done stays when a later one fails, and
+ * once more goes on there. keep: sessions of which no packet is left stay with their counts. Adds to *sum.
+ */
+struct fc_forgotten {
+    uint64_t files, packets, sessions; /* sessions: those that went */
+};
+int fc_writer_forget_file(struct fc_writer *writer, uint32_t file, bool keep, struct fc_forgotten *sum,
+                          struct fc_error *err);
 
 /* Makes what was written the index, on disk when this returns 0. sync_ns: time spent waiting for the disk; may be NULL.
  */

@@ -155,7 +155,7 @@ int fc_writer_add_file(struct fc_writer *w, const struct fc_file_row *row, struc
 {
     struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_FILE,
                                           "INSERT OR REPLACE INTO files VALUES"
-                                          " (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+                                          " (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,?)");
     static const struct fc_file_state none;
     const struct fc_file_state *state = row->state ? row->state : &none;
     uint8_t resume[FC_RESUME_BYTES];

@@ -132,9 +132,9 @@ static int write_run(struct fc_writer *w, struct fc_error *err)
 
     fc_stmt_prepare(&stmt, &w->conn,
                     "INSERT INTO run VALUES (NULL, ?1 + 1, (SELECT coalesce(max(id), 0) FROM files), ?2 + 1,"
-                    " (SELECT max(coalesce(max(id), 0), 0) FROM session), ?3)");
+                    " (" FC_SELECT_LAST_SESSION "), ?3)");
     fc_stmt_int(&stmt, 1, w->last_file);
-    fc_stmt_int(&stmt, 2, w->last_session > 0 ? w->last_session : 0);
+    fc_stmt_int(&stmt, 2, w->last_session);
     fc_stmt_blob(&stmt, 3, w->changed.data, w->changed.len);
     rc = fc_stmt_run(&stmt, err);
     fc_stmt_fini(&stmt);

@@ -24,6 +24,10 @@
 #include "store/writer.h"
 
 #define FC_SELECT_RUN "SELECT coalesce(max(id), 0) FROM run"
+/* An ID does not come again, also when its session is forgotten. */
+#define FC_SELECT_LAST_SESSION                                                                                         \
+    "SELECT max(coalesce((SELECT max(id) FROM session), 0),"                                                           \
+    " coalesce((SELECT last_session FROM run ORDER BY id DESC LIMIT 1), 0), 0)"
 #define FC_SELECT_FRAGMENTS "SELECT state FROM open_fragment ORDER BY seq" /* FC_STMT_FRAGMENTS */
 #define FC_INSERT_FRAGMENT "INSERT INTO open_fragment (state) VALUES (?)"  /* FC_STMT_FRAGMENT */
 
@@ -55,6 +59,18 @@ enum fc_writer_stmt_id {
     FC_STMT_PIECE,
     FC_STMT_LAST_PIECE,
     FC_STMT_LENGTHEN,
+    FC_STMT_FORGET_FILE,
+    FC_STMT_FORGET_SPAN,
+    FC_STMT_FORGET_FIELDS,
+    FC_STMT_FORGET_COUNT,
+    FC_STMT_FORGET_SESSION,
+    FC_STMT_FORGET_INLINE,
+    FC_STMT_FORGET_LEFT,
+    FC_STMT_FORGET_MORE,
+    FC_STMT_FORGET_ADD,
+    FC_STMT_FORGET_PIECES,
+    FC_STMT_FORGET_ROWS,
+    FC_STMT_FORGET_SPANS,
     FC_STMT_FIELDS,
     FC_STMT_TURN_FIELDS,
     FC_STMT_PORT,
@@ -171,7 +187,7 @@ int fc_writer_open_session(struct fc_writer *writer, int64_t id, const struct fc
                            struct fc_error *err);
 int fc_writer_end_open(struct fc_writer *writer, struct fc_error *err);
 /*
- * The session of an entry: its key, and all that is known of it. FC_E_DB when it is not there, or no session.
+ * The session of an entry: 1, its key, and all that is known of it; 0: it is forgotten; FC_E_DB when it is no session.
  */
 int fc_writer_open_row(struct fc_writer *writer, const struct fc_open_entry *entry, struct fc_flow_key *key,
                        struct fc_session_sum *session, struct fc_error *err);

@@ -12,7 +12,7 @@
 
 #define SELECT_KNOWN                                                                                                   \
     "SELECT id, path, relative, size, stream_size, compression, mtime_ns, ctime_ns, device, inode, fingerprint,"       \
-    " stored_fingerprint, records, gone FROM files"
+    " stored_fingerprint, records, gone, forgotten FROM files"
 
 void fc_known_files_fini(struct fc_known_files *list)
 {
@@ -73,6 +73,7 @@ static int load(struct fc_writer *w, struct fc_stmt *stmt, struct fc_known_files
             .stored_fingerprint = (uint64_t)sqlite3_column_int64(raw, 11),
             .records = (uint64_t)sqlite3_column_int64(raw, 12),
             .gone = sqlite3_column_int(raw, 13) != 0,
+            .forgotten = sqlite3_column_int64(raw, 14) != 0,
         };
     }
     return rc;

@@ -256,7 +256,7 @@ static int open_existing(struct fc_writer *w, struct fc_error *err)
     w->last_file = last > 0 && last <= UINT32_MAX ? (uint32_t)last : 0;
     if ((rc = fc_conn_number(&w->conn, FC_SELECT_RUN, &w->run, err)) < 0)
         return rc;
-    rc = fc_conn_number(&w->conn, "SELECT coalesce(max(id), 0) FROM session", &w->last_session, err);
+    rc = fc_conn_number(&w->conn, FC_SELECT_LAST_SESSION, &w->last_session, err);
     return rc < 0 ? rc : 0;
 }
 

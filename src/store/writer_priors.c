@@ -59,12 +59,14 @@ int fc_writer_open_row(struct fc_writer *w, const struct fc_open_entry *e, struc
     fc_stmt_int(stmt, 1, e->id);
     if ((rc = fc_stmt_step(stmt, err)) < 0)
         return rc;
-    if (rc == 0 || fc_key_from_row(stmt->raw, 1, key, &client))
+    if (rc == 0)
+        return 0;
+    if (fc_key_from_row(stmt->raw, 1, key, &client))
         return fc_writer_damaged(w, e->id, err);
     fc_open_entry_session(e, session);
     complete(stmt->raw, fc_session_client(session), session);
     fc_stmt_reset(stmt);
-    return 0;
+    return 1;
 }
 
 /* What a reading of priors carries along. */
@@ -101,9 +103,10 @@ static int give_open_session(struct priors *p, const struct fc_open_entry *e)
     set_bit(p->seen, e->id);
     if (fc_open_ended(e) || fc_open_expired(e->until, o->clock_ns))
         return 0;
-    if ((rc = fc_writer_open_row(p->w, e, &key, &session, p->err)) ||
-        fc_session_expiry_ns(o->rules, key.proto, &session) < o->clock_ns)
+    if ((rc = fc_writer_open_row(p->w, e, &key, &session, p->err)) <= 0)
         return rc;
+    if (fc_session_expiry_ns(o->rules, key.proto, &session) < o->clock_ns)
+        return 0;
     set_bit(p->was_open, e->id);
     return o->prior(o->ctx, &key, e->id, &session);
 }

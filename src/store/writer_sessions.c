@@ -10,8 +10,9 @@
 
 int fc_writer_next_id(struct fc_writer *w, int64_t *id, struct fc_error *err)
 {
-    int rc = fc_conn_number(&w->conn, "SELECT coalesce(max(id), 0) + 1 FROM session", id, err);
+    int rc = fc_conn_number(&w->conn, FC_SELECT_LAST_SESSION, id, err);
 
+    ++*id;
     return rc < 0 ? rc : 0;
 }
 

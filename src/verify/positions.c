@@ -60,6 +60,7 @@ static int add_segments(void *ctx, const uint8_t *p, size_t len)
             if (i && !(p = fc_segment_next(p, end, &off)))
                 return FC_E_DAMAGED;
             rc = add(&all->lists[f - files->items], off, session);
+            all->sessions[session].positions += rc == 0;
         }
     }
     return rc;
@@ -109,6 +110,36 @@ static int sort_list(struct fc_verify_list *l)
     return rc;
 }
 
+static int compare_id(const void *id, const void *session)
+{
+    int64_t a = *(const int64_t *)id, b = ((const struct fc_verify_session *)session)->id;
+
+    return a < b ? -1 : a > b;
+}
+
+/* Sessions of which packets are forgotten: those and the positions that are left must be all. */
+static int load_forgotten(struct fc_verify_positions *all, struct fc_db *db,
+                          void (*damaged)(void *, int64_t, const char *), void *ctx)
+{
+    sqlite3_stmt *stmt = NULL;
+    int step = sqlite3_prepare_v2(db->sql, "SELECT id, packets FROM session_forgotten", -1, &stmt, NULL);
+
+    if (step == SQLITE_OK)
+        while ((step = sqlite3_step(stmt)) == SQLITE_ROW) {
+            int64_t id = sqlite3_column_int64(stmt, 0);
+            struct fc_verify_session *s =
+                all->session_count ? bsearch(&id, all->sessions, all->session_count, sizeof *all->sessions, compare_id)
+                                   : NULL;
+            uint64_t packets = s ? s->packets[0] + s->packets[1] : 0;
+            if (!s || s->positions + (uint64_t)sqlite3_column_int64(stmt, 1) != packets)
+                damaged(ctx, id, "positions and packets that are forgotten are not all of its packets");
+            if (s)
+                s->partial = true;
+        }
+    sqlite3_finalize(stmt);
+    return step == SQLITE_DONE ? 0 : FC_E_DB;
+}
+
 int fc_verify_positions_load(struct fc_db *db, const struct fc_stored_files *files, struct fc_verify_positions *all,
                              void (*damaged)(void *, int64_t, const char *), void *ctx, struct fc_error *err)
 {
@@ -133,6 +164,8 @@ int fc_verify_positions_load(struct fc_db *db, const struct fc_stored_files *fil
             rc = 0;
         }
     }
+    if (rc == 0 && step == SQLITE_DONE)
+        rc = load_forgotten(all, db, damaged, ctx);
     for (size_t i = 0; i < all->list_count && rc == 0; i++)
         rc = sort_list(&all->lists[i]);
     if (rc && rc != FC_E_DB)

@@ -14,7 +14,8 @@ struct fc_verify_session {
     int64_t seen_low, seen_high;   /* and by the records */
     bool blind;                    /* the direction of some packet cannot be told: only the sums of both count */
     uint8_t shown;                 /* fc_key_shown() of its records */
-    bool partial;                  /* some of its packets are in a capture that is gone */
+    bool partial;                  /* some of its packets are in a capture that is gone, or forgotten */
+    uint64_t positions;            /* that the index has */
 };
 
 /* An entry of two words, as store/sorter.h sorts them. */

@@ -340,6 +340,17 @@ static int check_file(struct verify *v, size_t i, struct fc_error *err)
     row->indexed = stored->records;
     fc_path_fit(row->path, sizeof row->path, stored->path);
     row->libpcap_records = -1;
+    if (stored->forgotten) {
+        uint64_t left = v->all.lists[i].count;
+        if (left + stored->forgotten != stored->records - stored->ignored)
+            differ(v, row, stored->path, FC_NO_OFFSET,
+                   "%" PRIu64 " packets in sessions and %" PRIu64 " forgotten are not the %" PRIu64 " of the index",
+                   left, stored->forgotten, stored->records - stored->ignored);
+        leave_out_sessions(v, i);
+        row->forgotten = stored->forgotten;
+        v->result->forgotten++;
+        return 0;
+    }
     if (stored->gone) {
         leave_out_sessions(v, i);
         row->gone = true;
@@ -433,7 +444,7 @@ static int run(struct verify *v, struct fc_error *err)
         }
         r->file_count++;
         rc = check_file(v, i, err);
-        complete &= r->files[i].gone || r->files[i].records == r->files[i].indexed;
+        complete &= r->files[i].gone || r->files[i].forgotten || r->files[i].records == r->files[i].indexed;
         r->records += r->files[i].records;
         r->in_sessions += r->files[i].in_sessions;
         r->ignored += r->files[i].ignored;

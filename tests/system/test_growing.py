@@ -29,7 +29,7 @@ class Growing(support.TestCase):
             names = [r[1] for r in c.execute('PRAGMA table_info(files)') if r[1] not in PLACE]
             files = c.execute('SELECT %s FROM files ORDER BY id' % ', '.join(names)).fetchall()
             tables = [c.execute('SELECT * FROM %s' % t).fetchall() for t in ('interfaces', 'damage', 'seek_points', 'sessions')]
-            where = [(r[0], sorted(positions(r[1]))) for r in c.execute('SELECT id, positions FROM session ORDER BY id')]
+            where = support.all_positions(db)
             meta = c.execute('SELECT * FROM meta').fetchall()
         return [dict(zip(names, f)) for f in files], tables, where, meta
 

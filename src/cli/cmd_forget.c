@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/cli.h"
+
+#include <flowcarve/index.h>
+#include <flowcarve/query.h>
+
+#include <stdio.h>
+
+enum { DB, BEFORE, GONE, KEEP, QUIET };
+
+static const struct fc_option options[] = {
+    [DB] = FC_OPTION_DB,
+    [BEFORE] = {"before", 0, "TIME",
+                "captures that end before: 2024-05-31, 2024-05-31T10:00, @SECONDS,\n'30d ago', as in filters"},
+    [GONE] = {"gone", 0, NULL, "captures that are no longer in their folder, or whose name another one has"},
+    [KEEP] = {"keep-sessions", 0, NULL, "sessions of which no packet is left stay, with their counts"},
+    [QUIET] = {"quiet", 'q', NULL, "say nothing when all goes well"},
+    {0},
+};
+
+struct args {
+    const char *db;
+    struct fc_forget_options o;
+    bool quiet;
+};
+
+static int set(void *ctx, int option, const char *value)
+{
+    struct args *a = ctx;
+    struct fc_filter_error where;
+
+    switch (option) {
+    case DB:
+        a->db = value;
+        return 0;
+    case BEFORE:
+        if (!fc_time_read(value, 0, &a->o.before_ns, &where)) {
+            fc_complain("forget: --before takes a time such as 2024-05-31, @1717150000 or '30d ago', not '%s'", value);
+            return -1;
+        }
+        a->o.has_before = true;
+        return 0;
+    case GONE:
+        a->o.gone = true;
+        return 0;
+    case KEEP:
+        a->o.keep_sessions = true;
+        return 0;
+    default:
+        a->quiet = true;
+        return 0;
+    }
+}
+
+static int run(int argc, char **argv)
+{
+    struct fc_forget_result r;
+    struct args a = {0};
+    struct fc_error err;
+    char b[4][48];
+    int first, rc = fc_options_parse(&fc_command_forget, argc, argv, set, &a, &first);
+
+    if (rc >= 0)
+        return rc;
+    a.o.files = (const char *const *)argv + first;
+    a.o.file_count = (size_t)(argc - first);
+    if (!a.o.file_count && !a.o.has_before && !a.o.gone) {
+        fc_complain("forget: which captures? --before TIME, --gone, or their names");
+        return FC_EXIT_ERROR;
+    }
+    fc_catch_signals();
+    rc = fc_forget(fc_db_name(a.db), &a.o, &fc_stop, &r, &err);
+    if (r.files || (!rc && !a.quiet))
+        fprintf(stderr, "%s forgotten: %s, %s gone with them; the index has %s\n",
+                fc_human_things(r.files, "capture", b[0], sizeof b[0]),
+                fc_human_things(r.packets, "packet", b[1], sizeof b[1]),
+                fc_human_things(r.sessions, "session", b[2], sizeof b[2]),
+                fc_human_bytes(r.size_after, b[3], sizeof b[3]));
+    if (rc) {
+        fc_complain_error(&err);
+        return FC_EXIT_ERROR;
+    }
+    return r.files ? FC_EXIT_OK : FC_EXIT_NONE;
+}
+
+const struct fc_command fc_command_forget = {
+    .name = "forget",
+    .usage = "[OPTION...] [CAPTURE...]",
+    .summary = "take the packets of captures out of the index",
+    .details = "The captures themselves are not touched. Counts of a session and of a capture stay what they were;\n"
+               "`carve` and `verify` say how many packets are forgotten. A session without packets goes, unless\n"
+               "--keep-sessions. Others may read meanwhile. Exit status 1: there was nothing to forget.",
+    .options = options,
+    .run = run,
+};
