@@ -384,6 +384,23 @@ static int write_fragments(struct fc_pipeline *p, struct fc_writer *writer, stru
     return rc;
 }
 
+/*
+ * Sessions of the index have got packets, and some captures start before its end: what then may be other than if all had
+ * been indexed at once.
+ */
+static void note_older(const struct fc_pipeline *p, struct fc_index_result *result)
+{
+    struct fc_error why;
+
+    for (size_t i = 0; i < p->plan->count && result->continued; i++)
+        if (p->plan->files[i].early) {
+            fc_error_set(&why, FC_OK, p->plan->files[i].file.path, FC_NO_OFFSET,
+                         "starts before the end of what is indexed; session IDs stay as they are, and sessions that the"
+                         " index has are neither joined nor split");
+            fc_notice_add(result, FC_NOTICE_OLDER, &why);
+        }
+}
+
 int fc_write_index(struct fc_pipeline *p, struct fc_writer *writer, struct fc_index_result *result,
                    struct fc_error *err)
 {
@@ -392,5 +409,6 @@ int fc_write_index(struct fc_pipeline *p, struct fc_writer *writer, struct fc_in
     if ((rc = write_files(p, writer, result, err)) || (rc = fc_writer_set_clock(writer, p->clock_ns, err)) ||
         (rc = fc_writer_forget_fragments(writer, err)) || (rc = write_sessions(p, writer, result, err)))
         return rc;
+    note_older(p, result);
     return write_fragments(p, writer, result, err);
 }

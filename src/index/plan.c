@@ -305,8 +305,7 @@ static void number(struct fc_plan *plan)
             plan->files[i].id = id++;
 }
 
-static int number_files(struct fc_plan *plan, struct fc_writer *writer, struct fc_index_result *result,
-                        struct fc_error *err)
+static int number_files(struct fc_plan *plan, struct fc_writer *writer, struct fc_error *err)
 {
     int64_t last_ns;
     uint32_t id;
@@ -323,12 +322,7 @@ static int number_files(struct fc_plan *plan, struct fc_writer *writer, struct f
         plan->older |= last_ns != FC_TIME_NONE && f->bound_ns < last_ns;
         if (f->state) /* captures that grow side by side do so each time */
             continue;
-        if (last_ns != FC_TIME_NONE && f->first_ns != FC_TIME_NONE && f->first_ns < last_ns) {
-            struct fc_error why;
-            fc_error_set(&why, FC_OK, f->file.path, FC_NO_OFFSET,
-                         "starts before the end of what is indexed; session IDs stay as they are");
-            fc_notice_add(result, FC_NOTICE_OLDER, &why);
-        }
+        f->early = last_ns != FC_TIME_NONE && f->first_ns != FC_TIME_NONE && f->first_ns < last_ns;
     }
     return 0;
 }
@@ -359,7 +353,7 @@ int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, c
         drop_twins(plan, result);
         drop_same(plan, result);
         result->files_gone = plan->gone_count;
-        rc = number_files(plan, writer, result, err);
+        rc = number_files(plan, writer, err);
     }
     if (rc)
         fc_plan_fini(plan);

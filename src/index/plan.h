@@ -21,6 +21,7 @@ struct fc_plan_file {
     int64_t bound_ns;            /* no record is counted (flow/clock.h) as before this */
     uint32_t id;
     bool named; /* by the user, not found in a folder */
+    bool early; /* it is new, and starts before the end of what the index holds */
     /*
      * of a pcapng: what holds at its first record, to guess by while nothing of it is read; NULL: not known, or it is
      * short

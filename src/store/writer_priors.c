@@ -139,7 +139,10 @@ static int give_closed(struct priors *p)
     const struct fc_prior_options *o = p->options;
     struct fc_stmt *stmt =
         fc_writer_stmt(p->w, FC_STMT_SESSIONS_UNTIL,
-                       SELECT_SESSION " WHERE id > 0 AND (start_ns IS NULL OR start_ns + duration_ns >= ?)");
+                       SELECT_SESSION " WHERE id IN (SELECT s.id FROM session_span p CROSS JOIN session s"
+                                      " WHERE p.end_ns >= ?1 AND p.first_id > 0"
+                                      " AND s.id BETWEEN p.first_id AND p.first_id + 4095"
+                                      " AND s.start_ns + s.duration_ns >= ?1)");
     struct fc_session_sum session;
     struct fc_flow_key key;
     int rc = 0, client;

@@ -363,7 +363,6 @@ Test(open, damage_is_an_error)
         "UPDATE open_session SET state = substr(state, 1, 50)",
         "UPDATE open_session SET id = 5",
         "DELETE FROM open_session",
-        "DELETE FROM session",
         "UPDATE session SET kind = 9",
         "UPDATE open_batch SET tags = substr(tags, 2)",
         "UPDATE open_batch SET tags = zeroblob(786435)",
