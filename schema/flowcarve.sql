@@ -1,9 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- The index of flowcarve: an ordinary SQLite database. Schema version (PRAGMA user_version) 1005 is provisional: the layout
--- between 4 and 5, read by nothing else.
+-- The index of flowcarve: an ordinary SQLite database. PRAGMA user_version is the version of this schema.
 -- application_id is "fcrv" in ASCII, so that file(1) and flowcarve know the file.
 PRAGMA application_id = 0x66637276;
-PRAGMA user_version = 1005;
+PRAGMA user_version = 5;
 
 -- How this index was made; the same settings hold for every capture added later.
 --   profile, timeouts, fields, filter, exclude_net, key: the options of `flowcarve index`, '' when not given

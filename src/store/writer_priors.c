@@ -9,7 +9,7 @@
 #define SELECT_SESSION                                                                                                 \
     "SELECT id, " FC_KEY_COLUMNS                                                                                       \
     ", start_ns, duration_ns, client_packets, server_packets, client_bytes, server_bytes, state FROM session"
-enum { COL_START = 9, COL_PACKETS = 11, COL_BYTES = 13, COL_STATE = 15 };
+enum { COL_FLAGS = 7, COL_START = 9, COL_PACKETS = 11, COL_BYTES = 13, COL_STATE = 15 };
 
 /* Times, packets and bytes, which every row has. first_ns and last_ns: distances, see fc_open_reader_next(). */
 static void complete(sqlite3_stmt *stmt, int client, struct fc_session_sum *s)
@@ -38,7 +38,7 @@ static void from_row(sqlite3_stmt *stmt, int client, uint32_t proto, struct fc_s
         [FC_STATE_NEW] = FC_TCP_SYN,
         [FC_STATE_ESTABLISHED] = FC_TCP_SYN | FC_TCP_ACK,
         [FC_STATE_CLOSED] = FC_TCP_SYN | FC_TCP_FIN,
-        [FC_STATE_RESET] = FC_TCP_SYN | FC_TCP_RST,
+        [FC_STATE_RESET] = FC_TCP_SYN,
         [FC_STATE_MIDSTREAM] = FC_TCP_ACK,
     };
     int64_t state = sqlite3_column_int64(stmt, COL_STATE);
@@ -46,6 +46,11 @@ static void from_row(sqlite3_stmt *stmt, int client, uint32_t proto, struct fc_s
     memset(s, 0, sizeof *s);
     if (proto == 6 && state >= 0 && state <= FC_STATE_MIDSTREAM)
         s->tcp_flags[0] = s->tcp_flags[1] = flags[state];
+    if (state == FC_STATE_RESET && proto == 6) {
+        int64_t bits = sqlite3_column_int64(stmt, COL_FLAGS);
+        s->tcp_flags[client] |= bits & FC_ROW_RST_CLIENT || !(bits & FC_ROW_RST_SERVER) ? FC_TCP_RST : 0;
+        s->tcp_flags[!client] |= bits & FC_ROW_RST_SERVER ? FC_TCP_RST : 0;
+    }
     s->first_dir = (uint8_t)client;
     complete(stmt, client, s);
 }
