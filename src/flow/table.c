@@ -5,6 +5,7 @@
 #include "flow/partition.h"
 #include "flow/stow.h"
 
+#include <sched.h>
 #include <semaphore.h>
 #include <stdlib.h>
 
@@ -105,10 +106,15 @@ void fc_table_shrink(struct fc_table *t)
 /* The next unit that was handed over for this part, or NULL. */
 static struct fc_unit *dequeue(struct fc_partition *p, unsigned i)
 {
-    struct cds_wfcq_node *node = __cds_wfcq_dequeue_nonblocking(&p->head, &p->tail);
+    struct cds_wfcq_node *node;
 
-    /* one that is being handed over at this moment is behind every limit that there is */
-    if (!node || node == CDS_WFCQ_WOULDBLOCK)
+    /*
+     * A hand-over that is between its two stores hides what stands next to it in the queue, also units that the limit
+     * has passed: so it is waited for.
+     */
+    while ((node = __cds_wfcq_dequeue_nonblocking(&p->head, &p->tail)) == CDS_WFCQ_WOULDBLOCK)
+        sched_yield();
+    if (!node)
         return NULL;
     FC_TSAN_ACQUIRE(&p->tail);
     struct fc_part *part = caa_container_of(node, struct fc_part, node);

@@ -16,7 +16,8 @@
  *   limbo     flows that left, until no reader can stand on them
  *
  * Guarantees
- *   A. Handing over is wait-free: an exchange and a store for each part.
+ *   A. Handing over is wait-free: an exchange and a store for each part. Who takes waits for the store, as without it
+ *      neighbours in the queue cannot be told from its end.
  *   B. A partition is advanced by one thread at a time: the exchange on `owned` in own() (acquire) pairs with the store
  *      in disown() (release). Others are refused, none waits, and whoever stalls delays that partition alone.
  *   C. What a reader wrote to a unit happens before its notes are taken: the queue's exchange (release) in

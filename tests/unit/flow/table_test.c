@@ -5,7 +5,9 @@
 #include "base/error.h"
 #include "bed.h"
 
+#include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct bed b;
 
@@ -695,5 +697,50 @@ Test(table, notes_that_were_taken_give_their_memory_back)
     fc_shelf_fini(&b.a.shelf);
     cr_assert_eq(fc_stock_bytes(fc_table_stock(b.table)), before);
     fc_shelf_init(&b.a.shelf, fc_table_stock(b.table));
+    bed_free(&b);
+}
+
+/* A hand-over that stops between its two stores. */
+struct halfway {
+    struct cds_wfcq_node *before;
+    struct fc_part *part;
+};
+
+static struct halfway hand_over_half(struct fc_unit *unit)
+{
+    unsigned i = 0;
+
+    while (!unit->parts[i].first)
+        i++;
+    atomic_store(&unit->left, 1);
+    cds_wfcq_node_init(&unit->parts[i].node);
+    return (struct halfway){uatomic_xchg(&b.table->partitions[i].tail.p, &unit->parts[i].node), &unit->parts[i]};
+}
+
+static void *go_on_later(void *arg)
+{
+    struct halfway *h = arg;
+
+    usleep(30000);
+    __atomic_store_n(&h->before->next, &h->part->node, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+Test(table, a_hand_over_that_is_on_its_way_hides_no_unit_that_the_limit_has_passed)
+{
+    pthread_t thread;
+
+    bed_make(&b, "flowcarve", "udp=160");
+    udp(1, 0, 0);
+    bed_hand_over(&b);
+    udp(1, 0, 1000 * S); /* behind it in the same queue */
+    struct halfway h = hand_over_half(b.unit);
+    b.unit = NULL;
+    cr_assert_eq(pthread_create(&thread, NULL, go_on_later, &h), 0);
+    cr_assert_eq(bed_advance(&b, 500 * S), 0);
+    cr_expect_eq(b.count, 1, "a packet before the limit was left in the queue");
+    pthread_join(thread, NULL);
+    cr_assert_eq(bed_finish(&b), 0);
+    cr_assert_eq(b.count, 2);
     bed_free(&b);
 }
