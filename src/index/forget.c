@@ -100,6 +100,7 @@ static int forget_chosen(const char *db_path, const struct fc_stored_files *all,
     fc_writer_set_stop(writer, stop);
     rc = fresh ? fc_error_set(err, FC_E_MISSING, db_path, FC_NO_OFFSET, "was removed meanwhile")
                : fc_writer_begin(writer, err);
+    rc = rc > 0 ? 0 : rc; /* captures that another run has added are not among the chosen ones */
     for (size_t i = 0; i < all->count && rc == 0; i++)
         if (chosen[i])
             rc = fc_writer_forget_file(writer, all->items[i].id, o->keep_sessions, &sum, err);

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include <urcu.h>
@@ -395,9 +396,9 @@ static int read_and_write(struct run *run, const struct fc_index_options *o, str
 {
     struct fc_pipeline *p = &run->pipeline;
     int64_t start = now_ns(), written;
-    int rc;
+    int rc = read_all(run, o, progress, stop, result, err);
 
-    if ((rc = fc_writer_begin(run->writer, err)) || (rc = read_all(run, o, progress, stop, result, err)))
+    if (rc)
         return rc;
     fc_recall_close(p->recall);
     p->recall = NULL;
@@ -427,6 +428,28 @@ static int read_and_write(struct run *run, const struct fc_index_options *o, str
     return rc;
 }
 
+/* The same once more, when another run has added to the index between planning and beginning. */
+static int plan_again(struct run *run, const char *const *paths, size_t count, const struct fc_save *save,
+                      struct fc_index_result *result, struct fc_error *err)
+{
+    struct fc_save done = {NULL, save->index, save->stop};
+    const char **again = malloc((count + 1) * sizeof *again);
+    struct stat st;
+    int rc;
+
+    if (!again)
+        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    for (size_t i = 0; i < count; i++) /* a stream has been read, and is a file by now */
+        again[i] = save->path && (strcmp(paths[i], "-") == 0 || (stat(paths[i], &st) == 0 && S_ISFIFO(st.st_mode)))
+                       ? save->path
+                       : paths[i];
+    fc_plan_fini(&run->plan);
+    memset(result, 0, offsetof(struct fc_index_result, notices)); /* what was told stays told */
+    rc = fc_plan_make(&run->plan, again, count, &done, run->writer, result, err);
+    free(again);
+    return rc;
+}
+
 static int plan_and_run(struct run *run, const char *db_path, const char *const *paths, size_t path_count,
                         const struct fc_index_options *o, struct fc_progress *progress, const int *stop,
                         struct fc_index_result *result, struct fc_error *err)
@@ -437,6 +460,9 @@ static int plan_and_run(struct run *run, const char *db_path, const char *const 
     if (rc || (run->fresh && ((rc = fc_door_check(&run->settings, err)) || (rc = settings_to_index(run, err)))))
         return rc;
     if ((rc = fc_plan_make(&run->plan, paths, path_count, &save, run->writer, result, err)))
+        return rc;
+    if (run->plan.count && (rc = fc_writer_begin(run->writer, err)) &&
+        (rc < 0 || (rc = plan_again(run, paths, path_count, &save, result, err))))
         return rc;
     if (!run->plan.count) {
         if (run->plan.changed && (rc = fc_writer_commit(run->writer, NULL, err)))

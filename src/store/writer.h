@@ -82,7 +82,8 @@ int fc_writer_open(const char *path, struct fc_writer **out, bool *fresh, struct
 
 /*
  * Something is to be added: said before it is, when all of the above has been asked. What the calls until then have
- * changed is committed. Without it additions are made all the same, but who reads may be in their way.
+ * changed is committed. 1: another writer has come in between, and what was asked is to be asked again. Without this
+ * call additions are made all the same, but who reads may be in their way.
  */
 int fc_writer_begin(struct fc_writer *writer, struct fc_error *err);
 

@@ -183,6 +183,20 @@ static int begin(struct fc_writer *w, struct fc_error *err)
                          err);
 }
 
+/* What the index has by now. */
+static int look(struct fc_writer *w, struct fc_error *err)
+{
+    int64_t last = 0;
+    int rc;
+
+    if ((rc = fc_conn_number(&w->conn, "SELECT max(id) FROM files", &last, err)) < 0 ||
+        (rc = fc_conn_number(&w->conn, FC_SELECT_RUN, &w->run, err)) < 0 ||
+        (rc = fc_conn_number(&w->conn, FC_SELECT_LAST_SESSION, &w->last_session, err)) < 0)
+        return rc;
+    w->last_file = last > 0 && last <= UINT32_MAX ? (uint32_t)last : 0;
+    return 0;
+}
+
 /*
  * Additions are made in WAL mode, where who reads does not see them before they are complete, and waits for nothing.
  * Where that cannot be had (the locks of some network file systems), with a rollback journal. The mode changes only
@@ -190,7 +204,7 @@ static int begin(struct fc_writer *w, struct fc_error *err)
  */
 int fc_writer_begin(struct fc_writer *w, struct fc_error *err)
 {
-    int64_t run = 0;
+    int64_t run = w->run;
     int rc;
 
     if (w->fresh)
@@ -199,12 +213,9 @@ int fc_writer_begin(struct fc_writer *w, struct fc_error *err)
     if ((rc = fc_conn_commit(&w->conn, err)))
         return rc;
     (void)fc_conn_try(&w->conn, "PRAGMA journal_mode = WAL");
-    if ((rc = begin(w, err)) || (rc = fc_conn_number(&w->conn, FC_SELECT_RUN, &run, err)) < 0)
+    if ((rc = begin(w, err)) || (rc = look(w, err)))
         return rc;
-    if (run == w->run)
-        return 0;
-    rc = fc_error_set(err, FC_E_DB, w->path, FC_NO_OFFSET, "was changed by another program meanwhile; index once more");
-    return fc_conn_break(&w->conn, rc, err);
+    return run != w->run;
 }
 
 static bool is_wal(struct fc_writer *w)
@@ -250,14 +261,7 @@ static int open_existing(struct fc_writer *w, struct fc_error *err)
     clear_site(w);
     if ((rc = check_schema(w, err)))
         return rc;
-    int64_t last = 0;
-    if ((rc = fc_conn_number(&w->conn, "SELECT max(id) FROM files", &last, err)) < 0)
-        return rc;
-    w->last_file = last > 0 && last <= UINT32_MAX ? (uint32_t)last : 0;
-    if ((rc = fc_conn_number(&w->conn, FC_SELECT_RUN, &w->run, err)) < 0)
-        return rc;
-    rc = fc_conn_number(&w->conn, FC_SELECT_LAST_SESSION, &w->last_session, err);
-    return rc < 0 ? rc : 0;
+    return look(w, err);
 }
 
 /* A name that another run gives to its index just now is not taken from it. */
