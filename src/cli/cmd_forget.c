@@ -70,7 +70,7 @@ static int run(int argc, char **argv)
     }
     fc_catch_signals();
     rc = fc_forget(fc_db_name(a.db), &a.o, &fc_stop, &r, &err);
-    if (r.files || (!rc && !a.quiet))
+    if (rc ? r.packets > 0 : !a.quiet)
         fprintf(stderr, "%s forgotten: %s, %s gone with them; the index has %s\n",
                 fc_human_things(r.files, "capture", b[0], sizeof b[0]),
                 fc_human_things(r.packets, "packet", b[1], sizeof b[1]),

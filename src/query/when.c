@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { WORD_MAX = 64 };
 
@@ -102,7 +103,11 @@ int fc_parse_time(struct fc_parser *p, enum fc_qual_type type, struct fc_ast **o
 FC_EXPORT bool fc_time_read(const char *text, int64_t now_ns, int64_t *ns, struct fc_filter_error *where)
 {
     struct fc_filter *filter = NULL;
+    struct timespec now;
     char *words = NULL;
+
+    if (!now_ns && clock_gettime(CLOCK_REALTIME, &now) == 0)
+        now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
     bool is = asprintf(&words, "before %s", text) >= 0 && fc_filter_parse(words, now_ns, &filter, where) == 0 &&
               filter->root && filter->root->type == FC_AST_BEFORE;
 
