@@ -9,8 +9,8 @@
  * what is merged would have to be hashed anew.
  *
  * In the end the run's batch is merged with those before it that are not larger: so an entry is written again once each
- * time its batch has doubled, and there are few batches. What has expired is left out, and a batch all of which has is
- * deleted.
+ * time its batch has doubled, and there are few batches. What has expired or is forgotten is left out, and a batch all of
+ * which has expired is deleted.
  */
 #include "base/error.h"
 #include "store/writer_internal.h"
@@ -228,13 +228,29 @@ static int delete_batch(struct fc_writer *w, const struct batch *b, struct fc_er
     return fc_stmt_run(stmt, err);
 }
 
+/* Below first, all are. Of others that never expire the row is looked for; the rest go by themselves. 1, 0, negative. */
+static int is_forgotten(struct fc_writer *w, const struct fc_open_entry *e, int64_t first, struct fc_error *err)
+{
+    struct fc_stmt *stmt;
+    int rc;
+
+    if (e->id < first || e->until != FC_OPEN_NEVER)
+        return e->id < first;
+    stmt = fc_writer_stmt(w, FC_STMT_HAS_SESSION, "SELECT 1 FROM session WHERE id = ?");
+    fc_stmt_int(stmt, 1, e->id);
+    if ((rc = fc_stmt_step(stmt, err)) == 1)
+        fc_stmt_reset(stmt);
+    return rc < 0 ? rc : !rc;
+}
+
 /* Makes one of batches that follow one another, the newest first; oldest: there is none behind them. */
 static int merge(struct fc_writer *w, const struct batch *batches, size_t count, bool oldest, struct fc_error *err)
 {
     struct kept kept = {0};
-    int64_t next = w->open.number;
-    int rc = 0;
+    int64_t next = w->open.number, first_id = INT64_MAX;
+    int rc = fc_conn_number(&w->conn, "SELECT id FROM session WHERE id > 0 ORDER BY id LIMIT 1", &first_id, err);
 
+    rc = rc < 0 ? rc : 0;
     for (size_t i = 0; i < count && rc == 0; i++) {
         size_t first = kept.count;
         if ((rc = read_batch(w, &batches[i], &kept, err)) == 0)
@@ -248,8 +264,9 @@ static int merge(struct fc_writer *w, const struct batch *batches, size_t count,
     for (size_t i = 0; i < kept.count && rc == 0; i++) {
         const struct fc_open_entry *e = &kept.list[i];
         bool known = i && e->id == e[-1].id; /* by a newer batch */
-        if (!known && !(oldest && fc_open_ended(e)))
+        if (!known && !(oldest && fc_open_ended(e)) && (rc = is_forgotten(w, e, first_id, err)) == 0)
             rc = add_entry(w, e, err);
+        rc = rc < 0 ? rc : 0;
     }
     free(kept.list);
     if (rc == 0)

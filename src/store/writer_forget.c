@@ -2,7 +2,8 @@
 /*
  * Forgetting a capture: its positions leave the index, in transactions of some thousand sessions each. What is counted
  * stays, in the session's row and the file's, and how many of these packets are forgotten is kept by both. A session
- * that has no position left goes as a whole, unless it is to stay as what it was.
+ * that has no position left goes as a whole, unless it is to stay as what it was. Each transaction leaves an index of
+ * which all is true; the next call goes on where one was interrupted.
  */
 #include "base/error.h"
 #include "base/vector.h"
@@ -20,8 +21,8 @@ struct forget {
     struct fc_writer *w;
     uint32_t file;
     bool keep;
-    uint64_t packets;        /* forgotten in the transaction at hand */
-    int64_t low_id, high_id; /* of the sessions touched */
+    uint64_t left;              /* packets of the file that are still to be forgotten */
+    uint64_t packets, sessions; /* of the transaction at hand */
     struct fc_forgotten *sum;
     struct fc_error *err;
 };
@@ -43,17 +44,21 @@ static int run(struct forget *f, enum fc_writer_stmt_id id, const char *sql, int
     return fc_stmt_run(stmt, f->err);
 }
 
-/* Ends the transaction with the file's count, and begins another one. */
+/* Ends the transaction, if anything was changed in it, with the file's count; and begins another one. */
 static int next_transaction(struct forget *f)
 {
     struct fc_conn *conn = &f->w->conn;
-    int rc = run(f, FC_STMT_FORGET_FILE, "UPDATE files SET forgotten = forgotten + ?2 WHERE id = ?1", f->file,
-                 (int64_t)f->packets);
+    int rc;
 
-    f->sum->packets += f->packets;
-    f->packets = 0;
-    if (rc || (rc = fc_conn_commit(conn, f->err)))
+    if (!f->packets)
+        return 0;
+    if ((rc = run(f, FC_STMT_FORGET_FILE, "UPDATE files SET forgotten = forgotten + ?2 WHERE id = ?1", f->file,
+                  (int64_t)f->packets)) ||
+        (rc = fc_conn_commit(conn, f->err)))
         return rc;
+    f->sum->packets += f->packets;
+    f->sum->sessions += f->sessions;
+    f->packets = f->sessions = 0;
     (void)fc_conn_try(conn, "PRAGMA wal_checkpoint(PASSIVE)");
     return fc_conn_begin(conn, "BEGIN IMMEDIATE", f->err);
 }
@@ -74,7 +79,7 @@ static int drop_session(struct forget *f, int64_t id)
         rc = run(f, FC_STMT_FORGET_COUNT, "DELETE FROM session_forgotten WHERE id = ?1 + 0 * ?2", id, 0);
     if (rc == 0)
         rc = run(f, FC_STMT_FORGET_SESSION, "DELETE FROM session WHERE id = ?1 + 0 * ?2", id, 0);
-    f->sum->sessions++;
+    f->sessions++;
     return rc;
 }
 
@@ -86,8 +91,7 @@ static int apply(struct forget *f, const struct change *c)
     int rc;
 
     f->packets += c->packets;
-    f->low_id = f->low_id == 0 || c->id < f->low_id ? c->id : f->low_id;
-    f->high_id = c->id > f->high_id ? c->id : f->high_id;
+    f->left -= c->packets < f->left ? c->packets : f->left;
     if (c->blob) {
         stmt = fc_writer_stmt(w, FC_STMT_FORGET_INLINE, "UPDATE session SET positions = ?2 WHERE id = ?1");
         fc_stmt_int(stmt, 1, c->id);
@@ -126,8 +130,6 @@ static int apply_all(struct forget *f, struct change *changes, size_t *count)
             rc = apply(f, &changes[i]);
         free(changes[i].blob);
     }
-    if (rc == 0 && *count)
-        rc = next_transaction(f);
     *count = 0;
     return rc;
 }
@@ -203,6 +205,8 @@ static int forget_beside(struct forget *f)
                            " LIMIT ?2) RETURNING session, positions");
         size_t count = 0;
         int64_t id = 0;
+        if ((rc = next_transaction(f)))
+            break;
         fc_stmt_int(stmt, 1, f->file);
         fc_stmt_int(stmt, 2, BATCH);
         while ((rc = fc_stmt_step(stmt, f->err)) == 1) {
@@ -211,6 +215,10 @@ static int forget_beside(struct forget *f)
                      make_change(f, sqlite3_column_blob(stmt->raw, 1), (size_t)sqlite3_column_bytes(stmt->raw, 1), &c)))
                 break;
             free(c.blob); /* it goes as a whole */
+            if (!c.packets || c.len) {
+                rc = FC_E_DAMAGED; /* and so would positions in other files */
+                break;
+            }
             c.blob = NULL;
             if (count && changes[count - 1].id == c.id)
                 changes[count - 1].packets += c.packets;
@@ -238,6 +246,8 @@ static int forget_inside(struct forget *f, int64_t low, int64_t high)
                                               "SELECT id, positions FROM session WHERE id BETWEEN ?1 AND ?2 AND"
                                               " length(positions) > 0 ORDER BY id");
         size_t count = 0;
+        if ((rc = next_transaction(f)))
+            break;
         fc_stmt_int(stmt, 1, low);
         fc_stmt_int(stmt, 2, high);
         while (count < BATCH && (rc = fc_stmt_step(stmt, f->err)) == 1) {
@@ -263,22 +273,33 @@ static int forget_inside(struct forget *f, int64_t low, int64_t high)
     return rc;
 }
 
-/* Sessions that may have inner positions in the file: made by its run, and of its time; or all of the run. */
-static int forget_run(struct forget *f, bool all)
+/*
+ * Where sessions are that have positions of the file in their rows. Nearly all were made by its run, and are of its
+ * time; those of fragments that have waited, and of a capture that was read on, by a later one. Records without a time
+ * are of sessions of any time.
+ */
+enum reach { OF_ITS_RUN, OF_ITS_TIME, ALL_SINCE, REACHES };
+
+static int forget_rows(struct forget *f, enum reach reach)
 {
-    static const char by_time[] =
-        "SELECT s.first_id, s.first_id + 4095 FROM session_span s, run r, files f WHERE f.id = ?1"
-        " AND f.id BETWEEN r.first_file AND r.last_file AND s.first_id <= r.last_session"
-        " AND s.first_id + 4095 >= r.first_session AND s.first_id > 0"
-        " AND s.start_ns <= f.last_ns AND s.end_ns >= f.first_ns";
-    static const char by_run[] = "SELECT r.first_session, r.last_session FROM run r WHERE ?1 BETWEEN r.first_file AND"
-                                 " r.last_file UNION ALL SELECT -0x7fffffffffffffff, -1";
+#define FIRST "coalesce((SELECT min(first_session) FROM run WHERE ?1 BETWEEN first_file AND last_file), 1)"
+    static const char *const select[REACHES] = {
+        [OF_ITS_RUN] = "SELECT s.first_id, s.first_id + 4095 FROM session_span s, run r, files f WHERE f.id = ?1"
+                       " AND f.id BETWEEN r.first_file AND r.last_file AND s.first_id <= r.last_session"
+                       " AND s.first_id + 4095 >= r.first_session AND s.first_id > 0"
+                       " AND s.start_ns <= f.last_ns AND s.end_ns >= f.first_ns",
+        [OF_ITS_TIME] = "SELECT s.first_id, s.first_id + 4095 FROM session_span s, files f WHERE f.id = ?1"
+                        " AND (s.first_id < 0 OR s.first_id + 4095 >= " FIRST
+                        " AND s.start_ns <= f.last_ns AND s.end_ns >= f.first_ns)",
+        [ALL_SINCE] = "SELECT " FIRST ", 0x7fffffffffffffff",
+    };
+#undef FIRST
     struct fc_stmt stmt = {0};
     int64_t *ranges = NULL;
     size_t count = 0, room = 0;
     int rc;
 
-    fc_stmt_prepare(&stmt, &f->w->conn, all ? by_run : by_time);
+    fc_stmt_prepare(&stmt, &f->w->conn, select[reach]);
     fc_stmt_int(&stmt, 1, f->file);
     while ((rc = fc_stmt_step(&stmt, f->err)) == 1) {
         if (fc_vector_reserve(&ranges, &room, count + 2, sizeof *ranges)) {
@@ -347,24 +368,18 @@ static int forget_waiting(struct forget *f)
     return rc;
 }
 
-/* What belongs to sessions that went, many at a time. */
+/*
+ * Spans and ports of sessions that went, span by span. A session has packets: a span without any has no session. Where
+ * some of a span are left, so are the ports of all: these are looked up in the rows.
+ */
 static int sweep(struct forget *f)
 {
-    int rc = 0;
-
-    if (f->high_id > 0)
-        rc = run(f, FC_STMT_FORGET_SPANS,
-                 "DELETE FROM session_span WHERE first_id BETWEEN ((?1 - 1) >> 12 << 12) + 1 AND ?2 AND NOT EXISTS"
-                 " (SELECT 1 FROM session s WHERE s.id BETWEEN first_id AND first_id + 4095)",
-                 f->low_id, f->high_id);
-    if (rc == 0)
-        rc = fc_writer_exec(
-            f->w,
-            "DELETE FROM session_port WHERE epoch >= 0 AND epoch <"
-            " coalesce((SELECT (min(id) - 1) >> 18 FROM session WHERE id > 0), 0x7fffffff);"
-            "DELETE FROM session_port WHERE epoch < 0 AND NOT EXISTS (SELECT 1 FROM session WHERE id < 0)",
-            f->err);
-    return rc;
+    return fc_writer_exec(f->w,
+                          "DELETE FROM session_port WHERE epoch IN (SELECT (first_id - 1) >> 18 FROM session_span"
+                          " WHERE packets = 0) AND EXISTS (SELECT 1 FROM session_span"
+                          " WHERE first_id = (epoch << 18) + (block >> 6 << 12) + 1 AND packets = 0);"
+                          "DELETE FROM session_span WHERE packets = 0",
+                          f->err);
 }
 
 int fc_writer_forget_file(struct fc_writer *w, uint32_t file, bool keep, struct fc_forgotten *sum, struct fc_error *err)
@@ -379,17 +394,17 @@ int fc_writer_forget_file(struct fc_writer *w, uint32_t file, bool keep, struct 
         return rc;
     if (left <= 0)
         return 0;
-    uint64_t before = sum->packets;
-    if ((rc = forget_waiting(&f)) == 0 && (rc = forget_beside(&f)) == 0)
-        rc = forget_run(&f, false);
-    /* records without a time are of sessions of any time; and fragments that wait, of none that is old */
-    if (rc == 0 && sum->packets - before < (uint64_t)left)
-        rc = forget_run(&f, true);
-    if (rc == 0 && sum->packets - before != (uint64_t)left)
+    f.left = (uint64_t)left;
+    if ((rc = forget_waiting(&f)) == 0)
+        rc = forget_beside(&f);
+    for (int reach = 0; reach < REACHES && rc == 0 && f.left; reach++)
+        rc = forget_rows(&f, (enum reach)reach);
+    if (rc == 0 && f.left)
         rc = fc_conn_break(&w->conn,
                            fc_error_set(err, FC_E_DB, w->path, FC_NO_OFFSET,
                                         "the packets of file %u are not all in its sessions", file),
                            err);
+    /* with the last of its packets, so that no run that is interrupted leaves it to nobody */
     if (rc == 0)
         rc = sweep(&f);
     static const char *const tables[] = {"interfaces", "seek_points", "damage"};

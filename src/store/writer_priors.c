@@ -167,12 +167,13 @@ static int give_closed(struct priors *p)
     return rc;
 }
 
+/* The highest that an entry may have: its session may be forgotten. */
 static int max_id(struct fc_writer *w, int64_t *id, struct fc_error *err)
 {
-    int rc = fc_conn_number(&w->conn, "SELECT max(id) FROM session", id, err);
+    int rc = fc_conn_number(&w->conn, FC_SELECT_LAST_SESSION, id, err);
 
     if (*id < 0 || *id > UINT32_MAX * INT64_C(8))
-        *id = 0; /* IDs hardly have gaps: more cannot be true */
+        *id = 0; /* more cannot be true */
     return rc < 0 ? rc : 0;
 }
 
