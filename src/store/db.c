@@ -125,8 +125,9 @@ static int check_schema(struct fc_db *db, bool readable, struct fc_error *err)
         return fc_error_set(err, FC_E_SCHEMA, db->path, FC_NO_OFFSET, "not a flowcarve index");
     if (version != FC_SCHEMA_VERSION)
         return fc_error_set(err, FC_E_SCHEMA, db->path, FC_NO_OFFSET,
-                            "index of schema version %lld, this flowcarve reads version %d", (long long)version,
-                            FC_SCHEMA_VERSION);
+                            "index of schema version %lld, this flowcarve reads version %d; make it anew: flowcarve"
+                            " index -d NEW.db CAPTURES",
+                            (long long)version, FC_SCHEMA_VERSION);
     return 0;
 }
 

@@ -506,12 +506,14 @@ class Names(support.TestCase):
     def test_an_index_of_another_version_is_not_touched(self):
         db, f = self.path('x.db'), self.tiny('c.pcap')
         index(db, '-q', f)
-        with support.open_db(db, True) as c:
-            c.execute('PRAGMA user_version = 99')
-        before = support.read_bytes(db)
-        for command in (['index', self.tiny('d.pcap', 3)], ['query'], ['verify'], ['carve', '-w', '-']):
-            self.assert_says(flowcarve(command[0], '-d', db, *command[1:], ok=2), 'version')
-        self.assertEqual(support.read_bytes(db), before)
+        for version in 4, 99:
+            with support.open_db(db, True) as c:
+                c.execute('PRAGMA user_version = %d' % version)
+            before = support.read_bytes(db)
+            for command in (['index', self.tiny('d.pcap', 3)], ['query'], ['verify'], ['carve', '-w', '-'], ['forget', '--gone']):
+                self.assert_says(flowcarve(command[0], '-d', db, *command[1:], ok=2), 'version %d' % version,
+                                 'make it anew: flowcarve index -d NEW.db CAPTURES')
+            self.assertEqual(support.read_bytes(db), before)
 
 
 class Damaged(support.TestCase):
