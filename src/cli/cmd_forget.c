@@ -89,7 +89,7 @@ const struct fc_command fc_command_forget = {
     .summary = "take the packets of captures out of the index",
     .details = "The captures themselves are not touched. Counts of a session and of a capture stay what they were;\n"
                "`carve` and `verify` say how many packets are forgotten. A session without packets goes, unless\n"
-               "--keep-sessions. Others may read meanwhile. Exit status 1: there was nothing to forget.",
+               "--keep-sessions. Others may read meanwhile. Exit status 1: there was nothing to forget.\n",
     .options = options,
     .run = run,
 };

@@ -54,6 +54,6 @@ int main(int argc, char **argv)
     for (int i = 0; i < COMMANDS; i++)
         if (strcmp(argv[1], commands[i]->name) == 0)
             return commands[i]->run(argc - 1, argv + 1);
-    fc_complain("unknown command '%s' (index, query, carve, verify; see 'flowcarve --help')", argv[1]);
+    fc_complain("unknown command '%s' (index, query, carve, verify, forget; see 'flowcarve --help')", argv[1]);
     return FC_EXIT_ERROR;
 }

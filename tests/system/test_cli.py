@@ -54,7 +54,7 @@ class Cli(support.TestCase):
 
     def test_help(self):
         self.golden('help', '--help')
-        for command in ('index', 'query', 'carve', 'verify'):
+        for command in ('index', 'query', 'carve', 'verify', 'forget'):
             self.golden('help-' + command, command, '--help')
             self.assertEqual(flowcarve(command, '-h').out, flowcarve(command, '--help').out)
         self.assertEqual(flowcarve('-h').out, flowcarve('--help').out)
@@ -69,7 +69,8 @@ class Cli(support.TestCase):
         for command, options in (('index', '--db --jobs --fields --filter --exclude-net --profile --timeout --chunk-size '
                                            '--memory --quiet --verbose -d -j -q -v'),
                                  ('query', '--db --format --sort --limit --count -d'),
-                                 ('carve', '--db --write --id -w -d -q -v'), ('verify', '--db -d')):
+                                 ('carve', '--db --write --id -w -d -q -v'), ('verify', '--db -d'),
+                                 ('forget', '--db --before --gone --keep-sessions --quiet -d -q')):
             words = flowcarve(command, '--help').text.replace(',', ' ').split()
             for o in options.split():
                 self.assertIn(o, words, command)
@@ -81,7 +82,7 @@ class Cli(support.TestCase):
         option = re.compile(r'(?<![\w-])--?[a-z][a-z-]*')
         of_all = set(option.findall(sections['OPTIONS OF ALL COMMANDS'])) & {'-d', '--db', '-h', '--help'}
         self.assertEqual(len(of_all), 4)
-        for command in ('index', 'query', 'carve', 'verify'):
+        for command in ('index', 'query', 'carve', 'verify', 'forget'):
             text = flowcarve(command, '--help').text
             shown = {o for left in re.findall(r'^ {2,6}(-.*?)(?:  |$)', text, re.M) for o in option.findall(left)}
             heads = re.findall(r'^\.TP\n(.*)', sections['FLOWCARVE ' + command.upper()], re.M)
@@ -109,6 +110,8 @@ class Cli(support.TestCase):
                 ('bad-fields', ['index', '-d', 'y.db', '--fields', 'mac,colour', 'small.pcap']),
                 ('bad-key', ['index', '-d', 'y.db', '--key', 'mac', 'small.pcap']),
                 ('bad-exclude', ['index', '-d', 'y.db', '--exclude-net', '10.0.0.0/33', 'small.pcap']),
+                ('forget-nothing', ['forget', '-d', 'small.db']), ('forget-when', ['forget', '-d', 'small.db', '--before', 'soon']),
+                ('forget-what', ['forget', '-d', 'small.db', 'missing.pcap']),
                 ('index-nothing', ['index', '-d', 'y.db']), ('verify-words', ['verify', '-d', 'small.db', 'tcp']),
                 ('carve-nowhere', ['carve', '-d', 'small.db', 'tcp']), ('no-index', ['query', '-d', 'missing.db']),
                 ('no-capture', ['index', '-d', 'y.db', 'missing.pcap']),
@@ -189,7 +192,7 @@ class Cli(support.TestCase):
     def test_exit_status(self):
         for words, rc in ((['query', 'tcp'], 0), (['query', 'sctp'], 1), (['query', 'sctp', '--count'], 1),
                           (['query', 'tcp', '--limit', '0'], 1), (['query', 'tpc'], 2), (['carve', 'sctp', '-w', '-'], 1),
-                          (['carve', 'tcp', '-w', 'o.pcap'], 0), (['verify'], 0), (['nothing'], 2)):
+                          (['carve', 'tcp', '-w', 'o.pcap'], 0), (['verify'], 0), (['nothing'], 2), (['forget', '--gone'], 1)):
             self.assertEqual(flowcarve(words[0], '-d', 'small.db', *words[1:], cwd=self.folder, ok=None).rc, rc, words)
 
     def test_quiet_and_verbose(self):
