@@ -456,7 +456,8 @@ def check_index(db, read=read_capture, ordered_ids=True, gaps=False):
     """
     Is everything that the index says of its captures true? Every record in exactly one session; packets, bytes, times
     of a session are those of its records; IDs in the order of first packets by counted time, and without gaps unless additions may
-    have left some (gaps); those of provisional sessions are negative. Raises AssertionError.
+    have left some (gaps); those of provisional sessions are negative. Of captures that are forgotten the counts, which add up with
+    the positions that are left; they are not read. Raises AssertionError.
     """
     import twin
 
@@ -475,8 +476,8 @@ def check_index(db, read=read_capture, ordered_ids=True, gaps=False):
         ports = c.execute('SELECT epoch, port, block FROM session_port').fetchall()
         pairs = c.execute('SELECT client_port, server_port, (id - 1) >> 18, (id - 1) >> 6 & 4095 FROM session'
                           ' WHERE client_port IS NOT NULL')
-        if sorted(ports) != sorted({(r[2], port, r[3]) for r in pairs for port in r[:2]}):
-            fail('session_port does not have the ports of the sessions')
+        forgotten = dict(c.execute('SELECT id, forgotten FROM files WHERE forgotten > 0'))
+        lost = dict(c.execute('SELECT id, packets FROM session_forgotten'))
         spans = {r[0]: r[1:] for r in c.execute('SELECT * FROM session_span')}
         sums = {}
         for sid, start, duration, cp, sp, cb, sb, _ in rows:
@@ -486,11 +487,22 @@ def check_index(db, read=read_capture, ordered_ids=True, gaps=False):
                 fail('session %d: its times are not within those of session_span', sid)
             had = sums.get(first, (0, 0))
             sums[first] = had[0] + cp + sp, had[1] + cb + sb
+        left = {r[0] for r in c.execute('SELECT id FROM files WHERE forgotten BETWEEN 1 AND records - ignored - 1')}
+        for first in [first for first, span in spans.items() if left and span[2:] == (0, 0)]:
+            spans[first] = None, None, *sums.setdefault(first, (0, 0))  # goes when that has been finished
         if sums != {first: span[2:] for first, span in spans.items()}:
             fail('session_span does not have the sums of the sessions')
+        # of sessions that went, ports stay until all of their span have gone
+        pairs = {(r[2], port, r[3]) for r in pairs for port in r[:2]}
+        more = {p for p in set(ports) - pairs if not forgotten or (p[0] << 18) + (p[2] >> 6 << 12) + 1 not in spans}
+        if pairs - set(ports) or more:
+            fail('session_port does not have the ports of the sessions: %r', sorted(more)[:5])
         stats = {r[0]: r[1:] for r in c.execute('SELECT id, records, ignored, first_ns, last_ns FROM files')}
     records, counted = {}, {}
     for fid, path in index_files(db).items():
+        if forgotten.get(fid) == stats[fid][0] - stats[fid][1] and fid in forgotten:
+            records[fid] = {}
+            continue
         recs = read(path)
         records[fid] = {r.off: r for r in recs}
         for r, ns in zip(recs, twin.count([r.ts_ns for r in recs])):
@@ -501,15 +513,16 @@ def check_index(db, read=read_capture, ordered_ids=True, gaps=False):
             fail('file %d has records, first, last %r, and the index says %r', fid, want, stats[fid])
     seen, before = {}, None
     provisional = sum(r[0] < 0 for r in rows)
-    if [r[0] for r in rows[:provisional]] != list(range(-provisional, 0)):
+    gaps = gaps or bool(forgotten)
+    if not forgotten and [r[0] for r in rows[:provisional]] != list(range(-provisional, 0)):
         fail('ids of provisional sessions are not -1..-%d', provisional)
     if not gaps and [r[0] for r in rows[provisional:]] != list(range(1, len(rows) - provisional + 1)):
         fail('ids are not 1..%d', len(rows) - provisional)
     everything = all_positions(db)
     for sid, start, duration, cp, sp, cb, sb, _ in rows:
         pos = everything[sid]
-        if len(pos) != cp + sp:
-            fail('session %d has %d positions and %d packets', sid, len(pos), cp + sp)
+        if len(pos) + lost.get(sid, 0) != cp + sp:
+            fail('session %d has %d positions and %d packets, %d are forgotten', sid, len(pos), cp + sp, lost.get(sid, 0))
         mine = []
         for p in pos:
             if p in seen:
@@ -518,6 +531,11 @@ def check_index(db, read=read_capture, ordered_ids=True, gaps=False):
             if p[1] not in records.get(p[0], {}):
                 fail('session %d: no record starts at %r', sid, p)
             mine.append(records[p[0]][p[1]])
+        if lost.pop(sid, 0):
+            times = [r.ts_ns for r in mine if r.ts_ns is not None]
+            if sum(r.origlen for r in mine) > cb + sb or times and not start <= min(times) <= max(times) <= start + duration:
+                fail('session %d: what is left of it does not fit', sid)
+            continue
         if sum(r.origlen for r in mine) != cb + sb:
             fail('session %d: bytes %d, records have %d', sid, cb + sb, sum(r.origlen for r in mine))
         times = [r.ts_ns for r in mine if r.ts_ns is not None]
@@ -531,9 +549,17 @@ def check_index(db, read=read_capture, ordered_ids=True, gaps=False):
             if not first:
                 fail('session %d starts before the one in front of it (%r)', sid, before)
             before = first
-    total, ignored = sum(map(len, records.values())), sum(s[1] for s in stats.values())
-    if len(seen) + ignored != total:
-        fail('%d records, %d in sessions, %d ignored', total, len(seen), ignored)
+    if lost:
+        fail('session_forgotten has sessions that there are not: %r', sorted(lost)[:5])
+    left = collections.Counter(f for f, _ in seen)
+    for fid, s in stats.items():
+        if left[fid] + s[1] + forgotten.get(fid, 0) != s[0]:
+            fail('file %d: %d records, %d in sessions, %d ignored, %d forgotten', fid, s[0], left[fid], s[1], forgotten.get(fid, 0))
+    with open_db(db) as c:
+        for table in ('interfaces', 'seek_points', 'damage'):
+            for (fid,) in c.execute('SELECT DISTINCT file FROM %s' % table):
+                if fid in stats and not records[fid] and fid in forgotten:
+                    fail('%s of file %d, which is forgotten', table, fid)
 
 
 def key_of(record):
