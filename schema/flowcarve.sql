@@ -14,8 +14,9 @@ CREATE TABLE meta (
 ) WITHOUT ROWID;
 
 -- The journal: a row for each time that something was written, in that order. What it made: files and sessions with
--- these IDs (first behind last: none). `changed`: the sessions of runs before that it changed, ascending, as varints: the
--- distance from each to the one before it, the first from 0. Provisional sessions are not noted: each run makes them anew.
+-- these IDs (first behind last: none; so of a run that has forgotten captures), which do not come again when they are
+-- forgotten. `changed`: the sessions of runs before that it changed, ascending, as varints: the distance from each to the one
+-- before it, the first from 0. Provisional sessions are not noted: each run makes them anew.
 CREATE TABLE run (
     id            INTEGER PRIMARY KEY,
     first_file    INTEGER NOT NULL,
@@ -33,7 +34,8 @@ CREATE TABLE protocols (
 );
 
 -- One row a capture, in the order in which they take part in the index. Every offset in this database is one in the
--- capture's own bytes: of a compressed file, in the stream that it holds.
+-- capture's own bytes: of a compressed file, in the stream that it holds. Of a capture that is forgotten (its `forgotten` is
+-- records - ignored) this row is all that is left.
 CREATE TABLE files (
     id          INTEGER PRIMARY KEY,
     path        NOT NULL,            -- TEXT, or BLOB when the name is not UTF-8
@@ -187,7 +189,8 @@ CREATE TABLE session_fields (
     community_id     TEXT                -- Community ID v1, seed 0; NULL also for what is not IP
 );
 
--- Packets of a session whose positions are not in the index any more; the counts in its row stay.
+-- Packets of a session whose positions are not in the index any more; the counts in its row stay. Of a session without any
+-- position there is no row at all, here or in session, unless `forget --keep-sessions` has left it.
 CREATE TABLE session_forgotten (
     id      INTEGER PRIMARY KEY REFERENCES session(id),
     packets INTEGER NOT NULL

@@ -15,6 +15,7 @@ CREATE INDEX session_community ON session_fields ((id - 1) >> 18, community_id) 
 --   SELECT s.* FROM session_port p
 --   JOIN session s ON s.id BETWEEN p.epoch * 262144 + p.block * 64 + 1 AND p.epoch * 262144 + p.block * 64 + 64
 --   WHERE p.port = 8080 AND 8080 IN (s.client_port, s.server_port)
+-- Rows may stay of sessions that are forgotten, as long as a session of their session_span is left.
 CREATE TABLE session_port (
     epoch INTEGER NOT NULL,
     port  INTEGER NOT NULL,
