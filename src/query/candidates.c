@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SELECTs of IDs. The indexes begin with the epoch of an ID, so that each value is looked up in each epoch: epochs and
- * values are lists that SQLite joins with the index, in this order (CROSS JOIN) and with this index (INDEXED BY),
- * whatever sqlite_stat1 says. A value more or an epoch more makes a list longer and adds no SELECT; and as = of lists
- * that are joined is never left out of an index, which SQLite may do with IN.
+ * SELECTs of IDs. The indexes begin with the epoch of an ID, so that each value is looked up in each epoch: epochs are
+ * numbers in an IN, which costs least to prepare, and several values a list that SQLite joins with the index, in this
+ * order (CROSS JOIN) and with this index (INDEXED BY). A value more or an epoch more makes a list longer and adds no
+ * SELECT. What SQLite may do, to leave an IN out of an index, it does by sqlite_stat1 alone, which fc_db_open() keeps
+ * from it.
  */
 #include "query/sql.h"
 #include "store/session_index.h"
@@ -13,23 +14,24 @@
 
 enum { SELECTS_MAX = 400 /* SQLite joins at most 500 */ };
 
-/* Epochs in which the sessions of a leaf can be. */
-static void write_epochs(struct fc_sql *sql, const struct fc_plan *leaf)
-{
-    fc_sql_add(sql, "(");
-    fc_sql_text(sql, leaf->epochs ? leaf->epochs : sql->epochs);
-    fc_sql_add(sql, ") e");
-}
-
-/* Epochs, and rows of another table that have one of the values there. */
+/* Rows of a table that have one of the values in one of the epochs in which the sessions of a leaf can be. */
 static void write_values(struct fc_sql *sql, const struct fc_plan *leaf, size_t most, const char *table,
                          const char *epoch, const char *column)
 {
-    write_epochs(sql, leaf);
-    fc_sql_add(sql, " CROSS JOIN (VALUES ");
-    bool range = fc_sql_values(sql, leaf, most);
-    fc_sql_add(sql, ") v CROSS JOIN %s ON %s = e.column1 AND %s %s", table, epoch, column,
-               range ? "BETWEEN v.column1 AND v.column2" : "= v.column1");
+    bool several = leaf->value_count > 1, range = fc_sql_is_range(leaf);
+
+    if (several) {
+        fc_sql_add(sql, "(VALUES ");
+        fc_sql_values(sql, leaf, most);
+        fc_sql_add(sql, ") v CROSS JOIN ");
+    }
+    fc_sql_add(sql, "%s WHERE %s IN (", table, epoch);
+    fc_sql_text(sql, leaf->epochs ? leaf->epochs : sql->epochs);
+    fc_sql_add(sql, ") AND %s ", column);
+    if (several)
+        fc_sql_add(sql, range ? "BETWEEN v.column1 AND v.column2" : "= v.column1");
+    else
+        fc_sql_value(sql, leaf->value[0], range ? "BETWEEN ? AND ?" : "= ?");
 }
 
 /* Sessions that have one of the addresses at one end. */

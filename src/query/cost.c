@@ -7,12 +7,13 @@
 #include "query/fields.h"
 #include "query/sql.h"
 #include "store/db.h"
+#include "store/session_index.h"
 #include "store/span.h"
 
 #include <string.h>
 
 enum {
-    EPOCHS_MAX = 1000, /* in a list; more, of 262 million sessions, are found anew by each SELECT */
+    EPOCHS_MAX = 1000, /* in a list; more, of 262 million sessions or IDs far apart, are found anew by each SELECT */
     FEW = 1000,        /* rows so few that looking for something better would take longer than fetching them */
     CHEAPER = 4,       /* rows side by side for the price of one that is looked up by an index */
     BLOCK = 8,         /* what the rows of a block of session_port cost, in rows that are looked up */
@@ -65,64 +66,81 @@ static int run_count(struct cost *c, struct fc_sql *sql, int64_t *count)
     return rc;
 }
 
-#define EPOCHS "SELECT 'VALUES ' || group_concat('(' || n || ')'), count(*), (SELECT max(id) FROM session) FROM "
+/* Those that have sessions, each found behind the one before it. */
+#define SPARSE_EPOCHS                                                                                                  \
+    "WITH RECURSIVE a(n) AS (SELECT (min(id) - 1) >> 18 FROM session UNION ALL"                                        \
+    " SELECT (SELECT (min(id) - 1) >> 18 FROM session WHERE id > (a.n + 1) * 262144) FROM a WHERE a.n IS NOT NULL)"    \
+    " SELECT n FROM a WHERE n IS NOT NULL"
 
-/*
- * Runs what begins with EPOCHS: *epochs as fc_sql.epochs has them, `many` where there are more than EPOCHS_MAX; *rows:
- * of the table, about.
- */
-static int run_epochs(struct cost *c, struct fc_sql *sql, const char *many, const char **epochs, int64_t *rows)
+/* A copy of a list of epochs that lives as long as it is needed. */
+static int keep_epochs(struct cost *c, const char *list, const char **epochs)
 {
-    sqlite3_stmt *stmt;
-    int rc = run(c, sql, &stmt);
-    int64_t count = rc ? 0 : sqlite3_column_int64(stmt, 1);
+    char *copy = list ? fc_arena_alloc(c->arena, strlen(list) + 1) : NULL;
 
-    *rows = rc ? 0 : sqlite3_column_int64(stmt, 2);
-    *epochs = count ? many : "VALUES (0)";
-    if (count && count <= EPOCHS_MAX) {
-        const char *text = (const char *)sqlite3_column_text(stmt, 0);
-        char *copy = text ? fc_arena_alloc(c->arena, strlen(text) + 1) : NULL;
-        *epochs = copy ? strcpy(copy, text) : many;
-        rc = copy ? 0 : no_memory(c);
-    }
-    sqlite3_finalize(stmt);
+    if (!copy)
+        return no_memory(c);
+    *epochs = strcpy(copy, list);
+    return 0;
+}
+
+static int list_epochs(struct cost *c, int64_t first, int64_t last, const char **epochs)
+{
+    struct fc_sql list = {0};
+
+    for (int64_t n = first; n <= last; n++)
+        fc_sql_add(&list, "%s%lld", n > first ? "," : "", (long long)n);
+    int rc = keep_epochs(c, list.failed ? NULL : list.text, epochs);
+    fc_sql_fini(&list);
     return rc;
 }
 
-/* Those that have sessions, each found behind the one before it. */
-#define ALL_EPOCHS                                                                                                     \
-    "WITH RECURSIVE a(n) AS (SELECT (min(id) - 1) >> 18 FROM session UNION ALL"                                        \
-    " SELECT (SELECT (min(id) - 1) >> 18 FROM session WHERE id > (a.n + 1) * 262144) FROM a WHERE a.n IS NOT NULL"
-
+/* All epochs, also the few without a session: to look there is cheaper than to ask first. *rows: of the table, about. */
 static int all_epochs(struct cost *c, const char **epochs, int64_t *rows)
 {
     struct fc_sql sql = {0};
+    sqlite3_stmt *stmt;
 
-    fc_sql_text(&sql, ALL_EPOCHS);
-    fc_sql_add(&sql, " LIMIT %d) ", EPOCHS_MAX + 2);
-    fc_sql_text(&sql, EPOCHS "a WHERE n IS NOT NULL");
-    return run_epochs(c, &sql, ALL_EPOCHS ") SELECT n AS column1 FROM a WHERE n IS NOT NULL", epochs, rows);
+    fc_sql_text(&sql, "SELECT (SELECT min(id) FROM session), (SELECT max(id) FROM session)");
+    int rc = run(c, &sql, &stmt);
+    bool any = rc == 0 && sqlite3_column_type(stmt, 0) != SQLITE_NULL;
+    int64_t first_id = any ? sqlite3_column_int64(stmt, 0) : 1, last_id = any ? sqlite3_column_int64(stmt, 1) : 1;
+    int64_t first = fc_epoch_of(first_id + (first_id == INT64_MIN)),
+            last = fc_epoch_of(last_id + (last_id == INT64_MIN));
+    *rows = last_id;
+    sqlite3_finalize(stmt);
+    *epochs = SPARSE_EPOCHS;
+    return rc || last - first >= EPOCHS_MAX ? rc : list_epochs(c, first, last, epochs);
 }
 
 /* Those of a window of time. */
 static int epochs_of(struct cost *c, const struct fc_plan *window, const char **epochs)
 {
     struct fc_sql sql = new_sql(c);
-    int64_t rows;
+    sqlite3_stmt *stmt;
 
-    fc_sql_text(&sql, EPOCHS "(SELECT DISTINCT (p.first_id - 1) >> 18 AS n FROM session_span p WHERE ");
+    fc_sql_text(&sql, "SELECT group_concat(n), count(*) FROM (SELECT DISTINCT (p.first_id - 1) >> 18 AS n"
+                      " FROM session_span p WHERE ");
     fc_sql_spans_condition(&sql, window);
     fc_sql_text(&sql, ")");
-    return run_epochs(c, &sql, c->sql->epochs, epochs, &rows);
+    int rc = run(c, &sql, &stmt);
+    int64_t count = rc ? 0 : sqlite3_column_int64(stmt, 1);
+    *epochs = count ? c->sql->epochs : "0";
+    if (count && count <= EPOCHS_MAX)
+        rc = keep_epochs(c, (const char *)sqlite3_column_text(stmt, 0), epochs);
+    sqlite3_finalize(stmt);
+    return rc;
 }
 
-/* Rows that one SELECT of a leaf gives, at most limit + 1. */
-static int count_select(struct cost *c, const struct fc_plan *leaf, size_t number, int64_t limit, int64_t *count)
+/* Rows that the first `selects` SELECTs of a leaf give, at most limit + 1. */
+static int count_selects(struct cost *c, const struct fc_plan *leaf, size_t selects, int64_t limit, int64_t *count)
 {
     struct fc_sql sql = new_sql(c);
 
     fc_sql_add(&sql, "SELECT count(*) FROM (");
-    fc_sql_select(&sql, leaf, number, FEW);
+    for (size_t i = 0; i < selects; i++) {
+        fc_sql_add(&sql, "%s", i ? " UNION ALL " : "");
+        fc_sql_select(&sql, leaf, i, FEW);
+    }
     fc_sql_add(&sql, " LIMIT %lld)", (long long)limit + 1);
     return run_count(c, &sql, count);
 }
@@ -132,22 +150,17 @@ static int cost_of_addresses(struct cost *c, struct fc_plan *leaf)
 {
     size_t most = (size_t)sqlite3_limit(fc_db_sqlite(c->db), SQLITE_LIMIT_VARIABLE_NUMBER, -1);
     size_t ends = leaf->value[0]->ends == FC_ENDS_EITHER ? 2 : 1;
-    int64_t total = 0, count = 0;
+    int64_t limit = c->limit < c->budget ? c->limit : c->budget, total;
 
     /* a list that no statement can hold */
     if (leaf->value_count > most / 2)
         return 0;
-    for (size_t i = 0; i < ends; i++) {
-        int64_t limit = c->limit - total < c->budget ? c->limit - total : c->budget;
-        int rc = count_select(c, leaf, i, limit, &count);
-
-        if (rc != 0)
-            return rc;
-        total += count;
-        c->budget -= count;
-        if (count > limit)
-            return 0;
-    }
+    int rc = count_selects(c, leaf, ends, limit, &total);
+    if (rc != 0)
+        return rc;
+    c->budget -= total;
+    if (total > limit)
+        return 0;
     if (leaf->value_count > FEW)
         total = total * (int64_t)leaf->value_count / FEW;
     if (total <= c->limit)
@@ -180,7 +193,7 @@ static int cost_of_community_ids(struct cost *c, struct fc_plan *leaf)
 
     if (!fc_sql_has_fields(c->sql, leaf))
         return 0;
-    int rc = count_select(c, leaf, 0, limit, &count);
+    int rc = count_selects(c, leaf, 1, limit, &count);
     c->budget -= count;
     if (rc == 0 && count <= limit)
         leaf->cost = count;

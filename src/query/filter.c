@@ -95,7 +95,7 @@ int fc_filter_compile(const struct fc_filter *filter, struct fc_db *db, struct f
     plan = fc_plan_build(&arena, filter->root);
     rc = plan ? write_where(&sql, &arena, plan, db, err) : fail_memory(db, err);
     if (rc == 0)
-        *out = (struct fc_filter_sql){sql.text, sql.bind, sql.bind_count, sql.bind_room, sql.lists};
+        *out = (struct fc_filter_sql){sql.text, sql.bind, sql.bind_count, sql.bind_room, sql.lists, plan->cost};
     else
         fc_sql_fini(&sql);
     fc_arena_fini(&arena);

@@ -28,7 +28,8 @@ struct fc_filter_sql {
     char *where; /* "1" for a filter that lets all pass */
     struct fc_filter_bind *bind;
     size_t bind_count, bind_room;
-    bool lists; /* it has lists that are made from indexes when a statement begins */
+    bool lists;         /* it has lists that are made from indexes when a statement begins */
+    int64_t candidates; /* with lists: sessions that they have, about */
 };
 
 /*

@@ -5,7 +5,8 @@
  *
  * Where the table is read from end to end, a page begins behind the ID at which the one before it has ended. Else the
  * IDs are collected first, and a page is so many of them: what the filter has found, in its order. When the index has
- * changed since, the filter is asked again. Sessions that are gone by then are not there.
+ * changed since, the filter is asked again. Sessions that are gone by then are not there. What fits into one page is
+ * read at once, by one statement.
  */
 #include "base/error.h"
 #include "base/export.h"
@@ -36,7 +37,7 @@ struct fc_query {
     size_t id_count, id_room, id_next;
     unsigned version; /* of the index, when the IDs were collected */
     bool done;
-    struct fc_session rows[PAGE_ROWS];
+    struct fc_session *rows; /* room for PAGE_ROWS */
     size_t count, at, page_rows;
     struct fc_arena arena; /* of the rows at hand */
 };
@@ -195,8 +196,31 @@ static int collect_ids(struct fc_query *q, const struct sort_key *key, int64_t l
     return rc;
 }
 
+static int take_rows(struct fc_query *q, sqlite3_stmt *stmt, bool *more, struct fc_error *err);
+
+/* All rows, where that are no more than a page: then it is done. */
+static int read_few(struct fc_query *q, int64_t limit, struct fc_error *err)
+{
+    sqlite3_stmt *stmt;
+    bool more = true;
+    int rc = prepare(q,
+                     sqlite3_mprintf(SELECT_ROWS SESSIONS " WHERE %s ORDER BY s.id%s LIMIT %lld", fields_of(q),
+                                     join_of(q), q->where.where, q->descending ? " DESC" : "", limit),
+                     1, &stmt, err);
+
+    if (rc == 0)
+        rc = take_rows(q, stmt, &more, err);
+    sqlite3_finalize(stmt);
+    q->done = rc == 0 && !more;
+    if (more)
+        q->count = 0;
+    return rc;
+}
+
 static int begin(struct fc_query *q, const struct sort_key *key, int64_t limit, struct fc_error *err)
 {
+    int rc;
+
     q->scan = key == sort_keys && !q->where.lists;
     q->page_rows = q->scan ? PAGE_FIRST : PAGE_ROWS;
     q->left = limit;
@@ -207,7 +231,9 @@ static int begin(struct fc_query *q, const struct sort_key *key, int64_t limit, 
                                        fields_of(q), join_of(q), q->where.where,
                                        q->descending ? "<=" : ">=", q->descending ? " DESC" : ""),
                        1, &q->page, err);
-    int rc = collect_ids(q, key, limit, err);
+    if (key == sort_keys && q->where.candidates <= PAGE_ROWS && ((rc = read_few(q, limit, err)) || q->done))
+        return rc;
+    rc = collect_ids(q, key, limit, err);
     return rc ? rc : prepare(q, sqlite3_mprintf(SELECT_ROWS LISTED, fields_of(q), join_of(q)), 0, &q->page, err);
 }
 
@@ -230,6 +256,11 @@ FC_EXPORT int fc_query_open(struct fc_db *db, const struct fc_filter *filter, co
     if (!(q = calloc(1, sizeof *q)))
         return fc_error_set(err, FC_E_NOMEM, db->path, FC_NO_OFFSET, "out of memory");
     q->db = db;
+    if (!(q->rows = malloc(PAGE_ROWS * sizeof *q->rows))) {
+        rc = fail_memory(q, err);
+        fc_query_close(q);
+        return rc;
+    }
     q->fields = fields;
     q->descending = descending;
     q->community_id = options && options->community_id && !(fields & FC_FIELD_COMMUNITY_ID);
@@ -242,14 +273,15 @@ FC_EXPORT int fc_query_open(struct fc_db *db, const struct fc_filter *filter, co
     return 0;
 }
 
-/* Takes the rows of a statement, which is open no longer then. */
-static int take_rows(struct fc_query *q, sqlite3_stmt *stmt, struct fc_error *err)
+/* Takes the rows of a statement, which is open no longer then; *more: a page does not hold them all. */
+static int take_rows(struct fc_query *q, sqlite3_stmt *stmt, bool *more, struct fc_error *err)
 {
     int rc = 0, step = SQLITE_DONE;
 
     fc_arena_fini(&q->arena);
     q->count = q->at = 0;
-    while (rc == 0 && q->count < PAGE_ROWS && (step = sqlite3_step(stmt)) == SQLITE_ROW)
+    *more = false;
+    while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW && !(*more = q->count == PAGE_ROWS))
         if (fc_read_session(stmt, q->fields != 0, q->community_id, &q->arena, &q->rows[q->count++]))
             rc = fail_memory(q, err);
     if (rc == 0 && step != SQLITE_ROW && step != SQLITE_DONE)
@@ -262,10 +294,11 @@ static int scan_page(struct fc_query *q, struct fc_error *err)
 {
     size_t want = q->left < 0 || q->left > (int64_t)q->page_rows ? q->page_rows : (size_t)q->left;
     int last = sqlite3_bind_parameter_count(q->page);
+    bool more;
 
     sqlite3_bind_int64(q->page, last - 1, q->next);
     sqlite3_bind_int64(q->page, last, (int64_t)want);
-    int rc = take_rows(q, q->page, err);
+    int rc = take_rows(q, q->page, &more, err);
     if (rc || q->count < want) {
         q->done = true;
         return rc;
@@ -292,19 +325,20 @@ static const char *list_ids(struct fc_query *q, char list[PAGE_ROWS * 21 + 2])
 static int listed_page(struct fc_query *q, struct fc_error *err)
 {
     char list[PAGE_ROWS * 21 + 2];
+    bool more;
     int rc;
 
     if ((q->done = q->id_next == q->id_count))
         return 0;
     sqlite3_bind_text(q->page, 1, list_ids(q, list), -1, SQLITE_STATIC);
-    if ((rc = take_rows(q, q->page, err)) || version_of(q) == q->version)
+    if ((rc = take_rows(q, q->page, &more, err)) || version_of(q) == q->version)
         return rc;
     if (!q->checked &&
         (rc = prepare(q, sqlite3_mprintf(SELECT_ROWS LISTED " WHERE %s", fields_of(q), join_of(q), q->where.where), 2,
                       &q->checked, err)))
         return rc;
     sqlite3_bind_text(q->checked, 1, list, -1, SQLITE_STATIC);
-    return take_rows(q, q->checked, err);
+    return take_rows(q, q->checked, &more, err);
 }
 
 FC_EXPORT int fc_query_next(struct fc_query *q, struct fc_session *row, struct fc_error *err)
@@ -333,6 +367,7 @@ FC_EXPORT void fc_query_close(struct fc_query *q)
     fc_filter_sql_fini(&q->where);
     fc_arena_fini(&q->arena);
     free(q->ids);
+    free(q->rows);
     free(q);
 }
 

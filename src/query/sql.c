@@ -162,24 +162,33 @@ static void write_network(struct fc_sql *sql, const struct fc_ast *net, const ch
         fc_sql_add(sql, " AND length(%s) = 16", column);
 }
 
-bool fc_sql_values(struct fc_sql *sql, const struct fc_plan *leaf, size_t most)
+bool fc_sql_is_range(const struct fc_plan *leaf)
 {
-    bool range = leaf->value[0]->type == FC_AST_NET ||
-                 (leaf->value[0]->type == FC_AST_PORT && leaf->value[0]->lo != leaf->value[0]->hi);
+    const struct fc_ast *value = leaf->value[0];
+
+    return value->type == FC_AST_NET || (value->type == FC_AST_PORT && value->lo != value->hi);
+}
+
+void fc_sql_value(struct fc_sql *sql, const struct fc_ast *value, const char *text)
+{
+    fc_sql_add(sql, "%s", text);
+    if (value->type == FC_AST_NET) {
+        bind_network(sql, value);
+        return;
+    }
+    bind_value(sql, value);
+    if (value->type == FC_AST_PORT && value->lo != value->hi)
+        bind_number(sql, value->hi);
+}
+
+void fc_sql_values(struct fc_sql *sql, const struct fc_plan *leaf, size_t most)
+{
+    bool range = fc_sql_is_range(leaf);
 
     for (size_t i = 0; i < leaf->value_count && i < most; i++) {
-        const struct fc_ast *value = leaf->value[i];
-
-        fc_sql_add(sql, "%s%s", i ? "," : "", range ? "(?,?)" : "(?)");
-        if (value->type == FC_AST_NET) {
-            bind_network(sql, value);
-            continue;
-        }
-        bind_value(sql, value);
-        if (range)
-            bind_number(sql, value->hi);
+        fc_sql_add(sql, "%s", i ? "," : "");
+        fc_sql_value(sql, leaf->value[i], range ? "(?,?)" : "(?)");
     }
-    return range;
 }
 
 /* The condition at one end of the session for the leaf's value `i` (for all values where they are a list). */

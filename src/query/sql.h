@@ -26,7 +26,7 @@ struct fc_sql {
     struct fc_filter_bind *bind;
     size_t bind_count, bind_room;
     uint32_t fields;    /* FC_FIELD_* of the index */
-    const char *epochs; /* that have sessions, "VALUES (0),(1)" */
+    const char *epochs; /* in which there are sessions, for an IN: "0,1", or a SELECT */
     bool lists;         /* the text has lists that are made from indexes */
     bool failed;        /* out of memory; everything after it is without effect */
 };
@@ -48,8 +48,12 @@ void fc_sql_range(struct fc_sql *sql, const struct fc_plan *leaf, size_t number)
 
 /* A leaf about addresses that an index has. */
 bool fc_sql_has_addresses(const struct fc_plan *leaf);
-/* The first `most` values of a leaf as rows for VALUES: of two columns, the ends of a range, when true. */
-bool fc_sql_values(struct fc_sql *sql, const struct fc_plan *leaf, size_t most);
+/* Whether each value of a leaf is the two ends of a range. */
+bool fc_sql_is_range(const struct fc_plan *leaf);
+/* Text with a `?` for one value of a leaf, or two. */
+void fc_sql_value(struct fc_sql *sql, const struct fc_ast *value, const char *text);
+/* The first `most` values of a leaf as rows for VALUES: of two columns where they are ranges. */
+void fc_sql_values(struct fc_sql *sql, const struct fc_plan *leaf, size_t most);
 /* What a leaf about IDs asks of `session s`, so that these are looked up. */
 void fc_sql_ids(struct fc_sql *sql, const struct fc_plan *leaf);
 

@@ -5,12 +5,16 @@
 
 #include <flowcarve/db.h>
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct fc_db {
     sqlite3 *sql;
     char *path;   /* as given */
     char *folder; /* folder of the database, symbolic links resolved: relative captures start here */
+    bool fields_known;
+    uint32_t fields; /* FC_FIELD_* of the index, when known: they are settled when it is made */
 };
 
 /* The connection; owned by db. */
