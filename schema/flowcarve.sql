@@ -235,31 +235,18 @@ CREATE TABLE open_fragment (
 CREATE VIEW sessions AS
 WITH
     named AS (
-        SELECT s.*, start_ns + duration_ns AS end_ns, p.name AS proto_name FROM session s LEFT JOIN protocols p ON p.proto = s.proto
+        SELECT s.*, start_ns + duration_ns AS end_ns, p.name AS proto_name, lower(hex(client_addr)) AS ch, lower(hex(server_addr)) AS sh
+        FROM session s LEFT JOIN protocols p ON p.proto = s.proto
     ),
-    -- IPv6 as ':g:g:g:g:g:g:g:g:' in lower case without leading zeros
+    -- IPv6 as ':g:g:g:g:g:g:g:g:' in lower case without leading zeros, of which a group has at most three
     groups AS (
         SELECT *,
-            CASE WHEN kind = 6 THEN
-                ':' || coalesce(nullif(ltrim(lower(substr(hex(client_addr),  1, 4)), '0'), ''), '0') || ':'
-                    || coalesce(nullif(ltrim(lower(substr(hex(client_addr),  5, 4)), '0'), ''), '0') || ':'
-                    || coalesce(nullif(ltrim(lower(substr(hex(client_addr),  9, 4)), '0'), ''), '0') || ':'
-                    || coalesce(nullif(ltrim(lower(substr(hex(client_addr), 13, 4)), '0'), ''), '0') || ':'
-                    || coalesce(nullif(ltrim(lower(substr(hex(client_addr), 17, 4)), '0'), ''), '0') || ':'
-                    || coalesce(nullif(ltrim(lower(substr(hex(client_addr), 21, 4)), '0'), ''), '0') || ':'
-                    || coalesce(nullif(ltrim(lower(substr(hex(client_addr), 25, 4)), '0'), ''), '0') || ':'
-                    || coalesce(nullif(ltrim(lower(substr(hex(client_addr), 29, 4)), '0'), ''), '0') || ':'
-            END AS cg,
-            CASE WHEN kind = 6 THEN
-                ':' || coalesce(nullif(ltrim(lower(substr(hex(server_addr),  1, 4)), '0'), ''), '0') || ':'
-                    || coalesce(nullif(ltrim(lower(substr(hex(server_addr),  5, 4)), '0'), ''), '0') || ':'
-                    || coalesce(nullif(ltrim(lower(substr(hex(server_addr),  9, 4)), '0'), ''), '0') || ':'
-                    || coalesce(nullif(ltrim(lower(substr(hex(server_addr), 13, 4)), '0'), ''), '0') || ':'
-                    || coalesce(nullif(ltrim(lower(substr(hex(server_addr), 17, 4)), '0'), ''), '0') || ':'
-                    || coalesce(nullif(ltrim(lower(substr(hex(server_addr), 21, 4)), '0'), ''), '0') || ':'
-                    || coalesce(nullif(ltrim(lower(substr(hex(server_addr), 25, 4)), '0'), ''), '0') || ':'
-                    || coalesce(nullif(ltrim(lower(substr(hex(server_addr), 29, 4)), '0'), ''), '0') || ':'
-            END AS sg
+            CASE WHEN kind = 6 THEN replace(replace(replace(':' || substr(ch, 1, 4) || ':' || substr(ch, 5, 4) || ':' || substr(ch, 9, 4) || ':' || substr(ch, 13, 4)
+                || ':' || substr(ch, 17, 4) || ':' || substr(ch, 21, 4) || ':' || substr(ch, 25, 4) || ':' || substr(ch, 29, 4) || ':',
+                ':0', ':'), ':0', ':'), ':0', ':') END AS cg,
+            CASE WHEN kind = 6 THEN replace(replace(replace(':' || substr(sh, 1, 4) || ':' || substr(sh, 5, 4) || ':' || substr(sh, 9, 4) || ':' || substr(sh, 13, 4)
+                || ':' || substr(sh, 17, 4) || ':' || substr(sh, 21, 4) || ':' || substr(sh, 25, 4) || ':' || substr(sh, 29, 4) || ':',
+                ':0', ':'), ':0', ':'), ':0', ':') END AS sg
         FROM named
     ),
     -- the longest run of zero groups, the first of equal ones (RFC 5952)
@@ -301,16 +288,16 @@ SELECT
         WHEN 4 THEN printf('%d.%d.%d.%d', client_addr >> 24, client_addr >> 16 & 255, client_addr >> 8 & 255, client_addr & 255)
         WHEN 6 THEN CASE WHEN cz IS NULL THEN trim(cg, ':')
             ELSE ltrim(substr(cg, 1, instr(cg, cz) - 1), ':') || '::' || rtrim(substr(cg, instr(cg, cz) + length(cz)), ':') END
-        WHEN 1 THEN lower(substr(hex(client_addr), 1, 2) || ':' || substr(hex(client_addr), 3, 2) || ':' || substr(hex(client_addr), 5, 2)
-            || ':' || substr(hex(client_addr), 7, 2) || ':' || substr(hex(client_addr), 9, 2) || ':' || substr(hex(client_addr), 11, 2))
+        WHEN 1 THEN substr(ch, 1, 2) || ':' || substr(ch, 3, 2) || ':' || substr(ch, 5, 2)
+            || ':' || substr(ch, 7, 2) || ':' || substr(ch, 9, 2) || ':' || substr(ch, 11, 2)
         END AS client_addr,
     client_port,
     CASE kind
         WHEN 4 THEN printf('%d.%d.%d.%d', server_addr >> 24, server_addr >> 16 & 255, server_addr >> 8 & 255, server_addr & 255)
         WHEN 6 THEN CASE WHEN sz IS NULL THEN trim(sg, ':')
             ELSE ltrim(substr(sg, 1, instr(sg, sz) - 1), ':') || '::' || rtrim(substr(sg, instr(sg, sz) + length(sz)), ':') END
-        WHEN 1 THEN lower(substr(hex(server_addr), 1, 2) || ':' || substr(hex(server_addr), 3, 2) || ':' || substr(hex(server_addr), 5, 2)
-            || ':' || substr(hex(server_addr), 7, 2) || ':' || substr(hex(server_addr), 9, 2) || ':' || substr(hex(server_addr), 11, 2))
+        WHEN 1 THEN substr(sh, 1, 2) || ':' || substr(sh, 3, 2) || ':' || substr(sh, 5, 2)
+            || ':' || substr(sh, 7, 2) || ':' || substr(sh, 9, 2) || ':' || substr(sh, 11, 2)
         END AS server_addr,
     server_port,
     client_packets, server_packets, client_bytes, server_bytes,
