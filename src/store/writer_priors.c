@@ -101,8 +101,10 @@ static int give_open_session(struct priors *p, const struct fc_open_entry *e)
     struct fc_flow_key key;
     int rc;
 
-    if (e->id < 1 || e->id > p->max_id)
+    if (e->id < 1 || (e->id > p->max_id && e->id > p->w->last_session))
         return fc_writer_damaged(p->w, e->id, p->err);
+    if (e->id > p->max_id)
+        return 0; /* it is forgotten */
     if (bit(p->seen, e->id))
         return 0;
     set_bit(p->seen, e->id);
