@@ -21,6 +21,7 @@ struct forget {
     struct fc_writer *w;
     uint32_t file;
     bool keep;
+    bool together;              /* it is not the time to end a transaction */
     uint64_t left;              /* packets of the file that are still to be forgotten */
     uint64_t packets, sessions; /* of the transaction at hand */
     struct fc_forgotten *sum;
@@ -50,7 +51,7 @@ static int next_transaction(struct forget *f)
     struct fc_conn *conn = &f->w->conn;
     int rc;
 
-    if (!f->packets)
+    if (!f->packets || f->together)
         return 0;
     if ((rc = run(f, FC_STMT_FORGET_FILE, "UPDATE files SET forgotten = forgotten + ?2 WHERE id = ?1", f->file,
                   (int64_t)f->packets)) ||
@@ -110,7 +111,7 @@ static int apply(struct forget *f, const struct change *c)
     fc_stmt_reset(stmt);
     if (rc == 0)
         return fc_writer_damaged(w, c->id, f->err);
-    if (!inside && !beside && !f->keep)
+    if (!inside && !beside && (!f->keep || c->id < 0))
         return drop_session(f, c->id);
     if (!beside &&
         (rc = run(f, FC_STMT_FORGET_MORE, "UPDATE session SET flags = flags & ~?2 WHERE id = ?1 AND flags & ?2", c->id,
@@ -119,6 +120,28 @@ static int apply(struct forget *f, const struct change *c)
     return run(f, FC_STMT_FORGET_ADD,
                "INSERT INTO session_forgotten VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET packets = packets + ?2",
                c->id, (int64_t)c->packets);
+}
+
+/* A session has as many rows as runs have added to it, and is changed once. Without blobs. */
+static int compare_changes(const void *a, const void *b)
+{
+    const struct change *x = a, *y = b;
+
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static void join(struct change *changes, size_t *count)
+{
+    size_t kept = 0;
+
+    qsort(changes, *count, sizeof *changes, compare_changes);
+    for (size_t i = 0; i < *count; i++) {
+        if (kept && changes[kept - 1].id == changes[i].id)
+            changes[kept - 1].packets += changes[i].packets;
+        else
+            changes[kept++] = changes[i];
+    }
+    *count = kept;
 }
 
 static int apply_all(struct forget *f, struct change *changes, size_t *count)
@@ -192,17 +215,19 @@ static int explain(struct forget *f, int rc, int64_t id)
                               : rc;
 }
 
-/* Rows of session_positions of the file. */
-static int forget_beside(struct forget *f)
+/* Rows of session_positions of the file: of all sessions, or of the provisional ones. */
+static int forget_beside(struct forget *f, bool provisional)
 {
+    static const char all[] = "DELETE FROM session_positions WHERE id IN (SELECT id FROM session_positions WHERE"
+                              " file = ?1 LIMIT ?2) RETURNING session, positions",
+                      some[] = "DELETE FROM session_positions WHERE id IN (SELECT id FROM session_positions WHERE"
+                               " session < 0 AND +file = ?1 LIMIT ?2) RETURNING session, positions";
     struct change *changes = calloc(BATCH, sizeof *changes);
     int rc = changes ? 1 : fc_writer_no_memory(f->w, f->err);
 
     while (rc == 1) {
-        struct fc_stmt *stmt =
-            fc_writer_stmt(f->w, FC_STMT_FORGET_PIECES,
-                           "DELETE FROM session_positions WHERE id IN (SELECT id FROM session_positions WHERE file = ?1"
-                           " LIMIT ?2) RETURNING session, positions");
+        struct fc_stmt *stmt = fc_writer_stmt(f->w, provisional ? FC_STMT_FORGET_WAITING : FC_STMT_FORGET_PIECES,
+                                              provisional ? some : all);
         size_t count = 0;
         int64_t id = 0;
         if ((rc = next_transaction(f)))
@@ -220,14 +245,12 @@ static int forget_beside(struct forget *f)
                 break;
             }
             c.blob = NULL;
-            if (count && changes[count - 1].id == c.id)
-                changes[count - 1].packets += c.packets;
-            else
-                changes[count++] = c;
+            changes[count++] = c;
         }
         fc_stmt_reset(stmt);
         if (rc == 0 && count == 0)
             break;
+        join(changes, &count);
         rc = rc ? explain(f, rc, id) : apply_all(f, changes, &count);
         rc = rc ? rc : 1;
     }
@@ -345,7 +368,7 @@ static int keep_waiting(void *ctx, const struct fc_waiting *waiting)
     return 0;
 }
 
-static int forget_waiting(struct forget *f)
+static int forget_notes(struct forget *f)
 {
     struct waiters all = {0};
     struct fc_fragment_reader reader = {keep_first, keep_waiting, &all};
@@ -366,6 +389,21 @@ static int forget_waiting(struct forget *f)
     free(all.list);
     free(all.first);
     return rc;
+}
+
+/*
+ * Fragments that wait, and the provisional sessions that they are, which do not stay without packets. In one
+ * transaction: a run makes these sessions anew of those that wait.
+ */
+static int forget_waiting(struct forget *f)
+{
+    int rc = forget_notes(f);
+
+    f->together = true;
+    if (rc == 0 && (rc = forget_beside(f, true)) == 0)
+        rc = forget_inside(f, INT64_MIN, -1);
+    f->together = false;
+    return rc ? rc : next_transaction(f);
 }
 
 /*
@@ -396,7 +434,7 @@ int fc_writer_forget_file(struct fc_writer *w, uint32_t file, bool keep, struct 
         return 0;
     f.left = (uint64_t)left;
     if ((rc = forget_waiting(&f)) == 0)
-        rc = forget_beside(&f);
+        rc = forget_beside(&f, false);
     for (int reach = 0; reach < REACHES && rc == 0 && f.left; reach++)
         rc = forget_rows(&f, (enum reach)reach);
     if (rc == 0 && f.left)

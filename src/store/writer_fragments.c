@@ -220,7 +220,7 @@ int fc_writer_forget_fragments(struct fc_writer *w, struct fc_error *err)
     return fc_writer_exec(
         w,
         "DELETE FROM open_fragment; DELETE FROM session_fields WHERE id < 0; DELETE FROM session WHERE id < 0;"
-        "DELETE FROM session_positions WHERE session < 0;"
+        "DELETE FROM session_positions WHERE session < 0; DELETE FROM session_forgotten WHERE id < 0;"
         "DELETE FROM session_port WHERE epoch < 0; DELETE FROM session_span WHERE first_id < 0",
         err);
 }
