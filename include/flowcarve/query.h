@@ -84,6 +84,12 @@ enum {
     FC_FIELD_TUNNEL = 1 << 9
 };
 
+/*
+ * FC_FIELD_* bits of the fields that a filter (may be NULL) names; *state, unless that is NULL, becomes true when it names
+ * the state, and false otherwise.
+ */
+uint32_t fc_filter_fields(const struct fc_filter *filter, bool *state);
+
 struct fc_query;
 
 /*

@@ -104,6 +104,7 @@ static int print_sessions(struct fc_query *query, int64_t limit, struct fc_rows 
         rows++;
         if (fc_rows_write(writer, &row) != 0) {
             fc_complain("out of memory");
+            fc_rows_finish(writer);
             return FAILED;
         }
     }
@@ -132,10 +133,19 @@ static int print_count(struct fc_db *db, const struct fc_filter *filter, const s
 
 static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc_query_args *args, int format)
 {
-    struct fc_query_options options = {.sort = args->sort, .limit = args->limit, .community_id = args->community_id};
+    bool state_asked = false;
+    uint32_t asked = fc_filter_fields(filter, &state_asked) | (args->community_id ? FC_FIELD_COMMUNITY_ID : 0);
+    struct fc_query_options options = {.sort = args->sort,
+                                       .limit = args->limit,
+                                       .community_id = args->community_id ||
+                                                       (format == FC_ROWS_TABLE && (asked & FC_FIELD_COMMUNITY_ID))};
     struct fc_out *out = calloc(1, sizeof *out);
-    struct fc_rows writer = {
-        .out = out, .format = (enum fc_row_format)format, .color = args->color, .community_id = args->community_id};
+    struct fc_rows writer = {.out = out,
+                             .format = (enum fc_row_format)format,
+                             .color = args->color,
+                             .asked = asked,
+                             .state_asked = state_asked,
+                             .sort = args->sort};
     struct fc_query *query = NULL;
     struct fc_error err;
     int status;
@@ -154,7 +164,6 @@ static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc
     else
         status = print_sessions(query, args->limit, &writer);
     fc_query_close(query);
-    free(writer.table);
     free(out);
     return status;
 }

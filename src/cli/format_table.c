@@ -1,255 +1,241 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The table for people. Its first rows are kept back to measure the columns; what comes later is fitted to those, and
- * a cell that is wider pushes its line. Where the terminal is too narrow, times get shorter and columns go.
+ * a cell that is wider pushes its line.
+ *
+ * Where the terminal is too narrow for all, (1) the table begins with what must be there: ID, START, PROTO, both ends,
+ * and what is sorted by or filtered by. Where even that does not fit, both ends stand under one another, and a session
+ * takes two lines. (2) Everything else is added, in the order of `extras`, as far as there is room. No cell is cut.
  */
 #include "cli/format.h"
+#include "cli/table_cell.h"
 
-#include <flowcarve/decode.h>
-#include <flowcarve/text.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEPT_ROWS = 500, CELL_MAX = 80, GAP = 2 };
+enum { KEPT_ROWS = 500, GAP = 2, TEXTS = 4 };
 
-enum { ID, START, DURATION, PROTO, CLIENT, SERVER, PACKETS, BYTES, STATE, COMMUNITY_ID, COLUMNS };
+#define BIT(cell) (1u << FC_CELL_##cell)
 
-/* How much is left out, each level with all before it. */
-enum { FULL, NO_FRACTION, NO_YEAR, NO_DATE, NO_DURATION, NO_STATE };
+static const uint32_t always = BIT(ID) | BIT(START) | BIT(PROTO) | BIT(CLIENT) | BIT(SERVER);
+static const uint32_t usual = BIT(ID) | BIT(START) | BIT(DURATION) | BIT(PROTO) | BIT(CLIENT) | BIT(SERVER) |
+                              BIT(PACKETS) | BIT(BYTES) | BIT(STATE);
 
-static const char *const titles[COLUMNS] = {"ID",     "START",   "DURATION", "PROTO", "CLIENT",
-                                            "SERVER", "PACKETS", "BYTES",    "STATE", "COMMUNITY-ID"};
-
-struct fc_row_table {
-    unsigned level;
-    unsigned width[COLUMNS]; /* 0: the column is not shown */
-    bool measured;
-    size_t count;
-    bool community_id; /* has that column */
-    struct fc_session rows[KEPT_ROWS];
-    char community_ids[KEPT_ROWS][FC_COMMUNITY_ID_SIZE];
+struct kept_row {
+    struct fc_session row;
+    char *texts[TEXTS]; /* vlan, mpls, tunnel, community_id */
+    uint8_t macs[2][6];
 };
 
-static void write_start(char *buf, const struct fc_session *row, unsigned level)
-{
-    char text[FC_TEXT_MAX];
+struct fc_row_table {
+    struct fc_cell_style style;
+    uint32_t pinned; /* columns that stay */
+    uint32_t apart;  /* columns in which one direction is sorted by */
+    unsigned width[FC_CELLS];
+    bool measured;
+    size_t count;
+    struct kept_row rows[KEPT_ROWS];
+};
 
-    if (!row->has_time) {
-        strcpy(buf, "-");
-        return;
-    }
-    *fc_text_time(text, row->start_ns) = '\0';
-    text[10] = ' ';
-    text[level >= NO_FRACTION ? 19 : 26] = '\0';
-    strcpy(buf, text + (level >= NO_DATE ? 11 : level >= NO_YEAR ? 5 : 0));
+static bool is_shown(const struct fc_cell_style *style, int cell)
+{
+    return (style->shown & 1u << cell) && !(style->stacked && cell == FC_CELL_SERVER);
 }
 
-static void write_duration(char *buf, const struct fc_session *row)
-{
-    uint64_t ms = (uint64_t)(row->end_ns - row->start_ns) / 1000000, s = ms / 1000;
-
-    if (!row->has_time)
-        strcpy(buf, "-");
-    else if (s < 100)
-        snprintf(buf, CELL_MAX, "%u.%03us", (unsigned)s, (unsigned)(ms % 1000));
-    else if (s < 6000)
-        snprintf(buf, CELL_MAX, "%um%02us", (unsigned)(s / 60), (unsigned)(s % 60));
-    else if (s < 100 * 3600)
-        snprintf(buf, CELL_MAX, "%uh%02um", (unsigned)(s / 3600), (unsigned)(s / 60 % 60));
-    else
-        snprintf(buf, CELL_MAX, "%ud%02uh", (unsigned)(s / 86400), (unsigned)(s / 3600 % 24));
-}
-
-static void write_end(char *buf, const struct fc_session *row, const uint8_t *addr, int port)
-{
-    bool icmp = row->proto == 1 || row->proto == 58; /* their ports are message types */
-    bool brackets = row->kind == FC_ADDR_IPV6 && port >= 0 && !icmp;
-    char *p = buf;
-
-    if (row->kind == FC_ADDR_NONE) {
-        strcpy(buf, "-");
-        return;
-    }
-    if (brackets)
-        *p++ = '[';
-    p = fc_text_addr(p, row->kind, addr);
-    if (brackets)
-        *p++ = ']';
-    if (port >= 0 && !icmp) {
-        *p++ = ':';
-        p = fc_text_number(p, (uint64_t)port);
-    }
-    *p = '\0';
-}
-
-static int human(char *buf, size_t size, uint64_t number)
-{
-    static const char units[] = "kMGTPE";
-    double value = (double)number;
-    int unit = -1;
-
-    if (number < 10000)
-        return snprintf(buf, size, "%u", (unsigned)number);
-    while (value >= 999.5) {
-        value /= 1000;
-        unit++;
-    }
-    return snprintf(buf, size, "%.*f%c", value < 9.995 ? 2 : value < 99.95 ? 1 : 0, value, units[unit]);
-}
-
-static void write_pair(char *buf, uint64_t client, uint64_t server)
-{
-    int len = human(buf, 32, client);
-
-    buf[len++] = '/';
-    human(buf + len, 32, server);
-}
-
-static void write_cell(char *buf, const struct fc_session *row, unsigned column, unsigned level)
-{
-    switch (column) {
-    case ID:
-        snprintf(buf, CELL_MAX, "%lld", (long long)row->id);
-        break;
-    case START:
-        write_start(buf, row, level);
-        break;
-    case DURATION:
-        write_duration(buf, row);
-        break;
-    case PROTO:
-        *fc_text_proto(buf, row->proto) = '\0';
-        break;
-    case CLIENT:
-        write_end(buf, row, row->client_addr, row->client_port);
-        break;
-    case SERVER:
-        write_end(buf, row, row->server_addr, row->server_port);
-        break;
-    case PACKETS:
-        write_pair(buf, row->client_packets, row->server_packets);
-        break;
-    case BYTES:
-        write_pair(buf, row->client_bytes, row->server_bytes);
-        break;
-    case COMMUNITY_ID:
-        fc_text_show(row->community_id ? row->community_id : "-", buf, CELL_MAX);
-        break;
-    default:
-        snprintf(buf, CELL_MAX, "%s", fc_text_state(row->state) ? fc_text_state(row->state) : "-");
-    }
-}
-
-/* Widths at a level of detail; returns the width of the whole table. */
-static unsigned measure(struct fc_row_table *table, unsigned level)
+/* Widths of the columns in a style; returns the width of the whole table. */
+static unsigned measure(struct fc_row_table *table, const struct fc_cell_style *style)
 {
     unsigned total = 0;
-    char cell[CELL_MAX];
+    char text[FC_CELL_MAX];
 
-    for (unsigned c = 0; c < COLUMNS; c++) {
-        table->width[c] = 0;
-        if ((c == COMMUNITY_ID && !table->community_id) || (c == DURATION && level >= NO_DURATION) ||
-            (c == STATE && level >= NO_STATE))
+    for (int c = 0; c < FC_CELLS; c++) {
+        size_t width;
+
+        if (!is_shown(style, c))
             continue;
-        table->width[c] = (unsigned)strlen(titles[c]);
+        fc_cell_title(text, (enum fc_cell)c, style);
+        width = strlen(text);
         for (size_t i = 0; i < table->count; i++) {
-            write_cell(cell, &table->rows[i], c, level);
-            if (table->width[c] < strlen(cell))
-                table->width[c] = (unsigned)strlen(cell);
+            enum fc_cell_side side = style->stacked ? FC_CELL_OF_CLIENT : FC_CELL_BOTH;
+            do {
+                fc_cell_text(text, (enum fc_cell)c, &table->rows[i].row, style, side);
+                width = strlen(text) > width ? strlen(text) : width;
+            } while (side++ == FC_CELL_OF_CLIENT);
         }
-        total += table->width[c] + (total ? GAP : 0);
+        table->width[c] = (unsigned)width;
+        total += (unsigned)width + (total ? GAP : 0);
     }
     return total;
 }
 
-static bool right_aligned(unsigned column)
+/* The year of all times that the table has kept; -1 when they differ or there is none. */
+static int common_year(const struct fc_row_table *table)
 {
-    return column == ID || column == DURATION || column == PACKETS || column == BYTES;
+    int year = -1;
+
+    for (size_t i = 0; i < table->count; i++) {
+        const struct fc_session *row = &table->rows[i].row;
+        int start = row->has_time ? fc_cell_year(row->start_ns) : year;
+
+        if (row->has_time && ((year >= 0 && start != year) || fc_cell_year(row->end_ns) != start))
+            return -1;
+        year = start;
+    }
+    return year;
+}
+
+/* Adds what there is room for. */
+static void grow(struct fc_row_table *table, unsigned most)
+{
+    static const struct extra {
+        uint32_t show, apart; /* columns to show, sums to tell apart */
+        bool year, fraction;
+    } extras[] = {
+        {.show = BIT(DURATION)}, {.show = BIT(BYTES)},    {.show = BIT(STATE)}, {.show = BIT(PACKETS)},
+        {.apart = BIT(BYTES)},   {.apart = BIT(PACKETS)}, {.year = true},       {.fraction = true},
+    };
+
+    for (size_t i = 0; i < sizeof extras / sizeof extras[0]; i++) {
+        struct fc_cell_style larger = table->style;
+
+        larger.shown |= extras[i].show;
+        larger.summed &= ~extras[i].apart;
+        larger.year = extras[i].year ? -1 : larger.year;
+        larger.fraction |= extras[i].fraction;
+        if (measure(table, &larger) <= most)
+            table->style = larger;
+    }
+}
+
+static void choose(struct fc_row_table *table, unsigned most)
+{
+    struct fc_cell_style *style = &table->style;
+
+    *style = (struct fc_cell_style){.shown = usual | table->pinned, .fraction = true, .year = -1};
+    if (!most || measure(table, style) <= most)
+        return;
+    *style = (struct fc_cell_style){.shown = always | table->pinned,
+                                    .summed = (BIT(PACKETS) | BIT(BYTES)) & ~table->apart,
+                                    .year = common_year(table)};
+    style->stacked = measure(table, style) > most;
+    grow(table, most);
 }
 
 /* One line; the last cell is not padded. row is NULL for the titles. */
-static void write_line(struct fc_rows *w, const struct fc_session *row)
+static void write_line(struct fc_rows *w, const struct fc_session *row, enum fc_cell_side side)
 {
     static const char spaces[] = "                                                                                ";
     const struct fc_row_table *table = w->table;
     size_t owed = 0; /* spaces that only come when something follows */
 
-    for (unsigned c = 0; c < COLUMNS; c++) {
-        char cell[CELL_MAX];
+    for (int c = 0; c < FC_CELLS; c++) {
+        char text[FC_CELL_MAX];
         size_t len, pad;
 
-        if (table->width[c] == 0)
+        if (!is_shown(&table->style, c))
             continue;
         if (row)
-            write_cell(cell, row, c, table->level);
+            fc_cell_text(text, (enum fc_cell)c, row, &table->style, side);
         else
-            strcpy(cell, titles[c]);
-        len = strlen(cell);
+            fc_cell_title(text, (enum fc_cell)c, &table->style);
+        len = strlen(text);
         pad = len < table->width[c] ? table->width[c] - len : 0;
-        if (right_aligned(c))
+        if (fc_cell_right((enum fc_cell)c) && len) {
             owed += pad;
-        fc_out_bytes(w->out, spaces, owed < sizeof spaces - 1 ? owed : sizeof spaces - 1);
-        fc_out_bytes(w->out, cell, len);
-        owed = GAP + (right_aligned(c) ? 0 : pad);
+            pad = 0;
+        }
+        for (size_t n; len && owed; owed -= n) {
+            n = owed < sizeof spaces - 1 ? owed : sizeof spaces - 1;
+            fc_out_bytes(w->out, spaces, n);
+        }
+        fc_out_bytes(w->out, text, len);
+        owed += GAP + pad;
     }
 }
 
 static void write_row(struct fc_rows *w, const struct fc_session *row)
 {
-    bool red = w->color && row->state == 3;
+    bool red = w->color && row->state == 3, stacked = w->table->style.stacked;
 
     if (red)
         fc_out_text(w->out, "\033[31m");
-    write_line(w, row);
+    write_line(w, row, stacked ? FC_CELL_OF_CLIENT : FC_CELL_BOTH);
+    if (stacked) {
+        fc_out_text(w->out, "\n");
+        write_line(w, row, FC_CELL_OF_SERVER);
+    }
     fc_out_text(w->out, red ? "\033[0m\n" : "\n");
 }
 
-/* Settles the widths and writes what was kept. */
+/* Settles what is shown and writes what was kept. */
 static void release(struct fc_rows *w)
 {
     struct fc_row_table *table = w->table;
 
-    while (measure(table, table->level) > w->width && w->width && table->level < NO_STATE)
-        table->level++;
+    choose(table, w->width);
+    measure(table, &table->style);
     table->measured = true;
     if (w->color)
         fc_out_text(w->out, "\033[1m");
-    write_line(w, NULL);
+    write_line(w, NULL, FC_CELL_BOTH);
     fc_out_text(w->out, w->color ? "\033[0m\n" : "\n");
-    for (size_t i = 0; i < table->count; i++)
-        write_row(w, &table->rows[i]);
+    for (size_t i = 0; i < table->count; i++) {
+        write_row(w, &table->rows[i].row);
+        for (int k = 0; k < TEXTS; k++)
+            free(table->rows[i].texts[k]);
+    }
+    table->count = 0;
 }
 
-/* Texts belong to the query and are gone with its next row: of these, only what the table shows is kept. */
-static void keep(struct fc_row_table *table, const struct fc_session *row)
+/* Texts belong to the query and are gone with its next row. */
+static int keep(struct fc_row_table *table, const struct fc_session *row)
 {
-    struct fc_session *kept = &table->rows[table->count];
-    char *id = table->community_ids[table->count];
+    struct kept_row *kept = &table->rows[table->count++];
+    struct fc_session *s = &kept->row;
+    const char **texts[TEXTS] = {&s->vlan, &s->mpls, &s->tunnel, &s->community_id};
+    const uint8_t **macs[2] = {&s->client_mac, &s->server_mac};
 
-    *kept = *row;
-    kept->vlan = kept->mpls = kept->tunnel = kept->community_id = NULL;
-    kept->client_mac = kept->server_mac = NULL;
-    if (row->community_id) {
-        snprintf(id, FC_COMMUNITY_ID_SIZE, "%s", row->community_id);
-        kept->community_id = id;
+    *s = *row;
+    for (int i = 0; i < TEXTS; i++) {
+        const char *text = *texts[i];
+
+        *texts[i] = kept->texts[i] = text ? strdup(text) : NULL;
+        if (text && !kept->texts[i])
+            return FC_E_NOMEM;
     }
-    table->count++;
+    for (int i = 0; i < 2; i++)
+        if (*macs[i])
+            *macs[i] = memcpy(kept->macs[i], *macs[i], sizeof kept->macs[i]);
+    return 0;
+}
+
+static struct fc_row_table *new_table(const struct fc_rows *w)
+{
+    enum fc_cell sorted = fc_cell_sorted(w->sort);
+    uint32_t sorted_bit = sorted == FC_CELLS ? 0 : 1u << sorted;
+    struct fc_row_table *table = calloc(1, sizeof *table);
+
+    if (!table)
+        return NULL;
+    table->pinned = fc_cell_fields(w->asked) | (w->state_asked ? BIT(STATE) : 0) | sorted_bit;
+    table->apart = w->sort && strchr(w->sort, '_') ? sorted_bit : 0;
+    return table;
 }
 
 int fc_row_table_write(struct fc_rows *w, const struct fc_session *row)
 {
-    if (!w->table && !(w->table = calloc(1, sizeof *w->table)))
+    int rc;
+
+    if (!w->table && !(w->table = new_table(w)))
         return FC_E_NOMEM;
     if (w->table->measured) {
         write_row(w, row);
         return 0;
     }
-    w->table->community_id = w->community_id;
-    keep(w->table, row);
-    if (w->table->count == KEPT_ROWS)
+    rc = keep(w->table, row);
+    if (rc == 0 && w->table->count == KEPT_ROWS)
         release(w);
-    return 0;
+    return rc;
 }
 
 void fc_row_table_finish(struct fc_rows *w)

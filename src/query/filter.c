@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "query/filter.h"
 #include "base/error.h"
+#include "base/export.h"
 #include "query/community.h"
 #include "query/fields.h"
 #include "query/sql.h"
@@ -28,6 +29,24 @@ static uint32_t fields_used(const struct fc_ast *node)
     for (const struct fc_ast *child = node->first; child; child = child->next)
         used |= fields_used(child);
     return used;
+}
+
+static bool names_state(const struct fc_ast *node)
+{
+    bool names = node->type == FC_AST_STATE;
+
+    for (const struct fc_ast *child = node->first; child && !names; child = child->next)
+        names = names_state(child);
+    return names;
+}
+
+FC_EXPORT uint32_t fc_filter_fields(const struct fc_filter *filter, bool *state)
+{
+    bool any = filter && filter->root;
+
+    if (state)
+        *state = any && names_state(filter->root);
+    return any ? fields_used(filter->root) : 0;
 }
 
 /* What the index lacks must not be asked of it, or be computed. */

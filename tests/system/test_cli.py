@@ -249,6 +249,24 @@ class Cli(support.TestCase):
         self.assertEqual(self.on_terminal('query', '-d', 'small.db', '--format', 'tsv'), tsv)
         self.assertIn('terminal', self.on_terminal('carve', '-d', 'small.db', '-w', '-', ok=2))
 
+    def test_the_table_shows_what_is_asked_about(self):
+        """A column that the filter or --sort names is there, however narrow the terminal is."""
+        index('all.db', '-q', '--fields', 'all', 'small.pcap', cwd=self.folder)
+        for words, title in ((['vlan'], 'VLAN'), (['ether', 'host', '02:00:00:00:00:01'], 'MAC'), (['not', 'tunnel'], 'TUNNEL'),
+                             (['state', 'new'], 'STATE'), (['--sort', 'client_ttl'], 'TTL'), (['--sort', 'end:desc'], 'END'),
+                             (['community-id', '1:DPHASEf6oeJpOcnJgBVZoqs71F4='], 'COMMUNITY-ID')):
+            for columns in (20, 80, 100, 200):
+                head = self.on_terminal('query', '-d', 'all.db', *words, columns=columns, NO_COLOR='1').split('\n')[0]
+                self.assertIn(title, head, words)
+        # computed where the index does not hold it
+        table = flowcarve('query', '-d', 'small.db', '-f', 'table', 'community-id 1:DPHASEf6oeJpOcnJgBVZoqs71F4=', cwd=self.folder)
+        self.assertIn('  1:DPHASEf6oeJpOcnJgBVZoqs71F4=\n', table.text)
+        for columns in (80, 100):  # what fits is no wider
+            table = self.on_terminal('query', '-d', 'small.db', columns=columns, NO_COLOR='1')
+            self.assertLessEqual(max(map(len, table.splitlines())), columns)
+            self.assertIn('DURATION', table)
+            self.assertRegex(table, r'\b11-14 22:13:20\b')
+
     def test_progress_is_for_terminals(self):
         self.fcgen('p.pcap', '--packets', '200000', '--sizes', 'small')
         words = ['index', '-d', 'p.db', '--jobs', '1', '--chunk-size', '64k', '--memory', '16M', 'p.pcap']

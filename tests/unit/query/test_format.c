@@ -134,7 +134,7 @@ Test(format, table)
                   "     90/0  new\n"
                   " 3  -                                  -  malformed  -                   -                    7/0   "
                   "    420/0  new\n"
-                  " 4  2024-05-01 10:00:02.123456    27h46m  icmp       10.0.0.1            10.0.0.2             1/1   "
+                  " 4  2024-05-01 10:00:02.123456    27h47m  icmp       10.0.0.1            10.0.0.2             1/1   "
                   "    98/98  reset\n");
 }
 
@@ -168,6 +168,77 @@ Test(format, a_narrow_terminal_gets_shorter_lines)
         end = memchr(out.buf, '\n', out.len);
         cr_expect(widths[i] == 0 || widths[i] < 65 || (size_t)(end - out.buf) <= widths[i], "%u: %zu", widths[i],
                   (size_t)(end - out.buf));
+    }
+}
+
+/* The table's lines for sessions, in columns of a terminal. */
+static const char *table_of(const struct fc_session *sessions, size_t count, unsigned width, const char *sort)
+{
+    static struct fc_out out;
+    struct fc_rows writer = {.out = &out, .format = FC_ROWS_TABLE, .width = width, .sort = sort};
+
+    out.len = 0;
+    for (size_t i = 0; i < count; i++)
+        cr_assert_eq(fc_rows_write(&writer, &sessions[i]), 0);
+    fc_rows_finish(&writer);
+    out.buf[out.len] = '\0';
+    return out.buf;
+}
+
+Test(format, what_a_table_is_sorted_by_stays_and_addresses_are_whole)
+{
+    static const char *const sorts[][2] = {
+        {"duration:desc", "DURATION"},   {"end", "END"},         {"state", "STATE"},
+        {"server_bytes:desc", " 12/34"}, {"packets", "PACKETS"}, {"client_ttl", "TTL"}};
+    struct fc_session s = {.id = 123456, .has_time = true, .proto = 6, .kind = 6, .client_port = 50000};
+
+    s.start_ns = s.end_ns = NOW;
+    s.server_port = 443;
+    s.client_bytes = 12;
+    s.server_bytes = 34;
+    memset(s.client_addr, 0xfd, 16);
+    memset(s.server_addr, 0xfe, 16);
+    for (unsigned width = 20; width < 220; width += 10) {
+        for (size_t i = 0; i < sizeof sorts / sizeof sorts[0]; i++) {
+            const char *text = table_of(&s, 1, width, sorts[i][0]);
+
+            cr_expect(strstr(text, sorts[i][1]) || (i == 3 && strstr(text, "BYTES") && strstr(text, " 34\n")),
+                      "%u %s\n%s", width, sorts[i][0], text);
+            cr_expect(strstr(text, "[fdfd:fdfd:fdfd:fdfd:fdfd:fdfd:fdfd:fdfd]:50000") &&
+                          strstr(text, "[fefe:fefe:fefe:fefe:fefe:fefe:fefe:fefe]:443"),
+                      "%u\n%s", width, text);
+            cr_expect(strstr(text, "05-01"), "no date\n%s", text);
+        }
+    }
+}
+
+Test(format, a_table_of_several_years_tells_them)
+{
+    struct fc_session s[2] = {{.id = 1, .has_time = true, .kind = 4}, {.id = 2, .has_time = true, .kind = 4}};
+
+    s[0].start_ns = s[0].end_ns = s[1].start_ns = s[1].end_ns = NOW;
+    const char *text = table_of(s, 2, 50, NULL);
+    cr_assert(strstr(text, "START (2024)") && !strstr(text, "2024-"), "%s", text);
+    s[1].start_ns = s[1].end_ns = 0;
+    text = table_of(s, 2, 50, NULL);
+    cr_assert(strstr(text, "2024-05-01") && strstr(text, "1970-01-01"), "%s", text);
+}
+
+Test(format, a_duration_is_rounded)
+{
+    static const struct {
+        int64_t ns;
+        const char *text;
+    } durations[] = {{18988000, " 0.019s"},       {99999499999, " 99.999s"},
+                     {99999500000, " 1m40s"},     {5999499999999, " 99m59s"},
+                     {5999500000000, " 1h40m"},   {359969499999999, " 99h59m"},
+                     {359969500000000, " 4d04h"}, {INT64_C(863998200) * 1000000, " 10d00h"}};
+
+    for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++) {
+        struct fc_session s = {.id = 1, .has_time = true, .end_ns = durations[i].ns, .kind = 4};
+        const char *text = table_of(&s, 1, 0, NULL);
+
+        cr_expect(strstr(text, durations[i].text), "%s\n%s", durations[i].text, text);
     }
 }
 
