@@ -136,6 +136,7 @@ struct fc_writer {
     struct fc_buffer plain, blob, scratch[2];
     /* of the index when it was opened: its latest run, file and session */
     int64_t run, last_session;
+    int changes; /* sqlite3_total_changes() then */
     uint32_t last_file;
     struct fc_buffer changed; /* IDs of its sessions that this run has changed, as the journal has them */
     int64_t last_changed;

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUSY_MS = 2000 };
+enum { BUSY_MS = 2000, ALONE_MS = 10000, COMMIT_MS = 60000 };
 
 /* Is there nothing under this name, or an empty file? Then the index is made. */
 static bool vacant(const char *path)
@@ -197,6 +197,27 @@ static int look(struct fc_writer *w, struct fc_error *err)
     return 0;
 }
 
+static bool is_wal(struct fc_writer *w)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool is = sqlite3_prepare_v2(w->conn.db, "PRAGMA journal_mode", -1, &stmt, NULL) == SQLITE_OK &&
+              sqlite3_step(stmt) == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(stmt, 0), "wal") == 0;
+
+    sqlite3_finalize(stmt);
+    return is;
+}
+
+/*
+ * Changing the mode wants the file for itself, and gives up at once when somebody reads. So the lock is taken before,
+ * in the way that keeps new readers waiting, and kept until the mode is changed.
+ */
+static void enter_wal(struct fc_writer *w)
+{
+    (void)(fc_conn_try(&w->conn, "PRAGMA locking_mode = EXCLUSIVE") &&
+           fc_conn_try(&w->conn, "BEGIN EXCLUSIVE; COMMIT"));
+    (void)(fc_conn_try(&w->conn, "PRAGMA locking_mode = NORMAL") && fc_conn_try(&w->conn, "PRAGMA journal_mode = WAL"));
+}
+
 /*
  * Additions are made in WAL mode, where who reads does not see them before they are complete, and waits for nothing.
  * Where that cannot be had (the locks of some network file systems), with a rollback journal. The mode changes only
@@ -210,22 +231,18 @@ int fc_writer_begin(struct fc_writer *w, struct fc_error *err)
     if (w->fresh)
         return 0;
     fc_writer_forget_statements(w);
-    if ((rc = fc_conn_commit(&w->conn, err)))
+    /* a commit wants the file for itself also when there is nothing to commit */
+    sqlite3_busy_timeout(w->conn.db, ALONE_MS);
+    if ((rc = sqlite3_total_changes(w->conn.db) == w->changes ? fc_conn_exec(&w->conn, "ROLLBACK", err)
+                                                              : fc_conn_commit(&w->conn, err)))
         return rc;
-    (void)fc_conn_try(&w->conn, "PRAGMA journal_mode = WAL");
+    if (!is_wal(w))
+        enter_wal(w);
+    /* without it the commit waits for who reads */
+    sqlite3_busy_timeout(w->conn.db, is_wal(w) ? BUSY_MS : COMMIT_MS);
     if ((rc = begin(w, err)) || (rc = look(w, err)))
         return rc;
     return run != w->run;
-}
-
-static bool is_wal(struct fc_writer *w)
-{
-    sqlite3_stmt *stmt = NULL;
-    bool is = sqlite3_prepare_v2(w->conn.db, "PRAGMA journal_mode", -1, &stmt, NULL) == SQLITE_OK &&
-              sqlite3_step(stmt) == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(stmt, 0), "wal") == 0;
-
-    sqlite3_finalize(stmt);
-    return is;
 }
 
 void fc_writer_end_adding(struct fc_writer *w)
@@ -261,6 +278,7 @@ static int open_existing(struct fc_writer *w, struct fc_error *err)
     clear_site(w);
     if ((rc = check_schema(w, err)))
         return rc;
+    w->changes = sqlite3_total_changes(w->conn.db);
     return look(w, err);
 }
 
