@@ -45,6 +45,18 @@ static int run(struct forget *f, enum fc_writer_stmt_id id, const char *sql, int
     return fc_stmt_run(stmt, f->err);
 }
 
+static int count_left(struct forget *f)
+{
+    char text[96];
+    int64_t left = 0;
+    int rc;
+
+    snprintf(text, sizeof text, "SELECT records - ignored - forgotten FROM files WHERE id = %u", f->file);
+    rc = fc_conn_number(&f->w->conn, text, &left, f->err);
+    f->left = left > 0 ? (uint64_t)left : 0;
+    return rc < 0 ? rc : 0;
+}
+
 /* Ends the transaction, if anything was changed in it, with the file's count; and begins another one. */
 static int next_transaction(struct forget *f)
 {
@@ -61,7 +73,9 @@ static int next_transaction(struct forget *f)
     f->sum->sessions += f->sessions;
     f->packets = f->sessions = 0;
     (void)fc_conn_try(conn, "PRAGMA wal_checkpoint(PASSIVE)");
-    return fc_conn_begin(conn, "BEGIN IMMEDIATE", f->err);
+    if ((rc = fc_conn_begin(conn, "BEGIN IMMEDIATE", f->err)) || (rc = fc_writer_read_ends(f->w, f->err)))
+        return rc;
+    return count_left(f); /* somebody else may have come between */
 }
 
 /* A session without positions. */
@@ -424,15 +438,10 @@ int fc_writer_forget_file(struct fc_writer *w, uint32_t file, bool keep, struct 
 {
     struct forget f = {.w = w, .file = file, .keep = keep, .sum = sum, .err = err};
     char text[96];
-    int64_t left = 0;
-    int rc;
+    int rc = count_left(&f);
 
-    snprintf(text, sizeof text, "SELECT records - ignored - forgotten FROM files WHERE id = %u", file);
-    if ((rc = fc_conn_number(&w->conn, text, &left, err)) < 0)
+    if (rc || !f.left)
         return rc;
-    if (left <= 0)
-        return 0;
-    f.left = (uint64_t)left;
     if ((rc = forget_waiting(&f)) == 0)
         rc = forget_beside(&f, false);
     for (int reach = 0; reach < REACHES && rc == 0 && f.left; reach++)

@@ -143,6 +143,8 @@ struct fc_writer {
     struct fc_positions positions;
 };
 
+/* Notes the latest run, file and session that there are: what comes behind is the run's. */
+int fc_writer_read_ends(struct fc_writer *w, struct fc_error *err);
 /* All break the writer. damaged: the row of a session, or a batch of open ones, is none that flowcarve has written. */
 int fc_writer_damaged(struct fc_writer *writer, int64_t id, struct fc_error *err);
 int fc_writer_damaged_batch(struct fc_writer *writer, int64_t batch, struct fc_error *err);

@@ -183,8 +183,7 @@ static int begin(struct fc_writer *w, struct fc_error *err)
                          err);
 }
 
-/* What the index has by now. */
-static int look(struct fc_writer *w, struct fc_error *err)
+int fc_writer_read_ends(struct fc_writer *w, struct fc_error *err)
 {
     int64_t last = 0;
     int rc;
@@ -240,7 +239,7 @@ int fc_writer_begin(struct fc_writer *w, struct fc_error *err)
         enter_wal(w);
     /* without it the commit waits for who reads */
     sqlite3_busy_timeout(w->conn.db, is_wal(w) ? BUSY_MS : COMMIT_MS);
-    if ((rc = begin(w, err)) || (rc = look(w, err)))
+    if ((rc = begin(w, err)) || (rc = fc_writer_read_ends(w, err)))
         return rc;
     return run != w->run;
 }
@@ -279,7 +278,7 @@ static int open_existing(struct fc_writer *w, struct fc_error *err)
     if ((rc = check_schema(w, err)))
         return rc;
     w->changes = sqlite3_total_changes(w->conn.db);
-    return look(w, err);
+    return fc_writer_read_ends(w, err);
 }
 
 /* A name that another run gives to its index just now is not taken from it. */
