@@ -322,10 +322,11 @@ static void set_up_sqlite(void)
 
 /* --- Runs. --- */
 
-/* An index of the first `before` captures gets the others. */
+/* An index of the first `before` captures gets the others, or what they have grown by, or forgets the first one. */
 struct scene {
     const char *name;
     unsigned before;
+    enum { ADD, GROW, FORGET, FORGET_KEEP } what;
     struct traffic *traffic;
     int64_t heap_limit; /* with little, pages are written before the end */
     uint8_t *base;      /* the index before; NULL: none */
@@ -387,10 +388,24 @@ static bool is_text(sqlite3 *sql, const char *query, const char *want)
 /* Of the whole index, which must be sound and balanced; 0: there is none. */
 static uint64_t digest(const char *scene)
 {
-    static const char *const tables[] = {"meta",          "files",        "interfaces",   "damage",
-                                         "seek_points",   "protocols",    "session",      "session_fields",
-                                         "session_span",  "session_port", "open_session", "open_batch",
-                                         "open_fragment", "sqlite_stat1", "sqlite_schema"};
+    static const char *const tables[] = {"meta",
+                                         "files",
+                                         "interfaces",
+                                         "damage",
+                                         "seek_points",
+                                         "protocols",
+                                         "session",
+                                         "session_fields",
+                                         "session_span",
+                                         "session_positions",
+                                         "session_forgotten",
+                                         "session_port",
+                                         "open_session",
+                                         "open_batch",
+                                         "run",
+                                         "open_fragment",
+                                         "sqlite_stat1",
+                                         "sqlite_schema"};
     uint64_t h = UINT64_C(0xcbf29ce484222325);
     sqlite3 *sql;
 
@@ -400,8 +415,9 @@ static uint64_t digest(const char *scene)
         !is_text(sql, "PRAGMA integrity_check", "ok"))
         complain(scene, "the index is not sound");
     if (!is_text(sql,
-                 "SELECT (SELECT sum(client_packets + server_packets) FROM session)"
-                 " = (SELECT sum(records - ignored) FROM files)",
+                 "SELECT (SELECT coalesce(sum(client_packets + server_packets), 0) FROM session)"
+                 " - (SELECT coalesce(sum(packets), 0) FROM session_forgotten)"
+                 " = (SELECT sum(records - ignored - forgotten) FROM files)",
                  "1"))
         complain(scene, "records and packets differ");
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
@@ -411,7 +427,12 @@ static uint64_t digest(const char *scene)
             strcpy(query, "SELECT id, path, relative, size, stream_size, compression, mtime_ns, device, inode,"
                           " fingerprint, stored_fingerprint, format, byte_order, link_types, records, ignored,"
                           " malformed, first_ns, last_ns, backward, end_off, header_bytes, record_bytes, other_bytes,"
-                          " lost_bytes, damaged, pending_bytes, gone, resume FROM files ORDER BY id");
+                          " lost_bytes, damaged, pending_bytes, gone, forgotten, resume FROM files ORDER BY id");
+        if (strcmp(tables[i], "run") == 0) /* but those that noted names and times */
+            strcpy(query, "SELECT first_file, last_file, first_session, last_session, changed FROM run"
+                          " WHERE first_file <= last_file OR first_session <= last_session OR length(changed) > 0");
+        if (strcmp(tables[i], "sqlite_stat1") == 0 && strncmp(scene, "forgetting", 10) == 0)
+            continue; /* written behind the last of its transactions, or by the next run */
         if (strcmp(tables[i], "sqlite_schema") == 0)
             strcpy(query, "SELECT type, name, sql FROM sqlite_schema ORDER BY 1, 2");
         h = digest_rows(sql, query, h);
@@ -436,6 +457,26 @@ static int run(struct scene *s, unsigned first, unsigned count, unsigned jobs, s
     s->sessions = result.sessions;
     fc_index_result_fini(&result);
     return rc;
+}
+
+static int forget(const struct scene *s, struct fc_error *err)
+{
+    const char *name = s->traffic->files[0].path;
+    struct fc_forget_options o = {.files = &name, .file_count = 1, .keep_sessions = s->what == FORGET_KEEP};
+    struct fc_forget_result result;
+
+    memset(err, 0, sizeof *err);
+    int rc = fc_forget(db, &o, NULL, &result, err);
+    atomic_store(&armed, false);
+    return rc;
+}
+
+/* What the scene is about. */
+static int act(struct scene *s, unsigned jobs, struct fc_error *err)
+{
+    unsigned first = s->what == GROW ? 0 : s->before;
+
+    return s->what >= FORGET ? forget(s, err) : run(s, first, s->traffic->file_count - first, jobs, err);
 }
 
 /* The index as it is before. */
@@ -482,23 +523,24 @@ static void check_error(const char *scene, int rc, const struct fc_error *err)
 
 static void fail_once(struct scene *s, enum kind kind, uint64_t from, uint64_t to)
 {
-    unsigned rest = s->traffic->file_count - s->before;
     struct fc_error err;
 
     restore(s);
     arm(kind, from, to);
-    int rc = run(s, s->before, rest, 1 + (unsigned)rng_below(&rng, 2), &err);
+    int rc = act(s, 1 + (unsigned)rng_below(&rng, 2), &err);
     uint64_t now = digest(s->name); /* rolls back what is left of a transaction */
     if (rc)
         check_error(s->name, rc, &err);
-    if (now != (rc ? s->old : s->new))
+    /* forgetting fails between any two of its transactions */
+    if (now != (rc ? s->old : s->new) && !(rc && s->what >= FORGET))
         complain(s->name, rc ? "a failed run changed the index" : "a run that did without wrote another index");
-    check_folder(s->name, rc != 0);
-    if (run(s, s->before, rest, 1, &err))
+    bool journal = s->what >= FORGET; /* nothing is written when there is nothing more to forget */
+    check_folder(s->name, rc != 0 || journal);
+    if (act(s, 1, &err))
         complain(s->name, err.cause);
     else if (digest(s->name) != s->new)
         complain(s->name, "the next run wrote another index");
-    check_folder(s->name, false);
+    check_folder(s->name, journal);
 }
 
 /* Some of n calls of a kind, or all of them. */
@@ -515,12 +557,25 @@ static void sweep(void (*fail)(struct scene *, enum kind, uint64_t, uint64_t), s
     }
 }
 
+/* The beginning of each capture that is to grow, up to somewhere; or the whole of it. */
+static void write_captures(const struct scene *s, bool whole)
+{
+    for (unsigned i = 0; i < s->before && s->what == GROW; i++) {
+        const struct maker *m = &s->traffic->files[i].bytes;
+        FILE *f = fopen(s->traffic->files[i].path, "r+b");
+        if (!f || fwrite(m->at, 1, m->len, f) != m->len || fclose(f) != 0 ||
+            (!whole && truncate(s->traffic->files[i].path, (off_t)(m->len * (i + 2) / (i + 3))) != 0))
+            abort();
+    }
+}
+
 static void prepare(struct scene *s)
 {
     struct fc_error err;
 
     restore(s);
     if (s->before) {
+        write_captures(s, false);
         if (run(s, 0, s->before, 1, &err))
             complain(s->name, err.cause);
         FILE *f = fopen(db, "rb");
@@ -529,6 +584,7 @@ static void prepare(struct scene *s)
         if (f)
             fclose(f);
         s->old = digest(s->name);
+        write_captures(s, true);
     }
 }
 
@@ -540,7 +596,7 @@ static void sweep_scene(struct scene *s)
     sqlite3_soft_heap_limit64(s->heap_limit);
     prepare(s);
     arm(KINDS, 0, 0);
-    if (run(s, s->before, s->traffic->file_count - s->before, 1, &err))
+    if (act(s, 1, &err))
         complain(s->name, err.cause);
     fprintf(stderr, "store_fault: %s: %llu sessions:", s->name, (unsigned long long)s->sessions);
     for (enum kind k = 0; k < KINDS; k++) {
@@ -549,7 +605,7 @@ static void sweep_scene(struct scene *s)
     }
     fprintf(stderr, "\n");
     s->new = digest(s->name);
-    if (s->traffic->file_count == 2 && !s->heap_limit && !n[OWN_WRITE])
+    if (s->what == ADD && s->traffic->file_count == 2 && !s->heap_limit && !n[OWN_WRITE])
         complain(s->name, "too few sessions to add them in bulk");
     for (enum kind k = 0; k < KINDS; k++)
         sweep(fail_once, s, k, n[k]);
@@ -681,10 +737,16 @@ int main(void)
     if (!mkdtemp(folder))
         abort();
     snprintf(db, sizeof db, "%s/test.db", folder);
-    struct scene scenes[] = {{.name = "fresh index", .traffic = &few},
-                             {.name = "addition", .before = 1, .traffic = &few},
-                             {.name = "addition that spills", .before = 1, .traffic = &some, .heap_limit = 100000},
-                             {.name = "addition in bulk", .before = 1, .traffic = &many}};
+    struct scene scenes[] = {
+        {.name = "fresh index", .traffic = &few},
+        {.name = "addition", .before = 1, .traffic = &few},
+        {.name = "addition that spills", .before = 1, .traffic = &some, .heap_limit = 100000},
+        {.name = "growth", .before = 2, .what = GROW, .traffic = &few},
+        {.name = "growth that spills", .before = 2, .what = GROW, .traffic = &some, .heap_limit = 100000},
+        {.name = "forgetting", .before = 3, .what = FORGET, .traffic = &few},
+        {.name = "forgetting all but sessions", .before = 2, .what = FORGET_KEEP, .traffic = &some},
+        {.name = "forgetting much", .before = 2, .what = FORGET, .traffic = &many},
+        {.name = "addition in bulk", .before = 1, .traffic = &many}};
     for (size_t i = 0; i < sizeof scenes / sizeof scenes[0]; i++)
         sweep_scene(&scenes[i]);
     sweep_readers();
