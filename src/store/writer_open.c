@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { BUSY_MS = 2000, ALONE_MS = 10000, COMMIT_MS = 60000 };
@@ -207,6 +208,18 @@ static bool is_wal(struct fc_writer *w)
 }
 
 /*
+ * An index in WAL mode is read by a file in memory beside it, which takes 32 KiB of the disk: where that does not fit,
+ * nobody could read it any more, nor could it leave that mode.
+ */
+static bool has_room_for_wal(const struct fc_writer *w)
+{
+    enum { ROOM = 256 << 10 };
+    struct statvfs disk;
+
+    return statvfs(w->folder, &disk) != 0 || disk.f_bavail >= ROOM / disk.f_frsize;
+}
+
+/*
  * Changing the mode wants the file for itself, and gives up at once when somebody reads. So the lock is taken before,
  * in the way that keeps new readers waiting, and kept until the mode is changed.
  */
@@ -219,7 +232,7 @@ static void enter_wal(struct fc_writer *w)
 
 /*
  * Additions are made in WAL mode, where who reads does not see them before they are complete, and waits for nothing.
- * Where that cannot be had (the locks of some network file systems), with a rollback journal. The mode changes only
+ * Where that cannot be had (the locks of some network file systems, a disk that is full), with a rollback journal. The mode changes only
  * between transactions, and stands in the file: so not before something is to be added.
  */
 int fc_writer_begin(struct fc_writer *w, struct fc_error *err)
@@ -235,7 +248,7 @@ int fc_writer_begin(struct fc_writer *w, struct fc_error *err)
     if ((rc = sqlite3_total_changes(w->conn.db) == w->changes ? fc_conn_exec(&w->conn, "ROLLBACK", err)
                                                               : fc_conn_commit(&w->conn, err)))
         return rc;
-    if (!is_wal(w))
+    if (!is_wal(w) && has_room_for_wal(w))
         enter_wal(w);
     /* without it the commit waits for who reads */
     sqlite3_busy_timeout(w->conn.db, is_wal(w) ? BUSY_MS : COMMIT_MS);

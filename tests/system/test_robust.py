@@ -253,6 +253,39 @@ class Space(support.TestCase):
         self.assert_says(r, 'space')
         self.assertEqual(os.listdir(folder), ['x.db'])
 
+    def test_a_disk_that_is_nearly_full(self):
+        """What is needed to read an index must fit wherever it stood before an addition that failed."""
+        folder = self.path('tiny')
+        os.mkdir(folder)
+        if os.geteuid() != 0 or not shutil.which('mount') or subprocess.run(
+                ['mount', '-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', folder], stderr=subprocess.DEVNULL).returncode:
+            self.skipTest('cannot mount a tmpfs here')
+        self.addCleanup(subprocess.run, ['umount', '-l', folder])
+        small = self.fcgen('caps/s.pcap', '--packets', '300', '--start', '1600000000', '--files', '2')
+        db, ballast, failed = os.path.join(folder, 'x.db'), os.path.join(folder, 'ballast'), 0
+        index(self.db, '-q', small[0])
+        text = support.dump(self.db)
+        for words in (['index', '-q', '-d', db, small[1]], ['forget', '-q', '-d', db, '--before', '@1900000000']):
+            for free in range(0, 40, 3):  # pages
+                shutil.copy(self.db, db)
+                with contextlib.suppress(OSError), open(ballast, 'wb', 0) as f:
+                    while f.write(bytes(4096)) == 4096:
+                        pass
+                os.truncate(ballast, os.path.getsize(ballast) // 4096 * 4096 - free * 4096)
+                r = flowcarve(*words, ok=(0, 2))
+                failed += r.rc == 2
+                what = '%s with %d pages: %s' % (words[0], free, r)
+                if r.rc:
+                    self.assertRegex(r.err, 'full|No space|I/O', what)
+                flowcarve('query', '-d', db, '--count', ok=(0, 1))
+                self.assertEqual(sorted(os.listdir(folder)), ['ballast', 'x.db'], what)
+                self.assertEqual(select(db, 'PRAGMA integrity_check'), [('ok',)], what)
+                if r.rc and words[0] == 'index':
+                    self.assert_same_dump(text, support.dump(db), what)
+                os.remove(ballast)
+                os.remove(db)
+        self.assertGreater(failed, 3)
+
     def test_output_to_a_full_device(self):
         index(self.db, '-q', *self.files)
         self.assert_says(flowcarve('carve', '-d', self.db, '-w', '/dev/full', ok=2), '/dev/full', 'space')
