@@ -16,7 +16,10 @@ Workloads, made by fcgen from fixed seeds:
   long      peak memory of a capture and of one ten times as long
   taps      200 captures of the same time, plain and compressed with xz, against the same packets in one
   bursts    50,000 and 200,000 flows interleaved, a packet or two of each at a time
-  adding    the last of ten captures, added to an index of the others
+  adding    the last of ten captures, added to an index of the others; one of the ten forgotten
+  piece     20,000 packets more, when all sessions of small are open: as a capture, and in one that grows
+  onebyone  1,000 captures of 20,000 packets, indexed one by one
+  known     a run over 10,000 captures that the index knows
   micro     rooms alone: decode, flow table, positions, hash, b-tree writer
 
 Commands run in turn, ours and the peer's, and every result is checked: exit status, packets and sessions against the generator's

@@ -112,9 +112,12 @@ class Index:
             raise Wrong("%s: %s" % (self.path, quick))
         return {"sessions": sessions, "packets": packets, "blobs": blobs, "size": os.path.getsize(self.path)}
 
-    def same_as(self, other):
-        """All sessions are those of the other index, which other threads have made."""
+    def same_as(self, other, added=False):
+        """All sessions are those of the other index, which other threads have made. added: in several runs, so that positions may
+        lie in another table."""
         columns = [row[1] for row in self.sql.execute("PRAGMA table_info(session)")]
+        if added:
+            columns = [c for c in columns if c not in ("positions", "flags")]
         self.sql.execute("ATTACH ? AS other", ("file:%s?mode=ro" % other,))
         same = self.one("SELECT count(*) FROM main.session a JOIN other.session b USING (id) WHERE "
                         + " AND ".join("a.%s IS b.%s" % (c, c) for c in columns))[0]

@@ -53,6 +53,7 @@ class Times:
     def __init__(self, runs):
         self.runs = runs
         self.wall = statistics.median(r.wall for r in runs)
+        self.cpu = statistics.median(r.cpu for r in runs)
         self.fsync = statistics.median(r.fsync for r in runs)
         self.rss = max(r.rss for r in runs)
 

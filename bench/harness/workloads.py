@@ -2,11 +2,10 @@
 """The workloads: what is run, and what must come out."""
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 
-from . import callgrind, peers
+from . import additions, callgrind, peers
 from .capture import PCAP_HEADER, PORTS, Index, Wrong, generate, remove, same_records
 from .process import Run, Times, cached_share, have, make_cold, named_version, warm
 
@@ -396,27 +395,6 @@ def micro_rows(bench, words, suite=None):
     return figures
 
 
-def adding(bench, name):
-    """The last of the ten captures that make small, added to an index of the other nine; against indexing all ten anew."""
-    c = bench.capture("small", name=name, options=["--files", "10"])
-    warm(c.files)
-    most, db, whole = bench.scratch("most.db"), bench.scratch("adding.db"), bench.scratch("whole.db")
-    bench.say("%s: index" % name)
-    bench.index(most, c.files[:-1], "-j2")()
-    add = bench.index(db, c.files[-1:], "-j2", keep=True)
-    t = bench.times(name, {"index the last": add, "index all": bench.index(whole, c.files, "-j2")},
-                    before=lambda command: command == "index the last" and shutil.copyfile(most, db))
-    index, before = Index(db), Index(most)
-    sessions, had = index.check(c)["sessions"], before.one("SELECT count(*) FROM session")[0]
-    index.same_as(whole)
-    index.close()
-    before.close()
-    last, every = t["index the last"], t["index all"]
-    bench.report.row(name, "index the last of ten captures, 2 threads", last.wall, "s", "index all ten", every.wall, last.fsync,
-                     "%s sessions new, added to %s" % (number(sessions - had), number(had)))
-    bench.report.row(name, "the same: peak memory", last.rss, "MB", "index all ten", every.rss)
-
-
 TAP_PACKETS = 3000000
 
 
@@ -468,4 +446,5 @@ def bursts(bench, name):
 
 # cold behind mix, whose capture it takes
 WORKLOADS = {"start": start, "mix": single, "cold": cold, "small": single, "elephant": single, "pcapng": pcapng, "many": many, "crowd": crowd, "long": long,
-             "taps": taps, "bursts": bursts, "adding": adding, "micro": micro}
+             "taps": taps, "bursts": bursts, "adding": additions.adding, "piece": additions.piece,
+             "onebyone": additions.onebyone, "known": additions.known, "micro": micro}
