@@ -46,6 +46,16 @@ class Adding(support.TestCase):
         plan = select(db, 'EXPLAIN QUERY PLAN SELECT * FROM session WHERE server_addr = 167772161')
         self.assertIn('session_server (ANY(<expr>) AND server_addr=?)', plan[0][-1])
 
+    def test_pages_are_filled(self):
+        """What is added between other entries of an index takes the room that it needs, and not a page each."""
+        files = self.captures(files=5)
+        db, once = self.path('x.db'), self.path('once.db')
+        index(once, '-q', '--fields', 'community-id', *files)
+        for f in files:
+            index(db, '-q', '--fields', 'community-id', f)
+        self.assertGreater(select(db, 'SELECT count(*) FROM session')[0][0], 5000)
+        self.assertLess(os.path.getsize(db), os.path.getsize(once) * 1.6)
+
     def test_all_fields(self):
         files = self.captures('--vlan', '30', '--ipv6', '30')
         support.verify(self.compare(files, '--fields', 'all', '--key', 'vlan'))
