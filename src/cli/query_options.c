@@ -77,6 +77,7 @@ const struct fc_command fc_command_query = {
     .details =
         "FILTER is written as for tcpdump, and is about sessions: src is the client, dst the server.\n"
         "  host ADDR, net CIDR, port N, portrange N-M, ether host MAC, each also with src or dst in front\n"
+        "  ADDR:PORT, [ADDR]:PORT, an end as tables print it\n"
         "  tcp udp icmp icmp6 sctp arp ip ip6, proto NAME|N, vlan [ID], mpls [LABEL]\n"
         "  tunnel [NAME[:ID]], as in vxlan, vxlan:42, gre\n"
         "  id N, state new|established|closed|reset|midstream, community-id 1:...\n"

@@ -54,11 +54,27 @@ static int parse_mac(struct fc_parser *p, const struct fc_qualifiers *qual, cons
     return fc_parse_take(p, leaf, out);
 }
 
+/* 10.0.0.6:http, [2001:db8::1]:99999: an address is there, and more. */
+static bool has_port(const char *word)
+{
+    bool bracketed = word[0] == '[';
+    const char *end = strchr(word, bracketed ? ']' : ':');
+    char text[WORD_MAX];
+    uint8_t addr[16];
+
+    if (!end)
+        return false;
+    snprintf(text, sizeof text, "%.*s", (int)(end - word - bracketed), word + bracketed);
+    return bracketed ? end[1] == ':' && fc_addr_ipv6(text, addr) : fc_addr_ipv4(text, addr) == 4;
+}
+
 static int fail_address(struct fc_parser *p, const char *word)
 {
     uint8_t mac[6];
     int64_t number;
 
+    if (has_port(word))
+        return fc_parse_fail(p, &p->token, "the port in '%s' is no number from 0 to 65535", word);
     if (fc_addr_mac(word, mac))
         return fc_parse_fail(p, &p->token, "'%s' is a link address; write 'ether host %s'", word, word);
     if (fc_parse_number(word, UINT32_MAX, &number))
@@ -148,13 +164,69 @@ static int parse_network(struct fc_parser *p, const struct fc_qualifiers *qual, 
     return check_network(p, &token, leaf, whole);
 }
 
+/* ADDR:PORT with a whole IPv4 address, [ADDR] and [ADDR]:PORT with one of IPv6, as tables print an end. */
+static bool split_end(const char *word, struct network *net, uint8_t addr[16], int64_t *port)
+{
+    bool bracketed = word[0] == '[';
+    const char *end = strchr(word, bracketed ? ']' : ':');
+
+    *port = -1;
+    if (!end || (bracketed && end[1] && end[1] != ':'))
+        return false;
+    snprintf(net->text, sizeof net->text, "%.*s", (int)(end - word - bracketed), word + bracketed);
+    net->family = bracketed ? FC_ADDR_IPV6 : FC_ADDR_IPV4;
+    if (bracketed ? !fc_addr_ipv6(net->text, addr) : fc_addr_ipv4(net->text, addr) != 4)
+        return false;
+    if (bracketed && !end[1])
+        return true;
+    return fc_parse_number(end + 1 + bracketed, 65535, port);
+}
+
+bool fc_parse_is_end(const struct fc_token *token)
+{
+    char word[WORD_MAX];
+    struct network net;
+    uint8_t addr[16];
+    int64_t port;
+
+    return !token->escaped && fc_parse_word(token, word, sizeof word) && split_end(word, &net, addr, &port);
+}
+
+/* The host and the port at one end: at src, at dst, or at either. */
+static struct fc_ast *end_of(struct fc_parser *p, const struct fc_ast *host, int64_t port, uint8_t ends)
+{
+    struct fc_ast *address = fc_ast_leaf(p->arena, FC_AST_HOST), *number = fc_ast_leaf(p->arena, FC_AST_PORT);
+
+    if (!address || !number)
+        return NULL;
+    address->family = host->family;
+    address->scope = host->scope;
+    memcpy(address->addr, host->addr, sizeof address->addr);
+    address->ends = number->ends = ends;
+    number->transports = FC_TRANSPORT_ANY;
+    number->lo = number->hi = port;
+    return fc_ast_join(p->arena, FC_AST_AND, address, number);
+}
+
+static struct fc_ast *end_or_end(struct fc_parser *p, const struct fc_ast *host, int64_t port)
+{
+    struct fc_ast *src, *dst;
+
+    if (host->ends != FC_ENDS_EITHER)
+        return end_of(p, host, port, host->ends);
+    src = end_of(p, host, port, FC_ENDS_SRC);
+    dst = end_of(p, host, port, FC_ENDS_DST);
+    return src && dst ? fc_ast_join(p->arena, FC_AST_OR, src, dst) : NULL;
+}
+
 int fc_parse_address(struct fc_parser *p, const struct fc_qualifiers *qual, struct fc_ast **out)
 {
-    struct network net = {.prefix = NULL};
+    struct network net = {.prefix = NULL}, end = net;
     char word[WORD_MAX];
     struct fc_ast *leaf;
     uint8_t addr[16];
     char *slash;
+    int64_t port = -1;
     int scope, rc = 0;
 
     fc_parse_word(&p->token, word, sizeof word);
@@ -165,12 +237,16 @@ int fc_parse_address(struct fc_parser *p, const struct fc_qualifiers *qual, stru
         *slash = '\0';
         net.prefix = slash + 1;
     }
-    if (fc_addr_ipv6(net.text, addr))
+    if (qual->type != FC_QUAL_NET && split_end(word, &end, addr, &port)) {
+        net = end;
+        net.parts = 4;
+    } else if (fc_addr_ipv6(net.text, addr)) {
         net.family = FC_ADDR_IPV6;
-    else if ((net.parts = fc_addr_ipv4(net.text, addr)) > 0)
+    } else if ((net.parts = fc_addr_ipv4(net.text, addr)) > 0) {
         net.family = FC_ADDR_IPV4;
-    else
+    } else {
         return fail_address(p, word);
+    }
     if ((scope = address_scope(p, qual, net.family)) < 0)
         return FC_E_FILTER;
     leaf = fc_ast_leaf(p->arena, FC_AST_HOST);
@@ -180,6 +256,8 @@ int fc_parse_address(struct fc_parser *p, const struct fc_qualifiers *qual, stru
     leaf->scope = (uint8_t)scope;
     leaf->ends = qual->ends;
     memcpy(leaf->addr, addr, net.family == FC_ADDR_IPV6 ? 16 : 4);
+    if (port >= 0)
+        return fc_parse_take(p, end_or_end(p, leaf, port), out);
     if (qual->type == FC_QUAL_NET || net.prefix)
         rc = parse_network(p, qual, leaf, &net);
     else if (net.family == FC_ADDR_IPV4 && net.parts < 4)

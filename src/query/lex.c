@@ -13,6 +13,15 @@ static bool ends_word(char c)
     return c == '\0' || is_blank(c) || strchr("()!&|[]<>=", c);
 }
 
+/* An IPv6 address in brackets begins here: two colons tell it from the [13:2] of pcap-filter's arithmetic. */
+static size_t bracketed_len(const char *p)
+{
+    size_t len = *p == '[' ? strspn(p + 1, "0123456789abcdefABCDEF:.") : 0;
+    const char *colon = len ? memchr(p + 1, ':', len) : NULL;
+
+    return colon && memchr(colon + 1, ':', len - (size_t)(colon - p)) && p[len + 1] == ']' ? len + 2 : 0;
+}
+
 static enum fc_token_type operator_at(const char *p, size_t *len)
 {
     *len = 1;
@@ -41,14 +50,16 @@ struct fc_token fc_lex(const char *text, size_t off)
 {
     struct fc_token token = {0};
     const char *p = text + off;
+    size_t bracketed;
 
     while (is_blank(*p))
         p++;
+    bracketed = bracketed_len(p);
     token.off = (size_t)(p - text);
     token.text = p;
     if (*p == '\0')
         return token;
-    if (ends_word(*p)) {
+    if (!bracketed && ends_word(*p)) {
         token.type = operator_at(p, &token.len);
         token.span = token.len;
         return token;
@@ -58,7 +69,7 @@ struct fc_token fc_lex(const char *text, size_t off)
         token.escaped = true;
         token.text++;
     }
-    while (!ends_word(token.text[token.len]))
+    for (token.len = bracketed; !ends_word(token.text[token.len]);)
         token.len++;
     token.span = token.len + token.escaped;
     if (fc_token_is(&token, "and"))

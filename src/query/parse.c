@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "query/parse.h"
 #include "base/export.h"
+#include "query/wireshark.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -49,14 +50,82 @@ static int fail_packets(struct fc_parser *p, const struct fc_token *token)
                          (int)(token->len < 64 ? token->len : 64), token->text);
 }
 
+/* True when the words are a filter, which a message may then offer. */
+static bool is_filter(const struct fc_parser *p, const char *text)
+{
+    struct fc_filter *filter;
+    bool is = *text && fc_filter_parse(text, p->now_ns, &filter, NULL) == 0;
+
+    if (is)
+        fc_filter_free(filter);
+    return is;
+}
+
+/* A protocol above layer 4: 0 when the token is none. */
+static int fail_application(struct fc_parser *p, const struct fc_token *token)
+{
+    char word[32];
+    uint16_t port;
+
+    if (token->type != FC_TOKEN_WORD || token->escaped || !fc_parse_word(token, word, sizeof word) ||
+        !(port = fc_word_application(word)))
+        return 0;
+    return fc_parse_fail(p, token, "'%s' lies above layer 4, where nothing is read; by its usual port: port %u", word,
+                         port);
+}
+
+/* `state = new`: a sign between a type and its value; 0 when the token is none. */
+static int fail_sign(struct fc_parser *p, enum fc_qual_type type)
+{
+    struct fc_token sign = p->token, value;
+    char say[160];
+
+    if (sign.type != FC_TOKEN_OTHER || (sign.text[0] != '=' && sign.text[0] != '!'))
+        return 0;
+    value = peek(p);
+    if (value.type == FC_TOKEN_OTHER && value.text[0] == '=' && sign.text[0] == '=') {
+        sign.span = value.off + value.span - sign.off;
+        value = fc_lex(p->text, value.off + value.span);
+    }
+    snprintf(say, sizeof say, "%s%s %.*s", sign.text[0] == '!' ? "not " : "", fc_word_type(type),
+             (int)(value.span < 100 ? value.span : 100), p->text + value.off);
+    if (!is_filter(p, say))
+        return fc_parse_fail(p, &sign, "no '%.*s' between '%s' and its value", (int)sign.span, sign.text,
+                             fc_word_type(type));
+    return fc_parse_fail(p, &sign, "no '%.*s' here; say '%s'", (int)sign.span, sign.text, say);
+}
+
+/* A comparison of Wireshark's; 0 when there is none at the current token. */
+static int fail_wireshark(struct fc_parser *p)
+{
+    struct fc_wireshark found;
+    struct fc_token all = p->token;
+    char whole[FC_WIRESHARK_MAX];
+    const char *here = found.here;
+
+    if (!fc_wireshark_at(p->text, p->token.off, &found))
+        return 0;
+    all.span = found.len;
+    int shown = (int)(found.len < 64 ? found.len : 64);
+    if (!is_filter(p, found.here))
+        return fc_parse_fail(p, &all, "'%.*s' is Wireshark's and has no equal here; carve, then filter with tshark",
+                             shown, all.text);
+    if (fc_wireshark_whole(p->text, whole, sizeof whole) && is_filter(p, whole))
+        here = whole;
+    return fc_parse_fail(p, &all, "'%.*s' is Wireshark's%s; here: %s", shown, all.text,
+                         found.other_numbers ? ", and IDs are not its numbers" : "", here);
+}
+
 /* A token where none of its kind makes sense. `expected` says what would. */
 static int fail_unexpected(struct fc_parser *p, const char *expected)
 {
     const struct fc_token *t = &p->token;
     const char *like;
     char word[32];
-    int value;
+    int value, rc;
 
+    if ((rc = fail_wireshark(p)) != 0 || (rc = fail_application(p, t)) != 0)
+        return rc;
     if (t->type == FC_TOKEN_END)
         return fc_parse_fail(p, t, "the filter ends where %s is expected", expected);
     if (t->type == FC_TOKEN_OTHER || fc_word_kind(t, &value) == FC_WORD_PACKET)
@@ -147,6 +216,8 @@ static int parse_values(struct fc_parser *p, const struct fc_qualifiers *qual, b
         return negate(p, out);
     }
     if (start.type != FC_TOKEN_OPEN) {
+        if ((rc = fail_sign(p, qual->type)) != 0)
+            return rc;
         if (start.type != FC_TOKEN_WORD)
             return fail_unexpected(p, value_name(qual->type));
         enum fc_word_kind kind = fc_word_kind(&start, &value);
@@ -260,6 +331,8 @@ static int parse_typed(struct fc_parser *p, struct fc_qualifiers *qual, struct f
     }
     if ((qual->type == FC_QUAL_VLAN || qual->type == FC_QUAL_MPLS || qual->type == FC_QUAL_TUNNEL) &&
         !value_follows(p, qual)) {
+        if (fail_sign(p, qual->type))
+            return FC_E_FILTER;
         qual->set = false;
         *out = fc_ast_leaf(p->arena, any_type(qual->type));
         if (*out)
@@ -307,6 +380,11 @@ static int parse_bare(struct fc_parser *p, struct fc_qualifiers *qual, struct fc
     char name[64];
     bool is_proto;
 
+    if (fail_wireshark(p))
+        return FC_E_FILTER;
+    /* a port may be behind `port 80 or`, an end has one of its own */
+    if (fc_parse_is_end(&p->token) && qual->type != FC_QUAL_ADDRESS && qual->type != FC_QUAL_HOST)
+        *qual = (struct fc_qualifiers){.set = true, .type = FC_QUAL_ADDRESS, .ends = FC_ENDS_EITHER};
     if (kind == FC_WORD_ENDS || kind == FC_WORD_TYPE || kind == FC_WORD_PROTO)
         return parse_qualified(p, qual, out);
     if (qual->set && fc_parse_fits(qual, &p->token))
@@ -322,7 +400,7 @@ static int parse_bare(struct fc_parser *p, struct fc_qualifiers *qual, struct fc
         *qual = (struct fc_qualifiers){.set = true, .type = FC_QUAL_ADDRESS, .ends = FC_ENDS_EITHER};
         return fc_parse_value(p, qual, out);
     }
-    if (fc_parse_word(&p->token, name, sizeof name) && fc_word_like(name))
+    if (fc_parse_word(&p->token, name, sizeof name) && (fc_word_like(name) || fc_word_application(name)))
         return fail_unexpected(p, condition);
     if (qual->set)
         return fc_parse_value(p, qual, out);

@@ -55,6 +55,9 @@ int fc_parse_value(struct fc_parser *parser, const struct fc_qualifiers *qual, s
 /* The same for what is an address of any kind; the token has at most FC_PARSE_WORD_MAX - 1 characters. */
 int fc_parse_address(struct fc_parser *parser, const struct fc_qualifiers *qual, struct fc_ast **out);
 
+/* True for an end as tables print it: 10.0.0.6:44150, [2001:db8::1]:443, also [2001:db8::1]. */
+bool fc_parse_is_end(const struct fc_token *token);
+
 /* Hands the leaf over and consumes its token; FC_E_NOMEM when leaf is NULL. */
 int fc_parse_take(struct fc_parser *parser, struct fc_ast *leaf, struct fc_ast **out);
 

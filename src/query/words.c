@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <string.h>
+#include <strings.h>
 
 struct word {
     const char *name;
@@ -97,6 +98,17 @@ static const struct service {
     {"ms-wbt-server", 3389, FC_TRANSPORT_TCP},
     {"sip", 5060, FC_TRANSPORT_TCP | FC_TRANSPORT_UDP},
     {"mdns", 5353, FC_TRANSPORT_UDP},
+};
+
+/* Names of protocols that are none of services, or none on every system. */
+static const struct application {
+    const char *name;
+    uint16_t port;
+} applications[] = {
+    {"dns", 53},     {"dhcp", 67},    {"http2", 443}, {"quic", 443},   {"ssl", 443},   {"tls", 443},
+    {"imap", 143},   {"krb5", 88},    {"pop", 110},   {"nbns", 137},   {"smb", 445},   {"smb2", 445},
+    {"ftps", 990},   {"rtsp", 554},   {"rdp", 3389},  {"ldap", 389},   {"mqtt", 1883}, {"mysql", 3306},
+    {"pgsql", 5432}, {"redis", 6379}, {"ssdp", 1900}, {"modbus", 502},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -228,6 +240,17 @@ bool fc_service_port(const char *name, uint16_t *port, unsigned *known)
         *known |= 1u << i;
     }
     return *known || built_in_service(name, port, known);
+}
+
+uint16_t fc_word_application(const char *word)
+{
+    for (size_t i = 0; i < COUNT(applications); i++)
+        if (strcasecmp(applications[i].name, word) == 0)
+            return applications[i].port;
+    for (size_t i = 0; i < COUNT(services); i++)
+        if (strcasecmp(services[i].name, word) == 0)
+            return services[i].port;
+    return 0;
 }
 
 int64_t fc_proto_by_name(const char *name)

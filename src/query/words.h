@@ -70,6 +70,9 @@ const char *fc_word_like(const char *word);
  */
 bool fc_service_port(const char *name, uint16_t *port, unsigned *known);
 
+/* The port by which a protocol above layer 4 is found ("dns", "TLS"), 0 when the word is none. */
+uint16_t fc_word_application(const char *word);
+
 /* Number of an IP protocol (or, where it has one, another FC_PROTO_* number) by name; -1 when unknown. */
 int64_t fc_proto_by_name(const char *name);
 

@@ -150,7 +150,8 @@ class Cli(support.TestCase):
                 ('missing-operand', 'tcp and'), ('open', '( tcp or udp'), ('close', 'tcp )'), ('empty', '( )'),
                 ('arithmetic', 'tcp[13] = 2'), ('port', 'port 65536'), ('state', 'state openn'), ('time', 'after yesterdayy'),
                 ('date', 'before 2024-02-30'), ('id', 'id one'), ('wide', 'host 10.0.0.1 or ünïcode'), ('vlan', 'vlan 42'),
-                ('community', 'tcp and community-id 1:LQU9qZlK+B5F3KDmev6m5PMibr='), ('sql', "host 1' or 1=1 --"), ('qualifier', 'icmp port 80')):
+                ('community', 'tcp and community-id 1:LQU9qZlK+B5F3KDmev6m5PMibr='), ('sql', "host 1' or 1=1 --"), ('qualifier', 'icmp port 80'),
+                ('wireshark', 'ip.addr == 10.0.0.6 and tcp.port == 443'), ('sign', 'state = new'), ('application', 'tcp and dns')):
             with self.subTest(name):
                 r = self.golden('filter-' + name, 'query', '-d', 'small.db', '--', words, ok=2)
                 self.assertEqual(r.out, b'')

@@ -15,6 +15,18 @@ static void expect_tree(const char *text, const char *tree)
     fc_filter_free(filter);
 }
 
+static void expect_same(const char *text, const char *as)
+{
+    struct fc_filter_error where;
+    struct fc_filter *filter;
+
+    cr_assert_eq(fc_filter_parse(as, NOW, &filter, &where), 0, "%s: %s", as, where.cause);
+    char *tree = test_tree(filter);
+    expect_tree(text, tree);
+    free(tree);
+    fc_filter_free(filter);
+}
+
 /* `marked` is the wrong part of the filter, at its first place unless it ends the filter. */
 static void expect_error(const char *text, const char *marked, const char *cause)
 {
@@ -39,6 +51,93 @@ Test(parse, nothing_means_every_session)
     cr_assert_null(filter->root);
     fc_filter_free(filter);
     fc_filter_free(NULL);
+}
+
+Test(parse, an_end_is_read_as_tables_print_it)
+{
+    expect_same("10.0.0.6:44150", "(src host 10.0.0.6 and src port 44150) or (dst host 10.0.0.6 and dst port 44150)");
+    expect_same("host 10.0.0.6:44150", "10.0.0.6:44150");
+    expect_same("src 10.0.0.6:44150", "src host 10.0.0.6 and src port 44150");
+    expect_same("src and dst 10.0.0.6:80", "src and dst host 10.0.0.6 and src and dst port 80");
+    expect_same("[2001:db8::1]:443",
+                "(src host 2001:db8::1 and src port 443) or (dst host 2001:db8::1 and dst port 443)");
+    expect_same("host [::1]", "host ::1");
+    expect_same("[::1] or [::2]", "host ::1 or host ::2");
+    expect_same("port 53 or 10.0.0.6:0", "port 53 or (10.0.0.6:0)");
+    expect_same("not 10.0.0.6:1 and tcp", "not (10.0.0.6:1) and tcp");
+    expect_error("10.0.0.6:65536", "10.0.0.6:65536", "no number from 0 to 65535");
+    expect_error("10.0.0.6:", "10.0.0.6:", "no number from 0 to 65535");
+    expect_error("[::1]:x", "[::1]:x", "no number from 0 to 65535");
+    expect_error("[::1]443", "[::1]443", "no IPv6 address");
+    expect_error("net [::1]", "[::1]", "no IPv6 address");
+    expect_error("ether host [::1]", "[::1]", "no link address");
+    expect_error("tcp[13:2] = 2", "[", "looks into packets");
+}
+
+/* The suggestion behind `lead` is a filter, which means what `same` means. */
+static void expect_suggestion(const char *text, const char *lead, const char *same)
+{
+    struct fc_filter_error where = {0};
+    struct fc_filter *filter;
+    char words[256], *end;
+
+    cr_assert_eq(fc_filter_parse(text, NOW, &filter, &where), FC_E_FILTER, "accepted: %s", text);
+    cr_assert(strstr(where.cause, lead), "%s: %s", text, where.cause);
+    snprintf(words, sizeof words, "%s", strstr(where.cause, lead) + strlen(lead));
+    if (lead[strlen(lead) - 1] == '\'' && (end = strrchr(words, '\'')))
+        *end = '\0';
+    cr_expect_str_eq(words, same, "%s\n  says %s\n  expected %s", text, words, same);
+    cr_expect_eq(fc_filter_parse(words, NOW, &filter, &where), 0, "%s: %s", words, where.cause);
+    fc_filter_free(filter);
+}
+
+Test(parse, words_of_wireshark_are_answered_with_ours)
+{
+    static const char *const pairs[][2] = {
+        {"ip.addr == 10.0.0.6", "host 10.0.0.6"},
+        {"ip.addr==10.0.0.0/8", "net 10.0.0.0/8"},
+        {"ip.src eq 10.0.0.6", "src host 10.0.0.6"},
+        {"ip.dst != 10.0.0.6", "not dst host 10.0.0.6"},
+        {"ipv6.addr == 2001:db8::1", "host 2001:db8::1"},
+        {"ipv6.dst ne 2001:db8::/32", "not dst net 2001:db8::/32"},
+        {"tcp.port == 443", "tcp port 443"},
+        {"udp.port eq 53", "udp port 53"},
+        {"tcp.srcport==443", "tcp src port 443"},
+        {"udp.dstport == 53", "udp dst port 53"},
+        {"eth.addr == 02:00:00:00:00:01", "ether host 02:00:00:00:00:01"},
+        {"eth.src == 02:00:00:00:00:01", "ether src 02:00:00:00:00:01"},
+        {"vlan.id == 10", "vlan 10"},
+        {"ip.proto == 89", "proto 89"},
+        {"tcp.stream eq 5", "id 5"},
+        {"frame.time >= \"2024-05-01 10:00:00\"", "after 2024-05-01T10:00:00"},
+        {"frame.time_epoch < 1714557600", "before @1714557600"},
+        {"ip.addr == 10.0.0.6 && tcp.port == 80", "host 10.0.0.6 and tcp port 80"},
+        {"!(ip.addr == 10.0.0.6) && !udp", "not (host 10.0.0.6) and not udp"},
+        {"tcp || ip.addr == 10.0.0.6", "tcp or host 10.0.0.6"},
+        /* there `and` binds tighter than `or`: only the comparison can be told */
+        {"ip.addr == 10.0.0.6 || tcp.port == 80 && udp", "host 10.0.0.6"},
+        {"ip.addr == 10.0.0.6 && dns", "host 10.0.0.6"},
+    };
+
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
+        expect_suggestion(pairs[i][0], "; here: ", pairs[i][1]);
+    expect_error("tcp and http.host == 5", "http.host == 5", "has no equal here");
+    expect_error("ip.addr == nonsense", "ip.addr == nonsense", "has no equal here");
+    expect_error("tcp.port > 1000", "tcp.port > 1000", "has no equal here");
+    expect_error("frame.time >= \"May 1, 2024\"", "frame.time >= \"May 1, 2024\"", "has no equal here");
+}
+
+Test(parse, what_is_nearly_right_is_answered_with_what_is)
+{
+    expect_suggestion("state = new", "say '", "state new");
+    expect_suggestion("state == new", "say '", "state new");
+    expect_suggestion("tcp and port != 80", "say '", "not port 80");
+    expect_suggestion("id = 5 or tcp", "say '", "id 5");
+    expect_suggestion("vlan == 5", "say '", "vlan 5");
+    expect_suggestion("dns", "port: ", "port 53");
+    expect_suggestion("TLS and tcp", "port: ", "port 443");
+    expect_suggestion("tcp and http", "port: ", "port 80");
+    expect_error("state = foo", "=", "no '=' between 'state' and its value");
 }
 
 Test(parse, and_binds_no_tighter_than_or)
