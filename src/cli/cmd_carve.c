@@ -26,8 +26,7 @@ static const struct fc_option options[] = {
 
 struct args {
     const char *db, *path;
-    char *ids;  /* a list, which may come in several options */
-    bool words; /* there is a filter besides */
+    char *ids; /* a list, which may come in several options */
     struct fc_carve_options o;
     bool quiet, verbose;
 };
@@ -144,6 +143,46 @@ static void report(const struct args *a, const struct fc_carve_result *r)
     fputc('\n', stderr);
 }
 
+enum { IDS_TOLD = 10 };
+
+/* Is there a session that has this ID, or one of this range? Where that cannot be told it is not said to be missing. */
+static bool is_there(struct fc_db *db, const char *id)
+{
+    struct fc_filter *filter = NULL;
+    struct fc_error err;
+    char text[64];
+    bool there = true;
+
+    snprintf(text, sizeof text, "id %s", id);
+    if (fc_filter_parse(text, 0, &filter, NULL) == 0)
+        there = fc_query_count(db, filter, &err) != 0;
+    fc_filter_free(filter);
+    return there;
+}
+
+/* Tells which of --id are not in the index, in front of which `lead` stands. False: none of them. */
+static bool tell_missing(struct fc_db *db, const char *ids, const char *lead)
+{
+    char *copy = strdup(ids), *rest = copy, told[IDS_TOLD * 24 + 64] = "";
+    uint64_t missing = 0;
+    size_t len = 0;
+
+    for (char *id; copy && (id = strtok_r(rest, ",", &rest));) {
+        while (id[0] == '0' && id[1] >= '0' && id[1] <= '9')
+            id++;
+        if (is_there(db, id))
+            continue;
+        if (++missing <= IDS_TOLD)
+            len += (size_t)snprintf(told + len, sizeof told - len, "%s%.20s", len ? ", " : "", id);
+    }
+    if (missing > IDS_TOLD)
+        snprintf(told + len, sizeof told - len, " and %llu more", (unsigned long long)(missing - IDS_TOLD));
+    if (missing)
+        fc_complain("%snot in the index: %s", lead, told);
+    free(copy);
+    return missing != 0;
+}
+
 static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filter *filter)
 {
     struct fc_carve_options o = a->o;
@@ -163,14 +202,18 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
         status = FC_EXIT_NONE;
     } else if (rc == 0 && !result.sessions) {
         fc_target_abandon(&target);
-        if (!a->quiet)
+        if (!a->quiet && !(a->ids && tell_missing(db, a->ids, "no session matches; ")))
             fc_complain("no session matches");
         status = FC_EXIT_NONE;
+    } else if (rc == 0 && !result.packets && result.packets_missing) {
+        fc_target_abandon(&target);
+        report(a, &result);
+        fc_complain("nothing was carved: all of it is missing");
     } else if (rc == 0 && (rc = fc_target_finish(&target, &err)) == 0) {
         report(a, &result);
-        if (a->ids && !a->words && result.sessions < count_ids(a->ids))
-            fc_complain("warning: not all of the sessions that --id names are in the index");
-        status = result.packets || !result.packets_missing ? FC_EXIT_OK : FC_EXIT_ERROR;
+        if (a->ids && (strchr(a->ids, '-') || result.sessions < count_ids(a->ids)))
+            tell_missing(db, a->ids, "warning: ");
+        status = FC_EXIT_OK;
     } else {
         fc_target_abandon(&target);
         if (rc == FC_E_PIPE)
@@ -224,7 +267,6 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
         return FC_EXIT_ERROR;
     }
     char *words = fc_join_words(argc - first, argv + first);
-    a->words = words && *words;
     char *text = words ? whole_filter(words, a->ids) : NULL;
     if (text) {
         a->db = fc_db_name(a->db);

@@ -430,9 +430,29 @@ class Cli(support.TestCase):
     def test_sessions_that_are_not_there_are_told(self):
         db, out = self.path('x.db'), self.path('o.pcap')
         index(db, '-q', self.path('small.pcap'))
-        for ids, missing in (('1,99999', True), ('1,01,2', False), ('2', False)):
+        for ids, missing in (('1,99999', '99999'), ('1,01,2', ''), ('2', ''), ('99999,2,0,88888-99998,1-3', '99999, 0, 88888-99998'),
+                             ('1,' + ','.join(map(str, range(100, 113))), ', 109 and 3 more')):
             r = flowcarve('carve', '-d', db, '--id', ids, '-w', out)
-            self.assertEqual('not all of the sessions' in r.err, missing, r)
+            self.assertEqual('not in the index' in r.err, bool(missing), r)
+            self.assertTrue(not missing or r.err.endswith(missing + '\n'), r)
+            self.assertTrue(not missing or 'warning: not in the index: ' in r.err, r)
+        os.remove(out)
+        r = flowcarve('carve', '-d', db, '--id', '99998,99999', '-w', out, ok=1)
+        self.assertEqual(r.err, 'flowcarve: no session matches; not in the index: 99998, 99999\n')
+        r = flowcarve('carve', '-d', db, '--id', '1', 'udp', '-w', out, ok=1)
+        self.assertEqual(r.err, 'flowcarve: no session matches\n')
+        self.assertFalse(os.path.exists(out))
+
+    def test_a_partial_carve_of_nothing_leaves_no_file(self):
+        db, out = self.path('x.db'), self.path('o.pcap')
+        index(db, '-q', self.path('small.pcap'))
+        os.remove(self.path('small.pcap'))
+        r = flowcarve('carve', '-d', db, '--partial', 'tcp', '-w', out, ok=2)
+        self.assert_says(r, 'nothing was carved')
+        self.assertFalse(os.path.exists(out))
+        support.write(out, b'before')
+        flowcarve('carve', '-d', db, '--partial', 'tcp', '-w', out, ok=2)
+        self.assertEqual(support.read_bytes(out), b'before')
 
     def test_link_addresses_that_the_index_lacks_are_not_asked_for(self):
         db = self.path('x.db')
