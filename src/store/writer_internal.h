@@ -55,6 +55,7 @@ enum fc_writer_stmt_id {
     FC_STMT_POINT,
     FC_STMT_INSERT,
     FC_STMT_UPDATE,
+    FC_STMT_UPDATE_TURNED,
     FC_STMT_SUMS,
     FC_STMT_PIECE,
     FC_STMT_LAST_PIECE,

@@ -126,21 +126,36 @@ static int add_positions(struct fc_writer *w, const struct fc_session_record *r,
     return rc == FC_E_NOMEM ? fc_writer_no_memory(w, err) : fc_conn_break(&w->conn, rc, err);
 }
 
-/* What the index has of a session so far, before its row is changed. */
-static int read_sums(struct fc_writer *w, int64_t id, struct fc_span_sum *had, struct fc_error *err)
+static void bind_client(struct fc_stmt *stmt, const struct fc_session_record *r)
 {
-    struct fc_stmt *stmt = fc_writer_stmt(
-        w, FC_STMT_SUMS,
-        "SELECT client_packets + server_packets, client_bytes + server_bytes FROM session WHERE id = ?1");
+    int client = fc_session_client(&r->session);
+
+    fc_bind_addr(stmt, 2, &r->key, client);
+    if (fc_proto_has_ports(r->key.proto))
+        fc_stmt_int(stmt, 3, r->key.port[client]);
+    else
+        fc_stmt_null(stmt, 3);
+}
+
+/* What the index has of a session so far, before its row is changed; *turned: its client was the other end. */
+static int read_sums(struct fc_writer *w, int64_t id, const struct fc_session_record *r, struct fc_span_sum *had,
+                     bool *turned, struct fc_error *err)
+{
+    struct fc_stmt *stmt =
+        fc_writer_stmt(w, FC_STMT_SUMS,
+                       "SELECT client_packets + server_packets, client_bytes + server_bytes, client_addr IS NOT ?2 OR"
+                       " client_port IS NOT ?3 FROM session WHERE id = ?1");
     int step;
 
     fc_stmt_int(stmt, 1, id);
+    bind_client(stmt, r);
     if ((step = fc_stmt_step(stmt, err)) < 0)
         return step;
     if (step == 0)
         return fc_conn_break(
             &w->conn, fc_error_set(err, FC_E_DB, w->path, FC_NO_OFFSET, "session %lld is gone", (long long)id), err);
     *had = (struct fc_span_sum){sqlite3_column_int64(stmt->raw, 0), sqlite3_column_int64(stmt->raw, 1)};
+    *turned = sqlite3_column_int(stmt->raw, 2) != 0;
     fc_stmt_reset(stmt);
     return 0;
 }
@@ -207,20 +222,25 @@ static int write_fields(struct fc_writer *w, int64_t id, const struct fc_session
 static int write_row(struct fc_writer *w, int64_t id, const struct fc_session_record *r, struct fc_span_sum *had,
                      struct fc_error *err)
 {
-    bool update = r->db_id > 0, outside = update || r->blob_len >= FC_INLINE_POSITIONS;
+    bool update = r->db_id > 0, outside = update || r->blob_len >= FC_INLINE_POSITIONS, turned = false;
     struct fc_stmt *stmt;
     int rc;
 
-    if ((update && (rc = read_sums(w, id, had, err))) || (outside && (rc = add_positions(w, r, id, err))))
+    if ((update && (rc = read_sums(w, id, r, had, &turned, err))) || (outside && (rc = add_positions(w, r, id, err))))
         return rc;
-    stmt =
-        update
-            ? fc_writer_stmt(w, FC_STMT_UPDATE,
-                             "UPDATE session SET start_ns=?2, duration_ns=?3, proto=?4, kind=?5, client_addr=?6,"
-                             " client_port=?7, server_addr=?8, server_port=?9, client_packets=?10, server_packets=?11,"
-                             " client_bytes=?12, server_bytes=?13, state=?14, flags=?15 | (flags & 8), domain=?16"
-                             " WHERE id=?1")
-            : fc_writer_stmt(w, FC_STMT_INSERT, "INSERT INTO session VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    if (!update)
+        stmt = fc_writer_stmt(w, FC_STMT_INSERT, "INSERT INTO session VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    else if (turned)
+        stmt = fc_writer_stmt(w, FC_STMT_UPDATE_TURNED,
+                              "UPDATE session SET start_ns=?2, duration_ns=?3, proto=?4, kind=?5, client_addr=?6,"
+                              " client_port=?7, server_addr=?8, server_port=?9, client_packets=?10, server_packets=?11,"
+                              " client_bytes=?12, server_bytes=?13, state=?14, flags=?15 | (flags & 8), domain=?16"
+                              " WHERE id=?1");
+    else /* an address that is SET, be it to what it is, is taken out of its index and put in again */
+        stmt = fc_writer_stmt(w, FC_STMT_UPDATE,
+                              "UPDATE session SET start_ns=?2, duration_ns=?3, client_packets=?10, server_packets=?11,"
+                              " client_bytes=?12, server_bytes=?13, state=?14, flags=?15 | (flags & 8), domain=?16"
+                              " WHERE id=?1");
     fc_stmt_int(stmt, 1, id);
     bind_session(stmt, r, outside && r->blob_len);
     if (!update)
@@ -258,14 +278,9 @@ static int turn_fields(struct fc_writer *w, const struct fc_session_record *r, s
         " client_tcp_flags = server_tcp_flags, server_tcp_flags = client_tcp_flags, client_isn = server_isn,"
         " server_isn = client_isn, client_payload = server_payload, server_payload = client_payload"
         " WHERE id = ?1 AND (SELECT client_addr IS NOT ?2 OR client_port IS NOT ?3 FROM session WHERE id = ?1)");
-    int client = fc_session_client(&r->session);
 
     fc_stmt_int(stmt, 1, r->db_id);
-    fc_bind_addr(stmt, 2, &r->key, client);
-    if (fc_proto_has_ports(r->key.proto))
-        fc_stmt_int(stmt, 3, r->key.port[client]);
-    else
-        fc_stmt_null(stmt, 3);
+    bind_client(stmt, r);
     return fc_stmt_run(stmt, err);
 }
 
