@@ -12,7 +12,7 @@ def inode(path):
 
 class Adding(support.TestCase):
     def captures(self, *options, files=3):
-        return self.fcgen('c.pcap', '--packets', '30000', '--sizes', 'small', '--packets-per-session', '5', '--files', str(files),
+        return self.fcgen('c.pcap', '--packets', '30000', '--sizes', 'small', '--packets-per-session', '2', '--files', str(files),
                           *options)
 
     def compare(self, steps, *options):
