@@ -36,6 +36,7 @@ struct fc_verify_file {
     uint64_t pending_bytes;    /* at the end: a record of which the capture had only the beginning */
     uint64_t forgotten;        /* packets that `forget` took out of the index: it was not looked at */
     bool gone;                 /* another content has its name by now: it was not looked at */
+    bool missing;              /* it is not there; a difference */
     uint64_t damages;          /* ranges of lost bytes */
     int64_t libpcap_records;   /* -1: libpcap cannot read this capture to its end */
     char libpcap_message[256]; /* why */

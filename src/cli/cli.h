@@ -17,14 +17,14 @@ struct fc_option {
     const char *name; /* long name without dashes */
     char short_name;  /* or 0 */
     const char *arg;  /* name of its argument, NULL: takes none */
-    const char *help; /* one or more lines, separated by \n */
+    const char *help; /* a paragraph */
 };
 
 struct fc_command {
     const char *name;
     const char *usage;               /* behind the name */
     const char *summary;             /* a line */
-    const char *details;             /* behind the options in the help, may be NULL */
+    const char *details;             /* paragraphs behind the options in the help, each ended by \n; may be NULL */
     const struct fc_option *options; /* ended by a NULL name */
     int (*run)(int argc, char **argv);
 };

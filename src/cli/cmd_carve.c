@@ -297,7 +297,7 @@ const struct fc_command fc_command_carve = {
     .usage = "[OPTION...] [FILTER] -w FILE",
     .summary = "write the packets of chosen sessions to a new capture",
     .details =
-        "FILTER is that of 'flowcarve query'; without one, every session is carved. The output is in time order.\n"
+        "FILTER is that of 'flowcarve query'; without one, every session is carved. The output is in time order. "
         "FILE appears when it is complete. A pcapng has what captures say of interfaces, packets and sections; a pcap "
         "cannot.\n",
     .options = options,

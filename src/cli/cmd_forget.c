@@ -6,22 +6,23 @@
 
 #include <stdio.h>
 
-enum { DB, BEFORE, GONE, KEEP, QUIET };
+enum { DB, BEFORE, GONE, KEEP, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
     [BEFORE] = {"before", 0, "TIME",
-                "captures that end before: 2024-05-31, 2024-05-31T10:00, @SECONDS,\n'30d ago', as in filters"},
+                "captures that end before: 2024-05-31, 2024-05-31T10:00, @SECONDS, '30d ago', as in filters"},
     [GONE] = {"gone", 0, NULL, "captures that are no longer in their folder, or whose name another one has"},
     [KEEP] = {"keep-sessions", 0, NULL, "sessions of which no packet is left stay, with their counts"},
     [QUIET] = {"quiet", 'q', NULL, "say nothing when all goes well"},
+    [VERBOSE] = {"verbose", 'v', NULL, "also tell how large the index was"},
     {0},
 };
 
 struct args {
     const char *db;
     struct fc_forget_options o;
-    bool quiet;
+    bool quiet, verbose;
 };
 
 static int set(void *ctx, int option, const char *value)
@@ -46,8 +47,11 @@ static int set(void *ctx, int option, const char *value)
     case KEEP:
         a->o.keep_sessions = true;
         return 0;
-    default:
+    case QUIET:
         a->quiet = true;
+        return 0;
+    default:
+        a->verbose = true;
         return 0;
     }
 }
@@ -57,7 +61,7 @@ static int run(int argc, char **argv)
     struct fc_forget_result r;
     struct args a = {0};
     struct fc_error err;
-    char b[4][48];
+    char b[5][48];
     int first, rc = fc_options_parse(&fc_command_forget, argc, argv, set, &a, &first);
 
     if (rc >= 0)
@@ -71,11 +75,12 @@ static int run(int argc, char **argv)
     fc_catch_signals();
     rc = fc_forget(fc_db_name(a.db), &a.o, &fc_stop, &r, &err);
     if (rc ? r.packets > 0 : !a.quiet)
-        fprintf(stderr, "%s forgotten: %s, %s gone with them; the index has %s\n",
+        fprintf(stderr, "%s forgotten: %s, %s gone with them; the index has %s%s%s\n",
                 fc_human_things(r.files, "capture", b[0], sizeof b[0]),
                 fc_human_things(r.packets, "packet", b[1], sizeof b[1]),
                 fc_human_things(r.sessions, "session", b[2], sizeof b[2]),
-                fc_human_bytes(r.size_after, b[3], sizeof b[3]));
+                fc_human_bytes(r.size_after, b[3], sizeof b[3]), a.verbose ? ", before " : "",
+                a.verbose ? fc_human_bytes(r.size_before, b[4], sizeof b[4]) : "");
     if (rc) {
         fc_complain_error(&err);
         return FC_EXIT_ERROR;
@@ -87,8 +92,8 @@ const struct fc_command fc_command_forget = {
     .name = "forget",
     .usage = "[OPTION...] [CAPTURE...]",
     .summary = "take the packets of captures out of the index",
-    .details = "The captures themselves are not touched. Counts of a session and of a capture stay what they were;\n"
-               "`carve` and `verify` say how many packets are forgotten. A session without packets goes, unless\n"
+    .details = "The captures themselves are not touched. Counts of a session and of a capture stay what they were; "
+               "`carve` and `verify` say how many packets are forgotten. A session without packets goes, unless "
                "--keep-sessions. Others may read meanwhile. Exit status 1: there was nothing to forget.\n",
     .options = options,
     .run = run,

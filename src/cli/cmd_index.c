@@ -17,15 +17,15 @@ static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
     [JOBS] = {"jobs", 'j', "N", "threads (default: one a processor)"},
     [FIELDS] = {"fields", 0, "LIST",
-                "also index: mac,vlan,mpls,tunnel,ttl,dscp,tcp-flags,isn,payload,community-id or all"},
+                "also index: mac, vlan, mpls, tunnel, ttl, dscp, tcp-flags, isn, payload, community-id, or all"},
     [FILTER] = {"filter", 0, "BPF", "leave out records that this filter (see pcap-filter(7)) does not match"},
     [EXCLUDE] = {"exclude-net", 0, "CIDR,...",
-                 "leave out records with an address in one of these ranges: those of\nits session, so of a tunnel the "
+                 "leave out records with an address in one of these ranges: those of its session, so of a tunnel the "
                  "inner ones (--outer: the outer ones)"},
     [PROFILE] = {"profile", 0, "NAME", "session rules of: flowcarve, wireshark, zeek, suricata, arkime, yaf"},
     [TIMEOUT] =
         {"timeout", 0, "P=S,...",
-         "change timeouts, seconds or 'never': tcp-new, tcp, tcp-closed,\nudp-new, udp, icmp, sctp, other, active"},
+         "change timeouts, seconds or 'never': tcp-new, tcp, tcp-closed, udp-new, udp, icmp, sctp, other, active"},
     [KEY] = {"key", 0, "LIST", "make these ids part of a session's key: vlan,tunnel"},
     [OUTER] = {"outer", 0, NULL, "make sessions of the outermost IP addresses, not of the innermost"},
     [CHUNK] = {"chunk-size", 0, "BYTES", "how much of a file a thread reads at a time (64k to 1G, default up to 16M)"},
@@ -333,14 +333,13 @@ const struct fc_command fc_command_index = {
     .usage = "[OPTION...] CAPTURE|FOLDER...",
     .summary = "index captures, or add captures to an index",
     .details =
-        "Captures are pcap or pcapng files, plain or compressed with gzip, zstd, lz4 or xz, whatever their names;\n"
-        "folders are searched to the bottom. What was indexed before is passed over, also under a new name; what has\n"
-        "grown is read on, but for the beginning of a record, which is pending; where another content has the name it\n"
-        "is a new capture, and the old one is gone. Damage inside of a capture is skipped with a warning; table\n"
+        "Captures are pcap or pcapng files, plain or compressed with gzip, zstd, lz4 or xz, whatever their names; "
+        "folders are searched to the bottom. What was indexed before is passed over, also under a new name; what has "
+        "grown is read on, but for the beginning of a record, which is pending; where another content has the name it "
+        "is a new capture, and the old one is gone. Damage inside of a capture is skipped with a warning; table "
         "'damage' has the bytes. A stream ('-' or a FIFO) needs --spool: sessions are carved from that file later.\n"
         "--fields, --filter, --exclude-net, --profile, --timeout, --key and --outer are kept in the index and hold "
-        "for\n"
-        "all that is added to it. Lists may be given in several options.\n",
+        "for all that is added to it. Lists may be given in several options.\n",
     .options = options,
     .run = run,
 };

@@ -91,17 +91,21 @@ static int end_output(struct fc_out *out, int64_t rows)
 }
 
 /* limit 0: none, which the library has no word for */
-static int print_sessions(struct fc_query *query, int64_t limit, struct fc_rows *writer)
+static int print_sessions(struct fc_query *query, const struct fc_query_args *args, struct fc_rows *writer)
 {
+    char b[48];
     struct fc_session row;
     struct fc_error err;
     int64_t rows = 0;
-    int rc = limit != 0;
+    int rc = args->limit != 0;
 
     writer->fields = fc_query_fields(query);
-    fc_rows_start(writer);
+    if (!args->quiet)
+        fc_rows_start(writer);
     while (rc > 0 && !writer->out->failed && (rc = fc_query_next(query, &row, &err)) > 0) {
         rows++;
+        if (args->quiet)
+            break;
         if (fc_rows_write(writer, &row) != 0) {
             fc_complain("out of memory");
             fc_rows_finish(writer);
@@ -113,7 +117,10 @@ static int print_sessions(struct fc_query *query, int64_t limit, struct fc_rows 
         fc_out_flush(writer->out);
         return fail(&err);
     }
-    return end_output(writer->out, rows);
+    rc = end_output(writer->out, rows);
+    if (args->verbose && !args->quiet && !writer->out->failed)
+        fprintf(stderr, "%s\n", fc_human_things((uint64_t)rows, "session", b, sizeof b));
+    return rc;
 }
 
 static int print_count(struct fc_db *db, const struct fc_filter *filter, const struct fc_query_args *args,
@@ -126,6 +133,8 @@ static int print_count(struct fc_db *db, const struct fc_filter *filter, const s
         return fail(&err);
     if (args->limit >= 0 && count > args->limit)
         count = args->limit;
+    if (args->quiet)
+        return count > 0 ? FOUND : NOTHING;
     out->len = (size_t)(fc_text_number(fc_out_room(out, FC_TEXT_MAX), (uint64_t)count) - out->buf);
     fc_out_text(out, "\n");
     return end_output(out, count);
@@ -162,7 +171,7 @@ static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc
     else if (args->count)
         status = print_count(db, filter, args, out);
     else
-        status = print_sessions(query, args->limit, &writer);
+        status = print_sessions(query, args, &writer);
     fc_query_close(query);
     free(out);
     return status;

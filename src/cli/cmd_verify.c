@@ -49,10 +49,11 @@ static void print_balance(const struct args *a, const struct fc_verify_result *r
         printf("%14s %14s %14s %10s %10s  %s\n", fc_human_count(f->records, b[0], sizeof b[0]),
                fc_human_count(f->in_sessions, b[1], sizeof b[1]), fc_human_count(f->ignored, b[2], sizeof b[2]),
                libpcap,
-               f->differences ? "DIFFERS"
-               : f->forgotten ? "forgotten"
-               : f->gone      ? "gone"
-                              : "ok",
+               f->missing       ? "missing"
+               : f->differences ? "DIFFERS"
+               : f->forgotten   ? "forgotten"
+               : f->gone        ? "gone"
+                                : "ok",
                fc_text_show(f->path, text, sizeof text));
         if (a->verbose && f->libpcap_records < 0 && f->libpcap_message[0])
             printf("%76s libpcap: %s\n", "", fc_text_show(f->libpcap_message, text, sizeof text));

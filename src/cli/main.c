@@ -20,9 +20,15 @@ static void help(FILE *out)
     fputs("\n  flowcarve index day/*.pcap\n"
           "  flowcarve query host 10.0.0.5 and port 443\n"
           "  flowcarve carve --id 42 -w one.pcap\n\n"
-          "'flowcarve COMMAND --help' tells of a command's options. Exit status: 0 done or found,\n"
-          "1 nothing matched, 2 usage or other error.\n",
+          "'flowcarve help COMMAND' tells of a command's options. Exit status:\n"
+          "0 done or found, 1 nothing matched, 2 usage or other error.\n",
           out);
+}
+
+static int unknown(const char *word)
+{
+    fc_complain("unknown command '%s' (index, query, carve, verify, forget; see 'flowcarve --help')", word);
+    return FC_EXIT_ERROR;
 }
 
 /*
@@ -43,6 +49,14 @@ int main(int argc, char **argv)
         help(stderr);
         return FC_EXIT_ERROR;
     }
+    if (argc > 2 && strcmp(argv[1], "help") == 0) { /* "help CMD" is "CMD --help" */
+        static char word[] = "--help";
+        char *of[] = {argv[2], word, NULL};
+        for (int i = 0; i < COMMANDS; i++)
+            if (strcmp(argv[2], commands[i]->name) == 0)
+                return commands[i]->run(2, of);
+        return unknown(argv[2]);
+    }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         help(stdout);
         return fc_output_done();
@@ -54,6 +68,5 @@ int main(int argc, char **argv)
     for (int i = 0; i < COMMANDS; i++)
         if (strcmp(argv[1], commands[i]->name) == 0)
             return commands[i]->run(argc - 1, argv + 1);
-    fc_complain("unknown command '%s' (index, query, carve, verify, forget; see 'flowcarve --help')", argv[1]);
-    return FC_EXIT_ERROR;
+    return unknown(argv[1]);
 }

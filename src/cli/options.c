@@ -5,28 +5,60 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { HELP_COLUMNS = 80, HELP_LEFT = 29 };
+
+/* Words of a paragraph, the first at column `at`, later lines behind `indent` blanks, none beyond the last column. */
+static void print_wrapped(const char *text, size_t len, int at, int indent)
+{
+    const char *end = text + len;
+
+    for (bool first = true; text < end; first = false) {
+        size_t word = 0;
+        while (text + word < end && text[word] != ' ')
+            word++;
+        if (!first && at + 1 + (int)word > HELP_COLUMNS) {
+            printf("\n%*s", indent, "");
+            at = indent;
+        } else if (!first) {
+            putchar(' ');
+            at++;
+        }
+        fwrite(text, 1, word, stdout);
+        at += (int)word;
+        text += word + 1;
+    }
+    putchar('\n');
+}
+
+/* Paragraphs, a line each; what is indented goes on two columns further in. */
+static void print_details(const char *text)
+{
+    while (*text) {
+        size_t len = strcspn(text, "\n"), in = strspn(text, " ");
+        printf("%*s", (int)in, "");
+        print_wrapped(text + in, len - in, (int)in, in ? (int)in + 2 : 0);
+        text += len + (text[len] == '\n');
+    }
+}
+
 static void print_help(const struct fc_command *c)
 {
     printf("Usage: flowcarve %s %s\n%s\n\nOptions:\n", c->name, c->usage, c->summary);
     for (const struct fc_option *o = c->options; o->name; o++) {
         char left[64];
-        const char *p = o->help;
         snprintf(left, sizeof left, "%c%c%s --%s%s%s", o->short_name ? '-' : ' ', o->short_name ? o->short_name : ' ',
                  o->short_name ? "," : " ", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
         printf("  %-26s", left);
         if (strlen(left) > 25)
             printf("\n  %-26s", "");
-        while (*p) {
-            size_t len = strcspn(p, "\n");
-            printf(" %.*s\n", (int)len, p);
-            p += len + (p[len] == '\n');
-            if (*p)
-                printf("  %-26s", "");
-        }
+        putchar(' ');
+        print_wrapped(o->help, strlen(o->help), HELP_LEFT, HELP_LEFT);
     }
     printf("  %-26s this text\n", "-h, --help");
-    if (c->details)
-        printf("\n%s", c->details);
+    if (c->details) {
+        putchar('\n');
+        print_details(c->details);
+    }
 }
 
 /* Edit distance, for "did you mean"; rows of at most 31 letters. */

@@ -7,16 +7,18 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DB, FORMAT, SORT, LIMIT, COUNT, COMMUNITY_ID };
+enum { DB, FORMAT, SORT, LIMIT, COUNT, COMMUNITY_ID, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
     [FORMAT] = {"format", 'f', "NAME",
-                "table, json (an object a line), csv or tsv\n(default: table on a terminal, else tsv)"},
+                "table, json (an object a line), csv or tsv (default: table on a terminal, else tsv)"},
     [SORT] = {"sort", 's', "KEY[:desc]", "sort by a column of the output, or by 'packets' or 'bytes'"},
     [LIMIT] = {"limit", 'n', "N", "at most N sessions"},
     [COUNT] = {"count", 'c', NULL, "print the number of sessions only"},
     [COMMUNITY_ID] = {"community-id", 0, NULL, "print Community IDs, computed where the index does not hold them"},
+    [QUIET] = {"quiet", 'q', NULL, "print nothing: the exit status tells whether there is a session"},
+    [VERBOSE] = {"verbose", 'v', NULL, "also tell how many sessions there were"},
     {0},
 };
 
@@ -42,6 +44,12 @@ static int set(void *ctx, int option, const char *value)
         return 0;
     case COMMUNITY_ID:
         a->community_id = true;
+        return 0;
+    case QUIET:
+        a->quiet = true;
+        return 0;
+    case VERBOSE:
+        a->verbose = true;
         return 0;
     default:
         a->count = true;

@@ -363,6 +363,7 @@ static int check_file(struct verify *v, size_t i, struct fc_error *err)
         return rc;
     }
     if (rc) {
+        row->missing = rc == FC_E_MISSING;
         differ(v, row, stored->path, why.off, "%.200s", why.cause);
         return 0;
     }

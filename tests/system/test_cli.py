@@ -61,6 +61,34 @@ class Cli(support.TestCase):
         r = flowcarve(ok=2)
         self.assertEqual((r.out, 'Usage:' in r.err), (b'', True))
 
+    def test_help_fits_a_terminal(self):
+        commands = re.findall(r'(?m)^  (\w+) +\w', flowcarve('--help').text.split('Commands:')[1].split('\n\n')[0])
+        self.assertEqual(commands, ['index', 'query', 'carve', 'verify', 'forget'])
+        for words in [['--help'], *([c, '--help'] for c in commands)]:
+            for line in flowcarve(*words).text.splitlines():
+                self.assertLessEqual(len(line), 80, line)
+                self.assertEqual(line, line.rstrip())
+        for command in commands:
+            text = flowcarve(command, '--help').text
+            self.assertEqual(flowcarve('help', command).text, text)
+            for option in ('-q, --quiet', '-v, --verbose'):
+                self.assertIn('  %s ' % option, text, command)
+        self.assert_says(flowcarve('help', 'quary', ok=2), 'unknown command')
+
+    def test_quiet_and_verbose_queries(self):
+        for words, rc, out, err in ((['-q', 'tcp'], 0, '', ''), (['-q', 'sctp'], 1, '', ''), (['-q', '-c', 'tcp'], 0, '', ''),
+                                    (['-qv', 'tcp'], 0, '', ''), (['-v', '-c', 'tcp'], 0, '3\n', ''),
+                                    (['-v', '-f', 'json', 'sctp'], 1, '', '0 sessions\n')):
+            r = flowcarve('query', '-d', 'small.db', *words, cwd=self.folder, ok=rc)
+            self.assertEqual((r.text, r.err), (out, err), words)
+        self.assertEqual(flowcarve('query', '-v', '-d', 'small.db', 'tcp', cwd=self.folder).err, '3 sessions\n')
+
+    def test_a_missing_capture_is_called_missing(self):
+        os.remove(self.path('small.pcap'))
+        r = flowcarve('verify', '-d', 'small.db', cwd=self.folder, ok=2)
+        self.assertRegex(r.text, r'(?m) missing  .*small\.pcap$')
+        self.assertNotIn('DIFFERS', r.text)
+
     def test_version(self):
         for word in ('--version', '-V'):
             self.assertRegex(flowcarve(word).text, r'^flowcarve \d+\.\d+\.\d+\n$')
@@ -68,9 +96,9 @@ class Cli(support.TestCase):
     def test_help_names_every_option_of_the_contract(self):
         for command, options in (('index', '--db --jobs --fields --filter --exclude-net --profile --timeout --chunk-size '
                                            '--memory --quiet --verbose -d -j -q -v'),
-                                 ('query', '--db --format --sort --limit --count -d'),
-                                 ('carve', '--db --write --id -w -d -q -v'), ('verify', '--db -d'),
-                                 ('forget', '--db --before --gone --keep-sessions --quiet -d -q')):
+                                 ('query', '--db --format --sort --limit --count -d -q -v'),
+                                 ('carve', '--db --write --id -w -d -q -v'), ('verify', '--db -d -q -v'),
+                                 ('forget', '--db --before --gone --keep-sessions -d -q -v')):
             words = flowcarve(command, '--help').text.replace(',', ' ').split()
             for o in options.split():
                 self.assertIn(o, words, command)
@@ -88,7 +116,7 @@ class Cli(support.TestCase):
             heads = re.findall(r'^\.TP\n(.*)', sections['FLOWCARVE ' + command.upper()], re.M)
             told = {o for head in heads for o in option.findall(head)}
             self.assertEqual(shown, told | of_all, command)
-        words = re.findall(r'^  ([a-z].*)$', flowcarve('query', '--help').text.split('FILTER is')[1], re.M)
+        words = re.findall(r'^ {2,4}([a-z].*)$', flowcarve('query', '--help').text.split('FILTER is')[1], re.M)
         for word in set(re.findall(r'\b[a-z][a-z0-9-]+\b', ' '.join(words))) - {'each', 'also', 'with', 'in', 'front', 'as', 'unless',
                                                                               'zone', 'is', 'given'}:
             self.assertIn(word, sections['FILTERS'])
