@@ -16,6 +16,7 @@
 int fc_stop;
 
 static int64_t asked_ns; /* when the first signal came; 0: none has */
+static int asked_by;     /* its number */
 
 /*
  * A later signal ends the process the hard way, for whoever does not want to wait. One that comes with the first does
@@ -35,6 +36,8 @@ static void on_signal(int number)
         signal(number, SIG_DFL);
         raise(number);
     }
+    if (first)
+        __atomic_store_n(&asked_by, number, __ATOMIC_RELAXED);
     __atomic_store_n(&fc_stop, 1, __ATOMIC_RELAXED);
     errno = saved;
 }
@@ -49,6 +52,21 @@ void fc_catch_signals(void)
         if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
             sigaction(numbers[i], &action, NULL);
     signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error like a full disk, behind which is tidied up */
+}
+
+void fc_die_of_signal(void)
+{
+    int number = __atomic_load_n(&asked_by, __ATOMIC_RELAXED);
+    sigset_t one;
+
+    if (!number)
+        return;
+    fflush(NULL);
+    signal(number, SIG_DFL);
+    sigemptyset(&one);
+    sigaddset(&one, number);
+    sigprocmask(SIG_UNBLOCK, &one, NULL);
+    raise(number);
 }
 
 void fc_lift_descriptors(void)

@@ -84,6 +84,12 @@ const char *fc_pending_term(uint64_t bytes, char *buf, size_t size);
 extern int fc_stop;
 void fc_catch_signals(void);
 
+/*
+ * Behind a command that failed: when a signal has stopped it, ends the process by that signal, as a program does that
+ * does not catch it. A shell then ends its loop, and sees 128 and the number as exit status. Else it returns.
+ */
+void fc_die_of_signal(void);
+
 /* Lets this process have as many files open as it may: the lower limit is meant for programs that use select(). */
 void fc_lift_descriptors(void);
 

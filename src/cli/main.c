@@ -65,8 +65,13 @@ int main(int argc, char **argv)
         puts("flowcarve " FC_VERSION);
         return fc_output_done();
     }
-    for (int i = 0; i < COMMANDS; i++)
-        if (strcmp(argv[1], commands[i]->name) == 0)
-            return commands[i]->run(argc - 1, argv + 1);
+    for (int i = 0; i < COMMANDS; i++) {
+        if (strcmp(argv[1], commands[i]->name) == 0) {
+            int status = commands[i]->run(argc - 1, argv + 1);
+            if (status == FC_EXIT_ERROR)
+                fc_die_of_signal();
+            return status;
+        }
+    }
     return unknown(argv[1]);
 }

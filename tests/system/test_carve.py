@@ -402,7 +402,7 @@ class Carve(support.TestCase):
                 except subprocess.TimeoutExpired:
                     p.kill()
                     self.fail('does not end on signal %d while its output waits' % number)
-                self.assertEqual(p.returncode, 2)
+                self.assertEqual(p.returncode, -number)
                 self.assertIn(b'interrupted', p.stderr.read().lower())
 
     def test_asked_twice_at_once_to_end(self):
@@ -417,10 +417,23 @@ class Carve(support.TestCase):
                 p.send_signal(number)
                 time.sleep(i % 4 * .0001)  # so that it often comes apart from the first, but before the end
                 p.send_signal(number)
-                self.assertEqual(p.wait(10), 2, 'ended by the second signal %d' % number)
+                self.assertEqual(p.wait(10), -number)
                 self.assertIn(b'interrupted', p.stderr.read().lower())
             os.remove(self.path('s.pcap'))
             self.assertEqual(self.listing(), before)
+
+    def test_a_loop_of_a_shell_ends_with_what_was_stopped(self):
+        """The shell sees 128 and the signal's number, and bash gives up the loop of which a command died of SIGINT."""
+        db = self.made('--packets', '20000')
+        os.mkfifo(self.path('fifo'))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with subprocess.Popen(['sh', '-c', '"$@"; echo $?', 'sh', support.FLOWCARVE, 'carve', '-q', '-d', db, '-w', self.path('fifo')],
+                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=support.environment()) as p:
+                with open(self.path('fifo'), 'rb') as fifo:
+                    fifo.read(10)
+                    child, = support.read_bytes('/proc/%d/task/%d/children' % (p.pid, p.pid)).split()
+                    os.kill(int(child), number)
+                    self.assertEqual(p.stdout.read(), b'%d\n' % (128 + number))
 
     def test_closed_streams_are_no_place_for_files(self):
         """What is opened must not get the number of a standard stream that is closed, and be read or written in its place."""
