@@ -395,3 +395,27 @@ Test(open, damage_is_an_error)
         fc_writer_close(w);
     }
 }
+
+Test(open, sessions_that_were_forgotten_are_passed_over)
+{
+    static const char *const changes[] = {"DELETE FROM session", "DELETE FROM session WHERE id > 30"};
+
+    for (size_t k = 0; k < sizeof changes / sizeof changes[0]; k++) {
+        const char *path = make(60, false);
+        sqlite3 *sql = bt_open(path);
+        bt_exec(sql, changes[k]);
+        sqlite3_close(sql);
+        struct fc_writer *w = begin(path, false, T0);
+        struct fc_recall *recall;
+        struct fc_rules rules;
+        struct given g = {0};
+        cr_assert_eq(fc_recall_open(w, T0, &recall, &err), 0);
+        for (unsigned i = 30; i < 60; i++)
+            cr_expect_eq(ask(recall, i), 0, "%s: session %u", changes[k], i + 1);
+        fc_recall_close(recall);
+        fc_rules_profile(&rules, "wireshark");
+        struct fc_prior_options options = {&rules, T0, INT64_MIN, take, &g};
+        cr_expect_eq(fc_writer_priors(w, &options, &err), 0, "%s: %s", changes[k], err.cause);
+        fc_writer_close(w);
+    }
+}
