@@ -552,7 +552,21 @@ class Damaged(support.TestCase):
         self.files = self.fcgen('c.pcap', '--packets', '1500', '--sessions', '60', '--files', '2')
         self.files += self.fcgen('d.pcapng', '--packets', '300', '--format', 'pcapng', '--interfaces', '2', '--seed', '2')
         self.good = self.path('good.db')
-        index(self.good, '-q', '--fields', 'all', *self.files)
+        # rows in all tables: sessions that go on, fragments that wait, a capture in the middle of growing, one forgotten
+        self.grows = self.write('g.pcap', support.pcap_bytes([
+            (T0 + i * S, udp('10.0.0.%d' % (i % 5 + 1), 1000, '10.1.0.1', 53, bytes(i % 40))) for i in range(200)]))
+        late = support.udp_fragments('10.0.0.1', 9, '10.1.0.2', 9, 77)[1:]
+        zipped = self.write('z.pcap.gz', gzip.compress(support.pcap_bytes([(T0 + 300 * S + i, p) for i, p in enumerate(late)])))
+        old = self.write('old.pcap', support.pcap_bytes([
+            (T0 + i * S, udp('10.0.0.%d' % (i % 3 + 1), 1000, '10.1.0.1', 53)) for i in range(20)]))
+        self.others = [self.grows, zipped, old]
+        index(self.good, '-q', '--fields', 'all', old)
+        index(self.good, '-q', *self.files)
+        index(self.good, '-q', self.grows, zipped)
+        with open(self.grows, 'ab') as f:
+            f.write(support.pcap_bytes([(T0 + (200 + i) * S, udp('10.0.0.%d' % (i % 5 + 1), 1000, '10.1.0.1', 53))
+                                        for i in range(20)])[24:])
+        flowcarve('forget', '-q', '-d', self.good, '--keep-sessions', old)
         self.db = self.path('x.db')
         self.r = support.rng('damaged', self.id())
 
@@ -583,7 +597,8 @@ class Damaged(support.TestCase):
     def check_output(self, out, what):
         """What a carve put under its name is a capture of records that exist."""
         if not hasattr(self, 'known'):
-            self.known = {support.key_of(r)[1:4] for f in self.files for r in support.read_capture(f)}
+            self.known = {support.key_of(r)[1:4] for f in self.files + self.others
+                          for r in support.parse_capture(support.uncompressed(support.read_bytes(f)))}
         for rec in support.read_capture(out):  # times hang on the interfaces that the index tells of
             self.assertTrue(support.key_of(rec)[1:4] in self.known, what + ': carved what is in no capture')
 
@@ -629,7 +644,8 @@ class Damaged(support.TestCase):
 
     def test_any_value_in_any_column(self):
         columns = {t: [r[1] for r in select(self.good, 'PRAGMA table_info(%s)' % t)] for t in (
-            'session', 'session_fields', 'files', 'protocols', 'damage', 'open_session', 'open_batch', 'interfaces', 'meta')}
+            'session', 'session_fields', 'files', 'protocols', 'damage', 'open_session', 'open_batch', 'interfaces', 'meta', 'run',
+            'session_positions', 'session_forgotten', 'session_span', 'session_port', 'seek_points', 'open_fragment')}
         cases = [(t, c, v) for t in columns for c in columns[t] for v in self.VALUES
                  if not (c in ('id', 'proto') and t != 'session')]
         for table, column, value in self.r.sample(cases, support.rounds(90, 700)):
@@ -637,7 +653,7 @@ class Damaged(support.TestCase):
             one = self.r.random() < .5
             try:
                 self.changed(('UPDATE OR IGNORE %s SET %s = ?%s' % (
-                    table, column, ' WHERE rowid = 2' if one and table not in ('interfaces', 'meta', 'damage') else ''),
+                    table, column, ' WHERE rowid = 2' if one and table not in ('interfaces', 'meta', 'damage', 'session_port') else ''),
                     (value,)))
             except sqlite3.IntegrityError:
                 continue  # what SQLite itself does not let happen
@@ -735,6 +751,49 @@ class Damaged(support.TestCase):
                 self.assertIn('flowcarve: ', r.err)
                 self.assertTrue(support.pages(self.db) == before, 'a failed run changed the index: %s' % r)
                 self.assertEqual([n for n in self.listing() if n.startswith('x.db')], ['x.db'])
+
+    def test_growing_and_forgetting_in_a_damaged_index(self):
+        """Captures that grow are read on by what the index says of their ends; forgetting reads all positions."""
+        columns = ['files.' + c for c in 'resume gone forgotten end_off stream_size size records ignored lost_bytes damaged'
+                   ' pending_bytes fingerprint stored_fingerprint device inode format compression path relative last_ns'.split()]
+        columns += ['session_positions.' + c for c in ('session', 'file', 'positions')]
+        columns += ['session_forgotten.packets', 'session.positions', 'session.flags', 'open_batch.tags', 'open_batch.entries',
+                    'open_session.state', 'open_fragment.state', 'run.first_file', 'run.last_file', 'run.first_session',
+                    'run.last_session', 'run.changed', 'interfaces.off', 'interfaces.section', 'session_span.packets',
+                    'session_span.first_id', 'session_port.block', 'seek_points.state', 'seek_points.off', 'damage.length']
+        data = support.read_bytes(self.good)
+        for i in range(support.rounds(60, 2000)):
+            if i % 4 == 0:
+                d, what = bytearray(data), 'bytes'
+                for _ in range(self.r.choice((1, 3, 20))):
+                    d[self.r.randrange(len(d))] = self.r.randrange(256)
+                support.write(self.db, d)
+            else:
+                table, column = what = self.r.choice(columns).split('.')
+                value = self.r.choice(self.VALUES + ('flip', 'flip', 'flip'))
+                with contextlib.suppress(sqlite3.IntegrityError):
+                    if value != 'flip':
+                        self.changed(('UPDATE OR IGNORE %s SET %s = ?' % (table, column), (value,)))
+                    else:  # a value that is nearly right
+                        self.changed()
+                        with support.open_db(self.db, True) as c:
+                            key = 'rowid' if table not in ('interfaces', 'damage', 'session_port', 'session_span') else column
+                            rows = c.execute('SELECT %s, %s FROM %s' % (key, column, table)).fetchall()
+                            for k, v in self.r.sample(rows, min(len(rows), 3)):
+                                if isinstance(v, bytes) and v:
+                                    v = bytearray(v)
+                                    v[self.r.randrange(len(v))] = self.r.randrange(256)
+                                elif isinstance(v, int):
+                                    v += self.r.choice((1, -1, 1 << 20))
+                                c.execute('UPDATE OR IGNORE %s SET %s = ? WHERE %s = ?' % (table, column, key), (v, k))
+            for words in self.r.choice(([['index', '-q', self.grows]], [['forget', self.files[0]], ['index', '-q', self.grows]],
+                                        [['forget', '--keep-sessions', self.grows]], [['forget', '--before', '@1900000000']],
+                                        [['forget', '--gone']])):
+                r = flowcarve(words[0], '-d', self.db, *words[1:], ok=(0, 1, 2), seconds=60)
+                if r.rc == 2:
+                    self.assertIn('flowcarve: ', r.err, (what, words, str(r)))
+                self.assertEqual([n for n in self.listing() if n.startswith('x.db')], ['x.db'], (what, words, str(r)))
+            flowcarve('verify', '-d', self.db, ok=(0, 1, 2), seconds=60)
 
 
 if __name__ == '__main__':
