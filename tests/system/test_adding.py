@@ -233,7 +233,7 @@ class Adding(support.TestCase):
             c.execute('PRAGMA journal_mode = WAL')
         reader.execute('BEGIN')
         reader.execute('SELECT count(*) FROM session').fetchall()
-        self.assert_says(index(db, files[1]), 'being read', '-wal')
+        self.assert_says(index(db, files[1]), 'being read', '-wal', 'copy both')
         self.assertEqual(reader.execute('SELECT sum(client_packets + server_packets) FROM session').fetchall(), [(10000,)])
         self.assertGreater(os.path.getsize(db + '-wal'), 0)
         self.assertEqual(select(db, 'SELECT sum(client_packets + server_packets) FROM session'), [(20000,)])
