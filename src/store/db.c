@@ -2,6 +2,7 @@
 #include "store/db.h"
 #include "base/error.h"
 #include "base/export.h"
+#include "store/lock_holder.h"
 #include "store/schema.h"
 
 #include <errno.h>
@@ -207,6 +208,24 @@ static int open_immutable(struct fc_db *db, const char *place, struct fc_error *
     return 0;
 }
 
+/* There is no index; perhaps its first run is going on. */
+static int fail_missing(const char *path, struct fc_error *err)
+{
+    char *site, who[80];
+    pid_t pid;
+
+    if (asprintf(&site, "%s.new", path) < 0)
+        return fc_error_set(err, FC_E_NOMEM, path, FC_NO_OFFSET, "out of memory");
+    bool making = fc_lock_holder(site, &pid);
+    if (making)
+        fc_lock_holder_text(site, who, sizeof who);
+    free(site);
+    return making
+               ? fc_error_set(err, FC_E_MISSING, path, FC_NO_OFFSET,
+                              "this index is being made and appears when it is complete (%s)", who)
+               : fc_error_set(err, FC_E_MISSING, path, FC_NO_OFFSET, "no such index; make one with `flowcarve index`");
+}
+
 FC_EXPORT int fc_db_open(const char *path, struct fc_db **out, struct fc_error *err)
 {
     struct stat st;
@@ -216,8 +235,7 @@ FC_EXPORT int fc_db_open(const char *path, struct fc_db **out, struct fc_error *
 
     *out = NULL;
     if (stat(path, &st) != 0)
-        return errno == ENOENT ? fc_error_set(err, FC_E_MISSING, path, FC_NO_OFFSET,
-                                              "no such index; make one with `flowcarve index`")
+        return errno == ENOENT ? fail_missing(path, err)
                                : fc_error_errno(err, FC_E_IO, path, FC_NO_OFFSET, "cannot open the index");
     if (!S_ISREG(st.st_mode))
         return fc_error_set(err, FC_E_SCHEMA, path, FC_NO_OFFSET, "not a flowcarve index");

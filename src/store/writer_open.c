@@ -2,6 +2,7 @@
 /* Opening the index that is to be written: a building site beside a name that is free, or an index that is there. */
 #include "base/error.h"
 #include "store/db.h"
+#include "store/lock_holder.h"
 #include "store/path.h"
 #include "store/schema.h"
 #include "store/writer_internal.h"
@@ -64,10 +65,12 @@ int fc_writer_make_site(struct fc_writer *w, struct fc_error *err)
             return fc_error_errno(err, FC_E_IO, w->site, FC_NO_OFFSET, "cannot create");
         bool busy = flock(fd, LOCK_EX | LOCK_NB) != 0;
         if (busy || !is_site(fd)) {
+            char who[80];
             close(fd);
-            return fc_error_set(err, FC_E_DB, w->site, FC_NO_OFFSET,
-                                busy ? "another flowcarve is making this index"
-                                     : "is in the way: no index is made there");
+            if (!busy)
+                return fc_error_set(err, FC_E_DB, w->site, FC_NO_OFFSET, "is in the way: no index is made there");
+            return fc_error_set(err, FC_E_DB, w->site, FC_NO_OFFSET, "another flowcarve is making this index: %s",
+                                fc_lock_holder_text(w->site, who, sizeof who));
         }
         if (fstat(fd, &locked) == 0 && lstat(w->site, &named) == 0 && locked.st_dev == named.st_dev &&
             locked.st_ino == named.st_ino)

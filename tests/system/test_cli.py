@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The command line as scripts and people know it. `test_cli.py --bless` writes the golden files anew; look at the diff."""
-import contextlib, csv, ctypes.util, fcntl, io, json, os, re, sqlite3, struct, subprocess, sys, termios, unittest
+import contextlib, csv, ctypes.util, fcntl, io, json, os, re, sqlite3, struct, subprocess, sys, termios, time, unittest
 
 import support
 from support import S, T0, flowcarve, index, select, sessions, tcp, udp
@@ -88,6 +88,20 @@ class Cli(support.TestCase):
         r = flowcarve('verify', '-d', 'small.db', cwd=self.folder, ok=2)
         self.assertRegex(r.text, r'(?m) missing  .*small\.pcap$')
         self.assertNotIn('DIFFERS', r.text)
+
+    def test_an_index_that_is_being_made_is_said_to_be(self):
+        """Who makes it is told to a query, and to a second run; what a killed run has left is not taken for one."""
+        words = [support.FLOWCARVE, 'index', '-q', '-d', 'y.db', '--spool', 's.pcap', '-']
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=self.folder,
+                              env=support.environment()) as p:
+            while not os.path.exists(self.path('y.db.new')) or not os.path.exists(self.path('s.pcap')):
+                self.assertIsNone(p.poll())
+                time.sleep(.001)
+            who = r'process %d, since 20\d\d-\d\d-\d\dT' % p.pid
+            self.assertRegex(flowcarve('query', '-d', 'y.db', cwd=self.folder, ok=2).err, r'being made .*%s' % who)
+            self.assertRegex(index('y.db', 'small.pcap', cwd=self.folder, ok=2).err, 'another flowcarve .*%s' % who)
+            p.kill()
+        self.assert_says(flowcarve('query', '-d', 'y.db', cwd=self.folder, ok=2), 'no such index')
 
     def test_version(self):
         for word in ('--version', '-V'):
