@@ -33,7 +33,8 @@ extern "C" {
     X(FC_E_INTERRUPTED, -11, "interrupted")                                                                            \
     X(FC_E_MISMATCH, -12, "index and captures disagree")                                                               \
     X(FC_E_LIMIT, -13, "limit exceeded")                                                                               \
-    X(FC_E_PIPE, -14, "output closed")
+    X(FC_E_PIPE, -14, "output closed")                                                                                 \
+    X(FC_E_BUSY, -15, "another process writes the index")
 
 enum fc_error_code {
     FC_OK = 0,

@@ -27,6 +27,7 @@ struct fc_index_options {
     unsigned jobs;
     /* 65536 to 1 GiB; 0: up to 16 MiB, less with little memory or many captures that overlap in time */
     uint64_t chunk_bytes;
+    bool wait;             /* until no other process writes the index, as long as it takes */
     const char *spool;     /* a new file, which the stream among the paths ("-" or a FIFO) is written to; NULL: none */
     uint64_t memory_bytes; /* aim for flows and sessions not yet written; 0: 512 MiB. At least 16 MiB */
     /*
@@ -123,7 +124,8 @@ struct fc_index_result {
  * must go to fc_index_result_fini(). options, progress and stop may be NULL; once *stop is not 0 the call ends with
  * FC_E_INTERRUPTED. 0 also when some of the files were refused: see the result.
  * FC_E_FORMAT: none of the files is a capture that can be indexed; no index was made.
- * FC_E_LIMIT: the process has too many files open for one more. FC_E_USAGE, FC_E_NOMEM, FC_E_IO, FC_E_DB, FC_E_SCHEMA.
+ * FC_E_LIMIT: the process has too many files open for one more. FC_E_USAGE, FC_E_NOMEM, FC_E_IO, FC_E_DB, FC_E_SCHEMA,
+ * FC_E_BUSY (another process writes the index).
  */
 int fc_index_run(const char *db_path, const char *const *paths, size_t path_count,
                  const struct fc_index_options *options, struct fc_progress *progress, const int *stop,

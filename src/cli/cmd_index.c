@@ -11,7 +11,24 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DB, JOBS, FIELDS, FILTER, EXCLUDE, PROFILE, TIMEOUT, KEY, OUTER, CHUNK, MEMORY, SPOOL, STRICT, QUIET, VERBOSE };
+enum {
+    DB,
+    JOBS,
+    FIELDS,
+    FILTER,
+    EXCLUDE,
+    PROFILE,
+    TIMEOUT,
+    KEY,
+    OUTER,
+    CHUNK,
+    MEMORY,
+    SPOOL,
+    STRICT,
+    WAIT,
+    QUIET,
+    VERBOSE
+};
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -32,6 +49,7 @@ static const struct fc_option options[] = {
     [MEMORY] = {"memory", 0, "BYTES", "memory to aim at (from 16M, default 512M)"},
     [SPOOL] = {"spool", 0, "FILE", "write the stream that is indexed ('-': standard input) to this new file"},
     [STRICT] = {"strict", 0, NULL, "exit status 2 when bytes of a capture had to be skipped, or are pending"},
+    [WAIT] = {"wait", 0, NULL, "wait as long as another process writes the index"},
     [QUIET] = {"quiet", 'q', NULL, "no balance and no progress"},
     [VERBOSE] = {"verbose", 'v', NULL, "also tell of files passed over, and of timing"},
     {0},
@@ -98,6 +116,9 @@ static int set(void *ctx, int option, const char *value)
         return 0;
     case STRICT:
         a->strict = true;
+        return 0;
+    case WAIT:
+        a->o.wait = true;
         return 0;
     case QUIET:
         a->quiet = true;
@@ -307,7 +328,9 @@ static int index_all(struct args *a, int argc, char **argv, int first)
     int rc = run_shown(a, argv + first, argc - first, &result, &err);
     if (rc)
         fc_complain_error(&err);
-    else if (!a->quiet)
+    if (rc == FC_E_BUSY)
+        fc_complain("with --wait, index waits until that is done");
+    if (!rc && !a->quiet)
         print_balance(a, &result);
     bool refused = result.files_refused != 0 || (a->strict && (result.damages || result.pending_files));
     fc_index_result_fini(&result);

@@ -478,6 +478,20 @@ static int plan_and_run(struct run *run, const char *db_path, const char *const 
     return read_and_write(run, o, progress, stop, result, err);
 }
 
+/* Opens the index; with `wait` asks again until no other process writes it. */
+static int open_writer(struct run *run, const char *db_path, bool wait, const int *stop, struct fc_error *err)
+{
+    const struct timespec pause = {.tv_nsec = 100000000};
+    int rc;
+
+    while ((rc = fc_writer_open(db_path, &run->writer, &run->fresh, err)) == FC_E_BUSY && wait) {
+        if (stop && __atomic_load_n(stop, __ATOMIC_RELAXED))
+            return fc_error_set(err, FC_E_INTERRUPTED, db_path, FC_NO_OFFSET, "interrupted");
+        nanosleep(&pause, NULL); /* a signal ends it early */
+    }
+    return rc;
+}
+
 FC_EXPORT int fc_index_run(const char *db_path, const char *const *paths, size_t path_count,
                            const struct fc_index_options *options, struct fc_progress *progress, const int *stop,
                            struct fc_index_result *result, struct fc_error *err)
@@ -495,7 +509,7 @@ FC_EXPORT int fc_index_run(const char *db_path, const char *const *paths, size_t
     if (o.chunk_bytes && (o.chunk_bytes < 65536 || o.chunk_bytes > FC_CHUNK_MAX))
         return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "chunk size must be 65536 to %llu bytes",
                             (unsigned long long)FC_CHUNK_MAX);
-    rc = fc_writer_open(db_path, &run.writer, &run.fresh, err);
+    rc = open_writer(&run, db_path, o.wait, stop, err);
     run.db_path = db_path;
     if (rc == 0) {
         fc_writer_set_stop(run.writer, stop);

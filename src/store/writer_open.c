@@ -69,7 +69,7 @@ int fc_writer_make_site(struct fc_writer *w, struct fc_error *err)
             close(fd);
             if (!busy)
                 return fc_error_set(err, FC_E_DB, w->site, FC_NO_OFFSET, "is in the way: no index is made there");
-            return fc_error_set(err, FC_E_DB, w->site, FC_NO_OFFSET, "another flowcarve is making this index: %s",
+            return fc_error_set(err, FC_E_BUSY, w->site, FC_NO_OFFSET, "another flowcarve is making this index: %s",
                                 fc_lock_holder_text(w->site, who, sizeof who));
         }
         if (fstat(fd, &locked) == 0 && lstat(w->site, &named) == 0 && locked.st_dev == named.st_dev &&
@@ -272,6 +272,18 @@ void fc_writer_end_adding(struct fc_writer *w)
     w->wal_left = is_wal(w);
 }
 
+/* The lock could not be had in time: who has it. In WAL mode it is on the file beside the index. */
+static int fail_busy(struct fc_writer *w, struct fc_error *err)
+{
+    char who[80], *shm = NULL;
+    pid_t pid;
+    bool beside = asprintf(&shm, "%s-shm", w->place) >= 0 && fc_lock_holder(shm, &pid);
+
+    fc_lock_holder_text(beside ? shm : w->place, who, sizeof who);
+    free(shm);
+    return fc_error_set(err, FC_E_BUSY, w->path, FC_NO_OFFSET, "is being written: %s", who);
+}
+
 static int open_existing(struct fc_writer *w, struct fc_error *err)
 {
     struct fc_db *db = NULL;
@@ -285,7 +297,7 @@ static int open_existing(struct fc_writer *w, struct fc_error *err)
             return rc;
         sqlite3_busy_timeout(w->conn.db, BUSY_MS);
         if ((rc = begin(w, err)))
-            return rc;
+            return (sqlite3_errcode(w->conn.db) & 0xff) == SQLITE_BUSY ? fail_busy(w, err) : rc;
         /* who held the lock until now may have put another file in its place */
         if (sqlite3_file_control(w->conn.db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || !moved)
             break;

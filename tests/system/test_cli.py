@@ -103,6 +103,32 @@ class Cli(support.TestCase):
             p.kill()
         self.assert_says(flowcarve('query', '-d', 'y.db', cwd=self.folder, ok=2), 'no such index')
 
+    def test_index_waits_for_another_run(self):
+        """Two runs at once: the second one is told by which process, waits when asked to, and until a signal comes."""
+        other = self.write('other.pcap', support.pcap_bytes([(T0 + S, udp('10.7.7.7', 7, '10.8.8.8', 8))]))
+        third = self.write('third.pcap', support.pcap_bytes([(T0 + 2 * S, udp('10.7.7.7', 9, '10.8.8.8', 8))]))
+        start = lambda *words: subprocess.Popen([support.FLOWCARVE, 'index', '-q', *words], stdin=subprocess.PIPE,
+                                                stderr=subprocess.PIPE, cwd=self.folder, env=support.environment())
+        for db in ('y.db', 'small.db'):  # a new index, and one that is there
+            spool = 's-%s.pcap' % db
+            with start('-d', db, '--spool', spool, '-') as first:
+                while not os.path.exists(self.path(spool)):
+                    self.assertIsNone(first.poll())
+                    time.sleep(.001)
+                r = index(db, 'third.pcap', cwd=self.folder, ok=2)
+                self.assertRegex(r.err, r'process %d, since' % first.pid)
+                self.assert_says(r, '--wait')
+                with start('-d', db, '--wait', 'third.pcap') as second, start('-d', db, '--wait', 'third.pcap') as stopped:
+                    time.sleep(.3)
+                    self.assertEqual((second.poll(), stopped.poll()), (None, None))
+                    stopped.terminate()
+                    _, err = stopped.communicate(timeout=30)
+                    self.assertEqual((stopped.returncode, b'interrupted' in err), (-15, True), err)
+                    first.communicate(support.read_bytes(other), timeout=30)
+                    _, err = second.communicate(timeout=30)
+                    self.assertEqual((first.returncode, second.returncode), (0, 0), err)
+            self.assertEqual(len(sessions(self.path(db), 'host 10.7.7.7')), 2)
+
     def test_version(self):
         for word in ('--version', '-V'):
             self.assertRegex(flowcarve(word).text, r'^flowcarve \d+\.\d+\.\d+\n$')
