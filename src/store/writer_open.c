@@ -17,7 +17,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { BUSY_MS = 2000, ALONE_MS = 10000, COMMIT_MS = 60000 };
+enum { BUSY_MS = 2000, ALONE_MS = 10000, COMMIT_MS = 60000, BACK_MS = 50 };
 
 /* Is there nothing under this name, or an empty file? Then the index is made. */
 static bool vacant(const char *path)
@@ -223,14 +223,35 @@ static bool has_room_for_wal(const struct fc_writer *w)
 }
 
 /*
- * Changing the mode wants the file for itself, and gives up at once when somebody reads. So the lock is taken before,
- * in the way that keeps new readers waiting, and kept until the mode is changed.
+ * Changing the mode wants the file for itself, and fails at once when somebody reads at that moment: SQLite does not
+ * wait, so it is tried again. (To take the lock before, by PRAGMA locking_mode, would shut others out for good where
+ * another run has changed the mode in between.)
  */
-static void enter_wal(struct fc_writer *w)
+static void change_mode(struct fc_writer *w, bool wal, int most_ms)
 {
-    (void)(fc_conn_try(&w->conn, "PRAGMA locking_mode = EXCLUSIVE") &&
-           fc_conn_try(&w->conn, "BEGIN EXCLUSIVE; COMMIT"));
-    (void)(fc_conn_try(&w->conn, "PRAGMA locking_mode = NORMAL") && fc_conn_try(&w->conn, "PRAGMA journal_mode = WAL"));
+    const char *text =
+        wal ? "PRAGMA journal_mode = WAL" : "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE";
+
+    for (int ms = 0; is_wal(w) != wal && ms <= most_ms; ms += sqlite3_sleep(1 + getpid() % 4))
+        (void)sqlite3_exec(w->conn.db, text, NULL, NULL, NULL); /* also where something has broken it */
+}
+
+static void note_own(struct fc_writer *w)
+{
+    static const char *const ends[FC_WRITER_OWN] = {"", ".new", "-journal", "-wal", "-shm"};
+    struct stat st;
+    char *name;
+
+    w->own_count = 0;
+    for (int i = 0; i < FC_WRITER_OWN; i++) {
+        if (asprintf(&name, "%s%s", w->place, ends[i]) < 0)
+            return;
+        if (stat(name, &st) == 0) {
+            w->own[w->own_count].dev = st.st_dev;
+            w->own[w->own_count++].ino = st.st_ino;
+        }
+        free(name);
+    }
 }
 
 /*
@@ -251,12 +272,13 @@ int fc_writer_begin(struct fc_writer *w, struct fc_error *err)
     if ((rc = sqlite3_total_changes(w->conn.db) == w->changes ? fc_conn_exec(&w->conn, "ROLLBACK", err)
                                                               : fc_conn_commit(&w->conn, err)))
         return rc;
-    if (!is_wal(w) && has_room_for_wal(w))
-        enter_wal(w);
+    if (has_room_for_wal(w))
+        change_mode(w, true, ALONE_MS);
     /* without it the commit waits for who reads */
     sqlite3_busy_timeout(w->conn.db, is_wal(w) ? BUSY_MS : COMMIT_MS);
     if ((rc = begin(w, err)) || (rc = fc_writer_read_ends(w, err)))
         return rc;
+    note_own(w); /* what SQLite keeps beside is another file now */
     return run != w->run;
 }
 
@@ -266,9 +288,7 @@ void fc_writer_end_adding(struct fc_writer *w)
         return;
     sqlite3_busy_timeout(w->conn.db, 0); /* who reads may do so for hours */
     fc_conn_stop(&w->conn, NULL);
-    if (is_wal(w))
-        (void)(sqlite3_exec(w->conn.db, "PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL) == SQLITE_OK &&
-               sqlite3_exec(w->conn.db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL) == SQLITE_OK);
+    change_mode(w, false, BACK_MS);
     w->wal_left = is_wal(w);
 }
 
@@ -319,23 +339,6 @@ static int open_vacant(struct fc_writer *w, struct fc_error *err)
         w->fresh = false;
     }
     return rc;
-}
-
-static void note_own(struct fc_writer *w)
-{
-    static const char *const ends[FC_WRITER_OWN] = {"", ".new", "-journal", "-wal", "-shm"};
-    struct stat st;
-    char *name;
-
-    for (int i = 0; i < FC_WRITER_OWN; i++) {
-        if (asprintf(&name, "%s%s", w->place, ends[i]) < 0)
-            return;
-        if (stat(name, &st) == 0) {
-            w->own[w->own_count].dev = st.st_dev;
-            w->own[w->own_count++].ino = st.st_ino;
-        }
-        free(name);
-    }
 }
 
 bool fc_writer_owns(const struct fc_writer *w, uint64_t dev, uint64_t ino)

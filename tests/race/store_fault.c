@@ -709,7 +709,7 @@ static void sweep_readers(void)
 
 int main(void)
 {
-    struct traffic few, some, many;
+    struct traffic few, some, many, crowd;
     struct traffic_options o = {.mask = FC_WANT_ALL,
                                 .files = 3,
                                 .packets = 60,
@@ -733,6 +733,8 @@ int main(void)
     o.packets = 3200;
     o.overlap = false;
     traffic_make(&many, &rng, &o);
+    o.packets = 14000;
+    traffic_make(&crowd, &rng, &o);
     strcpy(folder, "/tmp/flowcarve-store-XXXXXX");
     if (!mkdtemp(folder))
         abort();
@@ -746,7 +748,7 @@ int main(void)
         {.name = "forgetting", .before = 3, .what = FORGET, .traffic = &few},
         {.name = "forgetting all but sessions", .before = 2, .what = FORGET_KEEP, .traffic = &some},
         {.name = "forgetting much", .before = 2, .what = FORGET, .traffic = &many},
-        {.name = "addition in bulk", .before = 1, .traffic = &many}};
+        {.name = "addition in bulk", .before = 1, .traffic = &crowd}};
     for (size_t i = 0; i < sizeof scenes / sizeof scenes[0]; i++)
         sweep_scene(&scenes[i]);
     sweep_readers();
@@ -755,5 +757,6 @@ int main(void)
     traffic_free(&few);
     traffic_free(&some);
     traffic_free(&many);
+    traffic_free(&crowd);
     return complaints != 0;
 }
