@@ -13,9 +13,10 @@
 #include <sys/statvfs.h>
 
 enum {
-    NEW_FROM = 4000,    /* new sessions: fewer are INSERTed in less time */
     SESSION_BYTES = 250 /* of a session on the site, about, with its fields */
 };
+
+unsigned fc_writer_bulk_from = 4000; /* new sessions: fewer are INSERTed in less time */
 
 /*
  * Where SQLite copies entries of an index as they are, it fills pages as if nothing came behind them: one that falls
@@ -36,7 +37,7 @@ static bool pays(const struct fc_writer *w)
 {
     struct statvfs disk;
 
-    return w->expected >= NEW_FROM && statvfs(w->folder, &disk) == 0 &&
+    return w->expected >= fc_writer_bulk_from && statvfs(w->folder, &disk) == 0 &&
            disk.f_bavail * disk.f_frsize / 4 > w->expected * SESSION_BYTES;
 }
 

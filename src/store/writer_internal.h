@@ -173,6 +173,7 @@ int fc_writer_next_id(struct fc_writer *writer, int64_t *id, struct fc_error *er
  * be had; or what broke the writer.
  */
 int fc_writer_begin_adding_bulk(struct fc_writer *writer, struct fc_error *err);
+extern unsigned fc_writer_bulk_from; /* so many sessions pay; tests set it, before anything else */
 /* Adds what is on the site to the index. */
 int fc_writer_add_bulk(struct fc_writer *writer, struct fc_error *err);
 /* Outside of a transaction: what is in the -wal goes to the index, which is then one file again, if nobody reads. */

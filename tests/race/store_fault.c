@@ -9,6 +9,7 @@
  * store. Of kinds with many calls some are chosen: FLOWCARVE_TEST_ROUNDS is how many, of allocations four times as
  * many.
  */
+#include "store/writer_internal.h"
 #include "traffic.h"
 
 #include <dirent.h>
@@ -709,7 +710,7 @@ static void sweep_readers(void)
 
 int main(void)
 {
-    struct traffic few, some, many, crowd;
+    struct traffic few, some, many;
     struct traffic_options o = {.mask = FC_WANT_ALL,
                                 .files = 3,
                                 .packets = 60,
@@ -720,6 +721,7 @@ int main(void)
                                 .overlap = true};
     struct fc_rules rules;
 
+    fc_writer_bulk_from = 1000;
     seed = test_seed("store_fault");
     rng.state = seed;
     set_up_sqlite();
@@ -733,8 +735,6 @@ int main(void)
     o.packets = 3200;
     o.overlap = false;
     traffic_make(&many, &rng, &o);
-    o.packets = 14000;
-    traffic_make(&crowd, &rng, &o);
     strcpy(folder, "/tmp/flowcarve-store-XXXXXX");
     if (!mkdtemp(folder))
         abort();
@@ -748,7 +748,7 @@ int main(void)
         {.name = "forgetting", .before = 3, .what = FORGET, .traffic = &few},
         {.name = "forgetting all but sessions", .before = 2, .what = FORGET_KEEP, .traffic = &some},
         {.name = "forgetting much", .before = 2, .what = FORGET, .traffic = &many},
-        {.name = "addition in bulk", .before = 1, .traffic = &crowd}};
+        {.name = "addition in bulk", .before = 1, .traffic = &many}};
     for (size_t i = 0; i < sizeof scenes / sizeof scenes[0]; i++)
         sweep_scene(&scenes[i]);
     sweep_readers();
@@ -757,6 +757,5 @@ int main(void)
     traffic_free(&few);
     traffic_free(&some);
     traffic_free(&many);
-    traffic_free(&crowd);
     return complaints != 0;
 }
