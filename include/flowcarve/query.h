@@ -39,8 +39,9 @@ int fc_filter_parse(const char *text, int64_t now_ns, struct fc_filter **out, st
 void fc_filter_free(struct fc_filter *filter);
 
 /*
- * A point in time in the words of the filter behind `after` and `before` ("2024-05-31T10:00", "@1717150000", "30d ago"),
- * ns since 1970. now_ns: what "ago" counts from, 0: the clock. False: it is none; `where` (may be NULL) says why.
+ * A point in time in the words of the filter behind `after` and `before` ("2024-05-31T10:00", "@1717150000", "30d
+ * ago"), ns since 1970. now_ns: what "ago" counts from, 0: the clock. False: it is none; `where` (may be NULL) says
+ * why.
  */
 bool fc_time_read(const char *text, int64_t now_ns, int64_t *ns, struct fc_filter_error *where);
 
@@ -85,8 +86,8 @@ enum {
 };
 
 /*
- * FC_FIELD_* bits of the fields that a filter (may be NULL) names; *state, unless that is NULL, becomes true when it names
- * the state, and false otherwise.
+ * FC_FIELD_* bits of the fields that a filter (may be NULL) names; *state, unless that is NULL, becomes true when it
+ * names the state, and false otherwise.
  */
 uint32_t fc_filter_fields(const struct fc_filter *filter, bool *state);
 

@@ -48,8 +48,8 @@ int fc_file_open(const char *path, struct fc_file *file, struct fc_error *err);
 /* The same of its first `bytes` bytes, as if it had no more. */
 int fc_file_open_first(const char *path, uint64_t bytes, struct fc_file *file, struct fc_error *err);
 /*
- * The time of the last change that tells whether the file is the one that was opened; FC_TIME_NONE: it was so lately that
- * another one might have the same time.
+ * The time of the last change that tells whether the file is the one that was opened; FC_TIME_NONE: it was so lately
+ * that another one might have the same time.
  */
 int64_t fc_file_ctime(const struct fc_file *file);
 void fc_file_close(struct fc_file *file);

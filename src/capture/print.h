@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fingerprints of content: a hash of samples at fixed offsets, 4096 bytes at 0 and 512 at 4096, 6144, 8192, 12288 and so
- * on, two each time that the offset doubles. Nothing but the length at the end depends on how much there is, so the
+ * Fingerprints of content: a hash of samples at fixed offsets, 4096 bytes at 0 and 512 at 4096, 6144, 8192, 12288 and
+ * so on, two each time that the offset doubles. Nothing but the length at the end depends on how much there is, so the
  * fingerprint of the first n bytes of a file that has grown is that of the file when it had n.
  *
  * Threads: any, on prints of their own.

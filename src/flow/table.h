@@ -76,10 +76,10 @@ struct fc_table *fc_table_new(const struct fc_rules *rules, bool extra, const ch
 void fc_table_free(struct fc_table *table);
 
 /*
- * Sessions of the index, asked for by their keys: before a flow that the table does not have begins a session, `find` is
- * asked whether one is open. 1: *prior is filled, and is the flow's session when the packet comes; each is given once. 0:
- * none. Negative: ends the advance. It is called by whoever advances a partition, of several ones at a time. Without
- * notes of the kind FC_NOTE_PRIOR, and before any unit is handed over.
+ * Sessions of the index, asked for by their keys: before a flow that the table does not have begins a session, `find`
+ * is asked whether one is open. 1: *prior is filled, and is the flow's session when the packet comes; each is given
+ * once. 0: none. Negative: ends the advance. It is called by whoever advances a partition, of several ones at a time.
+ * Without notes of the kind FC_NOTE_PRIOR, and before any unit is handed over.
  */
 struct fc_recaller {
     int (*find)(void *ctx, const struct fc_flow_key *key, struct fc_prior *prior, struct fc_error *err);

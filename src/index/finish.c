@@ -385,8 +385,8 @@ static int write_fragments(struct fc_pipeline *p, struct fc_writer *writer, stru
 }
 
 /*
- * Sessions of the index have got packets, and some captures start before its end: what then may be other than if all had
- * been indexed at once.
+ * Sessions of the index have got packets, and some captures start before its end: what then may be other than if all
+ * had been indexed at once.
  */
 static void note_older(const struct fc_pipeline *p, struct fc_index_result *result)
 {

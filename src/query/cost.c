@@ -94,7 +94,9 @@ static int list_epochs(struct cost *c, int64_t first, int64_t last, const char *
     return rc;
 }
 
-/* All epochs, also the few without a session: to look there is cheaper than to ask first. *rows: of the table, about. */
+/*
+ * All epochs, also the few without a session: to look there is cheaper than to ask first. *rows: of the table, about.
+ */
 static int all_epochs(struct cost *c, const char **epochs, int64_t *rows)
 {
     struct fc_sql sql = {0};

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sessions of a fresh index, written past SQLite: rows straight into b-trees (store/btree.h), and, whenever an epoch
- * of IDs is complete, its entries into those of the indexes. The database must have its whole schema with session,
- * session_fields, session_positions, open_session, open_batch, session_port and their indexes empty, and must not be
- * open in SQLite while this lives.
+ * The sessions of a fresh index, written past SQLite: rows straight into b-trees (store/btree.h), and, whenever an
+ * epoch of IDs is complete, its entries into those of the indexes. The database must have its whole schema with
+ * session, session_fields, session_positions, open_session, open_batch, session_port and their indexes empty, and must
+ * not be open in SQLite while this lives.
  *
  * Threads: one, and one of its own that builds the indexes of an epoch while rows of the next one come. Memory: 3 MB,
  * and what store/session_index.h says.

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Rows of `session`, `session_fields`, `open_session` and `open_batch` as SQLite records; the same that the INSERTs store. */
+/*
+ * Rows of `session`, `session_fields`, `open_session` and `open_batch` as SQLite records; the same that the INSERTs
+ * store.
+ */
 #ifndef FC_STORE_SESSION_ROW_H
 #define FC_STORE_SESSION_ROW_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * session_span (schema/indexes.sql): earliest start, latest end, packets and bytes of each FC_SPAN_SESSIONS sessions with
- * consecutive IDs. IDs rise with time, so that a few spans hold what a question about time can find, in a few bytes a
- * thousand sessions.
+ * session_span (schema/indexes.sql): earliest start, latest end, packets and bytes of each FC_SPAN_SESSIONS sessions
+ * with consecutive IDs. IDs rise with time, so that a few spans hold what a question about time can find, in a few
+ * bytes a thousand sessions.
  *
  * Threads: one. Memory: 40 bytes a span.
  */

@@ -27,8 +27,8 @@
 struct fc_writer;
 
 /*
- * Where reading a capture goes on when it has grown, and what is known of it up to there. Made by fc_writer_file_state(),
- * freed by fc_file_state_fini().
+ * Where reading a capture goes on when it has grown, and what is known of it up to there. Made by
+ * fc_writer_file_state(), freed by fc_file_state_fini().
  */
 struct fc_file_state {
     uint64_t end_off;
@@ -221,9 +221,9 @@ int fc_writer_provisional(struct fc_writer *writer, const struct fc_session_reco
 enum { FC_STORE_TCP_FLAGS = 1u << 24, FC_STORE_ISN = 1u << 25, FC_STORE_COMMUNITY_ID = 1u << 26 };
 
 /*
- * Adds a session under the next ID, or changes the one of record->db_id. Notes it when it is open; one of the index also
- * when it is not, as what is noted of it there does not hold any more. fields: FC_WANT_* and FC_STORE_*. id, when not
- * NULL, is set to its ID.
+ * Adds a session under the next ID, or changes the one of record->db_id. Notes it when it is open; one of the index
+ * also when it is not, as what is noted of it there does not hold any more. fields: FC_WANT_* and FC_STORE_*. id, when
+ * not NULL, is set to its ID.
  */
 int fc_writer_session(struct fc_writer *writer, const struct fc_session_record *record, uint32_t fields, int64_t *id,
                       struct fc_error *err);

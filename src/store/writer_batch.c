@@ -9,8 +9,8 @@
  * what is merged would have to be hashed anew.
  *
  * In the end the run's batch is merged with those before it that are not larger: so an entry is written again once each
- * time its batch has doubled, and there are few batches. What has expired or is forgotten is left out, and a batch all of
- * which has expired is deleted.
+ * time its batch has doubled, and there are few batches. What has expired or is forgotten is left out, and a batch all
+ * of which has expired is deleted.
  */
 #include "base/error.h"
 #include "store/writer_internal.h"
@@ -228,7 +228,9 @@ static int delete_batch(struct fc_writer *w, const struct batch *b, struct fc_er
     return fc_stmt_run(stmt, err);
 }
 
-/* Below first, all are. Of others that never expire the row is looked for; the rest go by themselves. 1, 0, negative. */
+/*
+ * Below first, all are. Of others that never expire the row is looked for; the rest go by themselves. 1, 0, negative.
+ */
 static int is_forgotten(struct fc_writer *w, const struct fc_open_entry *e, int64_t first, struct fc_error *err)
 {
     struct fc_stmt *stmt;
