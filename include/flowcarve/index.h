@@ -82,8 +82,8 @@ struct fc_notice {
 enum { FC_NOTICES_KEPT = 1000 };
 
 /*
- * The balance: records = packets in sessions + ignored; bytes = headers + records + other blocks + skipped + pending. Of
- * captures that have grown it is that of what was read now.
+ * The balance: records = packets in sessions + ignored; bytes = headers + records + other blocks + skipped + pending.
+ * Of captures that have grown it is that of what was read now.
  */
 struct fc_index_result {
     uint64_t files;       /* new */
@@ -143,6 +143,7 @@ struct fc_forget_options {
 };
 struct fc_forget_result {
     uint64_t files, packets, sessions; /* captures, packets of them; sessions that went */
+    bool wal_left;                     /* somebody was reading: a -wal lies beside the index until the next writer */
     uint64_t size_before, size_after;  /* bytes of the index; room that was freed inside is used again */
 };
 

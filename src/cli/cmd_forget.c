@@ -85,6 +85,10 @@ static int run(int argc, char **argv)
         fc_complain_error(&err);
         return FC_EXIT_ERROR;
     }
+    if (r.wal_left && !a.quiet)
+        fc_complain("warning: %s has a -wal file beside it, since it is being read; copy both, until the next run that "
+                    "writes has made them one",
+                    fc_db_name(a.db));
     return r.files ? FC_EXIT_OK : FC_EXIT_NONE;
 }
 

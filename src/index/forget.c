@@ -106,6 +106,7 @@ static int forget_chosen(const char *db_path, const struct fc_stored_files *all,
             rc = fc_writer_forget_file(writer, all->items[i].id, o->keep_sessions, &sum, err);
     if (rc == 0)
         rc = fc_writer_commit(writer, NULL, err);
+    result->wal_left = fc_writer_wal_left(writer);
     fc_writer_close(writer);
     result->files = sum.files;
     result->packets = sum.packets;

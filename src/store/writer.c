@@ -66,8 +66,8 @@ void fc_writer_close(struct fc_writer *w)
     fc_buffer_fini(&w->plain);
     fc_buffer_fini(&w->blob);
     fc_buffer_fini(&w->scratch[0]);
-    fc_buffer_fini(&w->changed);
     fc_buffer_fini(&w->scratch[1]);
+    fc_buffer_fini(&w->changed);
     fc_positions_fini(&w->positions);
     fc_spans_fini(&w->spans);
     free(w->open.tags);

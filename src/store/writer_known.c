@@ -98,37 +98,35 @@ int fc_writer_by_name(struct fc_writer *w, const char *path, bool gone_too, stru
     return rc;
 }
 
+static int by_two(struct fc_writer *w, enum fc_writer_stmt_id id, const char *sql, uint64_t a, uint64_t b,
+                  struct fc_known_files *out, struct fc_error *err)
+{
+    struct fc_stmt *stmt = fc_writer_stmt(w, id, sql);
+
+    fc_stmt_int(stmt, 1, (int64_t)a);
+    fc_stmt_int(stmt, 2, (int64_t)b);
+    return load(w, stmt, out, err);
+}
+
 int fc_writer_by_inode(struct fc_writer *w, uint64_t dev, uint64_t ino, struct fc_known_files *out,
                        struct fc_error *err)
 {
-    struct fc_stmt *stmt =
-        fc_writer_stmt(w, FC_STMT_BY_INODE, SELECT_KNOWN " WHERE device = ? AND inode = ? ORDER BY id DESC LIMIT 16");
-
-    fc_stmt_int(stmt, 1, (int64_t)dev);
-    fc_stmt_int(stmt, 2, (int64_t)ino);
-    return load(w, stmt, out, err);
+    return by_two(w, FC_STMT_BY_INODE, SELECT_KNOWN " WHERE device = ? AND inode = ? ORDER BY id DESC LIMIT 16", dev,
+                  ino, out, err);
 }
 
 int fc_writer_by_stored(struct fc_writer *w, uint64_t stored_fingerprint, uint64_t size, struct fc_known_files *out,
                         struct fc_error *err)
 {
-    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_BY_STORED,
-                                          SELECT_KNOWN " WHERE stored_fingerprint = ? AND size = ? ORDER BY gone, id");
-
-    fc_stmt_int(stmt, 1, (int64_t)stored_fingerprint);
-    fc_stmt_int(stmt, 2, (int64_t)size);
-    return load(w, stmt, out, err);
+    return by_two(w, FC_STMT_BY_STORED, SELECT_KNOWN " WHERE stored_fingerprint = ? AND size = ? ORDER BY gone, id",
+                  stored_fingerprint, size, out, err);
 }
 
 int fc_writer_by_stream(struct fc_writer *w, uint64_t fingerprint, uint64_t stream_size, struct fc_known_files *out,
                         struct fc_error *err)
 {
-    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_BY_STREAM,
-                                          SELECT_KNOWN " WHERE fingerprint = ? AND stream_size = ? ORDER BY gone, id");
-
-    fc_stmt_int(stmt, 1, (int64_t)fingerprint);
-    fc_stmt_int(stmt, 2, (int64_t)stream_size);
-    return load(w, stmt, out, err);
+    return by_two(w, FC_STMT_BY_STREAM, SELECT_KNOWN " WHERE fingerprint = ? AND stream_size = ? ORDER BY gone, id",
+                  fingerprint, stream_size, out, err);
 }
 
 int fc_writer_has_name(struct fc_writer *w, const struct fc_known_file *known, const char *path, struct fc_error *err)

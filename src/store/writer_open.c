@@ -231,7 +231,6 @@ static void change_mode(struct fc_writer *w, bool wal, int most_ms)
 {
     const char *text =
         wal ? "PRAGMA journal_mode = WAL" : "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE";
-
     int rc = SQLITE_BUSY;
 
     /* also where something has broken the connection; only who reads is waited for */
@@ -258,10 +257,24 @@ static void note_own(struct fc_writer *w)
     }
 }
 
+/* Where the lock could not be had in time: who has it. In WAL mode it is on the file beside the index. */
+static int fail_begin(struct fc_writer *w, int rc, struct fc_error *err)
+{
+    char who[80], *shm = NULL;
+    pid_t pid;
+
+    if ((sqlite3_errcode(w->conn.db) & 0xff) != SQLITE_BUSY)
+        return rc;
+    bool beside = asprintf(&shm, "%s-shm", w->place) >= 0 && fc_lock_holder(shm, &pid);
+    fc_lock_holder_text(beside ? shm : w->place, who, sizeof who);
+    free(shm);
+    return fc_error_set(err, FC_E_BUSY, w->path, FC_NO_OFFSET, "is being written: %s", who);
+}
+
 /*
  * Additions are made in WAL mode, where who reads does not see them before they are complete, and waits for nothing.
- * Where that cannot be had (the locks of some network file systems, a disk that is full), with a rollback journal. The mode changes only
- * between transactions, and stands in the file: so not before something is to be added.
+ * Where that cannot be had (the locks of some network file systems, a disk that is full), with a rollback journal. The
+ * mode changes only between transactions, and stands in the file: so not before something is to be added.
  */
 int fc_writer_begin(struct fc_writer *w, struct fc_error *err)
 {
@@ -280,7 +293,9 @@ int fc_writer_begin(struct fc_writer *w, struct fc_error *err)
         change_mode(w, true, ALONE_MS);
     /* without it the commit waits for who reads */
     sqlite3_busy_timeout(w->conn.db, is_wal(w) ? BUSY_MS : COMMIT_MS);
-    if ((rc = begin(w, err)) || (rc = fc_writer_read_ends(w, err)))
+    if ((rc = begin(w, err)))
+        return fail_begin(w, rc, err);
+    if ((rc = fc_writer_read_ends(w, err)))
         return rc;
     note_own(w); /* what SQLite keeps beside is another file now */
     return run != w->run;
@@ -296,18 +311,6 @@ void fc_writer_end_adding(struct fc_writer *w)
     w->wal_left = is_wal(w);
 }
 
-/* The lock could not be had in time: who has it. In WAL mode it is on the file beside the index. */
-static int fail_busy(struct fc_writer *w, struct fc_error *err)
-{
-    char who[80], *shm = NULL;
-    pid_t pid;
-    bool beside = asprintf(&shm, "%s-shm", w->place) >= 0 && fc_lock_holder(shm, &pid);
-
-    fc_lock_holder_text(beside ? shm : w->place, who, sizeof who);
-    free(shm);
-    return fc_error_set(err, FC_E_BUSY, w->path, FC_NO_OFFSET, "is being written: %s", who);
-}
-
 static int open_existing(struct fc_writer *w, struct fc_error *err)
 {
     struct fc_db *db = NULL;
@@ -321,7 +324,7 @@ static int open_existing(struct fc_writer *w, struct fc_error *err)
             return rc;
         sqlite3_busy_timeout(w->conn.db, BUSY_MS);
         if ((rc = begin(w, err)))
-            return (sqlite3_errcode(w->conn.db) & 0xff) == SQLITE_BUSY ? fail_busy(w, err) : rc;
+            return fail_begin(w, rc, err);
         /* who held the lock until now may have put another file in its place */
         if (sqlite3_file_control(w->conn.db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || !moved)
             break;
