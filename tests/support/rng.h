@@ -73,8 +73,17 @@ static inline uint64_t test_seed(const char *suite)
     return seed;
 }
 
+/*
+ * Rounds of a suite that by itself runs `otherwise`: ten times as many when FLOWCARVE_TEST_LONG is set, and a quarter
+ * where a sanitizer makes each of them slow.
+ */
 static inline uint64_t test_rounds(uint64_t otherwise)
 {
+    if (test_number("FLOWCARVE_TEST_LONG", 0))
+        otherwise *= 10;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    otherwise = otherwise < 4 ? 1 : otherwise / 4;
+#endif
     return test_number("FLOWCARVE_TEST_ROUNDS", otherwise);
 }
 

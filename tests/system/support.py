@@ -35,7 +35,10 @@ def rng(*words):
 
 
 def rounds(short, long):
-    return long if LONG else short
+    """How many rounds of something random: `short` in every run (a third where a sanitizer makes each of them slow)."""
+    if LONG:
+        return long
+    return max(1, short // 3) if isinstance(short, int) and sanitized() else short
 
 
 def tool(name):

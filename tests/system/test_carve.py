@@ -86,7 +86,7 @@ class Carve(support.TestCase):
         tcpdump = support.tool('tcpdump')
         db = self.made('--packets', '8000', '--sessions', '900', '--vlan', '0', '--ipv6', '25', '--clients', '60',
                        '--servers', '60', '--proto', 'tcp=55,udp=25,icmp=10,arp=5,sctp=5')
-        self.compare_filters(tcpdump, db, support.rounds(120, 1500))
+        self.compare_filters(tcpdump, db, support.rounds(50, 1500))
 
     def compare_filters(self, tcpdump, db, rounds):
         make = FilterMaker(support.rng('filters'), sessions(db))

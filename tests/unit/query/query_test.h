@@ -23,9 +23,9 @@
 uint64_t test_random(uint64_t *state);
 unsigned test_below(uint64_t *state, unsigned n);
 
-/* Seed of a random suite: FC_TEST_SEED, or a fixed one; printed. */
+/* Seed of a random suite: FLOWCARVE_TEST_SEED, or a fixed one; printed. */
 uint64_t test_seed(void);
-/* Rounds of a random suite: FC_TEST_ROUNDS, or the suite's own number. */
+/* Rounds of a random suite: FLOWCARVE_TEST_ROUNDS, or the suite's own number. */
 unsigned test_rounds(unsigned normal);
 
 /* Sessions of a random index. vlan, mpls and tunnel of a row point into its own text. */
