@@ -5,9 +5,7 @@
  * Reads only what is carved (near records together). Every record is decoded again and must fit its session: a capture
  * that is missing or has changed is an error, never a wrong packet.
  *
- * Threads: one at a time per db handle. Memory: 16 bytes a packet carved, and 16 more while those of a capture are put
- * in order, one capture at a time (32 more where its times run backwards); 56 a session; a window and a descriptor for
- * each of the captures that overlap in time at one place.
+ * Threads: one at a time per db handle. Memory: as of packets.h, on which this stands.
  */
 #ifndef FLOWCARVE_CARVE_H
 #define FLOWCARVE_CARVE_H

@@ -9,6 +9,7 @@
 #include <flowcarve/decode.h>
 #include <flowcarve/error.h>
 #include <flowcarve/index.h>
+#include <flowcarve/packets.h>
 #include <flowcarve/query.h>
 #include <flowcarve/text.h>
 #include <flowcarve/verify.h>

@@ -38,6 +38,8 @@ static int fill(struct unpacker *u, struct fc_error *err)
     struct block *b = &u->blocks[number % BLOCKS];
     uint8_t *data = u->data + (number % BLOCKS) * BLOCK;
 
+    if (u->base.stop && __atomic_load_n(u->base.stop, __ATOMIC_RELAXED))
+        return fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
     if (b->number != number || b->hi != at) {
         b->number = number;
         b->lo = b->hi = at;

@@ -23,6 +23,7 @@ struct fc_source {
     void (*close)(struct fc_source *source);
     uint64_t bytes_read, bytes_decoded; /* so far, from the file and out of it */
     const struct fc_error *why;         /* what ended the stream early; NULL: nothing, or the end is not known */
+    const int *stop;                    /* may be NULL; once it is not 0, nothing more is decoded: FC_E_INTERRUPTED */
     bool broken;                        /* that was damage, not the end of the file: nothing can follow */
 };
 

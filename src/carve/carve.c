@@ -1,222 +1,111 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 #include "base/export.h"
-#include "capture/file.h"
 #include "carve/format.h"
-#include "carve/source.h"
 #include "carve/tail.h"
-#include "flow/key.h"
+#include "packets/packets.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct carve {
-    struct fc_carve_plan plan;
-    struct fc_carve_file **waiting; /* by the time they start; the first `opened` of them are or were open */
-    size_t file_count, opened;
-    struct fc_carve_source *sources; /* one each */
-    size_t *heap;                    /* sources with a record, the earliest on top */
-    size_t live;
-    uint64_t bytes_read, bytes_decoded;
+    struct fc_packets packets;
+    struct fc_carve_files files;
+    struct fc_buffer heads[2]; /* of the sections entered, by byte order, until they are written */
     struct fc_output out;
-    const int *stop;
 };
 
-static bool before(const struct carve *c, size_t a, size_t b)
-{
-    const struct fc_carve_source *x = &c->sources[c->heap[a]], *y = &c->sources[c->heap[b]];
-
-    if (x->order_ns != y->order_ns)
-        return x->order_ns < y->order_ns;
-    return x->f->stored->id < y->f->stored->id;
-}
-
-static void sift(struct carve *c, size_t i)
-{
-    for (;;) {
-        size_t least = i, l = 2 * i + 1, r = l + 1;
-        if (l < c->live && before(c, l, least))
-            least = l;
-        if (r < c->live && before(c, r, least))
-            least = r;
-        if (least == i)
-            return;
-        size_t t = c->heap[i];
-        c->heap[i] = c->heap[least];
-        c->heap[least] = t;
-        i = least;
-    }
-}
-
-/* Moves the last place of the heap up to where it belongs. */
-static void rise(struct carve *c)
-{
-    size_t i = c->live - 1;
-
-    while (i && before(c, i, (i - 1) / 2)) {
-        size_t t = c->heap[i];
-        c->heap[i] = c->heap[(i - 1) / 2];
-        c->heap[(i - 1) / 2] = t;
-        i = (i - 1) / 2;
-    }
-}
-
-static int compare_start(const void *a, const void *b)
-{
-    const struct fc_carve_file *x = *(struct fc_carve_file *const *)a, *y = *(struct fc_carve_file *const *)b;
-
-    if (x->stored->first_ns != y->stored->first_ns)
-        return x->stored->first_ns < y->stored->first_ns ? -1 : 1;
-    return x->stored->id < y->stored->id ? -1 : x->stored->id > y->stored->id;
-}
-
-/* The captures that take part, by the time they start. */
-static int list_files(struct carve *c, struct fc_error *err)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < c->plan.stored.count; i++)
-        n += c->plan.files[i].count != 0;
-    c->waiting = calloc(n + 1, sizeof *c->waiting);
-    c->sources = calloc(n + 1, sizeof *c->sources);
-    c->heap = calloc(n + 1, sizeof *c->heap);
-    if (!c->waiting || !c->sources || !c->heap)
-        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
-    for (size_t i = 0; i < c->plan.stored.count; i++)
-        if (c->plan.files[i].count)
-            c->waiting[c->file_count++] = &c->plan.files[i];
-    if (c->file_count)
-        qsort(c->waiting, c->file_count, sizeof *c->waiting, compare_start);
-    return 0;
-}
-
-/* Opens the captures whose turn has come: those that start no later than the earliest record at hand. */
-static int open_due(struct carve *c, struct fc_error *err)
-{
-    while (c->opened < c->file_count) {
-        struct fc_carve_file *f = c->waiting[c->opened];
-        struct fc_carve_source *s = &c->sources[c->opened];
-        int rc;
-        if (c->live && f->stored->first_ns > c->sources[c->heap[0]].order_ns)
-            break;
-        if ((rc = fc_carve_source_init(s, &c->plan, f, err)))
-            return rc;
-        c->heap[c->live++] = c->opened++;
-        if ((rc = fc_carve_source_next(s, err)) < 0)
-            return rc;
-        if (rc == 0) /* partial: nothing of it is left */
-            c->live--;
-        else
-            rise(c);
-    }
-    return 0;
-}
-
-static void close_source(struct carve *c, size_t i)
-{
-    c->bytes_read += c->sources[i].bytes_read;
-    c->bytes_decoded += c->sources[i].bytes_decoded;
-    c->sources[i].bytes_read = c->sources[i].bytes_decoded = 0;
-    fc_carve_source_fini(&c->sources[i]);
-}
-
-static int start_output(struct carve *c, const struct fc_carve_options *options, int fd, struct fc_error *err)
+static int start_output(struct carve *c, const struct fc_carve_options *options, int fd, const int *stop,
+                        struct fc_error *err)
 {
     struct fc_output_form form;
-    int rc = fc_carve_choose(&c->plan, options->format, &form, err);
+    int rc = fc_carve_choose(&c->packets.places, &c->files, options->format, &form, err);
 
     if (rc)
         return rc;
-    c->plan.heads = form.pcapng;
-    rc = fc_output_init(&c->out, fd, &form, c->stop);
+    rc = fc_output_init(&c->out, fd, &form, stop);
     return rc ? fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory") : 0;
 }
 
-static int write_record(struct carve *c, struct fc_carve_source *s)
+static int write_record(struct carve *c, const struct fc_record_source *s, struct fc_error *err)
 {
+    struct fc_carve_file *described = fc_carve_file_of(&c->files, &c->packets.places, s->f);
     int rc = 0;
 
+    if (c->out.form.pcapng && s->block && (rc = fc_carve_head(described, s, c->heads, err)))
+        return rc;
     for (int big = 0; big < 2 && rc == 0; big++)
-        if (s->heads[big].len) {
-            rc = fc_output_blocks(&c->out, big, s->heads[big].data, s->heads[big].len);
-            s->heads[big].len = 0;
+        if (c->heads[big].len) {
+            rc = fc_output_blocks(&c->out, big, c->heads[big].data, c->heads[big].len);
+            c->heads[big].len = 0;
         }
-    return rc ? rc : fc_output_record(&c->out, s->iface, &s->rec, s->block);
+    if (rc == 0)
+        rc = fc_output_record(&c->out, described->ifaces[s->iface], &s->rec, s->block);
+    return rc ? fc_output_error(rc, err) : 0;
 }
 
-static int merge(struct carve *c, struct fc_carve_result *result, struct fc_error *err)
+/* A capture was carved from, and is still open. */
+static int write_tails(void *ctx, struct fc_place_file *file, struct fc_error *err)
 {
-    int rc;
+    struct carve *c = ctx;
+    const struct fc_carve_file *described = fc_carve_file_of(&c->files, &c->packets.places, file);
 
-    while ((rc = open_due(c, err)) == 0 && c->live) {
-        struct fc_carve_source *s = &c->sources[c->heap[0]];
-        if ((rc = write_record(c, s)))
-            return fc_output_error(rc, err);
-        result->packets++;
-        if ((result->packets & 0xfff) == 0 && c->stop && __atomic_load_n(c->stop, __ATOMIC_RELAXED))
-            return fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
-        if ((rc = fc_carve_source_next(s, err)) < 0)
-            return rc;
-        if (rc == 0) {
-            if (c->out.form.pcapng && (rc = fc_carve_write_tails(&c->out, s->f, err)))
-                return rc;
-            close_source(c, c->heap[0]);
-            c->heap[0] = c->heap[--c->live];
-        }
-        sift(c, 0);
-    }
+    return c->out.form.pcapng ? fc_carve_write_tails(&c->out, described, file, err) : 0;
+}
+
+static int write_all(struct carve *c, struct fc_error *err)
+{
+    struct fc_record_source *source;
+    int rc = fc_packets_start(&c->packets, err);
+
+    c->packets.at_end = write_tails;
+    c->packets.at_end_ctx = c;
+    while (rc == 0 && (rc = fc_packets_step(&c->packets, &source, err)) == 1)
+        rc = write_record(c, source, err);
     if (rc)
         return rc;
     rc = fc_output_end(&c->out);
     return rc ? fc_output_error(rc, err) : 0;
 }
 
-/*
- * All is read: no session may have fragments of a tunnel that it is not in. What `partial` left out might have shown
- * it.
- */
-static int check_sessions(const struct fc_carve_plan *plan, const char *path, struct fc_error *err)
+/* What the caller gets to know; the list of what is missing becomes the result's. */
+static void fill_result(struct carve *c, struct fc_carve_result *result)
 {
-    for (size_t i = 0; i < plan->session_count && !plan->partial; i++)
-        if (!fc_shown_fits(plan->sessions[i].shown))
-            return fc_error_set(err, FC_E_CHANGED, path, FC_NO_OFFSET,
-                                "a session has fragments of a tunnel that it is not in: a capture has changed");
-    return 0;
+    struct fc_packets_result r;
+
+    fc_packets_result(&c->packets, &r);
+    *result = (struct fc_carve_result){.sessions = r.sessions,
+                                       .packets = r.packets,
+                                       .bytes_read = r.bytes_read,
+                                       .bytes_decoded = r.bytes_decoded,
+                                       .bytes_written = c->out.written,
+                                       .packets_missing = r.missing,
+                                       .packets_forgotten = r.forgotten,
+                                       .missing = c->packets.places.missing,
+                                       .missing_count = r.why_count};
+    c->packets.places.missing = NULL;
+    c->packets.places.missing_count = 0;
 }
 
 FC_EXPORT int fc_carve(struct fc_db *db, const struct fc_filter *filter, const struct fc_carve_options *options, int fd,
                        const int *stop, struct fc_carve_result *result, struct fc_error *err)
 {
     struct fc_carve_options o = options ? *options : (struct fc_carve_options){0};
-    struct carve c = {.stop = stop};
+    struct fc_packets_options which = {.partial = o.partial, .avoid = o.avoid, .stop = stop};
+    struct carve c = {0};
     struct fc_error local;
     int rc;
 
     err = err ? err : &local;
-    memset(result, 0, sizeof *result);
-    rc = fc_carve_plan_make(&c.plan, db, filter, &o, stop, result, err);
-    if (rc == 0 && result->sessions) {
-        rc = start_output(&c, &o, fd, err);
-        if (rc == 0)
-            rc = list_files(&c, err);
-        if (rc == 0)
-            rc = merge(&c, result, err);
-        if (rc == 0)
-            rc = check_sessions(&c.plan, db->path, err);
-    }
-    if (rc == 0 && c.plan.changed && fc_carve_note(result, &c.plan.changed_why, c.plan.changed))
-        rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
-    for (size_t i = 0; i < c.opened; i++)
-        close_source(&c, i);
-    result->bytes_read = c.bytes_read;
-    result->bytes_decoded = c.bytes_decoded;
-    result->bytes_written = c.out.written;
+    rc = fc_packets_find(&c.packets, db, filter, &which, fc_carve_describe, &c.files, err);
+    if (rc == 0 && c.packets.places.session_count && (rc = start_output(&c, &o, fd, stop, err)) == 0)
+        rc = write_all(&c, err);
+    fill_result(&c, result);
     fc_output_fini(&c.out);
-    free(c.waiting);
-    free(c.sources);
-    free(c.heap);
-    fc_carve_plan_fini(&c.plan);
+    fc_buffer_fini(&c.heads[0]);
+    fc_buffer_fini(&c.heads[1]);
+    fc_packets_fini(&c.packets);
+    fc_carve_files_fini(&c.files);
     return rc;
 }
 

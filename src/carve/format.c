@@ -68,31 +68,32 @@ static void add_kind(struct kinds *kinds, const struct fc_carve_iface *iface)
 }
 
 /* Of a section whose interfaces differ: looks which ones are used by positions [i, end), until all kinds are. */
-static int see_records(struct traits *t, struct fc_carve_source *s, size_t i, size_t end, const struct kinds *all,
-                       struct fc_error *err)
+static int see_records(struct traits *t, struct fc_record_source *s, struct fc_carve_iface *const *ifaces, size_t i,
+                       size_t end, const struct kinds *all, struct fc_error *err)
 {
     bool full = all->count == sizeof all->items / sizeof all->items[0];
     struct kinds seen = {.count = 0};
 
     for (; i < end && (full || seen.count < all->count); i++) {
         struct fc_error why;
-        int rc = fc_carve_source_read(s, i, &why);
-        if (rc == FC_E_CHANGED && s->plan->partial)
+        int rc = fc_record_source_read(s, i, &why);
+        if (rc == FC_E_CHANGED && s->places->partial)
             continue; /* left out when its turn comes */
         if (rc != 1) {
             *err = why;
             return rc;
         }
-        add_kind(&seen, s->iface);
-        see(t, s->iface);
+        add_kind(&seen, ifaces[s->iface]);
+        see(t, ifaces[s->iface]);
     }
     return 0;
 }
 
-static int see_file(struct traits *t, struct fc_carve_plan *plan, struct fc_carve_file *f, struct fc_error *err)
+static int see_file(struct traits *t, struct fc_places *places, struct fc_place_file *f,
+                    struct fc_carve_iface *const *ifaces, struct fc_error *err)
 {
     const struct fc_stored_file *stored = f->stored;
-    struct fc_carve_source s = {0};
+    struct fc_record_source s = {0};
     size_t first, last, next;
     uint64_t end;
     int rc = 0;
@@ -100,38 +101,39 @@ static int see_file(struct traits *t, struct fc_carve_plan *plan, struct fc_carv
     for (size_t i = 0; i < f->count && rc == 0; i = next) {
         if (!fc_section_range(stored->ifaces, stored->iface_count, f->pos[i].off, &first, &last, &end))
             return fc_error_set(err, FC_E_CHANGED, stored->path, f->pos[i].off, "no interface holds here");
-        next = fc_carve_behind(f, i, end);
+        next = fc_places_behind(f, i, end);
         struct kinds all = {.count = 0};
         for (size_t k = first; k < last; k++)
-            add_kind(&all, f->ifaces[k]);
+            add_kind(&all, ifaces[k]);
         if (all.count == 1)
-            see(t, f->ifaces[first]);
-        else if (s.f || (rc = fc_carve_source_open(&s, plan, f, err)) == 0)
-            rc = see_records(t, &s, i, next, &all, err);
+            see(t, ifaces[first]);
+        else if (s.f || (rc = fc_record_source_open(&s, places, f, err)) == 0)
+            rc = see_records(t, &s, ifaces, i, next, &all, err);
     }
     if (s.f)
-        fc_carve_source_fini(&s);
+        fc_record_source_fini(&s);
     return rc;
 }
 
-int fc_carve_choose(struct fc_carve_plan *plan, enum fc_carve_format format, struct fc_output_form *form,
-                    struct fc_error *err)
+int fc_carve_choose(struct fc_places *places, const struct fc_carve_files *files, enum fc_carve_format format,
+                    struct fc_output_form *form, struct fc_error *err)
 {
     /* pcap counts seconds from 1970 in 32 bits */
     bool odd_times =
-        plan->low_ns != FC_TIME_NONE && (plan->low_ns < 0 || plan->high_ns / 1000000000 > (int64_t)UINT32_MAX);
+        places->low_ns != FC_TIME_NONE && (places->low_ns < 0 || places->high_ns / 1000000000 > (int64_t)UINT32_MAX);
     struct traits t = {.any = false};
     int rc = 0;
 
-    *form = (struct fc_output_form){.pcapng = true, .ifaces = &plan->ifaces};
+    *form = (struct fc_output_form){.pcapng = true, .ifaces = &files->ifaces};
     if (format == FC_CARVE_PCAPNG)
         return 0;
-    for (size_t i = 0; i < plan->stored.count && rc == 0; i++)
-        rc = see_file(&t, plan, &plan->files[i], err);
+    for (size_t i = 0; i < places->stored.count && rc == 0; i++)
+        if (places->files[i].count)
+            rc = see_file(&t, places, &places->files[i], files->items[i].ifaces, err);
     if (rc)
         return rc;
     bool both_orders = t.header_orders == (LITTLE | BIG);
-    if (format == FC_CARVE_AUTO && (t.several || odd_times || both_orders || t.fcs_differs || plan->timeless))
+    if (format == FC_CARVE_AUTO && (t.several || odd_times || both_orders || t.fcs_differs || places->timeless))
         return 0;
     if (t.several || odd_times)
         return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "a pcap file cannot hold %s; use pcapng",

@@ -25,21 +25,21 @@ static int block_before(const struct fc_file *file, uint64_t begin, uint64_t end
     return fc_pcapng_load(file, end - len, big, BLOCK_MAX, types, block, size, err);
 }
 
-static int write_block(struct fc_output *out, struct fc_carve_file *f, size_t first, size_t last, const uint8_t *block,
-                       uint32_t size, struct fc_error *err)
+static int write_block(struct fc_output *out, struct fc_carve_iface *const *ifaces, size_t count, bool big,
+                       const uint8_t *block, uint32_t size, struct fc_error *err)
 {
-    uint32_t number = fc_load32(block + 8, f->stored->ifaces[first].big_endian);
+    uint32_t number = fc_load32(block + 8, big);
     int rc;
 
-    if (number >= last - first || !f->ifaces[first + number]->section)
+    if (number >= count || !ifaces[number]->section)
         return 0;
-    rc = fc_output_block(out, f->ifaces[first + number], block, size);
+    rc = fc_output_block(out, ifaces[number], block, size);
     return rc ? fc_output_error(rc, err) : 0;
 }
 
 /* Those at the end of the section of interfaces [first, last), in their order. */
-static int write_tail(struct fc_output *out, struct fc_carve_file *f, size_t first, size_t last, uint64_t end,
-                      struct fc_error *err)
+static int write_tail(struct fc_output *out, const struct fc_carve_file *described, struct fc_place_file *f,
+                      size_t first, size_t last, uint64_t end, struct fc_error *err)
 {
     const struct fc_interface *iface = &f->stored->ifaces[first];
     uint8_t *blocks[BLOCKS_MAX];
@@ -53,24 +53,26 @@ static int write_tail(struct fc_output *out, struct fc_carve_file *f, size_t fir
     rc = rc < 0 ? rc : 0;
     while (n--) {
         if (rc == 0)
-            rc = write_block(out, f, first, last, blocks[n], sizes[n], err);
+            rc = write_block(out, described->ifaces + first, last - first, iface->big_endian, blocks[n], sizes[n], err);
         free(blocks[n]);
     }
     return rc;
 }
 
-int fc_carve_write_tails(struct fc_output *out, struct fc_carve_file *f, struct fc_error *err)
+int fc_carve_write_tails(struct fc_output *out, const struct fc_carve_file *described, struct fc_place_file *f,
+                         struct fc_error *err)
 {
     const struct fc_stored_file *s = f->stored;
     int rc = 0;
 
-    if (!f->heads || f->file.source)
+    if (!described->heads || f->file.source)
         return 0;
     for (size_t first = 0, last; first < s->iface_count && rc == 0; first = last) {
         for (last = first + 1; last < s->iface_count && s->ifaces[last].section == s->ifaces[first].section;)
             last++;
-        if (f->heads[first])
-            rc = write_tail(out, f, first, last, last < s->iface_count ? s->ifaces[last].section_off : s->end_off, err);
+        if (described->heads[first])
+            rc = write_tail(out, described, f, first, last,
+                            last < s->iface_count ? s->ifaces[last].section_off : s->end_off, err);
     }
     return rc;
 }

@@ -192,6 +192,20 @@ class Compressed(support.TestCase):
         self.check_all(read_bytes(f), 'c.pcap', SETTINGS[:1],
                        lambda v: v in ('fast.gz', 'frames.zst', 'linked-4.lz4', 'blocks.xz'))
 
+    def test_out_of_order_is_decompressed_once(self):
+        """A file whose order is not that of time, as appended captures are: read through once, sorted, and the same bytes."""
+        data = read_bytes(self.plain('c.pcap', '--packets', '3000'))
+        data += data[24:] * 3
+        plain, db = self.write('four.pcap', data), self.path('x.db')
+        index(db, '-q', plain)
+        want = support.flowcarve('carve', '-q', '-d', db, '-w', '-').out
+        for suffix, words in (('xz', ('xz', '-0')), ('gz', ('gzip', '-1'))):
+            os.path.exists(db) and os.remove(db)
+            index(db, '-q', self.write('four.pcap.' + suffix, pipe(data, *words)))
+            r = support.flowcarve('carve', '-v', '-d', db, '-w', '-')
+            self.assertEqual(r.out, want)
+            self.assertLess(float(re.search(r'([\d.]+) MB decompressed', r.err)[1]) * 1e6, 1.1 * len(data) + 1e5)
+
     def test_real_captures(self):
         if not support.CAPTURES:
             self.skipTest('FLOWCARVE_CAPTURES is not set')

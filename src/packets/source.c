@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "carve/source.h"
+#include "packets/source.h"
 #include "base/error.h"
 #include "capture/pcapng.h"
 #include "capture/section.h"
@@ -10,16 +10,14 @@
 #include <string.h>
 
 enum {
-    GAP = 32 << 10,           /* two records nearer than this are read together */
-    SPAN = 256 << 10,         /* bytes read at a time, at most */
-    LONE = 2 << 10,           /* for a record without neighbours: most fit, the rest take a second read */
-    AHEAD = 8,                /* records whose sessions are fetched before they are asked for */
-    HEAD_BLOCKS = 1024,       /* that a section begins with: so many are looked at, */
-    HEAD_BLOCK_MAX = 16 << 20 /* and no larger one, which readers would not take either */
+    GAP = 32 << 10,   /* two records nearer than this are read together */
+    SPAN = 256 << 10, /* bytes read at a time, at most */
+    LONE = 2 << 10,   /* for a record without neighbours: most fit, the rest take a second read */
+    AHEAD = 8,        /* records whose sessions are fetched before they are asked for */
 };
 
 /* How much to read at position i: up to the last record that is near enough. */
-static size_t span(struct fc_carve_source *s, size_t i)
+static size_t span(struct fc_record_source *s, size_t i)
 {
     uint64_t off = s->f->pos[i].off, last = off;
 
@@ -34,36 +32,8 @@ static size_t span(struct fc_carve_source *s, size_t i)
     return (size_t)(last - off) + LONE;
 }
 
-/* Keeps the blocks of names and secrets that the section begins with, before its first packet. */
-static int read_head(struct fc_carve_source *s, struct fc_error *err)
-{
-    static const uint32_t types[] = {FC_BLOCK_NRB, FC_BLOCK_DSB, FC_BLOCK_IDB, FC_BLOCK_SHB, 0};
-    const struct fc_interface *first = &s->f->stored->ifaces[s->first_iface];
-    struct fc_buffer *heads = &s->heads[first->big_endian];
-    uint64_t off = first->section_off;
-    int rc = 0;
-
-    for (int blocks = 0; rc == 0 && blocks < HEAD_BLOCKS; blocks++) {
-        uint8_t *block;
-        uint32_t size;
-        int found = fc_pcapng_load(&s->f->file, off, first->big_endian, HEAD_BLOCK_MAX, types, &block, &size, err);
-        if (found != 1)
-            return found;
-        uint32_t type = fc_load32(block, first->big_endian);
-        if (type == FC_BLOCK_NRB || type == FC_BLOCK_DSB) {
-            if ((rc = fc_buffer_reserve(heads, heads->len + size)) == 0) {
-                memcpy(heads->data + heads->len, block, size);
-                heads->len += size;
-            }
-        }
-        free(block);
-        off += size;
-    }
-    return rc ? fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory") : 0;
-}
-
 /* Has the reader read with the section and the interfaces that hold at `off`. */
-static int enter_section(struct fc_carve_source *s, uint64_t off, struct fc_error *err)
+static int enter_section(struct fc_record_source *s, uint64_t off, struct fc_error *err)
 {
     const struct fc_stored_file *stored = s->f->stored;
     uint64_t end;
@@ -77,13 +47,10 @@ static int enter_section(struct fc_carve_source *s, uint64_t off, struct fc_erro
         rc = fc_reader_start(&s->reader, &s->f->file, off, UINT64_MAX, &s->section);
     if (rc)
         return fc_error_set(err, rc == FC_E_NOMEM ? rc : FC_E_CHANGED, stored->path, off, "no interface holds here");
-    if (!s->f->heads || s->f->heads[s->first_iface])
-        return 0;
-    s->f->heads[s->first_iface] = true;
-    return read_head(s, err);
+    return 0;
 }
 
-int fc_carve_source_read(struct fc_carve_source *s, size_t i, struct fc_error *err)
+int fc_record_source_read(struct fc_record_source *s, size_t i, struct fc_error *err)
 {
     const struct fc_stored_file *stored = s->f->stored;
     uint64_t off = s->f->pos[i].off;
@@ -102,7 +69,7 @@ int fc_carve_source_read(struct fc_carve_source *s, size_t i, struct fc_error *e
         s->bytes_decoded = s->f->file.source->bytes_decoded;
     }
     if (rc == 1) {
-        s->iface = s->f->ifaces[s->first_iface + s->rec.iface];
+        s->iface = s->first_iface + s->rec.iface;
         s->block = pcapng ? fc_pcapng_block(&s->reader, &s->rec) : NULL;
         return 1;
     }
@@ -113,16 +80,16 @@ int fc_carve_source_read(struct fc_carve_source *s, size_t i, struct fc_error *e
                : rc;
 }
 
-static int sort_by_time(struct fc_carve_source *s, struct fc_error *err)
+static int sort_by_time(struct fc_record_source *s, struct fc_error *err)
 {
-    struct fc_carve_file *f = s->f;
+    struct fc_place_file *f = s->f;
     uint64_t *list = malloc(f->count * 3 * sizeof *list); /* time, offset, session */
     int64_t last = FC_TIME_NONE;
     int rc = list ? 1 : FC_E_NOMEM;
 
     for (size_t i = 0; i < f->count && rc == 1; i++) {
-        rc = fc_carve_source_read(s, i, err);
-        if (rc == FC_E_CHANGED && s->plan->partial)
+        rc = fc_record_source_read(s, i, err);
+        if (rc == FC_E_CHANGED && s->places->partial)
             rc = 1; /* left out when its turn comes */
         else if (rc == 1 && s->rec.ts_ns != FC_TIME_NONE)
             last = s->rec.ts_ns;
@@ -139,14 +106,14 @@ static int sort_by_time(struct fc_carve_source *s, struct fc_error *err)
     if (!list || fc_sorter_array(&list, f->count, 3, 63) || !(f->pos = malloc(f->count * sizeof *f->pos)))
         rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     for (size_t i = 0; i < f->count && f->pos; i++)
-        f->pos[i] = (struct fc_carve_pos){list[3 * i + 1], list[3 * i + 2]};
+        f->pos[i] = (struct fc_place){list[3 * i + 1], list[3 * i + 2]};
     free(list);
     s->span_end = 0;
     return rc == 1 ? 0 : rc;
 }
 
-int fc_carve_source_open(struct fc_carve_source *s, struct fc_carve_plan *plan, struct fc_carve_file *file,
-                         struct fc_error *err)
+int fc_record_source_open(struct fc_record_source *s, struct fc_places *places, struct fc_place_file *file,
+                          struct fc_error *err)
 {
     /* a capture with a handful of positions needs no large buffer */
     uint64_t extent = file->pos[file->count - 1].off - file->pos[0].off;
@@ -156,40 +123,61 @@ int fc_carve_source_open(struct fc_carve_source *s, struct fc_carve_plan *plan, 
     if ((rc = fc_stored_file_enter(file->stored, &file->file, err)))
         return rc;
     file->open = true;
+    if (file->file.source)
+        file->file.source->stop = places->stop;
     s->f = file;
-    s->plan = plan;
+    s->places = places;
     s->order_ns = FC_TIME_NONE;
     if (fc_reader_init(&s->reader, extent > SPAN ? SPAN : (size_t)extent + 2 * LONE) ||
         fc_reader_start(&s->reader, &file->file, file->pos[0].off, UINT64_MAX, NULL))
         rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     if (rc)
-        fc_carve_source_fini(s);
+        fc_record_source_fini(s);
     return rc;
 }
 
-int fc_carve_source_init(struct fc_carve_source *s, struct fc_carve_plan *plan, struct fc_carve_file *file,
-                         struct fc_error *err)
+/* The records of a compressed capture, as they lie in it, with the time that each is sorted by. */
+static int put_aside(struct fc_record_source *s, struct fc_error *err)
 {
-    int rc = fc_carve_source_open(s, plan, file, err);
+    int64_t last = FC_TIME_NONE;
+    int rc = 1;
+
+    for (size_t i = 0; i < s->f->count && rc >= 0; i++) {
+        rc = fc_record_source_read(s, i, err);
+        if (rc == FC_E_CHANGED && s->places->partial) {
+            if (!s->places->changed++)
+                s->places->changed_why = *err;
+            rc = 1;
+            continue;
+        }
+        if (rc == 1 && s->rec.ts_ns != FC_TIME_NONE)
+            last = s->rec.ts_ns;
+        if (rc == 1)
+            rc = fc_aside_add(&s->aside, &s->rec, s->block, i, (uint32_t)s->iface, last, err);
+    }
+    s->aside.used = true;
+    return rc < 0 ? rc : fc_aside_sort(&s->aside, err);
+}
+
+int fc_record_source_init(struct fc_record_source *s, struct fc_places *places, struct fc_place_file *file,
+                          bool by_time, struct fc_error *err)
+{
+    int rc = fc_record_source_open(s, places, file, err);
 
     if (rc)
         return rc;
-    if (plan->heads && file->file.format == FC_FORMAT_PCAPNG &&
-        !(file->heads = calloc(file->stored->iface_count, sizeof *file->heads)))
-        rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
-    else if (file->stored->backward)
-        rc = sort_by_time(s, err);
+    if (by_time && file->stored->backward)
+        rc = file->file.source ? put_aside(s, err) : sort_by_time(s, err);
     if (rc)
-        fc_carve_source_fini(s);
+        fc_record_source_fini(s);
     return rc;
 }
 
-void fc_carve_source_fini(struct fc_carve_source *s)
+void fc_record_source_fini(struct fc_record_source *s)
 {
     fc_reader_fini(&s->reader);
     fc_section_free(&s->section);
-    fc_buffer_fini(&s->heads[0]);
-    fc_buffer_fini(&s->heads[1]);
+    fc_aside_fini(&s->aside);
     if (s->f && s->f->open)
         fc_file_close(&s->f->file);
     if (s->f)
@@ -197,42 +185,55 @@ void fc_carve_source_fini(struct fc_carve_source *s)
     s->f = NULL;
 }
 
-static int next_fitting(struct fc_carve_source *s, struct fc_error *err)
+/* Makes the next record the current one, and *place its position. 1, 0: end, or a code. */
+static int take_next(struct fc_record_source *s, size_t *place, struct fc_error *err)
 {
-    struct fc_packet packet;
-    int rc = fc_carve_source_read(s, s->next, err);
+    struct fc_put_aside kept;
+    const uint8_t *bytes;
+    int rc;
 
-    if (rc != 1)
+    if (!s->aside.used) {
+        *place = s->next++;
+        return *place < s->f->count ? fc_record_source_read(s, *place, err) : 0;
+    }
+    if ((rc = fc_aside_next(&s->aside, &kept, &bytes, err)) != 1)
         return rc;
-    if (s->next + AHEAD < s->f->count)
-        __builtin_prefetch(&s->plan->sessions[s->f->pos[s->next + AHEAD].session], 1);
-    fc_decode(s->rec.link_type, s->rec.data, s->rec.caplen, s->rec.origlen, s->plan->mask, &packet);
-    struct fc_carve_session *session = &s->plan->sessions[s->f->pos[s->next].session];
-    if (!fc_key_fits(&session->key, &packet, s->plan->mask))
-        return fc_error_set(err, FC_E_CHANGED, s->f->stored->path, s->rec.off,
-                            "the record here is not the one that was indexed");
-    session->shown |= fc_key_shown(&session->key, &packet);
+    *place = (size_t)kept.place;
+    s->rec = kept.rec;
+    s->iface = kept.iface;
+    s->block = kept.is_block ? bytes : NULL;
     return 1;
 }
 
-int fc_carve_source_next(struct fc_carve_source *s, struct fc_error *err)
+static int next_fitting(struct fc_record_source *s, struct fc_error *err)
 {
-    while (s->next < s->f->count) {
-        struct fc_error why;
-        int rc = next_fitting(s, &why);
-        s->next++;
-        if (rc == FC_E_CHANGED && s->plan->partial) {
-            if (!s->plan->changed++)
-                s->plan->changed_why = why;
-            continue;
-        }
-        if (rc != 1) {
-            *err = why;
-            return rc;
-        }
-        if (s->rec.ts_ns != FC_TIME_NONE)
-            s->order_ns = s->rec.ts_ns;
-        return 1;
-    }
-    return 0;
+    size_t place;
+    int rc = take_next(s, &place, err);
+
+    if (rc != 1)
+        return rc;
+    if (place + AHEAD < s->f->count)
+        __builtin_prefetch(&s->places->sessions[s->f->pos[place + AHEAD].session], 1);
+    fc_decode(s->rec.link_type, s->rec.data, s->rec.caplen, s->rec.origlen, s->places->mask, &s->packet);
+    s->session = &s->places->sessions[s->f->pos[place].session];
+    if (!fc_key_fits(&s->session->key, &s->packet, s->places->mask))
+        return fc_error_set(err, FC_E_CHANGED, s->f->stored->path, s->rec.off,
+                            "the record here is not the one that was indexed");
+    s->session->shown |= fc_key_shown(&s->session->key, &s->packet);
+    return 1;
+}
+
+int fc_record_source_next(struct fc_record_source *s, struct fc_error *err)
+{
+    struct fc_error why;
+    int rc;
+
+    while ((rc = next_fitting(s, &why)) == FC_E_CHANGED && s->places->partial)
+        if (!s->places->changed++)
+            s->places->changed_why = why;
+    if (rc < 0)
+        *err = why;
+    if (rc == 1 && s->rec.ts_ns != FC_TIME_NONE)
+        s->order_ns = s->rec.ts_ns;
+    return rc;
 }

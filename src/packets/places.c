@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "carve/plan.h"
+#include "packets/places.h"
 #include "base/error.h"
 #include "capture/section.h"
 #include "flow/key.h"
@@ -12,41 +12,39 @@
 #include <string.h>
 #include <sys/stat.h>
 
-void fc_carve_plan_fini(struct fc_carve_plan *plan)
+void fc_places_fini(struct fc_places *places)
 {
-    for (size_t i = 0; plan->files && i < plan->stored.count; i++) {
-        if (plan->files[i].open)
-            fc_file_close(&plan->files[i].file);
-        free(plan->files[i].pos);
-        free(plan->files[i].ifaces);
-        free(plan->files[i].heads);
+    for (size_t i = 0; places->files && i < places->stored.count; i++) {
+        if (places->files[i].open)
+            fc_file_close(&places->files[i].file);
+        free(places->files[i].pos);
     }
-    free(plan->files);
-    free(plan->sessions);
-    fc_stored_files_fini(&plan->stored);
-    fc_carve_ifaces_fini(&plan->ifaces);
-    memset(plan, 0, sizeof *plan);
+    free(places->files);
+    free(places->sessions);
+    fc_stored_files_fini(&places->stored);
+    free(places->missing);
+    memset(places, 0, sizeof *places);
 }
 
-static int add_position(struct fc_carve_file *f, uint64_t off, uint64_t session)
+static int add_position(struct fc_place_file *f, uint64_t off, uint64_t session)
 {
     if (f->count == f->room) {
         size_t room = f->room ? f->room * 2 : 32;
-        struct fc_carve_pos *bigger = realloc(f->pos, room * sizeof *bigger);
+        struct fc_place *bigger = realloc(f->pos, room * sizeof *bigger);
         if (!bigger)
             return FC_E_NOMEM;
         f->pos = bigger;
         f->room = room;
     }
-    f->pos[f->count++] = (struct fc_carve_pos){off, session};
+    f->pos[f->count++] = (struct fc_place){off, session};
     return 0;
 }
 
 /* Adds segments of the latest session. FC_E_DAMAGED: they cannot be what flowcarve has written. */
 static int add_segments(void *ctx, const uint8_t *p, size_t len)
 {
-    struct fc_carve_plan *plan = ctx;
-    uint32_t session = (uint32_t)(plan->session_count - 1);
+    struct fc_places *places = ctx;
+    uint32_t session = (uint32_t)(places->session_count - 1);
     const uint8_t *end = p + len;
     struct fc_segment s;
     int rc = 0;
@@ -54,10 +52,10 @@ static int add_segments(void *ctx, const uint8_t *p, size_t len)
     while (p < end && rc == 0) {
         if (!(p = fc_segment_head(p, end, &s)))
             return FC_E_DAMAGED;
-        struct fc_stored_file *stored = fc_stored_files_find(&plan->stored, s.file);
+        struct fc_stored_file *stored = fc_stored_files_find(&places->stored, s.file);
         if (!stored)
             return FC_E_DAMAGED;
-        struct fc_carve_file *f = &plan->files[stored - plan->stored.items];
+        struct fc_place_file *f = &places->files[stored - places->stored.items];
         uint64_t off = s.first_off;
         rc = add_position(f, off, session);
         for (uint64_t i = 1; i < s.count && rc == 0; i++) {
@@ -69,45 +67,47 @@ static int add_segments(void *ctx, const uint8_t *p, size_t len)
     return rc;
 }
 
-static void add_times(struct fc_carve_plan *plan, sqlite3_stmt *stmt, int col)
+static void add_times(struct fc_places *places, sqlite3_stmt *stmt, int col)
 {
     int64_t start, end;
 
     if (sqlite3_column_type(stmt, col) == SQLITE_NULL) {
-        plan->timeless = true;
+        places->timeless = true;
         return;
     }
     start = sqlite3_column_int64(stmt, col);
     if (__builtin_add_overflow(start, sqlite3_column_int64(stmt, col + 1), &end))
         end = INT64_MAX;
-    if (plan->low_ns == FC_TIME_NONE || start < plan->low_ns)
-        plan->low_ns = start;
-    if (plan->high_ns == FC_TIME_NONE || end > plan->high_ns)
-        plan->high_ns = end;
+    if (places->low_ns == FC_TIME_NONE || start < places->low_ns)
+        places->low_ns = start;
+    if (places->high_ns == FC_TIME_NONE || end > places->high_ns)
+        places->high_ns = end;
 }
 
-static int add_session(struct fc_carve_plan *plan, struct fc_db *db, sqlite3_stmt *stmt, struct fc_pieces *pieces,
+static int add_session(struct fc_places *places, struct fc_db *db, sqlite3_stmt *stmt, struct fc_pieces *pieces,
                        struct fc_error *err)
 {
     struct fc_flow_key key;
     int client;
     int rc = fc_key_from_row(stmt, 1, &key, &client);
 
-    if (rc == 0 && plan->session_count == plan->session_room) {
-        size_t room = plan->session_room ? plan->session_room * 2 : 64;
-        struct fc_carve_session *bigger = realloc(plan->sessions, room * sizeof *bigger);
+    if (rc == 0 && places->session_count == places->session_room) {
+        size_t room = places->session_room ? places->session_room * 2 : 64;
+        struct fc_place_session *bigger = realloc(places->sessions, room * sizeof *bigger);
         if (bigger) {
-            plan->sessions = bigger;
-            plan->session_room = room;
+            places->sessions = bigger;
+            places->session_room = room;
         } else {
             rc = FC_E_NOMEM;
         }
     }
     if (rc == 0) {
-        plan->sessions[plan->session_count++] = (struct fc_carve_session){.key = key};
-        add_times(plan, stmt, 9);
-        rc = fc_pieces_read(pieces, sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 7),
-                            sqlite3_column_blob(stmt, 11), (size_t)sqlite3_column_bytes(stmt, 11), add_segments, plan);
+        places->sessions[places->session_count++] =
+            (struct fc_place_session){.key = key, .id = sqlite3_column_int64(stmt, 0), .client = (uint8_t)client};
+        add_times(places, stmt, 9);
+        rc =
+            fc_pieces_read(pieces, sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 7),
+                           sqlite3_column_blob(stmt, 11), (size_t)sqlite3_column_bytes(stmt, 11), add_segments, places);
     }
     if (rc == FC_E_DB)
         return fc_db_error(db->sql, db->path, err, "cannot read the index");
@@ -148,7 +148,7 @@ static int any_forgotten(struct fc_db *db, bool *any, struct fc_error *err)
     return rc;
 }
 
-static int collect(struct fc_carve_plan *plan, struct fc_db *db, const struct fc_filter *filter, struct fc_error *err)
+static int collect(struct fc_places *places, struct fc_db *db, const struct fc_filter *filter, struct fc_error *err)
 {
     struct fc_pieces pieces = {.sql = db->sql};
     sqlite3_stmt *stmt = NULL, *forgotten = NULL;
@@ -164,9 +164,9 @@ static int collect(struct fc_carve_plan *plan, struct fc_db *db, const struct fc
     if (rc)
         return rc;
     while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW) {
-        rc = add_session(plan, db, stmt, &pieces, err);
+        rc = add_session(places, db, stmt, &pieces, err);
         if (rc == 0 && any)
-            rc = count_forgotten(db, &forgotten, sqlite3_column_int64(stmt, 0), &plan->forgotten, err);
+            rc = count_forgotten(db, &forgotten, sqlite3_column_int64(stmt, 0), &places->forgotten, err);
     }
     sqlite3_finalize(forgotten);
     if (rc == 0 && step != SQLITE_DONE)
@@ -178,12 +178,12 @@ static int collect(struct fc_carve_plan *plan, struct fc_db *db, const struct fc
 
 static int compare_pos(const void *a, const void *b)
 {
-    const struct fc_carve_pos *x = a, *y = b;
+    const struct fc_place *x = a, *y = b;
 
     return x->off < y->off ? -1 : x->off > y->off;
 }
 
-static void sort_positions(struct fc_carve_file *f)
+static void sort_positions(struct fc_place_file *f)
 {
     uint64_t *entries = (uint64_t *)f->pos;
     size_t i = 1;
@@ -194,7 +194,7 @@ static void sort_positions(struct fc_carve_file *f)
         return;
     /* sessions were added in their order, so that only offsets want sorting */
     if (fc_sorter_array(&entries, f->count, 2, 63) == 0) {
-        f->pos = (struct fc_carve_pos *)entries;
+        f->pos = (struct fc_place *)entries;
         f->room = f->count;
     } else {
         qsort(f->pos, f->count, sizeof *f->pos, compare_pos);
@@ -209,46 +209,54 @@ static bool is_file(const char *a, const char *b)
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-int fc_carve_note(struct fc_carve_result *result, const struct fc_error *why, uint64_t packets)
+int fc_places_note(struct fc_places *places, const struct fc_error *why, uint64_t packets)
 {
-    struct fc_error *bigger = realloc(result->missing, (result->missing_count + 1) * sizeof *bigger);
+    struct fc_error *bigger = realloc(places->missing, (places->missing_count + 1) * sizeof *bigger);
 
     if (!bigger)
         return FC_E_NOMEM;
-    result->missing = bigger;
-    bigger[result->missing_count++] = *why;
-    result->packets_missing += packets;
+    places->missing = bigger;
+    bigger[places->missing_count++] = *why;
+    places->packets_missing += packets;
     return 0;
 }
 
-static int stopped(void *stop)
+int fc_places_check(const struct fc_places *places, const char *path, struct fc_error *err)
 {
-    return stop && __atomic_load_n((const int *)stop, __ATOMIC_RELAXED);
+    for (size_t i = 0; i < places->session_count && !places->partial; i++)
+        if (!fc_shown_fits(places->sessions[i].shown))
+            return fc_error_set(err, FC_E_CHANGED, path, FC_NO_OFFSET,
+                                "a session has fragments of a tunnel that it is not in: a capture has changed");
+    return 0;
+}
+
+static int stopped(void *places)
+{
+    return fc_places_stopped(places);
 }
 
 /* Files, sessions and positions, as the index has them. */
-static int read_index(struct fc_carve_plan *plan, struct fc_db *db, const struct fc_filter *filter,
-                      struct fc_error *err)
+static int read_index(struct fc_places *places, struct fc_db *db, const struct fc_filter *filter, struct fc_error *err)
 {
-    int rc = fc_stored_files_load(db, &plan->stored, err);
+    int rc = fc_stored_files_load(db, &places->stored, err);
 
     if (rc)
         return rc;
-    plan->files = calloc(plan->stored.count + 1, sizeof *plan->files);
-    if (!plan->files)
+    places->files = calloc(places->stored.count + 1, sizeof *places->files);
+    if (!places->files)
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     char *key;
     if ((rc = fc_db_meta(db, "key", &key, err)))
         return rc;
-    plan->mask = FC_WANT_KEY | FC_WANT_TUNNEL;
-    rc = fc_key_parts(key, &plan->mask, NULL);
+    places->mask |= FC_WANT_KEY | FC_WANT_TUNNEL;
+    rc = fc_key_parts(key, &places->mask, NULL);
     free(key);
     if (rc)
         return fc_error_set(err, FC_E_DB, db->path, FC_NO_OFFSET, "meta: the key's parts are damaged");
-    return collect(plan, db, filter, err);
+    return collect(places, db, filter, err);
 }
 
-size_t fc_carve_behind(const struct fc_carve_file *f, size_t i, uint64_t off)
+size_t fc_places_behind(const struct fc_place_file *f, size_t i, uint64_t off)
 {
     size_t lo = i + 1, hi = f->count;
 
@@ -262,32 +270,9 @@ size_t fc_carve_behind(const struct fc_carve_file *f, size_t i, uint64_t off)
     return lo;
 }
 
-/* Reads what the capture, which is open, says of the interfaces of the sections that have positions. */
-static int describe(struct fc_carve_plan *plan, struct fc_carve_file *f, struct fc_error *err)
-{
-    const struct fc_stored_file *s = f->stored;
-    size_t first, last;
-    uint64_t end;
-    int rc = 0;
-
-    f->ifaces = calloc(s->iface_count + 1, sizeof *f->ifaces);
-    if (!f->ifaces)
-        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
-    for (size_t i = 0; i < f->count && rc == 0; i = fc_carve_behind(f, i, end)) {
-        if (!fc_section_range(s->ifaces, s->iface_count, f->pos[i].off, &first, &last, &end))
-            return fc_error_set(err, FC_E_CHANGED, s->path, f->pos[i].off, "no interface holds here");
-        if (f->ifaces[first]) /* a damaged index says so: the section was seen */
-            continue;
-        if (f->file.format == FC_FORMAT_PCAPNG)
-            rc = fc_carve_ifaces_section(&plan->ifaces, &f->file, &s->ifaces[first], err);
-        for (size_t k = first; k < last && rc == 0; k++)
-            rc = fc_carve_ifaces_add(&plan->ifaces, &f->file, &s->ifaces[k], &f->ifaces[k], err);
-    }
-    return rc;
-}
-
 /* Looks whether a capture that has positions is what was indexed. */
-static int look_at(struct fc_carve_plan *plan, struct fc_carve_file *f, struct fc_error *err)
+static int look_at(struct fc_places *places, struct fc_place_file *f, fc_places_examine *examine, void *ctx,
+                   struct fc_error *err)
 {
     int rc = fc_stored_file_open(f->stored, &f->file, err);
 
@@ -298,53 +283,58 @@ static int look_at(struct fc_carve_plan *plan, struct fc_carve_file *f, struct f
         if ((rc = fc_stored_file_enter(f->stored, &f->file, err)))
             return rc;
     }
-    rc = describe(plan, f, err);
+    rc = examine ? examine(ctx, places, f, err) : 0;
     fc_file_close(&f->file); /* there may be more captures than descriptors */
     return rc;
 }
 
-int fc_carve_plan_make(struct fc_carve_plan *plan, struct fc_db *db, const struct fc_filter *filter,
-                       const struct fc_carve_options *options, const int *stop, struct fc_carve_result *result,
+/* Opens the captures one by one; those that cannot be taken as they are end it, or are left out. */
+static int look_at_all(struct fc_places *places, const char *avoid, bool read, fc_places_examine *examine, void *ctx,
                        struct fc_error *err)
 {
-    int rc;
-
-    memset(plan, 0, sizeof *plan);
-    plan->low_ns = plan->high_ns = FC_TIME_NONE;
-    plan->partial = options->partial;
-    if (options->avoid && is_file(options->avoid, db->path))
-        return fc_error_set(err, FC_E_USAGE, options->avoid, FC_NO_OFFSET, "is the index");
-    /* one state of the index: captures may be added to it meanwhile */
-    if (sqlite3_exec(db->sql, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
-        return fc_db_error(db->sql, db->path, err, "cannot read the index");
-    sqlite3_progress_handler(db->sql, 100000, stopped, (void *)stop);
-    rc = read_index(plan, db, filter, err);
-    sqlite3_progress_handler(db->sql, 0, NULL, NULL);
-    sqlite3_exec(db->sql, "COMMIT", NULL, NULL, NULL);
-    if (rc)
-        return rc;
-    result->sessions = plan->session_count;
-    result->packets_forgotten = plan->forgotten;
-    for (size_t i = 0; i < plan->stored.count; i++) {
-        struct fc_carve_file *f = &plan->files[i];
+    for (size_t i = 0; i < places->stored.count; i++) {
+        struct fc_place_file *f = &places->files[i];
         struct fc_error why;
-        f->stored = &plan->stored.items[i];
-        if (stopped((void *)stop))
+        f->stored = &places->stored.items[i];
+        if (fc_places_stopped(places))
             return fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
-        if (options->avoid && is_file(options->avoid, f->stored->path))
-            return fc_error_set(err, FC_E_USAGE, options->avoid, FC_NO_OFFSET, "is a capture of the index");
+        if (avoid && is_file(avoid, f->stored->path))
+            return fc_error_set(err, FC_E_USAGE, avoid, FC_NO_OFFSET, "is a capture of the index");
         if (!f->count)
             continue;
         sort_positions(f);
-        rc = look_at(plan, f, &why);
-        if (rc && (rc == FC_E_NOMEM || rc == FC_E_LIMIT || !options->partial)) {
+        int rc = read ? look_at(places, f, examine, ctx, &why) : 0;
+        if (rc && (rc == FC_E_NOMEM || rc == FC_E_LIMIT || rc == FC_E_INTERRUPTED || !places->partial)) {
             *err = why;
             return rc;
         }
-        if (rc && fc_carve_note(result, &why, f->count))
+        if (rc && fc_places_note(places, &why, f->count))
             return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
         if (rc)
             f->count = 0;
     }
     return 0;
+}
+
+int fc_places_make(struct fc_places *places, struct fc_db *db, const struct fc_filter *filter,
+                   const struct fc_packets_options *options, fc_places_examine *examine, void *ctx,
+                   struct fc_error *err)
+{
+    int rc;
+
+    memset(places, 0, sizeof *places);
+    places->low_ns = places->high_ns = FC_TIME_NONE;
+    places->partial = options->partial;
+    places->mask = options->fields;
+    places->stop = options->stop;
+    if (options->avoid && is_file(options->avoid, db->path))
+        return fc_error_set(err, FC_E_USAGE, options->avoid, FC_NO_OFFSET, "is the index");
+    /* one state of the index: captures may be added to it meanwhile */
+    if (sqlite3_exec(db->sql, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+        return fc_db_error(db->sql, db->path, err, "cannot read the index");
+    sqlite3_progress_handler(db->sql, 100000, stopped, places);
+    rc = read_index(places, db, filter, err);
+    sqlite3_progress_handler(db->sql, 0, NULL, NULL);
+    sqlite3_exec(db->sql, "COMMIT", NULL, NULL, NULL);
+    return rc ? rc : look_at_all(places, options->avoid, !options->positions, examine, ctx, err);
 }
