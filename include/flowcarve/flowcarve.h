@@ -12,6 +12,7 @@
 #include <flowcarve/packets.h>
 #include <flowcarve/query.h>
 #include <flowcarve/text.h>
+#include <flowcarve/top.h>
 #include <flowcarve/verify.h>
 
 #endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+#include "query/sample.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "flow/positions.h"
+#include "query/ast.h"
+#include "query/filter.h"
+#include "store/db.h"
+#include "store/piece.h"
+#include "store/table_scan.h"
+
+#include <flowcarve/decode.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Columns of the table, in its order, and behind them what else a SELECT has. */
+enum {
+    ID,
+    START,
+    DURATION,
+    PROTO,
+    KIND,
+    CLIENT_ADDR,
+    CLIENT_PORT,
+    SERVER_ADDR,
+    SERVER_PORT,
+    CLIENT_PACKETS,
+    SERVER_PACKETS,
+    CLIENT_BYTES,
+    SERVER_BYTES,
+    STATE,
+    COLUMNS,
+    TEXT = COLUMNS,
+    FLAGS = COLUMNS,
+    POSITIONS
+};
+
+#define SELECT                                                                                                         \
+    "SELECT s.id, s.start_ns, s.duration_ns, s.proto, s.kind, s.client_addr, s.client_port, s.server_addr, "           \
+    "s.server_port, s.client_packets, s.server_packets, s.client_bytes, s.server_bytes, s.state"
+#define JOIN " FROM session s LEFT JOIN session_fields f ON f.id = s.id"
+
+struct file_packets {
+    uint32_t file;
+    uint64_t packets;
+};
+
+struct samples {
+    struct fc_db *db;
+    fc_sample_take *take;
+    void *ctx;
+    struct fc_error *err;
+    struct fc_pieces pieces;
+    struct file_packets *file;
+    size_t file_count, file_room;
+};
+
+/* Anything may be in an index: what is no number from 0 to max is `none`. */
+static inline int64_t number(const struct fc_scan_value *v, int64_t max, int64_t none)
+{
+    return v->type == FC_SCAN_INTEGER && v->number >= 0 && v->number <= max ? v->number : none;
+}
+
+static inline bool read_addr(const struct fc_scan_value *v, int kind, struct fc_sample_addr *addr)
+{
+    uint32_t size = kind == FC_ADDR_IPV6 ? 16 : kind == FC_ADDR_MAC ? 6 : 0;
+
+    if (kind == FC_ADDR_IPV4) {
+        int64_t n = number(v, UINT32_MAX, -1);
+        addr->word[0] = (uint64_t)n;
+        return n >= 0;
+    }
+    if (!size || v->type != FC_SCAN_BLOB || v->len != size)
+        return false;
+    for (uint32_t i = 0; i < size; i++)
+        addr->word[i / 8] = addr->word[i / 8] << 8 | v->bytes[i];
+    return true;
+}
+
+/* As fc_read_session() takes a row. */
+static inline void read_sample(const struct fc_scan_value *v, struct fc_sample *s)
+{
+    memset(s, 0, sizeof *s);
+    s->start_ns = v[START].number;
+    s->has_time = v[START].type == FC_SCAN_INTEGER && v[DURATION].type == FC_SCAN_INTEGER &&
+                  v[DURATION].number >= 0 && !__builtin_add_overflow(s->start_ns, v[DURATION].number, &s->end_ns);
+    s->proto = (uint32_t)number(&v[PROTO], UINT32_MAX, FC_PROTO_MALFORMED);
+    s->kind = (int)number(&v[KIND], FC_ADDR_IPV6, FC_ADDR_NONE);
+    if (!read_addr(&v[CLIENT_ADDR], s->kind, &s->client) || !read_addr(&v[SERVER_ADDR], s->kind, &s->server)) {
+        s->kind = FC_ADDR_NONE;
+        s->client = s->server = (struct fc_sample_addr){{0}};
+    }
+    s->server_port = s->proto == 1 || s->proto == 58 ? -1 : (int)number(&v[SERVER_PORT], UINT16_MAX, -1);
+    s->client_packets = (uint64_t)number(&v[CLIENT_PACKETS], INT64_MAX, 0);
+    s->server_packets = (uint64_t)number(&v[SERVER_PACKETS], INT64_MAX, 0);
+    s->client_bytes = (uint64_t)number(&v[CLIENT_BYTES], INT64_MAX, 0);
+    s->server_bytes = (uint64_t)number(&v[SERVER_BYTES], INT64_MAX, 0);
+    s->state = (int)number(&v[STATE], 4, -1);
+}
+
+static int take_row(void *ctx, int64_t id, const struct fc_scan_value *values)
+{
+    struct samples *r = ctx;
+    struct fc_sample sample;
+
+    (void)id;
+    read_sample(values, &sample);
+    return r->take(r->ctx, &sample);
+}
+
+static void read_column(sqlite3_stmt *stmt, int column, struct fc_scan_value *v)
+{
+    switch (sqlite3_column_type(stmt, column)) {
+    case SQLITE_INTEGER:
+        v->type = FC_SCAN_INTEGER;
+        v->number = sqlite3_column_int64(stmt, column);
+        break;
+    case SQLITE_BLOB:
+        v->type = FC_SCAN_BLOB;
+        v->bytes = sqlite3_column_blob(stmt, column);
+        v->len = (uint32_t)sqlite3_column_bytes(stmt, column);
+        break;
+    case SQLITE_NULL:
+        v->type = FC_SCAN_NULL;
+        break;
+    default:
+        v->type = FC_SCAN_OTHER;
+    }
+}
+
+static int add_segments(void *ctx, const uint8_t *p, size_t len)
+{
+    struct samples *r = ctx;
+    const uint8_t *end = p + len;
+    struct fc_segment segment;
+
+    while (p < end) {
+        if (!(p = fc_segment_head(p, end, &segment)))
+            return FC_E_DAMAGED;
+        uint64_t off = segment.first_off;
+        for (uint64_t i = 1; i < segment.count; i++)
+            if (!(p = fc_segment_next(p, end, &off)))
+                return FC_E_DAMAGED;
+        if (r->file_count == r->file_room) {
+            size_t room = r->file_room ? r->file_room * 2 : 16;
+            struct file_packets *bigger = realloc(r->file, room * sizeof *bigger);
+            if (!bigger)
+                return FC_E_NOMEM;
+            r->file = bigger;
+            r->file_room = room;
+        }
+        r->file[r->file_count++] = (struct file_packets){segment.file, segment.count};
+    }
+    return 0;
+}
+
+static int compare_files(const void *a, const void *b)
+{
+    uint32_t x = ((const struct file_packets *)a)->file, y = ((const struct file_packets *)b)->file;
+
+    return (x > y) - (x < y);
+}
+
+/* A sample for each capture: what it has of the session may be in several pieces. */
+static int take_files(struct samples *r, sqlite3_stmt *stmt, const struct fc_sample *session)
+{
+    int64_t id = sqlite3_column_int64(stmt, ID);
+    int rc;
+
+    r->file_count = 0;
+    const void *blob = sqlite3_column_blob(stmt, POSITIONS);
+    rc = fc_pieces_read(&r->pieces, id, sqlite3_column_int64(stmt, FLAGS), blob,
+                        (size_t)sqlite3_column_bytes(stmt, POSITIONS), add_segments, r);
+    if (rc == FC_E_DB)
+        return fc_db_error(fc_db_sqlite(r->db), r->db->path, r->err, "cannot read the index");
+    if (rc)
+        return fc_error_set(r->err, rc, r->db->path, FC_NO_OFFSET, rc == FC_E_NOMEM ? "out of memory" : "session %lld has no valid positions",
+                            (long long)id);
+    qsort(r->file, r->file_count, sizeof *r->file, compare_files);
+    for (size_t i = 0, next; i < r->file_count; i = next) {
+        struct fc_sample sample = *session;
+
+        sample.file = r->file[i].file;
+        sample.client_packets = sample.server_packets = sample.client_bytes = sample.server_bytes = 0;
+        for (next = i; next < r->file_count && r->file[next].file == sample.file; next++)
+            sample.client_packets += r->file[next].packets;
+        if ((rc = r->take(r->ctx, &sample)))
+            return rc;
+    }
+    return 0;
+}
+
+static int take_selected(struct samples *r, sqlite3_stmt *stmt, enum fc_samples what)
+{
+    struct fc_scan_value values[COLUMNS];
+    struct fc_sample sample;
+    int step, rc = 0;
+
+    while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW) {
+        for (int i = 0; i < COLUMNS; i++)
+            read_column(stmt, i, &values[i]);
+        read_sample(values, &sample);
+        if (what == FC_SAMPLES_FILE) {
+            rc = take_files(r, stmt, &sample);
+            continue;
+        }
+        if (what != FC_SAMPLES_PLAIN && sqlite3_column_type(stmt, TEXT) == SQLITE_TEXT)
+            sample.text = (const char *)sqlite3_column_text(stmt, TEXT);
+        rc = r->take(r->ctx, &sample);
+    }
+    if (rc == 0 && step != SQLITE_DONE)
+        rc = fc_db_error(fc_db_sqlite(r->db), r->db->path, r->err, "cannot read the index");
+    return rc;
+}
+
+int fc_samples_read(struct fc_db *db, const struct fc_filter *filter, enum fc_samples what, bool by_start,
+                    fc_sample_take *take, void *ctx, struct fc_error *err)
+{
+    static const char *const selects[] = {
+        [FC_SAMPLES_PLAIN] = SELECT " FROM session s",
+        [FC_SAMPLES_VLAN] = SELECT ", f.vlan" JOIN,
+        [FC_SAMPLES_TUNNEL] = SELECT ", f.tunnel" JOIN,
+        [FC_SAMPLES_FILE] = SELECT ", s.flags, s.positions FROM session s",
+    };
+    struct samples r = {.db = db, .take = take, .ctx = ctx, .err = err, .pieces.sql = fc_db_sqlite(db)};
+    sqlite3_stmt *stmt;
+    int64_t root = 0;
+    int rc = 0;
+
+    if ((!filter || !filter->root) && what == FC_SAMPLES_PLAIN && !by_start && (rc = fc_table_scan_root(db, "session", &root, err)))
+        return rc;
+    if (root)
+        return fc_table_scan(db, root, COLUMNS, take_row, &r, err);
+    rc = fc_filter_prepare(filter, db, selects[what], by_start ? "ORDER BY s.start_ns, s.id" : "ORDER BY s.id", &stmt,
+                           err);
+    if (rc)
+        return rc;
+    rc = take_selected(&r, stmt, what);
+    sqlite3_finalize(stmt);
+    fc_pieces_fini(&r.pieces);
+    free(r.file);
+    return rc;
+}

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+#include "query/top_groups.h"
+
+#include <flowcarve/decode.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GROUPS_MIN = 1024, PART_BITS_MAX = 48 };
+
+static bool is_in(const struct fc_part *part, uint64_t hash)
+{
+    return part->bits == 0 || hash >> (64 - part->bits) == part->number;
+}
+
+static void split(struct fc_part *part)
+{
+    part->bits++;
+    part->number <<= 1;
+}
+
+/* The part behind this one, as large as it can be; false: this was the last one. */
+static bool go_on(struct fc_part *part)
+{
+    part->number++;
+    while (part->bits && !(part->number & 1)) {
+        part->number >>= 1;
+        part->bits--;
+    }
+    return part->bits > 0;
+}
+
+static void values_init(struct fc_values *values)
+{
+    fc_sorter_init(&values->narrow, 1, 0);
+    fc_sorter_init(&values->wide, 3, 0);
+}
+
+static void values_fini(struct fc_values *values)
+{
+    fc_sorter_fini(&values->narrow);
+    fc_sorter_fini(&values->wide);
+    free(values->count);
+}
+
+void fc_groups_init(struct fc_groups *g, uint32_t figures, size_t groups_max, size_t values_max)
+{
+    *g = (struct fc_groups){.figures = figures, .groups_max = groups_max, .values_max = values_max};
+    g->seed = fc_hash_secret();
+    values_init(&g->peers);
+    values_init(&g->ports);
+}
+
+static void forget_texts(struct fc_groups *g)
+{
+    for (size_t i = 0; i < g->count; i++)
+        free((char *)g->group[i].key.text);
+}
+
+void fc_groups_fini(struct fc_groups *g)
+{
+    forget_texts(g);
+    values_fini(&g->peers);
+    values_fini(&g->ports);
+    free(g->group);
+    free(g->gaps);
+    free(g->slot);
+}
+
+static bool is_same(const struct fc_group_key *a, const struct fc_group_key *b)
+{
+    return memcmp(a->word, b->word, sizeof a->word) == 0 &&
+           (a->text && b->text ? strcmp(a->text, b->text) == 0 : a->text == b->text);
+}
+
+/* Where a key is, or would be. */
+static struct fc_group_slot *find_slot(const struct fc_groups *g, const struct fc_group_key *key, uint64_t hash)
+{
+    size_t i = hash & (g->slots - 1);
+
+    while (g->slot[i].at && !(g->slot[i].tag == hash >> 32 && is_same(&g->group[g->slot[i].at - 1].key, key)))
+        i = (i + 1) & (g->slots - 1);
+    return &g->slot[i];
+}
+
+static bool grow_array(void **array, size_t room, size_t size)
+{
+    void *bigger = realloc(*array, room * size);
+
+    *array = bigger ? bigger : *array;
+    return bigger != NULL;
+}
+
+/* Twice the room, and two slots a group. */
+static int grow(struct fc_groups *g)
+{
+    size_t room = g->room ? g->room * 2 : GROUPS_MIN;
+    struct fc_group_slot *slot = calloc(room * 2, sizeof *slot);
+
+    if (!slot || !grow_array((void **)&g->group, room, sizeof *g->group) ||
+        ((g->figures & FC_TOP_INTERVAL) && !grow_array((void **)&g->gaps, room, sizeof *g->gaps)) ||
+        ((g->figures & FC_TOP_PEERS) && !grow_array((void **)&g->peers.count, room, sizeof *g->peers.count)) ||
+        ((g->figures & FC_TOP_PORTS) && !grow_array((void **)&g->ports.count, room, sizeof *g->ports.count))) {
+        free(slot);
+        return FC_E_NOMEM;
+    }
+    free(g->slot);
+    g->slot = slot;
+    g->slots = room * 2;
+    g->room = room;
+    for (size_t i = 0; i < g->count; i++) {
+        uint64_t hash = fc_groups_hash(g, &g->group[i].key);
+        *find_slot(g, &g->group[i].key, hash) = (struct fc_group_slot){(uint32_t)i + 1, (uint32_t)(hash >> 32)};
+    }
+    return 0;
+}
+
+static int add_group(struct fc_groups *g, const struct fc_group_key *key)
+{
+    struct fc_group *group = &g->group[g->count];
+
+    *group = (struct fc_group){.key = *key, .first_ns = INT64_MAX, .last_ns = INT64_MIN};
+    if (key->text && !(group->key.text = strdup(key->text)))
+        return FC_E_NOMEM;
+    if (g->gaps)
+        g->gaps[g->count] = (struct fc_gaps){0};
+    if (g->peers.count)
+        g->peers.count[g->count] = 0;
+    if (g->ports.count)
+        g->ports.count[g->count] = 0;
+    g->count++;
+    return 0;
+}
+
+int fc_groups_find(struct fc_groups *g, const struct fc_group_key *key, uint64_t hash, size_t *at)
+{
+    int rc;
+
+    *at = SIZE_MAX;
+    if (!is_in(&g->groups_part, hash))
+        return 0;
+    if (g->count == g->room && (rc = grow(g)))
+        return rc;
+    struct fc_group_slot *slot = find_slot(g, key, hash);
+    if (!slot->at) {
+        if (g->summed) /* it has come into the index meanwhile; a transaction keeps that from happening */
+            return 0;
+        if (g->count == g->groups_max && g->groups_part.bits < PART_BITS_MAX)
+            return FC_GROUPS_SPLIT;
+        if ((rc = add_group(g, key)))
+            return rc;
+        *slot = (struct fc_group_slot){(uint32_t)g->count, (uint32_t)(hash >> 32)};
+    }
+    *at = slot->at - 1;
+    return 0;
+}
+
+bool fc_groups_start(struct fc_groups *g, size_t at, int64_t start_ns)
+{
+    struct fc_gaps *gaps = &g->gaps[at];
+    double gap;
+
+    if (gaps->any) {
+        if (start_ns < gaps->last_ns)
+            return false;
+        gap = (double)((uint64_t)start_ns - (uint64_t)gaps->last_ns);
+        gaps->count++;
+        double off = gap - gaps->mean;
+        gaps->mean += off / (double)gaps->count;
+        gaps->squares += off * (gap - gaps->mean);
+    }
+    gaps->any = true;
+    gaps->last_ns = start_ns;
+    return true;
+}
+
+void fc_groups_gaps(const struct fc_groups *g, size_t at, struct fc_top_row *row)
+{
+    const struct fc_gaps *gaps = &g->gaps[at];
+
+    row->intervals = gaps->count;
+    if (gaps->count) {
+        row->interval_mean = gaps->mean / 1e9;
+        row->interval_deviation = sqrt(gaps->squares / (double)gaps->count) / 1e9;
+    }
+}
+
+/* Sorts and leaves one of each. */
+static int compact(struct fc_sorter *s)
+{
+    size_t kept = 0, size = s->words * sizeof *s->entry;
+    int rc = fc_sorter_sort(s, NULL);
+
+    for (size_t i = 0; rc == 0 && i < s->count; i++) {
+        const uint64_t *entry = s->entry + i * s->words;
+        if (kept == 0 || memcmp(s->entry + (kept - 1) * s->words, entry, size) != 0)
+            memmove(s->entry + kept++ * s->words, entry, size);
+    }
+    if (rc == 0)
+        s->count = kept;
+    return rc;
+}
+
+static int add_value(struct fc_groups *g, struct fc_sorter *s, const uint64_t *entry)
+{
+    size_t most = g->values_max / s->words;
+    int rc;
+
+    if (s->count >= most) {
+        if ((rc = compact(s)))
+            return rc;
+        if (s->count > most / 4 * 3 && g->values_part.bits < PART_BITS_MAX)
+            return FC_GROUPS_SPLIT;
+    }
+    return fc_sorter_add(s, entry, NULL);
+}
+
+int fc_groups_value(struct fc_groups *g, struct fc_values *values, size_t at, int kind,
+                    const struct fc_sample_addr *value)
+{
+    uint64_t group = (uint64_t)at << 32;
+
+    if (g->values_part.bits &&
+        !is_in(&g->values_part, fc_hash_mix(g->seed, value->word[0] ^ (uint64_t)kind << 56, value->word[1] + group)))
+        return 0;
+    if (kind == FC_ADDR_IPV4)
+        return add_value(g, &values->narrow, (uint64_t[]){group | value->word[0]});
+    return add_value(g, &values->wide, (uint64_t[]){group | (uint64_t)kind, value->word[0], value->word[1]});
+}
+
+static void forget_values(struct fc_groups *g)
+{
+    g->peers.narrow.count = g->peers.wide.count = g->ports.narrow.count = g->ports.wide.count = 0;
+}
+
+void fc_groups_restart(struct fc_groups *g)
+{
+    forget_texts(g);
+    forget_values(g);
+    g->count = 0;
+    g->summed = false;
+    if (g->slot)
+        memset(g->slot, 0, g->slots * sizeof *g->slot);
+}
+
+void fc_groups_split(struct fc_groups *g)
+{
+    bool groups = !g->summed && g->count == g->groups_max;
+
+    split(groups ? &g->groups_part : &g->values_part);
+    if (g->summed)
+        forget_values(g);
+    else
+        fc_groups_restart(g);
+}
+
+static int count_values(struct fc_values *values, struct fc_sorter *s)
+{
+    int rc = compact(s);
+
+    for (size_t i = 0; rc == 0 && i < s->count; i++)
+        values->count[s->entry[i * s->words] >> 32]++;
+    return rc;
+}
+
+int fc_groups_end_part(struct fc_groups *g, bool *done)
+{
+    struct fc_values *all[] = {&g->peers, &g->ports};
+    int rc = 0;
+
+    for (int i = 0; i < 2; i++)
+        if ((rc = count_values(all[i], &all[i]->narrow)) || (rc = count_values(all[i], &all[i]->wide)))
+            return rc;
+    forget_values(g);
+    g->summed = true;
+    *done = !go_on(&g->values_part);
+    if (*done)
+        g->values_part = (struct fc_part){0};
+    return 0;
+}
+
+bool fc_groups_next_part(struct fc_groups *g)
+{
+    fc_groups_restart(g);
+    return go_on(&g->groups_part);
+}

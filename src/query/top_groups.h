@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Groups of sessions being added up, and the distinct values that belong to them.
+ *
+ * Memory is bounded by `groups_max` and `values_max`. When one of them is not enough, only a part is done at a time:
+ * that of the groups whose hash begins with some bits, and of the values whose hash does. The owner reads all sessions
+ * once more for each part (fc_groups_next_part()). Distinct values of parts add up, since no value is in two.
+ *
+ * Threads: one.
+ */
+#ifndef FC_QUERY_TOP_GROUPS_H
+#define FC_QUERY_TOP_GROUPS_H
+
+#include "base/hash.h"
+#include "query/sample.h"
+#include "store/sorter.h"
+
+#include <flowcarve/top.h>
+
+/* What tells groups apart: `word`, and where there is one the text that word[5] is the hash of. */
+struct fc_group_key {
+    uint64_t word[6];
+    const char *text;
+};
+
+struct fc_group {
+    struct fc_group_key key;
+    uint64_t sessions, packets, sent_bytes, received_bytes;
+    int64_t first_ns, last_ns; /* first > last: no session has a time */
+};
+
+/* Times between starts, by Welford's method. */
+struct fc_gaps {
+    bool any;
+    int64_t last_ns;
+    uint64_t count;
+    double mean, squares;
+};
+
+/* A part of all hashes: those that begin with these bits. */
+struct fc_part {
+    unsigned bits;
+    uint64_t number;
+};
+
+/* Distinct values of groups: IPv4 addresses and ports in one word, others in three. */
+struct fc_values {
+    struct fc_sorter narrow, wide;
+    uint64_t *count; /* a group each, of the parts that are done */
+};
+
+struct fc_groups {
+    uint32_t figures; /* FC_TOP_PEERS... */
+    size_t groups_max, values_max;
+    uint64_t seed;
+    struct fc_group *group;
+    struct fc_gaps *gaps;
+    size_t count, room;
+    struct fc_group_slot {
+        uint32_t at, tag; /* 1 + place of a group, 0: free; the upper half of its hash */
+    } * slot;
+    size_t slots;
+    struct fc_part groups_part, values_part;
+    bool summed; /* the sums of these groups are complete: only values are wanted */
+    struct fc_values peers, ports;
+};
+
+/* What fc_groups_find() and fc_groups_value() return besides errors. */
+enum { FC_GROUPS_SPLIT = 2 /* too much for a part: fc_groups_split() and read again */ };
+
+void fc_groups_init(struct fc_groups *groups, uint32_t figures, size_t groups_max, size_t values_max);
+void fc_groups_fini(struct fc_groups *groups);
+
+/*
+ * A group is somewhere in memory, and to wait for it is what adding up costs. So who looks for many hashes them all,
+ * then has the first step made for all of them, then the second, and then looks.
+ */
+static inline uint64_t fc_groups_hash(const struct fc_groups *g, const struct fc_group_key *key)
+{
+    return fc_hash48(key->word, g->seed);
+}
+
+static inline void fc_groups_fetch_slot(const struct fc_groups *g, uint64_t hash)
+{
+    if (g->slots)
+        __builtin_prefetch(&g->slot[hash & (g->slots - 1)]);
+}
+
+static inline void fc_groups_fetch_group(const struct fc_groups *g, uint64_t hash)
+{
+    const struct fc_group_slot *slot = g->slots ? &g->slot[hash & (g->slots - 1)] : NULL;
+
+    if (slot && slot->at && slot->tag == hash >> 32) {
+        const char *group = (const char *)&g->group[slot->at - 1];
+
+        for (size_t line = 0; line < sizeof *g->group; line += 48)
+            __builtin_prefetch(group + line, 1);
+    }
+}
+
+/* The group of a key, made when there is none; *at: its place, SIZE_MAX: it is not of this part. FC_E_NOMEM, or split. */
+int fc_groups_find(struct fc_groups *groups, const struct fc_group_key *key, uint64_t hash, size_t *at);
+
+/* Adds a distinct value, an address of `kind` or another number, to a group. FC_E_NOMEM, or split. */
+int fc_groups_value(struct fc_groups *groups, struct fc_values *values, size_t at, int kind,
+                    const struct fc_sample_addr *value);
+
+/* A session that starts at a time, for the gaps of a group; false: one that came before had started later. */
+bool fc_groups_start(struct fc_groups *groups, size_t at, int64_t start_ns);
+
+/* What they make of a row. */
+void fc_groups_gaps(const struct fc_groups *groups, size_t at, struct fc_top_row *row);
+
+/* Forgets all of the part, which is to be read once more. */
+void fc_groups_restart(struct fc_groups *groups);
+
+/* Makes the part smaller that was too large, and forgets what was read for it. */
+void fc_groups_split(struct fc_groups *groups);
+
+/* A part is read: counts its distinct values. *done: these groups are complete; else their next values are to be read.
+ * FC_E_NOMEM. */
+int fc_groups_end_part(struct fc_groups *groups, bool *done);
+
+/* Goes on to the next groups, without any of these. False: there are no more. */
+bool fc_groups_next_part(struct fc_groups *groups);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* Sums by group: that bounds of memory, and the way sessions are read, change none. What sums are is tested by Python. */
+#include "query/top.h"
+#include "query_test.h"
+
+enum { UNBOUNDED = 1 << 20 };
+
+struct result {
+    struct fc_top_row *rows;
+    size_t count;
+    uint64_t groups;
+    struct fc_top *top; /* has the texts */
+};
+
+static struct result ask(struct test_index *index, const char *filter, const struct fc_top_options *options,
+                         size_t groups_max, size_t values_max)
+{
+    struct fc_error err = {0};
+    struct fc_filter *parsed;
+    struct result r = {0};
+    struct fc_top_row row;
+
+    cr_assert_eq(fc_filter_parse(filter, NOW, &parsed, NULL), 0);
+    cr_assert_eq(fc_top_open_within(index->db, parsed, options, groups_max, values_max, &r.top, &err), 0, "%s",
+                 err.cause);
+    fc_filter_free(parsed);
+    while (fc_top_next(r.top, &row)) {
+        r.rows = realloc(r.rows, (r.count + 1) * sizeof row);
+        r.rows[r.count++] = row;
+    }
+    r.groups = fc_top_groups(r.top);
+    return r;
+}
+
+static void assert_same(const struct result *a, const struct result *b, const struct fc_top_options *o, const char *what)
+{
+    cr_assert_eq(a->count, b->count, "%s by %d", what, (int)o->by);
+    cr_assert_eq(a->groups, b->groups, "%s by %d", what, (int)o->by);
+    for (size_t i = 0; i < a->count; i++) {
+        struct fc_top_row x = a->rows[i], y = b->rows[i];
+
+        cr_assert(x.text && y.text ? strcmp(x.text, y.text) == 0 : x.text == y.text, "%s by %d", what, (int)o->by);
+        x.text = y.text = NULL;
+        cr_assert_eq(memcmp(&x, &y, sizeof x), 0, "%s by %d: row %zu, sessions %d, %d, peers %d, %d", what, (int)o->by, i,
+                     (int)x.sessions, (int)y.sessions, (int)x.peers, (int)y.peers);
+    }
+}
+
+static void drop(struct result *r)
+{
+    fc_top_close(r->top);
+    free(r->rows);
+}
+
+static void compare(struct test_index *index, const struct fc_top_options *o, const char *filter, size_t groups_max,
+                    size_t values_max, const char *what)
+{
+    struct result whole = ask(index, NULL, o, UNBOUNDED, UNBOUNDED), other = ask(index, filter, o, groups_max, values_max);
+
+    assert_same(&whole, &other, o, what);
+    drop(&whole);
+    drop(&other);
+}
+
+Test(top, gives_the_same_by_parts_and_by_a_select)
+{
+    uint64_t state = test_seed();
+    struct test_index *index = test_index_new(&state, 700, ALL_FIELDS);
+
+    for (int by = FC_TOP_TOTAL; by <= FC_TOP_TIME; by++) {
+        struct fc_top_options o = {.by = (enum fc_top_by)by,
+                                   .figures = FC_TOP_PEERS | FC_TOP_PORTS | FC_TOP_INTERVAL,
+                                   .limit = test_below(&state, 2) ? 5 : 0,
+                                   .bucket_ns = INT64_C(3600) * 1000000000};
+        if (by == FC_TOP_FILE) /* the positions of these sessions are made up */
+            continue;
+        compare(index, &o, "id 1 or not id 1", UNBOUNDED, UNBOUNDED, "a SELECT");
+        compare(index, &o, NULL, 7, UNBOUNDED, "groups");
+        compare(index, &o, NULL, UNBOUNDED, 12, "values");
+        compare(index, &o, NULL, 3, 8, "both");
+    }
+    test_index_free(index);
+}
+
+Test(top, what_is_no_session_ends_no_sum)
+{
+    struct test_index *index = test_index_sql(
+        "", "INSERT INTO session VALUES(1, NULL, NULL, 6, 4, 'text', 1, x'00', 2, 1, 'many', 60, 'x', 9, 0, 0, x'00');"
+            "INSERT INTO session VALUES(2, 9223372036854775807, 5, 6, 6, x'0102', 1, 1.5, 70000, -1, 3, 60, 1, 4, 0, 0, x'00');"
+            "INSERT INTO session VALUES(9223372036854775807, -9223372036854775807, 1, 17, 4, 1, 1, 4294967295, 53, 1, 3, "
+            "60, 1, 4, 0, 0, zeroblob(100000));");
+    struct fc_top_options o = {.by = FC_TOP_CLIENT, .figures = FC_TOP_PEERS | FC_TOP_PORTS};
+    struct result r = ask(index, NULL, &o, UNBOUNDED, UNBOUNDED);
+
+    compare(index, &o, "id 1 or not id 1", UNBOUNDED, UNBOUNDED, "a SELECT");
+    cr_assert_eq(r.count, 2);
+    cr_assert(r.rows[0].kind == FC_ADDR_NONE && r.rows[0].sessions == 2 && !r.rows[0].has_time && r.rows[0].peers == 0);
+    cr_assert(r.rows[0].packets == 4 && r.rows[0].bytes == 121 && r.rows[0].ports == 1);
+    cr_assert(r.rows[1].kind == FC_ADDR_IPV4 && r.rows[1].addr[3] == 1 && r.rows[1].has_time && r.rows[1].peers == 1);
+    drop(&r);
+    o = (struct fc_top_options){.by = FC_TOP_TIME, .bucket_ns = 10};
+    r = ask(index, NULL, &o, UNBOUNDED, UNBOUNDED); /* the first bucket would begin before the least time */
+    cr_assert(r.count == 2 && r.rows[0].has_bucket && !r.rows[1].has_bucket);
+    drop(&r);
+    test_index_free(index);
+}
+
+Test(top, refuses_what_it_cannot_do)
+{
+    uint64_t state = test_seed();
+    struct test_index *index = test_index_new(&state, 20, 0);
+    struct fc_error err = {0};
+    struct fc_top *top;
+
+    cr_assert_eq(fc_top_open(index->db, NULL, &(struct fc_top_options){.sort = "byte"}, &top, &err), FC_E_USAGE);
+    cr_assert_eq(fc_top_open(index->db, NULL, &(struct fc_top_options){.sort = "bytes:up"}, &top, &err), FC_E_USAGE);
+    cr_assert_eq(fc_top_open(index->db, NULL, &(struct fc_top_options){.by = FC_TOP_VLAN}, &top, &err), FC_E_USAGE);
+    cr_assert_eq(fc_top_open(index->db, NULL, &(struct fc_top_options){.by = FC_TOP_TUNNEL}, &top, &err), FC_E_USAGE);
+    cr_assert_eq(fc_top_open(index->db, NULL, &(struct fc_top_options){.by = FC_TOP_TIME, .bucket_ns = 1}, &top, &err),
+                 FC_E_LIMIT);
+    cr_assert_null(top);
+    fc_top_close(NULL);
+    test_index_free(index);
+}
