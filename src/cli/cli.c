@@ -154,6 +154,29 @@ bool fc_number_option(const char *text, int64_t low, int64_t high, int64_t *numb
     return end != text && !*end && !errno && *number >= low && *number <= high;
 }
 
+bool fc_duration_option(const char *text, int64_t *ns)
+{
+    static const struct {
+        const char *name;
+        int64_t ns;
+    } units[] = {{"us", 1000},
+                 {"ms", 1000000},
+                 {"s", 1000000000},
+                 {"m", INT64_C(60) * 1000000000},
+                 {"h", INT64_C(3600) * 1000000000},
+                 {"d", INT64_C(86400) * 1000000000}};
+    char *end;
+
+    errno = 0;
+    long long n = strtoll(text, &end, 10);
+    if (end == text || errno || n <= 0)
+        return false;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (strcmp(end, units[i].name) == 0)
+            return !__builtin_mul_overflow(n, units[i].ns, ns);
+    return false;
+}
+
 char *fc_join_words(int count, char **words)
 {
     size_t len = 1;

@@ -29,8 +29,8 @@ struct fc_command {
     int (*run)(int argc, char **argv);
 };
 
-extern const struct fc_command fc_command_index, fc_command_query, fc_command_carve, fc_command_verify,
-    fc_command_forget;
+extern const struct fc_command fc_command_index, fc_command_query, fc_command_top, fc_command_stats, fc_command_carve,
+    fc_command_verify, fc_command_forget;
 
 /*
  * Parses argv[1..] of a command. For each option `set` gets its place in the table and its value; it returns 0, or -1
@@ -60,6 +60,9 @@ int fc_output_done(void);
 bool fc_size_option(const char *text, uint64_t *bytes);
 /* A whole number from low to high. */
 bool fc_number_option(const char *text, int64_t low, int64_t high, int64_t *number);
+
+/* "100us", "500ms", "10s", "1m", "2h", "7d", above 0. */
+bool fc_duration_option(const char *text, int64_t *ns);
 
 /*
  * An option whose value is a list, given once more: adds to *list, a string to be freed, with a comma. -1 without

@@ -67,17 +67,14 @@ void fc_print_filter_error(const char *filter, const struct fc_filter_error *whe
     fputc('\n', stderr);
 }
 
-static unsigned terminal_width(const struct fc_query_args *args)
+unsigned fc_terminal_width(void)
 {
     struct winsize size;
 
-    if (!args->tty || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0)
-        return 0;
-    return size.ws_col;
+    return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
-/* What to return when output has ended: a reader that has enough (EPIPE) is none of our troubles. */
-static int end_output(struct fc_out *out, int64_t rows)
+int fc_rows_end(struct fc_out *out, int64_t rows)
 {
     int failed = fc_out_flush(out);
 
@@ -117,7 +114,7 @@ static int print_sessions(struct fc_query *query, const struct fc_query_args *ar
         fc_out_flush(writer->out);
         return fail(&err);
     }
-    rc = end_output(writer->out, rows);
+    rc = fc_rows_end(writer->out, rows);
     if (args->verbose && !args->quiet && !writer->out->failed)
         fprintf(stderr, "%s\n", fc_human_things((uint64_t)rows, "session", b, sizeof b));
     return rc;
@@ -137,7 +134,7 @@ static int print_count(struct fc_db *db, const struct fc_filter *filter, const s
         return count > 0 ? FOUND : NOTHING;
     out->len = (size_t)(fc_text_number(fc_out_room(out, FC_TEXT_MAX), (uint64_t)count) - out->buf);
     fc_out_text(out, "\n");
-    return end_output(out, count);
+    return fc_rows_end(out, count);
 }
 
 static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc_query_args *args, int format)
@@ -164,7 +161,7 @@ static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc
         return FAILED;
     }
     out->fd = STDOUT_FILENO;
-    writer.width = terminal_width(args);
+    writer.width = args->tty ? fc_terminal_width() : 0;
     /* a key that there is not is a mistake, also where nothing is sorted */
     if ((!args->count || args->sort) && fc_query_open(db, filter, &options, &query, &err) != 0)
         status = fail(&err);
@@ -177,29 +174,37 @@ static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc
     return status;
 }
 
+bool fc_query_begin(const char *text, const char *path, struct fc_filter **filter, struct fc_db **db)
+{
+    struct fc_filter_error where;
+    struct timespec now;
+    struct fc_error err;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    int rc = fc_filter_parse(text, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, filter, &where);
+    if (rc == FC_E_FILTER)
+        fc_print_filter_error(text, &where);
+    else if (rc != 0)
+        fc_complain("%s", fc_strerror(rc));
+    else if (fc_db_open(path, db, &err) != 0)
+        fail(&err);
+    else
+        return true;
+    return false;
+}
+
 int fc_cmd_query_run(const struct fc_query_args *args)
 {
     int format = args->format ? fc_row_format_by_name(args->format) : args->tty ? FC_ROWS_TABLE : FC_ROWS_TSV;
-    struct fc_filter_error where;
     struct fc_filter *filter = NULL;
     struct fc_db *db = NULL;
-    struct timespec now;
-    struct fc_error err;
-    int status = FAILED, rc;
+    int status = FAILED;
 
     if (format < 0) {
         fc_complain("unknown format '%s'; formats are table, json, csv, tsv", args->format);
         return FAILED;
     }
-    clock_gettime(CLOCK_REALTIME, &now);
-    rc = fc_filter_parse(args->filter, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, &filter, &where);
-    if (rc == FC_E_FILTER)
-        fc_print_filter_error(args->filter, &where);
-    else if (rc != 0)
-        fc_complain("%s", fc_strerror(rc));
-    else if (fc_db_open(args->db, &db, &err) != 0)
-        fail(&err);
-    else
+    if (fc_query_begin(args->filter, args->db, &filter, &db))
         status = run(db, filter, args, format);
     fc_db_close(db);
     fc_filter_free(filter);

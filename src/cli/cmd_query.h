@@ -3,6 +3,8 @@
 #ifndef FC_CLI_CMD_QUERY_H
 #define FC_CLI_CMD_QUERY_H
 
+#include "cli/format.h"
+
 #include <flowcarve/query.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,6 +25,17 @@ struct fc_query_args {
 
 /* Writes to standard output; errors go to standard error. Exit status: 0 found, 1 nothing matched, 2 error. */
 int fc_cmd_query_run(const struct fc_query_args *args);
+
+/* What commands about sessions have in common. */
+
+/* Parses a filter and opens an index; false: one of them is no good, which is said. Both are to be freed in any case. */
+bool fc_query_begin(const char *text, const char *path, struct fc_filter **filter, struct fc_db **db);
+
+/* Columns of the terminal that standard output is; 0: it is none. */
+unsigned fc_terminal_width(void);
+
+/* What to return when output has ended: a reader that has enough (EPIPE) is none of our troubles. */
+int fc_rows_end(struct fc_out *out, int64_t rows);
 
 /* Prints where and why a filter is wrong, with a line under it that points to the place. */
 void fc_print_filter_error(const char *filter, const struct fc_filter_error *where);

@@ -98,22 +98,19 @@ void fc_out_text(struct fc_out *out, const char *text)
     fc_out_bytes(out, text, strlen(text));
 }
 
-/* Text of unknown content; in quotes where the format has them. */
-static void foreign_text(struct fc_rows *w, const char *text)
+void fc_out_escaped(struct fc_out *out, enum fc_row_format format, const char *text)
 {
-    enum fc_text_form form = w->format == FC_ROWS_JSON  ? FC_TEXT_JSON
-                             : w->format == FC_ROWS_CSV ? FC_TEXT_CSV
-                                                        : FC_TEXT_TSV;
+    enum fc_text_form form = format == FC_ROWS_JSON ? FC_TEXT_JSON : format == FC_ROWS_CSV ? FC_TEXT_CSV : FC_TEXT_TSV;
     bool quoted = form == FC_TEXT_JSON || (form == FC_TEXT_CSV && strpbrk(text, ",\""));
 
     if (quoted)
-        fc_out_bytes(w->out, "\"", 1);
+        fc_out_bytes(out, "\"", 1);
     while (*text) {
-        char *room = fc_out_room(w->out, TEXT_PIECE);
-        w->out->len += fc_text_escape(form, &text, room, TEXT_PIECE);
+        char *room = fc_out_room(out, TEXT_PIECE);
+        out->len += fc_text_escape(form, &text, room, TEXT_PIECE);
     }
     if (quoted)
-        fc_out_bytes(w->out, "\"", 1);
+        fc_out_bytes(out, "\"", 1);
 }
 
 /* What stands between two cells; in JSON also the key. */
@@ -161,7 +158,7 @@ static void text_cell(struct fc_rows *w, const char *text)
         return;
     }
     next_cell(w);
-    foreign_text(w, text);
+    fc_out_escaped(w->out, w->format, text);
 }
 
 static void number_cell(struct fc_rows *w, uint64_t number)

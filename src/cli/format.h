@@ -28,6 +28,8 @@ void fc_out_bytes(struct fc_out *out, const char *bytes, size_t len);
 void fc_out_text(struct fc_out *out, const char *text);
 /* `size` bytes (at most 512) at out->buf + out->len, to be filled in place; the caller moves out->len. */
 char *fc_out_room(struct fc_out *out, size_t size);
+/* Text of unknown content in a format for programs; in quotes where that has them. */
+void fc_out_escaped(struct fc_out *out, enum fc_row_format format, const char *text);
 /* Writes what is left. 0, or the errno of the first failure (EPIPE: the reader has gone). */
 int fc_out_flush(struct fc_out *out);
 

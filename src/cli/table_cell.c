@@ -45,6 +45,13 @@ int fc_cell_year(int64_t ns)
     return atoi(text);
 }
 
+void fc_cell_time(char *buf, int64_t ns, unsigned digits)
+{
+    *fc_text_time(buf, ns) = '\0';
+    buf[10] = ' ';
+    buf[digits ? 20 + digits : 19] = '\0';
+}
+
 static void write_time(char *buf, const struct fc_session *row, int64_t ns, const struct fc_cell_style *style)
 {
     char text[FC_TEXT_MAX];
@@ -53,21 +60,15 @@ static void write_time(char *buf, const struct fc_session *row, int64_t ns, cons
         strcpy(buf, "-");
         return;
     }
-    *fc_text_time(text, ns) = '\0';
-    text[10] = ' ';
-    text[style->fraction ? 26 : 19] = '\0';
+    fc_cell_time(text, ns, style->fraction ? 6 : 0);
     strcpy(buf, text + (style->year >= 0 && atoi(text) == style->year ? 5 : 0));
 }
 
-/* Rounded in its own unit, so that what is less than a unit never is a whole one of the next. */
-static void write_duration(char *buf, const struct fc_session *row)
+void fc_cell_duration(char *buf, uint64_t ns)
 {
-    uint64_t ns = row->end_ns > row->start_ns ? (uint64_t)(row->end_ns - row->start_ns) : 0;
     uint64_t ms = (ns + 500000) / 1000000, s = (ns + 500000000) / 1000000000, min = (s + 30) / 60;
 
-    if (!row->has_time)
-        strcpy(buf, "-");
-    else if (ms < 100000)
+    if (ms < 100000)
         snprintf(buf, FC_CELL_MAX, "%u.%03us", (unsigned)(ms / 1000), (unsigned)(ms % 1000));
     else if (s < 6000)
         snprintf(buf, FC_CELL_MAX, "%um%02us", (unsigned)(s / 60), (unsigned)(s % 60));
@@ -75,6 +76,14 @@ static void write_duration(char *buf, const struct fc_session *row)
         snprintf(buf, FC_CELL_MAX, "%uh%02um", (unsigned)(min / 60), (unsigned)(min % 60));
     else
         snprintf(buf, FC_CELL_MAX, "%ud%02uh", (unsigned)((min + 30) / 1440), (unsigned)((min + 30) / 60 % 24));
+}
+
+static void write_duration(char *buf, const struct fc_session *row)
+{
+    if (row->has_time)
+        fc_cell_duration(buf, row->end_ns > row->start_ns ? (uint64_t)(row->end_ns - row->start_ns) : 0);
+    else
+        strcpy(buf, "-");
 }
 
 static void write_end(char *buf, const struct fc_session *row, const uint8_t *addr, int port)
@@ -99,7 +108,7 @@ static void write_end(char *buf, const struct fc_session *row, const uint8_t *ad
     *p = '\0';
 }
 
-static void human(char *buf, uint64_t number)
+void fc_cell_number(char *buf, uint64_t number)
 {
     static const char units[] = "kMGTPE";
     double value = (double)number;
@@ -135,10 +144,10 @@ static void write_side(char *buf, enum fc_cell cell, const struct fc_session *r,
         write_end(buf, r, server ? r->server_addr : r->client_addr, server ? r->server_port : r->client_port);
         break;
     case FC_CELL_PACKETS:
-        human(buf, server ? r->server_packets : r->client_packets);
+        fc_cell_number(buf, server ? r->server_packets : r->client_packets);
         break;
     case FC_CELL_BYTES:
-        human(buf, server ? r->server_bytes : r->client_bytes);
+        fc_cell_number(buf, server ? r->server_bytes : r->client_bytes);
         break;
     case FC_CELL_MAC:
         if (mac)
@@ -171,8 +180,8 @@ static void write_pair(char *buf, enum fc_cell cell, const struct fc_session *ro
     } else if (cell == FC_CELL_CLIENT || cell == FC_CELL_SERVER) {
         write_side(buf, cell, row, cell == FC_CELL_SERVER);
     } else if (style->summed & 1u << cell) {
-        human(buf, cell == FC_CELL_BYTES ? row->client_bytes + row->server_bytes
-                                         : row->client_packets + row->server_packets);
+        fc_cell_number(buf, cell == FC_CELL_BYTES ? row->client_bytes + row->server_bytes
+                                                  : row->client_packets + row->server_packets);
     } else {
         write_side(buf, cell, row, false);
         size_t len = strlen(buf);

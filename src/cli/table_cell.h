@@ -62,6 +62,14 @@ enum fc_cell fc_cell_sorted(const char *sort);
 /* The columns, 1 << enum fc_cell, that have fields: FC_FIELD_* bits. */
 uint32_t fc_cell_fields(uint32_t fields);
 
+/*
+ * Texts of single values, of FC_CELL_MAX bytes at the most: "2024-05-31 10:00:00", with so many digits of the second's
+ * parts; "1m12s", rounded in its own unit, so that what is less than a unit never is a whole one of the next; "12.3k".
+ */
+void fc_cell_time(char *buf, int64_t ns, unsigned digits);
+void fc_cell_duration(char *buf, uint64_t ns);
+void fc_cell_number(char *buf, uint64_t number);
+
 /* The year of a time, ns since 1970. */
 int fc_cell_year(int64_t ns);
 

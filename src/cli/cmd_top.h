@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* `flowcarve top` and `flowcarve stats`, behind their options. */
+#ifndef FC_CLI_CMD_TOP_H
+#define FC_CLI_CMD_TOP_H
+
+#include <flowcarve/top.h>
+
+struct fc_top_args {
+    const char *command; /* its name, for messages */
+    const char *db;      /* path of the index */
+    const char *filter;  /* NULL or "": every session */
+    const char *by;      /* NULL: totals */
+    const char *columns; /* NULL: the usual ones */
+    const char *sort;    /* NULL: by bytes, time by time */
+    const char *format;  /* NULL: table on a terminal, else tsv */
+    int64_t limit;       /* -1: a screen on a terminal, else all */
+    int64_t bucket_ns;   /* 0: by the span */
+    bool quiet;          /* print nothing */
+    bool verbose;        /* how many groups there are, on standard error */
+    bool tty;            /* standard output is a terminal */
+    bool color;          /* the table may use escape sequences */
+};
+
+/* Writes to standard output; errors go to standard error. Exit status: 0 found, 1 nothing matched, 2 error. */
+int fc_cmd_top_run(const struct fc_top_args *args);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* Options of `flowcarve top` and `flowcarve stats`; what they do is in cmd_top.c. */
+#include "cli/cli.h"
+#include "cli/cmd_top.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { DB, FORMAT, QUIET, VERBOSE, BY, COLUMNS, SORT, LIMIT, BUCKET };
+
+#define FORMAT_OPTION                                                                                                  \
+    {                                                                                                                  \
+        "format", 'f', "NAME", "table, json (an object a line), csv or tsv (default: table on a terminal, else tsv)"   \
+    }
+#define QUIET_OPTION                                                                                                   \
+    {                                                                                                                  \
+        "quiet", 'q', NULL, "print nothing: the exit status tells whether there is a session"                          \
+    }
+#define VERBOSE_OPTION                                                                                                 \
+    {                                                                                                                  \
+        "verbose", 'v', NULL, "also tell how many rows there are without a limit"                                                            \
+    }
+
+static const struct fc_option top_options[] = {
+    [DB] = FC_OPTION_DB,
+    [FORMAT] = FORMAT_OPTION,
+    [QUIET] = QUIET_OPTION,
+    [VERBOSE] = VERBOSE_OPTION,
+    [BY] = {"by", 'b', "WHAT",
+            "client, server, host, pair, port, protocol, state, file, vlan, tunnel or time (default: host)"},
+    [COLUMNS] = {"columns", 'C', "LIST",
+                 "sessions, peers (hosts), ports, packets, bytes, first, last...; interval: mean and standard deviation of "
+                 "the times between starts"},
+    [SORT] = {"sort", 's', "KEY[:desc]", "sort by a column, or by what is grouped by (default: bytes, time by time)"},
+    [LIMIT] = {"limit", 'n', "N", "at most N rows (default: 20 on a terminal, else all)"},
+    [BUCKET] = {"bucket", 0, "TIME", "with --by time: length, as in 500ms, 10s, 1m, 1h, 1d (default: at most 60 buckets)"},
+    {0},
+};
+
+static const struct fc_option stats_options[] = {
+    [DB] = FC_OPTION_DB,
+    [FORMAT] = FORMAT_OPTION,
+    [QUIET] = QUIET_OPTION,
+    [VERBOSE] = VERBOSE_OPTION,
+    {0},
+};
+
+static int set(void *ctx, int option, const char *value)
+{
+    struct fc_top_args *a = ctx;
+
+    switch (option) {
+    case DB:
+        a->db = value;
+        return 0;
+    case FORMAT:
+        a->format = value;
+        return 0;
+    case BY:
+        a->by = value;
+        return 0;
+    case COLUMNS:
+        a->columns = value;
+        return 0;
+    case SORT:
+        a->sort = value;
+        return 0;
+    case LIMIT:
+        if (fc_number_option(value, 1, INT64_MAX, &a->limit))
+            return 0;
+        fc_complain("top: --limit takes a number from 1 on, not '%s'", value);
+        return -1;
+    case BUCKET:
+        if (fc_duration_option(value, &a->bucket_ns))
+            return 0;
+        fc_complain("top: --bucket takes a time as in 500ms, 10s, 1m, 1h or 1d, not '%s'", value);
+        return -1;
+    case QUIET:
+        a->quiet = true;
+        return 0;
+    case VERBOSE:
+        a->verbose = true;
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+static int run(const struct fc_command *command, struct fc_top_args *a, int argc, char **argv)
+{
+    int first, rc = fc_options_parse(command, argc, argv, set, a, &first);
+
+    if (rc >= 0)
+        return rc;
+    char *filter = fc_join_words(argc - first, argv + first);
+    if (!filter) {
+        fc_complain("out of memory");
+        return FC_EXIT_ERROR;
+    }
+    a->command = command->name;
+    a->db = fc_db_name(a->db);
+    a->filter = filter;
+    a->tty = isatty(STDOUT_FILENO);
+    a->color = a->tty && !getenv("NO_COLOR");
+    rc = fc_cmd_top_run(a);
+    free(filter);
+    return rc;
+}
+
+static int run_top(int argc, char **argv)
+{
+    struct fc_top_args a = {.limit = -1, .by = "host"};
+
+    return run(&fc_command_top, &a, argc, argv);
+}
+
+static int run_stats(int argc, char **argv)
+{
+    struct fc_top_args a = {.limit = -1};
+
+    return run(&fc_command_stats, &a, argc, argv);
+}
+
+const struct fc_command fc_command_top = {
+    .name = "top",
+    .usage = "[OPTION...] [FILTER]",
+    .summary = "add up sessions by host, port, time...",
+    .details = "FILTER as for query. No capture is opened.\n"
+               "A host has the sessions of which it is an end, a pair is client and server, a port is the server's. Peers "
+               "are distinct addresses at the other end, hosts at either end, ports distinct ports of servers. A "
+               "session belongs to the time when it starts, whole; and to each file that has packets of it, with these.\n",
+    .options = top_options,
+    .run = run_top,
+};
+
+const struct fc_command fc_command_stats = {
+    .name = "stats",
+    .usage = "[OPTION...] [FILTER]",
+    .summary = "totals of the sessions that a filter matches",
+    .details = "FILTER as for query. No capture is opened.\n",
+    .options = stats_options,
+    .run = run_stats,
+};
