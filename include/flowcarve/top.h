@@ -61,16 +61,16 @@ struct fc_top_options {
 
 struct fc_top_row {
     /* the group; what `by` has no use for is 0 or NULL */
-    int kind;            /* enum fc_addr_kind, FC_ADDR_NONE: sessions without addresses */
-    uint8_t addr[16];    /* of the client, the server, the host; as in struct fc_session */
-    uint8_t server[16];  /* FC_TOP_PAIR */
-    int port;            /* FC_TOP_PORT; -1: of protocols without ports, or ICMP */
-    uint32_t proto;      /* FC_TOP_PORT, FC_TOP_PROTOCOL */
-    int state;           /* FC_TOP_STATE; as in struct fc_session */
-    uint32_t file;       /* FC_TOP_FILE: its ID */
-    const char *text;    /* its path as the index has it; VLAN ids, encapsulations, NULL: none */
-    bool has_bucket;     /* FC_TOP_TIME; false: sessions without a time */
-    int64_t bucket_ns;   /* its beginning, ns since 1970 */
+    int kind;           /* enum fc_addr_kind, FC_ADDR_NONE: sessions without addresses */
+    uint8_t addr[16];   /* of the client, the server, the host; as in struct fc_session */
+    uint8_t server[16]; /* FC_TOP_PAIR */
+    int port;           /* FC_TOP_PORT; -1: of protocols without ports, or ICMP */
+    uint32_t proto;     /* FC_TOP_PORT, FC_TOP_PROTOCOL */
+    int state;          /* FC_TOP_STATE; as in struct fc_session */
+    uint32_t file;      /* FC_TOP_FILE: its ID */
+    const char *text;   /* its path as the index has it; VLAN ids, encapsulations, NULL: none */
+    bool has_bucket;    /* FC_TOP_TIME; false: sessions without a time */
+    int64_t bucket_ns;  /* its beginning, ns since 1970 */
 
     uint64_t sessions;
     /*

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cmd_query.h"
 #include "cli/cli.h"
-#include "cli/format.h"
+#include "cli/columns.h"
 
 #include <errno.h>
 #include <flowcarve/text.h>
+#include <flowcarve/top.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,36 +88,112 @@ int fc_rows_end(struct fc_out *out, int64_t rows)
     return rows > 0 ? FOUND : NOTHING;
 }
 
-/* limit 0: none, which the library has no word for */
-static int print_sessions(struct fc_query *query, const struct fc_query_args *args, struct fc_rows *writer)
+/* What has been written. */
+struct written {
+    int64_t rows;
+    uint64_t bytes;
+};
+
+/* Rows by way of format.c, or where columns were chosen of a grid. */
+struct writer {
+    struct fc_rows rows;
+    struct fc_columns columns;
+    struct fc_grid grid;
+};
+
+static void start(struct writer *w)
 {
-    char b[48];
+    if (w->columns.count)
+        fc_grid_start(&w->grid);
+    else
+        fc_rows_start(&w->rows);
+}
+
+static int write_row(struct writer *w, const struct fc_session *row)
+{
+    return w->columns.count ? fc_columns_write(&w->columns, &w->grid, row) : fc_rows_write(&w->rows, row);
+}
+
+static void finish(struct writer *w)
+{
+    if (w->columns.count)
+        fc_grid_finish(&w->grid);
+    else
+        fc_rows_finish(&w->rows);
+}
+
+static int fail_memory(struct fc_error *err)
+{
+    *err = (struct fc_error){.code = FC_E_NOMEM, .off = FC_NO_OFFSET};
+    strcpy(err->cause, "out of memory");
+    return FC_E_NOMEM;
+}
+
+/* limit 0: none, which the library has no word for. 0, FC_E_NOMEM, or as fc_query_next() with *err filled. */
+static int write_rows(struct fc_query *query, const struct fc_query_args *args, struct writer *w,
+                      struct written *written, struct fc_error *err)
+{
     struct fc_session row;
-    struct fc_error err;
-    int64_t rows = 0;
     int rc = args->limit != 0;
 
-    writer->fields = fc_query_fields(query);
-    if (!args->quiet)
-        fc_rows_start(writer);
-    while (rc > 0 && !writer->out->failed && (rc = fc_query_next(query, &row, &err)) > 0) {
-        rows++;
+    while (rc > 0 && !w->rows.out->failed && (rc = fc_query_next(query, &row, err)) > 0) {
+        written->rows++;
+        written->bytes += row.client_bytes + row.server_bytes;
         if (args->quiet)
             break;
-        if (fc_rows_write(writer, &row) != 0) {
-            fc_complain("out of memory");
-            fc_rows_finish(writer);
-            return FAILED;
-        }
+        if (write_row(w, &row) != 0)
+            return fail_memory(err);
     }
-    fc_rows_finish(writer);
+    return rc < 0 ? rc : 0;
+}
+
+/* "10 of 2,612 sessions, 1.2 GB": what people want to know next; nothing when that cannot be told. */
+static void write_totals(struct fc_db *db, const struct fc_filter *filter, const struct fc_query_args *args,
+                         struct fc_out *out, const struct written *written)
+{
+    char a[32], b[48], c[32], line[128];
+    struct fc_top_row all = {.sessions = (uint64_t)written->rows, .bytes = written->bytes};
+    struct fc_top *top = NULL;
+
+    fc_out_flush(out); /* adding up may take a moment */
+    if (written->rows == args->limit && (fc_top_open(db, filter, NULL, &top, NULL) != 0 || !fc_top_next(top, &all)))
+        all.sessions = 0;
+    fc_top_close(top);
+    if (!all.sessions)
+        return;
+    bool part = all.sessions > (uint64_t)written->rows;
+    snprintf(line, sizeof line, "%s%s%s, %s\n", part ? fc_human_count((uint64_t)written->rows, a, sizeof a) : "",
+             part ? " of " : "", fc_human_things(all.sessions, "session", b, sizeof b),
+             fc_human_bytes(all.bytes, c, sizeof c));
+    fc_out_text(out, line);
+}
+
+static int print_sessions(struct fc_db *db, const struct fc_filter *filter, struct fc_query *query,
+                          const struct fc_query_args *args, struct writer *w)
+{
+    struct fc_out *out = w->rows.out;
+    char b[48];
+    struct written written = {0};
+    struct fc_error err;
+    int rc;
+
+    w->rows.fields = fc_query_fields(query);
+    if (w->columns.count && !fc_columns_check(&w->columns, w->rows.fields))
+        return FAILED;
+    if (!args->quiet)
+        start(w);
+    rc = write_rows(query, args, w, &written, &err);
+    if (!args->quiet)
+        finish(w);
     if (rc < 0) {
-        fc_out_flush(writer->out);
+        fc_out_flush(out);
         return fail(&err);
     }
-    rc = fc_rows_end(writer->out, rows);
-    if (args->verbose && !args->quiet && !writer->out->failed)
-        fprintf(stderr, "%s\n", fc_human_things((uint64_t)rows, "session", b, sizeof b));
+    if (args->tty && w->rows.format == FC_ROWS_TABLE && !args->quiet && written.rows && !out->failed)
+        write_totals(db, filter, args, out, &written);
+    rc = fc_rows_end(out, written.rows);
+    if (args->verbose && !args->quiet && !out->failed)
+        fprintf(stderr, "%s\n", fc_human_things((uint64_t)written.rows, "session", b, sizeof b));
     return rc;
 }
 
@@ -137,21 +214,16 @@ static int print_count(struct fc_db *db, const struct fc_filter *filter, const s
     return fc_rows_end(out, count);
 }
 
-static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc_query_args *args, int format)
+static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc_query_args *args,
+               enum fc_row_format format, struct writer *w)
 {
-    bool state_asked = false;
-    uint32_t asked = fc_filter_fields(filter, &state_asked) | (args->community_id ? FC_FIELD_COMMUNITY_ID : 0);
+    bool state_asked = false, community_id = args->community_id || (w->columns.fields & FC_FIELD_COMMUNITY_ID);
+    uint32_t asked = fc_filter_fields(filter, &state_asked) | (community_id ? FC_FIELD_COMMUNITY_ID : 0);
     struct fc_query_options options = {.sort = args->sort,
                                        .limit = args->limit,
-                                       .community_id = args->community_id ||
+                                       .community_id = community_id ||
                                                        (format == FC_ROWS_TABLE && (asked & FC_FIELD_COMMUNITY_ID))};
     struct fc_out *out = calloc(1, sizeof *out);
-    struct fc_rows writer = {.out = out,
-                             .format = (enum fc_row_format)format,
-                             .color = args->color,
-                             .asked = asked,
-                             .state_asked = state_asked,
-                             .sort = args->sort};
     struct fc_query *query = NULL;
     struct fc_error err;
     int status;
@@ -161,14 +233,26 @@ static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc
         return FAILED;
     }
     out->fd = STDOUT_FILENO;
-    writer.width = args->tty ? fc_terminal_width() : 0;
+    w->rows = (struct fc_rows){.out = out,
+                               .format = format,
+                               .color = args->color,
+                               .asked = asked,
+                               .state_asked = state_asked,
+                               .sort = args->sort,
+                               .width = args->tty ? fc_terminal_width() : 0};
+    w->grid = (struct fc_grid){.out = out,
+                               .format = format,
+                               .color = args->color,
+                               .width = w->rows.width,
+                               .column = w->columns.titles,
+                               .columns = w->columns.count};
     /* a key that there is not is a mistake, also where nothing is sorted */
     if ((!args->count || args->sort) && fc_query_open(db, filter, &options, &query, &err) != 0)
         status = fail(&err);
     else if (args->count)
         status = print_count(db, filter, args, out);
     else
-        status = print_sessions(query, args, &writer);
+        status = print_sessions(db, filter, query, args, w);
     fc_query_close(query);
     free(out);
     return status;
@@ -196,16 +280,23 @@ bool fc_query_begin(const char *text, const char *path, struct fc_filter **filte
 int fc_cmd_query_run(const struct fc_query_args *args)
 {
     int format = args->format ? fc_row_format_by_name(args->format) : args->tty ? FC_ROWS_TABLE : FC_ROWS_TSV;
+    struct writer writer = {0};
     struct fc_filter *filter = NULL;
     struct fc_db *db = NULL;
     int status = FAILED;
 
     if (format < 0) {
-        fc_complain("unknown format '%s'; formats are table, json, csv, tsv", args->format);
+        fc_complain("unknown format '%s'; formats are table, json, csv, tsv, zeek", args->format);
         return FAILED;
     }
+    if (args->columns && format == FC_ROWS_ZEEK) {
+        fc_complain("query: the columns of a conn.log are Zeek's; --columns goes with other formats");
+        return FAILED;
+    }
+    if (args->columns && !fc_columns_read(&writer.columns, args->columns))
+        return FAILED;
     if (fc_query_begin(args->filter, args->db, &filter, &db))
-        status = run(db, filter, args, format);
+        status = run(db, filter, args, (enum fc_row_format)format, &writer);
     fc_db_close(db);
     fc_filter_free(filter);
     return status;

@@ -98,8 +98,8 @@ static const struct grouping {
      BIT(CLIENT_BYTES) | BIT(SERVER_BYTES)},
     {"state", "state", FC_TOP_STATE, BIT(STATE), BIT(SESSIONS) | BIT(HOSTS) | BIT(PORTS) | TRAFFIC | SPAN,
      BIT(CLIENT_BYTES) | BIT(SERVER_BYTES)},
-    {"file", "file", FC_TOP_FILE, BIT(FILE_ID) | BIT(PATH), BIT(SESSIONS) | BIT(HOSTS) | BIT(PORTS) | BIT(PACKETS) | SPAN,
-     0},
+    {"file", "file", FC_TOP_FILE, BIT(FILE_ID) | BIT(PATH),
+     BIT(SESSIONS) | BIT(HOSTS) | BIT(PORTS) | BIT(PACKETS) | SPAN, 0},
     {"vlan", "VLAN", FC_TOP_VLAN, BIT(VLAN), BIT(SESSIONS) | BIT(HOSTS) | BIT(PORTS) | TRAFFIC | SPAN,
      BIT(CLIENT_BYTES) | BIT(SERVER_BYTES)},
     {"tunnel", "tunnel", FC_TOP_TUNNEL, BIT(TUNNEL), BIT(SESSIONS) | BIT(HOSTS) | BIT(PORTS) | TRAFFIC | SPAN,
@@ -136,9 +136,10 @@ static const struct grouping *find_grouping(const char *name)
     for (int i = 0; i < GROUPINGS; i++)
         if (name == groupings[i].name || (name && groupings[i].name && strcmp(name, groupings[i].name) == 0))
             return &groupings[i];
-    fc_complain("top: cannot group by '%s'; --by is client, server, host, pair, port, protocol, state, file, vlan, tunnel "
-                "or time",
-                name);
+    fc_complain(
+        "top: cannot group by '%s'; --by is client, server, host, pair, port, protocol, state, file, vlan, tunnel "
+        "or time",
+        name);
     return NULL;
 }
 
@@ -208,10 +209,19 @@ static bool read_sort(struct view *v, const char *sort)
     static const struct {
         enum column column;
         const char *key;
-    } keys[] = {{SESSIONS, "sessions"}, {PEERS, "peers"},       {HOSTS, "peers"},
-                {PORTS, "ports"},       {PACKETS, "packets"},   {BYTES, "bytes"},
-                {SENT, "sent_bytes"},   {RECEIVED, "received_bytes"}, {CLIENT_BYTES, "sent_bytes"},
-                {SERVER_BYTES, "received_bytes"}, {FIRST, "first"}, {LAST, "last"}, {INTERVAL, "interval"}};
+    } keys[] = {{SESSIONS, "sessions"},
+                {PEERS, "peers"},
+                {HOSTS, "peers"},
+                {PORTS, "ports"},
+                {PACKETS, "packets"},
+                {BYTES, "bytes"},
+                {SENT, "sent_bytes"},
+                {RECEIVED, "received_bytes"},
+                {CLIENT_BYTES, "sent_bytes"},
+                {SERVER_BYTES, "received_bytes"},
+                {FIRST, "first"},
+                {LAST, "last"},
+                {INTERVAL, "interval"}};
     size_t len = strcspn(sort, ":");
     enum column c = len == 8 && memcmp(sort, "interval", 8) == 0 ? INTERVAL : find_column(sort, len);
     bool by_name = v->grouping->name && strlen(v->grouping->name) == len && memcmp(v->grouping->name, sort, len) == 0;
@@ -409,8 +419,8 @@ static void print_totals(const struct view *v, struct fc_out *out, const struct 
     for (unsigned i = 0; i < v->columns; i++) {
         enum column c = v->column[i];
         char buf[TEXT], line[2 * TEXT], human[32], *at = line;
-        const char *text = c >= PACKETS && c < FIRST ? fc_human_count(figure(row, c), buf, sizeof buf)
-                                                     : text_of(v, buf, c, row);
+        const char *text =
+            c >= PACKETS && c < FIRST ? fc_human_count(figure(row, c), buf, sizeof buf) : text_of(v, buf, c, row);
 
         at += sprintf(at, "%-12s  %s", all_columns[c].key, text ? text : "-");
         if (c >= BYTES && c < FIRST && figure(row, c) >= 1000)
@@ -434,7 +444,8 @@ static void print_rest(const struct view *v, struct fc_out *out, uint64_t rows, 
 }
 
 /* How long the longest bar is: what the terminal leaves. */
-static void measure_bars(struct view *v, struct fc_top *top, const struct fc_top_row *rows, size_t count, unsigned width)
+static void measure_bars(struct view *v, struct fc_top *top, const struct fc_top_row *rows, size_t count,
+                         unsigned width)
 {
     unsigned used = 0;
     char buf[TEXT];
@@ -457,8 +468,12 @@ static void measure_bars(struct view *v, struct fc_top *top, const struct fc_top
 static int print_rows(struct view *v, struct fc_out *out, struct fc_top *top)
 {
     struct fc_grid_column columns[FC_GRID_COLUMNS];
-    struct fc_grid grid = {.out = out, .format = v->format, .color = v->args->color, .column = columns,
-                           .columns = v->columns, .width = v->args->tty ? fc_terminal_width() : 0};
+    struct fc_grid grid = {.out = out,
+                           .format = v->format,
+                           .color = v->args->color,
+                           .column = columns,
+                           .columns = v->columns,
+                           .width = v->args->tty ? fc_terminal_width() : 0};
     struct fc_top_row row, *rows = NULL;
     size_t count = 0, room = 0;
     uint64_t given = 0;
@@ -537,7 +552,7 @@ int fc_cmd_top_run(const struct fc_top_args *args)
     struct fc_error err;
     int status = FC_EXIT_ERROR;
 
-    if (format < 0) {
+    if (format < 0 || format == FC_ROWS_ZEEK) {
         fc_complain("unknown format '%s'; formats are table, json, csv, tsv", args->format);
         return FC_EXIT_ERROR;
     }

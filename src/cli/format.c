@@ -48,9 +48,9 @@ enum { COLUMNS = sizeof columns / sizeof columns[0], TEXT_PIECE = 512 };
 
 int fc_row_format_by_name(const char *name)
 {
-    static const char *const names[] = {"table", "json", "csv", "tsv"};
+    static const char *const names[] = {"table", "json", "csv", "tsv", "zeek"};
 
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         if (strcmp(names[i], name) == 0)
             return i;
     return -1;
@@ -231,6 +231,8 @@ void fc_rows_start(struct fc_rows *w)
 {
     bool first = true;
 
+    if (w->format == FC_ROWS_ZEEK)
+        fc_zeek_start(w);
     if (w->format != FC_ROWS_CSV && w->format != FC_ROWS_TSV)
         return;
     for (unsigned i = 0; i < COLUMNS; i++) {
@@ -250,6 +252,10 @@ int fc_rows_write(struct fc_rows *w, const struct fc_session *row)
 
     if (w->format == FC_ROWS_TABLE)
         return fc_row_table_write(w, row);
+    if (w->format == FC_ROWS_ZEEK) {
+        fc_zeek_write(w, row);
+        return 0;
+    }
     w->column = 0;
     signed_cell(w, row->id);
     time_cells(w, row);
@@ -272,4 +278,6 @@ void fc_rows_finish(struct fc_rows *w)
 {
     if (w->format == FC_ROWS_TABLE)
         fc_row_table_finish(w);
+    else if (w->format == FC_ROWS_ZEEK)
+        fc_zeek_finish(w);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sessions as text: JSON lines, CSV, TSV and a table for people. The first three have one column a key, in the fixed
- * order of the command line's contract, with the values that the view `sessions` of the index has.
+ * Sessions as text: JSON lines, CSV, TSV, a table for people and Zeek's conn.log. The first three have one column a
+ * key, in the fixed order of the command line's contract, with the values that the view `sessions` of the index has.
  *
  * Threads: a struct fc_rows belongs to one. Memory: it has no heap of its own, apart from the table's first rows.
  * Limits: what cannot be written is remembered, not reported; fc_out_flush() tells.
@@ -11,7 +11,7 @@
 
 #include <flowcarve/query.h>
 
-enum fc_row_format { FC_ROWS_TABLE, FC_ROWS_JSON, FC_ROWS_CSV, FC_ROWS_TSV };
+enum fc_row_format { FC_ROWS_TABLE, FC_ROWS_JSON, FC_ROWS_CSV, FC_ROWS_TSV, FC_ROWS_ZEEK };
 
 /* The format of that name, -1 when there is none. */
 int fc_row_format_by_name(const char *name);
@@ -57,12 +57,17 @@ struct fc_rows {
     struct fc_row_table *table;
 };
 
-/* The header line of CSV and TSV. */
+/* The header line of CSV and TSV, those of a conn.log. */
 void fc_rows_start(struct fc_rows *rows);
 /* One session. FC_E_NOMEM (table only), or 0. */
 int fc_rows_write(struct fc_rows *rows, const struct fc_session *row);
 /* Writes what the table has kept back and frees it; does not flush. Also behind a failure. */
 void fc_rows_finish(struct fc_rows *rows);
+
+/* format_zeek.c: a conn.log. */
+void fc_zeek_start(struct fc_rows *rows);
+void fc_zeek_write(struct fc_rows *rows, const struct fc_session *row);
+void fc_zeek_finish(struct fc_rows *rows);
 
 /* format_table.c: the table's part of the above. */
 int fc_row_table_write(struct fc_rows *rows, const struct fc_session *row);

@@ -193,7 +193,7 @@ int fc_grid_row(struct fc_grid *g, const char *const *texts)
 
 void fc_grid_finish(struct fc_grid *g)
 {
-    if (g->format == FC_ROWS_TABLE && !g->measured)
+    if (g->format == FC_ROWS_TABLE && !g->measured && g->rows)
         release(g);
     free_kept(g);
 }

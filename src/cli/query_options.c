@@ -7,12 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DB, FORMAT, SORT, LIMIT, COUNT, COMMUNITY_ID, QUIET, VERBOSE };
+enum { DB, FORMAT, COLUMNS, SORT, LIMIT, COUNT, COMMUNITY_ID, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
-    [FORMAT] = {"format", 'f', "NAME",
-                "table, json (an object a line), csv or tsv (default: table on a terminal, else tsv)"},
+    [FORMAT] =
+        {"format", 'f', "NAME",
+         "table, json (an object a line), csv, tsv or zeek, a conn.log (default: table on a terminal, else tsv)"},
+    [COLUMNS] = {"columns", 'C', "LIST",
+                 "these columns, in this order: those of the output, and ts (seconds since 1970), packets, bytes"},
     [SORT] = {"sort", 's', "KEY[:desc]", "sort by a column of the output, or by 'packets' or 'bytes'"},
     [LIMIT] = {"limit", 'n', "N", "at most N sessions"},
     [COUNT] = {"count", 'c', NULL, "print the number of sessions only"},
@@ -32,6 +35,9 @@ static int set(void *ctx, int option, const char *value)
         return 0;
     case FORMAT:
         a->format = value;
+        return 0;
+    case COLUMNS:
+        a->columns = value;
         return 0;
     case SORT:
         a->sort = value;

@@ -19,7 +19,7 @@ enum { DB, FORMAT, QUIET, VERBOSE, BY, COLUMNS, SORT, LIMIT, BUCKET };
     }
 #define VERBOSE_OPTION                                                                                                 \
     {                                                                                                                  \
-        "verbose", 'v', NULL, "also tell how many rows there are without a limit"                                                            \
+        "verbose", 'v', NULL, "also tell how many rows there are without a limit"                                      \
     }
 
 static const struct fc_option top_options[] = {
@@ -29,21 +29,19 @@ static const struct fc_option top_options[] = {
     [VERBOSE] = VERBOSE_OPTION,
     [BY] = {"by", 'b', "WHAT",
             "client, server, host, pair, port, protocol, state, file, vlan, tunnel or time (default: host)"},
-    [COLUMNS] = {"columns", 'C', "LIST",
-                 "sessions, peers (hosts), ports, packets, bytes, first, last...; interval: mean and standard deviation of "
-                 "the times between starts"},
+    [COLUMNS] =
+        {"columns", 'C', "LIST",
+         "sessions, peers (hosts), ports, packets, bytes, first, last...; interval: mean and standard deviation of "
+         "the times between starts"},
     [SORT] = {"sort", 's', "KEY[:desc]", "sort by a column, or by what is grouped by (default: bytes, time by time)"},
     [LIMIT] = {"limit", 'n', "N", "at most N rows (default: 20 on a terminal, else all)"},
-    [BUCKET] = {"bucket", 0, "TIME", "with --by time: length, as in 500ms, 10s, 1m, 1h, 1d (default: at most 60 buckets)"},
+    [BUCKET] = {"bucket", 0, "TIME",
+                "with --by time: length, as in 500ms, 10s, 1m, 1h, 1d (default: at most 60 buckets)"},
     {0},
 };
 
 static const struct fc_option stats_options[] = {
-    [DB] = FC_OPTION_DB,
-    [FORMAT] = FORMAT_OPTION,
-    [QUIET] = QUIET_OPTION,
-    [VERBOSE] = VERBOSE_OPTION,
-    {0},
+    [DB] = FC_OPTION_DB, [FORMAT] = FORMAT_OPTION, [QUIET] = QUIET_OPTION, [VERBOSE] = VERBOSE_OPTION, {0},
 };
 
 static int set(void *ctx, int option, const char *value)
@@ -126,10 +124,11 @@ const struct fc_command fc_command_top = {
     .name = "top",
     .usage = "[OPTION...] [FILTER]",
     .summary = "add up sessions by host, port, time...",
-    .details = "FILTER as for query. No capture is opened.\n"
-               "A host has the sessions of which it is an end, a pair is client and server, a port is the server's. Peers "
-               "are distinct addresses at the other end, hosts at either end, ports distinct ports of servers. A "
-               "session belongs to the time when it starts, whole; and to each file that has packets of it, with these.\n",
+    .details =
+        "FILTER as for query. No capture is opened.\n"
+        "A host has the sessions of which it is an end, a pair is client and server, a port is the server's. Peers "
+        "are distinct addresses at the other end, hosts at either end, ports distinct ports of servers. A "
+        "session belongs to the time when it starts, whole; and to each file that has packets of it, with these.\n",
     .options = top_options,
     .run = run_top,
 };

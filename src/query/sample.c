@@ -82,8 +82,8 @@ static inline void read_sample(const struct fc_scan_value *v, struct fc_sample *
 {
     memset(s, 0, sizeof *s);
     s->start_ns = v[START].number;
-    s->has_time = v[START].type == FC_SCAN_INTEGER && v[DURATION].type == FC_SCAN_INTEGER &&
-                  v[DURATION].number >= 0 && !__builtin_add_overflow(s->start_ns, v[DURATION].number, &s->end_ns);
+    s->has_time = v[START].type == FC_SCAN_INTEGER && v[DURATION].type == FC_SCAN_INTEGER && v[DURATION].number >= 0 &&
+                  !__builtin_add_overflow(s->start_ns, v[DURATION].number, &s->end_ns);
     s->proto = (uint32_t)number(&v[PROTO], UINT32_MAX, FC_PROTO_MALFORMED);
     s->kind = (int)number(&v[KIND], FC_ADDR_IPV6, FC_ADDR_NONE);
     if (!read_addr(&v[CLIENT_ADDR], s->kind, &s->client) || !read_addr(&v[SERVER_ADDR], s->kind, &s->server)) {
@@ -174,8 +174,8 @@ static int take_files(struct samples *r, sqlite3_stmt *stmt, const struct fc_sam
     if (rc == FC_E_DB)
         return fc_db_error(fc_db_sqlite(r->db), r->db->path, r->err, "cannot read the index");
     if (rc)
-        return fc_error_set(r->err, rc, r->db->path, FC_NO_OFFSET, rc == FC_E_NOMEM ? "out of memory" : "session %lld has no valid positions",
-                            (long long)id);
+        return fc_error_set(r->err, rc, r->db->path, FC_NO_OFFSET,
+                            rc == FC_E_NOMEM ? "out of memory" : "session %lld has no valid positions", (long long)id);
     qsort(r->file, r->file_count, sizeof *r->file, compare_files);
     for (size_t i = 0, next; i < r->file_count; i = next) {
         struct fc_sample sample = *session;
@@ -227,7 +227,8 @@ int fc_samples_read(struct fc_db *db, const struct fc_filter *filter, enum fc_sa
     int64_t root = 0;
     int rc = 0;
 
-    if ((!filter || !filter->root) && what == FC_SAMPLES_PLAIN && !by_start && (rc = fc_table_scan_root(db, "session", &root, err)))
+    if ((!filter || !filter->root) && what == FC_SAMPLES_PLAIN && !by_start &&
+        (rc = fc_table_scan_root(db, "session", &root, err)))
         return rc;
     if (root)
         return fc_table_scan(db, root, COLUMNS, take_row, &r, err);

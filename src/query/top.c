@@ -25,7 +25,7 @@ enum {
     VALUES_MAX = 1 << 24, /* words */
     BUCKETS_MAX = 1000000,
     BUCKETS_USUAL = 60,
-    SHARES = 64, /* noted before they are added */
+    SHARES = 64,    /* noted before they are added */
     KEPT_MIN = 4096 /* rows, of which the first ones are those wanted */
 };
 
@@ -49,7 +49,7 @@ struct fc_top {
     uint64_t groups_seen;
     struct row *rows;
     size_t count, room, next;
-    size_t best; /* rows[limit - 1] when so many have been sorted: what is not better than it is not kept */
+    size_t best;   /* rows[limit - 1] when so many have been sorted: what is not better than it is not kept */
     int64_t empty; /* bucket that comes next in the order of time; see fill() */
     size_t given;
 };
@@ -269,9 +269,10 @@ static void name_group(const struct fc_top *t, const struct fc_group_key *key, s
     case FC_TOP_TIME:
         row->has_bucket = !key->word[0];
         if (row->has_bucket) /* the first one may begin before what 64 bits can say */
-            row->bucket_ns = __builtin_mul_overflow((int64_t)ordered((int64_t)key->word[1]), t->bucket_ns, &row->bucket_ns)
-                                 ? INT64_MIN
-                                 : row->bucket_ns;
+            row->bucket_ns =
+                __builtin_mul_overflow((int64_t)ordered((int64_t)key->word[1]), t->bucket_ns, &row->bucket_ns)
+                    ? INT64_MIN
+                    : row->bucket_ns;
         break;
     default:
         break;
@@ -432,8 +433,8 @@ static int fail_sort(const char *sort, struct fc_error *err)
 
     for (int i = 0; i < SORT_KEYS; i++)
         len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", i ? ", " : "", sort_names[i]);
-    return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "cannot sort by '%.40s'; KEY[:asc|:desc] with KEY one of %s",
-                        sort, list);
+    return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET,
+                        "cannot sort by '%.40s'; KEY[:asc|:desc] with KEY one of %s", sort, list);
 }
 
 static int read_sort(struct fc_top *t, const char *sort, struct fc_error *err)
@@ -448,7 +449,8 @@ static int read_sort(struct fc_top *t, const char *sort, struct fc_error *err)
         if (t->sort == SORT_KEYS || (sort[len] && strcmp(sort + len, ":asc") != 0 && strcmp(sort + len, ":desc") != 0))
             return fail_sort(sort, err);
     }
-    t->descending = sort && sort[len] ? sort[len + 1] == 'd' : t->sort != KEY && t->sort != FIRST && t->sort != INTERVAL;
+    t->descending =
+        sort && sort[len] ? sort[len + 1] == 'd' : t->sort != KEY && t->sort != FIRST && t->sort != INTERVAL;
     return 0;
 }
 
@@ -467,7 +469,8 @@ static int check_fields(struct fc_top *t, struct fc_error *err)
 
     if (rc == 0 && (needed & ~held))
         rc = fc_error_set(err, FC_E_USAGE, t->db->path, FC_NO_OFFSET, "this index holds no %s; index with --fields %s",
-                          t->by == FC_TOP_VLAN ? "VLAN ids" : "encapsulations", t->by == FC_TOP_VLAN ? "vlan" : "tunnel");
+                          t->by == FC_TOP_VLAN ? "VLAN ids" : "encapsulations",
+                          t->by == FC_TOP_VLAN ? "vlan" : "tunnel");
     return rc;
 }
 
@@ -492,11 +495,14 @@ static int add_start(void *ctx, const struct fc_sample *s)
 /* The shortest bucket of usual length of which not too many are between first and last; else one asked for. */
 static int choose_bucket(struct fc_top *t, const struct fc_filter *filter, int64_t asked, struct fc_error *err)
 {
-    static const int64_t ms = 1000000, usual[] = {
-        1 * ms, 2 * ms, 5 * ms, 10 * ms, 20 * ms, 50 * ms, 100 * ms, 200 * ms, 500 * ms,
-        1 * NS, 2 * NS, 5 * NS, 10 * NS, 15 * NS, 30 * NS, 60 * NS, 120 * NS, 300 * NS, 600 * NS, 900 * NS, 1800 * NS,
-        3600 * NS, 7200 * NS, 10800 * NS, 21600 * NS, 43200 * NS, 86400 * NS, 7 * 86400 * NS, 28 * 86400 * NS,
-        364 * 86400 * NS, 3640 * 86400 * NS};
+    static const int64_t ms = 1000000,
+                         usual[] = {1 * ms,           2 * ms,     5 * ms,         10 * ms,         20 * ms,
+                                    50 * ms,          100 * ms,   200 * ms,       500 * ms,        1 * NS,
+                                    2 * NS,           5 * NS,     10 * NS,        15 * NS,         30 * NS,
+                                    60 * NS,          120 * NS,   300 * NS,       600 * NS,        900 * NS,
+                                    1800 * NS,        3600 * NS,  7200 * NS,      10800 * NS,      21600 * NS,
+                                    43200 * NS,       86400 * NS, 7 * 86400 * NS, 28 * 86400 * NS, 364 * 86400 * NS,
+                                    3640 * 86400 * NS};
     struct starts starts = {0};
     int rc = fc_samples_read(t->db, filter, FC_SAMPLES_PLAIN, false, add_start, &starts, err);
 
@@ -511,7 +517,8 @@ static int choose_bucket(struct fc_top *t, const struct fc_filter *filter, int64
         t->bucket_ns = asked;
     if (floor_divide(starts.last, t->bucket_ns) - floor_divide(starts.first, t->bucket_ns) >= BUCKETS_MAX)
         return fc_error_set(err, FC_E_LIMIT, NULL, FC_NO_OFFSET,
-                            "the sessions start within more than %d buckets of that length; take longer ones", BUCKETS_MAX);
+                            "the sessions start within more than %d buckets of that length; take longer ones",
+                            BUCKETS_MAX);
     return 0;
 }
 
@@ -649,7 +656,8 @@ FC_EXPORT int fc_top_next(struct fc_top *t, struct fc_top_row *row)
 
     if (!next || t->given == t->limit)
         return 0;
-    bool filled = t->by == FC_TOP_TIME && t->sort == KEY && t->next > 0 && next->has_bucket && t->rows[t->next - 1].row.has_bucket;
+    bool filled = t->by == FC_TOP_TIME && t->sort == KEY && t->next > 0 && next->has_bucket &&
+                  t->rows[t->next - 1].row.has_bucket;
     int64_t bucket = filled ? floor_divide(next->bucket_ns, t->bucket_ns) : 0;
     t->given++;
     if (filled && bucket != t->empty) {

@@ -9,7 +9,7 @@
 enum {
     DEPTH_MAX = 20,
     PAGE_MIN = 4096, /* of smaller ones a row's first columns may be in pages of their own */
-    AHEAD = 65536, /* and 8 bytes that are never looked at in earnest: numbers are loaded whole */
+    AHEAD = 65536,   /* and 8 bytes that are never looked at in earnest: numbers are loaded whole */
     HEADER = 100,
     INTERIOR = 5,
     LEAF = 13

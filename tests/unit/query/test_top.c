@@ -32,7 +32,8 @@ static struct result ask(struct test_index *index, const char *filter, const str
     return r;
 }
 
-static void assert_same(const struct result *a, const struct result *b, const struct fc_top_options *o, const char *what)
+static void assert_same(const struct result *a, const struct result *b, const struct fc_top_options *o,
+                        const char *what)
 {
     cr_assert_eq(a->count, b->count, "%s by %d", what, (int)o->by);
     cr_assert_eq(a->groups, b->groups, "%s by %d", what, (int)o->by);
@@ -41,8 +42,8 @@ static void assert_same(const struct result *a, const struct result *b, const st
 
         cr_assert(x.text && y.text ? strcmp(x.text, y.text) == 0 : x.text == y.text, "%s by %d", what, (int)o->by);
         x.text = y.text = NULL;
-        cr_assert_eq(memcmp(&x, &y, sizeof x), 0, "%s by %d: row %zu, sessions %d, %d, peers %d, %d", what, (int)o->by, i,
-                     (int)x.sessions, (int)y.sessions, (int)x.peers, (int)y.peers);
+        cr_assert_eq(memcmp(&x, &y, sizeof x), 0, "%s by %d: row %zu, sessions %d, %d, peers %d, %d", what, (int)o->by,
+                     i, (int)x.sessions, (int)y.sessions, (int)x.peers, (int)y.peers);
     }
 }
 
@@ -55,7 +56,8 @@ static void drop(struct result *r)
 static void compare(struct test_index *index, const struct fc_top_options *o, const char *filter, size_t groups_max,
                     size_t values_max, const char *what)
 {
-    struct result whole = ask(index, NULL, o, UNBOUNDED, UNBOUNDED), other = ask(index, filter, o, groups_max, values_max);
+    struct result whole = ask(index, NULL, o, UNBOUNDED, UNBOUNDED),
+                  other = ask(index, filter, o, groups_max, values_max);
 
     assert_same(&whole, &other, o, what);
     drop(&whole);
@@ -85,10 +87,12 @@ Test(top, gives_the_same_by_parts_and_by_a_select)
 Test(top, what_is_no_session_ends_no_sum)
 {
     struct test_index *index = test_index_sql(
-        "", "INSERT INTO session VALUES(1, NULL, NULL, 6, 4, 'text', 1, x'00', 2, 1, 'many', 60, 'x', 9, 0, 0, x'00');"
-            "INSERT INTO session VALUES(2, 9223372036854775807, 5, 6, 6, x'0102', 1, 1.5, 70000, -1, 3, 60, 1, 4, 0, 0, x'00');"
-            "INSERT INTO session VALUES(9223372036854775807, -9223372036854775807, 1, 17, 4, 1, 1, 4294967295, 53, 1, 3, "
-            "60, 1, 4, 0, 0, zeroblob(100000));");
+        "",
+        "INSERT INTO session VALUES(1, NULL, NULL, 6, 4, 'text', 1, x'00', 2, 1, 'many', 60, 'x', 9, 0, 0, x'00');"
+        "INSERT INTO session VALUES(2, 9223372036854775807, 5, 6, 6, x'0102', 1, 1.5, 70000, -1, 3, 60, 1, 4, 0, 0, "
+        "x'00');"
+        "INSERT INTO session VALUES(9223372036854775807, -9223372036854775807, 1, 17, 4, 1, 1, 4294967295, 53, 1, 3, "
+        "60, 1, 4, 0, 0, zeroblob(100000));");
     struct fc_top_options o = {.by = FC_TOP_CLIENT, .figures = FC_TOP_PEERS | FC_TOP_PORTS};
     struct result r = ask(index, NULL, &o, UNBOUNDED, UNBOUNDED);
 

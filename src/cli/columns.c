@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/columns.h"
+#include "cli/cli.h"
+#include "cli/table_cell.h"
+
+#include <flowcarve/decode.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Those of the output without --columns, in its order, and others behind. */
+enum column {
+    ID,
+    START,
+    END,
+    START_NS,
+    END_NS,
+    DURATION,
+    PROTO,
+    CLIENT_ADDR,
+    CLIENT_PORT,
+    SERVER_ADDR,
+    SERVER_PORT,
+    CLIENT_PACKETS,
+    SERVER_PACKETS,
+    CLIENT_BYTES,
+    SERVER_BYTES,
+    STATE,
+    VLAN,
+    MPLS,
+    TUNNEL,
+    CLIENT_MAC,
+    SERVER_MAC,
+    CLIENT_TTL,
+    SERVER_TTL,
+    CLIENT_DSCP,
+    SERVER_DSCP,
+    CLIENT_TCP_FLAGS,
+    SERVER_TCP_FLAGS,
+    CLIENT_ISN,
+    SERVER_ISN,
+    CLIENT_PAYLOAD,
+    SERVER_PAYLOAD,
+    COMMUNITY_ID,
+    TS,
+    PACKETS,
+    BYTES,
+    COLUMNS
+};
+
+static const struct {
+    struct fc_grid_column title;
+    uint32_t field;
+} all[COLUMNS] = {
+    [ID] = {{"id", "ID", true, false, 0}, 0},
+    [START] = {{"start", "START", false, true, 0}, 0},
+    [END] = {{"end", "END", false, true, 0}, 0},
+    [START_NS] = {{"start_ns", "START-NS", true, false, 0}, 0},
+    [END_NS] = {{"end_ns", "END-NS", true, false, 0}, 0},
+    [DURATION] = {{"duration", "DURATION", true, false, 0}, 0},
+    [PROTO] = {{"proto", "PROTO", false, true, 0}, 0},
+    [CLIENT_ADDR] = {{"client_addr", "CLIENT", false, true, 0}, 0},
+    [CLIENT_PORT] = {{"client_port", "CLIENT-PORT", true, false, 0}, 0},
+    [SERVER_ADDR] = {{"server_addr", "SERVER", false, true, 0}, 0},
+    [SERVER_PORT] = {{"server_port", "SERVER-PORT", true, false, 0}, 0},
+    [CLIENT_PACKETS] = {{"client_packets", "CLIENT-PACKETS", true, false, 0}, 0},
+    [SERVER_PACKETS] = {{"server_packets", "SERVER-PACKETS", true, false, 0}, 0},
+    [CLIENT_BYTES] = {{"client_bytes", "CLIENT-BYTES", true, false, 0}, 0},
+    [SERVER_BYTES] = {{"server_bytes", "SERVER-BYTES", true, false, 0}, 0},
+    [STATE] = {{"state", "STATE", false, true, 0}, 0},
+    [VLAN] = {{"vlan", "VLAN", false, true, 0}, FC_FIELD_VLAN},
+    [MPLS] = {{"mpls", "MPLS", false, true, 0}, FC_FIELD_MPLS},
+    [TUNNEL] = {{"tunnel", "TUNNEL", false, true, 0}, FC_FIELD_TUNNEL},
+    [CLIENT_MAC] = {{"client_mac", "CLIENT-MAC", false, true, 0}, FC_FIELD_MAC},
+    [SERVER_MAC] = {{"server_mac", "SERVER-MAC", false, true, 0}, FC_FIELD_MAC},
+    [CLIENT_TTL] = {{"client_ttl", "CLIENT-TTL", true, false, 0}, FC_FIELD_TTL},
+    [SERVER_TTL] = {{"server_ttl", "SERVER-TTL", true, false, 0}, FC_FIELD_TTL},
+    [CLIENT_DSCP] = {{"client_dscp", "CLIENT-DSCP", true, false, 0}, FC_FIELD_DSCP},
+    [SERVER_DSCP] = {{"server_dscp", "SERVER-DSCP", true, false, 0}, FC_FIELD_DSCP},
+    [CLIENT_TCP_FLAGS] = {{"client_tcp_flags", "CLIENT-FLAGS", true, false, 0}, FC_FIELD_TCP_FLAGS},
+    [SERVER_TCP_FLAGS] = {{"server_tcp_flags", "SERVER-FLAGS", true, false, 0}, FC_FIELD_TCP_FLAGS},
+    [CLIENT_ISN] = {{"client_isn", "CLIENT-ISN", true, false, 0}, FC_FIELD_ISN},
+    [SERVER_ISN] = {{"server_isn", "SERVER-ISN", true, false, 0}, FC_FIELD_ISN},
+    [CLIENT_PAYLOAD] = {{"client_payload", "CLIENT-PAYLOAD", true, false, 0}, FC_FIELD_PAYLOAD},
+    [SERVER_PAYLOAD] = {{"server_payload", "SERVER-PAYLOAD", true, false, 0}, FC_FIELD_PAYLOAD},
+    [COMMUNITY_ID] = {{"community_id", "COMMUNITY-ID", false, true, 0}, FC_FIELD_COMMUNITY_ID},
+    [TS] = {{"ts", "TS", true, false, 0}, 0},
+    [PACKETS] = {{"packets", "PACKETS", true, false, 0}, 0},
+    [BYTES] = {{"bytes", "BYTES", true, false, 0}, 0},
+};
+
+/* '-' in the name is as good as '_' in the key. */
+static bool is_key(const char *key, const char *name, size_t len)
+{
+    size_t i = 0;
+
+    while (i < len && key[i] && (key[i] == name[i] || (key[i] == '_' && name[i] == '-')))
+        i++;
+    return i == len && !key[i];
+}
+
+static bool fail_column(const char *name, size_t len)
+{
+    char list[640];
+    size_t used = 0;
+
+    for (int c = 0; c < COLUMNS; c++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", c ? ", " : "", all[c].title.key);
+    fc_complain("query: no column '%.*s'; --columns are of %s", (int)len, name, list);
+    return false;
+}
+
+bool fc_columns_read(struct fc_columns *columns, const char *list)
+{
+    *columns = (struct fc_columns){0};
+    do {
+        size_t len = strcspn(list, ",");
+        unsigned c = 0;
+
+        while (c < COLUMNS && !is_key(all[c].title.key, list, len))
+            c++;
+        if (c == COLUMNS)
+            return fail_column(list, len);
+        for (unsigned i = 0; i < columns->count; i++)
+            if (columns->column[i] == c) {
+                fc_complain("query: column '%s' comes twice", all[c].title.key); /* an object has a key once */
+                return false;
+            }
+        columns->titles[columns->count] = all[c].title;
+        columns->column[columns->count++] = (uint8_t)c;
+        columns->fields |= all[c].field;
+        list += len;
+    } while (*list++ == ',');
+    return true;
+}
+
+bool fc_columns_check(const struct fc_columns *columns, uint32_t fields)
+{
+    static const char *const names[] = {"mac",       "vlan", "mpls",    "ttl",          "dscp",
+                                        "tcp-flags", "isn",  "payload", "community-id", "tunnel"};
+
+    for (unsigned i = 0; i < columns->count; i++) {
+        uint32_t field = all[columns->column[i]].field;
+        if (field & ~fields) {
+            fc_complain("query: this index holds no %s; index with --fields %s", columns->titles[i].key,
+                        names[__builtin_ctz(field)]);
+            return false;
+        }
+    }
+    return true;
+}
+
+static char *write_signed(char *p, int64_t number)
+{
+    if (number < 0)
+        *p++ = '-';
+    return fc_text_number(p, number < 0 ? -(uint64_t)number : (uint64_t)number);
+}
+
+/* Seconds since 1970, as a number that jq can take: to the microsecond it is exact. */
+static char *write_ts(char *p, int64_t ns)
+{
+    int64_t second = ns / 1000000000 - (ns % 1000000000 < 0);
+
+    p = write_signed(p, second);
+    return p + sprintf(p, ".%09d", (int)(ns - second * 1000000000));
+}
+
+static char *write_addr(char *p, const struct fc_session *r, bool server)
+{
+    return fc_text_addr(p, r->kind, server ? r->server_addr : r->client_addr);
+}
+
+static char *write_maybe(char *p, int64_t number)
+{
+    return number < 0 ? p : fc_text_number(p, (uint64_t)number);
+}
+
+/* What programs get; the byte behind the text, nothing for NULL. */
+static char *write_value(char *p, enum column c, const struct fc_session *r)
+{
+    const int64_t optional[] = {r->client_ttl,       r->server_ttl,       r->client_dscp, r->server_dscp,
+                                r->client_tcp_flags, r->server_tcp_flags, r->client_isn,  r->server_isn,
+                                r->client_payload,   r->server_payload};
+
+    switch (c) {
+    case ID:
+        return write_signed(p, r->id);
+    case START:
+    case END:
+        return r->has_time ? fc_text_time(p, c == START ? r->start_ns : r->end_ns) : p;
+    case START_NS:
+    case END_NS:
+        return r->has_time ? write_signed(p, c == START_NS ? r->start_ns : r->end_ns) : p;
+    case TS:
+        return r->has_time ? write_ts(p, r->start_ns) : p;
+    case DURATION:
+        return r->has_time ? fc_text_duration(p, r->end_ns - r->start_ns) : p;
+    case PROTO:
+        return fc_text_proto(p, r->proto);
+    case CLIENT_ADDR:
+    case SERVER_ADDR:
+        return write_addr(p, r, c == SERVER_ADDR);
+    case CLIENT_PORT:
+    case SERVER_PORT:
+        return write_maybe(p, c == CLIENT_PORT ? r->client_port : r->server_port);
+    case CLIENT_PACKETS:
+    case SERVER_PACKETS:
+        return fc_text_number(p, c == CLIENT_PACKETS ? r->client_packets : r->server_packets);
+    case PACKETS:
+        return fc_text_number(p, r->client_packets + r->server_packets);
+    case CLIENT_BYTES:
+    case SERVER_BYTES:
+        return fc_text_number(p, c == CLIENT_BYTES ? r->client_bytes : r->server_bytes);
+    case BYTES:
+        return fc_text_number(p, r->client_bytes + r->server_bytes);
+    case CLIENT_MAC:
+        return r->client_mac ? fc_text_addr(p, FC_ADDR_MAC, r->client_mac) : p;
+    case SERVER_MAC:
+        return r->server_mac ? fc_text_addr(p, FC_ADDR_MAC, r->server_mac) : p;
+    default:
+        return c >= CLIENT_TTL && c <= SERVER_PAYLOAD ? write_maybe(p, optional[c - CLIENT_TTL]) : p;
+    }
+}
+
+/* What people get where that is something else; false: it is not. */
+static bool write_shown(char *p, enum column c, const struct fc_session *r)
+{
+    if ((c == START || c == END) && r->has_time)
+        fc_cell_time(p, c == START ? r->start_ns : r->end_ns, 6);
+    else if (c == DURATION && r->has_time)
+        fc_cell_duration(p, (uint64_t)(r->end_ns - r->start_ns));
+    else if (c == CLIENT_BYTES || c == SERVER_BYTES || c == BYTES)
+        fc_cell_number(p, c == BYTES          ? r->client_bytes + r->server_bytes
+                          : c == CLIENT_BYTES ? r->client_bytes
+                                              : r->server_bytes);
+    else
+        return false;
+    return true;
+}
+
+static const char *text_of(char buf[FC_CELL_MAX], enum column c, const struct fc_session *r, bool table)
+{
+    switch (c) {
+    case STATE:
+        return fc_text_state(r->state);
+    case VLAN:
+        return r->vlan;
+    case MPLS:
+        return r->mpls;
+    case TUNNEL:
+        return r->tunnel;
+    case COMMUNITY_ID:
+        return r->community_id;
+    default:
+        break;
+    }
+    if (table && write_shown(buf, c, r))
+        return buf;
+    char *end = write_value(buf, c, r);
+    *end = '\0';
+    return end == buf ? NULL : buf;
+}
+
+int fc_columns_write(const struct fc_columns *columns, struct fc_grid *grid, const struct fc_session *row)
+{
+    char buf[FC_GRID_COLUMNS][FC_CELL_MAX];
+    const char *texts[FC_GRID_COLUMNS];
+
+    for (unsigned i = 0; i < columns->count; i++)
+        texts[i] = text_of(buf[i], columns->column[i], row, grid->format == FC_ROWS_TABLE);
+    return fc_grid_row(grid, texts);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `query --columns`: some columns of sessions, in an order of one's own, in any format. Without the option format.c
+ * writes all of them, and for people format_table.c those that fit.
+ *
+ * Threads: one. Memory: a grid's.
+ */
+#ifndef FC_CLI_COLUMNS_H
+#define FC_CLI_COLUMNS_H
+
+#include "cli/grid.h"
+
+struct fc_columns {
+    unsigned count;
+    uint8_t column[FC_GRID_COLUMNS];
+    uint32_t fields; /* FC_FIELD_* that they are of */
+    struct fc_grid_column titles[FC_GRID_COLUMNS];
+};
+
+/* Reads "id,start,..."; '-' is as good as '_'. False: one of them is none, which is said. */
+bool fc_columns_read(struct fc_columns *columns, const char *list);
+
+/* False: an index that has only `fields` lacks one of them, which is said. */
+bool fc_columns_check(const struct fc_columns *columns, uint32_t fields);
+
+/* Writes a session to a grid that has these titles. FC_E_NOMEM, or 0. */
+int fc_columns_write(const struct fc_columns *columns, struct fc_grid *grid, const struct fc_session *row);
+
+#endif
