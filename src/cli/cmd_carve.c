@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
 #include "cli/cmd_query.h"
+#include "cli/json.h"
 #include "cli/target.h"
 
 #include <flowcarve/carve.h>
@@ -11,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DB, WRITE, ID, FORMAT, PARTIAL, QUIET, VERBOSE };
+enum { DB, WRITE, ID, FORMAT, PARTIAL, JSON, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -19,6 +20,7 @@ static const struct fc_option options[] = {
     [ID] = {"id", 'i', "N[,N...]", "sessions by their IDs"},
     [FORMAT] = {"format", 'f', "NAME", "pcap or pcapng (default: pcap where it can hold the result)"},
     [PARTIAL] = {"partial", 0, NULL, "carve the rest when captures are missing or have changed"},
+    [JSON] = {"json", 0, NULL, "print the result as a JSON object, on standard output; with -w - on standard error"},
     [QUIET] = {"quiet", 'q', NULL, "errors only"},
     [VERBOSE] = {"verbose", 'v', NULL, "also tell how many bytes were read and decompressed"},
     {0},
@@ -28,7 +30,7 @@ struct args {
     const char *db, *path;
     char *ids; /* a list, which may come in several options */
     struct fc_carve_options o;
-    bool quiet, verbose;
+    bool quiet, verbose, json;
 };
 
 static int set(void *ctx, int option, const char *value)
@@ -60,6 +62,9 @@ static int set(void *ctx, int option, const char *value)
         return 0;
     case PARTIAL:
         a->o.partial = true;
+        return 0;
+    case JSON:
+        a->json = true;
         return 0;
     case QUIET:
         a->quiet = true;
@@ -121,13 +126,30 @@ static uint64_t count_ids(const char *ids)
     return count;
 }
 
+/* What became of it, for programs; the keys are those of the library. */
+static bool print_json(const struct args *a, const struct fc_carve_result *r)
+{
+    const struct fc_json_member members[] = {
+        {"sessions", r->sessions, FC_JSON_NUMBER},
+        {"packets", r->packets, FC_JSON_NUMBER},
+        {"packets_missing", r->packets_missing, FC_JSON_NUMBER},
+        {"packets_forgotten", r->packets_forgotten, FC_JSON_NUMBER},
+        {"bytes_written", r->bytes_written, FC_JSON_NUMBER},
+        {"bytes_read", r->bytes_read, FC_JSON_NUMBER},
+        {"bytes_decoded", r->bytes_decoded, FC_JSON_NUMBER},
+        {0},
+    };
+
+    return fc_json_print(strcmp(a->path, "-") == 0 ? stderr : stdout, members);
+}
+
 static void report(const struct args *a, const struct fc_carve_result *r)
 {
     char b[4][48], text[FC_ERROR_TEXT_MAX];
 
     for (size_t i = 0; i < r->missing_count; i++)
         fc_complain("warning: %s; left out", fc_error_text(&r->missing[i], text, sizeof text));
-    if (a->quiet)
+    if (a->quiet || a->json)
         return;
     fprintf(stderr, "%s of %s carved, %s", fc_human_things(r->packets, "packet", b[0], sizeof b[0]),
             fc_human_things(r->sessions, "session", b[1], sizeof b[1]),
@@ -226,6 +248,8 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
         if (rc == FC_E_MISSING || rc == FC_E_CHANGED)
             fc_complain("nothing was carved; --partial carves what the other captures hold");
     }
+    if (rc == 0 && a->json && !print_json(a, &result))
+        status = FC_EXIT_ERROR;
     fc_carve_result_fini(&result);
     return status;
 }

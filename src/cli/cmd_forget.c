@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
+#include "cli/json.h"
 
 #include <flowcarve/index.h>
 #include <flowcarve/query.h>
 
 #include <stdio.h>
 
-enum { DB, BEFORE, GONE, KEEP, QUIET, VERBOSE };
+enum { DB, BEFORE, GONE, KEEP, JSON, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -14,6 +15,7 @@ static const struct fc_option options[] = {
                 "captures that end before: 2024-05-31, 2024-05-31T10:00, @SECONDS, '30d ago', as in filters"},
     [GONE] = {"gone", 0, NULL, "captures that are no longer in their folder, or whose name another one has"},
     [KEEP] = {"keep-sessions", 0, NULL, "sessions of which no packet is left stay, with their counts"},
+    [JSON] = FC_OPTION_JSON,
     [QUIET] = {"quiet", 'q', NULL, "say nothing when all goes well"},
     [VERBOSE] = {"verbose", 'v', NULL, "also tell how large the index was"},
     {0},
@@ -22,7 +24,7 @@ static const struct fc_option options[] = {
 struct args {
     const char *db;
     struct fc_forget_options o;
-    bool quiet, verbose;
+    bool quiet, verbose, json;
 };
 
 static int set(void *ctx, int option, const char *value)
@@ -47,6 +49,9 @@ static int set(void *ctx, int option, const char *value)
     case KEEP:
         a->o.keep_sessions = true;
         return 0;
+    case JSON:
+        a->json = true;
+        return 0;
     case QUIET:
         a->quiet = true;
         return 0;
@@ -56,12 +61,35 @@ static int set(void *ctx, int option, const char *value)
     }
 }
 
+/* What became of it, for programs; the keys are those of the library. */
+static bool print_json(const struct fc_forget_result *r)
+{
+    const struct fc_json_member members[] = {
+        {"files", r->files, FC_JSON_NUMBER},           {"packets", r->packets, FC_JSON_NUMBER},
+        {"sessions", r->sessions, FC_JSON_NUMBER},     {"size_before", r->size_before, FC_JSON_NUMBER},
+        {"size_after", r->size_after, FC_JSON_NUMBER}, {0},
+    };
+
+    return fc_json_print(stdout, members);
+}
+
+static void report(const struct args *a, const struct fc_forget_result *r)
+{
+    char b[5][48];
+
+    fprintf(stderr, "%s forgotten: %s, %s gone with them; the index has %s%s%s\n",
+            fc_human_things(r->files, "capture", b[0], sizeof b[0]),
+            fc_human_things(r->packets, "packet", b[1], sizeof b[1]),
+            fc_human_things(r->sessions, "session", b[2], sizeof b[2]),
+            fc_human_bytes(r->size_after, b[3], sizeof b[3]), a->verbose ? ", before " : "",
+            a->verbose ? fc_human_bytes(r->size_before, b[4], sizeof b[4]) : "");
+}
+
 static int run(int argc, char **argv)
 {
     struct fc_forget_result r;
     struct args a = {0};
     struct fc_error err;
-    char b[5][48];
     int first, rc = fc_options_parse(&fc_command_forget, argc, argv, set, &a, &first);
 
     if (rc >= 0)
@@ -74,13 +102,8 @@ static int run(int argc, char **argv)
     }
     fc_catch_signals();
     rc = fc_forget(fc_db_name(a.db), &a.o, &fc_stop, &r, &err);
-    if (rc ? r.packets > 0 : !a.quiet)
-        fprintf(stderr, "%s forgotten: %s, %s gone with them; the index has %s%s%s\n",
-                fc_human_things(r.files, "capture", b[0], sizeof b[0]),
-                fc_human_things(r.packets, "packet", b[1], sizeof b[1]),
-                fc_human_things(r.sessions, "session", b[2], sizeof b[2]),
-                fc_human_bytes(r.size_after, b[3], sizeof b[3]), a.verbose ? ", before " : "",
-                a.verbose ? fc_human_bytes(r.size_before, b[4], sizeof b[4]) : "");
+    if (rc ? r.packets > 0 : !a.quiet && !a.json)
+        report(&a, &r);
     if (rc) {
         fc_complain_error(&err);
         return FC_EXIT_ERROR;
@@ -89,6 +112,8 @@ static int run(int argc, char **argv)
         fc_complain("warning: %s has a -wal file beside it, since it is being read; copy both, until the next run that "
                     "writes has made them one",
                     fc_db_name(a.db));
+    if (a.json && !print_json(&r))
+        return FC_EXIT_ERROR;
     return r.files ? FC_EXIT_OK : FC_EXIT_NONE;
 }
 

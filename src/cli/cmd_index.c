@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
+#include "cli/json.h"
 
 #include <flowcarve/index.h>
 
@@ -26,6 +27,7 @@ enum {
     SPOOL,
     STRICT,
     WAIT,
+    JSON,
     QUIET,
     VERBOSE
 };
@@ -50,6 +52,7 @@ static const struct fc_option options[] = {
     [SPOOL] = {"spool", 0, "FILE", "write the stream that is indexed ('-': standard input) to this new file"},
     [STRICT] = {"strict", 0, NULL, "exit status 2 when bytes of a capture had to be skipped, or are pending"},
     [WAIT] = {"wait", 0, NULL, "wait as long as another process writes the index"},
+    [JSON] = FC_OPTION_JSON,
     [QUIET] = {"quiet", 'q', NULL, "no balance and no progress"},
     [VERBOSE] = {"verbose", 'v', NULL, "also tell of files passed over, and of timing"},
     {0},
@@ -59,7 +62,7 @@ struct args {
     const char *db;
     struct fc_index_options o;
     char *fields, *exclude_net, *timeouts, *key; /* lists, which may come in several options */
-    bool strict, quiet, verbose, outer;
+    bool strict, quiet, verbose, outer, json;
 };
 
 static int set(void *ctx, int option, const char *value)
@@ -119,6 +122,9 @@ static int set(void *ctx, int option, const char *value)
         return 0;
     case WAIT:
         a->o.wait = true;
+        return 0;
+    case JSON:
+        a->json = true;
         return 0;
     case QUIET:
         a->quiet = true;
@@ -302,6 +308,39 @@ static void print_balance(const struct args *a, const struct fc_index_result *r)
                 fc_human_things(r->suspended, "part", b[2], sizeof b[2]));
 }
 
+/* The same for programs; the keys are those of the library. */
+static bool print_json(const struct fc_index_result *r)
+{
+    const struct fc_json_member members[] = {
+        {"files", r->files, FC_JSON_NUMBER},
+        {"files_grown", r->files_grown, FC_JSON_NUMBER},
+        {"files_known", r->files_known, FC_JSON_NUMBER},
+        {"files_moved", r->files_moved, FC_JSON_NUMBER},
+        {"files_gone", r->files_gone, FC_JSON_NUMBER},
+        {"files_refused", r->files_refused, FC_JSON_NUMBER},
+        {"files_skipped", r->files_skipped, FC_JSON_NUMBER},
+        {"records", r->records, FC_JSON_NUMBER},
+        {"packets", r->packets, FC_JSON_NUMBER},
+        {"ignored", r->ignored, FC_JSON_NUMBER},
+        {"malformed", r->malformed, FC_JSON_NUMBER},
+        {"sessions", r->sessions, FC_JSON_NUMBER},
+        {"provisional", r->provisional, FC_JSON_NUMBER},
+        {"continued", r->continued, FC_JSON_NUMBER},
+        {"bytes", r->bytes, FC_JSON_NUMBER},
+        {"header_bytes", r->header_bytes, FC_JSON_NUMBER},
+        {"record_bytes", r->record_bytes, FC_JSON_NUMBER},
+        {"other_bytes", r->other_bytes, FC_JSON_NUMBER},
+        {"skipped_bytes", r->skipped_bytes, FC_JSON_NUMBER},
+        {"pending_bytes", r->pending_bytes, FC_JSON_NUMBER},
+        {"pending_files", r->pending_files, FC_JSON_NUMBER},
+        {"damaged_files", r->damaged_files, FC_JSON_NUMBER},
+        {"damages", r->damages, FC_JSON_NUMBER},
+        {0},
+    };
+
+    return fc_json_print(stdout, members);
+}
+
 static int index_all(struct args *a, int argc, char **argv, int first)
 {
     struct fc_index_result result;
@@ -330,11 +369,14 @@ static int index_all(struct args *a, int argc, char **argv, int first)
         fc_complain_error(&err);
     if (rc == FC_E_BUSY)
         fc_complain("with --wait, index waits until that is done");
-    if (!rc && !a->quiet)
+    bool written = true;
+    if (!rc && a->json)
+        written = print_json(&result);
+    else if (!rc && !a->quiet)
         print_balance(a, &result);
     bool refused = result.files_refused != 0 || (a->strict && (result.damages || result.pending_files));
     fc_index_result_fini(&result);
-    return rc || refused ? FC_EXIT_ERROR : FC_EXIT_OK;
+    return rc || refused || !written ? FC_EXIT_ERROR : FC_EXIT_OK;
 }
 
 static int run(int argc, char **argv)

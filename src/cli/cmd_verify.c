@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
+#include "cli/json.h"
 
 #include <flowcarve/text.h>
 #include <flowcarve/verify.h>
@@ -9,10 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DB, QUIET, VERBOSE };
+enum { DB, JSON, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
+    [JSON] = FC_OPTION_JSON,
     [QUIET] = {"quiet", 'q', NULL, "differences only"},
     [VERBOSE] = {"verbose", 'v', NULL, "also tell why libpcap cannot read a capture"},
     {0},
@@ -20,7 +22,7 @@ static const struct fc_option options[] = {
 
 struct args {
     const char *db;
-    bool quiet, verbose;
+    bool quiet, verbose, json;
 };
 
 static int set(void *ctx, int option, const char *value)
@@ -29,6 +31,8 @@ static int set(void *ctx, int option, const char *value)
 
     if (option == DB)
         a->db = value;
+    else if (option == JSON)
+        a->json = true;
     else if (option == QUIET)
         a->quiet = true;
     else
@@ -67,6 +71,46 @@ static void print_balance(const struct args *a, const struct fc_verify_result *r
            fc_human_things(r->sessions, "session", b[3], sizeof b[3]));
 }
 
+/* The same for programs; the keys are those of `index --json`, where it has them. */
+static bool print_json(const struct fc_verify_result *r)
+{
+    const struct fc_json_member members[] = {
+        {"agrees", r->differences == 0, FC_JSON_BOOL},
+        {"differences", r->differences, FC_JSON_NUMBER},
+        {"files", r->file_count, FC_JSON_NUMBER},
+        {"files_gone", r->gone, FC_JSON_NUMBER},
+        {"files_forgotten", r->forgotten, FC_JSON_NUMBER},
+        {"records", r->records, FC_JSON_NUMBER},
+        {"packets", r->in_sessions, FC_JSON_NUMBER},
+        {"ignored", r->ignored, FC_JSON_NUMBER},
+        {"sessions", r->sessions, FC_JSON_NUMBER},
+        {"bytes", r->bytes, FC_JSON_NUMBER},
+        {"header_bytes", r->header_bytes, FC_JSON_NUMBER},
+        {"record_bytes", r->record_bytes, FC_JSON_NUMBER},
+        {"other_bytes", r->other_bytes, FC_JSON_NUMBER},
+        {"skipped_bytes", r->lost_bytes, FC_JSON_NUMBER},
+        {"pending_bytes", r->pending_bytes, FC_JSON_NUMBER},
+        {0},
+    };
+
+    return fc_json_print(stdout, members);
+}
+
+static void print_verdict(const struct fc_verify_result *r)
+{
+    char b[48];
+
+    if (r->forgotten)
+        printf("the index and its captures agree, but for %s that %s forgotten%s\n",
+               fc_human_things(r->forgotten, "capture", b, sizeof b), r->forgotten == 1 ? "is" : "are",
+               r->gone ? ", and those that are gone" : "");
+    else if (r->gone)
+        printf("the index and its captures agree, but for %s: gone, as other captures have the names\n",
+               fc_human_things(r->gone, "capture", b, sizeof b));
+    else
+        puts("the index and its captures agree");
+}
+
 static int run(int argc, char **argv)
 {
     struct fc_verify_result result;
@@ -88,6 +132,10 @@ static int run(int argc, char **argv)
         return FC_EXIT_ERROR;
     }
     rc = fc_verify(db, &fc_stop, &result, &err);
+    bool written = true;
+    if (a.json && (rc == 0 || rc == FC_E_MISMATCH))
+        written = print_json(&result);
+    a.quiet |= a.json;
     if (!a.quiet && rc != FC_E_INTERRUPTED) /* the sums of a part would differ */
         print_balance(&a, &result);
     fflush(stdout);
@@ -97,22 +145,15 @@ static int run(int argc, char **argv)
         fc_complain("and %" PRIu64 " more", result.differences - result.problem_count);
     if (rc)
         fc_complain_error(&err);
-    else if (!a.quiet && result.forgotten)
-        printf("the index and its captures agree, but for %s that %s forgotten%s\n",
-               fc_human_things(result.forgotten, "capture", text, sizeof text), result.forgotten == 1 ? "is" : "are",
-               result.gone ? ", and those that are gone" : "");
-    else if (!a.quiet && result.gone)
-        printf("the index and its captures agree, but for %s: gone, as other captures have the names\n",
-               fc_human_things(result.gone, "capture", text, sizeof text));
     else if (!a.quiet)
-        puts("the index and its captures agree");
+        print_verdict(&result);
     fc_verify_result_fini(&result);
     fc_db_close(db);
     if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE) {
         fc_complain("cannot write the balance: %s", strerror(errno));
         rc = FC_E_IO;
     }
-    return rc ? FC_EXIT_ERROR : FC_EXIT_OK;
+    return rc || !written ? FC_EXIT_ERROR : FC_EXIT_OK;
 }
 
 const struct fc_command fc_command_verify = {

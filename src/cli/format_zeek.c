@@ -50,11 +50,11 @@ static const char *state_by_flags(const struct fc_session *r, int64_t client, in
     if (!(client & SYN))
         return !(server & SYN) ? "OTH" : server & RST ? "RSTRH" : server & FIN ? "SHR" : "OTH";
     if (!(server & SYN))
-        return server & RST              ? "REJ"
-               : client & RST            ? "RSTOS0"
-               : client & FIN            ? "SH"
+        return server & RST             ? "REJ"
+               : client & RST           ? "RSTOS0"
+               : client & FIN           ? "SH"
                : r->server_packets == 0 ? "S0"
-                                         : "OTH";
+                                        : "OTH";
     if (client & server & FIN)
         return "SF";
     if ((client | server) & RST)
@@ -120,10 +120,10 @@ void fc_zeek_write(struct fc_rows *w, const struct fc_session *r)
     p += sprintf(p, "\t%lld", (long long)r->id);
     p = write_end(p, r, false);
     p = write_end(p, r, true);
-    p = stpcpy(p, r->proto == TCP                            ? "\ttcp\t-\t"
-                  : r->proto == UDP                          ? "\tudp\t-\t"
+    p = stpcpy(p, r->proto == TCP                         ? "\ttcp\t-\t"
+                  : r->proto == UDP                       ? "\tudp\t-\t"
                   : r->proto == ICMP || r->proto == ICMP6 ? "\ticmp\t-\t"
-                                                             : "\tunknown_transport\t-\t");
+                                                          : "\tunknown_transport\t-\t");
     p = r->has_time && packets > 1 ? write_seconds(p, r->end_ns - r->start_ns) : stpcpy(p, "-");
     *p++ = '\t';
     p = write_maybe(p, payload ? of_side(r->client_payload, r->client_packets) : -1);

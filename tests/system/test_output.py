@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What `query` writes besides all columns: chosen ones, a conn.log, and for people how much there was."""
-import collections, csv, fcntl, io, json, os, pty, re, struct, subprocess, termios, unittest
+import csv, fcntl, io, json, os, pty, re, struct, subprocess, termios
 
 import support
-from support import S, T0, flowcarve, index, select, tcp, udp
+from support import T0, flowcarve, index, select, tcp, udp
 
 ALL = ('id start end start_ns end_ns duration proto client_addr client_port server_addr server_port client_packets '
        'server_packets client_bytes server_bytes state vlan mpls tunnel client_mac server_mac client_ttl server_ttl '
@@ -71,7 +71,6 @@ class Output(support.TestCase):
 
     def test_a_table_ends_with_what_there_was(self):
         db = self.make()
-        size = lambda n: re.match(r'[\d.]+', n).group()
         count, total = select(db, 'select count(*), sum(client_bytes + server_bytes) from sessions')[0]
         rc, lines, err = terminal(120, 'query', '-d', db, '-n', '5')
         self.assertEqual((rc, len(lines), err), (0, 7, ''))
@@ -161,6 +160,56 @@ class Zeek(support.TestCase):
     def test_the_page_has_the_states(self):
         page = support.read_bytes(os.path.join(support.ROOT, 'docs', 'zeek.md')).decode()
         self.assertEqual(set(STATES), set(re.findall(r'\| `([A-Z][A-Z0-9]+)` \|', page)))
+
+
+class Results(support.TestCase):
+    """--json of the commands that end with figures: one object, on standard output, with the figures that plain SQL finds."""
+
+    def figures(self, *words, ok=0, where='out'):
+        r = flowcarve(*words, ok=ok)
+        text = r.text if where == 'out' else r.err
+        self.assertEqual(text.count('\n'), 1, text)
+        return json.loads(text)
+
+    def test_index_verify_forget(self):
+        a = self.fcgen('a.pcap', '--packets', 900, '--files', 3, '--packets-per-session', 6)
+        with open(a[1], 'ab') as f:
+            f.write(b'\xff' * 200)
+        db = self.path('a.db')
+        r = self.figures('index', '--json', '-d', db, '--filter', 'not udp', *a)
+        self.assertEqual((r['files'], r['sessions'], r['packets'], r['damages'], r['damaged_files']),
+                         (3,) + select(db, 'select count(*), sum(client_packets + server_packets) from session')[0] +
+                         select(db, 'select count(*), count(distinct file) from damage')[0])
+        sums = select(db, 'select sum(records), sum(ignored), sum(stream_size), sum(header_bytes), sum(record_bytes), sum(lost_bytes) from files')[0]
+        self.assertEqual(tuple(r[k] for k in 'records ignored bytes header_bytes record_bytes skipped_bytes'.split()), sums)
+        self.assertGreater(r['ignored'] * r['skipped_bytes'], 0)
+        again = self.figures('index', '--json', '-d', db, *a)
+        self.assertEqual((again['files'], again['files_known'], again['records']), (0, 3, 0))
+        v = self.figures('verify', '--json', '-d', db)
+        self.assertIs(v['agrees'], True)
+        for key in set(v) & set(r):
+            self.assertEqual(v[key], r[key], key)
+        with support.open_db(db, write=True) as c:
+            c.execute('update session set client_bytes = client_bytes + 1 where id = 3')
+            c.commit()
+        v = flowcarve('verify', '--json', '-d', db, ok=2)
+        self.assertEqual([json.loads(v.text)[k] for k in ('agrees', 'files')], [False, 3])
+        f = self.figures('forget', '--json', '-d', db, a[0])
+        self.assertEqual((f['files'], f['packets'], f['size_after']),
+                         (1, select(db, 'select forgotten from files where path like ?', '%' + os.path.basename(a[0]))[0][0], os.path.getsize(db)))
+        self.assertEqual(self.figures('forget', '--json', '-d', db, a[0], ok=1)['files'], 0)
+
+    def test_carve(self):
+        a = self.fcgen('a.pcap', '--packets', 900, '--packets-per-session', 6)
+        db, out = self.path('a.db'), self.path('out.pcap')
+        index(db, '-q', *a)
+        sums = select(db, 'select count(*), sum(client_packets + server_packets) from sessions where proto = ?', 'tcp')[0]
+        r = self.figures('carve', '--json', '-d', db, '-w', out, 'tcp')
+        self.assertEqual((r['sessions'], r['packets'], r['packets_missing']), sums + (0,))
+        self.assertEqual((r['bytes_written'], r['packets']), (os.path.getsize(out), len(support.read_capture(out))))
+        self.assertEqual(self.figures('carve', '--json', '-d', db, '-w', '-', 'tcp', where='err'), r)
+        r = flowcarve('carve', '--json', '-d', db, '-w', out, 'port 64999', ok=1)
+        self.assertEqual(json.loads(r.text)['sessions'], 0)
 
 
 if __name__ == '__main__':
