@@ -6,7 +6,7 @@
 
 Workloads, made by fcgen from fixed seeds:
   start     flowcarve --version
-  mix       5 M packets of all sizes, 3.9 GB, 230,000 sessions: index, query, carve
+  mix       5 M packets of all sizes, 3.9 GB, 230,000 sessions: index, query, top, carve
   cold      mix, read from the disk
   small     20 M packets of 60 to 90 bytes, 1.7 GB, 4.5 M sessions: the same
   elephant  4 GB of full-size packets, 10 sessions: the same

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The workloads: what is run, and what must come out."""
+import ipaddress
 import os
 import re
 import subprocess
@@ -118,6 +119,7 @@ def single(bench, name):
     if not bench.args.no_slow:
         peers.run_all(bench, name, c, t["index"].wall)
     questions(bench, name, c, db)
+    sums(bench, name, db)
     half(bench, name, c, db)
     instructions(bench, name)
 
@@ -199,6 +201,35 @@ def questions(bench, name, c, db):
     if not same_records(one, other):
         raise Wrong("%s: the carved session is not what tcpdump extracts" % name)
     bench.report.row(name, what, t["carve one"].wall, "s", "tcpdump -r FILE FILTER -w", d["tcpdump one"].wall, note="same bytes")
+
+
+def sums(bench, name, db):
+    """All sessions added up by host, without and with distinct peers and ports, by pair and by time; the first host against plain SQL."""
+    bench.say("%s: top" % name)
+    out = bench.scratch("top.csv")
+    words = {
+        "sums by host": ["--by", "host", "--columns", "bytes"],
+        "by host with distinct peers and ports": ["--by", "host", "--columns", "bytes,peers,ports"],
+        "sums by pair": ["--by", "pair", "--columns", "bytes"],
+        "sums by time": ["--by", "time", "--columns", "bytes"],
+    }
+    commands = {what: (lambda w: lambda: Run([bench.flowcarve, "top", "-d", db, "--format", "csv", "-n", "20", *w], stdout=out))(w)
+                for what, w in words.items()}
+    what = "by host with distinct peers and ports"
+    commands[what]()
+    with open(out) as f:
+        host, size, hosts, ports = f.read().splitlines()[1].split(",")
+    ip = ipaddress.ip_address(host)
+    index = Index(db)
+    sessions = index.one("SELECT count(*) FROM session")[0]
+    want = index.one("SELECT sum(client_bytes + server_bytes), count(DISTINCT CASE WHEN client_addr = ?1 THEN server_addr ELSE client_addr"
+                     " END), count(DISTINCT CASE WHEN proto IN (6, 17, 132) THEN server_port END) FROM session"
+                     " WHERE client_addr = ?1 OR server_addr = ?1", int(ip) if ip.version == 4 else ip.packed)
+    index.close()
+    if want != (int(size), int(hosts), int(ports)):
+        raise Wrong("%s: top %s: %s has %s, and must have %s" % (name, what, host, (size, hosts, ports), want))
+    for what, t in bench.times(name, commands, runs=min(bench.args.runs, 3)).items():
+        bench.report.row(name, "top, " + what, t.wall, note="%s sessions; %.0f MB peak" % (number(sessions), t.rss))
 
 
 def half(bench, name, c, db):
