@@ -62,7 +62,7 @@ struct fc_progress {
 };
 
 enum fc_notice_kind {
-    FC_NOTICE_SKIPPED, /* passed over: found in a folder and no capture, or the same file as another one */
+    FC_NOTICE_SKIPPED, /* passed over: found in a folder and no capture, or the same file or folder as another one */
     FC_NOTICE_DAMAGE,  /* bytes of it are not in the index */
     FC_NOTICE_REFUSED, /* see files_refused */
     FC_NOTICE_OLDER,   /* it starts before the end of what was indexed */
@@ -70,7 +70,8 @@ enum fc_notice_kind {
     FC_NOTICE_PIECE,   /* compressed in a way that makes carving slow */
     FC_NOTICE_FILTER,  /* the filter does not work on a link type, the records of which are ignored */
     FC_NOTICE_WAL,     /* the index has a -wal file beside it, since somebody was reading it */
-    FC_NOTICE_PENDING  /* it ends inside a record, or early: the next run goes on when it has grown */
+    FC_NOTICE_PENDING, /* it ends inside a record, or early: the next run goes on when it has grown */
+    FC_NOTICE_LINK     /* a symbolic link in a folder to a folder that is not searched */
 };
 
 /* Something the user should know of one capture. */

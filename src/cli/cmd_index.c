@@ -140,7 +140,7 @@ enum { NOTICES_SHOWN = 20 }; /* of a kind, unless all are asked for */
 struct show {
     const struct args *args;
     bool tty;
-    uint64_t notices[FC_NOTICE_PENDING + 1];
+    uint64_t notices[FC_NOTICE_LINK + 1];
     struct fc_progress progress;
     pthread_mutex_t lock;
     pthread_cond_t done;
@@ -196,7 +196,7 @@ static void notice(void *ctx, const struct fc_notice *n)
     const struct args *a = s->args;
     char text[FC_ERROR_TEXT_MAX];
     bool quiet = n->kind == FC_NOTICE_WAL || n->kind == FC_NOTICE_OLDER || n->kind == FC_NOTICE_PIECE ||
-                 n->kind == FC_NOTICE_GROWN || n->kind == FC_NOTICE_PENDING;
+                 n->kind == FC_NOTICE_GROWN || n->kind == FC_NOTICE_PENDING || n->kind == FC_NOTICE_LINK;
 
     if (n->kind == FC_NOTICE_SKIPPED ? !a->verbose : quiet && a->quiet)
         return;
@@ -225,10 +225,11 @@ static void tell_rest(const struct show *s)
                                         [FC_NOTICE_PIECE] = "of large pieces",
                                         [FC_NOTICE_FILTER] = "of the filter",
                                         [FC_NOTICE_WAL] = "of readers",
-                                        [FC_NOTICE_PENDING] = "of ends that are not whole"};
+                                        [FC_NOTICE_PENDING] = "of ends that are not whole",
+                                        [FC_NOTICE_LINK] = "of links to folders"};
     char b[48];
 
-    for (int i = 0; i <= FC_NOTICE_PENDING && !s->args->verbose; i++)
+    for (int i = 0; i <= FC_NOTICE_LINK && !s->args->verbose; i++)
         if (s->notices[i] > NOTICES_SHOWN)
             fc_complain("and %s more %s (-v shows all)", fc_human_count(s->notices[i] - NOTICES_SHOWN, b, sizeof b),
                         kinds[i]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "index/inputs.h"
 #include "base/error.h"
+#include "base/vector.h"
 #include "index/plan.h"
 
 #include <dirent.h>
@@ -50,42 +51,112 @@ static int not_dots(const struct dirent *e)
     return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
 }
 
-static int walk(struct fc_inputs *in, const char *folder, struct fc_index_result *result)
+static void note(struct fc_index_result *result, int kind, const char *path, const char *what)
+{
+    struct fc_error why;
+
+    fc_error_set(&why, FC_E_USAGE, path, FC_NO_OFFSET, "%s", what);
+    fc_notice_add(result, kind, &why);
+}
+
+/* By errno. There may be captures in it, or it may be one. */
+static void refuse(struct fc_index_result *result, const char *path, const char *what)
+{
+    struct fc_error why;
+
+    fc_error_errno(&why, FC_E_IO, path, FC_NO_OFFSET, what);
+    result->files_refused++;
+    fc_notice_add(result, FC_NOTICE_REFUSED, &why);
+}
+
+static int remember(struct fc_input_folders *list, char *path, const struct stat *st)
+{
+    if (fc_vector_reserve(&list->items, &list->room, list->count + 1, sizeof *list->items))
+        return FC_E_NOMEM;
+    list->items[list->count++] = (struct fc_input_folder){path, st->st_dev, st->st_ino};
+    return 0;
+}
+
+static int walk(struct fc_inputs *in, const char *folder, const struct stat *own, struct fc_index_result *result);
+
+/* What is found in a folder; takes over the path. */
+static int visit(struct fc_inputs *in, char *path, struct fc_index_result *result)
+{
+    struct stat st;
+    bool link;
+    int rc = 0;
+
+    if (lstat(path, &st) != 0) {
+        if (errno != ENOENT) /* that one has gone meanwhile */
+            refuse(result, path, "cannot be looked at");
+    } else if (S_ISDIR(st.st_mode)) {
+        rc = walk(in, path, &st, result);
+    } else if ((link = S_ISLNK(st.st_mode)) && stat(path, &st) != 0) {
+        if (errno == ENOENT || errno == ELOOP || errno == ENOTDIR)
+            note(result, FC_NOTICE_SKIPPED, path, "is a symbolic link to nothing");
+        else
+            refuse(result, path, "cannot follow the symbolic link");
+    } else if (S_ISREG(st.st_mode)) {
+        return add(in, path, false, &st);
+    } else if (link && S_ISDIR(st.st_mode)) {
+        if ((rc = remember(&in->links, path, &st)) == 0)
+            return 0;
+    } else {
+        note(result, FC_NOTICE_SKIPPED, path, "is no regular file");
+    }
+    free(path);
+    return rc;
+}
+
+static int walk(struct fc_inputs *in, const char *folder, const struct stat *own, struct fc_index_result *result)
 {
     struct dirent **entries;
-    int n = scandir(folder, &entries, not_dots, by_name), rc = 0;
+    int n, rc;
 
-    if (n < 0) {
-        struct fc_error why;
-        fc_error_errno(&why, FC_E_IO, folder, FC_NO_OFFSET, "cannot read the folder");
-        result->files_refused++; /* there may be captures in it */
-        fc_notice_add(result, FC_NOTICE_REFUSED, &why);
-        return errno == ENOMEM ? FC_E_NOMEM : 0;
+    if ((rc = remember(&in->folders, NULL, own)))
+        return rc;
+    if ((n = scandir(folder, &entries, not_dots, by_name)) < 0) {
+        bool memory = errno == ENOMEM;
+        refuse(result, folder, "cannot read the folder");
+        return memory ? FC_E_NOMEM : 0;
     }
     for (int i = 0; i < n; i++) {
         const char *slash = folder[strlen(folder) - 1] == '/' ? "" : "/";
-        struct stat st;
         char *path = NULL;
-        if (rc == 0 && asprintf(&path, "%s%s%s", folder, slash, entries[i]->d_name) < 0) {
-            path = NULL;
+        if (rc == 0 && asprintf(&path, "%s%s%s", folder, slash, entries[i]->d_name) < 0)
             rc = FC_E_NOMEM;
-        }
+        else if (rc == 0)
+            rc = visit(in, path, result);
         free(entries[i]);
-        if (rc) {
-            free(path);
-            continue;
-        }
-        if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-            rc = walk(in, path, result);
-            free(path);
-        } else if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
-            rc = add(in, path, false, &st);
-        } else {
-            free(path); /* sockets, devices, dangling links: nothing a folder full of captures would mean */
-        }
     }
     free(entries);
     return rc;
+}
+
+static int compare_folders(const void *a, const void *b)
+{
+    const struct fc_input_folder *x = a, *y = b;
+
+    if (x->dev != y->dev)
+        return x->dev < y->dev ? -1 : 1;
+    return x->ino < y->ino ? -1 : x->ino > y->ino;
+}
+
+/* Links to folders, which are not followed: a walk could go round in circles. Many lead where it has been anyway. */
+static void tell_links(struct fc_inputs *in, struct fc_index_result *result)
+{
+    struct fc_input_folders *folders = &in->folders, *links = &in->links;
+
+    if (folders->count)
+        qsort(folders->items, folders->count, sizeof *folders->items, compare_folders);
+    for (size_t i = 0; i < links->count; i++) {
+        bool been = bsearch(&links->items[i], folders->items, folders->count, sizeof *folders->items, compare_folders);
+        if (been)
+            note(result, FC_NOTICE_SKIPPED, links->items[i].path, "is a symbolic link to a folder that is searched");
+        else
+            note(result, FC_NOTICE_LINK, links->items[i].path,
+                 "is a symbolic link to a folder, which is not followed; name it to have that folder searched");
+    }
 }
 
 static int copy_stream(int from, int to, const char *name, const struct fc_save *save, struct fc_error *err)
@@ -168,10 +239,12 @@ int fc_inputs_collect(struct fc_inputs *in, const char *const *paths, size_t cou
         int known = stat(paths[i], &st);
         if (strcmp(paths[i], "-") == 0 || (known == 0 && S_ISFIFO(st.st_mode) && save->path))
             rc = save_stream(in, paths[i], save, err);
-        else if ((rc = known == 0 && S_ISDIR(st.st_mode) ? walk(in, paths[i], result)
+        else if ((rc = known == 0 && S_ISDIR(st.st_mode) ? walk(in, paths[i], &st, result)
                                                          : add(in, strdup(paths[i]), true, known == 0 ? &st : NULL)))
             fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
     }
+    if (rc == 0)
+        tell_links(in, result);
     if (rc == 0 && save->path && !in->streams)
         rc = fc_error_set(err, FC_E_USAGE, save->path, FC_NO_OFFSET, "there is no stream ('-' or a FIFO) to spool");
     return rc;
@@ -181,6 +254,10 @@ void fc_inputs_fini(struct fc_inputs *in)
 {
     for (size_t i = 0; i < in->count; i++)
         free(in->items[i].path);
+    for (size_t i = 0; i < in->links.count; i++)
+        free(in->links.items[i].path);
     free(in->items);
+    free(in->links.items);
+    free(in->folders.items);
     memset(in, 0, sizeof *in);
 }

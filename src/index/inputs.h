@@ -12,9 +12,17 @@ struct fc_input {
     uint64_t size;
     int64_t mtime_ns, ctime_ns;
 };
+struct fc_input_folders {
+    struct fc_input_folder {
+        char *path; /* of a link; NULL */
+        uint64_t dev, ino;
+    } * items;
+    size_t count, room;
+};
 struct fc_inputs {
     struct fc_input *items;
     size_t count, room;
+    struct fc_input_folders folders, links; /* that were walked; symbolic links to folders */
     unsigned streams;
 };
 
@@ -27,7 +35,7 @@ struct fc_save {
 
 /*
  * Collects the files of `paths`; folders are walked to the bottom in the order of names, without following symbolic
- * links to folders. A folder that cannot be read is noted in the result. A stream ("-" or a FIFO) is written to
+ * links to folders. What cannot be read, or is left out, is noted in the result. A stream ("-" or a FIFO) is written to
  * save->path, which takes its place: one at most, and the file must be a new one. FC_E_NOMEM, FC_E_IO, FC_E_USAGE,
  * FC_E_INTERRUPTED. fc_inputs_fini() frees.
  */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Killed, interrupted, out of space, out of descriptors, odd names, damaged indexes: nothing is lost, nothing crashes."""
-import contextlib, gzip, json, os, resource, shutil, signal, sqlite3, subprocess, sys, time, unittest
+import contextlib, gzip, json, os, re, resource, shutil, signal, sqlite3, subprocess, sys, time, unittest
 
 import support
 from support import S, T0, flowcarve, index, select, sessions, udp
@@ -346,6 +346,26 @@ class Rights(support.TestCase):
         self.assert_says(r, 'x.db')
         self.assertEqual(self.listing(), sorted(before + ['d.pcap']))
 
+    def test_folders_that_may_not_be_entered(self):
+        """What they hold may be captures: told, counted, and no success; the rest is indexed."""
+        for name, mode in (('day/list', 0o644), ('day/enter', 0o311), ('day/open', 0o755)):
+            os.makedirs(self.path(name))
+            for i in range(25):
+                shutil.copy(self.files[0], self.path(name, '%02d.pcap' % i))
+            os.chmod(self.path(name), mode)
+            self.addCleanup(os.chmod, self.path(name), 0o755)
+        os.symlink(self.path('day/enter/01.pcap'), self.path('day/through.pcap'))
+        os.symlink(self.path('day/list/01.pcap'), self.path('day/astray.pcap'))
+        os.chmod(self.folder, 0o777)
+        r = index(self.path('y.db'), self.path('day'), ok=2, **self.user)
+        self.assertEqual(select(self.path('y.db'), 'SELECT count(*) FROM files'), [(26,)], r)
+        self.assertEqual(len(re.findall(r'(?m)^flowcarve: .*/day/list/\d\d\.pcap: cannot be looked at: Permission', r.err)), 18, r)
+        self.assertRegex(r.err, r'(?m)^flowcarve: .*/day/enter: cannot read the folder: Permission')
+        self.assertRegex(r.err, r'(?m)^flowcarve: .*/day/astray.pcap: cannot follow the symbolic link: Permission')
+        self.assertIn('and 7 more refused (-v shows all)\n', r.err)
+        r = index(self.path('y.db'), '-v', self.path('day'), ok=2, **self.user)
+        self.assertEqual(r.err.count('cannot be looked at'), 25)
+
     def test_captures_that_may_not_be_read(self):
         os.chmod(self.files[0], 0)
         os.chmod(self.folder, 0o777)
@@ -469,6 +489,55 @@ class Names(support.TestCase):
                 index(db, '-q', self.tiny('later.pcap', 7), cwd=folder)
                 self.assertEqual(flowcarve('query', '-d', db, '--count', cwd=folder).text, '2\n')
                 self.assertEqual(sorted(os.listdir(folder)), sorted([db, out]))
+
+    def test_names_longer_than_a_path_may_be(self):
+        """A tree deeper than PATH_MAX, as others can leave it: what lies too deep is told, and is no success."""
+        part, depth = 'd' * 200, 0
+        here = os.getcwd()
+        self.addCleanup(os.chdir, here)
+        self.addCleanup(support.run, 'rm', '-rf', self.path('caps'))
+        data = support.read_bytes(self.tiny('caps/a.pcap'))
+        os.chdir(self.path('caps'))
+        while depth < 25:
+            os.mkdir(part)
+            os.chdir(part)
+            depth += 1
+            with open('c' * 150, 'wb') as f:
+                f.write(data)
+        os.chdir(here)
+        r = index(self.path('x.db'), self.path('caps'), ok=2)
+        self.assertRegex(r.err, r'(?m)^flowcarve: .*: cannot [a-z ]*: File name too long$')
+        count = select(self.path('x.db'), 'SELECT count(*) FROM files')[0][0]
+        self.assertTrue(15 < count < 21, count)
+        self.assertIn('%d files, ' % count, r.err)
+
+    def test_links_to_folders_are_not_followed(self):
+        """They are told of, but for those that lead where the walk has been anyway."""
+        self.tiny('caps/a.pcap')
+        self.tiny('other/b.pcap', 1)
+        os.makedirs(self.path('caps/day'))
+        os.symlink('../other', self.path('caps/link'))
+        os.symlink('day', self.path('caps/today'))
+        os.symlink('..', self.path('caps/day/up'))
+        os.symlink('nowhere', self.path('caps/dangling'))
+        os.mkfifo(self.path('caps/fifo'))
+        r = index(self.path('x.db'), self.path('caps'))
+        self.assertRegex(r.err, r'(?m)^flowcarve: warning: .*/caps/link: is a symbolic link to a folder, which is not followed; ')
+        self.assertNotIn('today', r.err)
+        self.assertIn('\n4 files passed over, ', r.err)
+        r = index(self.path('x.db'), '-v', self.path('caps'))
+        for name, what in (('today', 'a symbolic link to a folder that is searched'), ('day/up', 'a symbolic link to a folder'),
+                           ('dangling', 'a symbolic link to nothing'), ('fifo', 'no regular file')):
+            self.assertRegex(r.err, r'(?m)^flowcarve: skipped: .*/caps/%s: is %s' % (name, what))
+        self.assertNotIn('link', index(self.path('x.db'), '-q', self.path('caps')).err)
+        r = index(self.path('x.db'), self.path('caps'), self.path('other'))
+        self.assertNotIn('warning', r.err)
+        self.assertEqual(select(self.path('x.db'), 'SELECT count(*) FROM files'), [(2,)])
+        for i in range(25):
+            os.symlink('../other', self.path('caps/link%d' % i))
+        r = index(self.path('x.db'), self.path('caps'))
+        self.assertIn('and 6 more of links to folders (-v shows all)\n', r.err)
+        self.assertEqual(r.err.count('not followed'), 20)
 
     def test_the_same_file_more_than_once(self):
         f = os.fsdecode(self.tiny('caps/a.pcap'))
