@@ -10,6 +10,7 @@
 #include <flowcarve/error.h>
 #include <flowcarve/index.h>
 #include <flowcarve/packets.h>
+#include <flowcarve/newfile.h>
 #include <flowcarve/query.h>
 #include <flowcarve/text.h>
 #include <flowcarve/top.h>

@@ -12,6 +12,7 @@
 #define FLOWCARVE_INDEX_H
 
 #include <flowcarve/error.h>
+#include <flowcarve/newfile.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,9 +28,10 @@ struct fc_index_options {
     unsigned jobs;
     /* 65536 to 1 GiB; 0: up to 16 MiB, less with little memory or many captures that overlap in time */
     uint64_t chunk_bytes;
-    bool wait;             /* until no other process writes the index, as long as it takes */
-    const char *spool;     /* a new file, which the stream among the paths ("-" or a FIFO) is written to; NULL: none */
-    uint64_t memory_bytes; /* aim for flows and sessions not yet written; 0: 512 MiB. At least 16 MiB */
+    bool wait;         /* until no other process writes the index, as long as it takes */
+    const char *spool; /* a new file, which the stream among the paths ("-" or a FIFO) is written to; NULL: none */
+    struct fc_rights rights; /* of an index that is made, and of the spool */
+    uint64_t memory_bytes;   /* aim for flows and sessions not yet written; 0: 512 MiB. At least 16 MiB */
     /*
      * What follows is stored in the index and holds for all captures added later. NULL: what the index has, or the
      * default. FC_E_USAGE when it differs from what the index has.

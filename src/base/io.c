@@ -26,6 +26,17 @@ int fc_io_temporary(const char *folder, struct fc_error *err)
     return fd;
 }
 
+int fc_io_sync_folder(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+
+    if (fd < 0)
+        return -1;
+    rc = fsync(fd);
+    close(fd);
+    return rc;
+}
+
 int fc_io_write(int fd, const void *data, size_t n, uint64_t off, const char *name, struct fc_error *err)
 {
     const uint8_t *p = data;

@@ -6,7 +6,7 @@
 #ifndef FC_CLI_CLI_H
 #define FC_CLI_CLI_H
 
-#include <flowcarve/error.h>
+#include <flowcarve/newfile.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -45,6 +45,20 @@ int fc_options_parse(const struct fc_command *command, int argc, char **argv,
     {                                                                                                                  \
         "db", 'd', "DB", "the index (default: $FLOWCARVE_DB, else ./flowcarve.db)"                                     \
     }
+
+#define FC_OPTION_MODE                                                                                                 \
+    {                                                                                                                  \
+        "mode", 0, "OCTAL",                                                                                            \
+            "rights of a file that is made, as for chmod (default: 600; one that is there keeps its own)"              \
+    }
+#define FC_OPTION_GROUP                                                                                                \
+    {                                                                                                                  \
+        "group", 0, "NAME", "group of a file that is made (with --mode 640 or 660, for colleagues)"                    \
+    }
+
+/* Values of --mode and --group. -1 when they are no good, which is said. */
+int fc_mode_option(const char *command, const char *value, struct fc_rights *rights);
+int fc_group_option(const char *command, const char *value, struct fc_rights *rights);
 
 /* The index to use: the option's value, else $FLOWCARVE_DB, else "flowcarve.db". */
 const char *fc_db_name(const char *option);

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DB, WRITE, ID, FORMAT, PARTIAL, JSON, QUIET, VERBOSE };
+enum { DB, WRITE, ID, FORMAT, PARTIAL, JSON, MODE, GROUP, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -21,6 +21,8 @@ static const struct fc_option options[] = {
     [FORMAT] = {"format", 'f', "NAME", "pcap or pcapng (default: pcap where it can hold the result)"},
     [PARTIAL] = {"partial", 0, NULL, "carve the rest when captures are missing or have changed"},
     [JSON] = {"json", 0, NULL, "print the result as a JSON object, on standard output; with -w - on standard error"},
+    [MODE] = FC_OPTION_MODE,
+    [GROUP] = FC_OPTION_GROUP,
     [QUIET] = {"quiet", 'q', NULL, "errors only"},
     [VERBOSE] = {"verbose", 'v', NULL, "also tell how many bytes were read and decompressed"},
     {0},
@@ -31,6 +33,8 @@ struct args {
     char *ids; /* a list, which may come in several options */
     struct fc_carve_options o;
     bool quiet, verbose, json;
+    struct fc_rights rights;
+    bool quiet, verbose;
 };
 
 static int set(void *ctx, int option, const char *value)
@@ -66,6 +70,10 @@ static int set(void *ctx, int option, const char *value)
     case JSON:
         a->json = true;
         return 0;
+    case MODE:
+        return fc_mode_option("carve", value, &a->rights);
+    case GROUP:
+        return fc_group_option("carve", value, &a->rights);
     case QUIET:
         a->quiet = true;
         return 0;
@@ -212,7 +220,7 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
     struct fc_target target;
     struct fc_error err;
     char b[48];
-    int status = FC_EXIT_ERROR, rc = fc_target_open(&target, a->path, &err);
+    int status = FC_EXIT_ERROR, rc = fc_target_open(&target, a->path, &a->rights, &err);
 
     o.avoid = strcmp(a->path, "-") != 0 ? a->path : NULL;
     if (rc == 0)

@@ -25,6 +25,8 @@ enum {
     CHUNK,
     MEMORY,
     SPOOL,
+    MODE,
+    GROUP,
     STRICT,
     WAIT,
     JSON,
@@ -50,6 +52,8 @@ static const struct fc_option options[] = {
     [CHUNK] = {"chunk-size", 0, "BYTES", "how much of a file a thread reads at a time (64k to 1G, default up to 16M)"},
     [MEMORY] = {"memory", 0, "BYTES", "memory to aim at (from 16M, default 512M)"},
     [SPOOL] = {"spool", 0, "FILE", "write the stream that is indexed ('-': standard input) to this new file"},
+    [MODE] = FC_OPTION_MODE,
+    [GROUP] = FC_OPTION_GROUP,
     [STRICT] = {"strict", 0, NULL, "exit status 2 when bytes of a capture had to be skipped, or are pending"},
     [WAIT] = {"wait", 0, NULL, "wait as long as another process writes the index"},
     [JSON] = FC_OPTION_JSON,
@@ -117,6 +121,10 @@ static int set(void *ctx, int option, const char *value)
     case SPOOL:
         a->o.spool = value;
         return 0;
+    case MODE:
+        return fc_mode_option("index", value, &a->o.rights);
+    case GROUP:
+        return fc_group_option("index", value, &a->o.rights);
     case STRICT:
         a->strict = true;
         return 0;

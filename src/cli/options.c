@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
 
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -228,5 +229,33 @@ int fc_list_option(char **list, const char *value)
         both[have - 1] = ',';
     memcpy(both + have, value, more);
     *list = both;
+    return 0;
+}
+
+int fc_mode_option(const char *command, const char *value, struct fc_rights *rights)
+{
+    enum { OWNER = 0600, MOST = 0777 };
+    char *end;
+    unsigned long mode = strtoul(value, &end, 8);
+
+    if (*value < '0' || *value > '7' || *end || mode > MOST || (mode & OWNER) != OWNER) {
+        fc_complain("%s: --mode takes 600 to 777, by which the owner may read and write, not '%s'", command, value);
+        return -1;
+    }
+    rights->mode = (unsigned)mode;
+    return 0;
+}
+
+int fc_group_option(const char *command, const char *value, struct fc_rights *rights)
+{
+    const struct group *group = getgrnam(value);
+    int64_t number;
+
+    if (!group && !fc_number_option(value, 0, UINT32_MAX - 1, &number)) {
+        fc_complain("%s: --group takes the name or number of a group, not '%s'", command, value);
+        return -1;
+    }
+    rights->group = group ? group->gr_gid : (unsigned)number;
+    rights->has_group = true;
     return 0;
 }

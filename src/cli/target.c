@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,68 +19,64 @@ static int io_error(struct fc_error *err, const char *path, const char *what)
     return FC_E_IO;
 }
 
-static void forget(struct fc_target *t)
+/* One that is there is replaced as if it were written in place: what a link points to, unless it is protected. */
+static int open_file(struct fc_target *t, const struct stat *there, const struct fc_rights *rights,
+                     struct fc_error *err)
 {
-    free(t->temporary);
-    free(t->place);
-    *t = (struct fc_target){.fd = -1};
+    char *place = there ? realpath(t->path, NULL) : NULL;
+    static const struct fc_rights owner_alone;
+    int rc;
+
+    if (there && access(t->path, W_OK) != 0) {
+        rc = io_error(err, t->path, "cannot open for writing");
+    } else {
+        rc = fc_new_file_open(&t->file, place ? place : t->path, there ? &owner_alone : rights, err);
+        t->fd = t->file.fd;
+        if (rc == 0 && there) /* who is not of that group cannot keep it, and gives nothing to another one */
+            (void)fchmod(t->fd,
+                         fchown(t->fd, (uid_t)-1, there->st_gid) == 0 ? there->st_mode & 07777 : there->st_mode & 0707);
+        if (rc)
+            snprintf(err->file, sizeof err->file, "%s", t->path);
+    }
+    free(place);
+    return rc;
 }
 
-int fc_target_open(struct fc_target *t, const char *path, struct fc_error *err)
+int fc_target_open(struct fc_target *t, const char *path, const struct fc_rights *rights, struct fc_error *err)
 {
     struct stat st;
-    mode_t mask;
 
-    *t = (struct fc_target){.fd = -1, .path = path};
+    *t = (struct fc_target){.fd = -1, .path = path, .file = {.fd = -1}};
     if (strcmp(path, "-") == 0) {
         t->fd = STDOUT_FILENO;
         return 0;
     }
     bool there = stat(path, &st) == 0;
-    if (there && !S_ISREG(st.st_mode)) {
-        t->fd = open(path, O_WRONLY | O_CLOEXEC);
-        return t->fd < 0 ? io_error(err, path, "cannot open for writing") : 0;
-    }
-    /* as programs do that write in place: what a link points to, with its mode, and no file that is protected */
-    if (there && access(path, W_OK) != 0)
-        return io_error(err, path, "cannot open for writing");
-    if (!(t->place = there ? realpath(path, NULL) : NULL) && !(t->place = strdup(path)))
-        return io_error(err, path, "out of memory");
-    if (asprintf(&t->temporary, "%s.XXXXXX", t->place) < 0) {
-        t->temporary = NULL;
-        forget(t);
-        return io_error(err, path, "out of memory");
-    }
-    t->fd = mkostemp(t->temporary, O_CLOEXEC);
-    if (t->fd < 0) {
-        forget(t);
-        return io_error(err, path, "cannot create");
-    }
-    mask = umask(0); /* mkostemp() gives 0600; a new file has what the user's mask leaves */
-    umask(mask);
-    (void)fchmod(t->fd, there ? st.st_mode & 07777 : 0666 & ~mask);
-    return 0;
+    if (!there || S_ISREG(st.st_mode))
+        return open_file(t, there ? &st : NULL, rights, err);
+    t->fd = open(path, O_WRONLY | O_CLOEXEC);
+    return t->fd < 0 ? io_error(err, path, "cannot open for writing") : 0;
 }
 
 int fc_target_finish(struct fc_target *t, struct fc_error *err)
 {
     int rc = 0;
 
-    if (t->temporary && rename(t->temporary, t->place) != 0)
-        rc = io_error(err, t->path, "cannot put the output in its place");
-    if (rc)
-        return rc;
-    if (t->fd > STDERR_FILENO && close(t->fd) != 0)
+    if (t->file.place) {
+        if ((rc = fc_new_file_finish(&t->file, true, err)))
+            return rc;
+    } else if (t->fd > STDERR_FILENO && close(t->fd) != 0) {
         rc = io_error(err, t->path, "cannot write");
-    forget(t);
+    }
+    t->fd = -1;
     return rc;
 }
 
 void fc_target_abandon(struct fc_target *t)
 {
-    if (t->fd > STDERR_FILENO)
+    if (t->file.place)
+        fc_new_file_abandon(&t->file);
+    else if (t->fd > STDERR_FILENO)
         close(t->fd);
-    if (t->temporary)
-        unlink(t->temporary);
-    forget(t);
+    t->fd = -1;
 }

@@ -432,7 +432,7 @@ static int read_and_write(struct run *run, const struct fc_index_options *o, str
 static int plan_again(struct run *run, const char *const *paths, size_t count, const struct fc_save *save,
                       struct fc_index_result *result, struct fc_error *err)
 {
-    struct fc_save done = {NULL, save->index, save->stop};
+    struct fc_save done = {NULL, NULL, save->index, save->stop};
     const char **again = malloc((count + 1) * sizeof *again);
     struct stat st;
     int rc;
@@ -454,7 +454,7 @@ static int plan_and_run(struct run *run, const char *db_path, const char *const 
                         const struct fc_index_options *o, struct fc_progress *progress, const int *stop,
                         struct fc_index_result *result, struct fc_error *err)
 {
-    struct fc_save save = {o->spool, db_path, stop};
+    struct fc_save save = {o->spool, &o->rights, db_path, stop};
     int rc = run->fresh ? fc_settings_init(&run->settings, o, err) : settings_of_index(run, o, err);
 
     if (rc || (run->fresh && ((rc = fc_door_check(&run->settings, err)) || (rc = settings_to_index(run, err)))))
@@ -513,8 +513,10 @@ FC_EXPORT int fc_index_run(const char *db_path, const char *const *paths, size_t
     run.db_path = db_path;
     if (rc == 0) {
         fc_writer_set_stop(run.writer, stop);
-        rc = plan_and_run(&run, db_path, paths, path_count, &o, progress, stop, result, err);
+        rc = fc_writer_give_rights(run.writer, &o.rights, err);
     }
+    if (rc == 0)
+        rc = plan_and_run(&run, db_path, paths, path_count, &o, progress, stop, result, err);
     fini_pipeline(&run);
     fc_plan_fini(&run.plan);
     fc_settings_fini(&run.settings);

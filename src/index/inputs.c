@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "index/inputs.h"
 #include "base/error.h"
+#include "base/io.h"
 #include "base/vector.h"
 #include "index/plan.h"
 
@@ -165,65 +166,97 @@ static int copy_stream(int from, int to, const char *name, const struct fc_save 
     enum { PIECE = 64 << 10, LOOK_MS = 100 };
     uint8_t *buf = malloc(PIECE);
     int rc = buf ? 0 : fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    ssize_t n;
 
-    while (rc == 0) {
+    for (uint64_t off = 0; rc == 0; off += n > 0 ? (uint64_t)n : 0) {
         struct pollfd source = {from, POLLIN, 0};
         int ready = poll(&source, 1, LOOK_MS);
+        n = 0;
         if (save->stop && __atomic_load_n(save->stop, __ATOMIC_RELAXED)) {
-            rc = fc_error_set(err, FC_E_INTERRUPTED, save->path, FC_NO_OFFSET,
-                              "interrupted; what has come so far is kept in this file");
+            rc = fc_error_set(err, FC_E_INTERRUPTED, save->path, FC_NO_OFFSET, "interrupted");
             break;
         }
         if (ready == 0)
             continue;
-        ssize_t n = ready < 0 ? -1 : read(from, buf, PIECE);
-        if (n < 0 && errno != EINTR)
-            rc = fc_error_errno(err, FC_E_IO, name, FC_NO_OFFSET, "cannot read");
-        else if (n == 0)
+        n = ready < 0 ? -1 : read(from, buf, PIECE);
+        if (n == 0)
             break;
-        for (ssize_t done = 0; done < n && rc == 0;) {
-            ssize_t w = write(to, buf + done, (size_t)(n - done));
-            if (w < 0 && errno != EINTR)
-                rc = fc_error_errno(err, FC_E_IO, save->path, FC_NO_OFFSET, "cannot write");
-            done += w > 0 ? w : 0;
-        }
+        if (n > 0)
+            rc = fc_io_write(to, buf, (size_t)n, off, save->path, err);
+        else if (errno != EINTR)
+            rc = fc_error_errno(err, FC_E_IO, name, FC_NO_OFFSET, "cannot read");
     }
     free(buf);
     return rc;
 }
 
-/* Writes the stream `name` to its file, which is then one of the captures. */
+/* Whether a file can have this name, and be another one than the index, which may be a link to what is not there. */
+static int try_name(const struct fc_save *save, struct fc_error *err)
+{
+    struct stat made, index;
+    int fd = open(save->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return fc_error_errno(err, FC_E_IO, save->path, FC_NO_OFFSET, "cannot create");
+    bool same = fstat(fd, &made) == 0 && stat(save->index, &index) == 0 && made.st_dev == index.st_dev &&
+                made.st_ino == index.st_ino;
+    close(fd);
+    unlink(save->path);
+    /* a fresh index is to be renamed to what was free until now */
+    return same ? fc_error_set(err, FC_E_USAGE, save->path, FC_NO_OFFSET,
+                               "is the index; the stream needs a file of its own")
+                : 0;
+}
+
+/* Puts the file in its place, on the disk, before an index needs it. */
+static int keep_stream(struct fc_new_file *file, const struct fc_save *save, struct fc_error *err)
+{
+    const char *slash = strrchr(save->path, '/');
+    char *folder = slash == save->path ? strdup("/") : slash ? strndup(save->path, slash - save->path) : strdup(".");
+    int rc = folder ? fc_new_file_finish(file, false, err)
+                    : fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+
+    if (rc == 0 && fc_io_sync_folder(folder) != 0) {
+        rc = fc_error_errno(err, FC_E_IO, folder, FC_NO_OFFSET, "cannot write the folder to disk");
+        unlink(save->path); /* a name that may be gone tomorrow */
+    }
+    free(folder);
+    return rc;
+}
+
+/*
+ * Writes the stream `name` to its file, which is then one of the captures. What has come of one that ends by a failure
+ * is kept too, as it does not come again.
+ */
 static int save_stream(struct fc_inputs *in, const char *name, const struct fc_save *save, struct fc_error *err)
 {
     bool standard = strcmp(name, "-") == 0;
-    int from = -1, to, rc = 0;
-    struct stat made, index;
+    struct fc_new_file file;
+    struct fc_error why;
+    struct stat made;
+    int rc;
 
     if (!save->path)
         return fc_error_set(err, FC_E_USAGE, standard ? "standard input" : name, FC_NO_OFFSET,
                             "cannot be read a second time; name the file that it goes to (--spool)");
     if (in->streams++)
         return fc_error_set(err, FC_E_USAGE, name, FC_NO_OFFSET, "only one stream can go to the file of --spool");
-    to = open(save->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (to < 0)
-        return fc_error_errno(err, FC_E_IO, save->path, FC_NO_OFFSET, "cannot create");
-    if (fstat(to, &made) == 0 && stat(save->index, &index) == 0 && made.st_dev == index.st_dev &&
-        made.st_ino == index.st_ino) {
-        /* a fresh index is to be renamed to what was free until now */
-        close(to);
-        unlink(save->path);
-        return fc_error_set(err, FC_E_USAGE, save->path, FC_NO_OFFSET,
-                            "is the index; the stream needs a file of its own");
-    }
-    from = standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
-    if (from < 0)
-        rc = fc_error_errno(err, FC_E_IO, name, FC_NO_OFFSET, "cannot open");
-    if (rc == 0)
-        rc = copy_stream(from, to, standard ? "standard input" : name, save, err);
-    if (close(to) != 0 && rc == 0)
-        rc = fc_error_errno(err, FC_E_IO, save->path, FC_NO_OFFSET, "cannot write");
+    if ((rc = try_name(save, err)) || (rc = fc_new_file_open(&file, save->path, save->rights, err)))
+        return rc;
+    int from = standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
+    rc = from < 0 ? fc_error_errno(err, FC_E_IO, name, FC_NO_OFFSET, "cannot open")
+                  : copy_stream(from, file.fd, standard ? "standard input" : name, save, err);
+    bool some = fstat(file.fd, &made) == 0 && made.st_size;
     if (from > STDIN_FILENO)
         close(from);
+    if (rc == 0) {
+        rc = keep_stream(&file, save, err);
+    } else if (some && keep_stream(&file, save, &why) == 0 && err) {
+        size_t len = strlen(err->cause);
+        snprintf(err->cause + len, sizeof err->cause - len, "; what has come of the stream so far is kept in %.300s",
+                 save->path);
+    }
+    fc_new_file_abandon(&file);
     if (rc == 0 && (rc = add(in, strdup(save->path), true, &made)))
         fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
     return rc;

@@ -28,7 +28,8 @@ struct fc_inputs {
 
 /* Where a stream goes, that is read once and cannot be carved from; and what ends looking at files. */
 struct fc_save {
-    const char *path;  /* NULL: streams are refused */
+    const char *path; /* NULL: streams are refused */
+    const struct fc_rights *rights;
     const char *index; /* whose name the file must not have */
     const int *stop;
 };
@@ -36,7 +37,7 @@ struct fc_save {
 /*
  * Collects the files of `paths`; folders are walked to the bottom in the order of names, without following symbolic
  * links to folders. What cannot be read, or is left out, is noted in the result. A stream ("-" or a FIFO) is written to
- * save->path, which takes its place: one at most, and the file must be a new one. FC_E_NOMEM, FC_E_IO, FC_E_USAGE,
+ * save->path, which takes its place: one at most, and the file must be a new one. It is on the disk then. FC_E_NOMEM, FC_E_IO, FC_E_USAGE,
  * FC_E_INTERRUPTED. fc_inputs_fini() frees.
  */
 int fc_inputs_collect(struct fc_inputs *inputs, const char *const *paths, size_t count, const struct fc_save *save,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/writer.h"
 #include "base/error.h"
+#include "base/io.h"
 #include "store/writer_internal.h"
 
 #include <errno.h>
@@ -116,17 +117,6 @@ static int64_t now_ns(void)
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-static int sync_folder(const char *folder)
-{
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
-
-    if (fd < 0)
-        return -1;
-    rc = fsync(fd);
-    close(fd);
-    return rc;
-}
-
 /*
  * Where something has appeared under the name meanwhile, it stays. An empty file does not count: it was there, or makes
  * no difference.
@@ -162,7 +152,7 @@ static int commit_site(struct fc_writer *w, int64_t *sync_ns, struct fc_error *e
         return fc_error_errno(err, FC_E_IO, w->site, FC_NO_OFFSET, "cannot write to disk");
     if ((rc = name_site(w, err)))
         return rc;
-    if (sync_folder(w->folder) != 0) {
+    if (fc_io_sync_folder(w->folder) != 0) {
         /* a name that may be gone tomorrow: back to what was before */
         rc = fc_error_errno(err, FC_E_IO, w->folder, FC_NO_OFFSET, "cannot write the folder to disk");
         unlink(w->place);

@@ -23,6 +23,7 @@
 #include "store/record.h"
 
 #include <flowcarve/capture.h>
+#include <flowcarve/newfile.h>
 
 struct fc_writer;
 
@@ -79,6 +80,9 @@ struct fc_file_row {
  * something else. FC_E_DB: e.g. somebody else is writing it. FC_E_IO.
  */
 int fc_writer_open(const char *path, struct fc_writer **out, bool *fresh, struct fc_error *err);
+
+/* Of an index that is made; one that is there, be it an empty file, keeps its own. FC_E_IO. */
+int fc_writer_give_rights(struct fc_writer *writer, const struct fc_rights *rights, struct fc_error *err);
 
 /*
  * Something is to be added: said before it is, when all of the above has been asked. What the calls until then have

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Opening the index that is to be written: a building site beside a name that is free, or an index that is there. */
 #include "base/error.h"
+#include "base/io.h"
 #include "store/db.h"
 #include "store/lock_holder.h"
 #include "store/path.h"
@@ -60,7 +61,7 @@ int fc_writer_make_site(struct fc_writer *w, struct fc_error *err)
         return fc_error_set(err, FC_E_NOMEM, w->path, FC_NO_OFFSET, "out of memory");
     }
     for (;; close(fd)) {
-        fd = open(w->site, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+        fd = open(w->site, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
             return fc_error_errno(err, FC_E_IO, w->site, FC_NO_OFFSET, "cannot create");
         bool busy = flock(fd, LOCK_EX | LOCK_NB) != 0;
@@ -89,6 +90,18 @@ void fc_writer_leave_site(struct fc_writer *w)
     w->lock_fd = -1;
     free(w->site);
     w->site = NULL;
+}
+
+int fc_writer_give_rights(struct fc_writer *w, const struct fc_rights *rights, struct fc_error *err)
+{
+    struct stat st;
+
+    if (!w->fresh)
+        return 0;
+    if (stat(w->place, &st) != 0)
+        return fc_conn_break(&w->conn, fc_rights_give(w->lock_fd, rights, w->path, err), err);
+    (void)fchmod(w->lock_fd, fchown(w->lock_fd, (uid_t)-1, st.st_gid) == 0 ? st.st_mode & 07777 : st.st_mode & 0707);
+    return 0;
 }
 
 static int fill_protocols(struct fc_writer *w, struct fc_error *err)

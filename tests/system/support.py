@@ -11,7 +11,7 @@ Environment:
   FLOWCARVE_TEST_LONG   1: more rounds everywhere
   FLOWCARVE_TEST_SEED   seed of everything random (printed when a test fails)
 """
-import collections, contextlib, functools, gzip, hashlib, json, os, random, shutil, signal, sqlite3, struct, subprocess, sys
+import collections, contextlib, functools, glob, gzip, hashlib, json, os, random, shutil, signal, sqlite3, struct, subprocess, sys
 import tempfile, unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -67,6 +67,15 @@ def environment(**more):
                TSAN_OPTIONS='exitcode=%d' % SANITIZER_EXIT)
     env.update(more)
     return env
+
+
+def has_unnamed(pid):
+    """Has the process a file open that has no name (O_TMPFILE)? So is what it writes, until it is whole."""
+    for fd in glob.glob('/proc/%d/fd/*' % pid):
+        with contextlib.suppress(OSError):
+            if os.readlink(fd).endswith(' (deleted)'):
+                return True
+    return False
 
 
 class Result:

@@ -142,7 +142,7 @@ class Adding(support.TestCase):
                              stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=support.environment())
         p.stdin.write(support.read_bytes(files[1]))
         p.stdin.flush()
-        while p.poll() is None and not os.path.exists(self.path('s.pcap')):  # the site has been made before that
+        while p.poll() is None and not support.has_unnamed(p.pid):  # the site has been made before that
             time.sleep(0.01)
         shutil.copy(other, db)
         before = inode(db), dump(db)

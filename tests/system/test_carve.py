@@ -412,14 +412,13 @@ class Carve(support.TestCase):
         for i, number in enumerate([signal.SIGTERM, signal.SIGINT, signal.SIGHUP] * support.rounds(8, 50)):
             with subprocess.Popen([support.FLOWCARVE, 'index', '-d', self.path('y.db'), '--spool', self.path('s.pcap'), '-'],
                                   stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=support.environment()) as p:
-                while not os.path.exists(self.path('s.pcap')):
+                while not support.has_unnamed(p.pid):
                     time.sleep(.001)
                 p.send_signal(number)
                 time.sleep(i % 4 * .0001)  # so that it often comes apart from the first, but before the end
                 p.send_signal(number)
                 self.assertEqual(p.wait(10), -number)
                 self.assertIn(b'interrupted', p.stderr.read().lower())
-            os.remove(self.path('s.pcap'))
             self.assertEqual(self.listing(), before)
 
     def test_a_loop_of_a_shell_ends_with_what_was_stopped(self):

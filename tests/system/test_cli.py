@@ -94,7 +94,7 @@ class Cli(support.TestCase):
         words = [support.FLOWCARVE, 'index', '-q', '-d', 'y.db', '--spool', 's.pcap', '-']
         with subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=self.folder,
                               env=support.environment()) as p:
-            while not os.path.exists(self.path('y.db.new')) or not os.path.exists(self.path('s.pcap')):
+            while not os.path.exists(self.path('y.db.new')) or not support.has_unnamed(p.pid):
                 self.assertIsNone(p.poll())
                 time.sleep(.001)
             who = r'process %d, since 20\d\d-\d\d-\d\dT' % p.pid
@@ -112,7 +112,7 @@ class Cli(support.TestCase):
         for db in ('y.db', 'small.db'):  # a new index, and one that is there
             spool = 's-%s.pcap' % db
             with start('-d', db, '--spool', spool, '-') as first:
-                while not os.path.exists(self.path(spool)):
+                while not support.has_unnamed(first.pid):
                     self.assertIsNone(first.poll())
                     time.sleep(.001)
                 r = index(db, 'third.pcap', cwd=self.folder, ok=2)
