@@ -34,8 +34,7 @@ struct fc_new_file {
  * Makes the file, empty. FC_E_IO: it cannot be made, or the rights cannot be given. FC_E_NOMEM. Then there is nothing
  * to end, though fc_new_file_abandon() may be called.
  */
-int fc_new_file_open(struct fc_new_file *file, const char *place, const struct fc_rights *rights,
-                     struct fc_error *err);
+int fc_new_file_open(struct fc_new_file *file, const char *place, const struct fc_rights *rights, struct fc_error *err);
 
 /*
  * Puts it under its name; with `replace` in place of what is there, else that is an error. FC_E_IO, FC_E_NOMEM: what

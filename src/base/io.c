@@ -26,6 +26,13 @@ int fc_io_temporary(const char *folder, struct fc_error *err)
     return fd;
 }
 
+int fc_io_sync(int fd)
+{
+    int copy;
+
+    return fsync(fd) != 0 || (copy = dup(fd)) < 0 ? -1 : close(copy);
+}
+
 int fc_io_sync_folder(const char *folder)
 {
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;

@@ -14,6 +14,11 @@ int fc_io_temporary(const char *folder, struct fc_error *err);
 /* Gives a new file, made for its owner alone, the rights that are asked for; `name` is for the message. FC_E_IO. */
 int fc_rights_give(int fd, const struct fc_rights *rights, const char *name, struct fc_error *err);
 
+/*
+ * Writes a file to the disk, with what a network file system writes, and tells, only when a descriptor is closed; this
+ * one stays open. 0, or -1 with errno.
+ */
+int fc_io_sync(int fd);
 /* Makes names in a folder last. 0, or -1 with errno. */
 int fc_io_sync_folder(const char *folder);
 

@@ -94,16 +94,6 @@ FC_EXPORT int fc_new_file_open(struct fc_new_file *f, const char *place, const s
     return rc;
 }
 
-/* What a network file system has not written yet is written, and told, when a descriptor of it is closed. */
-static int sync_all(struct fc_new_file *f, struct fc_error *err)
-{
-    int copy;
-
-    if (fsync(f->fd) != 0 || (copy = dup(f->fd)) < 0 || close(copy) != 0)
-        return fc_error_errno(err, FC_E_IO, f->place, FC_NO_OFFSET, "cannot write to disk");
-    return 0;
-}
-
 /* Gives a file without a name a temporary one, as an existing name can only be renamed to. */
 static int link_temporary(struct fc_new_file *f)
 {
@@ -166,7 +156,7 @@ static int put_in_place(struct fc_new_file *f, bool replace)
 
 FC_EXPORT int fc_new_file_finish(struct fc_new_file *f, bool replace, struct fc_error *err)
 {
-    int rc = sync_all(f, err);
+    int rc = fc_io_sync(f->fd) == 0 ? 0 : fc_error_errno(err, FC_E_IO, f->place, FC_NO_OFFSET, "cannot write to disk");
 
     if (rc == 0 && put_in_place(f, replace) != 0)
         rc = fc_error_errno(err, FC_E_IO, f->place, FC_NO_OFFSET, "cannot put the file in its place");

@@ -148,7 +148,7 @@ static int commit_site(struct fc_writer *w, int64_t *sync_ns, struct fc_error *e
         return rc;
     fc_writer_close_sql(w);
     start = now_ns();
-    if (fsync(w->lock_fd) != 0)
+    if (fc_io_sync(w->lock_fd) != 0)
         return fc_error_errno(err, FC_E_IO, w->site, FC_NO_OFFSET, "cannot write to disk");
     if ((rc = name_site(w, err)))
         return rc;
