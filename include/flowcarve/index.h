@@ -53,6 +53,13 @@ struct fc_index_options {
      */
     void (*notice)(void *ctx, const struct fc_notice *notice);
     void *notice_ctx;
+    /*
+     * Called once by the calling thread, before a capture is opened and before there are other threads, when the index
+     * is open and what a filter needs of libpcap is loaded: a program may give up rights here that parsing does not
+     * need. names: the filter may have names of hosts in it, which are looked up later. NULL: nothing is called.
+     */
+    void (*ready)(void *ctx, bool names);
+    void *ready_ctx;
 };
 
 /* Progress, written by the indexer with relaxed atomic stores (GCC __atomic or C11), read by whoever shows it. */

@@ -54,6 +54,13 @@ struct fc_verify_result {
 };
 
 /*
+ * Loads what fc_verify() takes from the system (libpcap), so that a program may give up rights in between that parsing
+ * does not need. *names: the index has a filter, with perhaps names of hosts in it, which fc_verify() looks up. FC_E_IO:
+ * libpcap cannot be loaded, and fc_verify() will do what can be done without. FC_E_DB, FC_E_NOMEM.
+ */
+int fc_verify_prepare(struct fc_db *db, bool *names, struct fc_error *err);
+
+/*
  * Verifies. Returns 0 when all agrees, FC_E_MISMATCH when it does not (result->problems), other codes when it could not
  * be done: FC_E_LIMIT (too many files are open), FC_E_IO, FC_E_NOMEM, FC_E_DB, FC_E_INTERRUPTED. *result is filled in
  * all cases and must go to fc_verify_result_fini(). `stop` as in fc_index_run().

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "cli/cmd_query.h"
 #include "cli/json.h"
+#include "cli/sandbox.h"
 #include "cli/target.h"
 
 #include <flowcarve/carve.h>
@@ -213,6 +214,16 @@ static bool tell_missing(struct fc_db *db, const char *ids, const char *lead)
     return missing != 0;
 }
 
+/* From here on captures are parsed. */
+static void confine(const struct args *a, const struct fc_target *target)
+{
+    char *folders[] = {fc_sandbox_folder(a->db), target->file.place ? fc_sandbox_folder(target->file.place) : NULL};
+
+    fc_sandbox_enter((const char *const *)folders, 2, false);
+    free(folders[0]);
+    free(folders[1]);
+}
+
 static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filter *filter)
 {
     struct fc_carve_options o = a->o;
@@ -222,6 +233,8 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
     char b[48];
     int status = FC_EXIT_ERROR, rc = fc_target_open(&target, a->path, &a->rights, &err);
 
+    if (rc == 0)
+        confine(a, &target);
     o.avoid = strcmp(a->path, "-") != 0 ? a->path : NULL;
     if (rc == 0)
         rc = fc_carve(db, filter, &o, target.fd, &fc_stop, &result, &err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
 #include "cli/json.h"
+#include "cli/sandbox.h"
 
 #include <flowcarve/index.h>
 
@@ -147,7 +148,8 @@ enum { NOTICES_SHOWN = 20 }; /* of a kind, unless all are asked for */
 
 struct show {
     const struct args *args;
-    bool tty;
+    bool tty; /* and there is a thread that draws on it */
+    pthread_t thread;
     uint64_t notices[FC_NOTICE_LINK + 1];
     struct fc_progress progress;
     pthread_mutex_t lock;
@@ -243,23 +245,35 @@ static void tell_rest(const struct show *s)
                         kinds[i]);
 }
 
+/* From here on captures are parsed. The thread that draws begins behind it, or it would be a way out. */
+static void confine_and_show(void *ctx, bool names)
+{
+    struct show *s = ctx;
+    char *folders[] = {fc_sandbox_folder(s->args->db), s->args->o.spool ? fc_sandbox_folder(s->args->o.spool) : NULL};
+
+    fc_sandbox_enter((const char *const *)folders, 2, names);
+    free(folders[0]);
+    free(folders[1]);
+    if (!s->args->quiet && isatty(STDERR_FILENO))
+        s->tty = pthread_create(&s->thread, NULL, show_progress, s) == 0;
+}
+
 static int run_shown(struct args *a, char **words, int count, struct fc_index_result *result, struct fc_error *err)
 {
     struct show show = {.args = a, .lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
-    bool tty = !a->quiet && isatty(STDERR_FILENO);
-    pthread_t thread;
     int rc;
 
-    tty = show.tty = tty && pthread_create(&thread, NULL, show_progress, &show) == 0;
+    a->o.ready = confine_and_show;
+    a->o.ready_ctx = &show;
     a->o.notice = notice;
     a->o.notice_ctx = &show;
     rc = fc_index_run(a->db, (const char *const *)words, (size_t)count, &a->o, &show.progress, &fc_stop, result, err);
-    if (tty) {
+    if (show.tty) {
         pthread_mutex_lock(&show.lock);
         show.ended = true;
         pthread_cond_signal(&show.done);
         pthread_mutex_unlock(&show.lock);
-        pthread_join(thread, NULL);
+        pthread_join(show.thread, NULL);
     }
     tell_rest(&show);
     return rc;

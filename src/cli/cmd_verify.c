@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
 #include "cli/json.h"
+#include "cli/sandbox.h"
 
 #include <flowcarve/text.h>
 #include <flowcarve/verify.h>
@@ -8,6 +9,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { DB, JSON, QUIET, VERBOSE };
@@ -111,6 +113,17 @@ static void print_verdict(const struct fc_verify_result *r)
         puts("the index and its captures agree");
 }
 
+/* From here on captures are parsed. Who reads an index makes files beside it, too, while another run adds to it. */
+static void confine(struct fc_db *db, const char *name)
+{
+    char *folder = fc_sandbox_folder(name);
+    bool names = false;
+
+    (void)fc_verify_prepare(db, &names, NULL);
+    fc_sandbox_enter((const char *const[]){folder}, 1, names);
+    free(folder);
+}
+
 static int run(int argc, char **argv)
 {
     struct fc_verify_result result;
@@ -131,6 +144,7 @@ static int run(int argc, char **argv)
         fc_complain_error(&err);
         return FC_EXIT_ERROR;
     }
+    confine(db, fc_db_name(a.db));
     rc = fc_verify(db, &fc_stop, &result, &err);
     bool written = true;
     if (a.json && (rc == 0 || rc == FC_E_MISMATCH))

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/export.h"
 #include "index/finish.h"
+#include "index/libpcap.h"
 #include "store/writer.h"
 
 #include <stdlib.h>
@@ -459,6 +460,12 @@ static int plan_and_run(struct run *run, const char *db_path, const char *const 
 
     if (rc || (run->fresh && ((rc = fc_door_check(&run->settings, err)) || (rc = settings_to_index(run, err)))))
         return rc;
+    if (o->ready) {
+        bool filter = run->settings.filter && run->settings.filter[0];
+        if (filter)
+            (void)fc_libpcap(NULL); /* who cannot load it is told when it is needed */
+        o->ready(o->ready_ctx, filter);
+    }
     if ((rc = fc_plan_make(&run->plan, paths, path_count, &save, run->writer, result, err)))
         return rc;
     if (run->plan.count && (rc = fc_writer_begin(run->writer, err)) &&

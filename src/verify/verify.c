@@ -462,6 +462,16 @@ static int run(struct verify *v, struct fc_error *err)
     return rc ? rc : fc_verify_lookup(v->db, not_found, v, err);
 }
 
+FC_EXPORT int fc_verify_prepare(struct fc_db *db, bool *names, struct fc_error *err)
+{
+    char *filter = NULL;
+    int rc = fc_db_meta(db, "filter", &filter, err);
+
+    *names = filter && *filter;
+    free(filter);
+    return rc ? rc : fc_libpcap(err) ? 0 : FC_E_IO;
+}
+
 FC_EXPORT int fc_verify(struct fc_db *db, const int *stop, struct fc_verify_result *result, struct fc_error *err)
 {
     struct verify v = {.db = db, .result = result, .stop = stop};

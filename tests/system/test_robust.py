@@ -317,7 +317,7 @@ class Rights(support.TestCase):
         os.chmod(self.folder, 0o755)
         self.files = self.fcgen('c.pcap', '--packets', '500')
         self.db = self.path('x.db')
-        index(self.db, '-q', *self.files)
+        index(self.db, '-q', '--mode', '644', *self.files)
         self.addCleanup(os.chmod, self.folder, 0o755)
 
     def reachable(self, path):

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a process that parses captures gives up, for itself and all threads that it starts from then on, so that a fault
+ * in parsing is of little use: it can start no program, connect to nothing, look into no other process, make no memory
+ * executable, and write files in a few folders alone. What it may read stays as it is.
+ *
+ * By seccomp for calls and landlock for files, each where the kernel has it; nothing in builds with sanitizers, which
+ * need more calls, nor where $FLOWCARVE_SANDBOX is "off", for tools that work inside of the process (valgrind). There is no way back. Threads: the main one, before there are others.
+ */
+#ifndef FC_CLI_SANDBOX_H
+#define FC_CLI_SANDBOX_H
+
+#include <stdbool.h>
+
+/* What is in force. */
+enum { FC_SANDBOX_FILES = 1, FC_SANDBOX_CALLS = 2 };
+
+/*
+ * folders: those in which files may be made, changed and removed, beside the one for SQLite's temporary files; NULLs are
+ * passed over. names: hosts are still to be looked up, for which a process loads libraries and asks the network.
+ * Returns FC_SANDBOX_*, 0 where nothing can be had.
+ */
+unsigned fc_sandbox_enter(const char *const *folders, unsigned count, bool names);
+
+/* The folder that a file lies in, through a link as the last part; a new string. NULL: there is none, or no memory. */
+char *fc_sandbox_folder(const char *path);
+
+#endif
