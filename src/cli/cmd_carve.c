@@ -33,9 +33,8 @@ struct args {
     const char *db, *path;
     char *ids; /* a list, which may come in several options */
     struct fc_carve_options o;
-    bool quiet, verbose, json;
     struct fc_rights rights;
-    bool quiet, verbose;
+    bool quiet, verbose, json;
 };
 
 static int set(void *ctx, int option, const char *value)
