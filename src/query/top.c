@@ -21,7 +21,7 @@
 #define NS INT64_C(1000000000)
 
 enum {
-    GROUPS_MAX = 1 << 21, /* 130 bytes each */
+    GROUPS_MAX = 1 << 21, /* 150 bytes each */
     VALUES_MAX = 1 << 24, /* words */
     BUCKETS_MAX = 1000000,
     BUCKETS_USUAL = 60,
@@ -284,8 +284,8 @@ static void make_row(const struct fc_top *t, const struct fc_groups *g, size_t a
     const struct fc_group *group = &g->group[at];
     struct fc_top_row *row = &out->row;
 
-    *out = (struct row){.key = group->key};
-    name_group(t, &group->key, row);
+    *out = (struct row){.key = g->key[at]};
+    name_group(t, &g->key[at], row);
     row->sessions = group->sessions;
     row->packets = group->packets;
     row->has_bytes = t->by != FC_TOP_FILE;
@@ -295,8 +295,8 @@ static void make_row(const struct fc_top *t, const struct fc_groups *g, size_t a
     row->has_time = group->first_ns <= group->last_ns;
     row->first_ns = row->has_time ? group->first_ns : 0;
     row->last_ns = row->has_time ? group->last_ns : 0;
-    row->peers = g->figures & FC_TOP_PEERS ? g->peers.count[at] : 0;
-    row->ports = g->figures & FC_TOP_PORTS ? g->ports.count[at] : 0;
+    row->peers = group->peers;
+    row->ports = group->ports;
     if (g->figures & FC_TOP_INTERVAL)
         fc_groups_gaps(g, at, row);
 }
@@ -380,7 +380,8 @@ static int compare_rows(const void *a, const void *b, void *top)
 /* Sorts what there is, and lets go of what is behind the limit. */
 static void prune(struct fc_top *t)
 {
-    qsort_r(t->rows, t->count, sizeof *t->rows, compare_rows, t);
+    if (t->count)
+        qsort_r(t->rows, t->count, sizeof *t->rows, compare_rows, t);
     while (t->count > t->limit)
         free((char *)t->rows[--t->count].key.text);
     t->best = t->count == t->limit ? t->limit : 0;

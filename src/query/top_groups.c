@@ -40,7 +40,6 @@ static void values_fini(struct fc_values *values)
 {
     fc_sorter_fini(&values->narrow);
     fc_sorter_fini(&values->wide);
-    free(values->count);
 }
 
 void fc_groups_init(struct fc_groups *g, uint32_t figures, size_t groups_max, size_t values_max)
@@ -54,7 +53,7 @@ void fc_groups_init(struct fc_groups *g, uint32_t figures, size_t groups_max, si
 static void forget_texts(struct fc_groups *g)
 {
     for (size_t i = 0; i < g->count; i++)
-        free((char *)g->group[i].key.text);
+        free((char *)g->key[i].text);
 }
 
 void fc_groups_fini(struct fc_groups *g)
@@ -63,6 +62,7 @@ void fc_groups_fini(struct fc_groups *g)
     values_fini(&g->peers);
     values_fini(&g->ports);
     free(g->group);
+    free(g->key);
     free(g->gaps);
     free(g->slot);
 }
@@ -76,9 +76,10 @@ static bool is_same(const struct fc_group_key *a, const struct fc_group_key *b)
 /* Where a key is, or would be. */
 static struct fc_group_slot *find_slot(const struct fc_groups *g, const struct fc_group_key *key, uint64_t hash)
 {
+    uint64_t id = fc_groups_id(key, hash);
     size_t i = hash & (g->slots - 1);
 
-    while (g->slot[i].at && !(g->slot[i].tag == hash >> 32 && is_same(&g->group[g->slot[i].at - 1].key, key)))
+    while (g->slot[i].at && !(g->slot[i].id == id && (!(id >> 63) || is_same(&g->key[g->slot[i].at - 1], key))))
         i = (i + 1) & (g->slots - 1);
     return &g->slot[i];
 }
@@ -91,16 +92,28 @@ static bool grow_array(void **array, size_t room, size_t size)
     return bigger != NULL;
 }
 
+/* Groups begin at lines of the cache, which realloc() does not know of. */
+static bool grow_groups(struct fc_groups *g, size_t room)
+{
+    struct fc_group *bigger = aligned_alloc(64, room * sizeof *bigger);
+
+    if (!bigger)
+        return false;
+    if (g->count)
+        memcpy(bigger, g->group, g->count * sizeof *bigger);
+    free(g->group);
+    g->group = bigger;
+    return true;
+}
+
 /* Twice the room, and two slots a group. */
 static int grow(struct fc_groups *g)
 {
     size_t room = g->room ? g->room * 2 : GROUPS_MIN;
     struct fc_group_slot *slot = calloc(room * 2, sizeof *slot);
 
-    if (!slot || !grow_array((void **)&g->group, room, sizeof *g->group) ||
-        ((g->figures & FC_TOP_INTERVAL) && !grow_array((void **)&g->gaps, room, sizeof *g->gaps)) ||
-        ((g->figures & FC_TOP_PEERS) && !grow_array((void **)&g->peers.count, room, sizeof *g->peers.count)) ||
-        ((g->figures & FC_TOP_PORTS) && !grow_array((void **)&g->ports.count, room, sizeof *g->ports.count))) {
+    if (!slot || !grow_groups(g, room) || !grow_array((void **)&g->key, room, sizeof *g->key) ||
+        ((g->figures & FC_TOP_INTERVAL) && !grow_array((void **)&g->gaps, room, sizeof *g->gaps))) {
         free(slot);
         return FC_E_NOMEM;
     }
@@ -109,25 +122,20 @@ static int grow(struct fc_groups *g)
     g->slots = room * 2;
     g->room = room;
     for (size_t i = 0; i < g->count; i++) {
-        uint64_t hash = fc_groups_hash(g, &g->group[i].key);
-        *find_slot(g, &g->group[i].key, hash) = (struct fc_group_slot){(uint32_t)i + 1, (uint32_t)(hash >> 32)};
+        uint64_t hash = fc_groups_hash(g, &g->key[i]);
+        *find_slot(g, &g->key[i], hash) = (struct fc_group_slot){fc_groups_id(&g->key[i], hash), (uint32_t)i + 1};
     }
     return 0;
 }
 
 static int add_group(struct fc_groups *g, const struct fc_group_key *key)
 {
-    struct fc_group *group = &g->group[g->count];
-
-    *group = (struct fc_group){.key = *key, .first_ns = INT64_MAX, .last_ns = INT64_MIN};
-    if (key->text && !(group->key.text = strdup(key->text)))
+    g->group[g->count] = (struct fc_group){.first_ns = INT64_MAX, .last_ns = INT64_MIN};
+    g->key[g->count] = *key;
+    if (key->text && !(g->key[g->count].text = strdup(key->text)))
         return FC_E_NOMEM;
     if (g->gaps)
         g->gaps[g->count] = (struct fc_gaps){0};
-    if (g->peers.count)
-        g->peers.count[g->count] = 0;
-    if (g->ports.count)
-        g->ports.count[g->count] = 0;
     g->count++;
     return 0;
 }
@@ -149,7 +157,7 @@ int fc_groups_find(struct fc_groups *g, const struct fc_group_key *key, uint64_t
             return FC_GROUPS_SPLIT;
         if ((rc = add_group(g, key)))
             return rc;
-        *slot = (struct fc_group_slot){(uint32_t)g->count, (uint32_t)(hash >> 32)};
+        *slot = (struct fc_group_slot){fc_groups_id(key, hash), (uint32_t)g->count};
     }
     *at = slot->at - 1;
     return 0;
@@ -254,23 +262,25 @@ void fc_groups_split(struct fc_groups *g)
         fc_groups_restart(g);
 }
 
-static int count_values(struct fc_values *values, struct fc_sorter *s)
+static int count_values(struct fc_groups *g, struct fc_sorter *s, bool peers)
 {
     int rc = compact(s);
 
-    for (size_t i = 0; rc == 0 && i < s->count; i++)
-        values->count[s->entry[i * s->words] >> 32]++;
+    for (size_t i = 0; rc == 0 && i < s->count; i++) {
+        struct fc_group *group = &g->group[s->entry[i * s->words] >> 32];
+        *(peers ? &group->peers : &group->ports) += 1;
+    }
     return rc;
 }
 
 int fc_groups_end_part(struct fc_groups *g, bool *done)
 {
-    struct fc_values *all[] = {&g->peers, &g->ports};
-    int rc = 0;
+    int rc = count_values(g, &g->peers.narrow, true);
 
-    for (int i = 0; i < 2; i++)
-        if ((rc = count_values(all[i], &all[i]->narrow)) || (rc = count_values(all[i], &all[i]->wide)))
-            return rc;
+    rc = rc ? rc : count_values(g, &g->peers.wide, true);
+    rc = rc ? rc : count_values(g, &g->ports.narrow, false);
+    if (rc)
+        return rc;
     forget_values(g);
     g->summed = true;
     *done = !go_on(&g->values_part);

@@ -23,10 +23,11 @@ struct fc_group_key {
     const char *text;
 };
 
+/* A line of the cache: of most sessions it is all that is touched of their group, besides a slot. */
 struct fc_group {
-    struct fc_group_key key;
     uint64_t sessions, packets, sent_bytes, received_bytes;
     int64_t first_ns, last_ns; /* first > last: no session has a time */
+    uint64_t peers, ports;     /* distinct ones, of the parts that are done */
 };
 
 /* Times between starts, by Welford's method. */
@@ -46,7 +47,6 @@ struct fc_part {
 /* Distinct values of groups: IPv4 addresses and ports in one word, others in three. */
 struct fc_values {
     struct fc_sorter narrow, wide;
-    uint64_t *count; /* a group each, of the parts that are done */
 };
 
 struct fc_groups {
@@ -54,10 +54,12 @@ struct fc_groups {
     size_t groups_max, values_max;
     uint64_t seed;
     struct fc_group *group;
+    struct fc_group_key *key; /* of each group; so gaps, where they are wanted */
     struct fc_gaps *gaps;
     size_t count, room;
     struct fc_group_slot {
-        uint32_t at, tag; /* 1 + place of a group, 0: free; the upper half of its hash */
+        uint64_t id; /* see fc_groups_id() */
+        uint32_t at; /* 1 + place of a group; 0: free */
     } * slot;
     size_t slots;
     struct fc_part groups_part, values_part;
@@ -86,16 +88,21 @@ static inline void fc_groups_fetch_slot(const struct fc_groups *g, uint64_t hash
         __builtin_prefetch(&g->slot[hash & (g->slots - 1)]);
 }
 
+/* What a slot tells of a key: all of it where it is short, an IPv4 address say; else bit 63 and its hash. */
+static inline uint64_t fc_groups_id(const struct fc_group_key *key, uint64_t hash)
+{
+    const uint64_t *w = key->word;
+    bool all = !(w[2] | w[3] | w[4] | w[5]) && !key->text && w[0] >> 20 == 0 && w[1] >> 43 == 0;
+
+    return all ? w[0] << 43 | w[1] : hash | UINT64_C(1) << 63;
+}
+
 static inline void fc_groups_fetch_group(const struct fc_groups *g, uint64_t hash)
 {
     const struct fc_group_slot *slot = g->slots ? &g->slot[hash & (g->slots - 1)] : NULL;
 
-    if (slot && slot->at && slot->tag == hash >> 32) {
-        const char *group = (const char *)&g->group[slot->at - 1];
-
-        for (size_t line = 0; line < sizeof *g->group; line += 48)
-            __builtin_prefetch(group + line, 1);
-    }
+    if (slot && slot->at)
+        __builtin_prefetch(&g->group[slot->at - 1], 1);
 }
 
 /* The group of a key, made when there is none; *at: its place, SIZE_MAX: it is not of this part. FC_E_NOMEM, or split. */
