@@ -161,6 +161,10 @@ static int run(int argc, char **argv)
         fc_complain_error(&err);
     else if (!a.quiet)
         print_verdict(&result);
+    if (!rc && !a.quiet && !a.verbose && result.libpcap_unable)
+        printf("libpcap does not read %s to %s end, flowcarve alone has (-v tells why)\n",
+               fc_human_things(result.libpcap_unable, "capture", text, sizeof text),
+               result.libpcap_unable == 1 ? "its" : "their");
     fc_verify_result_fini(&result);
     fc_db_close(db);
     if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE) {

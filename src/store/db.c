@@ -169,6 +169,16 @@ static void roll_back(const char *path)
     sqlite3_close(sql);
 }
 
+static bool has_beside(const char *place, const char *end)
+{
+    char *name = NULL;
+    bool there = asprintf(&name, "%s%s", place, end) >= 0 && access(name, F_OK) == 0;
+
+    if (name)
+        free(name);
+    return there;
+}
+
 /*
  * A folder that cannot be written to, and an index that a writer has left in WAL mode, since somebody read it: SQLite
  * wants to make a file for its locks. Without a -wal all that there is is in the file itself, and can be read.
@@ -181,7 +191,8 @@ static bool is_left_in_wal(const struct fc_db *db, const char *place)
 
     if ((sqlite3_errcode(db->sql) & 0xff) != SQLITE_CANTOPEN && (sqlite3_errcode(db->sql) & 0xff) != SQLITE_READONLY)
         return false;
-    if (asprintf(&wal, "%s-wal", place) < 0)
+    /* with a journal it is half of an addition that was killed; what there was before is in the journal */
+    if (has_beside(place, "-journal") || asprintf(&wal, "%s-wal", place) < 0)
         return false;
     none = stat(wal, &st) != 0 ? errno == ENOENT : st.st_size == 0;
     free(wal);
@@ -261,6 +272,24 @@ FC_EXPORT int fc_db_open(const char *path, struct fc_db **out, struct fc_error *
     if (!readable && (sqlite3_errcode(db->sql) & 0xff) == SQLITE_READONLY) {
         roll_back(path);
         readable = true;
+        if (!read_pragma(db->sql, "PRAGMA user_version", &version) &&
+            (sqlite3_errcode(db->sql) & 0xff) == SQLITE_READONLY) {
+            rc =
+                fc_error_set(err, FC_E_DB, path, FC_NO_OFFSET,
+                             "cannot be read: a run that was adding to it was killed, and what it had changed is to be "
+                             "taken back (by %.200s-journal); whoever may write both, and their folder, does that by "
+                             "any command",
+                             place);
+            goto out;
+        }
+    }
+    if (!readable && (sqlite3_errcode(db->sql) & 0xff) == SQLITE_CANTOPEN && access(db->folder, W_OK) != 0 &&
+        has_beside(place, "-wal")) {
+        rc = fc_error_set(err, FC_E_DB, path, FC_NO_OFFSET,
+                          "cannot be read: it has %.200s-wal beside it, which is read by way of another file there; "
+                          "whoever may write the folder makes one file of all by running `flowcarve index`",
+                          place);
+        goto out;
     }
     rc = check_schema(db, readable, err);
     if (rc == 0) {

@@ -18,6 +18,10 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+/* What a run adds has its numbers behind these, with room for all that it can add. */
+#define LAST_SESSION_MAX (INT64_C(1) << 62)
+#define LAST_FILE_MAX (INT64_C(1) << 31)
+
 enum { BUSY_MS = 2000, ALONE_MS = 10000, COMMIT_MS = 60000, BACK_MS = 50 };
 
 /* Is there nothing under this name, or an empty file? Then the index is made. */
@@ -209,6 +213,13 @@ int fc_writer_read_ends(struct fc_writer *w, struct fc_error *err)
         (rc = fc_conn_number(&w->conn, FC_SELECT_RUN, &w->run, err)) < 0 ||
         (rc = fc_conn_number(&w->conn, FC_SELECT_LAST_SESSION, &w->last_session, err)) < 0)
         return rc;
+    if (w->last_session > LAST_SESSION_MAX || last > LAST_FILE_MAX)
+        return fc_conn_break(&w->conn,
+                             fc_error_set(err, FC_E_DB, w->path, FC_NO_OFFSET,
+                                          "is damaged: it has %s %lld, behind which there are no numbers",
+                                          w->last_session > LAST_SESSION_MAX ? "session" : "capture",
+                                          (long long)(w->last_session > LAST_SESSION_MAX ? w->last_session : last)),
+                             err);
     w->last_file = last > 0 && last <= UINT32_MAX ? (uint32_t)last : 0;
     return 0;
 }

@@ -56,8 +56,10 @@ static void no_port(const struct lookup *l, int64_t port, int64_t first)
 {
     char text[120];
 
+    int64_t last = first > INT64_MAX - FC_PORT_BLOCK_SESSIONS ? INT64_MAX : first + FC_PORT_BLOCK_SESSIONS - 1;
+
     snprintf(text, sizeof text, "port %" PRId64 " of sessions %" PRId64 " to %" PRId64 " is not in session_port", port,
-             first, first + FC_PORT_BLOCK_SESSIONS - 1);
+             first, last);
     l->differ(l->ctx, text);
 }
 

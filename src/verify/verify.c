@@ -9,6 +9,7 @@
 
 #include <flowcarve/verify.h>
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct verify {
     struct fc_verify_positions all;
     struct fc_verify_result *result;
     const int *stop;
+    struct fc_error unasked; /* why libpcap could not be asked for the first time; code 0: it could */
 };
 
 /* A difference: counted, and the first ones kept in words. */
@@ -259,6 +261,8 @@ static ssize_t unpacked_read(void *cookie, char *buf, size_t n)
     int64_t got = fc_file_read(&u->file, buf, n, u->off, NULL);
 
     u->off += got > 0 ? (uint64_t)got : 0;
+    if (got < 0)
+        errno = got == FC_E_NOMEM ? ENOMEM : EIO;
     return got < 0 ? -1 : (ssize_t)got;
 }
 
@@ -271,6 +275,14 @@ static int unpacked_close(void *cookie)
     return 0;
 }
 
+/* By errno, where libpcap has failed: was it the system's doing? What it does not understand leaves errno alone. */
+static bool is_systems(int why)
+{
+    return why == EIO || why == ENOMEM || why == EMFILE || why == ENFILE || why == EACCES || why == ENOENT ||
+           why == ESTALE;
+}
+
+/* NULL: with errno. */
 static pcap_t *open_libpcap(const struct fc_libpcap *libpcap, const char *path, char *message)
 {
     static const cookie_io_functions_t functions = {.read = unpacked_read, .close = unpacked_close};
@@ -278,17 +290,37 @@ static pcap_t *open_libpcap(const struct fc_libpcap *libpcap, const char *path, 
     FILE *stream = NULL;
     pcap_t *p = NULL;
 
-    if (!u || fc_file_open(path, &u->file, NULL)) {
+    struct fc_error err;
+    int rc = u ? fc_file_open(path, &u->file, &err) : FC_E_NOMEM, why;
+
+    if (rc) {
+        if (u)
+            snprintf(message, PCAP_ERRBUF_SIZE, "%.*s", PCAP_ERRBUF_SIZE - 1, err.cause);
         free(u);
+        errno = rc == FC_E_NOMEM ? ENOMEM : EIO; /* it has just been opened and read */
         return NULL;
     }
+    errno = 0;
     if (!u->file.source)
         p = libpcap->open_offline(path, message);
-    else if ((stream = fopencookie(u, "r", functions)) && !(p = libpcap->fopen_offline(stream, message)))
+    else
+        stream = fopencookie(u, "r", functions);
+    if (stream)
+        p = libpcap->fopen_offline(stream, message);
+    why = errno;
+    if (stream && !p)
         fclose(stream);
     if (!stream)
         unpacked_close(u);
+    errno = why;
     return p;
+}
+
+/* libpcap could not do its part: the first reason is kept. */
+static void miss_libpcap(struct verify *v, const char *path, const char *why)
+{
+    if (!v->unasked.code)
+        fc_error_set(&v->unasked, FC_E_IO, path, FC_NO_OFFSET, "%s%s", path ? "libpcap cannot read it: " : "", why);
 }
 
 /* libpcap's own count, where it reads the capture to its end. */
@@ -301,13 +333,15 @@ static void ask_libpcap(struct verify *v, struct fc_verify_file *row, const char
     const struct fc_libpcap *libpcap = fc_libpcap(&err);
     pcap_t *p = libpcap ? open_libpcap(libpcap, path, message) : NULL;
     int64_t n = 0;
-    int rc = PCAP_ERROR;
+    int rc = PCAP_ERROR, why = errno;
 
     row->libpcap_records = -1;
     if (p) {
+        errno = 0;
         while ((rc = libpcap->next_ex(p, &header, &data)) == 1)
             if ((++n & 0xfff) == 0 && stopped(v))
                 break;
+        why = errno;
         if (rc == PCAP_ERROR)
             snprintf(message, sizeof message, "%s", libpcap->geterr(p));
         libpcap->close(p);
@@ -317,6 +351,10 @@ static void ask_libpcap(struct verify *v, struct fc_verify_file *row, const char
     else
         snprintf(row->libpcap_message, sizeof row->libpcap_message, "%.*s", (int)sizeof row->libpcap_message - 1,
                  libpcap ? message : err.cause);
+    if (!libpcap)
+        miss_libpcap(v, NULL, err.cause);
+    else if (rc == PCAP_ERROR && is_systems(why))
+        miss_libpcap(v, path, message[0] ? message : strerror(why));
 }
 
 /* What a capture that is gone has given to a session cannot be counted any more. */
@@ -455,6 +493,7 @@ static int run(struct verify *v, struct fc_error *err)
         r->other_bytes += r->files[i].other_bytes;
         r->lost_bytes += r->files[i].lost_bytes;
         r->pending_bytes += r->files[i].pending_bytes;
+        r->libpcap_unable += r->files[i].libpcap_message[0] != 0;
     }
     if (rc == 0 && complete) /* with a capture missing every sum would differ */
         check_sessions(v);
@@ -489,6 +528,10 @@ FC_EXPORT int fc_verify(struct fc_db *db, const int *stop, struct fc_verify_resu
     fc_settings_fini(&v.settings);
     fc_verify_positions_fini(&v.all);
     fc_stored_files_fini(&v.files);
+    if (rc == 0 && !result->differences && v.unasked.code) {
+        *err = v.unasked;
+        rc = err->code;
+    }
     if (rc == 0 && result->differences)
         rc = fc_error_set(err, FC_E_MISMATCH, db->path, FC_NO_OFFSET, "%" PRIu64 " difference%s", result->differences,
                           result->differences == 1 ? "" : "s");

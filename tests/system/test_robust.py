@@ -366,6 +366,48 @@ class Rights(support.TestCase):
         r = index(self.path('y.db'), '-v', self.path('day'), ok=2, **self.user)
         self.assertEqual(r.err.count('cannot be looked at'), 25)
 
+    def test_a_killed_addition_in_a_folder_for_reading_only(self):
+        """What it has changed is to be taken back, which takes rights: the message says so, and who has them does it."""
+        self.add_and_die('PRAGMA cache_size = 1; PRAGMA journal_mode = DELETE')
+        self.assertGreater(os.path.getsize(self.db + '-journal'), 512)
+        os.chmod(self.db + '-journal', 0o444)
+        os.chmod(self.folder, 0o555)
+        for words in (['query'], ['verify'], ['carve', '-w', '-']):
+            r = flowcarve(*words, '-d', self.db, ok=2, **self.user)
+            self.assert_says(r, 'x.db', 'killed', 'x.db-journal', 'may write')
+        os.chmod(self.folder, 0o755)
+        self.assertEqual(flowcarve('query', '-d', self.db, '--count').text, '%d\n' % self.count)
+        os.chmod(self.folder, 0o555)
+        flowcarve('query', '--count', '-d', self.db, **self.user)
+
+    def add_and_die(self, pragma):
+        """Changes much in a transaction and is killed, before it ends or, in WAL mode, behind that."""
+        index(self.db, '-q', *self.fcgen('d.pcap', '--packets', '20000', '--sizes', 'small', '--packets-per-session', '3'))
+        self.count = select(self.db, 'SELECT count(*) FROM session')[0][0]
+        killed = subprocess.run([sys.executable, '-c', """if 1:
+            import os, sqlite3, sys
+            c = sqlite3.connect(sys.argv[1], isolation_level=None)
+            for statement in sys.argv[2].split(';'):
+                c.execute(statement).fetchall()
+            c.execute('BEGIN IMMEDIATE')
+            c.execute('UPDATE session SET client_bytes = client_bytes + 7, start_ns = 0')
+            if 'WAL' in sys.argv[2]:
+                c.execute('COMMIT')
+            os.kill(os.getpid(), 9)
+            """, self.db, pragma])
+        self.assertEqual(killed.returncode, -signal.SIGKILL)
+
+    def test_a_wal_in_a_folder_for_reading_only(self):
+        """It is read by way of a file for locks, which nobody may make here."""
+        self.add_and_die('PRAGMA journal_mode = WAL')
+        os.chmod(self.db + '-wal', 0o444)
+        os.remove(self.db + '-shm')
+        os.chmod(self.folder, 0o555)
+        r = flowcarve('query', '-d', self.db, ok=2, **self.user)
+        self.assert_says(r, 'x.db', 'x.db-wal', 'may write')
+        os.chmod(self.folder, 0o755)
+        self.assertEqual(flowcarve('query', '-d', self.db, '--count').text, '%d\n' % self.count)
+
     def test_captures_that_may_not_be_read(self):
         os.chmod(self.files[0], 0)
         os.chmod(self.folder, 0o777)
@@ -373,6 +415,39 @@ class Rights(support.TestCase):
         self.assert_says(r, 'c.pcap', 'permission')
         r = flowcarve('carve', '-d', self.db, '-w', '-', ok=2, **self.user)
         self.assert_says(r, 'c.pcap', 'permission')
+
+
+class Libpcap(support.TestCase):
+    def test_it_is_failed_by_the_system(self):
+        """verify promises two readers: where one cannot read for reasons of the machine's, that is no success."""
+        if support.sanitized():
+            self.skipTest('LeakSanitizer does not work under ptrace')
+        strace, db = support.tool('strace'), self.path('x.db')
+        plain, = self.fcgen('c.pcap', '--packets', '2000')
+        packed = self.write('d.pcap.gz', gzip.compress(support.pcap_bytes([(T0, udp('10.0.0.1', 1, '10.0.0.2', 2))] * 9)))
+        index(db, '-q', plain, packed)
+        for f, calls in ((plain, 'read'), (packed, 'pread64')):
+            reads = 0
+            r = support.run(strace, '-f', '-P', f, '-e', 'trace=' + calls, '-o', self.path('trace'), support.FLOWCARVE,
+                            'verify', '-d', db, ok=None)
+            reads = len(support.read_bytes(self.path('trace')).splitlines())
+            if r.rc or not reads:
+                self.skipTest('no ptrace here')
+            for when in ('1', str(max(reads - 1, 1)), '%d+' % max(reads - 1, 1)):
+                r = support.run(strace, '-f', '-P', f, '-e', 'inject=%s:error=EIO:when=%s' % (calls, when), '-o', '/dev/null',
+                                support.FLOWCARVE, 'verify', '-d', db, ok=None)
+                self.assertEqual(r.rc, 2, r)
+                self.assert_says(r, os.path.basename(f))
+
+    def test_what_it_does_not_understand_is_told(self):
+        """A capture that libpcap does not read, but flowcarve does: no failure, and said without being asked."""
+        f = self.write('two.pcapng', support.shb() + support.idb(linktype=1) + support.epb('<', 0, T0, udp('10.0.0.1', 1, '10.0.0.2', 2)) +
+                       support.idb(linktype=113) + support.epb('<', 1, T0, b'\0' * 14 + b'\x08\x06' + b'\0' * 28))
+        index(self.path('x.db'), '-q', f)
+        r = flowcarve('verify', '-d', self.path('x.db'))
+        self.assertIn('libpcap does not read 1 capture to its end', r.text)
+        self.assertIn('the index and its captures agree', r.text)
+        self.assertNotIn('does not read', flowcarve('verify', '-q', '-d', self.path('x.db')).text)
 
 
 class Names(support.TestCase):
@@ -731,6 +806,24 @@ class Damaged(support.TestCase):
             except sqlite3.IntegrityError:
                 continue  # what SQLite itself does not let happen
             self.ask(what)
+
+    def test_numbers_behind_which_there_are_none(self):
+        """What is added has the next numbers: where these cannot be, nothing is added, nor anything changed."""
+        new = self.fcgen('new.pcap', '--packets', '20', '--start', '1900000000')
+        for sql in ('UPDATE run SET last_session = %d' % (2**63 - 1), 'UPDATE run SET last_session = %d' % (2**63 - 3),
+                    'UPDATE session SET id = %d WHERE id = (SELECT max(id) FROM session)' % (2**63 - 1),
+                    'UPDATE files SET id = %d WHERE id = (SELECT max(id) FROM files)' % (2**32 - 1)):
+            with self.subTest(sql=sql):
+                shutil.copy(self.good, self.db)
+                with support.open_db(self.db, True) as c:
+                    c.execute(sql)
+                before = support.dump(self.db)
+                for words in (['index', *new], ['forget', '--before', '2040-01-01']):
+                    r = flowcarve(words[0], '-d', self.db, *words[1:], ok=2)
+                    self.assert_says(r, 'damaged', 'behind which there are no numbers')
+                self.assert_same_dump(before, support.dump(self.db))
+                for words in (['query', '--sort', 'bytes'], ['query', 'port', '443'], ['carve', '-w', '-'], ['verify']):
+                    flowcarve(words[0], '-d', self.db, *words[1:], ok=(0, 1, 2))
 
     def test_positions_of_all_kinds(self):
         v = self.varint
