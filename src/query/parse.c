@@ -200,6 +200,26 @@ static const char *value_name(enum fc_qual_type type)
     }
 }
 
+/* `80,443`: one of the values. What follows a comma is a value, also where it looks like a keyword. */
+static int parse_list(struct fc_parser *p, const struct fc_qualifiers *qual, struct fc_ast **out)
+{
+    int rc = fc_parse_value(p, qual, out);
+
+    while (rc == 0 && p->token.type == FC_TOKEN_COMMA) {
+        struct fc_token op = p->token;
+        struct fc_ast *right;
+
+        op.type = FC_TOKEN_OR;
+        fc_parse_advance(p);
+        if (p->token.type != FC_TOKEN_WORD)
+            return fail_unexpected(p, value_name(qual->type));
+        rc = fc_parse_value(p, qual, &right);
+        if (rc == 0)
+            rc = join(p, &op, out, right);
+    }
+    return rc;
+}
+
 /* Values behind qualifiers: in parentheses only values may stand, a qualifier there would undo those in front. */
 static int parse_values(struct fc_parser *p, const struct fc_qualifiers *qual, bool inside, struct fc_ast **out)
 {
@@ -224,7 +244,7 @@ static int parse_values(struct fc_parser *p, const struct fc_qualifiers *qual, b
         if (inside && kind != FC_WORD_NONE && kind != FC_WORD_PACKET && !fc_parse_fits(qual, &start))
             return fc_parse_fail(p, &start, "only %s may stand in these parentheses, no '%.*s'", value_name(qual->type),
                                  (int)start.len, start.text);
-        return fc_parse_value(p, qual, out);
+        return parse_list(p, qual, out);
     }
     if ((rc = enter(p)) != 0)
         return rc;
@@ -293,6 +313,9 @@ static int parse_lone_proto(struct fc_parser *p, struct fc_qualifiers *qual, str
 
     if (t->type == FC_TOKEN_OTHER || fc_word_kind(t, &value) == FC_WORD_PACKET)
         return fail_packets(p, t);
+    if (t->type == FC_TOKEN_COMMA)
+        return fc_parse_fail(p, t, "a list stands behind a word that says of what; write 'proto %.*s,...'",
+                             (int)qual->proto_len, qual->proto_text);
     if (qual->proto == FC_QUAL_LINK)
         return fail_unexpected(p, "'host', 'src' or 'dst' and a link address");
     if (t->type == FC_TOKEN_WORD && (isdigit((unsigned char)t->text[0]) || memchr(t->text, ':', t->len)))
@@ -388,7 +411,7 @@ static int parse_bare(struct fc_parser *p, struct fc_qualifiers *qual, struct fc
     if (kind == FC_WORD_ENDS || kind == FC_WORD_TYPE || kind == FC_WORD_PROTO)
         return parse_qualified(p, qual, out);
     if (qual->set && fc_parse_fits(qual, &p->token))
-        return fc_parse_value(p, qual, out);
+        return parse_list(p, qual, out);
     is_proto = !p->token.escaped && fc_parse_word(&p->token, name, sizeof name) && fc_proto_number(name) >= 0;
     if (is_proto)
         return parse_qualified(p, qual, out);
@@ -398,12 +421,12 @@ static int parse_bare(struct fc_parser *p, struct fc_qualifiers *qual, struct fc
         return fail_unexpected(p, condition);
     if (strchr("0123456789:", p->token.text[0]) || memchr(p->token.text, ':', p->token.len)) {
         *qual = (struct fc_qualifiers){.set = true, .type = FC_QUAL_ADDRESS, .ends = FC_ENDS_EITHER};
-        return fc_parse_value(p, qual, out);
+        return parse_list(p, qual, out);
     }
     if (fc_parse_word(&p->token, name, sizeof name) && (fc_word_like(name) || fc_word_application(name)))
         return fail_unexpected(p, condition);
     if (qual->set)
-        return fc_parse_value(p, qual, out);
+        return parse_list(p, qual, out);
     return fc_parse_fail(p, &p->token, "unknown word '%.*s'", (int)(p->token.len < 64 ? p->token.len : 64),
                          p->token.text);
 }

@@ -5,8 +5,9 @@
  * Grammar (EBNF), after pcap-filter(7):
  *   expr      = term { ( "and" | "or" ) term }            equal precedence, from left to right
  *   term      = "not" term | "(" expr ")" | primitive
- *   primitive = [ proto ] [ ends ] [ type ] values | proto | "vlan" | "mpls" | ( "after" | "before" ) time | value
- *   values    = value | "not" values | "(" values { ( "and" | "or" ) values } ")"
+ *   primitive = [ proto ] [ ends ] [ type ] values | proto | "vlan" | "mpls" | ( "after" | "before" ) time | list
+ *   values    = list | "not" values | "(" values { ( "and" | "or" ) values } ")"
+ *   list      = value { "," value }                        one of these
  * A value without qualifiers takes those of the primitive in front of it; behind ")" they are what they were at "(".
  * After a primitive that has no value (`tcp`) there are none to take.
  */

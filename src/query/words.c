@@ -16,6 +16,8 @@ struct word {
 static const struct word words[] = {
     {"src", FC_WORD_ENDS, FC_ENDS_SRC},
     {"dst", FC_WORD_ENDS, FC_ENDS_DST},
+    {"client", FC_WORD_ENDS, FC_ENDS_SRC},
+    {"server", FC_WORD_ENDS, FC_ENDS_DST},
     {"host", FC_WORD_TYPE, FC_QUAL_HOST},
     {"net", FC_WORD_TYPE, FC_QUAL_NET},
     {"port", FC_WORD_TYPE, FC_QUAL_PORT},

@@ -56,6 +56,7 @@ static const char *const ports[] = {"80",  "443", "0",   "65535", "0x50", "http"
 static const char *const ranges[] = {"0-65535", "20-23", "80-443", "443-80", "ftp-ssh", "53", "1000-2000", NULL};
 static const char *const macs[] = {"20:01:0d:b8:00:01", "20:1:d:b8:0:2", "2001.0db8.0003", "20-01-0d-b8-00-00", NULL};
 static const char *const ends[] = {"src", "dst", "src or dst", "src and dst", "dst or src", NULL};
+static const char *const own_ends[] = {"client", "server", "client or server", "src and server", NULL};
 
 static void add_value(struct maker *m, unsigned kind)
 {
@@ -78,6 +79,12 @@ static void add_values(struct maker *m, unsigned kind)
 {
     unsigned more = test_below(m->state, 8);
 
+    if (more == 1 && !m->pcap) {
+        add_value(m, kind);
+        add(m, ",");
+        add_value(m, kind);
+        return;
+    }
     if (more == 0) {
         add(m, "(");
         add_value(m, kind);
@@ -98,7 +105,7 @@ static void add_values(struct maker *m, unsigned kind)
 static void add_ends(struct maker *m)
 {
     if (test_below(m->state, 2))
-        add(m, pick(m, ends));
+        add(m, m->pcap || test_below(m->state, 2) ? pick(m, ends) : pick(m, own_ends));
 }
 
 static void add_address(struct maker *m)

@@ -172,8 +172,45 @@ Test(parse, qualifiers_carry_over_to_bare_values)
     expect_tree("vlan 10 or 20", "(vlan 10 or vlan 20)");
 }
 
+Test(parse, lists_are_one_of_their_values)
+{
+    expect_tree("port 80,443", "(port 80 or port 443)");
+    expect_tree("port 80 , 443, 8080", "(port 80 or port 443 or port 8080)");
+    expect_tree("tcp dst port http,443 and udp", "((dst tcp port 80 or dst tcp port 443) and proto 17)");
+    expect_tree("not port 80,443 and tcp", "((not (port 80 or port 443)) and proto 6)");
+    expect_tree("host 10.0.0.1,2001:db8::1", "(host 10.0.0.1 or host 2001:db8::1)");
+    expect_tree("net 10,192.168.0.0/16", "(net 10.0.0.0/8 or net 192.168.0.0/16)");
+    expect_tree("10.0.0.1,10.0.0.0/8", "(host 10.0.0.1 or net 10.0.0.0/8)");
+    expect_tree("src host (10.0.0.1,10.0.0.2 or 10.0.0.3)",
+                "(src host 10.0.0.1 or src host 10.0.0.2 or src host 10.0.0.3)");
+    expect_tree("port 80 or 443,8080", "(port 80 or (port 443 or port 8080))");
+    expect_tree(
+        "port 80,443 or 10.0.0.1:53",
+        "(port 80 or port 443 or ((src host 10.0.0.1 and src port 53) or (dst host 10.0.0.1 and dst port 53)))");
+    expect_tree("portrange 1-2,5-6", "(port 1-2 or port 5-6)");
+    expect_tree("id 1,5-9,42", "(id 1 or id 5-9 or id 42)");
+    expect_tree("state new,reset", "(state 0 or state 3)");
+    expect_tree("proto tcp,47", "(proto 6 or proto 47)");
+    expect_tree("vlan 10,20 and not tunnel gre,vxlan:42",
+                "((vlan 10 or vlan 20) and (not (tunnel gre or tunnel vxlan:42)))");
+    expect_tree("community-id 1:LQU9qZlK+B5F3KDmev6m5PMibrg=,1:LQU9qZlK+B5F3KDmev6m5PMibrg= and tcp",
+                "((community-id 1:LQU9qZlK+B5F3KDmev6m5PMibrg= or community-id 1:LQU9qZlK+B5F3KDmev6m5PMibrg=)"
+                " and proto 6)");
+    expect_same("10.0.0.6:1,[::1]:2", "10.0.0.6:1 or ([::1]:2)");
+    expect_error("port 80,", "", "the filter ends where a port is expected");
+    expect_error("port ,80", ",", "',' where a port is expected");
+    expect_error("port 80,tcp", "tcp", "'tcp' is no port number and no known service");
+    expect_error("host 10.0.0.1,and", "and", "'and' where an address is expected");
+    expect_error("tcp,udp", ",", "write 'proto tcp,...'");
+    expect_error("(tcp),udp", ",", "',' where 'and' or 'or' is expected");
+}
+
 Test(parse, ends_are_client_and_server)
 {
+    expect_same("client 10.0.0.1", "src 10.0.0.1");
+    expect_same("server port 80 and client net 10", "dst port 80 and src net 10");
+    expect_same("client or server host 10.0.0.1", "src or dst host 10.0.0.1");
+    expect_same("client and dst net 10", "src and dst net 10");
     expect_tree("src or dst port 80", "port 80");
     expect_tree("dst and src net 10", "src and dst net 10.0.0.0/8");
     expect_tree("src host 10.0.0.1 and src port 80", "(src host 10.0.0.1 and src port 80)");
