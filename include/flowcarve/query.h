@@ -85,11 +85,14 @@ enum {
     FC_FIELD_TUNNEL = 1 << 9
 };
 
+/* Columns that every index holds, for those that a filter names. */
+enum { FC_COLUMN_STATE = 1 << 0, FC_COLUMN_PACKETS = 1 << 1, FC_COLUMN_BYTES = 1 << 2, FC_COLUMN_DURATION = 1 << 3 };
+
 /*
- * FC_FIELD_* bits of the fields that a filter (may be NULL) names; *state, unless that is NULL, becomes true when it
- * names the state, and false otherwise.
+ * FC_FIELD_* bits of the fields that a filter (may be NULL) names; *columns, unless that is NULL: FC_COLUMN_* bits of
+ * the columns.
  */
-uint32_t fc_filter_fields(const struct fc_filter *filter, bool *state);
+uint32_t fc_filter_fields(const struct fc_filter *filter, uint32_t *columns);
 
 struct fc_query;
 

@@ -142,8 +142,7 @@ static int print_count(struct fc_db *db, const struct fc_filter *filter, const s
 
 static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc_query_args *args, int format)
 {
-    bool state_asked = false;
-    uint32_t asked = fc_filter_fields(filter, &state_asked) | (args->community_id ? FC_FIELD_COMMUNITY_ID : 0);
+    uint32_t columns, asked = fc_filter_fields(filter, &columns) | (args->community_id ? FC_FIELD_COMMUNITY_ID : 0);
     struct fc_query_options options = {.sort = args->sort,
                                        .limit = args->limit,
                                        .community_id = args->community_id ||
@@ -153,7 +152,7 @@ static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc
                              .format = (enum fc_row_format)format,
                              .color = args->color,
                              .asked = asked,
-                             .state_asked = state_asked,
+                             .columns_asked = columns,
                              .sort = args->sort};
     struct fc_query *query = NULL;
     struct fc_error err;

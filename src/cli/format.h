@@ -45,12 +45,12 @@ struct fc_row_table; /* rows kept back to measure columns */
 struct fc_rows {
     struct fc_out *out;
     enum fc_row_format format;
-    uint32_t fields;  /* FC_FIELD_* columns to write */
-    bool color;       /* table: with escape sequences */
-    uint32_t asked;   /* table: FC_FIELD_* columns to show whatever else goes */
-    bool state_asked; /* table: the same for the state */
-    const char *sort; /* table: what is sorted by ("KEY[:desc]"), the same; NULL: nothing */
-    unsigned width;   /* table: columns of the terminal, 0 when unknown */
+    uint32_t fields;        /* FC_FIELD_* columns to write */
+    bool color;             /* table: with escape sequences */
+    uint32_t asked;         /* table: FC_FIELD_* columns to show whatever else goes */
+    uint32_t columns_asked; /* table: the same, FC_COLUMN_* */
+    const char *sort;       /* table: what is sorted by ("KEY[:desc]"), the same; NULL: nothing */
+    unsigned width;         /* table: columns of the terminal, 0 when unknown */
     unsigned column;
     struct fc_row_table *table;
 };

@@ -209,6 +209,12 @@ static int keep(struct fc_row_table *table, const struct fc_session *row)
     return 0;
 }
 
+static uint32_t columns_of(uint32_t asked)
+{
+    return (asked & FC_COLUMN_STATE ? BIT(STATE) : 0) | (asked & FC_COLUMN_PACKETS ? BIT(PACKETS) : 0) |
+           (asked & FC_COLUMN_BYTES ? BIT(BYTES) : 0) | (asked & FC_COLUMN_DURATION ? BIT(DURATION) : 0);
+}
+
 static struct fc_row_table *new_table(const struct fc_rows *w)
 {
     enum fc_cell sorted = fc_cell_sorted(w->sort);
@@ -217,7 +223,7 @@ static struct fc_row_table *new_table(const struct fc_rows *w)
 
     if (!table)
         return NULL;
-    table->pinned = fc_cell_fields(w->asked) | (w->state_asked ? BIT(STATE) : 0) | sorted_bit;
+    table->pinned = fc_cell_fields(w->asked) | columns_of(w->columns_asked) | sorted_bit;
     table->apart = w->sort && strchr(w->sort, '_') ? sorted_bit : 0;
     return table;
 }

@@ -39,7 +39,7 @@ bool fc_parse_word(const struct fc_token *token, char *buf, size_t size)
     return true;
 }
 
-static struct fc_token peek(const struct fc_parser *p)
+struct fc_token fc_parse_peek(const struct fc_parser *p)
 {
     return fc_lex(p->text, p->token.off + p->token.span);
 }
@@ -82,7 +82,7 @@ static int fail_sign(struct fc_parser *p, enum fc_qual_type type)
 
     if (sign.type != FC_TOKEN_OTHER || (sign.text[0] != '=' && sign.text[0] != '!'))
         return 0;
-    value = peek(p);
+    value = fc_parse_peek(p);
     if (value.type == FC_TOKEN_OTHER && value.text[0] == '=' && sign.text[0] == '=') {
         sign.span = value.off + value.span - sign.off;
         value = fc_lex(p->text, value.off + value.span);
@@ -188,6 +188,7 @@ static const char *value_name(enum fc_qual_type type)
     case FC_QUAL_VLAN:
     case FC_QUAL_MPLS:
     case FC_QUAL_ID:
+    case FC_QUAL_TTL:
         return "a number";
     case FC_QUAL_TUNNEL:
         return "an encapsulation";
@@ -273,7 +274,7 @@ static void parse_ends(struct fc_parser *p, struct fc_qualifiers *qual, int ends
     op = p->token;
     if (op.type != FC_TOKEN_AND && op.type != FC_TOKEN_OR)
         return;
-    other = peek(p);
+    other = fc_parse_peek(p);
     if (fc_word_kind(&other, &value) != FC_WORD_ENDS || value == ends)
         return;
     /* `src host A or dst host B` has an address in front of its `or`, so this can only be a pair of ends */
@@ -365,6 +366,12 @@ static int parse_typed(struct fc_parser *p, struct fc_qualifiers *qual, struct f
     return parse_values(p, qual, false, out);
 }
 
+/* What is counted for each direction. */
+static bool has_two_sides(enum fc_qual_type type)
+{
+    return type == FC_QUAL_PACKETS || type == FC_QUAL_BYTES || type == FC_QUAL_PAYLOAD || type == FC_QUAL_TTL;
+}
+
 /* [proto] [ends] [type] and what follows; the current token is the first of these. */
 static int parse_qualified(struct fc_parser *p, struct fc_qualifiers *qual, struct fc_ast **out)
 {
@@ -381,12 +388,16 @@ static int parse_qualified(struct fc_parser *p, struct fc_qualifiers *qual, stru
     type_token = p->token;
     if (fc_word_kind(&type_token, &value) == FC_WORD_TYPE) {
         qual->type = (enum fc_qual_type)value;
-        if (has_ends && qual->type >= FC_QUAL_PROTO)
+        if (has_ends && qual->type >= FC_QUAL_PROTO && !has_two_sides(qual->type))
             return fc_parse_fail(p, &type_token, "'%s' has no source and destination", fc_word_type(qual->type));
         if (has_proto && qual->type > FC_QUAL_PROTO)
             return fc_parse_fail(p, &type_token, "'and' is needed between '%.*s' and '%s'", (int)qual->proto_len,
                                  qual->proto_text, fc_word_type(qual->type));
         fc_parse_advance(p);
+        if (qual->type >= FC_QUAL_PACKETS && (qual->type != FC_QUAL_TTL || fc_parse_is_comparison(p))) {
+            qual->set = false;
+            return fc_parse_measure(p, qual, has_ends, out);
+        }
         return parse_typed(p, qual, out);
     }
     if (!has_ends)

@@ -6,6 +6,8 @@
  *   expr      = term { ( "and" | "or" ) term }            equal precedence, from left to right
  *   term      = "not" term | "(" expr ")" | primitive
  *   primitive = [ proto ] [ ends ] [ type ] values | proto | "vlan" | "mpls" | ( "after" | "before" ) time | list
+ *             | [ ends ] measure compare quantity
+ *   compare   = "over" | "under" | "at least" | "at most" | ">" | "<" | ">=" | "<=" | "=" | "between" quantity "and"
  *   values    = list | "not" values | "(" values { ( "and" | "or" ) values } ")"
  *   list      = value { "," value }                        one of these
  * A value without qualifiers takes those of the primitive in front of it; behind ")" they are what they were at "(".
@@ -73,6 +75,15 @@ bool fc_parse_fits(const struct fc_qualifiers *qual, const struct fc_token *toke
 
 /* A protocol as a condition of its own. */
 int fc_parse_proto(struct fc_parser *parser, const struct fc_qualifiers *qual, struct fc_ast **out);
+
+/* `bytes over 10M`: what follows the measure `qual->type`; ends: they stand in front of it. */
+int fc_parse_measure(struct fc_parser *parser, const struct fc_qualifiers *qual, bool ends, struct fc_ast **out);
+
+/* True when a comparison stands at the token. */
+bool fc_parse_is_comparison(const struct fc_parser *parser);
+
+/* The token behind the current one. */
+struct fc_token fc_parse_peek(const struct fc_parser *parser);
 
 /* The time behind `after` or `before`. */
 int fc_parse_time(struct fc_parser *parser, enum fc_qual_type type, struct fc_ast **out);

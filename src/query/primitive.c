@@ -267,6 +267,22 @@ static int parse_id(struct fc_parser *p, char *word, struct fc_ast **out)
     return fc_parse_take(p, leaf, out);
 }
 
+static int parse_ttl(struct fc_parser *p, const struct fc_qualifiers *qual, const char *word, struct fc_ast **out)
+{
+    struct fc_ast *leaf;
+    int64_t number;
+
+    if (!fc_parse_number(word, UINT8_MAX, &number))
+        return fc_parse_fail(p, &p->token, "a TTL is a number from 0 to 255");
+    leaf = fc_ast_leaf(p->arena, FC_AST_MEASURE);
+    if (leaf) {
+        leaf->measure = FC_MEASURE_TTL;
+        leaf->ends = qual->ends;
+        leaf->lo = leaf->hi = number;
+    }
+    return fc_parse_take(p, leaf, out);
+}
+
 static int state_number(const char *word)
 {
     for (int i = 0; i < (int)(sizeof states / sizeof states[0]); i++)
@@ -344,6 +360,8 @@ int fc_parse_value(struct fc_parser *p, const struct fc_qualifiers *qual, struct
         return parse_id(p, word, out);
     case FC_QUAL_STATE:
         return parse_state(p, word, out);
+    case FC_QUAL_TTL:
+        return parse_ttl(p, qual, word, out);
     default:
         return fc_parse_address(p, qual, out);
     }

@@ -349,11 +349,54 @@ static void write_ranges(struct fc_sql *sql, const struct fc_plan *leaf)
     fc_sql_add(sql, ")");
 }
 
+/* A number between two, of which one may be out of reach. */
+static void write_bounds(struct fc_sql *sql, const char *number, int64_t lo, int64_t hi)
+{
+    if (lo != INT64_MIN)
+        bind_number(sql, lo);
+    if (hi != INT64_MAX && hi != lo)
+        bind_number(sql, hi);
+    fc_sql_add(sql, "%s %s", number,
+               lo == hi          ? "= ?"
+               : lo == INT64_MIN ? "<= ?"
+               : hi == INT64_MAX ? ">= ?"
+                                 : "BETWEEN ? AND ?");
+}
+
+/* A measure as `session s` or `session_fields x` has it. */
+static void write_measure(struct fc_sql *sql, const struct fc_ast *value)
+{
+    static const char *const numbers[][3] = {
+        [FC_MEASURE_PACKETS] = {"s.client_packets + s.server_packets", "s.client_packets", "s.server_packets"},
+        [FC_MEASURE_BYTES] = {"s.client_bytes + s.server_bytes", "s.client_bytes", "s.server_bytes"},
+        [FC_MEASURE_DURATION] = {"s.duration_ns"},
+        [FC_MEASURE_PAYLOAD] = {"coalesce(x.client_payload + x.server_payload, x.client_payload, x.server_payload)",
+                                "x.client_payload", "x.server_payload"},
+        [FC_MEASURE_TTL] = {NULL, "x.client_ttl", "x.server_ttl"},
+    };
+    bool ttl = value->measure == FC_MEASURE_TTL, both = ttl && value->ends == FC_ENDS_BOTH;
+
+    fc_sql_add(sql, "(");
+    if (ttl && (both || value->ends == FC_ENDS_EITHER)) {
+        write_bounds(sql, numbers[value->measure][FC_ENDS_SRC], value->lo, value->hi);
+        fc_sql_add(sql, both ? " AND " : " OR ");
+        write_bounds(sql, numbers[value->measure][FC_ENDS_DST], value->lo, value->hi);
+    } else {
+        write_bounds(sql, numbers[value->measure][value->ends], value->lo, value->hi);
+    }
+    fc_sql_add(sql, ")");
+}
+
+static bool is_of_fields(const struct fc_ast *value)
+{
+    return value->type == FC_AST_MEASURE && (value->measure == FC_MEASURE_PAYLOAD || value->measure == FC_MEASURE_TTL);
+}
+
 bool fc_sql_has_fields(const struct fc_sql *sql, const struct fc_plan *leaf)
 {
     enum fc_ast_type type = leaf->value[0]->type;
 
-    return type == FC_AST_VLAN || type == FC_AST_MPLS || type == FC_AST_TUNNEL ||
+    return type == FC_AST_VLAN || type == FC_AST_MPLS || type == FC_AST_TUNNEL || is_of_fields(leaf->value[0]) ||
            (type == FC_AST_MAC && (sql->fields & FC_FIELD_MAC)) ||
            (type == FC_AST_COMMUNITY_ID && (sql->fields & FC_FIELD_COMMUNITY_ID));
 }
@@ -387,6 +430,10 @@ void fc_sql_fields_condition(struct fc_sql *sql, const struct fc_plan *leaf)
 
     if (value->type == FC_AST_COMMUNITY_ID) {
         write_list(sql, leaf, "x.community_id");
+        return;
+    }
+    if (value->type == FC_AST_MEASURE) {
+        write_measure(sql, value);
         return;
     }
     if (value->type != FC_AST_MAC && value->lo < 0) {
@@ -463,6 +510,12 @@ static void write_leaf(struct fc_sql *sql, const struct fc_plan *leaf)
         if (value->family)
             fc_sql_add(sql, " AND s.kind = %d", value->family);
         fc_sql_add(sql, ")");
+        break;
+    case FC_AST_MEASURE:
+        if (fc_sql_has_fields(sql, leaf))
+            write_fields(sql, leaf);
+        else
+            write_measure(sql, value);
         break;
     case FC_AST_STATE:
         write_list(sql, leaf, "s.state");

@@ -31,6 +31,11 @@ static const struct word words[] = {
     {"community-id", FC_WORD_TYPE, FC_QUAL_COMMUNITY_ID},
     {"after", FC_WORD_TYPE, FC_QUAL_AFTER},
     {"before", FC_WORD_TYPE, FC_QUAL_BEFORE},
+    {"packets", FC_WORD_TYPE, FC_QUAL_PACKETS},
+    {"bytes", FC_WORD_TYPE, FC_QUAL_BYTES},
+    {"duration", FC_WORD_TYPE, FC_QUAL_DURATION},
+    {"payload", FC_WORD_TYPE, FC_QUAL_PAYLOAD},
+    {"ttl", FC_WORD_TYPE, FC_QUAL_TTL},
     {"ip", FC_WORD_PROTO, FC_QUAL_IP},
     {"ip6", FC_WORD_PROTO, FC_QUAL_IP6},
     {"arp", FC_WORD_PROTO, FC_QUAL_ARP},
@@ -49,6 +54,12 @@ static const struct word words[] = {
     {"link", FC_WORD_PROTO, FC_QUAL_LINK},
     {"mask", FC_WORD_OTHER, 0},
     {"ago", FC_WORD_OTHER, 0},
+    {"over", FC_WORD_OTHER, 0},
+    {"under", FC_WORD_OTHER, 0},
+    {"at", FC_WORD_OTHER, 0},
+    {"least", FC_WORD_OTHER, 0},
+    {"most", FC_WORD_OTHER, 0},
+    {"between", FC_WORD_OTHER, 0},
 };
 
 static const char *const named_words[] = {

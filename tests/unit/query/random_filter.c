@@ -136,6 +136,45 @@ static void add_port(struct maker *m)
         add_values(m, range ? RANGE : PORT);
 }
 
+static void add_measure(struct maker *m)
+{
+    static const char *const counted[] = {"packets", "bytes", "payload", NULL};
+    static const char *const sides[] = {"client", "server", "src", "dst", NULL};
+    static const char *const compare[] = {"over", "under", "at least", "at most", ">", "<", ">=", "<=", "=", NULL};
+    static const char *const numbers[] = {"0",    "1",   "5",   "12",   "0.5k",  "1k",
+                                          "100k", "1Mi", "2 M", "1.5G", "25000", NULL};
+    static const char *const durations[] = {"0", "1", "2.5s", "999999999ns", "10 minutes", "1m", "0.5h", "1d", NULL};
+    static const char *const ttls[] = {"1", "64", "127", "190", "255", NULL};
+
+    switch (test_below(m->state, 4)) {
+    case 0:
+        add(m, "duration");
+        add(m, pick(m, compare));
+        add(m, pick(m, durations));
+        break;
+    case 1:
+        if (test_below(m->state, 2))
+            add(m, test_below(m->state, 2) ? pick(m, sides) : pick(m, ends));
+        add(m, "ttl");
+        if (test_below(m->state, 2))
+            add(m, pick(m, compare));
+        add(m, pick(m, ttls));
+        break;
+    default:
+        if (test_below(m->state, 2))
+            add(m, pick(m, sides));
+        add(m, pick(m, counted));
+        if (test_below(m->state, 6) == 0) {
+            add(m, "between");
+            add(m, pick(m, numbers));
+            add(m, "and");
+        } else {
+            add(m, pick(m, compare));
+        }
+        add(m, pick(m, numbers));
+    }
+}
+
 static void add_own(struct maker *m)
 {
     static const char *const whole[] = {
@@ -151,7 +190,11 @@ static void add_own(struct maker *m)
                                         "before now",
                                         NULL};
 
-    switch (test_below(m->state, 8)) {
+    switch (test_below(m->state, 10)) {
+    case 8:
+    case 9:
+        add_measure(m);
+        break;
     case 7:
         add(m, "tunnel");
         add_values(m, TUNNEL);

@@ -119,7 +119,7 @@ static void random_session(uint64_t *state, struct test_session *row, int64_t id
     }
     s->client_packets = test_below(state, 1000);
     s->server_packets = test_below(state, 10);
-    s->client_bytes = test_random(state) >> 24;
+    s->client_bytes = test_random(state) >> (24 + test_below(state, 40));
     s->server_bytes = test_below(state, 100000);
     s->state = (int)test_below(state, 5);
     random_stack(state, row->vlan, 1);
@@ -140,6 +140,11 @@ static void random_session(uint64_t *state, struct test_session *row, int64_t id
     bool mac = (fields & FC_FIELD_MAC) && s->proto < FC_PROTO_LINK;
     s->client_mac = mac ? row->mac[0] : NULL;
     s->server_mac = mac ? row->mac[1] : NULL;
+    bool ip = s->kind == FC_ADDR_IPV4 || s->kind == FC_ADDR_IPV6, twoway = test_below(state, 3) != 0;
+    s->client_ttl = (fields & FC_FIELD_TTL) && ip ? (int64_t)(1 + test_below(state, 4) * 63) : -1;
+    s->server_ttl = (fields & FC_FIELD_TTL) && ip && twoway ? (int64_t)(1 + test_below(state, 4) * 63) : -1;
+    s->client_payload = (fields & FC_FIELD_PAYLOAD) && ip ? (int64_t)test_below(state, 20) * 500 : -1;
+    s->server_payload = (fields & FC_FIELD_PAYLOAD) && ip && twoway ? (int64_t)test_below(state, 20) * 50000 : -1;
     struct fc_flow_key key = {.addr_kind = (uint8_t)s->kind, .proto = s->proto};
     memcpy(key.addr[0], s->client_addr, 16);
     memcpy(key.addr[1], s->server_addr, 16);
@@ -200,6 +205,10 @@ static void insert(sqlite3_stmt *session, sqlite3_stmt *field, const struct test
     sqlite3_bind_blob(field, 5, s->server_mac, 6, SQLITE_TRANSIENT);
     sqlite3_bind_text(field, 6, fields & FC_FIELD_COMMUNITY_ID ? s->community_id : NULL, -1, SQLITE_TRANSIENT);
     sqlite3_bind_text(field, 7, s->tunnel, -1, SQLITE_TRANSIENT);
+    const int64_t numbers[] = {s->client_ttl, s->server_ttl, s->client_payload, s->server_payload};
+    for (int i = 0; i < 4; i++)
+        if (numbers[i] >= 0)
+            sqlite3_bind_int64(field, 8 + i, numbers[i]);
     cr_assert_eq(sqlite3_step(field), SQLITE_DONE);
     sqlite3_reset(field);
     sqlite3_clear_bindings(field);
@@ -209,8 +218,8 @@ static void fill(sqlite3 *sql, const struct test_index *index)
 {
     sqlite3_stmt *session = prepare(sql, "INSERT INTO session VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,0,x'')");
     sqlite3_stmt *field = prepare(
-        sql,
-        "INSERT INTO session_fields(id,vlan,mpls,client_mac,server_mac,community_id,tunnel) VALUES(?,?,?,?,?,?,?)");
+        sql, "INSERT INTO session_fields(id,vlan,mpls,client_mac,server_mac,community_id,tunnel,client_ttl,server_ttl,"
+             "client_payload,server_payload) VALUES(?,?,?,?,?,?,?,?,?,?,?)");
     const char *name;
     int64_t proto;
 

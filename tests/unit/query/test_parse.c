@@ -205,6 +205,106 @@ Test(parse, lists_are_one_of_their_values)
     expect_error("(tcp),udp", ",", "',' where 'and' or 'or' is expected");
 }
 
+Test(parse, numbers_of_a_session_are_compared_in_words_and_signs)
+{
+    expect_tree("packets over 3", "packets from 4");
+    expect_tree("packets under 3", "packets to 2");
+    expect_tree("packets at least 3", "packets from 3");
+    expect_tree("packets at most 3", "packets to 3");
+    expect_tree("packets between 3 and 5 and tcp", "(packets from 3 to 5 and proto 6)");
+    expect_same("packets>3", "packets over 3");
+    expect_same("packets < 3", "packets under 3");
+    expect_same("packets>=3 and bytes<=10k", "packets at least 3 and bytes at most 10k");
+    expect_tree("packets = 3", "packets from 3 to 3");
+    expect_tree("packets == 3 or packets=4", "(packets from 3 to 3 or packets from 4 to 4)");
+    expect_tree("client bytes over 10M", "src bytes from 10000001");
+    expect_tree("server packets under 2 and not dst bytes at least 1", "(dst packets to 1 and (not dst bytes from 1))");
+    expect_tree("payload over 0 or server payload under 5", "(payload from 1 or dst payload to 4)");
+    expect_tree("ttl 64", "ttl from 64 to 64");
+    expect_tree("client ttl 64,128", "(src ttl from 64 to 64 or src ttl from 128 to 128)");
+    expect_tree("src and dst ttl under 5", "src and dst ttl to 4");
+    expect_tree("ttl (64 or 128) and tcp", "((ttl from 64 to 64 or ttl from 128 to 128) and proto 6)");
+}
+
+Test(parse, numbers_have_units)
+{
+    static const struct {
+        const char *text;
+        int64_t number;
+    } sizes[] = {{"7", 7},           {"10k", 10000},      {"10K", 10000},
+                 {"1.5M", 1500000},  {"2G", 2000000000},  {"1 k", 1000},
+                 {"3Ki", 3072},      {"0.5Mi", 524288},   {"1Gi", 1073741824},
+                 {"10MB", 10000000}, {"10MiB", 10485760}, {"1T", 1000000000000},
+                 {"0.001k", 1},      {"1.50k", 1500},     {"00012", 12}},
+      times[] = {{"7", 7000000000},
+                 {"2.5s", 2500000000},
+                 {"18.988ms", 18988000},
+                 {"1us", 1000},
+                 {"3ns", 3},
+                 {"5m", 300000000000},
+                 {"5 minutes", 300000000000},
+                 {"1.5h", 5400000000000},
+                 {"1d", 86400000000000},
+                 {"2 weeks", 1209600000000000},
+                 {"0.000000001", 1}};
+    char text[80], tree[80];
+
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        snprintf(text, sizeof text, "bytes at most %s", sizes[i].text);
+        snprintf(tree, sizeof tree, "bytes to %lld", (long long)sizes[i].number);
+        expect_tree(text, tree);
+    }
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        snprintf(text, sizeof text, "duration at most %s", times[i].text);
+        snprintf(tree, sizeof tree, "duration to %lld", (long long)times[i].number);
+        expect_tree(text, tree);
+    }
+    expect_error("bytes over 10m", "10m", "units: k, M, G (1000), Ki, Mi, Gi (1024)");
+    expect_error("bytes over 10 parsecs", "parsecs", "'and' or 'or' is expected");
+    expect_error("duration over 10x", "10x", "units: ms, s, m, h, d");
+    expect_error("duration under 5M", "5M", "units: ms, s, m, h, d");
+    expect_error("bytes over 1.5", "1.5", "no whole number of bytes");
+    expect_error("duration over 0.5ns", "0.5ns", "no whole number of nanoseconds");
+    expect_error("bytes over 1.", "1.", "is no number");
+    expect_error("bytes over 9223372036854775807", "9223372036854775807", "too large");
+    expect_error("bytes over 99999999999T", "99999999999T", "too large");
+    expect_error("packets over 1.00000000000000000000001", "1.00000000000000000000001", "too large, or no whole");
+    expect_error("bytes over -1", "-1", "where a number is expected, as in '10M'");
+    expect_error("ttl 256", "256", "a TTL is a number from 0 to 255");
+    expect_error("ttl over 5s", "5s", "units: none");
+}
+
+/* `bytes > 10M and tcp` comes to us without the sign and the word behind it. */
+Test(parse, what_the_shell_took_is_guessed)
+{
+    static const char hint[] = "signs must be quoted, or the shell takes them: '%s > %s'";
+    static const char *const texts[][4] = {{"bytes", "", "bytes", "10M"},
+                                           {"tcp and bytes", "", "bytes", "10M"},
+                                           {"bytes and tcp", "and", "bytes", "10M"},
+                                           {"(packets or tcp)", "or", "packets", "100"},
+                                           {"(duration)", ")", "duration", "5m"},
+                                           {"ttl", "", "ttl", "64"},
+                                           {"packets 3", "3", "packets", "100"},
+                                           {"client payload", "", "payload", "10k"}};
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        char cause[200];
+        snprintf(cause, sizeof cause, hint, texts[i][2], texts[i][3]); /* NOLINT: a format of this file */
+        expect_error(texts[i][0], texts[i][1], cause);
+    }
+    expect_error("bytes over", "", "the filter ends where a number is expected, as in '10M'");
+    expect_error("bytes over and tcp", "and", "where a number is expected");
+    expect_error("bytes != 5", "!=", "say 'not bytes = ...'");
+    expect_error("bytes between 5", "", "a second number");
+    expect_error("bytes between 5 or 7", "or", "a second number");
+    expect_error("bytes at 5", "at", "how many?");
+    expect_error("bytes > = 5", "=", "where a number is expected");
+    expect_error("client duration over 5", "duration", "'duration' has no source and destination");
+    expect_error("src or dst bytes over 5", "over", "with neither word those of both");
+    expect_error("tcp bytes over 5", "bytes", "'and' is needed between 'tcp' and 'bytes'");
+    expect_error("bytes over 5 or 6", "6", "only a part of an address");
+}
+
 Test(parse, ends_are_client_and_server)
 {
     expect_same("client 10.0.0.1", "src 10.0.0.1");
