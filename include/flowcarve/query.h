@@ -31,19 +31,32 @@ struct fc_filter_error {
 struct fc_filter;
 
 /*
- * Parses `text` (NUL-terminated; NULL or blank: every session). `now_ns` is what "ago" counts from, ns since 1970.
+ * Parses `text` (NUL-terminated; NULL or blank: every session). `now_ns` is what "ago" counts from, ns since 1970;
+ * times without a zone are UTC.
  * On success *out must go to fc_filter_free(). FC_E_FILTER: *where, unless that is NULL, says where and why.
  * FC_E_NOMEM.
  */
 int fc_filter_parse(const char *text, int64_t now_ns, struct fc_filter **out, struct fc_filter_error *where);
 void fc_filter_free(struct fc_filter *filter);
 
+/* How times are read. All of it 0: the default. */
+struct fc_time_options {
+    int64_t now_ns; /* what "ago", "today" and a time of day count from, ns since 1970; 0: the clock */
+    bool local;     /* times without a zone are of the C library's zone (TZ, tzset(3)); else UTC */
+};
+
 /*
- * A point in time in the words of the filter behind `after` and `before` ("2024-05-31T10:00", "@1717150000", "30d
- * ago"), ns since 1970. now_ns: what "ago" counts from, 0: the clock. False: it is none; `where` (may be NULL) says
- * why.
+ * As fc_filter_parse(); options (may be NULL) say how times are read. Threads: with `local`, none may change TZ
+ * meanwhile.
  */
-bool fc_time_read(const char *text, int64_t now_ns, int64_t *ns, struct fc_filter_error *where);
+int fc_filter_parse_with(const char *text, const struct fc_time_options *options, struct fc_filter **out,
+                         struct fc_filter_error *where);
+
+/*
+ * A point in time in the words of the filter behind `after` and `before` ("2024-05-31T10:00", "1717150000", "30d ago"),
+ * ns since 1970. False: it is none; `where` (may be NULL) says why.
+ */
+bool fc_time_read(const char *text, const struct fc_time_options *options, int64_t *ns, struct fc_filter_error *where);
 
 /* One session as the index holds it. Text members are NULL where the index has NULL. */
 struct fc_session {

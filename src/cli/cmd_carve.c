@@ -2,16 +2,16 @@
 #include "cli/cli.h"
 #include "cli/cmd_query.h"
 #include "cli/target.h"
+#include "cli/zone.h"
 
 #include <flowcarve/carve.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { DB, WRITE, ID, FORMAT, PARTIAL, QUIET, VERBOSE };
+enum { DB, WRITE, ID, FORMAT, PARTIAL, TZ, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -19,6 +19,7 @@ static const struct fc_option options[] = {
     [ID] = {"id", 'i', "N[,N...]", "sessions by their IDs"},
     [FORMAT] = {"format", 'f', "NAME", "pcap or pcapng (default: pcap where it can hold the result)"},
     [PARTIAL] = {"partial", 0, NULL, "carve the rest when captures are missing or have changed"},
+    [TZ] = FC_OPTION_TZ,
     [QUIET] = {"quiet", 'q', NULL, "errors only"},
     [VERBOSE] = {"verbose", 'v', NULL, "also tell how many bytes were read and decompressed"},
     {0},
@@ -28,6 +29,7 @@ struct args {
     const char *db, *path;
     char *ids; /* a list, which may come in several options */
     struct fc_carve_options o;
+    struct fc_zone zone;
     bool quiet, verbose;
 };
 
@@ -61,6 +63,8 @@ static int set(void *ctx, int option, const char *value)
     case PARTIAL:
         a->o.partial = true;
         return 0;
+    case TZ:
+        return fc_zone_set(&a->zone, value, "carve") ? 0 : -1;
     case QUIET:
         a->quiet = true;
         return 0;
@@ -235,12 +239,11 @@ static int carve_text(const struct args *a, const char *text)
     struct fc_filter_error where;
     struct fc_filter *filter = NULL;
     struct fc_db *db = NULL;
-    struct timespec now;
+    struct fc_time_options times = {.local = a->zone.local};
     struct fc_error err;
     int status = FC_EXIT_ERROR;
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    int rc = fc_filter_parse(text, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, &filter, &where);
+    int rc = fc_filter_parse_with(text, &times, &filter, &where);
     if (rc == FC_E_FILTER)
         fc_print_filter_error(text, &where);
     else if (rc)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
+#include "cli/zone.h"
 
 #include <flowcarve/index.h>
 #include <flowcarve/query.h>
 
 #include <stdio.h>
 
-enum { DB, BEFORE, GONE, KEEP, QUIET, VERBOSE };
+enum { DB, BEFORE, GONE, KEEP, TZ, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -14,13 +15,15 @@ static const struct fc_option options[] = {
                 "captures that end before: 2024-05-31, 2024-05-31T10:00, @SECONDS, '30d ago', as in filters"},
     [GONE] = {"gone", 0, NULL, "captures that are no longer in their folder, or whose name another one has"},
     [KEEP] = {"keep-sessions", 0, NULL, "sessions of which no packet is left stay, with their counts"},
+    [TZ] = FC_OPTION_TZ,
     [QUIET] = {"quiet", 'q', NULL, "say nothing when all goes well"},
     [VERBOSE] = {"verbose", 'v', NULL, "also tell how large the index was"},
     {0},
 };
 
 struct args {
-    const char *db;
+    const char *db, *before;
+    struct fc_zone zone;
     struct fc_forget_options o;
     bool quiet, verbose;
 };
@@ -28,19 +31,16 @@ struct args {
 static int set(void *ctx, int option, const char *value)
 {
     struct args *a = ctx;
-    struct fc_filter_error where;
 
     switch (option) {
     case DB:
         a->db = value;
         return 0;
     case BEFORE:
-        if (!fc_time_read(value, 0, &a->o.before_ns, &where)) {
-            fc_complain("forget: --before takes a time such as 2024-05-31, @1717150000 or '30d ago', not '%s'", value);
-            return -1;
-        }
-        a->o.has_before = true;
+        a->before = value;
         return 0;
+    case TZ:
+        return fc_zone_set(&a->zone, value, "forget") ? 0 : -1;
     case GONE:
         a->o.gone = true;
         return 0;
@@ -56,6 +56,20 @@ static int set(void *ctx, int option, const char *value)
     }
 }
 
+/* --before, whose zone may be an option behind it. */
+static bool read_before(struct args *a)
+{
+    struct fc_time_options times = {.local = a->zone.local};
+    struct fc_filter_error where;
+
+    if (!a->before)
+        return true;
+    a->o.has_before = fc_time_read(a->before, &times, &a->o.before_ns, &where);
+    if (!a->o.has_before)
+        fc_complain("forget: --before takes a time such as 2024-05-31, @1717150000 or '30d ago', not '%s'", a->before);
+    return a->o.has_before;
+}
+
 static int run(int argc, char **argv)
 {
     struct fc_forget_result r;
@@ -66,6 +80,8 @@ static int run(int argc, char **argv)
 
     if (rc >= 0)
         return rc;
+    if (!read_before(&a))
+        return FC_EXIT_ERROR;
     a.o.files = (const char *const *)argv + first;
     a.o.file_count = (size_t)(argc - first);
     if (!a.o.file_count && !a.o.has_before && !a.o.gone) {

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { FOUND = 0, NOTHING = 1, FAILED = 2 };
@@ -150,6 +149,7 @@ static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc
     struct fc_out *out = calloc(1, sizeof *out);
     struct fc_rows writer = {.out = out,
                              .format = (enum fc_row_format)format,
+                             .zone = args->zone.local ? fc_zone_name(&args->zone) : NULL,
                              .color = args->color,
                              .asked = asked,
                              .columns_asked = columns,
@@ -182,7 +182,7 @@ int fc_cmd_query_run(const struct fc_query_args *args)
     struct fc_filter_error where;
     struct fc_filter *filter = NULL;
     struct fc_db *db = NULL;
-    struct timespec now;
+    struct fc_time_options times = {.local = args->zone.local};
     struct fc_error err;
     int status = FAILED, rc;
 
@@ -190,8 +190,7 @@ int fc_cmd_query_run(const struct fc_query_args *args)
         fc_complain("unknown format '%s'; formats are table, json, csv, tsv", args->format);
         return FAILED;
     }
-    clock_gettime(CLOCK_REALTIME, &now);
-    rc = fc_filter_parse(args->filter, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, &filter, &where);
+    rc = fc_filter_parse_with(args->filter, &times, &filter, &where);
     if (rc == FC_E_FILTER)
         fc_print_filter_error(args->filter, &where);
     else if (rc != 0)

@@ -3,22 +3,25 @@
 #ifndef FC_CLI_CMD_QUERY_H
 #define FC_CLI_CMD_QUERY_H
 
+#include "cli/zone.h"
+
 #include <flowcarve/query.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct fc_query_args {
-    const char *db;     /* path of the index */
-    const char *filter; /* the words of the filter with a space between them; NULL or "": every session */
-    const char *format; /* NULL: table on a terminal, else tsv */
-    const char *sort;   /* NULL: by id */
-    int64_t limit;      /* -1: all */
-    bool count;         /* print the number of sessions only */
-    bool community_id;  /* print the Community ID also where the index does not hold it */
-    bool quiet;         /* print nothing */
-    bool verbose;       /* how many sessions there were, on standard error */
-    bool tty;           /* standard output is a terminal */
-    bool color;         /* the table may use escape sequences */
+    const char *db;      /* path of the index */
+    const char *filter;  /* the words of the filter with a space between them; NULL or "": every session */
+    const char *format;  /* NULL: table on a terminal, else tsv */
+    const char *sort;    /* NULL: by id */
+    int64_t limit;       /* -1: all */
+    bool count;          /* print the number of sessions only */
+    bool community_id;   /* print the Community ID also where the index does not hold it */
+    bool quiet;          /* print nothing */
+    bool verbose;        /* how many sessions there were, on standard error */
+    struct fc_zone zone; /* of times */
+    bool tty;            /* standard output is a terminal */
+    bool color;          /* the table may use escape sequences */
 };
 
 /* Writes to standard output; errors go to standard error. Exit status: 0 found, 1 nothing matched, 2 error. */

@@ -75,9 +75,9 @@ static int common_year(const struct fc_row_table *table)
 
     for (size_t i = 0; i < table->count; i++) {
         const struct fc_session *row = &table->rows[i].row;
-        int start = row->has_time ? fc_cell_year(row->start_ns) : year;
+        int start = row->has_time ? fc_cell_year(row->start_ns, &table->style) : year;
 
-        if (row->has_time && ((year >= 0 && start != year) || fc_cell_year(row->end_ns) != start))
+        if (row->has_time && ((year >= 0 && start != year) || fc_cell_year(row->end_ns, &table->style) != start))
             return -1;
         year = start;
     }
@@ -107,16 +107,17 @@ static void grow(struct fc_row_table *table, unsigned most)
     }
 }
 
-static void choose(struct fc_row_table *table, unsigned most)
+static void choose(struct fc_row_table *table, unsigned most, const char *zone)
 {
     struct fc_cell_style *style = &table->style;
 
-    *style = (struct fc_cell_style){.shown = usual | table->pinned, .fraction = true, .year = -1};
+    *style = (struct fc_cell_style){.shown = usual | table->pinned, .fraction = true, .year = -1, .zone = zone};
     if (!most || measure(table, style) <= most)
         return;
     *style = (struct fc_cell_style){.shown = always | table->pinned,
                                     .summed = (BIT(PACKETS) | BIT(BYTES)) & ~table->apart,
-                                    .year = common_year(table)};
+                                    .year = common_year(table),
+                                    .zone = zone};
     style->stacked = measure(table, style) > most;
     grow(table, most);
 }
@@ -172,7 +173,7 @@ static void release(struct fc_rows *w)
 {
     struct fc_row_table *table = w->table;
 
-    choose(table, w->width);
+    choose(table, w->width, w->zone);
     measure(table, &table->style);
     table->measured = true;
     if (w->color)

@@ -37,11 +37,16 @@ static const struct column {
     [FC_CELL_COMMUNITY_ID] = {"COMMUNITY-ID", FC_FIELD_COMMUNITY_ID, "community_id", false},
 };
 
-int fc_cell_year(int64_t ns)
+static void write_whole_time(char text[FC_TEXT_MAX], int64_t ns, const struct fc_cell_style *style)
+{
+    *(style->zone ? fc_text_local(text, ns) : fc_text_time(text, ns)) = '\0';
+}
+
+int fc_cell_year(int64_t ns, const struct fc_cell_style *style)
 {
     char text[FC_TEXT_MAX];
 
-    *fc_text_time(text, ns) = '\0';
+    write_whole_time(text, ns, style);
     return atoi(text);
 }
 
@@ -53,7 +58,7 @@ static void write_time(char *buf, const struct fc_session *row, int64_t ns, cons
         strcpy(buf, "-");
         return;
     }
-    *fc_text_time(text, ns) = '\0';
+    write_whole_time(text, ns, style);
     text[10] = ' ';
     text[style->fraction ? 26 : 19] = '\0';
     strcpy(buf, text + (style->year >= 0 && atoi(text) == style->year ? 5 : 0));
@@ -232,7 +237,9 @@ void fc_cell_title(char *buf, enum fc_cell cell, const struct fc_cell_style *sty
     bool time = cell == FC_CELL_START || cell == FC_CELL_END;
 
     if (time && style->year >= 0)
-        snprintf(buf, FC_CELL_MAX, "%s (%04d)", columns[cell].title, style->year);
+        snprintf(buf, FC_CELL_MAX, "%s %04d %s", columns[cell].title, style->year, style->zone ? style->zone : "UTC");
+    else if (time)
+        snprintf(buf, FC_CELL_MAX, "%s %s", columns[cell].title, style->zone ? style->zone : "UTC");
     else if (cell == FC_CELL_CLIENT && style->stacked)
         strcpy(buf, "CLIENT, SERVER");
     else

@@ -37,11 +37,12 @@ enum { FC_CELL_MAX = 256 };
 
 /* How a table shows its cells. */
 struct fc_cell_style {
-    uint32_t shown;  /* 1 << enum fc_cell */
-    bool fraction;   /* times with microseconds */
-    int year;        /* that of all times, which stands in the title; -1: each time has its own */
-    bool stacked;    /* a session takes two lines: the client's and the server's */
-    uint32_t summed; /* 1 << PACKETS or BYTES: both directions as one number */
+    uint32_t shown;   /* 1 << enum fc_cell */
+    bool fraction;    /* times with microseconds */
+    int year;         /* that of all times, which stands in the title; -1: each time has its own */
+    const char *zone; /* of times, by the C library; NULL: UTC */
+    bool stacked;     /* a session takes two lines: the client's and the server's */
+    uint32_t summed;  /* 1 << PACKETS or BYTES: both directions as one number */
 };
 
 enum fc_cell_side { FC_CELL_BOTH, FC_CELL_OF_CLIENT, FC_CELL_OF_SERVER };
@@ -62,7 +63,7 @@ enum fc_cell fc_cell_sorted(const char *sort);
 /* The columns, 1 << enum fc_cell, that have fields: FC_FIELD_* bits. */
 uint32_t fc_cell_fields(uint32_t fields);
 
-/* The year of a time, ns since 1970. */
-int fc_cell_year(int64_t ns);
+/* The year of a time, ns since 1970, in the zone of the style. */
+int fc_cell_year(int64_t ns, const struct fc_cell_style *style);
 
 #endif

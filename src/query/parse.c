@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static int parse_expr(struct fc_parser *p, struct fc_qualifiers *qual, struct fc_ast **out);
 
@@ -349,7 +350,7 @@ static enum fc_ast_type any_type(enum fc_qual_type type)
 
 static int parse_typed(struct fc_parser *p, struct fc_qualifiers *qual, struct fc_ast **out)
 {
-    if (qual->type == FC_QUAL_AFTER || qual->type == FC_QUAL_BEFORE) {
+    if (qual->type >= FC_QUAL_AFTER && qual->type <= FC_QUAL_DURING) {
         qual->set = false;
         return fc_parse_time(p, qual->type, out);
     }
@@ -507,10 +508,11 @@ static int parse_all(struct fc_parser *p, struct fc_ast **root)
     return fail_unexpected(p, "'and' or 'or'");
 }
 
-FC_EXPORT int fc_filter_parse(const char *text, int64_t now_ns, struct fc_filter **out, struct fc_filter_error *where)
+static int parse_text(const char *text, int64_t now_ns, bool local, struct fc_filter **out,
+                      struct fc_filter_error *where)
 {
     struct fc_filter *filter = calloc(1, sizeof *filter);
-    struct fc_parser parser = {.text = text ? text : "", .now_ns = now_ns, .where = where};
+    struct fc_parser parser = {.text = text ? text : "", .now_ns = now_ns, .local = local, .where = where};
     int rc;
 
     *out = NULL;
@@ -524,6 +526,22 @@ FC_EXPORT int fc_filter_parse(const char *text, int64_t now_ns, struct fc_filter
     }
     *out = filter;
     return 0;
+}
+
+FC_EXPORT int fc_filter_parse(const char *text, int64_t now_ns, struct fc_filter **out, struct fc_filter_error *where)
+{
+    return parse_text(text, now_ns, false, out, where);
+}
+
+FC_EXPORT int fc_filter_parse_with(const char *text, const struct fc_time_options *options, struct fc_filter **out,
+                                   struct fc_filter_error *where)
+{
+    int64_t now_ns = options ? options->now_ns : 0;
+    struct timespec now;
+
+    if (!now_ns && clock_gettime(CLOCK_REALTIME, &now) == 0)
+        now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    return parse_text(text, now_ns, options && options->local, out, where);
 }
 
 FC_EXPORT void fc_filter_free(struct fc_filter *filter)

@@ -5,7 +5,8 @@
  * Grammar (EBNF), after pcap-filter(7):
  *   expr      = term { ( "and" | "or" ) term }            equal precedence, from left to right
  *   term      = "not" term | "(" expr ")" | primitive
- *   primitive = [ proto ] [ ends ] [ type ] values | proto | "vlan" | "mpls" | ( "after" | "before" ) time | list
+ *   primitive = [ proto ] [ ends ] [ type ] values | proto | "vlan" | "mpls" | list
+ *             | ( "after" | "before" | "at" | "on" | "during" ) time | "between" time "and" time
  *             | [ ends ] measure compare quantity
  *   compare   = "over" | "under" | "at least" | "at most" | ">" | "<" | ">=" | "<=" | "=" | "between" quantity "and"
  *   values    = list | "not" values | "(" values { ( "and" | "or" ) values } ")"
@@ -38,6 +39,7 @@ struct fc_parser {
     size_t off;            /* where the token behind `token` starts */
     struct fc_token token; /* the current one */
     int64_t now_ns;
+    bool local; /* times are of the C library's zone */
     unsigned nest;
     struct fc_arena *arena;
     struct fc_filter_error *where;
@@ -85,7 +87,7 @@ bool fc_parse_is_comparison(const struct fc_parser *parser);
 /* The token behind the current one. */
 struct fc_token fc_parse_peek(const struct fc_parser *parser);
 
-/* The time behind `after` or `before`. */
+/* The time behind `after`, `before`, `at`, `between`, `on` or `during`, and what else belongs to it. */
 int fc_parse_time(struct fc_parser *parser, enum fc_qual_type type, struct fc_ast **out);
 
 #endif

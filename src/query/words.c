@@ -31,6 +31,10 @@ static const struct word words[] = {
     {"community-id", FC_WORD_TYPE, FC_QUAL_COMMUNITY_ID},
     {"after", FC_WORD_TYPE, FC_QUAL_AFTER},
     {"before", FC_WORD_TYPE, FC_QUAL_BEFORE},
+    {"between", FC_WORD_TYPE, FC_QUAL_BETWEEN},
+    {"at", FC_WORD_TYPE, FC_QUAL_AT},
+    {"on", FC_WORD_TYPE, FC_QUAL_ON},
+    {"during", FC_WORD_TYPE, FC_QUAL_DURING},
     {"packets", FC_WORD_TYPE, FC_QUAL_PACKETS},
     {"bytes", FC_WORD_TYPE, FC_QUAL_BYTES},
     {"duration", FC_WORD_TYPE, FC_QUAL_DURATION},
@@ -56,10 +60,8 @@ static const struct word words[] = {
     {"ago", FC_WORD_OTHER, 0},
     {"over", FC_WORD_OTHER, 0},
     {"under", FC_WORD_OTHER, 0},
-    {"at", FC_WORD_OTHER, 0},
     {"least", FC_WORD_OTHER, 0},
     {"most", FC_WORD_OTHER, 0},
-    {"between", FC_WORD_OTHER, 0},
 };
 
 static const char *const named_words[] = {
@@ -68,11 +70,12 @@ static const char *const named_words[] = {
 };
 
 static const char *const packet_words[] = {
-    "action",     "addr1",      "addr2",   "addr3",  "addr4",     "broadcast", "byte", "csnp",     "dir",     "gateway",
-    "geneve",     "greater",    "ifindex", "ifname", "iih",       "inbound",   "l1",   "l2",       "lane",    "len",
-    "length",     "less",       "llc",     "lsp",    "multicast", "oam",       "on",   "outbound", "pppoed",  "pppoes",
-    "protochain", "psnp",       "ra",      "radio",  "reason",    "rnr",       "rset", "ruleset",  "rulenum", "snp",
-    "srnr",       "subrulenum", "subtype", "ta",     "type",      "vci",       "vpi",  "vxlan",
+    "action",     "addr1",   "addr2",    "addr3",   "addr4",   "broadcast",  "byte",  "csnp",
+    "dir",        "gateway", "geneve",   "greater", "ifindex", "ifname",     "iih",   "inbound",
+    "l1",         "l2",      "lane",     "len",     "length",  "less",       "llc",   "lsp",
+    "multicast",  "oam",     "outbound", "pppoed",  "pppoes",  "protochain", "psnp",  "ra",
+    "radio",      "reason",  "rnr",      "rset",    "ruleset", "rulenum",    "snp",   "srnr",
+    "subrulenum", "subtype", "ta",       "type",    "vci",     "vpi",        "vxlan",
 };
 
 /* For systems without /etc/services, such as small containers. */

@@ -37,6 +37,10 @@ enum fc_qual_type {
     FC_QUAL_COMMUNITY_ID,
     FC_QUAL_AFTER,
     FC_QUAL_BEFORE,
+    FC_QUAL_BETWEEN,
+    FC_QUAL_AT,
+    FC_QUAL_ON,
+    FC_QUAL_DURING,
     /* with an end in front the number of one direction */
     FC_QUAL_PACKETS,
     FC_QUAL_BYTES,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The filter language against rows of the view `sessions`, filtered by Python."""
-import os, sqlite3
+import datetime, os, re, sqlite3, time, zoneinfo
 
 import support
 from support import S, T0, flowcarve, index, tcp, udp
@@ -60,6 +60,30 @@ PREDICATES = (
 )
 
 
+def active(row, start, end):
+    """Was something of the session at or behind start, and in front of end (ns)?"""
+    return row['start_ns'] is not None and row['end_ns'] >= start and row['start_ns'] < end
+
+
+D = 86400 * S
+MIDNIGHT = T0 // D * D  # 2023-11-14
+TIMES = (  # the captures begin at 2023-11-14T22:13:20 and last some seconds
+    ('after 2023-11-14T22:13:21', lambda r: active(r, T0 + S, 1 << 63)),
+    ('before 1700000001', lambda r: active(r, 0, T0 + S)),
+    ('before 1700000000500', lambda r: active(r, 0, T0 + S // 2)),
+    ('after 1700000000.75', lambda r: active(r, T0 + 3 * S // 4, 1 << 63)),
+    ('after 20231114 22:13:21', lambda r: active(r, T0 + S, 1 << 63)),
+    ('at 1700000001', lambda r: active(r, T0 + S, T0 + S + 1)),
+    ('at 2023-11-14 22:13:20', lambda r: active(r, T0, T0 + 1)),
+    ('between 1700000000.5 and 1700000001.5', lambda r: active(r, T0 + S // 2, T0 + 3 * S // 2 + 1)),
+    ('between 2023-11-14 22:13:21 and 22:13:22', lambda r: active(r, T0 + S, T0 + 2 * S + 1)),
+    ('during 2023-11-14T22:13:21', lambda r: active(r, T0 + S, T0 + 2 * S)),
+    ('not during 2023-11-14 22:13', lambda r: not active(r, T0 - 20 * S, T0 + 40 * S)),
+    ('on 2023-11-14', lambda r: active(r, MIDNIGHT, MIDNIGHT + D)),
+    ('on 2023-11-15 or tcp', lambda r: active(r, MIDNIGHT + D, MIDNIGHT + 2 * D) or r['proto'] == 'tcp'),
+)
+
+
 class Filter(support.TestCase):
     def small(self):
         """Sessions with many numbers: of TTL, packets, payload; refused, reset by either side, half open."""
@@ -74,7 +98,7 @@ class Filter(support.TestCase):
         for i in range(12):
             c, v = ('10.0.%d.%d' % (i % 3, i), 40000 + i), ('192.0.2.%d' % (i % 4), (80, 443, 53, 8080)[i % 4])
             add(ttl(tcp(*c, *v, 'S', 1), (64, 128, 63)[i % 3]))
-            add(ttl(tcp(*v, *c, 'SA', 9, 2), (64, 57)[i % 2]))
+            add(ttl(tcp(*v, *c, 'SA', 9, 2), (64, 57, 255)[i % 3]))
             add(ttl(tcp(*c, *v, 'A', 2, 10), 64), 40 * i)
             for k in range(i):
                 add(ttl(tcp(*c, *v, 'PA', 2 + 100 * k, 10, bytes(100)), 64), 30 * i)
@@ -121,6 +145,86 @@ class Filter(support.TestCase):
                 self.assertEqual(self.ids(db, text), want, text)
                 found[text] = found.get(text) or 0 < len(want) < len(rows)
         self.assertEqual([text for text, some in found.items() if not some], [], 'these tell nothing apart')
+
+    def test_every_time(self):
+        db, rows = next(self.indexes())
+        for text, test in TIMES:
+            want = [r['id'] for r in rows if test(r)]
+            self.assertEqual(self.ids(db, text), want, text)
+            self.assertTrue(want or text.startswith('not'), text)
+
+    def test_words_that_count_from_now(self):
+        now, day = int(time.time()), 86400
+        packets = [((now - ago) * S, udp('10.0.0.%d' % i, 1, '192.0.2.1', 2))
+                   for i, ago in enumerate((90 * day, 2 * day + now % day, day, 3 * 3600, 600))]
+        index(self.path('n.db'), '-q', self.write('n.pcap', support.pcap_bytes(packets)))
+        rows = rows_of(self.path('n.db'))
+        midnight = now // day * day * S
+        for text, start, end in (('after 1h ago', (now - 3600) * S, 1 << 63), ('after today', midnight, 1 << 63),
+                                 ('on yesterday', midnight - D, midnight), ('before yesterday', 0, midnight - D),
+                                 ('after 00:00', midnight, 1 << 63), ('between yesterday 0:00 and now', midnight - D, 1 << 63),
+                                 ('on today', midnight, midnight + D)):
+            self.assertEqual(self.ids(self.path('n.db'), text), [r['id'] for r in rows if active(r, start, end)], text)
+
+    def test_zones(self):
+        """Of output and input alike; what Python knows of zones is the second opinion."""
+        db, rows = next(self.indexes())
+        for zone in ('Europe/Berlin', 'America/St_Johns', 'Asia/Kathmandu', '+02:00', '-0330', '+9', 'UTC'):
+            if '/' in zone:
+                try:
+                    there = zoneinfo.ZoneInfo(zone)
+                except zoneinfo.ZoneInfoNotFoundError:
+                    continue
+            else:
+                minutes = {'+02:00': 120, '-0330': -210, '+9': 540, 'UTC': 0}[zone]
+                there = datetime.timezone(datetime.timedelta(minutes=minutes))
+            clock = lambda ns: datetime.datetime.fromtimestamp(ns // S, there)
+            shown = support.sessions(db, '--tz', zone)
+            for r, s in zip(rows, shown, strict=True):
+                self.assertEqual((s['start_ns'], s['end_ns']), (r['start_ns'], r['end_ns']))
+                for key in ('start', 'end'):
+                    want = '%s.%09d%s' % (clock(r[key + '_ns']).strftime('%Y-%m-%dT%H:%M:%S'), r[key + '_ns'] % S,
+                                          'Z' if zone == 'UTC' else re.sub(r'(\d\d)$', r':\1', clock(T0).strftime('%z')))
+                    self.assertEqual(s[key], want, zone)
+            for text, start, end in (('after %Y-%m-%dT%H:%M:%S', T0 + S, 1 << 63), ('at %Y%m%d %H:%M:%S', T0 + S, T0 + S + 1),
+                                     ('during %Y-%m-%d %H:%M:%S', T0 + S, T0 + 2 * S)):
+                text = clock(T0 + S).strftime(text)
+                self.assertEqual(self.ids(db, '--tz', zone, text), [r['id'] for r in rows if active(r, start, end)], text)
+            head = flowcarve('query', '-d', db, '-f', 'table', '--tz', zone, '-n', '1').text.split('\n')[0]
+            self.assertIn('START %s ' % zone, head)
+        # what is printed can be asked for
+        self.assertIn(shown[5]['id'], self.ids(db, '--tz', '+02:00', 'at ' + shown[5]['start']))
+
+    def test_zones_that_are_none(self):
+        db, _ = next(self.indexes())
+        for zone in ('Europe/Atlantis', 'Mars', '../../etc/passwd', '/etc/localtime', '', '+25', '+1:99', '+01:00x', 'CEST', '+',
+                     '+-1', 'a' * 5000):
+            for words in (['query', '-d', db], ['carve', '-d', db, '-w', self.path('o.pcap')], ['forget', '-d', db, '--gone']):
+                r = flowcarve(*words, '--tz', zone, ok=2)
+                self.assert_says(r, 'unknown zone')
+        r = flowcarve('query', '-d', db, '--tz', 'local', env={'TZ': 'Europe/Atlantis'}, ok=2)
+        self.assert_says(r, 'TZ', 'Europe/Atlantis')
+        self.assertFalse(os.path.exists(self.path('o.pcap')))
+
+    def test_the_local_zone(self):
+        db, rows = next(self.indexes())
+        env = {'TZ': 'CET-1CEST,M3.5.0,M10.5.0/3'}
+        first = support.sessions(db, '--tz', 'local', '-n', '1', env=env)[0]
+        self.assertEqual(first['start'], '2023-11-14T23:13:20.000000000+01:00')
+        self.assertEqual(support.sessions(db, '-n', '1', env=env)[0]['start'], '2023-11-14T22:13:20.000000000Z', 'UTC unless asked')
+        self.assertEqual(len(support.sessions(db, '--tz', 'local', 'on 2023-11-14 and after 23:00', env=env, ok=(0, 1))), 0)
+        count = lambda *words: int(flowcarve('query', '-c', '-d', db, *words, env=env).text)
+        self.assertEqual(count('--tz', 'local', 'before 2023-11-14 23:13:21'), count('before 2023-11-14 22:13:21'))
+
+    def test_other_commands_have_zones(self):
+        db, rows = next(self.indexes())
+        a, b = self.path('a.pcap'), self.path('b.pcap')
+        flowcarve('carve', '-d', db, 'during 2023-11-15 00:13:21', '--tz', '+02:00', '-w', a)
+        flowcarve('carve', '-d', db, 'during 2023-11-14 22:13:21', '-w', b)
+        self.assertEqual(support.read_bytes(a), support.read_bytes(b))
+        self.assertLess(os.path.getsize(a), os.path.getsize(self.path('small.pcap')))
+        flowcarve('forget', '-q', '-d', db, '--before', '2023-11-15T00:10', '--tz', '+02:00', ok=1)
+        flowcarve('forget', '-q', '-d', db, '--before', '2023-11-15T01:13', ok=0)
 
 
 if __name__ == '__main__':

@@ -188,6 +188,12 @@ static void add_own(struct maker *m)
                                         "after 2024-05-01T12:00+03:00",
                                         "after @1714550000.5",
                                         "before now",
+                                        "between 2024-05-01 7:30 and 9:00",
+                                        "at 1714550000",
+                                        "on 20240501",
+                                        "during yesterday",
+                                        "during 8:30",
+                                        "between 2h ago and 1h ago",
                                         NULL};
 
     switch (test_below(m->state, 10)) {

@@ -437,6 +437,33 @@ Test(parse, words_of_sessions)
     expect_tree("before 10 minutes ago", "before 1714557000000000000");
     expect_tree("after 2h ago and tcp", "(after 1714550400000000000 and proto 6)");
     expect_tree("before @1.5", "before 1500000000");
+    expect_tree("after 1714557600", "after 1714557600000000000");
+    expect_tree("after 1714557600.5 and before 1714557600123456789",
+                "(after 1714557600500000000 and before 1714557600123456789)");
+    expect_tree("after 20240430 and before 22:20", "(after 1714435200000000000 and before 1714602000000000000)");
+    expect_tree("after yesterday 8:05", "after 1714464300000000000");
+    expect_tree("before 2024-5-1 10:00", "before 1714557600000000000");
+    expect_tree("after 100000000 seconds ago", "after 1614557600000000000");
+    expect_tree("at 2024-05-01 10:00", "(after 1714557600000000000 and before 1714557600000000001)");
+    expect_tree("at now and tcp", "(after 1714557600000000000 and before 1714557600000000001 and proto 6)");
+    expect_tree("on 2024-05-01", "(after 1714521600000000000 and before 1714608000000000000)");
+    expect_same("not on yesterday or udp", "not (after 2024-04-30 and before 2024-05-01) or udp");
+    expect_same("during 2024-04-30", "on 20240430");
+    expect_same("during 9:59", "after 2024-05-01T09:59 and before 2024-05-01T10:00");
+    expect_same("during 2024-05-01 09:59:59", "after 2024-05-01T09:59:59 and before 2024-05-01T10:00");
+    expect_same("between 2024-04-30 and 2024-05-01T10:00 and tcp",
+                "(after 2024-04-30 and before 2024-05-01T10:00:00.000000001) and tcp");
+    expect_same("between 2024-4-30 22:20 and 22:30", "after 2024-04-30T22:20 and before 2024-04-30T22:30:00.000000001");
+    expect_same("between 1h ago and now", "after 1h ago and before 2024-05-01T10:00:00.000000001");
+    expect_error("between 2024-05-01", "", "a second time");
+    expect_error("between 2024-05-01 or tcp", "or", "a second time");
+    expect_error("between 2024-05-01 and tcp", "tcp", "a time is expected");
+    expect_error("between 2024-05-02 and 2024-05-01", "2024-05-01", "before the first");
+    expect_error("on 2024-05-01 10:00", "2024-05-01", "a day is expected behind 'on'");
+    expect_error("on now", "now", "a day is expected behind 'on'");
+    expect_error("at", "", "a time is expected");
+    expect_error("during 2024-02-30", "2024-02-30", "there is no such time");
+    expect_error("after 99999999999", "99999999999", "outside of");
     expect_error("vlan 4096", "4096", "0 to 4095");
     expect_error("mpls 1048576", "1048576", "0 to 1048575");
     expect_error("id 5-", "5-", "a session id is a number");
