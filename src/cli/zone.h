@@ -8,12 +8,13 @@
 #define FC_OPTION_TZ                                                                                                   \
     {                                                                                                                  \
         "tz", 0, "ZONE",                                                                                               \
-            "zone of times, read and shown: a name as in Europe/Berlin, an offset as in +02:00, or local (default: UTC)" \
+            "zone of times, read and shown: a name as in Europe/Berlin, an offset as in +02:00, or local (default: "   \
+            "UTC)"                                                                                                     \
     }
 
 struct fc_zone {
-    bool local;     /* the C library's zone, which fc_zone_set() has set; else UTC */
-    char name[64];  /* for titles; "" as long as nothing was set */
+    bool local;    /* the C library's zone, which fc_zone_set() has set; else UTC */
+    char name[64]; /* for titles; "" as long as nothing was set */
 };
 
 /*

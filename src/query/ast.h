@@ -38,6 +38,9 @@ enum fc_ast_type {
     FC_AST_ID,           /* session ids lo to hi */
     FC_AST_STATE,        /* state lo */
     FC_AST_COMMUNITY_ID, /* text */
+    FC_AST_FILE,         /* text: the name of captures, see query/file.h */
+    FC_AST_FLAGS,        /* TCP flags lo, all of them seen: ends; EITHER: of both directions together */
+    FC_AST_MARK,         /* one of the bits lo of session.flags */
     FC_AST_MEASURE,      /* a number from lo to hi: measure, and ends: SRC, DST, or EITHER for what both come to */
     FC_AST_AFTER,        /* a packet at or after lo, ns since 1970 */
     FC_AST_BEFORE        /* a packet before lo */
@@ -68,7 +71,7 @@ struct fc_ast {
     struct fc_ast *first, *last; /* children */
     struct fc_ast *next;         /* sibling */
     int64_t lo, hi;
-    const char *text;           /* FC_COMMUNITY_ID_SIZE bytes with the NUL */
+    const char *text;           /* in the arena */
     uint8_t addr[16], mask[16]; /* network order, as many bytes as the family has; addr has no bit outside mask */
 };
 

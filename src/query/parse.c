@@ -370,7 +370,8 @@ static int parse_typed(struct fc_parser *p, struct fc_qualifiers *qual, struct f
 /* What is counted for each direction. */
 static bool has_two_sides(enum fc_qual_type type)
 {
-    return type == FC_QUAL_PACKETS || type == FC_QUAL_BYTES || type == FC_QUAL_PAYLOAD || type == FC_QUAL_TTL;
+    return type == FC_QUAL_FLAGS || type == FC_QUAL_PACKETS || type == FC_QUAL_BYTES || type == FC_QUAL_PAYLOAD ||
+           type == FC_QUAL_TTL;
 }
 
 /* [proto] [ends] [type] and what follows; the current token is the first of these. */
@@ -399,11 +400,25 @@ static int parse_qualified(struct fc_parser *p, struct fc_qualifiers *qual, stru
             qual->set = false;
             return fc_parse_measure(p, qual, has_ends, out);
         }
+        if (qual->type >= FC_QUAL_FILE && qual->type <= FC_QUAL_RESET) {
+            qual->set = false;
+            return qual->type == FC_QUAL_FILE    ? fc_parse_file(p, out)
+                   : qual->type == FC_QUAL_FLAGS ? fc_parse_flags(p, qual, out)
+                                                 : fc_parse_reset(p, out);
+        }
         return parse_typed(p, qual, out);
     }
     if (!has_ends)
         return parse_lone_proto(p, qual, out);
     return parse_typed(p, qual, out);
+}
+
+/* `state closed or reset` goes on with a state, `state closed or reset by client` does not. */
+static bool is_reset_by(const struct fc_parser *p)
+{
+    struct fc_token next = fc_parse_peek(p);
+
+    return fc_token_is(&p->token, "reset") && fc_token_is(&next, "by");
 }
 
 /* A word without qualifiers in front of it. */
@@ -420,6 +435,8 @@ static int parse_bare(struct fc_parser *p, struct fc_qualifiers *qual, struct fc
     /* a port may be behind `port 80 or`, an end has one of its own */
     if (fc_parse_is_end(&p->token) && qual->type != FC_QUAL_ADDRESS && qual->type != FC_QUAL_HOST)
         *qual = (struct fc_qualifiers){.set = true, .type = FC_QUAL_ADDRESS, .ends = FC_ENDS_EITHER};
+    if (qual->set && qual->type == FC_QUAL_STATE && fc_parse_is_state(&p->token) && !is_reset_by(p))
+        return parse_list(p, qual, out);
     if (kind == FC_WORD_ENDS || kind == FC_WORD_TYPE || kind == FC_WORD_PROTO)
         return parse_qualified(p, qual, out);
     if (qual->set && fc_parse_fits(qual, &p->token))
@@ -439,6 +456,8 @@ static int parse_bare(struct fc_parser *p, struct fc_qualifiers *qual, struct fc
         return fail_unexpected(p, condition);
     if (qual->set)
         return parse_list(p, qual, out);
+    if (fc_parse_is_state(&p->token))
+        return fc_parse_fail(p, &p->token, "say 'state %.*s'", (int)p->token.len, p->token.text);
     return fc_parse_fail(p, &p->token, "unknown word '%.*s'", (int)(p->token.len < 64 ? p->token.len : 64),
                          p->token.text);
 }

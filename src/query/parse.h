@@ -7,7 +7,7 @@
  *   term      = "not" term | "(" expr ")" | primitive
  *   primitive = [ proto ] [ ends ] [ type ] values | proto | "vlan" | "mpls" | list
  *             | ( "after" | "before" | "at" | "on" | "during" ) time | "between" time "and" time
- *             | [ ends ] measure compare quantity
+ *             | [ ends ] measure compare quantity | [ ends ] "flags" flag { "," flag } | "reset" "by" end { "," end }
  *   compare   = "over" | "under" | "at least" | "at most" | ">" | "<" | ">=" | "<=" | "=" | "between" quantity "and"
  *   values    = list | "not" values | "(" values { ( "and" | "or" ) values } ")"
  *   list      = value { "," value }                        one of these
@@ -80,6 +80,14 @@ int fc_parse_proto(struct fc_parser *parser, const struct fc_qualifiers *qual, s
 
 /* `bytes over 10M`: what follows the measure `qual->type`; ends: they stand in front of it. */
 int fc_parse_measure(struct fc_parser *parser, const struct fc_qualifiers *qual, bool ends, struct fc_ast **out);
+
+/* `flags syn,ack`, `reset by server`, `file a.pcap`: what follows the type. */
+int fc_parse_flags(struct fc_parser *parser, const struct fc_qualifiers *qual, struct fc_ast **out);
+int fc_parse_reset(struct fc_parser *parser, struct fc_ast **out);
+int fc_parse_file(struct fc_parser *parser, struct fc_ast **out);
+
+/* True when a word is the name of a state. */
+bool fc_parse_is_state(const struct fc_token *token);
 
 /* True when a comparison stands at the token. */
 bool fc_parse_is_comparison(const struct fc_parser *parser);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "query/addr.h"
 #include "query/parse.h"
+#include "store/record.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const states[] = {"new", "established", "closed", "reset", "midstream"};
+static const char *const states[] = {"new", "established", "closed", "reset", "midstream", "rejected"};
+enum { REJECTED = 5 }; /* a kind of reset, told by a bit of its own */
 
 enum { WORD_MAX = FC_PARSE_WORD_MAX };
 
@@ -297,12 +299,19 @@ static int parse_state(struct fc_parser *p, const char *word, struct fc_ast **ou
     struct fc_ast *leaf;
 
     if (state < 0)
-        return fc_parse_fail(p, &p->token, "'%s' is no state; states are new, established, closed, reset, midstream",
-                             word);
-    leaf = fc_ast_leaf(p->arena, FC_AST_STATE);
+        return fc_parse_fail(p, &p->token,
+                             "'%s' is no state; states are new, established, closed, reset, rejected, midstream", word);
+    leaf = fc_ast_leaf(p->arena, state == REJECTED ? FC_AST_MARK : FC_AST_STATE);
     if (leaf)
-        leaf->lo = state;
+        leaf->lo = state == REJECTED ? FC_ROW_REJECTED : state;
     return fc_parse_take(p, leaf, out);
+}
+
+bool fc_parse_is_state(const struct fc_token *token)
+{
+    char word[WORD_MAX];
+
+    return !token->escaped && fc_parse_word(token, word, sizeof word) && state_number(word) >= 0;
 }
 
 /* True for "1:", 27 digits of base64 of which the last one has its low bits clear, and "=" or nothing behind. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "query/sql.h"
 #include "query/fields.h"
+#include "store/record.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,6 +104,18 @@ static void bind_address(struct fc_sql *sql, int family, const uint8_t *addr)
         bind_number(sql, (int64_t)addr[0] << 24 | (int64_t)addr[1] << 16 | (int64_t)addr[2] << 8 | addr[3]);
     else
         bind_bytes(sql, FC_BIND_BLOB, addr, family == FC_ADDR_IPV6 ? 16 : 6);
+}
+
+/* Text of the filter, of any length. */
+static void bind_text(struct fc_sql *sql, const char *text)
+{
+    struct fc_filter_bind *bind = new_bind(sql);
+
+    if (!bind)
+        return;
+    bind->type = FC_BIND_TEXT;
+    bind->len = (uint32_t)strlen(text);
+    bind->text = text;
 }
 
 static void bind_value(struct fc_sql *sql, const struct fc_ast *value)
@@ -250,7 +263,7 @@ size_t fc_sql_ranges(const struct fc_plan *leaf)
     size_t ends = has_ends(value) && value->ends == FC_ENDS_EITHER ? 2 : 1;
 
     if (value->type == FC_AST_VLAN || value->type == FC_AST_MPLS || value->type == FC_AST_TUNNEL ||
-        value->type == FC_AST_COMMUNITY_ID || fc_sql_has_times(leaf))
+        value->type == FC_AST_COMMUNITY_ID || value->type == FC_AST_FILE || fc_sql_has_times(leaf))
         return 0;
     return value->type == FC_AST_NET ? ends * leaf->value_count : ends;
 }
@@ -387,8 +400,42 @@ static void write_measure(struct fc_sql *sql, const struct fc_ast *value)
     fc_sql_add(sql, ")");
 }
 
+/* TCP flags of one direction, of each, or of both together. */
+static void write_flags(struct fc_sql *sql, const struct fc_ast *value)
+{
+    static const char *const seen[] = {
+        [FC_ENDS_EITHER] = "(coalesce(x.client_tcp_flags, 0) | coalesce(x.server_tcp_flags, 0))",
+        [FC_ENDS_SRC] = "x.client_tcp_flags",
+        [FC_ENDS_DST] = "x.server_tcp_flags",
+        [FC_ENDS_BOTH] = "(x.client_tcp_flags & x.server_tcp_flags)",
+    };
+
+    bind_number(sql, value->lo);
+    bind_number(sql, value->lo);
+    fc_sql_add(sql, "(%s & ?) = ?", seen[value->ends]);
+}
+
+void fc_sql_files(struct fc_sql *sql, const struct fc_ast *value, const char *id)
+{
+    bind_text(sql, value->text);
+    fc_sql_add(sql, "fc_in_file(%s, ?)", id);
+}
+
+/* Positions are beside the row where its flags say so. */
+static void write_file(struct fc_sql *sql, const struct fc_ast *value)
+{
+    fc_sql_add(sql, "(");
+    fc_sql_files(sql, value, "s.positions");
+    fc_sql_add(sql, " OR (s.flags & %d) != 0 AND EXISTS (SELECT 1 FROM session_positions q WHERE q.session = s.id AND ",
+               FC_ROW_MORE);
+    fc_sql_files(sql, value, "q.file");
+    fc_sql_add(sql, "))");
+}
+
 static bool is_of_fields(const struct fc_ast *value)
 {
+    if (value->type == FC_AST_FLAGS)
+        return true;
     return value->type == FC_AST_MEASURE && (value->measure == FC_MEASURE_PAYLOAD || value->measure == FC_MEASURE_TTL);
 }
 
@@ -430,6 +477,10 @@ void fc_sql_fields_condition(struct fc_sql *sql, const struct fc_plan *leaf)
 
     if (value->type == FC_AST_COMMUNITY_ID) {
         write_list(sql, leaf, "x.community_id");
+        return;
+    }
+    if (value->type == FC_AST_FLAGS) {
+        write_flags(sql, value);
         return;
     }
     if (value->type == FC_AST_MEASURE) {
@@ -511,6 +562,14 @@ static void write_leaf(struct fc_sql *sql, const struct fc_plan *leaf)
             fc_sql_add(sql, " AND s.kind = %d", value->family);
         fc_sql_add(sql, ")");
         break;
+    case FC_AST_FILE:
+        write_file(sql, value);
+        break;
+    case FC_AST_MARK:
+        bind_number(sql, value->lo);
+        fc_sql_add(sql, "(s.flags & ?) != 0");
+        break;
+    case FC_AST_FLAGS:
     case FC_AST_MEASURE:
         if (fc_sql_has_fields(sql, leaf))
             write_fields(sql, leaf);

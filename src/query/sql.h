@@ -54,6 +54,8 @@ bool fc_sql_is_range(const struct fc_plan *leaf);
 void fc_sql_value(struct fc_sql *sql, const struct fc_ast *value, const char *text);
 /* The first `most` values of a leaf as rows for VALUES: of two columns where they are ranges. */
 void fc_sql_values(struct fc_sql *sql, const struct fc_plan *leaf, size_t most);
+/* Whether `id` is the ID of one of a leaf's captures. */
+void fc_sql_files(struct fc_sql *sql, const struct fc_ast *value, const char *id);
 /* What a leaf about IDs asks of `session s`, so that these are looked up. */
 void fc_sql_ids(struct fc_sql *sql, const struct fc_plan *leaf);
 

@@ -3,7 +3,7 @@
 #ifndef FC_STORE_SCHEMA_H
 #define FC_STORE_SCHEMA_H
 
-enum { FC_SCHEMA_VERSION = 5, FC_APPLICATION_ID = 0x66637276 };
+enum { FC_SCHEMA_VERSION = 6, FC_APPLICATION_ID = 0x66637276 };
 
 extern const char fc_schema_flowcarve[];
 extern const char fc_schema_indexes[];

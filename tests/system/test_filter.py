@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The filter language against rows of the view `sessions`, filtered by Python."""
-import datetime, os, re, sqlite3, time, zoneinfo
+import datetime, gzip, os, re, sqlite3, time, zoneinfo
 
 import support
 from support import S, T0, flowcarve, index, tcp, udp
@@ -28,6 +28,20 @@ def than(number, test):
     return number is not None and test(number)
 
 
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+
+
+def seen(row, flags):
+    """All of the flags, in whichever direction."""
+    return ((row['client_tcp_flags'] or 0) | (row['server_tcp_flags'] or 0)) & flags == flags
+
+
+def rejected(row):
+    """Zeek's REJ: a SYN that was answered by RST."""
+    client, server = row['client_tcp_flags'] or 0, row['server_tcp_flags'] or 0
+    return bool(client & SYN and not client & ACK and server & RST and not server & SYN)
+
+
 PREDICATES = (
     ('packets over 3', lambda r: both(r, 'packets') > 3),
     ('packets under 3', lambda r: both(r, 'packets') < 3),
@@ -53,6 +67,16 @@ PREDICATES = (
     ('ttl under 64', lambda r: either(r, 'ttl', lambda t: t < 64)),
     ('server ttl over 64', lambda r: than(r['server_ttl'], lambda t: t > 64)),
     ('ttl 64,128', lambda r: either(r, 'ttl', lambda t: t in (64, 128))),
+    ('flags syn,ack', lambda r: seen(r, SYN | ACK)),
+    ('flags fin', lambda r: seen(r, FIN)),
+    ('client flags psh,ack', lambda r: ((r['client_tcp_flags'] or 0) & (PSH | ACK)) == PSH | ACK),
+    ('server flags rst', lambda r: bool((r['server_tcp_flags'] or 0) & RST)),
+    ('not flags syn and tcp', lambda r: not seen(r, SYN) and r['proto'] == 'tcp'),
+    ('reset by client', lambda r: bool((r['client_tcp_flags'] or 0) & RST)),
+    ('reset by server', lambda r: bool((r['server_tcp_flags'] or 0) & RST)),
+    ('state reset and not reset by server', lambda r: r['state'] == 'reset' and not (r['server_tcp_flags'] or 0) & RST),
+    ('state rejected', lambda r: rejected(r)),
+    ('state rejected,new and tcp', lambda r: r['proto'] == 'tcp' and (rejected(r) or r['state'] == 'new')),
     ('port 80,443', lambda r: r['proto'] in ('tcp', 'udp', 'sctp') and either(r, 'port', lambda p: p in (80, 443))),
     ('server port 53,80,443', lambda r: r['proto'] in ('tcp', 'udp', 'sctp') and r['server_port'] in (53, 80, 443)),
     ('id 1,3,5-9', lambda r: r['id'] in (1, 3, 5, 6, 7, 8, 9)),
@@ -145,6 +169,75 @@ class Filter(support.TestCase):
                 self.assertEqual(self.ids(db, text), want, text)
                 found[text] = found.get(text) or 0 < len(want) < len(rows)
         self.assertEqual([text for text, some in found.items() if not some], [], 'these tell nothing apart')
+
+    def test_what_is_rejected(self):
+        """By the packets, one after the other, and also where they are in captures that are indexed one by one."""
+        C, V = ('10.0.0.1',), ('192.0.2.1', 80)
+        dialogs = {  # port of the client: its packets, those of the server in lower case
+            1: ('S', 'ra'), 2: ('S', 'S', 'ra', 'ra'), 3: ('S', 'sa', 'A', 'ra'), 4: ('S', 'sa', 'ra'), 5: ('S', 'R'), 6: ('A', 'r'),
+            7: ('S',), 8: ('r', 'S'), 9: ('S', 'r', 'R'), 10: ('S', 'a', 'R'), 11: ('S', 'A', 'ra'), 12: ('sa', 'S', 'ra'),
+            13: ('S', 'sa', 'R')}
+        want = {1, 2, 9}
+        packets = []
+        for port, flags in dialogs.items():
+            for i, f in enumerate(flags):
+                a, b = (C + (port,), V) if f.isupper() else (V, C + (port,))
+                packets.append((T0 + port * 100_000 + i * S, tcp(*a, *b, f.upper(), 7 if f.isupper() else 9, 8)))
+        packets.sort(key=lambda p: p[0])
+        half = [self.write('%d.pcap' % i, support.pcap_bytes([p for p in packets if (p[0] - T0) // S in when])) for i, when in
+                enumerate(((0,), (1, 2, 3)))]
+        dbs = [self.path(name + '.db') for name in ('once', 'apart', 'older')]
+        index(dbs[0], '-q', *half)
+        for f in half:
+            index(dbs[1], '-q', f)
+        for f in half[::-1]:
+            index(dbs[2], '-q', f)
+        for db in dbs[:2]:
+            # 8: the RST came first, so that its sender is the client
+            self.assertEqual({r['client_port'] for r in support.sessions(db, 'state rejected')}, want)
+            self.assertEqual(support.select(db, 'SELECT count(*) FROM session WHERE flags & 16')[0][0], len(want))
+        self.assertEqual(support.select(dbs[0], 'SELECT client_port, flags & ~8 FROM session ORDER BY 1, 2'),
+                         support.select(dbs[1], 'SELECT client_port, flags & ~8 FROM session ORDER BY 1, 2'))
+        # where the older half comes later, 12 is not put together: its SYN has an answer of its own
+        self.assertLessEqual({1, 2}, found := {r['client_port'] for r in support.sessions(dbs[2], 'state rejected')})
+        self.assertLessEqual(found, {1, 2, 12})
+
+    def test_sessions_of_a_capture(self):
+        """By names in all forms, against the positions as the schema describes them."""
+        folder = self.path('day')
+        os.makedirs(os.path.join(folder, 'am'))
+        rng, ports = support.rng('file'), range(1, 40)
+        names = ['am/one.pcap', 'am/two (copy), x.pcap', 'one.pcap', 'three.pcap.gz', 'new.pcapng', 'b[1].pcap', 'caf\u00e9.pcap']
+        for i, name in enumerate(names):
+            packets = [(T0 + i * 10 * S + k * S // 100, udp('10.0.0.1', rng.choice(ports), '192.0.2.1', 53, bytes(rng.randrange(9))))
+                       for k in range(60)]
+            data = support.pcapng_bytes(packets) if name.endswith('ng') else support.pcap_bytes(packets)
+            support.write(os.path.join(folder, name), gzip.compress(data) if name.endswith('gz') else data)
+        db = os.path.join(folder, 'f.db')
+        index(db, '-q', folder)
+        where = support.all_positions(db)
+        paths = {os.fsdecode(p): fid for fid, p in support.index_files(db).items()}
+        self.assertEqual(set(paths), {os.path.join(folder, n) for n in names})
+        for text, found in (('one.pcap', ['am/one.pcap', 'one.pcap']), ('am/one.pcap', ['am/one.pcap']), ('new.pcapng', ['new.pcapng']),
+                            ('day/one.pcap', ['one.pcap']), (os.path.join(folder, 'one.pcap'), ['one.pcap']),
+                            ('../day/am/../one.pcap', ['one.pcap']), ('"two (copy), x.pcap"', ['am/two (copy), x.pcap']),
+                            ("'b[[]1].pcap'", ['b[1].pcap']), ('b[1].pcap', ['b[1].pcap']), ('*.gz', ['three.pcap.gz']), ('am/*', names[:2]),
+                            ('*', names), ('three.pcap.gz,new.pcapng', names[3:5]), ('caf\u00e9.pcap', names[6:]),
+                            ('o?e.pcap and port 1,2,3', ['am/one.pcap', 'one.pcap'])):
+            ids = {paths[os.path.join(folder, n)] for n in found}
+            want = sorted(s for s, at in where.items() if ids & {f for f, _ in at})
+            if 'port' in text:
+                want = [s for s in want if support.select(db, 'SELECT client_port FROM session WHERE id = ?', s)[0][0] < 4]
+            r = flowcarve('query', '-d', db, '-f', 'tsv', 'file ' + text, cwd=folder)
+            self.assertEqual([int(line.split('\t')[0]) for line in r.text.splitlines()[1:]], want, text)
+        self.assertEqual(flowcarve('query', '-c', '-d', db, 'not file *', ok=1).text, '0\n')
+        for text in ('two.pcap', 'am/two.pcap', 'no*', '/one.pcap', 'ne.pcap', '"b[2].pcap"'):
+            self.assert_says(flowcarve('query', '-d', db, 'tcp or file ' + text, ok=2), 'no capture in this index is called')
+        out = self.path('o.pcap')
+        flowcarve('carve', '-d', db, 'file three.pcap.gz', '-w', out)
+        carved = {support.key_of(r) for r in support.read_capture(out)}
+        self.assertTrue({support.key_of(r) for r in support.parse_capture(support.uncompressed(
+            support.read_bytes(os.path.join(folder, 'three.pcap.gz'))))} <= carved)
 
     def test_every_time(self):
         db, rows = next(self.indexes())

@@ -61,7 +61,7 @@ static const char *const own_ends[] = {"client", "server", "client or server", "
 static void add_value(struct maker *m, unsigned kind)
 {
     static const char *const protos[] = {"6", "17", "1", "58", "47", "132", NULL};
-    static const char *const states[] = {"new", "established", "closed", "reset", "midstream", NULL};
+    static const char *const states[] = {"new", "established", "closed", "reset", "midstream", "rejected", NULL};
     static const char *const ids[] = {"1", "5-9", "100-200", "42", "300-1", "0-9999999", NULL};
     static const char *const vlans[] = {"1", "10", "19", "0x0a", NULL};
     static const char *const labels[] = {"100", "109", "118", NULL};
@@ -180,6 +180,8 @@ static void add_own(struct maker *m)
     static const char *const whole[] = {
         "vlan", "mpls", "tunnel", "community-id 1:LQU9qZlK+B5F3KDmev6m5PMibrg=", "lldp", "stp", "malformed",
         "gre",  "sctp", NULL};
+    static const char *const flags[] = {"syn", "syn,ack", "fin,psh", "rst , urg", "ece,cwr", "push", NULL};
+    static const char *const resets[] = {"client", "server", "dst", "client,server", NULL};
     static const char *const times[] = {"after 2024-05-01",
                                         "before 2024-05-01T09:00Z",
                                         "after 1h ago",
@@ -196,7 +198,17 @@ static void add_own(struct maker *m)
                                         "between 2h ago and 1h ago",
                                         NULL};
 
-    switch (test_below(m->state, 10)) {
+    switch (test_below(m->state, 12)) {
+    case 10:
+        if (test_below(m->state, 2))
+            add(m, pick(m, ends));
+        add(m, "flags");
+        add(m, pick(m, flags));
+        break;
+    case 11:
+        add(m, "reset by");
+        add(m, pick(m, resets));
+        break;
     case 8:
     case 9:
         add_measure(m);

@@ -82,6 +82,7 @@ Test(plan, narrow_conditions_start_from_their_index)
                 STEPS("!SCAN s", BY_ID, CLIENT));
     expect_plan(index, "host 192.168.0.7,192.168.0.8 and (bytes under 5 or packets = 3)",
                 STEPS("!SCAN s", BY_ID, CLIENT, SERVER));
+    expect_plan(index, "state rejected and reset by server and 192.168.0.7", STEPS("!SCAN s", BY_ID, CLIENT, SERVER));
     expect_plan(index, "192.168.0.7:1031 and packets over 1", STEPS("!SCAN s", BY_ID, CLIENT));
     test_index_free(index);
 }

@@ -148,6 +148,10 @@ Test(sql, every_pair_of_conditions_goes_together)
         "duration at most 10m",
         "payload over 100k",
         "server ttl 64",
+        "flags syn,fin",
+        "client flags ack",
+        "reset by client",
+        "state rejected",
         "before 1h ago",
         "after 1h ago",
         "after 90 min ago and before 1h ago",
@@ -320,6 +324,7 @@ Test(sql, fields_that_the_index_lacks_are_named)
         {"tcp and ether src 02:00:00:00:00:01", "link addresses of IP sessions; index with --fields mac"},
         {"not ttl 5", "TTLs; index with --fields ttl"},
         {"udp or client ttl over 5", "TTLs; index with --fields ttl"},
+        {"flags syn", "TCP flags; index with --fields tcp-flags"},
         {"payload over 5", "bytes of payload; index with --fields payload"},
     };
 

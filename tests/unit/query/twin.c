@@ -116,6 +116,16 @@ static bool match_measure(const struct fc_ast *node, const struct fc_session *s)
     return (client || server) && within(node, of_client + of_server);
 }
 
+static bool match_flags(const struct fc_ast *node, const struct fc_session *s)
+{
+    int64_t client = s->client_tcp_flags < 0 ? 0 : s->client_tcp_flags;
+    int64_t server = s->server_tcp_flags < 0 ? 0 : s->server_tcp_flags;
+
+    if (node->ends == FC_ENDS_EITHER)
+        return ((client | server) & node->lo) == node->lo;
+    return at_ends(node, (client & node->lo) == node->lo, (server & node->lo) == node->lo);
+}
+
 bool test_matches(const struct fc_ast *node, const struct fc_session *s)
 {
     bool all = true, any = false;
@@ -155,6 +165,12 @@ bool test_matches(const struct fc_ast *node, const struct fc_session *s)
         return s->state == node->lo;
     case FC_AST_COMMUNITY_ID:
         return s->community_id && strcmp(s->community_id, node->text) == 0;
+    case FC_AST_FILE:
+        return false; /* the sessions of these suites are in no capture */
+    case FC_AST_FLAGS:
+        return match_flags(node, s);
+    case FC_AST_MARK:
+        return (((const struct test_session *)s)->flags & node->lo) != 0;
     case FC_AST_MEASURE:
         return match_measure(node, s);
     case FC_AST_AFTER:
@@ -249,6 +265,15 @@ static void print_leaf(FILE *out, const struct fc_ast *node)
         break;
     case FC_AST_COMMUNITY_ID:
         fprintf(out, "community-id %s", node->text);
+        break;
+    case FC_AST_FILE:
+        fprintf(out, "file %s", node->text);
+        break;
+    case FC_AST_FLAGS:
+        fprintf(out, "flags %lld", (long long)node->lo);
+        break;
+    case FC_AST_MARK:
+        fprintf(out, "mark %lld", (long long)node->lo);
         break;
     case FC_AST_MEASURE:
         print_measure(out, node);
