@@ -132,6 +132,27 @@ void fc_query_close(struct fc_query *query);
 /* Number of sessions that match, without reading them out. Negative code on failure. */
 int64_t fc_query_count(struct fc_db *db, const struct fc_filter *filter, struct fc_error *err);
 
+/* What a filter comes to. Strings; NULL where there is no such thing. */
+struct fc_explain {
+    char *tree; /* its conditions, a line each, in the words of the filter language */
+    char *sql;  /* what is asked of the index, with all values in it */
+    char *plan; /* how SQLite finds that: EXPLAIN QUERY PLAN */
+    /*
+     * The equal filter for packets, in pcap-filter(7) and wireshark-filter(4), where there is one: true of the packets of
+     * the sessions that match, and of no others. Packets inside of others (tunnels, ICMP errors), in fragments, or
+     * cut are left out of account.
+     */
+    char *bpf, *wireshark;
+    char *bpf_lacks, *wireshark_lacks; /* where there is none: the first condition that has no equal */
+};
+
+/*
+ * Explains how a filter (may be NULL) is answered by an index. On success *out must go to fc_explain_fini(). Codes as
+ * fc_query_open(); on failure *out is empty.
+ */
+int fc_query_explain(struct fc_db *db, const struct fc_filter *filter, struct fc_explain *out, struct fc_error *err);
+void fc_explain_fini(struct fc_explain *explain);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
 #include "cli/cmd_query.h"
+#include "cli/filter_words.h"
 #include "cli/target.h"
 #include "cli/zone.h"
 
@@ -11,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DB, WRITE, ID, FORMAT, PARTIAL, TZ, QUIET, VERBOSE };
+enum { DB, WRITE, ID, FORMAT, PARTIAL, TZ, FILTER_FILE, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -20,13 +21,14 @@ static const struct fc_option options[] = {
     [FORMAT] = {"format", 'f', "NAME", "pcap or pcapng (default: pcap where it can hold the result)"},
     [PARTIAL] = {"partial", 0, NULL, "carve the rest when captures are missing or have changed"},
     [TZ] = FC_OPTION_TZ,
+    [FILTER_FILE] = FC_OPTION_FILTER_FILE,
     [QUIET] = {"quiet", 'q', NULL, "errors only"},
     [VERBOSE] = {"verbose", 'v', NULL, "also tell how many bytes were read and decompressed"},
     {0},
 };
 
 struct args {
-    const char *db, *path;
+    const char *db, *path, *filter_file;
     char *ids; /* a list, which may come in several options */
     struct fc_carve_options o;
     struct fc_zone zone;
@@ -65,6 +67,9 @@ static int set(void *ctx, int option, const char *value)
         return 0;
     case TZ:
         return fc_zone_set(&a->zone, value, "carve") ? 0 : -1;
+    case FILTER_FILE:
+        a->filter_file = value;
+        return 0;
     case QUIET:
         a->quiet = true;
         return 0;
@@ -269,8 +274,10 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
         fc_complain("carve: will not write a capture to a terminal");
         return FC_EXIT_ERROR;
     }
-    char *words = fc_join_words(argc - first, argv + first);
-    char *text = words ? whole_filter(words, a->ids) : NULL;
+    char *words = fc_filter_words("carve", a->filter_file, argc - first, argv + first);
+    if (!words)
+        return FC_EXIT_ERROR;
+    char *text = whole_filter(words, a->ids);
     if (text) {
         a->db = fc_db_name(a->db);
         fc_catch_signals();
@@ -300,7 +307,8 @@ const struct fc_command fc_command_carve = {
     .usage = "[OPTION...] [FILTER] -w FILE",
     .summary = "write the packets of chosen sessions to a new capture",
     .details =
-        "FILTER is that of 'flowcarve query'; without one, every session is carved. The output is in time order. "
+        "FILTER is that of 'flowcarve query' ('flowcarve help filter'); without one, every session is carved. The "
+        "output is in time order. "
         "FILE appears when it is complete. A pcapng has what captures say of interfaces, packets and sections; a pcap "
         "cannot.\n",
     .options = options,

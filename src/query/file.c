@@ -72,7 +72,9 @@ static int find(struct fc_db *db, const char *name, struct named *named)
         char *stored = strndup(bytes ? bytes : "", (size_t)sqlite3_column_bytes(stmt, 1));
         char *path = stored ? fc_path_locate(db->folder, stored, sqlite3_column_int(stmt, 2) != 0) : NULL;
 
-        rc = !path ? SQLITE_NOMEM : has_name(path, name, resolved) ? add(named, sqlite3_column_int64(stmt, 0)) : SQLITE_OK;
+        rc = !path                            ? SQLITE_NOMEM
+             : has_name(path, name, resolved) ? add(named, sqlite3_column_int64(stmt, 0))
+                                              : SQLITE_OK;
         free(stored);
         free(path);
     }

@@ -34,7 +34,8 @@ int fc_parse_flags(struct fc_parser *p, const struct fc_qualifiers *qual, struct
         int64_t flag = flag_by_name(&p->token);
 
         if (!flag)
-            return fc_parse_fail(p, &p->token, "flags are expected: fin, syn, rst, psh, ack, urg, ece, cwr, with commas");
+            return fc_parse_fail(p, &p->token,
+                                 "flags are expected: fin, syn, rst, psh, ack, urg, ece, cwr, with commas");
         leaf->lo |= flag;
         fc_parse_advance(p);
         if (p->token.type != FC_TOKEN_COMMA)
@@ -95,8 +96,7 @@ int fc_parse_file(struct fc_parser *p, struct fc_ast **out)
 
     while (rc == 0 && p->token.type == FC_TOKEN_COMMA) {
         fc_parse_advance(p);
-        if ((rc = take_name(p, &another)) == 0 &&
-            !(*out = fc_ast_join(p->arena, FC_AST_OR, *out, another)))
+        if ((rc = take_name(p, &another)) == 0 && !(*out = fc_ast_join(p->arena, FC_AST_OR, *out, another)))
             rc = FC_E_NOMEM;
     }
     return rc;

@@ -54,6 +54,7 @@ class Cli(support.TestCase):
 
     def test_help(self):
         self.golden('help', '--help')
+        self.golden('help-filter', 'help', 'filter')
         for command in ('index', 'query', 'carve', 'verify', 'forget'):
             self.golden('help-' + command, command, '--help')
             self.assertEqual(flowcarve(command, '-h').out, flowcarve(command, '--help').out)

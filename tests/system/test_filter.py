@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The filter language against rows of the view `sessions`, filtered by Python."""
-import datetime, gzip, os, re, sqlite3, time, zoneinfo
+import datetime, gzip, os, re, shlex, sqlite3, time, zoneinfo
 
 import support
 from support import S, T0, flowcarve, index, tcp, udp
@@ -109,7 +109,7 @@ TIMES = (  # the captures begin at 2023-11-14T22:13:20 and last some seconds
 
 
 class Filter(support.TestCase):
-    def small(self):
+    def small(self, broken=True):
         """Sessions with many numbers: of TTL, packets, payload; refused, reset by either side, half open."""
         packets, at = [], [T0]
 
@@ -144,7 +144,8 @@ class Filter(support.TestCase):
                 add(udp('10.2.0.%d' % i, 6000, '192.0.2.53', 53, bytes(30 * i)), 700)
             add(udp('192.0.2.53', 53, '10.2.0.%d' % i, 6000, bytes(60)), 700)
         add(support.eth(bytes([0, 1, 8, 0, 6, 4, 0, 1]) + bytes(20), 0x806))
-        add(support.eth(b'\x45\0\0'))
+        if broken:
+            add(support.eth(b'\x45\0\0'))
         return support.pcap_bytes(packets)
 
     def indexes(self):
@@ -238,6 +239,101 @@ class Filter(support.TestCase):
         carved = {support.key_of(r) for r in support.read_capture(out)}
         self.assertTrue({support.key_of(r) for r in support.parse_capture(support.uncompressed(
             support.read_bytes(os.path.join(folder, 'three.pcap.gz'))))} <= carved)
+
+    def test_equals_for_packets(self):
+        """What --explain gives for tcpdump and Wireshark is true of the packets that carve gives, and of no others."""
+        tcpdump, tshark = support.tool('tcpdump'), support.tool('tshark')
+        f = self.write('small.pcap', self.small(broken=False))
+        db, a, b = self.path('s.db'), self.path('a.pcap'), self.path('b.pcap')
+        index(db, '-q', '--fields', 'all', f)
+        displays = []
+        for text in ('tcp', 'host 10.0.0.0', 'not host 192.0.2.0,192.0.2.1', 'net 10.1.0.0/16 or udp', 'port 53,80 and not udp',
+                     'udp port 53', 'portrange 40001-40003', '10.0.1.1:40001', '10.0.1.1:40001,10.2.0.3:6000', 'arp or icmp',
+                     'ip and not (tcp or port 53)', 'src or dst port 443', 'src and dst net 0.0.0.0/0', 'proto 17', 'port ssh,domain',
+                     'src host 10.0.1.1 or dst host 10.0.1.1', 'ip host 10.0.1.1', 'host 0.0.0.0', 'ip proto 6 or ip6 proto 6', 'ip6'):
+            r = flowcarve('query', '-d', db, '--explain', text).text
+            bpf, display = (re.search(r'(?m)^%s +(.*)$' % name, r).group(1) for name in ('tcpdump', 'Wireshark'))
+            found = flowcarve('carve', '-q', '-d', db, text, '-w', a, ok=(0, 1)).rc == 0
+            want = sorted(support.key_of(r) for r in support.read_capture(a)) if found else []
+            support.run(tcpdump, '-n', '-r', f, '-w', b, bpf)
+            self.assertEqual(sorted(support.key_of(r) for r in support.read_capture(b)), want, (text, bpf))
+            displays.append((display, len(want), sum(r.origlen for r in support.read_capture(a)) if found else 0))
+        # frames and bytes of all filters by one run
+        r = support.run(tshark, '-q', '-n', '-r', f, '-z', 'io,stat,0,' + ','.join(d for d, _, _ in displays)).text
+        line, = (line for line in r.splitlines() if '<>' in line)
+        numbers = [int(n) for n in line.split('|')[2:-1]]
+        self.assertEqual(list(zip(numbers[::2], numbers[1::2], strict=True)), [(n, size) for _, n, size in displays], displays)
+        for text, lacks in (('tcp and client 10.0.0.1', 'src host 10.0.0.1'), ('bytes over 1k', 'bytes at least 1001'),
+                            ('udp or not after 1700000000', 'after 2023-11-14T22:13:20Z'), ('state rejected', 'state rejected'),
+                            ('src 10.0.0.1 or dst 10.0.0.2', 'src host 10.0.0.1'), ('id 5-9', 'id 5-9')):
+            r = flowcarve('query', '-d', db, '--explain', text).text
+            self.assertEqual(r.count("none, as '%s' is not about a packet" % lacks), 2, r)
+
+    def test_what_is_explained(self):
+        """The tree means the filter, the SQL finds what it finds, and the plan is SQLite's of that."""
+        (db, rows), = list(self.indexes())[:1]
+        for text in ('host 10.0.1.1 and bytes over 1k', 'tcp', 'port 80,443 or not udp', 'flags syn and ttl 64', 'state rejected,new',
+                     'during 2023-11-14 22:13:21', 'duration at least 10ms and payload between 10 and 300'):
+            r = flowcarve('query', '-d', db, '--explain', text).text
+            tree, sql, plan = (re.search(r'(?s)(?:^|\n)%s\n(.*?)\n\n' % title, r).group(1) for title in ('Filter', 'SQL', 'Plan of SQLite'))
+            with support.open_db(db) as c:
+                self.assertEqual([i for i, in c.execute(sql)], self.ids(db, text), text)
+            self.assertRegex(plan, r'\A *(SCAN|SEARCH) s\b')
+            leaves = [line.strip() for line in tree.split('\n')]
+            if leaves[0] in ('and', 'or') and not {'not', 'and', 'or'} & set(leaves[1:]):
+                self.assertEqual(self.ids(db, (' %s ' % leaves[0]).join(leaves[1:])), self.ids(db, text), tree)
+        r = flowcarve('query', '-d', db, '--explain', 'host 10.0.1.1 and bytes over 1k and state reset and duration over 0').text
+        self.assertIn('COVERING INDEX session_client', r)
+        self.assertNotIn('SCAN s\n', r)
+        self.assertIn('every session', flowcarve('query', '-d', db, '--explain').text)
+
+    def test_a_filter_in_a_file(self):
+        (db, _), = list(self.indexes())[:1]
+        name, count = self.path('f.txt'), lambda *words, **kw: flowcarve('query', '-c', '-d', db, *words, ok=(0, 1), **kw).text
+        hosts = '\n  or '.join('host 10.0.%d.%d' % (i % 3, i) for i in range(5))
+        support.write(name, ('# hosts of interest\n' + hosts + '\n   # and no more\n').encode())
+        self.assertEqual(count('-F', name), count(hosts))
+        self.assertEqual(count('-F', name, 'server', 'port', '80'), count('( %s ) and server port 80' % hosts))
+        with open(name, 'rb') as f:
+            self.assertEqual(count('--filter-file', '-', stdin=f), count(hosts))
+        support.write(name, b'\n# nothing\n\n')
+        self.assertEqual(count('-F', name), count())
+        self.assertEqual(count('-F', name, 'udp'), count('udp'))
+        out, same = self.path('o.pcap'), self.path('p.pcap')
+        support.write(name, b'udp')
+        flowcarve('carve', '-d', db, '-F', name, '-w', out)
+        flowcarve('carve', '-d', db, 'udp', '-w', same)
+        self.assertEqual(support.read_bytes(out), support.read_bytes(same))
+        for data, words, line, shown in ((b'# x\ntcp\n  and port foo\n# y', [], 3, '  and port foo'), (b'tcp and\nport 80,\n', ['udp'], 2, 'port 80,'),
+                                         (b'tcp\nand (\n', [], 2, 'and ('), (b'tcp\r\nor\tbytes\r\n', [], 2, 'or\\tbytes')):
+            support.write(name, data)
+            for command in (['query'], ['carve', '-w', out]):
+                r = flowcarve(*command, '-d', db, '-F', name, *words, ok=2)
+                self.assertIn('flowcarve: filter, line %d: ' % line, r.err)
+                self.assertIn('  %s' % shown, r.err.splitlines()[1])
+        r = flowcarve('query', '-d', db, '-F', name.replace('f.txt', 'none'), ok=2)
+        self.assert_says(r, 'cannot read the filter')
+        for data, says in ((b'tcp\0', 'no text'), (b'x' * (3 << 20), 'too large'), (b'tcp\n' * (1 << 19), 'more than 1048576 bytes')):
+            support.write(name, data)
+            self.assert_says(flowcarve('query', '-d', db, '-F', name, ok=2), says)
+        self.assert_says(flowcarve('query', '-d', db, '-F', self.folder, ok=2), 'cannot read the filter')
+
+    def test_examples_of_the_reference(self):
+        """Each word of `help filter` is in the manual, each example can be asked, and all fits a terminal."""
+        text = flowcarve('help', 'filter').text
+        self.assertEqual([line for line in text.splitlines() if len(line) > 80 or line != line.rstrip()], [])
+        (db, _), = list(self.indexes())[:1]
+        support.write(self.path('monday1.pcap'), support.read_bytes(self.path('small.pcap')) + b'')
+        support.write(self.path('hosts.txt'), b'host 10.0.0.5')
+        examples = [shlex.split(line)[1:] for line in text.split('Examples\n')[1].splitlines()]
+        self.assertGreater(len(examples), 6)
+        for words in examples:
+            words = [w.replace('monday*', 'small*') for w in words]
+            flowcarve(words[0], '-d', db, *words[1:], cwd=self.folder, ok=(0, 1))
+        page = support.read_bytes(os.path.join(support.ROOT, 'docs', 'flowcarve.1')).decode().replace('\\-', '-')
+        filters = page.split('.SH FILTERS')[1].split('.SH')[0]
+        for word in re.findall(r'(?m)^  ([a-z-]+)', text.split('Examples')[0]):
+            self.assertIn(word, filters)
 
     def test_every_time(self):
         db, rows = next(self.indexes())

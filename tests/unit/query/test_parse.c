@@ -2,6 +2,8 @@
 /* Trees and errors of filters; that they mean what libpcap says is test_pcap.c's. */
 #include "query_test.h"
 
+#include "query/explain.h"
+
 static void expect_tree(const char *text, const char *tree)
 {
     struct fc_filter_error where;
@@ -503,6 +505,49 @@ Test(parse, words_of_sessions)
     expect_error("after 2 parsecs ago", "parsecs", "unknown unit");
     expect_error("after 9999999999999w ago", "9999999999999w", "outside of");
     expect_error("tcp state new", "state", "'and' is needed between 'tcp' and 'state'");
+}
+
+static void write_all(FILE *out, const struct fc_ast *node)
+{
+    if (!node->first) {
+        fc_ast_write(out, node);
+        return;
+    }
+    fputs(node->type == FC_AST_NOT ? "(not " : "(", out);
+    for (const struct fc_ast *child = node->first; child; child = child->next) {
+        write_all(out, child);
+        fputs(!child->next ? ")" : node->type == FC_AST_AND ? " and " : " or ", out);
+    }
+}
+
+/* Conditions are explained in words that mean the same. */
+Test(parse, reads_what_it_writes)
+{
+    uint64_t state = test_seed();
+    char text[2000];
+
+    for (unsigned i = 0, rounds = test_rounds(4000); i < rounds; i++) {
+        struct fc_filter *filter, *again;
+        struct fc_filter_error where;
+        char *written = NULL;
+        size_t size;
+
+        test_filter(&state, false, text, sizeof text);
+        cr_assert_eq(fc_filter_parse(text, NOW, &filter, NULL), 0);
+        FILE *out = open_memstream(&written, &size);
+        write_all(out, filter->root);
+        fclose(out);
+        cr_assert_eq(fc_filter_parse(written, 0, &again, &where), 0, "%s\n%s\n%s", text, written, where.cause);
+        char *before = test_tree(filter), *behind = test_tree(again);
+        cr_assert_str_eq(before, behind, "%s\n%s\n%s", written, before, behind);
+        free(before);
+        free(behind);
+        free(written);
+        fc_filter_free(filter);
+        fc_filter_free(again);
+    }
+    expect_same("file \"a 'b'\" and proto link:147,llc:0x4242,ppp:0x21,0x9000 and bytes under 0 and tunnel l2tp:1.2",
+                "file \"a 'b'\" and proto link:147,llc:0x4242,ppp:0x21,0x9000 and bytes under 0 and tunnel l2tp:1.2");
 }
 
 Test(parse, typing_errors_get_a_suggestion)

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* `flowcarve help filter`. docs/flowcarve.1 has the same; tests try each example. */
+#include "cli/cli.h"
+#include "cli/filter_words.h"
+
+#include <stdio.h>
+
+static const char reference[] =
+    "Filters are written as for tcpdump, and are about sessions instead of packets.\n"
+    "src or client is the side that sent the first packet, dst or server the other.\n"
+    "\n"
+    "Ends\n"
+    "  host ADDR                     net CIDR            ether host MAC\n"
+    "  port N|NAME                   portrange N-M       ADDR:PORT, [ADDR]:PORT\n"
+    "      either end; src, dst, client or server in front: that end\n"
+    "  A list is one of its values: port 80,443; client host 10.0.0.5,10.0.0.6\n"
+    "\n"
+    "Protocols and wrappings\n"
+    "  tcp udp icmp icmp6 sctp arp ip ip6                proto NAME|N\n"
+    "  vlan [ID]                     mpls [LABEL]        tunnel [NAME[:ID]]\n"
+    "      what stands in the index with --fields vlan,mpls,tunnel\n"
+    "\n"
+    "How much\n"
+    "  packets, bytes, duration, payload (--fields payload), each with\n"
+    "      over N, under N, at least N, at most N, between N and M,\n"
+    "      or > < >= <= = N, which must be quoted: a shell takes > and < for itself\n"
+    "      client or server in front: that direction alone\n"
+    "      units: k M G (1000), Ki Mi Gi (1024); of a duration: ms s m h d\n"
+    "\n"
+    "How it went\n"
+    "  state new|established|closed|reset|rejected|midstream\n"
+    "      rejected: a kind of reset, in which the client's SYN was answered by RST\n"
+    "  reset by client|server        who sent the RST\n"
+    "  flags syn,ack                 all of these were seen (--fields tcp-flags)\n"
+    "  ttl N                         of the first packet of a side (--fields ttl)\n"
+    "      fin syn rst psh ack urg ece cwr; client or server in front: that side's\n"
+    "\n"
+    "When\n"
+    "  after TIME                    a packet at that time or later\n"
+    "  before TIME                   a packet before that time\n"
+    "  at TIME                       active then, both ends included\n"
+    "  between TIME and TIME         active at some time between, both included\n"
+    "  on DATE                       active on that day\n"
+    "  during TIME                   in the day, minute or second that is named\n"
+    "      2013-05-02, 20130502, 2013-5-2 22:20, 2013-05-02T22:20:05.5+02:00\n"
+    "      22:20 (today), today, yesterday 8:00, now, 2h ago, 1367526037.13, @5\n"
+    "      UTC, or the zone of --tz, unless a zone is given\n"
+    "\n"
+    "Which\n"
+    "  id N, id N-M                  community-id 1:...\n"
+    "  file NAME                     has packets in this capture; * and ? match\n"
+    "      the end of a path is enough; quotes around a name with blanks\n"
+    "\n"
+    "Together\n"
+    "  and or not ( ), also && || !  and, or bind alike, from the left\n"
+    "  Words that are left out are taken from before: port 80 or 443\n"
+    "\n"
+    "Examples\n"
+    "  flowcarve query host 10.0.0.5 and server port 80,443\n"
+    "  flowcarve query net 10.0.0.0/8 and not port 53 and bytes over 10M\n"
+    "  flowcarve query 'client packets > 100 and server packets = 0'\n"
+    "  flowcarve query state rejected and client 10.0.0.5\n"
+    "  flowcarve query duration at least 1h and between yesterday and today\n"
+    "  flowcarve query --tz Europe/Berlin during 2013-05-02 22:20\n"
+    "  flowcarve query file 'monday*.pcap' and flags syn and not flags ack\n"
+    "  flowcarve carve -F hosts.txt -w hosts.pcap\n"
+    "  flowcarve query --explain 10.0.0.5:443\n";
+
+int fc_help_filter(void)
+{
+    fputs(reference, stdout);
+    return fc_output_done();
+}
