@@ -235,11 +235,13 @@ void fc_cell_text(char *buf, enum fc_cell cell, const struct fc_session *row, co
 void fc_cell_title(char *buf, enum fc_cell cell, const struct fc_cell_style *style)
 {
     bool time = cell == FC_CELL_START || cell == FC_CELL_END;
+    const char *zone = style->zone ? style->zone : "UTC", *city = strrchr(zone, '/');
 
+    /* where there is little room, Berlin is enough of Europe/Berlin */
     if (time && style->year >= 0)
-        snprintf(buf, FC_CELL_MAX, "%s %04d %s", columns[cell].title, style->year, style->zone ? style->zone : "UTC");
+        snprintf(buf, FC_CELL_MAX, "%s %04d %s", columns[cell].title, style->year, city ? city + 1 : zone);
     else if (time)
-        snprintf(buf, FC_CELL_MAX, "%s %s", columns[cell].title, style->zone ? style->zone : "UTC");
+        snprintf(buf, FC_CELL_MAX, "%s %s", columns[cell].title, zone);
     else if (cell == FC_CELL_CLIENT && style->stacked)
         strcpy(buf, "CLIENT, SERVER");
     else

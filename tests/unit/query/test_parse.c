@@ -110,6 +110,7 @@ Test(parse, words_of_wireshark_are_answered_with_ours)
         {"eth.src == 02:00:00:00:00:01", "ether src 02:00:00:00:00:01"},
         {"vlan.id == 10", "vlan 10"},
         {"ip.proto == 89", "proto 89"},
+        {"ip.ttl == 64", "ttl 64"},
         {"tcp.stream eq 5", "id 5"},
         {"frame.time >= \"2024-05-01 10:00:00\"", "after 2024-05-01T10:00:00"},
         {"frame.time_epoch < 1714557600", "before @1714557600"},
