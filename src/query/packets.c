@@ -108,8 +108,9 @@ static void write_ends(FILE *out, const struct fc_ast *leaf, const char *const f
 
 static bool display_address(FILE *out, const struct fc_ast *leaf, bool sides)
 {
-    static const char *const ip[] = {"ip.addr", "ip.src", "ip.dst"}, *const ip6[] = {"ipv6.addr", "ipv6.src", "ipv6.dst"},
-                            *const arp[] = {NULL, "arp.src.proto_ipv4", "arp.dst.proto_ipv4"};
+    static const char *const ip[] = {"ip.addr", "ip.src", "ip.dst"},
+                             *const ip6[] = {"ipv6.addr", "ipv6.src", "ipv6.dst"},
+                             *const arp[] = {NULL, "arp.src.proto_ipv4", "arp.dst.proto_ipv4"};
     bool six = leaf->family == FC_ADDR_IPV6, any = leaf->scope == FC_SCOPE_ANY && !six;
     char addr[46], value[64];
 
@@ -161,8 +162,12 @@ static bool display_proto(FILE *out, const struct fc_ast *leaf)
         int64_t number;
         int family;
         const char *name;
-    } names[] = {{6, 0, "tcp"},  {17, 0, "udp"},         {132, 0, "sctp"}, {1, FC_ADDR_IPV4, "icmp"},
-                 {58, FC_ADDR_IPV6, "icmpv6"}, {FC_PROTO_ARP, 0, "arp"}};
+    } names[] = {{6, 0, "tcp"},
+                 {17, 0, "udp"},
+                 {132, 0, "sctp"},
+                 {1, FC_ADDR_IPV4, "icmp"},
+                 {58, FC_ADDR_IPV6, "icmpv6"},
+                 {FC_PROTO_ARP, 0, "arp"}};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (names[i].number == leaf->lo && names[i].family == leaf->family) {

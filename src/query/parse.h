@@ -49,6 +49,12 @@ struct fc_parser {
 int fc_parse_fail(struct fc_parser *parser, const struct fc_token *token, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* hint.c: FC_E_FILTER, and a message about what was meant; those with "may" return 0 when it is not about that. */
+int fc_parse_fail_packets(struct fc_parser *parser, const struct fc_token *token); /* a word about packets */
+int fc_parse_fail_sign(struct fc_parser *parser, enum fc_qual_type type);          /* may: `state = new` */
+int fc_parse_fail_wireshark(struct fc_parser *parser);                             /* may: `ip.addr == 10.0.0.6` */
+int fc_parse_fail_unexpected(struct fc_parser *parser, const char *expected);      /* what is expected instead */
+
 void fc_parse_advance(struct fc_parser *parser);
 
 /* Copies the word; false when it does not fit. */

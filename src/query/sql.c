@@ -79,7 +79,7 @@ static struct fc_filter_bind *new_bind(struct fc_sql *sql)
     return &sql->bind[sql->bind_count++];
 }
 
-static void bind_number(struct fc_sql *sql, int64_t number)
+void fc_sql_bind_number(struct fc_sql *sql, int64_t number)
 {
     struct fc_filter_bind *bind = new_bind(sql);
 
@@ -87,7 +87,7 @@ static void bind_number(struct fc_sql *sql, int64_t number)
         bind->number = number;
 }
 
-static void bind_bytes(struct fc_sql *sql, int type, const void *bytes, size_t len)
+void fc_sql_bind_bytes(struct fc_sql *sql, int type, const void *bytes, size_t len)
 {
     struct fc_filter_bind *bind = new_bind(sql);
 
@@ -101,13 +101,13 @@ static void bind_bytes(struct fc_sql *sql, int type, const void *bytes, size_t l
 static void bind_address(struct fc_sql *sql, int family, const uint8_t *addr)
 {
     if (family == FC_ADDR_IPV4)
-        bind_number(sql, (int64_t)addr[0] << 24 | (int64_t)addr[1] << 16 | (int64_t)addr[2] << 8 | addr[3]);
+        fc_sql_bind_number(sql, (int64_t)addr[0] << 24 | (int64_t)addr[1] << 16 | (int64_t)addr[2] << 8 | addr[3]);
     else
-        bind_bytes(sql, FC_BIND_BLOB, addr, family == FC_ADDR_IPV6 ? 16 : 6);
+        fc_sql_bind_bytes(sql, FC_BIND_BLOB, addr, family == FC_ADDR_IPV6 ? 16 : 6);
 }
 
 /* Text of the filter, of any length. */
-static void bind_text(struct fc_sql *sql, const char *text)
+void fc_sql_bind_text(struct fc_sql *sql, const char *text)
 {
     struct fc_filter_bind *bind = new_bind(sql);
 
@@ -123,13 +123,13 @@ static void bind_value(struct fc_sql *sql, const struct fc_ast *value)
     if (value->type == FC_AST_HOST || value->type == FC_AST_MAC)
         bind_address(sql, value->family, value->addr);
     else if (value->type == FC_AST_COMMUNITY_ID)
-        bind_bytes(sql, FC_BIND_TEXT, value->text, strlen(value->text));
+        fc_sql_bind_bytes(sql, FC_BIND_TEXT, value->text, strlen(value->text));
     else
-        bind_number(sql, value->lo);
+        fc_sql_bind_number(sql, value->lo);
 }
 
 /* column = ? or column IN (?, ...) */
-static void write_list(struct fc_sql *sql, const struct fc_plan *leaf, const char *column)
+void fc_sql_list(struct fc_sql *sql, const struct fc_plan *leaf, const char *column)
 {
     for (size_t i = 0; i < leaf->value_count; i++)
         bind_value(sql, leaf->value[i]);
@@ -145,8 +145,8 @@ static void write_list(struct fc_sql *sql, const struct fc_plan *leaf, const cha
 
 static void write_between(struct fc_sql *sql, const char *column, int64_t lo, int64_t hi)
 {
-    bind_number(sql, lo);
-    bind_number(sql, hi);
+    fc_sql_bind_number(sql, lo);
+    fc_sql_bind_number(sql, hi);
     fc_sql_add(sql, "%s BETWEEN ? AND ?", column);
 }
 
@@ -191,7 +191,7 @@ void fc_sql_value(struct fc_sql *sql, const struct fc_ast *value, const char *te
     }
     bind_value(sql, value);
     if (value->type == FC_AST_PORT && value->lo != value->hi)
-        bind_number(sql, value->hi);
+        fc_sql_bind_number(sql, value->hi);
 }
 
 void fc_sql_values(struct fc_sql *sql, const struct fc_plan *leaf, size_t most)
@@ -217,7 +217,7 @@ static void write_end(struct fc_sql *sql, const struct fc_plan *leaf, size_t i, 
     else if (value->type == FC_AST_PORT && value->lo != value->hi)
         write_between(sql, column, value->lo, value->hi);
     else
-        write_list(sql, leaf, column);
+        fc_sql_list(sql, leaf, column);
 }
 
 static bool has_ends(const struct fc_ast *value)
@@ -247,7 +247,7 @@ static void write_times(struct fc_sql *sql, const struct fc_plan *leaf, const ch
     for (size_t i = 0; i < leaf->value_count; i++) {
         bool after = leaf->value[i]->type == FC_AST_AFTER;
 
-        bind_number(sql, leaf->value[i]->lo);
+        fc_sql_bind_number(sql, leaf->value[i]->lo);
         fc_sql_add(sql, "%s%s %s ?", i ? " AND " : "", after ? last : first, after ? ">=" : "<");
     }
 }
@@ -273,7 +273,7 @@ static void write_ids(struct fc_sql *sql, const struct fc_plan *leaf, const char
     if (leaf->value[0]->lo != leaf->value[0]->hi)
         write_between(sql, id, leaf->value[0]->lo, leaf->value[0]->hi);
     else
-        write_list(sql, leaf, id);
+        fc_sql_list(sql, leaf, id);
 }
 
 void fc_sql_ids(struct fc_sql *sql, const struct fc_plan *leaf)
@@ -362,62 +362,9 @@ static void write_ranges(struct fc_sql *sql, const struct fc_plan *leaf)
     fc_sql_add(sql, ")");
 }
 
-/* A number between two, of which one may be out of reach. */
-static void write_bounds(struct fc_sql *sql, const char *number, int64_t lo, int64_t hi)
-{
-    if (lo != INT64_MIN)
-        bind_number(sql, lo);
-    if (hi != INT64_MAX && hi != lo)
-        bind_number(sql, hi);
-    fc_sql_add(sql, "%s %s", number,
-               lo == hi          ? "= ?"
-               : lo == INT64_MIN ? "<= ?"
-               : hi == INT64_MAX ? ">= ?"
-                                 : "BETWEEN ? AND ?");
-}
-
-/* A measure as `session s` or `session_fields x` has it. */
-static void write_measure(struct fc_sql *sql, const struct fc_ast *value)
-{
-    static const char *const numbers[][3] = {
-        [FC_MEASURE_PACKETS] = {"s.client_packets + s.server_packets", "s.client_packets", "s.server_packets"},
-        [FC_MEASURE_BYTES] = {"s.client_bytes + s.server_bytes", "s.client_bytes", "s.server_bytes"},
-        [FC_MEASURE_DURATION] = {"s.duration_ns"},
-        [FC_MEASURE_PAYLOAD] = {"coalesce(x.client_payload + x.server_payload, x.client_payload, x.server_payload)",
-                                "x.client_payload", "x.server_payload"},
-        [FC_MEASURE_TTL] = {NULL, "x.client_ttl", "x.server_ttl"},
-    };
-    bool ttl = value->measure == FC_MEASURE_TTL, both = ttl && value->ends == FC_ENDS_BOTH;
-
-    fc_sql_add(sql, "(");
-    if (ttl && (both || value->ends == FC_ENDS_EITHER)) {
-        write_bounds(sql, numbers[value->measure][FC_ENDS_SRC], value->lo, value->hi);
-        fc_sql_add(sql, both ? " AND " : " OR ");
-        write_bounds(sql, numbers[value->measure][FC_ENDS_DST], value->lo, value->hi);
-    } else {
-        write_bounds(sql, numbers[value->measure][value->ends], value->lo, value->hi);
-    }
-    fc_sql_add(sql, ")");
-}
-
-/* TCP flags of one direction, of each, or of both together. */
-static void write_flags(struct fc_sql *sql, const struct fc_ast *value)
-{
-    static const char *const seen[] = {
-        [FC_ENDS_EITHER] = "(coalesce(x.client_tcp_flags, 0) | coalesce(x.server_tcp_flags, 0))",
-        [FC_ENDS_SRC] = "x.client_tcp_flags",
-        [FC_ENDS_DST] = "x.server_tcp_flags",
-        [FC_ENDS_BOTH] = "(x.client_tcp_flags & x.server_tcp_flags)",
-    };
-
-    bind_number(sql, value->lo);
-    bind_number(sql, value->lo);
-    fc_sql_add(sql, "(%s & ?) = ?", seen[value->ends]);
-}
-
 void fc_sql_files(struct fc_sql *sql, const struct fc_ast *value, const char *id)
 {
-    bind_text(sql, value->text);
+    fc_sql_bind_text(sql, value->text);
     fc_sql_add(sql, "fc_in_file(%s, ?)", id);
 }
 
@@ -430,87 +377,6 @@ static void write_file(struct fc_sql *sql, const struct fc_ast *value)
                FC_ROW_MORE);
     fc_sql_files(sql, value, "q.file");
     fc_sql_add(sql, "))");
-}
-
-static bool is_of_fields(const struct fc_ast *value)
-{
-    if (value->type == FC_AST_FLAGS)
-        return true;
-    return value->type == FC_AST_MEASURE && (value->measure == FC_MEASURE_PAYLOAD || value->measure == FC_MEASURE_TTL);
-}
-
-bool fc_sql_has_fields(const struct fc_sql *sql, const struct fc_plan *leaf)
-{
-    enum fc_ast_type type = leaf->value[0]->type;
-
-    return type == FC_AST_VLAN || type == FC_AST_MPLS || type == FC_AST_TUNNEL || is_of_fields(leaf->value[0]) ||
-           (type == FC_AST_MAC && (sql->fields & FC_FIELD_MAC)) ||
-           (type == FC_AST_COMMUNITY_ID && (sql->fields & FC_FIELD_COMMUNITY_ID));
-}
-
-/* An encapsulation of one kind, whose id is what the text has behind a colon: '/' stands around each of a stack. */
-static void write_tunnel(struct fc_sql *sql, const struct fc_ast *value)
-{
-    struct fc_tunnel tunnel = {.kind = (uint32_t)value->lo, .id = (uint32_t)value->hi};
-    char text[FC_TUNNEL_TEXT];
-    const char *id;
-
-    if (value->hi >= 0) {
-        text[0] = '/';
-        size_t len = 1 + fc_tunnel_text(&tunnel, 1, text + 1, sizeof text - 2);
-        text[len++] = '/';
-        bind_bytes(sql, FC_BIND_TEXT, text, len);
-        fc_sql_add(sql, "instr('/' || x.tunnel || '/', ?)");
-        return;
-    }
-    for (int i = 0; i < 2; i++) {
-        int len = snprintf(text, sizeof text, "/%s%c", fc_tunnel_name((unsigned)value->lo, &id), i ? ':' : '/');
-        bind_bytes(sql, FC_BIND_TEXT, text, (size_t)len);
-    }
-    fc_sql_add(sql, "(instr('/' || x.tunnel || '/', ?) OR instr('/' || x.tunnel, ?))");
-}
-
-void fc_sql_fields_condition(struct fc_sql *sql, const struct fc_plan *leaf)
-{
-    const struct fc_ast *value = leaf->value[0];
-    const char *column = value->type == FC_AST_VLAN ? "vlan" : value->type == FC_AST_MPLS ? "mpls" : "tunnel";
-
-    if (value->type == FC_AST_COMMUNITY_ID) {
-        write_list(sql, leaf, "x.community_id");
-        return;
-    }
-    if (value->type == FC_AST_FLAGS) {
-        write_flags(sql, value);
-        return;
-    }
-    if (value->type == FC_AST_MEASURE) {
-        write_measure(sql, value);
-        return;
-    }
-    if (value->type != FC_AST_MAC && value->lo < 0) {
-        fc_sql_add(sql, "x.%s IS NOT NULL", column);
-        return;
-    }
-    if (value->type == FC_AST_TUNNEL) {
-        write_tunnel(sql, value);
-        return;
-    }
-    if (value->type != FC_AST_MAC) {
-        char text[16];
-
-        snprintf(text, sizeof text, ",%d,", (int)value->lo);
-        bind_bytes(sql, FC_BIND_TEXT, text, strlen(text));
-        fc_sql_add(sql, "instr(',' || x.%s || ',', ?)", column);
-        return;
-    }
-    fc_sql_add(sql, "(");
-    if (value->ends != FC_ENDS_DST)
-        write_list(sql, leaf, "x.client_mac");
-    if (value->ends == FC_ENDS_EITHER || value->ends == FC_ENDS_BOTH)
-        fc_sql_add(sql, "%s", value->ends == FC_ENDS_BOTH ? " AND " : " OR ");
-    if (value->ends != FC_ENDS_SRC)
-        write_list(sql, leaf, "x.server_mac");
-    fc_sql_add(sql, ")");
 }
 
 static void write_fields(struct fc_sql *sql, const struct fc_plan *leaf)
@@ -533,9 +399,9 @@ static void write_community_id(struct fc_sql *sql, const struct fc_plan *leaf)
     if (fc_sql_has_fields(sql, leaf))
         write_fields(sql, leaf);
     else
-        write_list(sql, leaf,
-                   "fc_community_id(s.proto, s.kind, s.client_addr, s.client_port, s.server_addr, s.server_port,"
-                   " s.flags & 1)");
+        fc_sql_list(sql, leaf,
+                    "fc_community_id(s.proto, s.kind, s.client_addr, s.client_port, s.server_addr, s.server_port,"
+                    " s.flags & 1)");
 }
 
 static void write_leaf(struct fc_sql *sql, const struct fc_plan *leaf)
@@ -557,7 +423,7 @@ static void write_leaf(struct fc_sql *sql, const struct fc_plan *leaf)
         break;
     case FC_AST_PROTO:
         fc_sql_add(sql, "(");
-        write_list(sql, leaf, "s.proto");
+        fc_sql_list(sql, leaf, "s.proto");
         if (value->family)
             fc_sql_add(sql, " AND s.kind = %d", value->family);
         fc_sql_add(sql, ")");
@@ -566,7 +432,7 @@ static void write_leaf(struct fc_sql *sql, const struct fc_plan *leaf)
         write_file(sql, value);
         break;
     case FC_AST_MARK:
-        bind_number(sql, value->lo);
+        fc_sql_bind_number(sql, value->lo);
         fc_sql_add(sql, "(s.flags & ?) != 0");
         break;
     case FC_AST_FLAGS:
@@ -574,10 +440,10 @@ static void write_leaf(struct fc_sql *sql, const struct fc_plan *leaf)
         if (fc_sql_has_fields(sql, leaf))
             write_fields(sql, leaf);
         else
-            write_measure(sql, value);
+            fc_sql_measure(sql, value);
         break;
     case FC_AST_STATE:
-        write_list(sql, leaf, "s.state");
+        fc_sql_list(sql, leaf, "s.state");
         break;
     case FC_AST_AFTER:
     case FC_AST_BEFORE:

@@ -124,7 +124,7 @@ static void write_number(FILE *out, const struct fc_ast *leaf, int64_t number)
         return;
     }
     int len = snprintf(fraction, sizeof fraction, ".%09" PRId64, number % 1000000000);
-    while (fraction[len - 1] == '0' || fraction[len - 1] == '.')
+    while (len > 0 && (fraction[len - 1] == '0' || fraction[len - 1] == '.'))
         fraction[--len] = '\0';
     fprintf(out, "%" PRId64 "%ss", number / 1000000000, fraction);
 }
