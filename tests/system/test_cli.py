@@ -137,8 +137,8 @@ class Cli(support.TestCase):
     def test_help_names_every_option_of_the_contract(self):
         for command, options in (('index', '--db --jobs --fields --filter --exclude-net --profile --timeout --chunk-size '
                                            '--memory --quiet --verbose -d -j -q -v'),
-                                 ('query', '--db --format --sort --limit --count -d -q -v'),
-                                 ('carve', '--db --write --id -w -d -q -v'), ('verify', '--db -d -q -v'),
+                                 ('query', '--db --format --sort --limit --count --tz --filter-file --explain -d -q -v -F'),
+                                 ('carve', '--db --write --id --tz --filter-file -w -d -q -v -F'), ('verify', '--db -d -q -v'),
                                  ('forget', '--db --before --gone --keep-sessions -d -q -v')):
             words = flowcarve(command, '--help').text.replace(',', ' ').split()
             for o in options.split():

@@ -323,11 +323,12 @@ class Filter(support.TestCase):
         text = flowcarve('help', 'filter').text
         self.assertEqual([line for line in text.splitlines() if len(line) > 80 or line != line.rstrip()], [])
         (db, _), = list(self.indexes())[:1]
-        support.write(self.path('monday1.pcap'), support.read_bytes(self.path('small.pcap')) + b'')
         support.write(self.path('hosts.txt'), b'host 10.0.0.5')
         examples = [shlex.split(line)[1:] for line in text.split('Examples\n')[1].splitlines()]
         self.assertGreater(len(examples), 6)
         for words in examples:
+            if '--tz' in words and not os.path.exists('/usr/share/zoneinfo/' + words[words.index('--tz') + 1]):
+                continue
             words = [w.replace('monday*', 'small*') for w in words]
             flowcarve(words[0], '-d', db, *words[1:], cwd=self.folder, ok=(0, 1))
         page = support.read_bytes(os.path.join(support.ROOT, 'docs', 'flowcarve.1')).decode().replace('\\-', '-')
@@ -360,10 +361,9 @@ class Filter(support.TestCase):
         db, rows = next(self.indexes())
         for zone in ('Europe/Berlin', 'America/St_Johns', 'Asia/Kathmandu', '+02:00', '-0330', '+9', 'UTC'):
             if '/' in zone:
-                try:
-                    there = zoneinfo.ZoneInfo(zone)
-                except zoneinfo.ZoneInfoNotFoundError:
+                if not os.path.exists('/usr/share/zoneinfo/' + zone):
                     continue
+                there = zoneinfo.ZoneInfo(zone)
             else:
                 minutes = {'+02:00': 120, '-0330': -210, '+9': 540, 'UTC': 0}[zone]
                 there = datetime.timezone(datetime.timedelta(minutes=minutes))
