@@ -138,4 +138,3 @@ void fc_sql_fields_condition(struct fc_sql *sql, const struct fc_plan *leaf)
         fc_sql_list(sql, leaf, "x.server_mac");
     fc_sql_add(sql, ")");
 }
-
