@@ -149,7 +149,8 @@ CREATE TABLE session (
     state          INTEGER NOT NULL,     -- 0 new, 1 established, 2 closed, 3 reset, 4 midstream
     flags          INTEGER NOT NULL,     -- 1: ICMP message without counterpart, its answer is another session;
                                          -- 2, 4: a RST came from the client, from the server; 8: there are more
-                                         -- positions in session_positions
+                                         -- positions in session_positions; 16: the client's SYN was answered by RST
+                                         -- (no SYN of the server, no ACK of the client)
     domain         INTEGER NOT NULL,     -- what else is in the key: VLAN ids with --key vlan, encapsulations with
                                          -- --key tunnel, the SPI of ESP; of records that cannot be decoded the file;
                                          -- 0: nothing. See below

@@ -9,8 +9,8 @@
 #include <flowcarve/decode.h>
 #include <flowcarve/error.h>
 #include <flowcarve/index.h>
-#include <flowcarve/packets.h>
 #include <flowcarve/newfile.h>
+#include <flowcarve/packets.h>
 #include <flowcarve/query.h>
 #include <flowcarve/text.h>
 #include <flowcarve/top.h>

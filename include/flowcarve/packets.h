@@ -33,12 +33,13 @@ enum fc_packets_order {
 /* All of it 0: the default. */
 struct fc_packets_options {
     enum fc_packets_order order;
-    bool partial;   /* leave out captures that are missing and records that have changed, instead of giving up */
-    bool positions; /* captures are not read: file and offset are all that is known of a packet; implies BY_FILE */
-    bool numbers;   /* count the records of each capture up to the last one that is asked for */
-    uint32_t fields;    /* FC_WANT_*: what is decoded, beside the key */
-    const char *avoid;  /* path that an output will replace, or NULL: FC_E_USAGE when it is the index or a capture of it */
-    const int *stop;    /* as in fc_index_run(); may be NULL */
+    bool partial;    /* leave out captures that are missing and records that have changed, instead of giving up */
+    bool positions;  /* captures are not read: file and offset are all that is known of a packet; implies BY_FILE */
+    bool numbers;    /* count the records of each capture up to the last one that is asked for */
+    uint32_t fields; /* FC_WANT_*: what is decoded, beside the key */
+    const char
+        *avoid;      /* path that an output will replace, or NULL: FC_E_USAGE when it is the index or a capture of it */
+    const int *stop; /* as in fc_index_run(); may be NULL */
 };
 
 enum fc_from {
@@ -60,12 +61,12 @@ struct fc_session_packet {
 };
 
 struct fc_packets_result {
-    uint64_t sessions;      /* chosen */
-    uint64_t packets;       /* given so far */
-    uint64_t bytes_read;    /* from captures, as they are stored */
-    uint64_t bytes_decoded; /* that came out of compressed ones */
-    uint64_t missing;       /* packets left out by `partial` */
-    uint64_t forgotten;     /* packets of these sessions that `forget` has taken out of the index */
+    uint64_t sessions;          /* chosen */
+    uint64_t packets;           /* given so far */
+    uint64_t bytes_read;        /* from captures, as they are stored */
+    uint64_t bytes_decoded;     /* that came out of compressed ones */
+    uint64_t missing;           /* packets left out by `partial` */
+    uint64_t forgotten;         /* packets of these sessions that `forget` has taken out of the index */
     const struct fc_error *why; /* of what is missing, one a capture; valid as long as the handle */
     size_t why_count;
 };

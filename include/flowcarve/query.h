@@ -31,19 +31,32 @@ struct fc_filter_error {
 struct fc_filter;
 
 /*
- * Parses `text` (NUL-terminated; NULL or blank: every session). `now_ns` is what "ago" counts from, ns since 1970.
+ * Parses `text` (NUL-terminated; NULL or blank: every session). `now_ns` is what "ago" counts from, ns since 1970;
+ * times without a zone are UTC.
  * On success *out must go to fc_filter_free(). FC_E_FILTER: *where, unless that is NULL, says where and why.
  * FC_E_NOMEM.
  */
 int fc_filter_parse(const char *text, int64_t now_ns, struct fc_filter **out, struct fc_filter_error *where);
 void fc_filter_free(struct fc_filter *filter);
 
+/* How times are read. All of it 0: the default. */
+struct fc_time_options {
+    int64_t now_ns; /* what "ago", "today" and a time of day count from, ns since 1970; 0: the clock */
+    bool local;     /* times without a zone are of the C library's zone (TZ, tzset(3)); else UTC */
+};
+
 /*
- * A point in time in the words of the filter behind `after` and `before` ("2024-05-31T10:00", "@1717150000", "30d
- * ago"), ns since 1970. now_ns: what "ago" counts from, 0: the clock. False: it is none; `where` (may be NULL) says
- * why.
+ * As fc_filter_parse(); options (may be NULL) say how times are read. Threads: with `local`, none may change TZ
+ * meanwhile.
  */
-bool fc_time_read(const char *text, int64_t now_ns, int64_t *ns, struct fc_filter_error *where);
+int fc_filter_parse_with(const char *text, const struct fc_time_options *options, struct fc_filter **out,
+                         struct fc_filter_error *where);
+
+/*
+ * A point in time in the words of the filter behind `after` and `before` ("2024-05-31T10:00", "1717150000", "30d ago"),
+ * ns since 1970. False: it is none; `where` (may be NULL) says why.
+ */
+bool fc_time_read(const char *text, const struct fc_time_options *options, int64_t *ns, struct fc_filter_error *where);
 
 /* One session as the index holds it. Text members are NULL where the index has NULL. */
 struct fc_session {
@@ -85,11 +98,14 @@ enum {
     FC_FIELD_TUNNEL = 1 << 9
 };
 
+/* Columns that every index holds, for those that a filter names. */
+enum { FC_COLUMN_STATE = 1 << 0, FC_COLUMN_PACKETS = 1 << 1, FC_COLUMN_BYTES = 1 << 2, FC_COLUMN_DURATION = 1 << 3 };
+
 /*
- * FC_FIELD_* bits of the fields that a filter (may be NULL) names; *state, unless that is NULL, becomes true when it
- * names the state, and false otherwise.
+ * FC_FIELD_* bits of the fields that a filter (may be NULL) names; *columns, unless that is NULL: FC_COLUMN_* bits of
+ * the columns.
  */
-uint32_t fc_filter_fields(const struct fc_filter *filter, bool *state);
+uint32_t fc_filter_fields(const struct fc_filter *filter, uint32_t *columns);
 
 struct fc_query;
 
@@ -115,6 +131,27 @@ void fc_query_close(struct fc_query *query);
 
 /* Number of sessions that match, without reading them out. Negative code on failure. */
 int64_t fc_query_count(struct fc_db *db, const struct fc_filter *filter, struct fc_error *err);
+
+/* What a filter comes to. Strings; NULL where there is no such thing. */
+struct fc_explain {
+    char *tree; /* its conditions, a line each, in the words of the filter language */
+    char *sql;  /* what is asked of the index, with all values in it */
+    char *plan; /* how SQLite finds that: EXPLAIN QUERY PLAN */
+    /*
+     * The equal filter for packets, in pcap-filter(7) and wireshark-filter(4), where there is one: true of the packets of
+     * the sessions that match, and of no others. Packets inside of others (tunnels, ICMP errors), in fragments, or
+     * cut are left out of account.
+     */
+    char *bpf, *wireshark;
+    char *bpf_lacks, *wireshark_lacks; /* where there is none: the first condition that has no equal */
+};
+
+/*
+ * Explains how a filter (may be NULL) is answered by an index. On success *out must go to fc_explain_fini(). Codes as
+ * fc_query_open(); on failure *out is empty.
+ */
+int fc_query_explain(struct fc_db *db, const struct fc_filter *filter, struct fc_explain *out, struct fc_error *err);
+void fc_explain_fini(struct fc_explain *explain);
 
 #ifdef __cplusplus
 }

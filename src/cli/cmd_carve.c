@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
 #include "cli/cmd_query.h"
+#include "cli/filter_words.h"
 #include "cli/json.h"
 #include "cli/sandbox.h"
 #include "cli/target.h"
+#include "cli/zone.h"
 
 #include <flowcarve/carve.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { DB, WRITE, ID, FORMAT, PARTIAL, JSON, MODE, GROUP, QUIET, VERBOSE };
+enum { DB, WRITE, ID, FORMAT, PARTIAL, JSON, MODE, GROUP, TZ, FILTER_FILE, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -24,16 +25,19 @@ static const struct fc_option options[] = {
     [JSON] = {"json", 0, NULL, "print the result as a JSON object, on standard output; with -w - on standard error"},
     [MODE] = FC_OPTION_MODE,
     [GROUP] = FC_OPTION_GROUP,
+    [TZ] = FC_OPTION_TZ,
+    [FILTER_FILE] = FC_OPTION_FILTER_FILE,
     [QUIET] = {"quiet", 'q', NULL, "errors only"},
     [VERBOSE] = {"verbose", 'v', NULL, "also tell how many bytes were read and decompressed"},
     {0},
 };
 
 struct args {
-    const char *db, *path;
+    const char *db, *path, *filter_file;
     char *ids; /* a list, which may come in several options */
     struct fc_carve_options o;
     struct fc_rights rights;
+    struct fc_zone zone;
     bool quiet, verbose, json;
 };
 
@@ -74,6 +78,11 @@ static int set(void *ctx, int option, const char *value)
         return fc_mode_option("carve", value, &a->rights);
     case GROUP:
         return fc_group_option("carve", value, &a->rights);
+    case TZ:
+        return fc_zone_set(&a->zone, value, "carve") ? 0 : -1;
+    case FILTER_FILE:
+        a->filter_file = value;
+        return 0;
     case QUIET:
         a->quiet = true;
         return 0;
@@ -279,12 +288,11 @@ static int carve_text(const struct args *a, const char *text)
     struct fc_filter_error where;
     struct fc_filter *filter = NULL;
     struct fc_db *db = NULL;
-    struct timespec now;
+    struct fc_time_options times = {.local = a->zone.local};
     struct fc_error err;
     int status = FC_EXIT_ERROR;
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    int rc = fc_filter_parse(text, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, &filter, &where);
+    int rc = fc_filter_parse_with(text, &times, &filter, &where);
     if (rc == FC_E_FILTER)
         fc_print_filter_error(text, &where);
     else if (rc)
@@ -310,8 +318,10 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
         fc_complain("carve: will not write a capture to a terminal");
         return FC_EXIT_ERROR;
     }
-    char *words = fc_join_words(argc - first, argv + first);
-    char *text = words ? whole_filter(words, a->ids) : NULL;
+    char *words = fc_filter_words("carve", a->filter_file, argc - first, argv + first);
+    if (!words)
+        return FC_EXIT_ERROR;
+    char *text = whole_filter(words, a->ids);
     if (text) {
         a->db = fc_db_name(a->db);
         fc_catch_signals();
@@ -341,7 +351,8 @@ const struct fc_command fc_command_carve = {
     .usage = "[OPTION...] [FILTER] -w FILE",
     .summary = "write the packets of chosen sessions to a new capture",
     .details =
-        "FILTER is that of 'flowcarve query'; without one, every session is carved. The output is in time order. "
+        "FILTER is that of 'flowcarve query' ('flowcarve help filter'); without one, every session is carved. The "
+        "output is in time order. "
         "FILE appears when it is complete. A pcapng has what captures say of interfaces, packets and sections; a pcap "
         "cannot.\n",
     .options = options,

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
 #include "cli/json.h"
+#include "cli/zone.h"
 
 #include <flowcarve/index.h>
 #include <flowcarve/query.h>
 
 #include <stdio.h>
 
-enum { DB, BEFORE, GONE, KEEP, JSON, QUIET, VERBOSE };
+enum { DB, BEFORE, GONE, KEEP, JSON, TZ, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -16,13 +17,15 @@ static const struct fc_option options[] = {
     [GONE] = {"gone", 0, NULL, "captures that are no longer in their folder, or whose name another one has"},
     [KEEP] = {"keep-sessions", 0, NULL, "sessions of which no packet is left stay, with their counts"},
     [JSON] = FC_OPTION_JSON,
+    [TZ] = FC_OPTION_TZ,
     [QUIET] = {"quiet", 'q', NULL, "say nothing when all goes well"},
     [VERBOSE] = {"verbose", 'v', NULL, "also tell how large the index was"},
     {0},
 };
 
 struct args {
-    const char *db;
+    const char *db, *before;
+    struct fc_zone zone;
     struct fc_forget_options o;
     bool quiet, verbose, json;
 };
@@ -30,19 +33,16 @@ struct args {
 static int set(void *ctx, int option, const char *value)
 {
     struct args *a = ctx;
-    struct fc_filter_error where;
 
     switch (option) {
     case DB:
         a->db = value;
         return 0;
     case BEFORE:
-        if (!fc_time_read(value, 0, &a->o.before_ns, &where)) {
-            fc_complain("forget: --before takes a time such as 2024-05-31, @1717150000 or '30d ago', not '%s'", value);
-            return -1;
-        }
-        a->o.has_before = true;
+        a->before = value;
         return 0;
+    case TZ:
+        return fc_zone_set(&a->zone, value, "forget") ? 0 : -1;
     case GONE:
         a->o.gone = true;
         return 0;
@@ -85,6 +85,20 @@ static void report(const struct args *a, const struct fc_forget_result *r)
             a->verbose ? fc_human_bytes(r->size_before, b[4], sizeof b[4]) : "");
 }
 
+/* --before, whose zone may be an option behind it. */
+static bool read_before(struct args *a)
+{
+    struct fc_time_options times = {.local = a->zone.local};
+    struct fc_filter_error where;
+
+    if (!a->before)
+        return true;
+    a->o.has_before = fc_time_read(a->before, &times, &a->o.before_ns, &where);
+    if (!a->o.has_before)
+        fc_complain("forget: --before takes a time such as 2024-05-31, @1717150000 or '30d ago', not '%s'", a->before);
+    return a->o.has_before;
+}
+
 static int run(int argc, char **argv)
 {
     struct fc_forget_result r;
@@ -94,6 +108,8 @@ static int run(int argc, char **argv)
 
     if (rc >= 0)
         return rc;
+    if (!read_before(&a))
+        return FC_EXIT_ERROR;
     a.o.files = (const char *const *)argv + first;
     a.o.file_count = (size_t)(argc - first);
     if (!a.o.file_count && !a.o.has_before && !a.o.gone) {

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { FOUND = 0, NOTHING = 1, FAILED = 2 };
@@ -51,14 +50,31 @@ static size_t character_end(const char *text, size_t at, size_t len)
     return at;
 }
 
-void fc_print_filter_error(const char *filter, const struct fc_filter_error *where)
+void fc_print_filter_error(const char *filter, const struct fc_filter_error *place)
 {
-    size_t len = strlen(filter), off = where->off < len ? where->off : len;
+    struct fc_filter_error there = *place, *where = &there;
+    const char *start = filter;
+    unsigned line = 1;
+
+    /* of a filter of several lines the one with the place; a line's end may be the place where something is missing */
+    for (const char *p = filter; p < filter + place->off && *p; p++) {
+        if (*p == '\n' && p[1 + strspn(p + 1, " \t\r\n")]) {
+            start = p + 1;
+            line++;
+        }
+    }
+    there.off = place->off - (size_t)(start - filter);
+    bool several = line > 1 || start[strcspn(start, "\n")];
+    filter = start;
+    size_t len = strcspn(filter, "\n"), off = where->off < len ? where->off : len;
     size_t first = off > SHOWN / 2 && len > SHOWN ? character_end(filter, off - SHOWN / 2, off) : 0;
     size_t last = len - first > SHOWN ? character_end(filter, first + SHOWN, len) : len;
     size_t end = off + where->len < last ? character_end(filter, off + where->len, last) : last;
 
-    fc_complain("filter: %s", where->cause);
+    if (several)
+        fc_complain("filter, line %u: %s", line, where->cause);
+    else
+        fc_complain("filter: %s", where->cause);
     fprintf(stderr, "  %s", first ? "..." : "");
     unsigned before = show(filter + first, off - first), marked = show(filter + off, end - off);
     show(filter + end, last - end);
@@ -214,11 +230,54 @@ static int print_count(struct fc_db *db, const struct fc_filter *filter, const s
     return fc_rows_end(out, count);
 }
 
+/* Lines of text, in which may be what somebody has written into a filter's file. */
+static void print_part(const char *title, const char *text)
+{
+    char shown[512];
+
+    printf("%s\n", title);
+    for (size_t len; *text; text += len + (text[len] == '\n')) {
+        char *line = strndup(text, len = strcspn(text, "\n"));
+        printf("  ");
+        for (const char *rest = line; rest && *rest;)
+            fwrite(shown, 1, fc_text_escape(FC_TEXT_MESSAGE, &rest, shown, sizeof shown), stdout);
+        putchar('\n');
+        free(line);
+    }
+    putchar('\n');
+}
+
+static void print_equal(const char *whose, const char *text, const char *lacks)
+{
+    char shown[4 * 512];
+
+    if (text)
+        printf("%-10s %s\n", whose, *text ? text : "(no filter: all packets)");
+    else
+        printf("%-10s none, as '%s' is not about a packet\n", whose, fc_text_show(lacks, shown, sizeof shown));
+}
+
+static int print_explain(struct fc_db *db, const struct fc_filter *filter)
+{
+    struct fc_explain e;
+    struct fc_error err;
+
+    if (fc_query_explain(db, filter, &e, &err) != 0)
+        return fail(&err);
+    print_part("Filter", *e.tree ? e.tree : "every session");
+    print_part("SQL", e.sql);
+    print_part("Plan of SQLite", e.plan);
+    print_equal("tcpdump", e.bpf, e.bpf_lacks);
+    print_equal("Wireshark", e.wireshark, e.wireshark_lacks);
+    fc_explain_fini(&e);
+    return fc_output_done();
+}
+
 static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc_query_args *args,
                enum fc_row_format format, struct writer *w)
 {
-    bool state_asked = false, community_id = args->community_id || (w->columns.fields & FC_FIELD_COMMUNITY_ID);
-    uint32_t asked = fc_filter_fields(filter, &state_asked) | (community_id ? FC_FIELD_COMMUNITY_ID : 0);
+    bool community_id = args->community_id || (w->columns.fields & FC_FIELD_COMMUNITY_ID);
+    uint32_t columns, asked = fc_filter_fields(filter, &columns) | (community_id ? FC_FIELD_COMMUNITY_ID : 0);
     struct fc_query_options options = {.sort = args->sort,
                                        .limit = args->limit,
                                        .community_id = community_id ||
@@ -235,11 +294,13 @@ static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc
     out->fd = STDOUT_FILENO;
     w->rows = (struct fc_rows){.out = out,
                                .format = format,
+                               .zone = args->zone.local ? fc_zone_name(&args->zone) : NULL,
                                .color = args->color,
                                .asked = asked,
-                               .state_asked = state_asked,
+                               .columns_asked = columns,
                                .sort = args->sort,
                                .width = args->tty ? fc_terminal_width() : 0};
+    w->columns.local = args->zone.local;
     w->grid = (struct fc_grid){.out = out,
                                .format = format,
                                .color = args->color,
@@ -258,14 +319,14 @@ static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc
     return status;
 }
 
-bool fc_query_begin(const char *text, const char *path, struct fc_filter **filter, struct fc_db **db)
+bool fc_query_begin(const char *text, const struct fc_zone *zone, const char *path, struct fc_filter **filter,
+                    struct fc_db **db)
 {
+    struct fc_time_options times = {.local = zone && zone->local};
     struct fc_filter_error where;
-    struct timespec now;
     struct fc_error err;
+    int rc = fc_filter_parse_with(text, &times, filter, &where);
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    int rc = fc_filter_parse(text, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, filter, &where);
     if (rc == FC_E_FILTER)
         fc_print_filter_error(text, &where);
     else if (rc != 0)
@@ -295,8 +356,8 @@ int fc_cmd_query_run(const struct fc_query_args *args)
     }
     if (args->columns && !fc_columns_read(&writer.columns, args->columns))
         return FAILED;
-    if (fc_query_begin(args->filter, args->db, &filter, &db))
-        status = run(db, filter, args, (enum fc_row_format)format, &writer);
+    if (fc_query_begin(args->filter, &args->zone, args->db, &filter, &db))
+        status = args->explain ? print_explain(db, filter) : run(db, filter, args, (enum fc_row_format)format, &writer);
     fc_db_close(db);
     fc_filter_free(filter);
     return status;

@@ -59,7 +59,7 @@ static const struct fc_grid_column all_columns[COLUMNS] = {
     [PATH] = {"path", "PATH", false, true, 0},
     [VLAN] = {"vlan", "VLAN", false, true, 0},
     [TUNNEL] = {"tunnel", "TUNNEL", false, true, 0},
-    [TIME] = {"time", "TIME (UTC)", false, true, 0},
+    [TIME] = {"time", "TIME", false, true, 0},
     [SESSIONS] = {"sessions", "SESSIONS", true, false, 1},
     [PEERS] = {"peers", "PEERS", true, false, 4},
     [HOSTS] = {"hosts", "HOSTS", true, false, 4},
@@ -70,8 +70,8 @@ static const struct fc_grid_column all_columns[COLUMNS] = {
     [RECEIVED] = {"received_bytes", "RECEIVED", true, false, 2},
     [CLIENT_BYTES] = {"client_bytes", "BY-CLIENT", true, false, 6},
     [SERVER_BYTES] = {"server_bytes", "BY-SERVER", true, false, 6},
-    [FIRST] = {"first", "FIRST (UTC)", false, true, 8},
-    [LAST] = {"last", "LAST (UTC)", false, true, 7},
+    [FIRST] = {"first", "FIRST", false, true, 8},
+    [LAST] = {"last", "LAST", false, true, 7},
     [INTERVAL] = {"interval_mean", "INTERVAL", true, false, 1},
     [DEVIATION] = {"interval_deviation", "DEVIATION", true, false, 1},
     [BAR] = {"", "", false, false, 1},
@@ -338,9 +338,9 @@ static const char *write_bar(const struct view *v, char *buf, uint64_t value)
 static const char *write_time(const struct view *v, char *buf, int64_t ns)
 {
     if (v->format == FC_ROWS_TABLE)
-        fc_cell_time(buf, ns, v->fraction ? 3 : 0);
+        fc_cell_time(buf, ns, v->fraction ? 3 : 0, v->args->zone.local);
     else
-        *fc_text_time(buf, ns) = '\0';
+        *(v->args->zone.local ? fc_text_local(buf, ns) : fc_text_time(buf, ns)) = '\0';
     return buf;
 }
 
@@ -426,7 +426,7 @@ static void print_totals(const struct view *v, struct fc_out *out, const struct 
         if (c >= BYTES && c < FIRST && figure(row, c) >= 1000)
             at += sprintf(at, " (%s)", fc_human_bytes(figure(row, c), human, sizeof human));
         if ((c == FIRST || c == LAST) && text)
-            at = stpcpy(at, " UTC");
+            at += sprintf(at, " %s", fc_zone_name(&v->args->zone));
         strcpy(at, "\n");
         fc_out_text(out, line);
     }
@@ -474,6 +474,7 @@ static int print_rows(struct view *v, struct fc_out *out, struct fc_top *top)
                            .column = columns,
                            .columns = v->columns,
                            .width = v->args->tty ? fc_terminal_width() : 0};
+    char titles[FC_GRID_COLUMNS][sizeof v->args->zone.name + 8];
     struct fc_top_row row, *rows = NULL;
     size_t count = 0, room = 0;
     uint64_t given = 0;
@@ -483,6 +484,10 @@ static int print_rows(struct view *v, struct fc_out *out, struct fc_top *top)
         columns[i] = all_columns[v->column[i]];
         if (v->args->columns || v->column[i] == v->sorted)
             columns[i].spare = 0;
+        if (v->column[i] == TIME || v->column[i] == FIRST || v->column[i] == LAST) {
+            snprintf(titles[i], sizeof titles[i], "%s (%s)", columns[i].title, fc_zone_name(&v->args->zone));
+            columns[i].title = titles[i];
+        }
     }
     /* the longest bar is known when all rows are */
     while (v->grouping->by == FC_TOP_TIME && v->format == FC_ROWS_TABLE && fc_top_next(top, &row)) {
@@ -565,7 +570,7 @@ int fc_cmd_top_run(const struct fc_top_args *args)
                                      .bucket_ns = args->bucket_ns};
     if (args->limit < 0)
         options.limit = view.format == FC_ROWS_TABLE && args->tty && options.by != FC_TOP_TIME ? SCREEN_ROWS : 0;
-    if (fc_query_begin(args->filter, args->db, &filter, &db)) {
+    if (fc_query_begin(args->filter, &args->zone, args->db, &filter, &db)) {
         if (fc_top_open(db, filter, &options, &top, &err) != 0)
             fc_complain_error(&err);
         else

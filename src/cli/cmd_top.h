@@ -3,22 +3,26 @@
 #ifndef FC_CLI_CMD_TOP_H
 #define FC_CLI_CMD_TOP_H
 
+#include "cli/zone.h"
+
 #include <flowcarve/top.h>
 
 struct fc_top_args {
-    const char *command; /* its name, for messages */
-    const char *db;      /* path of the index */
-    const char *filter;  /* NULL or "": every session */
-    const char *by;      /* NULL: totals */
-    const char *columns; /* NULL: the usual ones */
-    const char *sort;    /* NULL: by bytes, time by time */
-    const char *format;  /* NULL: table on a terminal, else tsv */
-    int64_t limit;       /* -1: a screen on a terminal, else all */
-    int64_t bucket_ns;   /* 0: by the span */
-    bool quiet;          /* print nothing */
-    bool verbose;        /* how many groups there are, on standard error */
-    bool tty;            /* standard output is a terminal */
-    bool color;          /* the table may use escape sequences */
+    const char *command;     /* its name, for messages */
+    const char *db;          /* path of the index */
+    const char *filter;      /* NULL or "": every session */
+    const char *filter_file; /* where the filter came from; NULL: words alone */
+    struct fc_zone zone;     /* of times */
+    const char *by;          /* NULL: totals */
+    const char *columns;     /* NULL: the usual ones */
+    const char *sort;        /* NULL: by bytes, time by time */
+    const char *format;      /* NULL: table on a terminal, else tsv */
+    int64_t limit;           /* -1: a screen on a terminal, else all */
+    int64_t bucket_ns;       /* 0: by the span */
+    bool quiet;              /* print nothing */
+    bool verbose;            /* how many groups there are, on standard error */
+    bool tty;                /* standard output is a terminal */
+    bool color;              /* the table may use escape sequences */
 };
 
 /* Writes to standard output; errors go to standard error. Exit status: 0 found, 1 nothing matched, 2 error. */

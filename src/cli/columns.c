@@ -176,7 +176,7 @@ static char *write_maybe(char *p, int64_t number)
 }
 
 /* What programs get; the byte behind the text, nothing for NULL. */
-static char *write_value(char *p, enum column c, const struct fc_session *r)
+static char *write_value(char *p, enum column c, const struct fc_session *r, bool local)
 {
     const int64_t optional[] = {r->client_ttl,       r->server_ttl,       r->client_dscp, r->server_dscp,
                                 r->client_tcp_flags, r->server_tcp_flags, r->client_isn,  r->server_isn,
@@ -187,7 +187,7 @@ static char *write_value(char *p, enum column c, const struct fc_session *r)
         return write_signed(p, r->id);
     case START:
     case END:
-        return r->has_time ? fc_text_time(p, c == START ? r->start_ns : r->end_ns) : p;
+        return r->has_time ? (local ? fc_text_local : fc_text_time)(p, c == START ? r->start_ns : r->end_ns) : p;
     case START_NS:
     case END_NS:
         return r->has_time ? write_signed(p, c == START_NS ? r->start_ns : r->end_ns) : p;
@@ -223,10 +223,10 @@ static char *write_value(char *p, enum column c, const struct fc_session *r)
 }
 
 /* What people get where that is something else; false: it is not. */
-static bool write_shown(char *p, enum column c, const struct fc_session *r)
+static bool write_shown(char *p, enum column c, const struct fc_session *r, bool local)
 {
     if ((c == START || c == END) && r->has_time)
-        fc_cell_time(p, c == START ? r->start_ns : r->end_ns, 6);
+        fc_cell_time(p, c == START ? r->start_ns : r->end_ns, 6, local);
     else if (c == DURATION && r->has_time)
         fc_cell_duration(p, (uint64_t)(r->end_ns - r->start_ns));
     else if (c == CLIENT_BYTES || c == SERVER_BYTES || c == BYTES)
@@ -238,7 +238,7 @@ static bool write_shown(char *p, enum column c, const struct fc_session *r)
     return true;
 }
 
-static const char *text_of(char buf[FC_CELL_MAX], enum column c, const struct fc_session *r, bool table)
+static const char *text_of(char buf[FC_CELL_MAX], enum column c, const struct fc_session *r, bool table, bool local)
 {
     switch (c) {
     case STATE:
@@ -254,9 +254,9 @@ static const char *text_of(char buf[FC_CELL_MAX], enum column c, const struct fc
     default:
         break;
     }
-    if (table && write_shown(buf, c, r))
+    if (table && write_shown(buf, c, r, local))
         return buf;
-    char *end = write_value(buf, c, r);
+    char *end = write_value(buf, c, r, local);
     *end = '\0';
     return end == buf ? NULL : buf;
 }
@@ -267,6 +267,6 @@ int fc_columns_write(const struct fc_columns *columns, struct fc_grid *grid, con
     const char *texts[FC_GRID_COLUMNS];
 
     for (unsigned i = 0; i < columns->count; i++)
-        texts[i] = text_of(buf[i], columns->column[i], row, grid->format == FC_ROWS_TABLE);
+        texts[i] = text_of(buf[i], columns->column[i], row, grid->format == FC_ROWS_TABLE, columns->local);
     return fc_grid_row(grid, texts);
 }

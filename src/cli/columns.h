@@ -15,6 +15,7 @@ struct fc_columns {
     uint8_t column[FC_GRID_COLUMNS];
     uint32_t fields; /* FC_FIELD_* that they are of */
     struct fc_grid_column titles[FC_GRID_COLUMNS];
+    bool local; /* times in the C library's zone, else in UTC */
 };
 
 /* Reads "id,start,..."; '-' is as good as '_'. False: one of them is none, which is said. */

@@ -195,8 +195,8 @@ static void time_cells(struct fc_rows *w, const struct fc_session *row)
             null_cell(w);
         return;
     }
-    plain_cell(w, buf, fc_text_time(buf, row->start_ns), true);
-    plain_cell(w, buf, fc_text_time(buf, row->end_ns), true);
+    plain_cell(w, buf, w->zone ? fc_text_local(buf, row->start_ns) : fc_text_time(buf, row->start_ns), true);
+    plain_cell(w, buf, w->zone ? fc_text_local(buf, row->end_ns) : fc_text_time(buf, row->end_ns), true);
     signed_cell(w, row->start_ns);
     signed_cell(w, row->end_ns);
     plain_cell(w, buf, fc_text_duration(buf, row->end_ns - row->start_ns), false);

@@ -37,6 +37,7 @@ int fc_out_flush(struct fc_out *out);
 enum { FC_TEXT_MAX = 64 };
 char *fc_text_number(char *buf, uint64_t number);
 char *fc_text_time(char *buf, int64_t ns);     /* 2024-05-31T10:00:00.000000000Z */
+char *fc_text_local(char *buf, int64_t ns);    /* by the C library's zone: 2024-05-31T12:00:00.000000000+02:00 */
 char *fc_text_duration(char *buf, int64_t ns); /* 12.000000001 */
 char *fc_text_addr(char *buf, int kind, const uint8_t *addr);
 char *fc_text_proto(char *buf, uint32_t proto);
@@ -47,12 +48,13 @@ struct fc_row_table; /* rows kept back to measure columns */
 struct fc_rows {
     struct fc_out *out;
     enum fc_row_format format;
-    uint32_t fields;  /* FC_FIELD_* columns to write */
-    bool color;       /* table: with escape sequences */
-    uint32_t asked;   /* table: FC_FIELD_* columns to show whatever else goes */
-    bool state_asked; /* table: the same for the state */
-    const char *sort; /* table: what is sorted by ("KEY[:desc]"), the same; NULL: nothing */
-    unsigned width;   /* table: columns of the terminal, 0 when unknown */
+    uint32_t fields;        /* FC_FIELD_* columns to write */
+    const char *zone;       /* name of the C library's zone, in which times are written then; NULL: UTC */
+    bool color;             /* table: with escape sequences */
+    uint32_t asked;         /* table: FC_FIELD_* columns to show whatever else goes */
+    uint32_t columns_asked; /* table: the same, FC_COLUMN_* */
+    const char *sort;       /* table: what is sorted by ("KEY[:desc]"), the same; NULL: nothing */
+    unsigned width;         /* table: columns of the terminal, 0 when unknown */
     unsigned column;
     struct fc_row_table *table;
 };

@@ -75,9 +75,9 @@ static int common_year(const struct fc_row_table *table)
 
     for (size_t i = 0; i < table->count; i++) {
         const struct fc_session *row = &table->rows[i].row;
-        int start = row->has_time ? fc_cell_year(row->start_ns) : year;
+        int start = row->has_time ? fc_cell_year(row->start_ns, &table->style) : year;
 
-        if (row->has_time && ((year >= 0 && start != year) || fc_cell_year(row->end_ns) != start))
+        if (row->has_time && ((year >= 0 && start != year) || fc_cell_year(row->end_ns, &table->style) != start))
             return -1;
         year = start;
     }
@@ -107,16 +107,17 @@ static void grow(struct fc_row_table *table, unsigned most)
     }
 }
 
-static void choose(struct fc_row_table *table, unsigned most)
+static void choose(struct fc_row_table *table, unsigned most, const char *zone)
 {
     struct fc_cell_style *style = &table->style;
 
-    *style = (struct fc_cell_style){.shown = usual | table->pinned, .fraction = true, .year = -1};
+    *style = (struct fc_cell_style){.shown = usual | table->pinned, .fraction = true, .year = -1, .zone = zone};
     if (!most || measure(table, style) <= most)
         return;
     *style = (struct fc_cell_style){.shown = always | table->pinned,
                                     .summed = (BIT(PACKETS) | BIT(BYTES)) & ~table->apart,
-                                    .year = common_year(table)};
+                                    .year = common_year(table),
+                                    .zone = zone};
     style->stacked = measure(table, style) > most;
     grow(table, most);
 }
@@ -172,7 +173,7 @@ static void release(struct fc_rows *w)
 {
     struct fc_row_table *table = w->table;
 
-    choose(table, w->width);
+    choose(table, w->width, w->zone);
     measure(table, &table->style);
     table->measured = true;
     if (w->color)
@@ -209,6 +210,12 @@ static int keep(struct fc_row_table *table, const struct fc_session *row)
     return 0;
 }
 
+static uint32_t columns_of(uint32_t asked)
+{
+    return (asked & FC_COLUMN_STATE ? BIT(STATE) : 0) | (asked & FC_COLUMN_PACKETS ? BIT(PACKETS) : 0) |
+           (asked & FC_COLUMN_BYTES ? BIT(BYTES) : 0) | (asked & FC_COLUMN_DURATION ? BIT(DURATION) : 0);
+}
+
 static struct fc_row_table *new_table(const struct fc_rows *w)
 {
     enum fc_cell sorted = fc_cell_sorted(w->sort);
@@ -217,7 +224,7 @@ static struct fc_row_table *new_table(const struct fc_rows *w)
 
     if (!table)
         return NULL;
-    table->pinned = fc_cell_fields(w->asked) | (w->state_asked ? BIT(STATE) : 0) | sorted_bit;
+    table->pinned = fc_cell_fields(w->asked) | columns_of(w->columns_asked) | sorted_bit;
     table->apart = w->sort && strchr(w->sort, '_') ? sorted_bit : 0;
     return table;
 }

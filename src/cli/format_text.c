@@ -4,7 +4,9 @@
 
 #include <flowcarve/decode.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define NS_PER_S INT64_C(1000000000)
 
@@ -82,6 +84,23 @@ char *fc_text_time(char *buf, int64_t ns)
     buf = fixed(buf, (uint32_t)frac, 9);
     *buf++ = 'Z';
     return buf;
+}
+
+char *fc_text_local(char *buf, int64_t ns)
+{
+    time_t seconds = (time_t)(ns / NS_PER_S - (ns % NS_PER_S < 0));
+    struct tm tm = {0};
+    int64_t shown;
+
+    /* what the clocks there show, written as if it were UTC */
+    if (!localtime_r(&seconds, &tm) || __builtin_add_overflow(ns, tm.tm_gmtoff * NS_PER_S, &shown))
+        return fc_text_time(buf, ns);
+    buf = fc_text_time(buf, shown) - 1;
+    unsigned minutes = (unsigned)labs(tm.tm_gmtoff) / 60;
+    *buf++ = tm.tm_gmtoff < 0 ? '-' : '+';
+    buf = fixed(buf, minutes / 60, 2);
+    *buf++ = ':';
+    return fixed(buf, minutes % 60, 2);
 }
 
 char *fc_text_duration(char *buf, int64_t ns)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
+#include "cli/filter_words.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -21,7 +22,8 @@ static void help(FILE *out)
     fputs("\n  flowcarve index day/*.pcap\n"
           "  flowcarve query host 10.0.0.5 and port 443\n"
           "  flowcarve carve --id 42 -w one.pcap\n\n"
-          "'flowcarve help COMMAND' tells of a command's options. Exit status:\n"
+          "'flowcarve help COMMAND' tells of a command's options, 'flowcarve help filter'\n"
+          "how filters are written. Exit status:\n"
           "0 done or found, 1 nothing matched, 2 usage or other error.\n",
           out);
 }
@@ -53,6 +55,8 @@ int main(int argc, char **argv)
     if (argc > 2 && strcmp(argv[1], "help") == 0) { /* "help CMD" is "CMD --help" */
         static char word[] = "--help";
         char *of[] = {argv[2], word, NULL};
+        if (strcmp(argv[2], "filter") == 0)
+            return fc_help_filter();
         for (int i = 0; i < COMMANDS; i++)
             if (strcmp(argv[2], commands[i]->name) == 0)
                 return commands[i]->run(2, of);

@@ -2,12 +2,13 @@
 /* Options of `flowcarve query`; the command itself is in cmd_query.c. */
 #include "cli/cli.h"
 #include "cli/cmd_query.h"
+#include "cli/filter_words.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { DB, FORMAT, COLUMNS, SORT, LIMIT, COUNT, COMMUNITY_ID, QUIET, VERBOSE };
+enum { DB, FORMAT, COLUMNS, SORT, LIMIT, COUNT, COMMUNITY_ID, TZ, FILTER_FILE, EXPLAIN, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -20,6 +21,11 @@ static const struct fc_option options[] = {
     [LIMIT] = {"limit", 'n', "N", "at most N sessions"},
     [COUNT] = {"count", 'c', NULL, "print the number of sessions only"},
     [COMMUNITY_ID] = {"community-id", 0, NULL, "print Community IDs, computed where the index does not hold them"},
+    [TZ] = FC_OPTION_TZ,
+    [FILTER_FILE] = FC_OPTION_FILTER_FILE,
+    [EXPLAIN] = {"explain", 0, NULL,
+                 "list no sessions, but tell how the filter is read and answered, and its equals in tcpdump and "
+                 "Wireshark"},
     [QUIET] = {"quiet", 'q', NULL, "print nothing: the exit status tells whether there is a session"},
     [VERBOSE] = {"verbose", 'v', NULL, "also tell how many sessions there were"},
     {0},
@@ -51,6 +57,14 @@ static int set(void *ctx, int option, const char *value)
     case COMMUNITY_ID:
         a->community_id = true;
         return 0;
+    case TZ:
+        return fc_zone_set(&a->zone, value, "query") ? 0 : -1;
+    case FILTER_FILE:
+        a->filter_file = value;
+        return 0;
+    case EXPLAIN:
+        a->explain = true;
+        return 0;
     case QUIET:
         a->quiet = true;
         return 0;
@@ -70,11 +84,9 @@ static int run(int argc, char **argv)
 
     if (rc >= 0)
         return rc;
-    char *filter = fc_join_words(argc - first, argv + first);
-    if (!filter) {
-        fc_complain("out of memory");
+    char *filter = fc_filter_words("query", a.filter_file, argc - first, argv + first);
+    if (!filter)
         return FC_EXIT_ERROR;
-    }
     a.db = fc_db_name(a.db);
     a.filter = filter;
     a.tty = isatty(STDOUT_FILENO);
@@ -90,14 +102,16 @@ const struct fc_command fc_command_query = {
     .summary = "list the sessions that a filter matches",
     .details =
         "FILTER is written as for tcpdump, and is about sessions: src is the client, dst the server.\n"
-        "  host ADDR, net CIDR, port N, portrange N-M, ether host MAC, each also with src or dst in front\n"
-        "  ADDR:PORT, [ADDR]:PORT, an end as tables print it\n"
-        "  tcp udp icmp icmp6 sctp arp ip ip6, proto NAME|N, vlan [ID], mpls [LABEL]\n"
-        "  tunnel [NAME[:ID]], as in vxlan, vxlan:42, gre\n"
-        "  id N, state new|established|closed|reset|midstream, community-id 1:...\n"
-        "  after TIME, before TIME: 2024-05-01T10:00 (UTC unless a zone is given), @1714557600, 2h ago\n"
+        "  host ADDR, net CIDR, port N, portrange N-M, ether host MAC, each also with src or dst (client, server) in "
+        "front\n"
+        "  ADDR:PORT, [ADDR]:PORT, an end as tables print it; lists as in port 80,443\n"
+        "  tcp udp icmp icmp6 sctp arp ip ip6, proto NAME|N, vlan [ID], mpls [LABEL], tunnel [NAME[:ID]]\n"
+        "  packets, bytes, duration, payload, ttl, each over N, under N, at least N, at most N, as in bytes over 10M\n"
+        "  state new|established|closed|reset|rejected|midstream, reset by client|server, flags syn,ack\n"
+        "  after TIME, before TIME, at TIME, between TIME and TIME, on DATE, during TIME\n"
+        "  id N, community-id 1:..., file NAME\n"
         "  and or not ( ), also && || !\n"
-        "A session matches after TIME when it has a packet at or after it, before TIME when it has one before it.\n",
+        "'flowcarve help filter' has all of it, with examples.\n",
     .options = options,
     .run = run,
 };

@@ -37,17 +37,17 @@ static const struct column {
     [FC_CELL_COMMUNITY_ID] = {"COMMUNITY-ID", FC_FIELD_COMMUNITY_ID, "community_id", false},
 };
 
-int fc_cell_year(int64_t ns)
+int fc_cell_year(int64_t ns, const struct fc_cell_style *style)
 {
     char text[FC_TEXT_MAX];
 
-    *fc_text_time(text, ns) = '\0';
+    fc_cell_time(text, ns, 0, style->zone != NULL);
     return atoi(text);
 }
 
-void fc_cell_time(char *buf, int64_t ns, unsigned digits)
+void fc_cell_time(char *buf, int64_t ns, unsigned digits, bool local)
 {
-    *fc_text_time(buf, ns) = '\0';
+    *(local ? fc_text_local(buf, ns) : fc_text_time(buf, ns)) = '\0';
     buf[10] = ' ';
     buf[digits ? 20 + digits : 19] = '\0';
 }
@@ -60,7 +60,7 @@ static void write_time(char *buf, const struct fc_session *row, int64_t ns, cons
         strcpy(buf, "-");
         return;
     }
-    fc_cell_time(text, ns, style->fraction ? 6 : 0);
+    fc_cell_time(text, ns, style->fraction ? 6 : 0, style->zone != NULL);
     strcpy(buf, text + (style->year >= 0 && atoi(text) == style->year ? 5 : 0));
 }
 
@@ -239,9 +239,13 @@ void fc_cell_text(char *buf, enum fc_cell cell, const struct fc_session *row, co
 void fc_cell_title(char *buf, enum fc_cell cell, const struct fc_cell_style *style)
 {
     bool time = cell == FC_CELL_START || cell == FC_CELL_END;
+    const char *zone = style->zone ? style->zone : "UTC", *city = strrchr(zone, '/');
 
+    /* where there is little room, Berlin is enough of Europe/Berlin */
     if (time && style->year >= 0)
-        snprintf(buf, FC_CELL_MAX, "%s (%04d)", columns[cell].title, style->year);
+        snprintf(buf, FC_CELL_MAX, "%s %04d %s", columns[cell].title, style->year, city ? city + 1 : zone);
+    else if (time)
+        snprintf(buf, FC_CELL_MAX, "%s %s", columns[cell].title, zone);
     else if (cell == FC_CELL_CLIENT && style->stacked)
         strcpy(buf, "CLIENT, SERVER");
     else

@@ -37,11 +37,12 @@ enum { FC_CELL_MAX = 256 };
 
 /* How a table shows its cells. */
 struct fc_cell_style {
-    uint32_t shown;  /* 1 << enum fc_cell */
-    bool fraction;   /* times with microseconds */
-    int year;        /* that of all times, which stands in the title; -1: each time has its own */
-    bool stacked;    /* a session takes two lines: the client's and the server's */
-    uint32_t summed; /* 1 << PACKETS or BYTES: both directions as one number */
+    uint32_t shown;   /* 1 << enum fc_cell */
+    bool fraction;    /* times with microseconds */
+    int year;         /* that of all times, which stands in the title; -1: each time has its own */
+    const char *zone; /* of times, by the C library; NULL: UTC */
+    bool stacked;     /* a session takes two lines: the client's and the server's */
+    uint32_t summed;  /* 1 << PACKETS or BYTES: both directions as one number */
 };
 
 enum fc_cell_side { FC_CELL_BOTH, FC_CELL_OF_CLIENT, FC_CELL_OF_SERVER };
@@ -64,13 +65,12 @@ uint32_t fc_cell_fields(uint32_t fields);
 
 /*
  * Texts of single values, of FC_CELL_MAX bytes at the most: "2024-05-31 10:00:00", with so many digits of the second's
- * parts; "1m12s", rounded in its own unit, so that what is less than a unit never is a whole one of the next; "12.3k".
+ * parts, local: in the zone of the C library, else in UTC; "1m12s", rounded in its own unit, so that what is less than a unit never is a whole one of the next; "12.3k".
  */
-void fc_cell_time(char *buf, int64_t ns, unsigned digits);
+void fc_cell_time(char *buf, int64_t ns, unsigned digits, bool local);
 void fc_cell_duration(char *buf, uint64_t ns);
 void fc_cell_number(char *buf, uint64_t number);
-
-/* The year of a time, ns since 1970. */
-int fc_cell_year(int64_t ns);
+/* The year of a time, ns since 1970, in the zone of the style. */
+int fc_cell_year(int64_t ns, const struct fc_cell_style *style);
 
 #endif

@@ -2,12 +2,13 @@
 /* Options of `flowcarve top` and `flowcarve stats`; what they do is in cmd_top.c. */
 #include "cli/cli.h"
 #include "cli/cmd_top.h"
+#include "cli/filter_words.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { DB, FORMAT, QUIET, VERBOSE, BY, COLUMNS, SORT, LIMIT, BUCKET };
+enum { DB, FORMAT, TZ, FILTER_FILE, QUIET, VERBOSE, BY, COLUMNS, SORT, LIMIT, BUCKET };
 
 #define FORMAT_OPTION                                                                                                  \
     {                                                                                                                  \
@@ -25,6 +26,8 @@ enum { DB, FORMAT, QUIET, VERBOSE, BY, COLUMNS, SORT, LIMIT, BUCKET };
 static const struct fc_option top_options[] = {
     [DB] = FC_OPTION_DB,
     [FORMAT] = FORMAT_OPTION,
+    [TZ] = FC_OPTION_TZ,
+    [FILTER_FILE] = FC_OPTION_FILTER_FILE,
     [QUIET] = QUIET_OPTION,
     [VERBOSE] = VERBOSE_OPTION,
     [BY] = {"by", 'b', "WHAT",
@@ -41,7 +44,13 @@ static const struct fc_option top_options[] = {
 };
 
 static const struct fc_option stats_options[] = {
-    [DB] = FC_OPTION_DB, [FORMAT] = FORMAT_OPTION, [QUIET] = QUIET_OPTION, [VERBOSE] = VERBOSE_OPTION, {0},
+    [DB] = FC_OPTION_DB,
+    [FORMAT] = FORMAT_OPTION,
+    [TZ] = FC_OPTION_TZ,
+    [FILTER_FILE] = FC_OPTION_FILTER_FILE,
+    [QUIET] = QUIET_OPTION,
+    [VERBOSE] = VERBOSE_OPTION,
+    {0},
 };
 
 static int set(void *ctx, int option, const char *value)
@@ -74,6 +83,11 @@ static int set(void *ctx, int option, const char *value)
             return 0;
         fc_complain("top: --bucket takes a time as in 500ms, 10s, 1m, 1h or 1d, not '%s'", value);
         return -1;
+    case TZ:
+        return fc_zone_set(&a->zone, value, "top") ? 0 : -1;
+    case FILTER_FILE:
+        a->filter_file = value;
+        return 0;
     case QUIET:
         a->quiet = true;
         return 0;
@@ -91,11 +105,9 @@ static int run(const struct fc_command *command, struct fc_top_args *a, int argc
 
     if (rc >= 0)
         return rc;
-    char *filter = fc_join_words(argc - first, argv + first);
-    if (!filter) {
-        fc_complain("out of memory");
+    char *filter = fc_filter_words(command->name, a->filter_file, argc - first, argv + first);
+    if (!filter)
         return FC_EXIT_ERROR;
-    }
     a->command = command->name;
     a->db = fc_db_name(a->db);
     a->filter = filter;

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int walk(struct fc_numbers *n, struct fc_places *places, const struct fc_place_file *f,
-                struct fc_reader *reader, struct fc_error *err)
+static int walk(struct fc_numbers *n, struct fc_places *places, const struct fc_place_file *f, struct fc_reader *reader,
+                struct fc_error *err)
 {
     struct fc_record rec;
     uint64_t number = 0;

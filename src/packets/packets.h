@@ -17,9 +17,9 @@ struct fc_packets {
     struct fc_numbers *numbers;       /* the same, when records are counted */
     size_t *heap;                     /* sources with a record, the next one on top */
     size_t live;
-    bool started;         /* the top of the heap was given */
-    size_t place;         /* of the next position, when captures are not read */
-    uint64_t packets;     /* given */
+    bool started;                       /* the top of the heap was given */
+    size_t place;                       /* of the next position, when captures are not read */
+    uint64_t packets;                   /* given */
     uint64_t bytes_read, bytes_decoded; /* of the sources that are closed */
     int failed;
     struct fc_error why;

@@ -38,12 +38,19 @@ enum fc_ast_type {
     FC_AST_ID,           /* session ids lo to hi */
     FC_AST_STATE,        /* state lo */
     FC_AST_COMMUNITY_ID, /* text */
+    FC_AST_FILE,         /* text: the name of captures, see query/file.h */
+    FC_AST_FLAGS,        /* TCP flags lo, all of them seen: ends; EITHER: of both directions together */
+    FC_AST_MARK,         /* one of the bits lo of session.flags */
+    FC_AST_MEASURE,      /* a number from lo to hi: measure, and ends: SRC, DST, or EITHER for what both come to */
     FC_AST_AFTER,        /* a packet at or after lo, ns since 1970 */
     FC_AST_BEFORE        /* a packet before lo */
 };
 
 /* Which ends of a session a condition is about; src is the client, dst the server. */
 enum fc_ends { FC_ENDS_EITHER, FC_ENDS_SRC, FC_ENDS_DST, FC_ENDS_BOTH };
+
+/* What is counted or measured of a session. A TTL is not added up: EITHER means that of one of the ends. */
+enum fc_measure { FC_MEASURE_PACKETS, FC_MEASURE_BYTES, FC_MEASURE_DURATION, FC_MEASURE_PAYLOAD, FC_MEASURE_TTL };
 
 /* Whose addresses `host` and `net` look at. */
 enum fc_scope { FC_SCOPE_ANY, FC_SCOPE_IP, FC_SCOPE_ARP, FC_SCOPE_RARP };
@@ -58,12 +65,13 @@ struct fc_ast {
     uint8_t scope;      /* enum fc_scope */
     uint8_t family;     /* FC_ADDR_IPV4, FC_ADDR_IPV6, FC_ADDR_MAC, or 0 */
     uint8_t transports; /* FC_TRANSPORT_* */
+    uint8_t measure;    /* enum fc_measure */
     uint32_t height;    /* 1 for a leaf */
     uint32_t child_count;
     struct fc_ast *first, *last; /* children */
     struct fc_ast *next;         /* sibling */
     int64_t lo, hi;
-    const char *text;           /* FC_COMMUNITY_ID_SIZE bytes with the NUL */
+    const char *text;           /* in the arena */
     uint8_t addr[16], mask[16]; /* network order, as many bytes as the family has; addr has no bit outside mask */
 };
 

@@ -99,7 +99,8 @@ static size_t ends_of(const struct fc_plan *leaf)
 
 size_t fc_sql_selects(const struct fc_sql *sql, const struct fc_plan *leaf)
 {
-    return ends_of(leaf) + (fc_sql_has_ports(leaf) || fc_sql_has_times(leaf) || leaf->value[0]->type == FC_AST_ID) +
+    return ends_of(leaf) +
+           (fc_sql_has_ports(leaf) || fc_sql_has_times(leaf) || leaf->window || leaf->value[0]->type == FC_AST_ID) +
            fc_sql_has_fields(sql, leaf);
 }
 
@@ -111,8 +112,8 @@ void fc_sql_select(struct fc_sql *sql, const struct fc_plan *leaf, size_t number
         select_end(sql, leaf, number == 1 || value->ends == FC_ENDS_DST, most);
     } else if (fc_sql_has_ports(leaf)) {
         select_ports(sql, leaf);
-    } else if (fc_sql_has_times(leaf)) {
-        select_spans(sql, leaf);
+    } else if (fc_sql_has_times(leaf) || leaf->window) {
+        select_spans(sql, leaf->window ? leaf->window : leaf);
     } else if (value->type == FC_AST_ID) {
         fc_sql_add(sql, "SELECT s.id FROM session s WHERE ");
         fc_sql_ids(sql, leaf);

@@ -216,6 +216,51 @@ static int cost_of_times(struct cost *c, struct fc_plan *leaf)
     return rc;
 }
 
+static const struct fc_ast *time_leaf(struct cost *c, enum fc_ast_type type, int64_t ns)
+{
+    struct fc_ast *leaf = fc_ast_leaf(c->arena, type);
+
+    if (leaf)
+        leaf->lo = ns;
+    return leaf;
+}
+
+/* The times between two as a window. NULL without memory. */
+static struct fc_plan *new_window(struct cost *c, int64_t first_ns, int64_t last_ns)
+{
+    struct fc_plan *window = fc_arena_alloc(c->arena, sizeof *window);
+    const struct fc_ast **value = fc_arena_alloc(c->arena, 2 * sizeof *value);
+
+    if (!window || !value || !(value[0] = time_leaf(c, FC_AST_AFTER, first_ns)) ||
+        !(value[1] = time_leaf(c, FC_AST_BEFORE, last_ns + (last_ns < INT64_MAX))))
+        return NULL;
+    *window = (struct fc_plan){.type = FC_PLAN_LEAF, .value = value, .value_count = 2, .cost = FC_PLAN_SCAN};
+    return window;
+}
+
+/* Sessions of the time of a leaf's captures. In a pcapng there may be packets that have no time. */
+static int cost_of_files(struct cost *c, struct fc_plan *leaf)
+{
+    struct fc_sql sql = new_sql(c);
+    struct fc_plan *window = NULL;
+    sqlite3_stmt *stmt;
+
+    fc_sql_text(&sql,
+                "SELECT min(f.first_ns), max(f.last_ns), sum(f.format = 'pcapng' OR f.first_ns IS NULL) FROM files f"
+                " WHERE ");
+    fc_sql_files(&sql, leaf->value[0], "f.id");
+    int rc = run(c, &sql, &stmt);
+    bool timed = rc == 0 && sqlite3_column_type(stmt, 2) == SQLITE_INTEGER && sqlite3_column_int64(stmt, 2) == 0;
+    if (timed && !(window = new_window(c, sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1))))
+        rc = no_memory(c);
+    sqlite3_finalize(stmt);
+    if (rc == 0 && window && (rc = cost_of_times(c, window)) == 0 && window->cost != FC_PLAN_SCAN) {
+        leaf->window = window;
+        leaf->cost = window->cost;
+    }
+    return rc;
+}
+
 static int cost_of_leaf(struct cost *c, struct fc_plan *leaf)
 {
     const struct fc_ast *value = leaf->value[0];
@@ -244,6 +289,8 @@ static int cost_of_leaf(struct cost *c, struct fc_plan *leaf)
     case FC_AST_AFTER:
     case FC_AST_BEFORE:
         return cost_of_times(c, leaf);
+    case FC_AST_FILE:
+        return cost_of_files(c, leaf);
     case FC_AST_ID:
         leaf->cost = (int64_t)leaf->value_count;
         if (value->hi - value->lo > c->limit)

@@ -4,6 +4,7 @@
 #include "base/export.h"
 #include "query/community.h"
 #include "query/fields.h"
+#include "query/file.h"
 #include "query/sql.h"
 #include "store/db.h"
 
@@ -19,11 +20,14 @@ static int fail_memory(struct fc_db *db, struct fc_error *err)
 /* Fields that the filter asks for. */
 static uint32_t fields_used(const struct fc_ast *node)
 {
+    static const uint32_t measures[] = {[FC_MEASURE_PAYLOAD] = FC_FIELD_PAYLOAD, [FC_MEASURE_TTL] = FC_FIELD_TTL};
     uint32_t used = node->type == FC_AST_VLAN           ? FC_FIELD_VLAN
                     : node->type == FC_AST_MPLS         ? FC_FIELD_MPLS
                     : node->type == FC_AST_TUNNEL       ? FC_FIELD_TUNNEL
                     : node->type == FC_AST_MAC          ? FC_FIELD_MAC
                     : node->type == FC_AST_COMMUNITY_ID ? FC_FIELD_COMMUNITY_ID
+                    : node->type == FC_AST_FLAGS        ? FC_FIELD_TCP_FLAGS
+                    : node->type == FC_AST_MEASURE      ? measures[node->measure]
                                                         : 0;
 
     for (const struct fc_ast *child = node->first; child; child = child->next)
@@ -31,44 +35,73 @@ static uint32_t fields_used(const struct fc_ast *node)
     return used;
 }
 
-static bool names_state(const struct fc_ast *node)
+static uint32_t columns_used(const struct fc_ast *node)
 {
-    bool names = node->type == FC_AST_STATE;
+    static const uint32_t measures[] = {[FC_MEASURE_PACKETS] = FC_COLUMN_PACKETS,
+                                        [FC_MEASURE_BYTES] = FC_COLUMN_BYTES,
+                                        [FC_MEASURE_DURATION] = FC_COLUMN_DURATION,
+                                        [FC_MEASURE_TTL] = 0};
+    uint32_t used = node->type == FC_AST_STATE || node->type == FC_AST_MARK ? (uint32_t)FC_COLUMN_STATE
+                    : node->type == FC_AST_MEASURE                          ? measures[node->measure]
+                                                                            : 0;
 
-    for (const struct fc_ast *child = node->first; child && !names; child = child->next)
-        names = names_state(child);
-    return names;
+    for (const struct fc_ast *child = node->first; child; child = child->next)
+        used |= columns_used(child);
+    return used;
 }
 
-FC_EXPORT uint32_t fc_filter_fields(const struct fc_filter *filter, bool *state)
+FC_EXPORT uint32_t fc_filter_fields(const struct fc_filter *filter, uint32_t *columns)
 {
     bool any = filter && filter->root;
 
-    if (state)
-        *state = any && names_state(filter->root);
+    if (columns)
+        *columns = any ? columns_used(filter->root) : 0;
     return any ? fields_used(filter->root) : 0;
 }
 
 /* What the index lacks must not be asked of it, or be computed. */
 static int check_fields(const struct fc_filter *filter, struct fc_db *db, uint32_t held, struct fc_error *err)
 {
+    static const struct {
+        uint32_t bit;
+        const char *what, *name;
+    } fields[] = {
+        {FC_FIELD_VLAN, "VLAN ids", "vlan"},
+        {FC_FIELD_MPLS, "MPLS labels", "mpls"},
+        {FC_FIELD_TUNNEL, "encapsulations", "tunnel"},
+        {FC_FIELD_MAC, "link addresses of IP sessions", "mac"},
+        {FC_FIELD_TTL, "TTLs", "ttl"},
+        {FC_FIELD_PAYLOAD, "bytes of payload", "payload"},
+        {FC_FIELD_TCP_FLAGS, "TCP flags", "tcp-flags"},
+    };
     uint32_t missing = fields_used(filter->root) & ~held;
 
-    if (missing & FC_FIELD_VLAN)
-        return fc_error_set(err, FC_E_FILTER, db->path, FC_NO_OFFSET,
-                            "this index holds no VLAN ids; index with --fields vlan");
-    if (missing & FC_FIELD_MPLS)
-        return fc_error_set(err, FC_E_FILTER, db->path, FC_NO_OFFSET,
-                            "this index holds no MPLS labels; index with --fields mpls");
-    if (missing & FC_FIELD_TUNNEL)
-        return fc_error_set(err, FC_E_FILTER, db->path, FC_NO_OFFSET,
-                            "this index holds no encapsulations; index with --fields tunnel");
-    if (missing & FC_FIELD_MAC)
-        return fc_error_set(err, FC_E_FILTER, db->path, FC_NO_OFFSET,
-                            "this index holds no link addresses of IP sessions; index with --fields mac");
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        if (missing & fields[i].bit)
+            return fc_error_set(err, FC_E_FILTER, db->path, FC_NO_OFFSET,
+                                "this index holds no %s; index with --fields %s", fields[i].what, fields[i].name);
     if ((missing & FC_FIELD_COMMUNITY_ID) && fc_community_register(fc_db_sqlite(db)) != SQLITE_OK)
         return fc_db_error(fc_db_sqlite(db), db->path, err, "cannot compute Community IDs");
     return 0;
+}
+
+/* A capture that is not there must not look like one without sessions. */
+static int check_files(const struct fc_ast *node, struct fc_db *db, struct fc_error *err)
+{
+    int rc = 0;
+
+    if (node->type == FC_AST_FILE) {
+        if (fc_file_register(db) != SQLITE_OK)
+            return fc_db_error(fc_db_sqlite(db), db->path, err, "cannot look for captures");
+        rc = fc_file_is_known(db, node->text, err);
+        if (rc == 0)
+            return fc_error_set(err, FC_E_FILTER, db->path, FC_NO_OFFSET, "no capture in this index is called '%.200s'",
+                                node->text);
+        rc = rc > 0 ? 0 : rc;
+    }
+    for (const struct fc_ast *child = node->first; child && rc == 0; child = child->next)
+        rc = check_files(child, db, err);
+    return rc;
 }
 
 /* Writes the text: with candidates, or without when their values are too many for a statement. */
@@ -109,7 +142,8 @@ int fc_filter_compile(const struct fc_filter *filter, struct fc_db *db, struct f
         return out->where ? 0 : fail_memory(db, err);
     }
     rc = fc_db_fields(db, &sql.fields, err);
-    if (rc != 0 || (rc = check_fields(filter, db, sql.fields, err)) != 0)
+    if (rc != 0 || (rc = check_fields(filter, db, sql.fields, err)) != 0 ||
+        (rc = check_files(filter->root, db, err)) != 0)
         return rc;
     plan = fc_plan_build(&arena, filter->root);
     rc = plan ? write_where(&sql, &arena, plan, db, err) : fail_memory(db, err);
@@ -141,7 +175,8 @@ int fc_filter_bind(const struct fc_filter_sql *sql, sqlite3_stmt *stmt, int firs
         else if (bind->type == FC_BIND_BLOB)
             rc = sqlite3_bind_blob(stmt, place, bind->bytes, (int)bind->len, SQLITE_TRANSIENT);
         else
-            rc = sqlite3_bind_text(stmt, place, bind->bytes, (int)bind->len, SQLITE_TRANSIENT);
+            rc =
+                sqlite3_bind_text(stmt, place, bind->text ? bind->text : bind->bytes, (int)bind->len, SQLITE_TRANSIENT);
     }
     return rc;
 }

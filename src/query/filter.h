@@ -22,6 +22,7 @@ struct fc_filter_bind {
     uint32_t len; /* bytes used, FC_BIND_BLOB and FC_BIND_TEXT */
     int64_t number;
     char bytes[32];
+    const char *text; /* FC_BIND_TEXT of any length: of the filter; NULL: `bytes` */
 };
 
 struct fc_filter_sql {

@@ -10,7 +10,7 @@ static bool is_blank(char c)
 
 static bool ends_word(char c)
 {
-    return c == '\0' || is_blank(c) || strchr("()!&|[]<>=", c);
+    return c == '\0' || is_blank(c) || strchr("()!&|[]<>=,", c);
 }
 
 /* An IPv6 address in brackets begins here: two colons tell it from the [13:2] of pcap-filter's arithmetic. */
@@ -30,6 +30,8 @@ static enum fc_token_type operator_at(const char *p, size_t *len)
         return FC_TOKEN_OPEN;
     case ')':
         return FC_TOKEN_CLOSE;
+    case ',':
+        return FC_TOKEN_COMMA;
     case '!':
         if (p[1] != '=')
             return FC_TOKEN_NOT;

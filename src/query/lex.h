@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cuts a filter into words and operators. A word is anything up to white space or one of ( ) ! & | [ ] < > = , so that
+ * Cuts a filter into words and operators. A word is anything up to white space or one of ( ) ! & | [ ] < > = and the comma, so that
  * addresses, networks and times are one word each, and so is [2001:db8::1]:443; what it means is decided by the parser.
  *
  * Threads: any. Memory: tokens point into the text.
@@ -19,6 +19,7 @@ enum fc_token_type {
     FC_TOKEN_NOT,
     FC_TOKEN_OPEN,
     FC_TOKEN_CLOSE,
+    FC_TOKEN_COMMA,
     FC_TOKEN_OTHER /* a character of pcap-filter's arithmetic */
 };
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "query/parse.h"
 #include "base/export.h"
-#include "query/wireshark.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static int parse_expr(struct fc_parser *p, struct fc_qualifiers *qual, struct fc_ast **out);
 
@@ -39,103 +39,9 @@ bool fc_parse_word(const struct fc_token *token, char *buf, size_t size)
     return true;
 }
 
-static struct fc_token peek(const struct fc_parser *p)
+struct fc_token fc_parse_peek(const struct fc_parser *p)
 {
     return fc_lex(p->text, p->token.off + p->token.span);
-}
-
-static int fail_packets(struct fc_parser *p, const struct fc_token *token)
-{
-    return fc_parse_fail(p, token, "'%.*s' looks into packets; carve the sessions first, then filter with tcpdump",
-                         (int)(token->len < 64 ? token->len : 64), token->text);
-}
-
-/* True when the words are a filter, which a message may then offer. */
-static bool is_filter(const struct fc_parser *p, const char *text)
-{
-    struct fc_filter *filter;
-    bool is = *text && fc_filter_parse(text, p->now_ns, &filter, NULL) == 0;
-
-    if (is)
-        fc_filter_free(filter);
-    return is;
-}
-
-/* A protocol above layer 4: 0 when the token is none. */
-static int fail_application(struct fc_parser *p, const struct fc_token *token)
-{
-    char word[32];
-    uint16_t port;
-
-    if (token->type != FC_TOKEN_WORD || token->escaped || !fc_parse_word(token, word, sizeof word) ||
-        !(port = fc_word_application(word)))
-        return 0;
-    return fc_parse_fail(p, token, "'%s' lies above layer 4, where nothing is read; by its usual port: port %u", word,
-                         port);
-}
-
-/* `state = new`: a sign between a type and its value; 0 when the token is none. */
-static int fail_sign(struct fc_parser *p, enum fc_qual_type type)
-{
-    struct fc_token sign = p->token, value;
-    char say[160];
-
-    if (sign.type != FC_TOKEN_OTHER || (sign.text[0] != '=' && sign.text[0] != '!'))
-        return 0;
-    value = peek(p);
-    if (value.type == FC_TOKEN_OTHER && value.text[0] == '=' && sign.text[0] == '=') {
-        sign.span = value.off + value.span - sign.off;
-        value = fc_lex(p->text, value.off + value.span);
-    }
-    snprintf(say, sizeof say, "%s%s %.*s", sign.text[0] == '!' ? "not " : "", fc_word_type(type),
-             (int)(value.span < 100 ? value.span : 100), p->text + value.off);
-    if (!is_filter(p, say))
-        return fc_parse_fail(p, &sign, "no '%.*s' between '%s' and its value", (int)sign.span, sign.text,
-                             fc_word_type(type));
-    return fc_parse_fail(p, &sign, "no '%.*s' here; say '%s'", (int)sign.span, sign.text, say);
-}
-
-/* A comparison of Wireshark's; 0 when there is none at the current token. */
-static int fail_wireshark(struct fc_parser *p)
-{
-    struct fc_wireshark found;
-    struct fc_token all = p->token;
-    char whole[FC_WIRESHARK_MAX];
-    const char *here = found.here;
-
-    if (!fc_wireshark_at(p->text, p->token.off, &found))
-        return 0;
-    all.span = found.len;
-    int shown = (int)(found.len < 64 ? found.len : 64);
-    if (!is_filter(p, found.here))
-        return fc_parse_fail(p, &all, "'%.*s' is Wireshark's and has no equal here; carve, then filter with tshark",
-                             shown, all.text);
-    if (fc_wireshark_whole(p->text, whole, sizeof whole) && is_filter(p, whole))
-        here = whole;
-    return fc_parse_fail(p, &all, "'%.*s' is Wireshark's%s; here: %s", shown, all.text,
-                         found.other_numbers ? ", and IDs are not its numbers" : "", here);
-}
-
-/* A token where none of its kind makes sense. `expected` says what would. */
-static int fail_unexpected(struct fc_parser *p, const char *expected)
-{
-    const struct fc_token *t = &p->token;
-    const char *like;
-    char word[32];
-    int value, rc;
-
-    if ((rc = fail_wireshark(p)) != 0 || (rc = fail_application(p, t)) != 0)
-        return rc;
-    if (t->type == FC_TOKEN_END)
-        return fc_parse_fail(p, t, "the filter ends where %s is expected", expected);
-    if (t->type == FC_TOKEN_OTHER || fc_word_kind(t, &value) == FC_WORD_PACKET)
-        return fail_packets(p, t);
-    if (t->type == FC_TOKEN_WORD && fc_word_kind(t, &value) == FC_WORD_NONE && fc_parse_word(t, word, sizeof word) &&
-        !isdigit((unsigned char)word[0]) && (like = fc_word_like(word)) && strcmp(like, word) != 0)
-        return fc_parse_fail(p, t, "unknown word '%s'; did you mean '%s'?", word, like);
-    if (t->type == FC_TOKEN_CLOSE)
-        return fc_parse_fail(p, t, "')' where %s is expected", expected);
-    return fc_parse_fail(p, t, "'%.*s' where %s is expected", (int)(t->len < 64 ? t->len : 64), t->text, expected);
 }
 
 static int enter(struct fc_parser *p)
@@ -169,7 +75,7 @@ static int close_paren(struct fc_parser *p, const struct fc_token *open)
     if (p->token.type == FC_TOKEN_END)
         return fc_parse_fail(p, open, "'(' is never closed");
     if (p->token.type != FC_TOKEN_CLOSE)
-        return fail_unexpected(p, "'and', 'or' or ')'");
+        return fc_parse_fail_unexpected(p, "'and', 'or' or ')'");
     fc_parse_advance(p);
     p->nest--;
     return 0;
@@ -188,6 +94,7 @@ static const char *value_name(enum fc_qual_type type)
     case FC_QUAL_VLAN:
     case FC_QUAL_MPLS:
     case FC_QUAL_ID:
+    case FC_QUAL_TTL:
         return "a number";
     case FC_QUAL_TUNNEL:
         return "an encapsulation";
@@ -198,6 +105,26 @@ static const char *value_name(enum fc_qual_type type)
     default:
         return "an address";
     }
+}
+
+/* `80,443`: one of the values. What follows a comma is a value, also where it looks like a keyword. */
+static int parse_list(struct fc_parser *p, const struct fc_qualifiers *qual, struct fc_ast **out)
+{
+    int rc = fc_parse_value(p, qual, out);
+
+    while (rc == 0 && p->token.type == FC_TOKEN_COMMA) {
+        struct fc_token op = p->token;
+        struct fc_ast *right;
+
+        op.type = FC_TOKEN_OR;
+        fc_parse_advance(p);
+        if (p->token.type != FC_TOKEN_WORD)
+            return fc_parse_fail_unexpected(p, value_name(qual->type));
+        rc = fc_parse_value(p, qual, &right);
+        if (rc == 0)
+            rc = join(p, &op, out, right);
+    }
+    return rc;
 }
 
 /* Values behind qualifiers: in parentheses only values may stand, a qualifier there would undo those in front. */
@@ -216,15 +143,15 @@ static int parse_values(struct fc_parser *p, const struct fc_qualifiers *qual, b
         return negate(p, out);
     }
     if (start.type != FC_TOKEN_OPEN) {
-        if ((rc = fail_sign(p, qual->type)) != 0)
+        if ((rc = fc_parse_fail_sign(p, qual->type)) != 0)
             return rc;
         if (start.type != FC_TOKEN_WORD)
-            return fail_unexpected(p, value_name(qual->type));
+            return fc_parse_fail_unexpected(p, value_name(qual->type));
         enum fc_word_kind kind = fc_word_kind(&start, &value);
         if (inside && kind != FC_WORD_NONE && kind != FC_WORD_PACKET && !fc_parse_fits(qual, &start))
             return fc_parse_fail(p, &start, "only %s may stand in these parentheses, no '%.*s'", value_name(qual->type),
                                  (int)start.len, start.text);
-        return fc_parse_value(p, qual, out);
+        return parse_list(p, qual, out);
     }
     if ((rc = enter(p)) != 0)
         return rc;
@@ -253,7 +180,7 @@ static void parse_ends(struct fc_parser *p, struct fc_qualifiers *qual, int ends
     op = p->token;
     if (op.type != FC_TOKEN_AND && op.type != FC_TOKEN_OR)
         return;
-    other = peek(p);
+    other = fc_parse_peek(p);
     if (fc_word_kind(&other, &value) != FC_WORD_ENDS || value == ends)
         return;
     /* `src host A or dst host B` has an address in front of its `or`, so this can only be a pair of ends */
@@ -292,9 +219,12 @@ static int parse_lone_proto(struct fc_parser *p, struct fc_qualifiers *qual, str
     int value;
 
     if (t->type == FC_TOKEN_OTHER || fc_word_kind(t, &value) == FC_WORD_PACKET)
-        return fail_packets(p, t);
+        return fc_parse_fail_packets(p, t);
+    if (t->type == FC_TOKEN_COMMA)
+        return fc_parse_fail(p, t, "a list stands behind a word that says of what; write 'proto %.*s,...'",
+                             (int)qual->proto_len, qual->proto_text);
     if (qual->proto == FC_QUAL_LINK)
-        return fail_unexpected(p, "'host', 'src' or 'dst' and a link address");
+        return fc_parse_fail_unexpected(p, "'host', 'src' or 'dst' and a link address");
     if (t->type == FC_TOKEN_WORD && (isdigit((unsigned char)t->text[0]) || memchr(t->text, ':', t->len)))
         return fc_parse_fail(p, t, "is '%.*s' a port or an address? Write '%.*s port ...' or '%.*s and host ...'",
                              (int)(t->len < 64 ? t->len : 64), t->text, (int)qual->proto_len, qual->proto_text,
@@ -325,13 +255,13 @@ static enum fc_ast_type any_type(enum fc_qual_type type)
 
 static int parse_typed(struct fc_parser *p, struct fc_qualifiers *qual, struct fc_ast **out)
 {
-    if (qual->type == FC_QUAL_AFTER || qual->type == FC_QUAL_BEFORE) {
+    if (qual->type >= FC_QUAL_AFTER && qual->type <= FC_QUAL_DURING) {
         qual->set = false;
         return fc_parse_time(p, qual->type, out);
     }
     if ((qual->type == FC_QUAL_VLAN || qual->type == FC_QUAL_MPLS || qual->type == FC_QUAL_TUNNEL) &&
         !value_follows(p, qual)) {
-        if (fail_sign(p, qual->type))
+        if (fc_parse_fail_sign(p, qual->type))
             return FC_E_FILTER;
         qual->set = false;
         *out = fc_ast_leaf(p->arena, any_type(qual->type));
@@ -340,6 +270,13 @@ static int parse_typed(struct fc_parser *p, struct fc_qualifiers *qual, struct f
         return *out ? 0 : FC_E_NOMEM;
     }
     return parse_values(p, qual, false, out);
+}
+
+/* What is counted for each direction. */
+static bool has_two_sides(enum fc_qual_type type)
+{
+    return type == FC_QUAL_FLAGS || type == FC_QUAL_PACKETS || type == FC_QUAL_BYTES || type == FC_QUAL_PAYLOAD ||
+           type == FC_QUAL_TTL;
 }
 
 /* [proto] [ends] [type] and what follows; the current token is the first of these. */
@@ -358,17 +295,35 @@ static int parse_qualified(struct fc_parser *p, struct fc_qualifiers *qual, stru
     type_token = p->token;
     if (fc_word_kind(&type_token, &value) == FC_WORD_TYPE) {
         qual->type = (enum fc_qual_type)value;
-        if (has_ends && qual->type >= FC_QUAL_PROTO)
+        if (has_ends && qual->type >= FC_QUAL_PROTO && !has_two_sides(qual->type))
             return fc_parse_fail(p, &type_token, "'%s' has no source and destination", fc_word_type(qual->type));
         if (has_proto && qual->type > FC_QUAL_PROTO)
             return fc_parse_fail(p, &type_token, "'and' is needed between '%.*s' and '%s'", (int)qual->proto_len,
                                  qual->proto_text, fc_word_type(qual->type));
         fc_parse_advance(p);
+        if (qual->type >= FC_QUAL_PACKETS && (qual->type != FC_QUAL_TTL || fc_parse_is_comparison(p))) {
+            qual->set = false;
+            return fc_parse_measure(p, qual, has_ends, out);
+        }
+        if (qual->type >= FC_QUAL_FILE && qual->type <= FC_QUAL_RESET) {
+            qual->set = false;
+            return qual->type == FC_QUAL_FILE    ? fc_parse_file(p, out)
+                   : qual->type == FC_QUAL_FLAGS ? fc_parse_flags(p, qual, out)
+                                                 : fc_parse_reset(p, out);
+        }
         return parse_typed(p, qual, out);
     }
     if (!has_ends)
         return parse_lone_proto(p, qual, out);
     return parse_typed(p, qual, out);
+}
+
+/* `state closed or reset` goes on with a state, `state closed or reset by client` does not. */
+static bool is_reset_by(const struct fc_parser *p)
+{
+    struct fc_token next = fc_parse_peek(p);
+
+    return fc_token_is(&p->token, "reset") && fc_token_is(&next, "by");
 }
 
 /* A word without qualifiers in front of it. */
@@ -380,30 +335,34 @@ static int parse_bare(struct fc_parser *p, struct fc_qualifiers *qual, struct fc
     char name[64];
     bool is_proto;
 
-    if (fail_wireshark(p))
+    if (fc_parse_fail_wireshark(p))
         return FC_E_FILTER;
     /* a port may be behind `port 80 or`, an end has one of its own */
     if (fc_parse_is_end(&p->token) && qual->type != FC_QUAL_ADDRESS && qual->type != FC_QUAL_HOST)
         *qual = (struct fc_qualifiers){.set = true, .type = FC_QUAL_ADDRESS, .ends = FC_ENDS_EITHER};
+    if (qual->set && qual->type == FC_QUAL_STATE && fc_parse_is_state(&p->token) && !is_reset_by(p))
+        return parse_list(p, qual, out);
     if (kind == FC_WORD_ENDS || kind == FC_WORD_TYPE || kind == FC_WORD_PROTO)
         return parse_qualified(p, qual, out);
     if (qual->set && fc_parse_fits(qual, &p->token))
-        return fc_parse_value(p, qual, out);
+        return parse_list(p, qual, out);
     is_proto = !p->token.escaped && fc_parse_word(&p->token, name, sizeof name) && fc_proto_number(name) >= 0;
     if (is_proto)
         return parse_qualified(p, qual, out);
     if (kind == FC_WORD_NAMED || kind == FC_WORD_PACKET)
-        return fail_packets(p, &p->token);
+        return fc_parse_fail_packets(p, &p->token);
     if (kind == FC_WORD_OTHER)
-        return fail_unexpected(p, condition);
+        return fc_parse_fail_unexpected(p, condition);
     if (strchr("0123456789:", p->token.text[0]) || memchr(p->token.text, ':', p->token.len)) {
         *qual = (struct fc_qualifiers){.set = true, .type = FC_QUAL_ADDRESS, .ends = FC_ENDS_EITHER};
-        return fc_parse_value(p, qual, out);
+        return parse_list(p, qual, out);
     }
     if (fc_parse_word(&p->token, name, sizeof name) && (fc_word_like(name) || fc_word_application(name)))
-        return fail_unexpected(p, condition);
+        return fc_parse_fail_unexpected(p, condition);
     if (qual->set)
-        return fc_parse_value(p, qual, out);
+        return parse_list(p, qual, out);
+    if (fc_parse_is_state(&p->token))
+        return fc_parse_fail(p, &p->token, "say 'state %.*s'", (int)p->token.len, p->token.text);
     return fc_parse_fail(p, &p->token, "unknown word '%.*s'", (int)(p->token.len < 64 ? p->token.len : 64),
                          p->token.text);
 }
@@ -434,7 +393,7 @@ static int parse_term(struct fc_parser *p, struct fc_qualifiers *qual, struct fc
     case FC_TOKEN_WORD:
         return parse_bare(p, qual, out);
     default:
-        return fail_unexpected(p, "a condition");
+        return fc_parse_fail_unexpected(p, "a condition");
     }
 }
 
@@ -470,13 +429,14 @@ static int parse_all(struct fc_parser *p, struct fc_ast **root)
         return rc;
     if (p->token.type == FC_TOKEN_CLOSE)
         return fc_parse_fail(p, &p->token, "')' without '('");
-    return fail_unexpected(p, "'and' or 'or'");
+    return fc_parse_fail_unexpected(p, "'and' or 'or'");
 }
 
-FC_EXPORT int fc_filter_parse(const char *text, int64_t now_ns, struct fc_filter **out, struct fc_filter_error *where)
+static int parse_text(const char *text, int64_t now_ns, bool local, struct fc_filter **out,
+                      struct fc_filter_error *where)
 {
     struct fc_filter *filter = calloc(1, sizeof *filter);
-    struct fc_parser parser = {.text = text ? text : "", .now_ns = now_ns, .where = where};
+    struct fc_parser parser = {.text = text ? text : "", .now_ns = now_ns, .local = local, .where = where};
     int rc;
 
     *out = NULL;
@@ -490,6 +450,22 @@ FC_EXPORT int fc_filter_parse(const char *text, int64_t now_ns, struct fc_filter
     }
     *out = filter;
     return 0;
+}
+
+FC_EXPORT int fc_filter_parse(const char *text, int64_t now_ns, struct fc_filter **out, struct fc_filter_error *where)
+{
+    return parse_text(text, now_ns, false, out, where);
+}
+
+FC_EXPORT int fc_filter_parse_with(const char *text, const struct fc_time_options *options, struct fc_filter **out,
+                                   struct fc_filter_error *where)
+{
+    int64_t now_ns = options ? options->now_ns : 0;
+    struct timespec now;
+
+    if (!now_ns && clock_gettime(CLOCK_REALTIME, &now) == 0)
+        now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    return parse_text(text, now_ns, options && options->local, out, where);
 }
 
 FC_EXPORT void fc_filter_free(struct fc_filter *filter)

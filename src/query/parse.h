@@ -5,8 +5,12 @@
  * Grammar (EBNF), after pcap-filter(7):
  *   expr      = term { ( "and" | "or" ) term }            equal precedence, from left to right
  *   term      = "not" term | "(" expr ")" | primitive
- *   primitive = [ proto ] [ ends ] [ type ] values | proto | "vlan" | "mpls" | ( "after" | "before" ) time | value
- *   values    = value | "not" values | "(" values { ( "and" | "or" ) values } ")"
+ *   primitive = [ proto ] [ ends ] [ type ] values | proto | "vlan" | "mpls" | list
+ *             | ( "after" | "before" | "at" | "on" | "during" ) time | "between" time "and" time
+ *             | [ ends ] measure compare quantity | [ ends ] "flags" flag { "," flag } | "reset" "by" end { "," end }
+ *   compare   = "over" | "under" | "at least" | "at most" | ">" | "<" | ">=" | "<=" | "=" | "between" quantity "and"
+ *   values    = list | "not" values | "(" values { ( "and" | "or" ) values } ")"
+ *   list      = value { "," value }                        one of these
  * A value without qualifiers takes those of the primitive in front of it; behind ")" they are what they were at "(".
  * After a primitive that has no value (`tcp`) there are none to take.
  */
@@ -35,6 +39,7 @@ struct fc_parser {
     size_t off;            /* where the token behind `token` starts */
     struct fc_token token; /* the current one */
     int64_t now_ns;
+    bool local; /* times are of the C library's zone */
     unsigned nest;
     struct fc_arena *arena;
     struct fc_filter_error *where;
@@ -43,6 +48,12 @@ struct fc_parser {
 /* Fills the error for the token; returns FC_E_FILTER. */
 int fc_parse_fail(struct fc_parser *parser, const struct fc_token *token, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* hint.c: FC_E_FILTER, and a message about what was meant; those with "may" return 0 when it is not about that. */
+int fc_parse_fail_packets(struct fc_parser *parser, const struct fc_token *token); /* a word about packets */
+int fc_parse_fail_sign(struct fc_parser *parser, enum fc_qual_type type);          /* may: `state = new` */
+int fc_parse_fail_wireshark(struct fc_parser *parser);                             /* may: `ip.addr == 10.0.0.6` */
+int fc_parse_fail_unexpected(struct fc_parser *parser, const char *expected);      /* what is expected instead */
 
 void fc_parse_advance(struct fc_parser *parser);
 
@@ -73,7 +84,24 @@ bool fc_parse_fits(const struct fc_qualifiers *qual, const struct fc_token *toke
 /* A protocol as a condition of its own. */
 int fc_parse_proto(struct fc_parser *parser, const struct fc_qualifiers *qual, struct fc_ast **out);
 
-/* The time behind `after` or `before`. */
+/* `bytes over 10M`: what follows the measure `qual->type`; ends: they stand in front of it. */
+int fc_parse_measure(struct fc_parser *parser, const struct fc_qualifiers *qual, bool ends, struct fc_ast **out);
+
+/* `flags syn,ack`, `reset by server`, `file a.pcap`: what follows the type. */
+int fc_parse_flags(struct fc_parser *parser, const struct fc_qualifiers *qual, struct fc_ast **out);
+int fc_parse_reset(struct fc_parser *parser, struct fc_ast **out);
+int fc_parse_file(struct fc_parser *parser, struct fc_ast **out);
+
+/* True when a word is the name of a state. */
+bool fc_parse_is_state(const struct fc_token *token);
+
+/* True when a comparison stands at the token. */
+bool fc_parse_is_comparison(const struct fc_parser *parser);
+
+/* The token behind the current one. */
+struct fc_token fc_parse_peek(const struct fc_parser *parser);
+
+/* The time behind `after`, `before`, `at`, `between`, `on` or `during`, and what else belongs to it. */
 int fc_parse_time(struct fc_parser *parser, enum fc_qual_type type, struct fc_ast **out);
 
 #endif

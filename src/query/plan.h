@@ -21,7 +21,8 @@ struct fc_plan {
     size_t child_count;
     const struct fc_ast **value; /* leaf: one or more, all of one type, ends, scope...; of times all hold, else one */
     size_t value_count;
-    int64_t cost;       /* rows that an index would fetch for it, FC_PLAN_SCAN when no index helps; see cost.c */
+    int64_t cost; /* rows that an index would fetch for it, FC_PLAN_SCAN when no index helps; see cost.c */
+    const struct fc_plan *window; /* leaf of captures: that of their times, where all of their packets have one */
     const char *epochs; /* leaf: those in which its sessions can be, where they are fewer than all; as fc_sql.epochs */
     size_t driver;      /* `and`: the child whose index is used, when cost is not FC_PLAN_SCAN */
 };

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "query/addr.h"
 #include "query/parse.h"
+#include "store/record.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const states[] = {"new", "established", "closed", "reset", "midstream"};
+static const char *const states[] = {"new", "established", "closed", "reset", "midstream", "rejected"};
+enum { REJECTED = 5 }; /* a kind of reset, told by a bit of its own */
 
 enum { WORD_MAX = FC_PARSE_WORD_MAX };
 
@@ -267,6 +269,22 @@ static int parse_id(struct fc_parser *p, char *word, struct fc_ast **out)
     return fc_parse_take(p, leaf, out);
 }
 
+static int parse_ttl(struct fc_parser *p, const struct fc_qualifiers *qual, const char *word, struct fc_ast **out)
+{
+    struct fc_ast *leaf;
+    int64_t number;
+
+    if (!fc_parse_number(word, UINT8_MAX, &number))
+        return fc_parse_fail(p, &p->token, "a TTL is a number from 0 to 255");
+    leaf = fc_ast_leaf(p->arena, FC_AST_MEASURE);
+    if (leaf) {
+        leaf->measure = FC_MEASURE_TTL;
+        leaf->ends = qual->ends;
+        leaf->lo = leaf->hi = number;
+    }
+    return fc_parse_take(p, leaf, out);
+}
+
 static int state_number(const char *word)
 {
     for (int i = 0; i < (int)(sizeof states / sizeof states[0]); i++)
@@ -281,12 +299,19 @@ static int parse_state(struct fc_parser *p, const char *word, struct fc_ast **ou
     struct fc_ast *leaf;
 
     if (state < 0)
-        return fc_parse_fail(p, &p->token, "'%s' is no state; states are new, established, closed, reset, midstream",
-                             word);
-    leaf = fc_ast_leaf(p->arena, FC_AST_STATE);
+        return fc_parse_fail(p, &p->token,
+                             "'%s' is no state; states are new, established, closed, reset, rejected, midstream", word);
+    leaf = fc_ast_leaf(p->arena, state == REJECTED ? FC_AST_MARK : FC_AST_STATE);
     if (leaf)
-        leaf->lo = state;
+        leaf->lo = state == REJECTED ? FC_ROW_REJECTED : state;
     return fc_parse_take(p, leaf, out);
+}
+
+bool fc_parse_is_state(const struct fc_token *token)
+{
+    char word[WORD_MAX];
+
+    return !token->escaped && fc_parse_word(token, word, sizeof word) && state_number(word) >= 0;
 }
 
 /* True for "1:", 27 digits of base64 of which the last one has its low bits clear, and "=" or nothing behind. */
@@ -344,6 +369,8 @@ int fc_parse_value(struct fc_parser *p, const struct fc_qualifiers *qual, struct
         return parse_id(p, word, out);
     case FC_QUAL_STATE:
         return parse_state(p, word, out);
+    case FC_QUAL_TTL:
+        return parse_ttl(p, qual, word, out);
     default:
         return fc_parse_address(p, qual, out);
     }

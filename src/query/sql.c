@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "query/sql.h"
 #include "query/fields.h"
+#include "store/record.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,7 +79,7 @@ static struct fc_filter_bind *new_bind(struct fc_sql *sql)
     return &sql->bind[sql->bind_count++];
 }
 
-static void bind_number(struct fc_sql *sql, int64_t number)
+void fc_sql_bind_number(struct fc_sql *sql, int64_t number)
 {
     struct fc_filter_bind *bind = new_bind(sql);
 
@@ -86,7 +87,7 @@ static void bind_number(struct fc_sql *sql, int64_t number)
         bind->number = number;
 }
 
-static void bind_bytes(struct fc_sql *sql, int type, const void *bytes, size_t len)
+void fc_sql_bind_bytes(struct fc_sql *sql, int type, const void *bytes, size_t len)
 {
     struct fc_filter_bind *bind = new_bind(sql);
 
@@ -100,9 +101,21 @@ static void bind_bytes(struct fc_sql *sql, int type, const void *bytes, size_t l
 static void bind_address(struct fc_sql *sql, int family, const uint8_t *addr)
 {
     if (family == FC_ADDR_IPV4)
-        bind_number(sql, (int64_t)addr[0] << 24 | (int64_t)addr[1] << 16 | (int64_t)addr[2] << 8 | addr[3]);
+        fc_sql_bind_number(sql, (int64_t)addr[0] << 24 | (int64_t)addr[1] << 16 | (int64_t)addr[2] << 8 | addr[3]);
     else
-        bind_bytes(sql, FC_BIND_BLOB, addr, family == FC_ADDR_IPV6 ? 16 : 6);
+        fc_sql_bind_bytes(sql, FC_BIND_BLOB, addr, family == FC_ADDR_IPV6 ? 16 : 6);
+}
+
+/* Text of the filter, of any length. */
+void fc_sql_bind_text(struct fc_sql *sql, const char *text)
+{
+    struct fc_filter_bind *bind = new_bind(sql);
+
+    if (!bind)
+        return;
+    bind->type = FC_BIND_TEXT;
+    bind->len = (uint32_t)strlen(text);
+    bind->text = text;
 }
 
 static void bind_value(struct fc_sql *sql, const struct fc_ast *value)
@@ -110,13 +123,13 @@ static void bind_value(struct fc_sql *sql, const struct fc_ast *value)
     if (value->type == FC_AST_HOST || value->type == FC_AST_MAC)
         bind_address(sql, value->family, value->addr);
     else if (value->type == FC_AST_COMMUNITY_ID)
-        bind_bytes(sql, FC_BIND_TEXT, value->text, strlen(value->text));
+        fc_sql_bind_bytes(sql, FC_BIND_TEXT, value->text, strlen(value->text));
     else
-        bind_number(sql, value->lo);
+        fc_sql_bind_number(sql, value->lo);
 }
 
 /* column = ? or column IN (?, ...) */
-static void write_list(struct fc_sql *sql, const struct fc_plan *leaf, const char *column)
+void fc_sql_list(struct fc_sql *sql, const struct fc_plan *leaf, const char *column)
 {
     for (size_t i = 0; i < leaf->value_count; i++)
         bind_value(sql, leaf->value[i]);
@@ -132,8 +145,8 @@ static void write_list(struct fc_sql *sql, const struct fc_plan *leaf, const cha
 
 static void write_between(struct fc_sql *sql, const char *column, int64_t lo, int64_t hi)
 {
-    bind_number(sql, lo);
-    bind_number(sql, hi);
+    fc_sql_bind_number(sql, lo);
+    fc_sql_bind_number(sql, hi);
     fc_sql_add(sql, "%s BETWEEN ? AND ?", column);
 }
 
@@ -178,7 +191,7 @@ void fc_sql_value(struct fc_sql *sql, const struct fc_ast *value, const char *te
     }
     bind_value(sql, value);
     if (value->type == FC_AST_PORT && value->lo != value->hi)
-        bind_number(sql, value->hi);
+        fc_sql_bind_number(sql, value->hi);
 }
 
 void fc_sql_values(struct fc_sql *sql, const struct fc_plan *leaf, size_t most)
@@ -204,7 +217,7 @@ static void write_end(struct fc_sql *sql, const struct fc_plan *leaf, size_t i, 
     else if (value->type == FC_AST_PORT && value->lo != value->hi)
         write_between(sql, column, value->lo, value->hi);
     else
-        write_list(sql, leaf, column);
+        fc_sql_list(sql, leaf, column);
 }
 
 static bool has_ends(const struct fc_ast *value)
@@ -234,7 +247,7 @@ static void write_times(struct fc_sql *sql, const struct fc_plan *leaf, const ch
     for (size_t i = 0; i < leaf->value_count; i++) {
         bool after = leaf->value[i]->type == FC_AST_AFTER;
 
-        bind_number(sql, leaf->value[i]->lo);
+        fc_sql_bind_number(sql, leaf->value[i]->lo);
         fc_sql_add(sql, "%s%s %s ?", i ? " AND " : "", after ? last : first, after ? ">=" : "<");
     }
 }
@@ -250,7 +263,7 @@ size_t fc_sql_ranges(const struct fc_plan *leaf)
     size_t ends = has_ends(value) && value->ends == FC_ENDS_EITHER ? 2 : 1;
 
     if (value->type == FC_AST_VLAN || value->type == FC_AST_MPLS || value->type == FC_AST_TUNNEL ||
-        value->type == FC_AST_COMMUNITY_ID || fc_sql_has_times(leaf))
+        value->type == FC_AST_COMMUNITY_ID || value->type == FC_AST_FILE || fc_sql_has_times(leaf))
         return 0;
     return value->type == FC_AST_NET ? ends * leaf->value_count : ends;
 }
@@ -260,7 +273,7 @@ static void write_ids(struct fc_sql *sql, const struct fc_plan *leaf, const char
     if (leaf->value[0]->lo != leaf->value[0]->hi)
         write_between(sql, id, leaf->value[0]->lo, leaf->value[0]->hi);
     else
-        write_list(sql, leaf, id);
+        fc_sql_list(sql, leaf, id);
 }
 
 void fc_sql_ids(struct fc_sql *sql, const struct fc_plan *leaf)
@@ -349,70 +362,21 @@ static void write_ranges(struct fc_sql *sql, const struct fc_plan *leaf)
     fc_sql_add(sql, ")");
 }
 
-bool fc_sql_has_fields(const struct fc_sql *sql, const struct fc_plan *leaf)
+void fc_sql_files(struct fc_sql *sql, const struct fc_ast *value, const char *id)
 {
-    enum fc_ast_type type = leaf->value[0]->type;
-
-    return type == FC_AST_VLAN || type == FC_AST_MPLS || type == FC_AST_TUNNEL ||
-           (type == FC_AST_MAC && (sql->fields & FC_FIELD_MAC)) ||
-           (type == FC_AST_COMMUNITY_ID && (sql->fields & FC_FIELD_COMMUNITY_ID));
+    fc_sql_bind_text(sql, value->text);
+    fc_sql_add(sql, "fc_in_file(%s, ?)", id);
 }
 
-/* An encapsulation of one kind, whose id is what the text has behind a colon: '/' stands around each of a stack. */
-static void write_tunnel(struct fc_sql *sql, const struct fc_ast *value)
+/* Positions are beside the row where its flags say so. */
+static void write_file(struct fc_sql *sql, const struct fc_ast *value)
 {
-    struct fc_tunnel tunnel = {.kind = (uint32_t)value->lo, .id = (uint32_t)value->hi};
-    char text[FC_TUNNEL_TEXT];
-    const char *id;
-
-    if (value->hi >= 0) {
-        text[0] = '/';
-        size_t len = 1 + fc_tunnel_text(&tunnel, 1, text + 1, sizeof text - 2);
-        text[len++] = '/';
-        bind_bytes(sql, FC_BIND_TEXT, text, len);
-        fc_sql_add(sql, "instr('/' || x.tunnel || '/', ?)");
-        return;
-    }
-    for (int i = 0; i < 2; i++) {
-        int len = snprintf(text, sizeof text, "/%s%c", fc_tunnel_name((unsigned)value->lo, &id), i ? ':' : '/');
-        bind_bytes(sql, FC_BIND_TEXT, text, (size_t)len);
-    }
-    fc_sql_add(sql, "(instr('/' || x.tunnel || '/', ?) OR instr('/' || x.tunnel, ?))");
-}
-
-void fc_sql_fields_condition(struct fc_sql *sql, const struct fc_plan *leaf)
-{
-    const struct fc_ast *value = leaf->value[0];
-    const char *column = value->type == FC_AST_VLAN ? "vlan" : value->type == FC_AST_MPLS ? "mpls" : "tunnel";
-
-    if (value->type == FC_AST_COMMUNITY_ID) {
-        write_list(sql, leaf, "x.community_id");
-        return;
-    }
-    if (value->type != FC_AST_MAC && value->lo < 0) {
-        fc_sql_add(sql, "x.%s IS NOT NULL", column);
-        return;
-    }
-    if (value->type == FC_AST_TUNNEL) {
-        write_tunnel(sql, value);
-        return;
-    }
-    if (value->type != FC_AST_MAC) {
-        char text[16];
-
-        snprintf(text, sizeof text, ",%d,", (int)value->lo);
-        bind_bytes(sql, FC_BIND_TEXT, text, strlen(text));
-        fc_sql_add(sql, "instr(',' || x.%s || ',', ?)", column);
-        return;
-    }
     fc_sql_add(sql, "(");
-    if (value->ends != FC_ENDS_DST)
-        write_list(sql, leaf, "x.client_mac");
-    if (value->ends == FC_ENDS_EITHER || value->ends == FC_ENDS_BOTH)
-        fc_sql_add(sql, "%s", value->ends == FC_ENDS_BOTH ? " AND " : " OR ");
-    if (value->ends != FC_ENDS_SRC)
-        write_list(sql, leaf, "x.server_mac");
-    fc_sql_add(sql, ")");
+    fc_sql_files(sql, value, "s.positions");
+    fc_sql_add(sql, " OR (s.flags & %d) != 0 AND EXISTS (SELECT 1 FROM session_positions q WHERE q.session = s.id AND ",
+               FC_ROW_MORE);
+    fc_sql_files(sql, value, "q.file");
+    fc_sql_add(sql, "))");
 }
 
 static void write_fields(struct fc_sql *sql, const struct fc_plan *leaf)
@@ -435,9 +399,9 @@ static void write_community_id(struct fc_sql *sql, const struct fc_plan *leaf)
     if (fc_sql_has_fields(sql, leaf))
         write_fields(sql, leaf);
     else
-        write_list(sql, leaf,
-                   "fc_community_id(s.proto, s.kind, s.client_addr, s.client_port, s.server_addr, s.server_port,"
-                   " s.flags & 1)");
+        fc_sql_list(sql, leaf,
+                    "fc_community_id(s.proto, s.kind, s.client_addr, s.client_port, s.server_addr, s.server_port,"
+                    " s.flags & 1)");
 }
 
 static void write_leaf(struct fc_sql *sql, const struct fc_plan *leaf)
@@ -459,13 +423,27 @@ static void write_leaf(struct fc_sql *sql, const struct fc_plan *leaf)
         break;
     case FC_AST_PROTO:
         fc_sql_add(sql, "(");
-        write_list(sql, leaf, "s.proto");
+        fc_sql_list(sql, leaf, "s.proto");
         if (value->family)
             fc_sql_add(sql, " AND s.kind = %d", value->family);
         fc_sql_add(sql, ")");
         break;
+    case FC_AST_FILE:
+        write_file(sql, value);
+        break;
+    case FC_AST_MARK:
+        fc_sql_bind_number(sql, value->lo);
+        fc_sql_add(sql, "(s.flags & ?) != 0");
+        break;
+    case FC_AST_FLAGS:
+    case FC_AST_MEASURE:
+        if (fc_sql_has_fields(sql, leaf))
+            write_fields(sql, leaf);
+        else
+            fc_sql_measure(sql, value);
+        break;
     case FC_AST_STATE:
-        write_list(sql, leaf, "s.state");
+        fc_sql_list(sql, leaf, "s.state");
         break;
     case FC_AST_AFTER:
     case FC_AST_BEFORE:

@@ -9,7 +9,8 @@
  * order, so that rows are read in the order of the table and need no sorting. Without a narrow condition the first
  * part is left out and the table is read from front to end.
  *
- * sql.c writes conditions, cost.c asks the index what they would fetch, candidates.c writes the list.
+ * sql.c writes conditions, sql_fields.c those of numbers and fields, cost.c asks the index what they would fetch,
+ * candidates.c writes the list.
  *
  * Every condition is true, or false or NULL; NULL means false, and whatever negates one does it with IS NOT TRUE.
  * That way `not port 80` finds sessions without ports.
@@ -36,6 +37,13 @@ void fc_sql_text(struct fc_sql *sql, const char *text);
 /* Pieces of at most 250 bytes. */
 void fc_sql_add(struct fc_sql *sql, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Values for the next `?`; text of any length must live as long as the filter. */
+void fc_sql_bind_number(struct fc_sql *sql, int64_t number);
+void fc_sql_bind_bytes(struct fc_sql *sql, int type, const void *bytes, size_t len);
+void fc_sql_bind_text(struct fc_sql *sql, const char *text);
+/* column = ? or column IN (?, ...), with all values of a leaf. */
+void fc_sql_list(struct fc_sql *sql, const struct fc_plan *leaf, const char *column);
+
 /* The condition of a plan; `listed`: behind the candidates, which need not be asked again what they were found by. */
 void fc_sql_plan(struct fc_sql *sql, const struct fc_plan *plan, bool listed);
 
@@ -54,6 +62,8 @@ bool fc_sql_is_range(const struct fc_plan *leaf);
 void fc_sql_value(struct fc_sql *sql, const struct fc_ast *value, const char *text);
 /* The first `most` values of a leaf as rows for VALUES: of two columns where they are ranges. */
 void fc_sql_values(struct fc_sql *sql, const struct fc_plan *leaf, size_t most);
+/* Whether `id` is the ID of one of a leaf's captures. */
+void fc_sql_files(struct fc_sql *sql, const struct fc_ast *value, const char *id);
 /* What a leaf about IDs asks of `session s`, so that these are looked up. */
 void fc_sql_ids(struct fc_sql *sql, const struct fc_plan *leaf);
 
@@ -65,6 +75,8 @@ size_t fc_sql_selects(const struct fc_sql *sql, const struct fc_plan *leaf);
 void fc_sql_select(struct fc_sql *sql, const struct fc_plan *leaf, size_t number, size_t most);
 void fc_sql_select_blocks(struct fc_sql *sql, const struct fc_plan *leaf);
 
+/* A measure between its bounds, as `session s` or `session_fields x` has it. */
+void fc_sql_measure(struct fc_sql *sql, const struct fc_ast *value);
 /* What a leaf asks of `session_fields x`, with nothing written and false where it asks nothing. */
 bool fc_sql_has_fields(const struct fc_sql *sql, const struct fc_plan *leaf);
 void fc_sql_fields_condition(struct fc_sql *sql, const struct fc_plan *leaf);

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 #include <string.h>
+#include <time.h>
 
 #define NS_PER_S INT64_C(1000000000)
 
@@ -68,34 +69,51 @@ static enum fc_time_result join(int64_t seconds, int64_t frac_ns, int64_t *ns)
     return FC_TIME_OK;
 }
 
-static enum fc_time_result parse_epoch(const char *p, int64_t *ns)
+/* Seconds since 1970; of nine digits and more, what is far too long for seconds is in a smaller unit. */
+static enum fc_time_result parse_epoch(const char *p, bool bare, struct fc_time_point *point)
 {
-    bool negative = take(&p, '-');
-    int64_t seconds = 0, frac_ns = 0;
+    size_t digits = strspn(p, "0123456789");
+    bool negative = !bare && take(&p, '-'), fraction;
+    int64_t seconds = 0, frac_ns = 0, unit = 1;
 
+    if (bare && (digits == 13 || digits == 16 || digits == 19))
+        unit = digits == 13 ? 1000 : digits == 16 ? 1000000 : NS_PER_S;
     if (*p < '0' || *p > '9')
         return FC_TIME_FORM;
-    while (*p >= '0' && *p <= '9') {
-        /* 12 digits are far outside the range already */
-        if (seconds > INT64_C(100000000000))
+    while (*p >= '0' && *p <= '9')
+        if (__builtin_mul_overflow(seconds, 10, &seconds) || __builtin_add_overflow(seconds, *p++ - '0', &seconds))
             return FC_TIME_RANGE;
-        seconds = seconds * 10 + (*p++ - '0');
-    }
-    if (take(&p, '.') && !take_fraction(&p, &frac_ns))
+    fraction = unit == 1 && take(&p, '.');
+    if ((fraction && !take_fraction(&p, &frac_ns)) || *p != '\0')
         return FC_TIME_FORM;
-    if (*p != '\0')
-        return FC_TIME_FORM;
-    return negative ? join(-seconds, -frac_ns, ns) : join(seconds, frac_ns, ns);
+    if (unit > 1)
+        frac_ns = seconds % unit * (NS_PER_S / unit);
+    seconds /= unit;
+    enum fc_time_result rc = negative ? join(-seconds, -frac_ns, &point->ns) : join(seconds, frac_ns, &point->ns);
+    if (rc == FC_TIME_OK && __builtin_add_overflow(point->ns, fraction || unit > 1 ? 1 : NS_PER_S, &point->end_ns))
+        return FC_TIME_RANGE;
+    return rc;
 }
 
+/* A date and a time of day, and what they are of. */
+struct when {
+    struct fc_time_day day;
+    int hour, minute, second;
+    int64_t frac_ns, unit_ns; /* of the last part that is written; 0: that is the day */
+    int east_s;
+    bool local;
+};
+
 /* Nothing, Z, or a distance from UTC up to the end of the text. */
-static enum fc_time_result parse_zone(const char *p, int *east_s)
+static enum fc_time_result parse_zone(const char *p, struct when *w)
 {
     int hours = 0, minutes = 0;
     bool west = *p == '-';
 
-    *east_s = 0;
-    if (*p == '\0' || strcmp(p, "Z") == 0 || strcmp(p, "z") == 0)
+    if (*p == '\0')
+        return FC_TIME_OK;
+    w->local = false;
+    if (strcmp(p, "Z") == 0 || strcmp(p, "z") == 0)
         return FC_TIME_OK;
     if (!take(&p, '+') && !take(&p, '-'))
         return FC_TIME_FORM;
@@ -108,39 +126,189 @@ static enum fc_time_result parse_zone(const char *p, int *east_s)
     }
     if (hours > 23 || minutes > 59)
         return FC_TIME_FIELD;
-    *east_s = (hours * 3600 + minutes * 60) * (west ? -1 : 1);
+    w->east_s = (hours * 3600 + minutes * 60) * (west ? -1 : 1);
     return FC_TIME_OK;
 }
 
-enum fc_time_result fc_time_parse(const char *text, int64_t *ns)
+/* The time is one that the zone's clocks show; *seconds: when that is first. */
+static bool local_seconds(const struct when *w, int64_t *seconds)
 {
-    const char *p = text;
-    int year, month, day, hour = 0, minute = 0, second = 0, east_s = 0;
-    int64_t frac_ns = 0;
+    bool found = false;
 
-    if (take(&p, '@'))
-        return parse_epoch(p, ns);
-    if (!take_digits(&p, 4, &year) || !take(&p, '-') || !take_digits(&p, 2, &month) || !take(&p, '-') ||
-        !take_digits(&p, 2, &day))
-        return FC_TIME_FORM;
-    if (*p != '\0') {
-        if ((!take(&p, 'T') && !take(&p, 't')) || !take_digits(&p, 2, &hour) || !take(&p, ':') ||
-            !take_digits(&p, 2, &minute))
-            return FC_TIME_FORM;
-        if (take(&p, ':')) {
-            if (!take_digits(&p, 2, &second))
-                return FC_TIME_FORM;
-            if (take(&p, '.') && !take_fraction(&p, &frac_ns))
-                return FC_TIME_FORM;
+    /* where clocks are set back a time is there twice, with summer time and without */
+    for (int summer = 1; summer >= -1; summer--) {
+        struct tm tm = {.tm_year = w->day.year - 1900,
+                        .tm_mon = w->day.month - 1,
+                        .tm_mday = w->day.day,
+                        .tm_hour = w->hour,
+                        .tm_min = w->minute,
+                        .tm_sec = w->second,
+                        .tm_isdst = summer};
+        time_t time = mktime(&tm);
+        bool same = tm.tm_year == w->day.year - 1900 && tm.tm_mon == w->day.month - 1 && tm.tm_mday == w->day.day &&
+                    tm.tm_hour == w->hour && tm.tm_min == w->minute && tm.tm_sec == w->second;
+
+        if (same && (!found || time < *seconds)) {
+            *seconds = time;
+            found = true;
         }
-        enum fc_time_result rc = parse_zone(p, &east_s);
-        if (rc != FC_TIME_OK)
-            return rc;
     }
-    if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 || minute > 59 ||
-        second > 59)
+    return found;
+}
+
+static enum fc_time_result when_to_ns(const struct when *w, int64_t *ns)
+{
+    struct when later = *w;
+    int64_t seconds = 0;
+
+    if (!w->local) {
+        seconds = days_from_date(w->day.year, w->day.month, w->day.day) * 86400 + w->hour * 3600 + w->minute * 60 +
+                  w->second - w->east_s;
+        return join(seconds, w->frac_ns, ns);
+    }
+    /* a day may begin later than at midnight, where clocks are put forward then */
+    for (int half = 0; half < 6; half++) {
+        if (local_seconds(&later, &seconds))
+            return join(seconds, w->frac_ns, ns);
+        if (w->unit_ns)
+            break;
+        later.hour = (half + 1) / 2;
+        later.minute = (half + 1) % 2 * 30;
+    }
+    return FC_TIME_FIELD;
+}
+
+static struct fc_time_day next_day(struct fc_time_day d)
+{
+    if (++d.day > days_in_month(d.year, d.month)) {
+        d.day = 1;
+        d.month++;
+    }
+    if (d.month > 12) {
+        d.month = 1;
+        d.year++;
+    }
+    return d;
+}
+
+/* The day of now, or the one before. */
+static struct fc_time_day day_of_now(const struct fc_time_base *base, bool before)
+{
+    time_t now = (time_t)(base->now_ns / NS_PER_S - (base->now_ns % NS_PER_S < 0));
+    struct tm tm = {0};
+
+    if (base->local)
+        localtime_r(&now, &tm);
+    else
+        gmtime_r(&now, &tm);
+    struct fc_time_day day = {tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday};
+    if (!before)
+        return day;
+    if (--day.day == 0) {
+        day.year -= day.month == 1;
+        day.month = day.month == 1 ? 12 : day.month - 1;
+        day.day = days_in_month(day.year, day.month);
+    }
+    return day;
+}
+
+/* One digit or two. */
+static bool take_short(const char **p, int *value)
+{
+    const char *start = *p;
+
+    if (take_digits(p, 2, value))
+        return true;
+    *p = start;
+    return take_digits(p, 1, value);
+}
+
+static bool take_word(const char **p, const char *word)
+{
+    size_t len = strlen(word);
+
+    if (strncmp(*p, word, len) != 0)
+        return false;
+    *p += len;
+    return true;
+}
+
+/* Moves *p behind a date, if there is one. */
+static bool take_date(const char **p, const struct fc_time_base *base, struct fc_time_day *day)
+{
+    const char *start = *p;
+
+    if (take_word(p, "today") || take_word(p, "yesterday")) {
+        *day = day_of_now(base, *start == 'y');
+        return true;
+    }
+    if (take_digits(p, 4, &day->year) && take(p, '-') && take_short(p, &day->month) && take(p, '-') &&
+        take_short(p, &day->day))
+        return true;
+    *p = start;
+    if (take_digits(p, 4, &day->year) && take_digits(p, 2, &day->month) && take_digits(p, 2, &day->day))
+        return true;
+    *p = start;
+    return false;
+}
+
+/* HH:MM[:SS[.frac]] and a zone, up to the end of the text. */
+static enum fc_time_result parse_clock(const char *p, struct when *w)
+{
+    if (!take_short(&p, &w->hour) || !take(&p, ':') || !take_digits(&p, 2, &w->minute))
+        return FC_TIME_FORM;
+    w->unit_ns = 60 * NS_PER_S;
+    if (take(&p, ':')) {
+        if (!take_digits(&p, 2, &w->second))
+            return FC_TIME_FORM;
+        w->unit_ns = NS_PER_S;
+        if (take(&p, '.')) {
+            if (!take_fraction(&p, &w->frac_ns))
+                return FC_TIME_FORM;
+            w->unit_ns = 1;
+        }
+    }
+    return parse_zone(p, w);
+}
+
+static enum fc_time_result finish(struct when *w, struct fc_time_point *point)
+{
+    const struct fc_time_day *d = &w->day;
+    enum fc_time_result rc;
+
+    if (d->month < 1 || d->month > 12 || d->day < 1 || d->day > days_in_month(d->year, d->month) || w->hour > 23 ||
+        w->minute > 59 || w->second > 59)
         return FC_TIME_FIELD;
-    return join(days_from_date(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - east_s, frac_ns, ns);
+    if ((rc = when_to_ns(w, &point->ns)) != FC_TIME_OK)
+        return rc;
+    if (w->unit_ns)
+        return __builtin_add_overflow(point->ns, w->unit_ns, &point->end_ns) ? FC_TIME_RANGE : FC_TIME_OK;
+    w->day = next_day(*d);
+    return when_to_ns(w, &point->end_ns);
+}
+
+enum fc_time_result fc_time_parse(const char *text, const struct fc_time_base *base, struct fc_time_point *point)
+{
+    struct when w = {.local = base->local};
+    const char *p = text;
+    size_t digits = strspn(text, "0123456789");
+    enum fc_time_result rc = FC_TIME_OK;
+
+    *point = (struct fc_time_point){0};
+    if (take(&p, '@'))
+        return parse_epoch(p, false, point);
+    if (digits >= 9 && (text[digits] == '\0' || text[digits] == '.'))
+        return parse_epoch(p, true, point);
+    if (!take_date(&p, base, &w.day)) {
+        w.day = base->day && base->day->month ? *base->day : day_of_now(base, false);
+        rc = parse_clock(p, &w);
+    } else {
+        point->day = w.day;
+        point->is_day = *p == '\0';
+        if (!point->is_day)
+            rc = take(&p, 'T') || take(&p, 't') ? parse_clock(p, &w) : FC_TIME_FORM;
+    }
+    return rc ? rc : finish(&w, point);
 }
 
 static bool unit_seconds(const char *name, int64_t *seconds)

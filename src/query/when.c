@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The time behind `after` and `before`: one to three words. */
+/* Conditions about time: `after`, `before`, `at`, `between`, `on`, `during`, and the one to three words of a time. */
 #include "base/export.h"
 #include "query/parse.h"
 #include "query/time.h"
@@ -20,7 +20,8 @@ static int fail_time(struct fc_parser *p, const struct fc_token *token, enum fc_
     if (result == FC_TIME_RANGE)
         return fc_parse_fail(p, token, "the time is outside of 1678 to 2261");
     return fc_parse_fail(p, token,
-                         "a time is expected: 2024-05-31, 2024-05-31T10:00:00.5+02:00, @SECONDS, now, 2h ago");
+                         "a time is expected: 2024-05-31, 2024-05-31T10:00:00.5+02:00, 22:20, yesterday, 1717150000, "
+                         "now, 2h ago");
 }
 
 /* The token from the start of `first` to the end of the current one, for messages. */
@@ -57,58 +58,140 @@ static int parse_ago(struct fc_parser *p, const char *count, int64_t *ns)
     return 0;
 }
 
-/* `2024-05-31`, `2024-05-31 10:00`, `@5`. */
-static int parse_point(struct fc_parser *p, const char *word, int64_t *ns)
+/* Digits are a count where a unit of time follows; else as many of them are a date, and more are seconds. */
+static bool is_count(const struct fc_parser *p, const char *word)
 {
-    struct fc_token first = p->token, next = fc_lex(p->text, p->token.off + p->token.span);
+    struct fc_token next = fc_parse_peek(p);
+    char unit[WORD_MAX];
+    int64_t span;
+
+    if (!fc_time_is_count(word))
+        return false;
+    if (strspn(word, "0123456789") != strlen(word) || strlen(word) < 8)
+        return true;
+    return next.type == FC_TOKEN_WORD && fc_parse_word(&next, unit, sizeof unit) &&
+           fc_time_span("1", unit, &span) == FC_TIME_OK;
+}
+
+/* A time of day begins here: 8:05, 22:20. */
+static bool is_clock(const struct fc_token *token)
+{
+    size_t digits = 0;
+
+    while (digits < token->len && isdigit((unsigned char)token->text[digits]))
+        digits++;
+    return token->type == FC_TOKEN_WORD && (digits == 1 || digits == 2) && digits < token->len &&
+           token->text[digits] == ':';
+}
+
+/* `2024-05-31`, `yesterday 10:00`, `@5`. The current token becomes the last word. */
+static int parse_point(struct fc_parser *p, const char *word, const struct fc_time_day *day,
+                       struct fc_time_point *point)
+{
+    struct fc_time_base base = {p->now_ns, p->local, day};
+    struct fc_token first = p->token, next = fc_parse_peek(p);
     char both[2 * WORD_MAX + 1], clock[WORD_MAX];
     enum fc_time_result result;
 
     snprintf(both, sizeof both, "%s", word);
     /* a date may have its time of day apart; nothing else that starts like 10: can follow it */
-    if (word[0] != '@' && !strchr(word, 'T') && next.type == FC_TOKEN_WORD && next.len > 2 && next.text[2] == ':' &&
+    if (word[0] != '@' && !strchr(word, 'T') && !strchr(word, ':') && is_clock(&next) &&
         fc_parse_word(&next, clock, sizeof clock)) {
         snprintf(both, sizeof both, "%sT%s", word, clock);
         fc_parse_advance(p);
     }
-    result = fc_time_parse(both, ns);
+    result = fc_time_parse(both, &base, point);
     first = span_from(p, &first);
     return result == FC_TIME_OK ? 0 : fail_time(p, &first, result);
 }
 
-int fc_parse_time(struct fc_parser *p, enum fc_qual_type type, struct fc_ast **out)
+/* A time, which is consumed. day: that of a time of day without one, or NULL. */
+static int read_time(struct fc_parser *p, const struct fc_time_day *day, struct fc_time_point *point)
 {
     char word[WORD_MAX];
-    struct fc_ast *leaf;
-    int64_t ns = p->now_ns;
     int rc = 0;
 
+    *point = (struct fc_time_point){.ns = p->now_ns};
     if (p->token.type != FC_TOKEN_WORD || !fc_parse_word(&p->token, word, sizeof word))
         return fail_time(p, &p->token, FC_TIME_FORM);
-    if (fc_time_is_count(word))
-        rc = parse_ago(p, word, &ns);
+    if (is_count(p, word))
+        rc = parse_ago(p, word, &point->ns);
     else if (!fc_token_is(&p->token, "now"))
-        rc = parse_point(p, word, &ns);
-    if (rc != 0)
-        return rc;
-    leaf = fc_ast_leaf(p->arena, type == FC_QUAL_AFTER ? FC_AST_AFTER : FC_AST_BEFORE);
-    *out = leaf;
-    if (!leaf)
-        return FC_E_NOMEM;
-    leaf->lo = ns;
-    fc_parse_advance(p);
-    return 0;
+        rc = parse_point(p, word, day, point);
+    if (!point->end_ns)
+        point->end_ns = point->ns + (point->ns < INT64_MAX);
+    if (rc == 0)
+        fc_parse_advance(p);
+    return rc;
 }
 
-FC_EXPORT bool fc_time_read(const char *text, int64_t now_ns, int64_t *ns, struct fc_filter_error *where)
+static struct fc_ast *bound(struct fc_parser *p, enum fc_ast_type type, int64_t ns)
+{
+    struct fc_ast *leaf = fc_ast_leaf(p->arena, type);
+
+    if (leaf)
+        leaf->lo = ns;
+    return leaf;
+}
+
+/* A session of which something is at or behind from_ns and in front of end_ns. */
+static int window(struct fc_parser *p, int64_t from_ns, int64_t end_ns, struct fc_ast **out)
+{
+    struct fc_ast *from = bound(p, FC_AST_AFTER, from_ns), *end = bound(p, FC_AST_BEFORE, end_ns);
+
+    *out = from && end ? fc_ast_join(p->arena, FC_AST_AND, from, end) : NULL;
+    return *out ? 0 : FC_E_NOMEM;
+}
+
+/* `between T and T`: a time of day behind the `and` is that of the first time's date. */
+static int parse_between(struct fc_parser *p, const struct fc_time_point *from, struct fc_ast **out)
+{
+    struct fc_time_point to;
+    struct fc_token start;
+    int rc;
+
+    if (p->token.type != FC_TOKEN_AND)
+        return fc_parse_fail(p, &p->token, "'and' and a second time are expected behind 'between'");
+    fc_parse_advance(p);
+    start = p->token;
+    if ((rc = read_time(p, &from->day, &to)) != 0)
+        return rc;
+    if (to.ns < from->ns)
+        return fc_parse_fail(p, &start, "the second time is before the first");
+    return window(p, from->ns, to.ns + (to.ns < INT64_MAX), out);
+}
+
+int fc_parse_time(struct fc_parser *p, enum fc_qual_type type, struct fc_ast **out)
+{
+    struct fc_token start = p->token;
+    struct fc_time_point point;
+    int rc = read_time(p, NULL, &point);
+
+    if (rc != 0)
+        return rc;
+    switch (type) {
+    case FC_QUAL_BETWEEN:
+        return parse_between(p, &point, out);
+    case FC_QUAL_AT:
+        return window(p, point.ns, point.ns + (point.ns < INT64_MAX), out);
+    case FC_QUAL_ON:
+        if (!point.is_day)
+            return fc_parse_fail(p, &start, "a day is expected behind 'on'; of a time, say 'at' or 'during'");
+        /* fall through */
+    case FC_QUAL_DURING:
+        return window(p, point.ns, point.end_ns, out);
+    default:
+        *out = bound(p, type == FC_QUAL_AFTER ? FC_AST_AFTER : FC_AST_BEFORE, point.ns);
+        return *out ? 0 : FC_E_NOMEM;
+    }
+}
+
+FC_EXPORT bool fc_time_read(const char *text, const struct fc_time_options *options, int64_t *ns,
+                            struct fc_filter_error *where)
 {
     struct fc_filter *filter = NULL;
-    struct timespec now;
     char *words = NULL;
-
-    if (!now_ns && clock_gettime(CLOCK_REALTIME, &now) == 0)
-        now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-    bool is = asprintf(&words, "before %s", text) >= 0 && fc_filter_parse(words, now_ns, &filter, where) == 0 &&
+    bool is = asprintf(&words, "before %s", text) >= 0 && fc_filter_parse_with(words, options, &filter, where) == 0 &&
               filter->root && filter->root->type == FC_AST_BEFORE;
 
     if (is)

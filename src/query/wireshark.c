@@ -38,6 +38,8 @@ static const struct field {
     {"eth.dst", "ether dst", VALUE},
     {"vlan.id", "vlan", VALUE},
     {"mpls.label", "mpls", VALUE},
+    {"ip.ttl", "ttl", VALUE},
+    {"ipv6.hlim", "ttl", VALUE},
     {"tcp.stream", "id", STREAM},
     {"udp.stream", "id", STREAM},
     {"frame.time", "", TIME},

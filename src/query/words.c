@@ -16,6 +16,8 @@ struct word {
 static const struct word words[] = {
     {"src", FC_WORD_ENDS, FC_ENDS_SRC},
     {"dst", FC_WORD_ENDS, FC_ENDS_DST},
+    {"client", FC_WORD_ENDS, FC_ENDS_SRC},
+    {"server", FC_WORD_ENDS, FC_ENDS_DST},
     {"host", FC_WORD_TYPE, FC_QUAL_HOST},
     {"net", FC_WORD_TYPE, FC_QUAL_NET},
     {"port", FC_WORD_TYPE, FC_QUAL_PORT},
@@ -27,8 +29,20 @@ static const struct word words[] = {
     {"id", FC_WORD_TYPE, FC_QUAL_ID},
     {"state", FC_WORD_TYPE, FC_QUAL_STATE},
     {"community-id", FC_WORD_TYPE, FC_QUAL_COMMUNITY_ID},
+    {"file", FC_WORD_TYPE, FC_QUAL_FILE},
+    {"flags", FC_WORD_TYPE, FC_QUAL_FLAGS},
+    {"reset", FC_WORD_TYPE, FC_QUAL_RESET},
     {"after", FC_WORD_TYPE, FC_QUAL_AFTER},
     {"before", FC_WORD_TYPE, FC_QUAL_BEFORE},
+    {"between", FC_WORD_TYPE, FC_QUAL_BETWEEN},
+    {"at", FC_WORD_TYPE, FC_QUAL_AT},
+    {"on", FC_WORD_TYPE, FC_QUAL_ON},
+    {"during", FC_WORD_TYPE, FC_QUAL_DURING},
+    {"packets", FC_WORD_TYPE, FC_QUAL_PACKETS},
+    {"bytes", FC_WORD_TYPE, FC_QUAL_BYTES},
+    {"duration", FC_WORD_TYPE, FC_QUAL_DURATION},
+    {"payload", FC_WORD_TYPE, FC_QUAL_PAYLOAD},
+    {"ttl", FC_WORD_TYPE, FC_QUAL_TTL},
     {"ip", FC_WORD_PROTO, FC_QUAL_IP},
     {"ip6", FC_WORD_PROTO, FC_QUAL_IP6},
     {"arp", FC_WORD_PROTO, FC_QUAL_ARP},
@@ -47,6 +61,11 @@ static const struct word words[] = {
     {"link", FC_WORD_PROTO, FC_QUAL_LINK},
     {"mask", FC_WORD_OTHER, 0},
     {"ago", FC_WORD_OTHER, 0},
+    {"by", FC_WORD_OTHER, 0},
+    {"over", FC_WORD_OTHER, 0},
+    {"under", FC_WORD_OTHER, 0},
+    {"least", FC_WORD_OTHER, 0},
+    {"most", FC_WORD_OTHER, 0},
 };
 
 static const char *const named_words[] = {
@@ -55,11 +74,12 @@ static const char *const named_words[] = {
 };
 
 static const char *const packet_words[] = {
-    "action",     "addr1",      "addr2",   "addr3",  "addr4",     "broadcast", "byte", "csnp",     "dir",     "gateway",
-    "geneve",     "greater",    "ifindex", "ifname", "iih",       "inbound",   "l1",   "l2",       "lane",    "len",
-    "length",     "less",       "llc",     "lsp",    "multicast", "oam",       "on",   "outbound", "pppoed",  "pppoes",
-    "protochain", "psnp",       "ra",      "radio",  "reason",    "rnr",       "rset", "ruleset",  "rulenum", "snp",
-    "srnr",       "subrulenum", "subtype", "ta",     "type",      "vci",       "vpi",  "vxlan",
+    "action",     "addr1",   "addr2",    "addr3",   "addr4",   "broadcast",  "byte",  "csnp",
+    "dir",        "gateway", "geneve",   "greater", "ifindex", "ifname",     "iih",   "inbound",
+    "l1",         "l2",      "lane",     "len",     "length",  "less",       "llc",   "lsp",
+    "multicast",  "oam",     "outbound", "pppoed",  "pppoes",  "protochain", "psnp",  "ra",
+    "radio",      "reason",  "rnr",      "rset",    "ruleset", "rulenum",    "snp",   "srnr",
+    "subrulenum", "subtype", "ta",       "type",    "vci",     "vpi",        "vxlan",
 };
 
 /* For systems without /etc/services, such as small containers. */

@@ -18,7 +18,7 @@ enum fc_word_kind {
     FC_WORD_PROTO,  /* ip, tcp...: value is enum fc_qual_proto */
     FC_WORD_NAMED,  /* keyword of pcap-filter for a protocol that is only a name to us */
     FC_WORD_PACKET, /* known to pcap-filter, but about packets rather than sessions */
-    FC_WORD_OTHER   /* part of a longer phrase: mask, ago */
+    FC_WORD_OTHER   /* part of a longer phrase: mask, ago, over, least */
 };
 
 /* Type qualifiers: what the word behind them is. */
@@ -35,8 +35,21 @@ enum fc_qual_type {
     FC_QUAL_ID,
     FC_QUAL_STATE,
     FC_QUAL_COMMUNITY_ID,
+    FC_QUAL_FILE,
+    FC_QUAL_FLAGS,
+    FC_QUAL_RESET,
     FC_QUAL_AFTER,
-    FC_QUAL_BEFORE
+    FC_QUAL_BEFORE,
+    FC_QUAL_BETWEEN,
+    FC_QUAL_AT,
+    FC_QUAL_ON,
+    FC_QUAL_DURING,
+    /* with an end in front the number of one direction */
+    FC_QUAL_PACKETS,
+    FC_QUAL_BYTES,
+    FC_QUAL_DURATION,
+    FC_QUAL_PAYLOAD,
+    FC_QUAL_TTL
 };
 
 /* Protocol qualifiers. */

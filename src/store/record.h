@@ -33,7 +33,13 @@ struct fc_session_record {
 int fc_session_record_compare(const struct fc_session_record *a, const struct fc_session_record *b);
 
 /* Bits of the column `flags`. */
-enum { FC_ROW_ONE_WAY = 1, FC_ROW_RST_CLIENT = 2, FC_ROW_RST_SERVER = 4, FC_ROW_MORE = 8 };
+enum {
+    FC_ROW_ONE_WAY = 1,
+    FC_ROW_RST_CLIENT = 2,
+    FC_ROW_RST_SERVER = 4,
+    FC_ROW_MORE = 8,
+    FC_ROW_REJECTED = 16 /* the client's SYN was answered by RST: the server never sent a SYN, the client no ACK */
+};
 
 /* What a record's row has of these, but for FC_ROW_MORE. */
 static inline unsigned fc_record_flags(const struct fc_session_record *r)
@@ -41,7 +47,11 @@ static inline unsigned fc_record_flags(const struct fc_session_record *r)
     int client = fc_session_client(&r->session);
     const uint8_t *flags = r->session.tcp_flags;
 
-    return (r->key.one_way ? FC_ROW_ONE_WAY : 0u) | (flags[client] & FC_TCP_RST ? FC_ROW_RST_CLIENT : 0u) |
+    bool rejected = (flags[client] & (FC_TCP_SYN | FC_TCP_ACK)) == FC_TCP_SYN &&
+                    (flags[!client] & (FC_TCP_SYN | FC_TCP_RST)) == FC_TCP_RST;
+
+    return (rejected ? FC_ROW_REJECTED : 0u) | (r->key.one_way ? FC_ROW_ONE_WAY : 0u) |
+           (flags[client] & FC_TCP_RST ? FC_ROW_RST_CLIENT : 0u) |
            (flags[!client] & FC_TCP_RST ? FC_ROW_RST_SERVER : 0u);
 }
 

@@ -50,6 +50,8 @@ static void from_row(sqlite3_stmt *stmt, int client, uint32_t proto, struct fc_s
         int64_t bits = sqlite3_column_int64(stmt, COL_FLAGS);
         s->tcp_flags[client] |= bits & FC_ROW_RST_CLIENT || !(bits & FC_ROW_RST_SERVER) ? FC_TCP_RST : 0;
         s->tcp_flags[!client] |= bits & FC_ROW_RST_SERVER ? FC_TCP_RST : 0;
+        if (bits & FC_ROW_REJECTED)
+            s->tcp_flags[!client] = FC_TCP_RST;
     }
     s->first_dir = (uint8_t)client;
     complete(stmt, client, s);

@@ -111,7 +111,10 @@ def main():
     for text in ('host 10.0.0.1', 'tcp and port 443', 'src net 10.0.0.0/8 or dst host 2001:db8::1', 'not (udp or icmp)',
                  'portrange 1-1024', 'bytes > 1M', 'packets >= 3 and duration < 2.5', 'state established', 'id 1,2,5-9', 'vlan 10',
                  'mpls 16', 'after 2023-11-14T22:13:20', 'before 1 hour ago', 'ether host 02:00:00:00:00:01', 'proto 17',
-                 'ip6 and udp port 53', 'greater 100 and less 2000', '((((tcp))))', 'tcp[13] & 2 != 0', "host '10.0.0.1"):
+                 'ip6 and udp port 53', 'client bytes over 1.5Mi and server packets at least 3', 'port 80,443', 'ttl 64,128',
+                 'duration between 2 and 5m', 'payload = 0', 'state rejected,new or reset by client,server', 'client flags syn,ack and not flags fin',
+                 'file a.pcap,"b (c).pcap"', 'at 2023-11-14 22:13 or on 20131021', 'between 2013-5-2 22:20 and 22:30', 'during yesterday 8:05',
+                 'after 1700000000.5 and before 1700000000123', '10.0.0.1:53,[2001:db8::1]:53', 'client host 10.0.0.1 or server 10.0.0.2', 'greater 100 and less 2000', '((((tcp))))', 'tcp[13] & 2 != 0', "host '10.0.0.1"):
         seed('fuzz_filter', text.encode())
     v = lambda n: bytes([n]) if n < 128 else bytes([n & 127 | 128]) + v(n >> 7)
     for segments in ([(1, [24])], [(1, [24, 100, 5000]), (2, [24])], [(3, list(range(24, 9000, 60)))]):

@@ -54,6 +54,7 @@ class Cli(support.TestCase):
 
     def test_help(self):
         self.golden('help', '--help')
+        self.golden('help-filter', 'help', 'filter')
         for command in ('index', 'query', 'top', 'stats', 'carve', 'verify', 'forget'):
             self.golden('help-' + command, command, '--help')
             self.assertEqual(flowcarve(command, '-h').out, flowcarve(command, '--help').out)
@@ -136,8 +137,8 @@ class Cli(support.TestCase):
     def test_help_names_every_option_of_the_contract(self):
         for command, options in (('index', '--db --jobs --fields --filter --exclude-net --profile --timeout --chunk-size '
                                            '--memory --quiet --verbose -d -j -q -v'),
-                                 ('query', '--db --format --sort --limit --count -d -q -v'),
-                                 ('carve', '--db --write --id -w -d -q -v'), ('verify', '--db -d -q -v'),
+                                 ('query', '--db --format --sort --limit --count --tz --filter-file --explain -d -q -v -F'),
+                                 ('carve', '--db --write --id --tz --filter-file -w -d -q -v -F'), ('verify', '--db -d -q -v'),
                                  ('forget', '--db --before --gone --keep-sessions -d -q -v')):
             words = flowcarve(command, '--help').text.replace(',', ' ').split()
             for o in options.split():
@@ -222,11 +223,12 @@ class Cli(support.TestCase):
                 ('arithmetic', 'tcp[13] = 2'), ('port', 'port 65536'), ('state', 'state openn'), ('time', 'after yesterdayy'),
                 ('date', 'before 2024-02-30'), ('id', 'id one'), ('wide', 'host 10.0.0.1 or ünïcode'), ('vlan', 'vlan 42'),
                 ('community', 'tcp and community-id 1:LQU9qZlK+B5F3KDmev6m5PMibr='), ('sql', "host 1' or 1=1 --"), ('qualifier', 'icmp port 80'),
-                ('wireshark', 'ip.addr == 10.0.0.6 and tcp.port == 443'), ('sign', 'state = new'), ('application', 'tcp and dns')):
+                ('wireshark', 'ip.addr == 10.0.0.6 and tcp.port == 443'), ('sign', 'state = new'), ('application', 'tcp and dns'),
+                ('shell', 'tcp and bytes'), ('unit', 'duration over 5M'), ('payload', 'payload over 1k'), ('list', 'port 80,')):
             with self.subTest(name):
                 r = self.golden('filter-' + name, 'query', '-d', 'small.db', '--', words, ok=2)
                 self.assertEqual(r.out, b'')
-                if name == 'vlan':
+                if name in ('vlan', 'payload'):
                     continue  # nothing wrong with the words: the index was made without the field
                 text, caret = r.err.splitlines()[1:3]
                 self.assertEqual(text.strip(), words)
@@ -326,7 +328,8 @@ class Cli(support.TestCase):
         """A column that the filter or --sort names is there, however narrow the terminal is."""
         index('all.db', '-q', '--fields', 'all', 'small.pcap', cwd=self.folder)
         for words, title in ((['vlan'], 'VLAN'), (['ether', 'host', '02:00:00:00:00:01'], 'MAC'), (['not', 'tunnel'], 'TUNNEL'),
-                             (['state', 'new'], 'STATE'), (['--sort', 'client_ttl'], 'TTL'), (['--sort', 'end:desc'], 'END'),
+                             (['state', 'new'], 'STATE'), (['packets over 0'], 'PACKETS'), (['bytes over 1'], 'BYTES'),
+                             (['duration under 1h'], 'DURATION'), (['--sort', 'client_ttl'], 'TTL'), (['--sort', 'end:desc'], 'END'),
                              (['community-id', '1:DPHASEf6oeJpOcnJgBVZoqs71F4='], 'COMMUNITY-ID')):
             for columns in (20, 80, 100, 200):
                 head = self.on_terminal('query', '-d', 'all.db', *words, columns=columns, NO_COLOR='1').split('\n')[0]

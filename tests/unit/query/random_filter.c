@@ -56,11 +56,12 @@ static const char *const ports[] = {"80",  "443", "0",   "65535", "0x50", "http"
 static const char *const ranges[] = {"0-65535", "20-23", "80-443", "443-80", "ftp-ssh", "53", "1000-2000", NULL};
 static const char *const macs[] = {"20:01:0d:b8:00:01", "20:1:d:b8:0:2", "2001.0db8.0003", "20-01-0d-b8-00-00", NULL};
 static const char *const ends[] = {"src", "dst", "src or dst", "src and dst", "dst or src", NULL};
+static const char *const own_ends[] = {"client", "server", "client or server", "src and server", NULL};
 
 static void add_value(struct maker *m, unsigned kind)
 {
     static const char *const protos[] = {"6", "17", "1", "58", "47", "132", NULL};
-    static const char *const states[] = {"new", "established", "closed", "reset", "midstream", NULL};
+    static const char *const states[] = {"new", "established", "closed", "reset", "midstream", "rejected", NULL};
     static const char *const ids[] = {"1", "5-9", "100-200", "42", "300-1", "0-9999999", NULL};
     static const char *const vlans[] = {"1", "10", "19", "0x0a", NULL};
     static const char *const labels[] = {"100", "109", "118", NULL};
@@ -78,6 +79,12 @@ static void add_values(struct maker *m, unsigned kind)
 {
     unsigned more = test_below(m->state, 8);
 
+    if (more == 1 && !m->pcap) {
+        add_value(m, kind);
+        add(m, ",");
+        add_value(m, kind);
+        return;
+    }
     if (more == 0) {
         add(m, "(");
         add_value(m, kind);
@@ -98,7 +105,7 @@ static void add_values(struct maker *m, unsigned kind)
 static void add_ends(struct maker *m)
 {
     if (test_below(m->state, 2))
-        add(m, pick(m, ends));
+        add(m, m->pcap || test_below(m->state, 2) ? pick(m, ends) : pick(m, own_ends));
 }
 
 static void add_address(struct maker *m)
@@ -129,11 +136,52 @@ static void add_port(struct maker *m)
         add_values(m, range ? RANGE : PORT);
 }
 
+static void add_measure(struct maker *m)
+{
+    static const char *const counted[] = {"packets", "bytes", "payload", NULL};
+    static const char *const sides[] = {"client", "server", "src", "dst", NULL};
+    static const char *const compare[] = {"over", "under", "at least", "at most", ">", "<", ">=", "<=", "=", NULL};
+    static const char *const numbers[] = {"0",    "1",   "5",   "12",   "0.5k",  "1k",
+                                          "100k", "1Mi", "2 M", "1.5G", "25000", NULL};
+    static const char *const durations[] = {"0", "1", "2.5s", "999999999ns", "10 minutes", "1m", "0.5h", "1d", NULL};
+    static const char *const ttls[] = {"1", "64", "127", "190", "255", NULL};
+
+    switch (test_below(m->state, 4)) {
+    case 0:
+        add(m, "duration");
+        add(m, pick(m, compare));
+        add(m, pick(m, durations));
+        break;
+    case 1:
+        if (test_below(m->state, 2))
+            add(m, test_below(m->state, 2) ? pick(m, sides) : pick(m, ends));
+        add(m, "ttl");
+        if (test_below(m->state, 2))
+            add(m, pick(m, compare));
+        add(m, pick(m, ttls));
+        break;
+    default:
+        if (test_below(m->state, 2))
+            add(m, pick(m, sides));
+        add(m, pick(m, counted));
+        if (test_below(m->state, 6) == 0) {
+            add(m, "between");
+            add(m, pick(m, numbers));
+            add(m, "and");
+        } else {
+            add(m, pick(m, compare));
+        }
+        add(m, pick(m, numbers));
+    }
+}
+
 static void add_own(struct maker *m)
 {
     static const char *const whole[] = {
         "vlan", "mpls", "tunnel", "community-id 1:LQU9qZlK+B5F3KDmev6m5PMibrg=", "lldp", "stp", "malformed",
         "gre",  "sctp", NULL};
+    static const char *const flags[] = {"syn", "syn,ack", "fin,psh", "rst , urg", "ece,cwr", "push", NULL};
+    static const char *const resets[] = {"client", "server", "dst", "client,server", NULL};
     static const char *const times[] = {"after 2024-05-01",
                                         "before 2024-05-01T09:00Z",
                                         "after 1h ago",
@@ -142,9 +190,29 @@ static void add_own(struct maker *m)
                                         "after 2024-05-01T12:00+03:00",
                                         "after @1714550000.5",
                                         "before now",
+                                        "between 2024-05-01 7:30 and 9:00",
+                                        "at 1714550000",
+                                        "on 20240501",
+                                        "during yesterday",
+                                        "during 8:30",
+                                        "between 2h ago and 1h ago",
                                         NULL};
 
-    switch (test_below(m->state, 8)) {
+    switch (test_below(m->state, 12)) {
+    case 10:
+        if (test_below(m->state, 2))
+            add(m, pick(m, ends));
+        add(m, "flags");
+        add(m, pick(m, flags));
+        break;
+    case 11:
+        add(m, "reset by");
+        add(m, pick(m, resets));
+        break;
+    case 8:
+    case 9:
+        add_measure(m);
+        break;
     case 7:
         add(m, "tunnel");
         add_values(m, TUNNEL);

@@ -122,7 +122,7 @@ static void random_session(uint64_t *state, struct test_session *row, int64_t id
     }
     s->client_packets = test_below(state, 1000);
     s->server_packets = test_below(state, 10);
-    s->client_bytes = test_random(state) >> 24;
+    s->client_bytes = test_random(state) >> (24 + test_below(state, 40));
     s->server_bytes = test_below(state, 100000);
     s->state = (int)test_below(state, 5);
     random_stack(state, row->vlan, 1);
@@ -143,6 +143,15 @@ static void random_session(uint64_t *state, struct test_session *row, int64_t id
     bool mac = (fields & FC_FIELD_MAC) && s->proto < FC_PROTO_LINK;
     s->client_mac = mac ? row->mac[0] : NULL;
     s->server_mac = mac ? row->mac[1] : NULL;
+    bool ip = s->kind == FC_ADDR_IPV4 || s->kind == FC_ADDR_IPV6, twoway = test_below(state, 3) != 0;
+    s->client_ttl = (fields & FC_FIELD_TTL) && ip ? (int64_t)(1 + test_below(state, 4) * 63) : -1;
+    s->server_ttl = (fields & FC_FIELD_TTL) && ip && twoway ? (int64_t)(1 + test_below(state, 4) * 63) : -1;
+    s->client_payload = (fields & FC_FIELD_PAYLOAD) && ip ? (int64_t)test_below(state, 20) * 500 : -1;
+    s->server_payload = (fields & FC_FIELD_PAYLOAD) && ip && twoway ? (int64_t)test_below(state, 20) * 50000 : -1;
+    bool tcp = s->proto == 6;
+    s->client_tcp_flags = (fields & FC_FIELD_TCP_FLAGS) && tcp ? (int64_t)test_below(state, 256) : -1;
+    s->server_tcp_flags = (fields & FC_FIELD_TCP_FLAGS) && tcp && twoway ? (int64_t)test_below(state, 256) : -1;
+    row->flags = (tcp ? test_below(state, 4) * 2 + (test_below(state, 3) == 0) * 16 : 0);
     struct fc_flow_key key = {.addr_kind = (uint8_t)s->kind, .proto = s->proto};
     memcpy(key.addr[0], s->client_addr, 16);
     memcpy(key.addr[1], s->server_addr, 16);
@@ -192,6 +201,7 @@ static void insert(sqlite3_stmt *session, sqlite3_stmt *field, const struct test
     sqlite3_bind_int64(session, 12, (int64_t)s->client_bytes);
     sqlite3_bind_int64(session, 13, (int64_t)s->server_bytes);
     sqlite3_bind_int64(session, 14, s->state);
+    sqlite3_bind_int64(session, 15, row->flags);
     cr_assert_eq(sqlite3_step(session), SQLITE_DONE);
     sqlite3_reset(session);
     sqlite3_clear_bindings(session);
@@ -203,6 +213,11 @@ static void insert(sqlite3_stmt *session, sqlite3_stmt *field, const struct test
     sqlite3_bind_blob(field, 5, s->server_mac, 6, SQLITE_TRANSIENT);
     sqlite3_bind_text(field, 6, fields & FC_FIELD_COMMUNITY_ID ? s->community_id : NULL, -1, SQLITE_TRANSIENT);
     sqlite3_bind_text(field, 7, s->tunnel, -1, SQLITE_TRANSIENT);
+    const int64_t numbers[] = {s->client_ttl,     s->server_ttl,       s->client_payload,
+                               s->server_payload, s->client_tcp_flags, s->server_tcp_flags};
+    for (int i = 0; i < 6; i++)
+        if (numbers[i] >= 0)
+            sqlite3_bind_int64(field, 8 + i, numbers[i]);
     cr_assert_eq(sqlite3_step(field), SQLITE_DONE);
     sqlite3_reset(field);
     sqlite3_clear_bindings(field);
@@ -210,10 +225,10 @@ static void insert(sqlite3_stmt *session, sqlite3_stmt *field, const struct test
 
 static void fill(sqlite3 *sql, const struct test_index *index)
 {
-    sqlite3_stmt *session = prepare(sql, "INSERT INTO session VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,0,x'')");
+    sqlite3_stmt *session = prepare(sql, "INSERT INTO session VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,x'')");
     sqlite3_stmt *field = prepare(
-        sql,
-        "INSERT INTO session_fields(id,vlan,mpls,client_mac,server_mac,community_id,tunnel) VALUES(?,?,?,?,?,?,?)");
+        sql, "INSERT INTO session_fields(id,vlan,mpls,client_mac,server_mac,community_id,tunnel,client_ttl,server_ttl,"
+             "client_payload,server_payload,client_tcp_flags,server_tcp_flags) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)");
     const char *name;
     int64_t proto;
 

@@ -126,7 +126,7 @@ Test(format, tsv_escapes_what_would_break_a_line)
 Test(format, table)
 {
     expect_output("table", NULL, 0,
-                  "ID  START                       DURATION  PROTO      CLIENT              SERVER           PACKETS   "
+                  "ID  START UTC                   DURATION  PROTO      CLIENT              SERVER           PACKETS   "
                   "    BYTES  STATE\n"
                   " 1  2024-05-01 10:00:00.000000    2.500s  tcp        10.0.0.1:1234       192.168.1.1:443    10/11  "
                   "1200/1.30M  closed\n"
@@ -218,7 +218,7 @@ Test(format, a_table_of_several_years_tells_them)
 
     s[0].start_ns = s[0].end_ns = s[1].start_ns = s[1].end_ns = NOW;
     const char *text = table_of(s, 2, 50, NULL);
-    cr_assert(strstr(text, "START (2024)") && !strstr(text, "2024-"), "%s", text);
+    cr_assert(strstr(text, "START 2024 UTC") && !strstr(text, "2024-"), "%s", text);
     s[1].start_ns = s[1].end_ns = 0;
     text = table_of(s, 2, 50, NULL);
     cr_assert(strstr(text, "2024-05-01") && strstr(text, "1970-01-01"), "%s", text);

@@ -2,6 +2,8 @@
 /* Trees and errors of filters; that they mean what libpcap says is test_pcap.c's. */
 #include "query_test.h"
 
+#include "query/explain.h"
+
 static void expect_tree(const char *text, const char *tree)
 {
     struct fc_filter_error where;
@@ -108,6 +110,7 @@ Test(parse, words_of_wireshark_are_answered_with_ours)
         {"eth.src == 02:00:00:00:00:01", "ether src 02:00:00:00:00:01"},
         {"vlan.id == 10", "vlan 10"},
         {"ip.proto == 89", "proto 89"},
+        {"ip.ttl == 64", "ttl 64"},
         {"tcp.stream eq 5", "id 5"},
         {"frame.time >= \"2024-05-01 10:00:00\"", "after 2024-05-01T10:00:00"},
         {"frame.time_epoch < 1714557600", "before @1714557600"},
@@ -172,8 +175,145 @@ Test(parse, qualifiers_carry_over_to_bare_values)
     expect_tree("vlan 10 or 20", "(vlan 10 or vlan 20)");
 }
 
+Test(parse, lists_are_one_of_their_values)
+{
+    expect_tree("port 80,443", "(port 80 or port 443)");
+    expect_tree("port 80 , 443, 8080", "(port 80 or port 443 or port 8080)");
+    expect_tree("tcp dst port http,443 and udp", "((dst tcp port 80 or dst tcp port 443) and proto 17)");
+    expect_tree("not port 80,443 and tcp", "((not (port 80 or port 443)) and proto 6)");
+    expect_tree("host 10.0.0.1,2001:db8::1", "(host 10.0.0.1 or host 2001:db8::1)");
+    expect_tree("net 10,192.168.0.0/16", "(net 10.0.0.0/8 or net 192.168.0.0/16)");
+    expect_tree("10.0.0.1,10.0.0.0/8", "(host 10.0.0.1 or net 10.0.0.0/8)");
+    expect_tree("src host (10.0.0.1,10.0.0.2 or 10.0.0.3)",
+                "(src host 10.0.0.1 or src host 10.0.0.2 or src host 10.0.0.3)");
+    expect_tree("port 80 or 443,8080", "(port 80 or (port 443 or port 8080))");
+    expect_tree(
+        "port 80,443 or 10.0.0.1:53",
+        "(port 80 or port 443 or ((src host 10.0.0.1 and src port 53) or (dst host 10.0.0.1 and dst port 53)))");
+    expect_tree("portrange 1-2,5-6", "(port 1-2 or port 5-6)");
+    expect_tree("id 1,5-9,42", "(id 1 or id 5-9 or id 42)");
+    expect_tree("state new,reset", "(state 0 or state 3)");
+    expect_tree("proto tcp,47", "(proto 6 or proto 47)");
+    expect_tree("vlan 10,20 and not tunnel gre,vxlan:42",
+                "((vlan 10 or vlan 20) and (not (tunnel gre or tunnel vxlan:42)))");
+    expect_tree("community-id 1:LQU9qZlK+B5F3KDmev6m5PMibrg=,1:LQU9qZlK+B5F3KDmev6m5PMibrg= and tcp",
+                "((community-id 1:LQU9qZlK+B5F3KDmev6m5PMibrg= or community-id 1:LQU9qZlK+B5F3KDmev6m5PMibrg=)"
+                " and proto 6)");
+    expect_same("10.0.0.6:1,[::1]:2", "10.0.0.6:1 or ([::1]:2)");
+    expect_error("port 80,", "", "the filter ends where a port is expected");
+    expect_error("port ,80", ",", "',' where a port is expected");
+    expect_error("port 80,tcp", "tcp", "'tcp' is no port number and no known service");
+    expect_error("host 10.0.0.1,and", "and", "'and' where an address is expected");
+    expect_error("tcp,udp", ",", "write 'proto tcp,...'");
+    expect_error("(tcp),udp", ",", "',' where 'and' or 'or' is expected");
+}
+
+Test(parse, numbers_of_a_session_are_compared_in_words_and_signs)
+{
+    expect_tree("packets over 3", "packets from 4");
+    expect_tree("packets under 3", "packets to 2");
+    expect_tree("packets at least 3", "packets from 3");
+    expect_tree("packets at most 3", "packets to 3");
+    expect_tree("packets between 3 and 5 and tcp", "(packets from 3 to 5 and proto 6)");
+    expect_same("packets>3", "packets over 3");
+    expect_same("packets < 3", "packets under 3");
+    expect_same("packets>=3 and bytes<=10k", "packets at least 3 and bytes at most 10k");
+    expect_tree("packets = 3", "packets from 3 to 3");
+    expect_tree("packets == 3 or packets=4", "(packets from 3 to 3 or packets from 4 to 4)");
+    expect_tree("client bytes over 10M", "src bytes from 10000001");
+    expect_tree("server packets under 2 and not dst bytes at least 1", "(dst packets to 1 and (not dst bytes from 1))");
+    expect_tree("payload over 0 or server payload under 5", "(payload from 1 or dst payload to 4)");
+    expect_tree("ttl 64", "ttl from 64 to 64");
+    expect_tree("client ttl 64,128", "(src ttl from 64 to 64 or src ttl from 128 to 128)");
+    expect_tree("src and dst ttl under 5", "src and dst ttl to 4");
+    expect_tree("ttl (64 or 128) and tcp", "((ttl from 64 to 64 or ttl from 128 to 128) and proto 6)");
+}
+
+Test(parse, numbers_have_units)
+{
+    static const struct {
+        const char *text;
+        int64_t number;
+    } sizes[] = {{"7", 7},           {"10k", 10000},      {"10K", 10000},
+                 {"1.5M", 1500000},  {"2G", 2000000000},  {"1 k", 1000},
+                 {"3Ki", 3072},      {"0.5Mi", 524288},   {"1Gi", 1073741824},
+                 {"10MB", 10000000}, {"10MiB", 10485760}, {"1T", 1000000000000},
+                 {"0.001k", 1},      {"1.50k", 1500},     {"00012", 12}},
+      times[] = {{"7", 7000000000},
+                 {"2.5s", 2500000000},
+                 {"18.988ms", 18988000},
+                 {"1us", 1000},
+                 {"3ns", 3},
+                 {"5m", 300000000000},
+                 {"5 minutes", 300000000000},
+                 {"1.5h", 5400000000000},
+                 {"1d", 86400000000000},
+                 {"2 weeks", 1209600000000000},
+                 {"0.000000001", 1}};
+    char text[80], tree[80];
+
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        snprintf(text, sizeof text, "bytes at most %s", sizes[i].text);
+        snprintf(tree, sizeof tree, "bytes to %lld", (long long)sizes[i].number);
+        expect_tree(text, tree);
+    }
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        snprintf(text, sizeof text, "duration at most %s", times[i].text);
+        snprintf(tree, sizeof tree, "duration to %lld", (long long)times[i].number);
+        expect_tree(text, tree);
+    }
+    expect_error("bytes over 10m", "10m", "units: k, M, G (1000), Ki, Mi, Gi (1024)");
+    expect_error("bytes over 10 parsecs", "parsecs", "'and' or 'or' is expected");
+    expect_error("duration over 10x", "10x", "units: ms, s, m, h, d");
+    expect_error("duration under 5M", "5M", "units: ms, s, m, h, d");
+    expect_error("bytes over 1.5", "1.5", "no whole number of bytes");
+    expect_error("duration over 0.5ns", "0.5ns", "no whole number of nanoseconds");
+    expect_error("bytes over 1.", "1.", "is no number");
+    expect_error("bytes over 9223372036854775807", "9223372036854775807", "too large");
+    expect_error("bytes over 99999999999T", "99999999999T", "too large");
+    expect_error("packets over 1.00000000000000000000001", "1.00000000000000000000001", "too large, or no whole");
+    expect_error("bytes over -1", "-1", "where a number is expected, as in '10M'");
+    expect_error("ttl 256", "256", "a TTL is a number from 0 to 255");
+    expect_error("ttl over 5s", "5s", "units: none");
+}
+
+/* `bytes > 10M and tcp` comes to us without the sign and the word behind it. */
+Test(parse, what_the_shell_took_is_guessed)
+{
+    static const char hint[] = "signs must be quoted, or the shell takes them: '%s > %s'";
+    static const char *const texts[][4] = {{"bytes", "", "bytes", "10M"},
+                                           {"tcp and bytes", "", "bytes", "10M"},
+                                           {"bytes and tcp", "and", "bytes", "10M"},
+                                           {"(packets or tcp)", "or", "packets", "100"},
+                                           {"(duration)", ")", "duration", "5m"},
+                                           {"ttl", "", "ttl", "64"},
+                                           {"packets 3", "3", "packets", "100"},
+                                           {"client payload", "", "payload", "10k"}};
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        char cause[200];
+        snprintf(cause, sizeof cause, hint, texts[i][2], texts[i][3]); /* NOLINT: a format of this file */
+        expect_error(texts[i][0], texts[i][1], cause);
+    }
+    expect_error("bytes over", "", "the filter ends where a number is expected, as in '10M'");
+    expect_error("bytes over and tcp", "and", "where a number is expected");
+    expect_error("bytes != 5", "!=", "say 'not bytes = ...'");
+    expect_error("bytes between 5", "", "a second number");
+    expect_error("bytes between 5 or 7", "or", "a second number");
+    expect_error("bytes at 5", "at", "how many?");
+    expect_error("bytes > = 5", "=", "where a number is expected");
+    expect_error("client duration over 5", "duration", "'duration' has no source and destination");
+    expect_error("src or dst bytes over 5", "over", "with neither word those of both");
+    expect_error("tcp bytes over 5", "bytes", "'and' is needed between 'tcp' and 'bytes'");
+    expect_error("bytes over 5 or 6", "6", "only a part of an address");
+}
+
 Test(parse, ends_are_client_and_server)
 {
+    expect_same("client 10.0.0.1", "src 10.0.0.1");
+    expect_same("server port 80 and client net 10", "dst port 80 and src net 10");
+    expect_same("client or server host 10.0.0.1", "src or dst host 10.0.0.1");
+    expect_same("client and dst net 10", "src and dst net 10");
     expect_tree("src or dst port 80", "port 80");
     expect_tree("dst and src net 10", "src and dst net 10.0.0.0/8");
     expect_tree("src host 10.0.0.1 and src port 80", "(src host 10.0.0.1 and src port 80)");
@@ -300,10 +440,62 @@ Test(parse, words_of_sessions)
     expect_tree("before 10 minutes ago", "before 1714557000000000000");
     expect_tree("after 2h ago and tcp", "(after 1714550400000000000 and proto 6)");
     expect_tree("before @1.5", "before 1500000000");
+    expect_tree("after 1714557600", "after 1714557600000000000");
+    expect_tree("after 1714557600.5 and before 1714557600123456789",
+                "(after 1714557600500000000 and before 1714557600123456789)");
+    expect_tree("after 20240430 and before 22:20", "(after 1714435200000000000 and before 1714602000000000000)");
+    expect_tree("after yesterday 8:05", "after 1714464300000000000");
+    expect_tree("before 2024-5-1 10:00", "before 1714557600000000000");
+    expect_tree("after 100000000 seconds ago", "after 1614557600000000000");
+    expect_tree("at 2024-05-01 10:00", "(after 1714557600000000000 and before 1714557600000000001)");
+    expect_tree("at now and tcp", "(after 1714557600000000000 and before 1714557600000000001 and proto 6)");
+    expect_tree("on 2024-05-01", "(after 1714521600000000000 and before 1714608000000000000)");
+    expect_same("not on yesterday or udp", "not (after 2024-04-30 and before 2024-05-01) or udp");
+    expect_same("during 2024-04-30", "on 20240430");
+    expect_same("during 9:59", "after 2024-05-01T09:59 and before 2024-05-01T10:00");
+    expect_same("during 2024-05-01 09:59:59", "after 2024-05-01T09:59:59 and before 2024-05-01T10:00");
+    expect_same("between 2024-04-30 and 2024-05-01T10:00 and tcp",
+                "(after 2024-04-30 and before 2024-05-01T10:00:00.000000001) and tcp");
+    expect_same("between 2024-4-30 22:20 and 22:30", "after 2024-04-30T22:20 and before 2024-04-30T22:30:00.000000001");
+    expect_same("between 1h ago and now", "after 1h ago and before 2024-05-01T10:00:00.000000001");
+    expect_error("between 2024-05-01", "", "a second time");
+    expect_error("between 2024-05-01 or tcp", "or", "a second time");
+    expect_error("between 2024-05-01 and tcp", "tcp", "a time is expected");
+    expect_error("between 2024-05-02 and 2024-05-01", "2024-05-01", "before the first");
+    expect_error("on 2024-05-01 10:00", "2024-05-01", "a day is expected behind 'on'");
+    expect_error("on now", "now", "a day is expected behind 'on'");
+    expect_error("at", "", "a time is expected");
+    expect_error("during 2024-02-30", "2024-02-30", "there is no such time");
+    expect_error("after 99999999999", "99999999999", "outside of");
     expect_error("vlan 4096", "4096", "0 to 4095");
     expect_error("mpls 1048576", "1048576", "0 to 1048575");
     expect_error("id 5-", "5-", "a session id is a number");
     expect_error("id x", "x", "a session id is a number");
+    expect_tree("state rejected", "mark 16");
+    expect_tree("state new,rejected or reset", "(state 0 or mark 16 or state 3)");
+    expect_tree("state closed or reset by client", "(state 2 or mark 2)");
+    expect_tree("reset by server and tcp", "(mark 4 and proto 6)");
+    expect_tree("reset by src,server", "mark 6");
+    expect_tree("flags syn,ack", "flags 18");
+    expect_tree("client flags rst and not server flags psh,urg , fin", "(src flags 4 and (not dst flags 41))");
+    expect_tree("flags ece,cwr,push", "flags 200");
+    expect_tree("src and dst flags fin", "src and dst flags 1");
+    expect_tree("file a.pcap", "file a.pcap");
+    expect_tree("(file day/*.pcap,b[1].pcap) and tcp", "((file day/*.pcap or file b[1].pcap) and proto 6)");
+    expect_tree("file \"a (copy), b.pcap\" or file 'x y'", "(file a (copy), b.pcap or file x y)");
+    expect_tree("file and", "file and");
+    expect_error("file", "", "the name of a capture is expected");
+    expect_error("file \"a b", "\"a", "the quote is never closed");
+    expect_error("file \"\"", "\"\"", "the name of a capture is expected");
+    expect_error("file a.pcap,", "", "the name of a capture is expected");
+    expect_error("src file a", "file", "'file' has no source and destination");
+    expect_error("flags", "", "flags are expected: fin, syn");
+    expect_error("flags syn,foo", "foo", "flags are expected: fin, syn");
+    expect_error("flags syn and 5", "5", "");
+    expect_error("reset", "", "say 'reset by client'");
+    expect_error("reset by host", "host", "'client' or 'server' is expected");
+    expect_error("rejected and tcp", "rejected", "say 'state rejected'");
+    expect_error("state = rejected", "=", "say 'state rejected'");
     expect_error("state open", "open", "states are new, established");
     expect_error("after", "", "a time is expected");
     expect_error("after tomorrow", "tomorrow", "a time is expected");
@@ -314,6 +506,49 @@ Test(parse, words_of_sessions)
     expect_error("after 2 parsecs ago", "parsecs", "unknown unit");
     expect_error("after 9999999999999w ago", "9999999999999w", "outside of");
     expect_error("tcp state new", "state", "'and' is needed between 'tcp' and 'state'");
+}
+
+static void write_all(FILE *out, const struct fc_ast *node)
+{
+    if (!node->first) {
+        fc_ast_write(out, node);
+        return;
+    }
+    fputs(node->type == FC_AST_NOT ? "(not " : "(", out);
+    for (const struct fc_ast *child = node->first; child; child = child->next) {
+        write_all(out, child);
+        fputs(!child->next ? ")" : node->type == FC_AST_AND ? " and " : " or ", out);
+    }
+}
+
+/* Conditions are explained in words that mean the same. */
+Test(parse, reads_what_it_writes)
+{
+    uint64_t state = test_seed();
+    char text[2000];
+
+    for (unsigned i = 0, rounds = test_rounds(4000); i < rounds; i++) {
+        struct fc_filter *filter, *again;
+        struct fc_filter_error where;
+        char *written = NULL;
+        size_t size;
+
+        test_filter(&state, false, text, sizeof text);
+        cr_assert_eq(fc_filter_parse(text, NOW, &filter, NULL), 0);
+        FILE *out = open_memstream(&written, &size);
+        write_all(out, filter->root);
+        fclose(out);
+        cr_assert_eq(fc_filter_parse(written, 0, &again, &where), 0, "%s\n%s\n%s", text, written, where.cause);
+        char *before = test_tree(filter), *behind = test_tree(again);
+        cr_assert_str_eq(before, behind, "%s\n%s\n%s", written, before, behind);
+        free(before);
+        free(behind);
+        free(written);
+        fc_filter_free(filter);
+        fc_filter_free(again);
+    }
+    expect_same("file \"a 'b'\" and proto link:147,llc:0x4242,ppp:0x21,0x9000 and bytes under 0 and tunnel l2tp:1.2",
+                "file \"a 'b'\" and proto link:147,llc:0x4242,ppp:0x21,0x9000 and bytes under 0 and tunnel l2tp:1.2");
 }
 
 Test(parse, typing_errors_get_a_suggestion)

@@ -29,7 +29,7 @@ static char *explain(struct test_index *index, const char *text)
 static struct test_index *new_index(void)
 {
     return test_index_sql(
-        "vlan",
+        "vlan,ttl,payload",
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)"
         "INSERT INTO session SELECT i, i * 1000000000, 5, 6, 4, 3232235520 + i % 20000, 1024 + i % 60000, 167772161,"
         "    CASE i % 100 WHEN 0 THEN i % 10000 ELSE 443 END, 1, 1, 100, 100, 2, 0, 0, zeroblob(30) FROM n;"
@@ -77,6 +77,13 @@ Test(plan, narrow_conditions_start_from_their_index)
     expect_plan(index, "tcp and after @20000 and port 443 and before @20100", STEPS("!SCAN s", "SCAN p"));
     expect_plan(index, "after @49900 or host 192.168.0.7", STEPS("!SCAN s", "SCAN p", CLIENT));
     expect_plan(index, "vlan 10 and host 192.168.0.7", STEPS("!SCAN s", CLIENT));
+    expect_plan(index, "bytes over 10k and host 192.168.0.7", STEPS("!SCAN s", BY_ID, CLIENT, SERVER));
+    expect_plan(index, "client packets >= 1 and not duration over 5m and ttl 64 and payload over 5 and src 192.168.0.7",
+                STEPS("!SCAN s", BY_ID, CLIENT));
+    expect_plan(index, "host 192.168.0.7,192.168.0.8 and (bytes under 5 or packets = 3)",
+                STEPS("!SCAN s", BY_ID, CLIENT, SERVER));
+    expect_plan(index, "state rejected and reset by server and 192.168.0.7", STEPS("!SCAN s", BY_ID, CLIENT, SERVER));
+    expect_plan(index, "192.168.0.7:1031 and packets over 1", STEPS("!SCAN s", BY_ID, CLIENT));
     test_index_free(index);
 }
 

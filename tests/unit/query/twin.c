@@ -90,6 +90,42 @@ static bool match_tunnel(const struct fc_ast *node, const char *stack)
     return false;
 }
 
+static bool within(const struct fc_ast *node, int64_t number)
+{
+    return number >= node->lo && number <= node->hi;
+}
+
+static bool match_measure(const struct fc_ast *node, const struct fc_session *s)
+{
+    const struct {
+        bool client, server; /* there is a number */
+        int64_t of_client, of_server;
+    } sides[] = {
+        [FC_MEASURE_PACKETS] = {true, true, (int64_t)s->client_packets, (int64_t)s->server_packets},
+        [FC_MEASURE_BYTES] = {true, true, (int64_t)s->client_bytes, (int64_t)s->server_bytes},
+        [FC_MEASURE_DURATION] = {s->has_time, false, s->end_ns - s->start_ns, 0},
+        [FC_MEASURE_PAYLOAD] = {s->client_payload >= 0, s->server_payload >= 0, s->client_payload, s->server_payload},
+        [FC_MEASURE_TTL] = {s->client_ttl >= 0, s->server_ttl >= 0, s->client_ttl, s->server_ttl},
+    };
+    bool client = sides[node->measure].client, server = sides[node->measure].server;
+    int64_t of_client = client ? sides[node->measure].of_client : 0;
+    int64_t of_server = server ? sides[node->measure].of_server : 0;
+
+    if (node->measure == FC_MEASURE_TTL || node->ends != FC_ENDS_EITHER)
+        return at_ends(node, client && within(node, of_client), server && within(node, of_server));
+    return (client || server) && within(node, of_client + of_server);
+}
+
+static bool match_flags(const struct fc_ast *node, const struct fc_session *s)
+{
+    int64_t client = s->client_tcp_flags < 0 ? 0 : s->client_tcp_flags;
+    int64_t server = s->server_tcp_flags < 0 ? 0 : s->server_tcp_flags;
+
+    if (node->ends == FC_ENDS_EITHER)
+        return ((client | server) & node->lo) == node->lo;
+    return at_ends(node, (client & node->lo) == node->lo, (server & node->lo) == node->lo);
+}
+
 bool test_matches(const struct fc_ast *node, const struct fc_session *s)
 {
     bool all = true, any = false;
@@ -129,6 +165,14 @@ bool test_matches(const struct fc_ast *node, const struct fc_session *s)
         return s->state == node->lo;
     case FC_AST_COMMUNITY_ID:
         return s->community_id && strcmp(s->community_id, node->text) == 0;
+    case FC_AST_FILE:
+        return false; /* the sessions of these suites are in no capture */
+    case FC_AST_FLAGS:
+        return match_flags(node, s);
+    case FC_AST_MARK:
+        return (((const struct test_session *)s)->flags & node->lo) != 0;
+    case FC_AST_MEASURE:
+        return match_measure(node, s);
     case FC_AST_AFTER:
         return s->has_time && s->end_ns >= node->lo;
     case FC_AST_BEFORE:
@@ -163,6 +207,17 @@ static void print_range(FILE *out, const char *word, const struct fc_ast *node)
     fprintf(out, "%s %lld", word, (long long)node->lo);
     if (node->hi != node->lo)
         fprintf(out, "-%lld", (long long)node->hi);
+}
+
+static void print_measure(FILE *out, const struct fc_ast *node)
+{
+    static const char *const names[] = {"packets", "bytes", "duration", "payload", "ttl"};
+
+    fputs(names[node->measure], out);
+    if (node->lo != INT64_MIN)
+        fprintf(out, " from %lld", (long long)node->lo);
+    if (node->hi != INT64_MAX)
+        fprintf(out, " to %lld", (long long)node->hi);
 }
 
 static void print_leaf(FILE *out, const struct fc_ast *node)
@@ -210,6 +265,18 @@ static void print_leaf(FILE *out, const struct fc_ast *node)
         break;
     case FC_AST_COMMUNITY_ID:
         fprintf(out, "community-id %s", node->text);
+        break;
+    case FC_AST_FILE:
+        fprintf(out, "file %s", node->text);
+        break;
+    case FC_AST_FLAGS:
+        fprintf(out, "flags %lld", (long long)node->lo);
+        break;
+    case FC_AST_MARK:
+        fprintf(out, "mark %lld", (long long)node->lo);
+        break;
+    case FC_AST_MEASURE:
+        print_measure(out, node);
         break;
     case FC_AST_AFTER:
     case FC_AST_BEFORE:
