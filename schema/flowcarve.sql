@@ -51,6 +51,8 @@ CREATE TABLE files (
     fingerprint INTEGER NOT NULL,    -- of the capture, uncompressed: 64-bit hash of its size and of samples, 4096 bytes at 0
                                      -- and 512 at each 2^n and 3 * 2^(n-1) from 4096 on
     stored_fingerprint INTEGER NOT NULL, -- of the file: the same, and its last 4096 bytes
+    begin       INTEGER NOT NULL,    -- hash of the capture's first 4096 bytes and the time of its first record: which
+                                     -- compressed ones may be copies of it
     format      TEXT NOT NULL,       -- pcap, pcap-ns, pcap-modified, pcapng
     byte_order  TEXT NOT NULL,       -- little, big, mixed
     link_types  TEXT NOT NULL,       -- comma-separated numbers, ascending
@@ -81,6 +83,7 @@ CREATE INDEX files_path ON files (path);
 CREATE INDEX files_inode ON files (device, inode);
 CREATE INDEX files_fingerprint ON files (fingerprint);
 CREATE INDEX files_stored ON files (stored_fingerprint);
+CREATE INDEX files_begin ON files (begin);
 
 -- Interfaces of each capture. A pcap file has one, and one more for each file header found inside of it (captures written
 -- one behind the other): that is a section, and section_off and off say where that header is.

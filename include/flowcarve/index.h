@@ -29,6 +29,7 @@ struct fc_index_options {
     uint64_t chunk_bytes;
     bool wait;             /* until no other process writes the index, as long as it takes */
     const char *spool;     /* a new file, which the stream among the paths ("-" or a FIFO) is written to; NULL: none */
+    bool keep_copies;      /* index a capture that has the content of another one, too, and count its packets twice */
     uint64_t memory_bytes; /* aim for flows and sessions not yet written; 0: 512 MiB. At least 16 MiB */
     /*
      * What follows is stored in the index and holds for all captures added later. NULL: what the index has, or the
@@ -70,7 +71,8 @@ enum fc_notice_kind {
     FC_NOTICE_PIECE,   /* compressed in a way that makes carving slow */
     FC_NOTICE_FILTER,  /* the filter does not work on a link type, the records of which are ignored */
     FC_NOTICE_WAL,     /* the index has a -wal file beside it, since somebody was reading it */
-    FC_NOTICE_PENDING  /* it ends inside a record, or early: the next run goes on when it has grown */
+    FC_NOTICE_PENDING, /* it ends inside a record, or early: the next run goes on when it has grown */
+    FC_NOTICE_COPY     /* passed over: it holds, plain or compressed, what another one does */
 };
 
 /* Something the user should know of one capture. */
@@ -111,6 +113,7 @@ struct fc_index_result {
     uint64_t peak_flows;
     int64_t read_ns, write_ns, sync_ns;
     uint64_t files_skipped; /* notices of FC_NOTICE_SKIPPED */
+    uint64_t files_copied;  /* notices of FC_NOTICE_COPY: not indexed, as the content of another capture is */
     /* without options.notice: the first FC_NOTICES_KEPT; owned by the result */
     struct fc_notice *notices;
     size_t notice_count;

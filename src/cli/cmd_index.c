@@ -26,6 +26,7 @@ enum {
     SPOOL,
     STRICT,
     WAIT,
+    COPIES,
     QUIET,
     VERBOSE
 };
@@ -50,6 +51,7 @@ static const struct fc_option options[] = {
     [SPOOL] = {"spool", 0, "FILE", "write the stream that is indexed ('-': standard input) to this new file"},
     [STRICT] = {"strict", 0, NULL, "exit status 2 when bytes of a capture had to be skipped, or are pending"},
     [WAIT] = {"wait", 0, NULL, "wait as long as another process writes the index"},
+    [COPIES] = {"keep-copies", 0, NULL, "also index captures that have the content of another one"},
     [QUIET] = {"quiet", 'q', NULL, "no balance and no progress"},
     [VERBOSE] = {"verbose", 'v', NULL, "also tell of files passed over, and of timing"},
     {0},
@@ -120,6 +122,9 @@ static int set(void *ctx, int option, const char *value)
     case WAIT:
         a->o.wait = true;
         return 0;
+    case COPIES:
+        a->o.keep_copies = true;
+        return 0;
     case QUIET:
         a->quiet = true;
         return 0;
@@ -134,7 +139,7 @@ enum { NOTICES_SHOWN = 20 }; /* of a kind, unless all are asked for */
 struct show {
     const struct args *args;
     bool tty;
-    uint64_t notices[FC_NOTICE_PENDING + 1];
+    uint64_t notices[FC_NOTICE_COPY + 1];
     struct fc_progress progress;
     pthread_mutex_t lock;
     pthread_cond_t done;
@@ -190,7 +195,7 @@ static void notice(void *ctx, const struct fc_notice *n)
     const struct args *a = s->args;
     char text[FC_ERROR_TEXT_MAX];
     bool quiet = n->kind == FC_NOTICE_WAL || n->kind == FC_NOTICE_OLDER || n->kind == FC_NOTICE_PIECE ||
-                 n->kind == FC_NOTICE_GROWN || n->kind == FC_NOTICE_PENDING;
+                 n->kind == FC_NOTICE_GROWN || n->kind == FC_NOTICE_PENDING || n->kind == FC_NOTICE_COPY;
 
     if (n->kind == FC_NOTICE_SKIPPED ? !a->verbose : quiet && a->quiet)
         return;
@@ -219,10 +224,11 @@ static void tell_rest(const struct show *s)
                                         [FC_NOTICE_PIECE] = "of large pieces",
                                         [FC_NOTICE_FILTER] = "of the filter",
                                         [FC_NOTICE_WAL] = "of readers",
-                                        [FC_NOTICE_PENDING] = "of ends that are not whole"};
+                                        [FC_NOTICE_PENDING] = "of ends that are not whole",
+                                        [FC_NOTICE_COPY] = "of copies"};
     char b[48];
 
-    for (int i = 0; i <= FC_NOTICE_PENDING && !s->args->verbose; i++)
+    for (int i = 0; i <= FC_NOTICE_COPY && !s->args->verbose; i++)
         if (s->notices[i] > NOTICES_SHOWN)
             fc_complain("and %s more %s (-v shows all)", fc_human_count(s->notices[i] - NOTICES_SHOWN, b, sizeof b),
                         kinds[i]);
@@ -288,6 +294,10 @@ static void print_balance(const struct args *a, const struct fc_index_result *r)
         fprintf(stderr, "%s gone: other captures have %s by now\n",
                 fc_human_things(r->files_gone, "capture", b[0], sizeof b[0]),
                 r->files_gone == 1 ? "its name" : "their names");
+    if (r->files_copied)
+        fprintf(stderr, "%s %s\n", fc_human_things(r->files_copied, "file", b[0], sizeof b[0]),
+                r->files_copied == 1 ? "is a copy of another one and left out (--keep-copies indexes it)"
+                                     : "are copies of others and left out (--keep-copies indexes them)");
     if (skipped && !a->verbose)
         fprintf(stderr, "%s passed over, %s\n", fc_human_things(skipped, "file", b[0], sizeof b[0]),
                 skipped == 1 ? "which is no capture or comes twice (-v names it)"
@@ -359,7 +369,9 @@ const struct fc_command fc_command_index = {
         "Captures are pcap or pcapng files, plain or compressed with gzip, zstd, lz4 or xz, whatever their names; "
         "folders are searched to the bottom. What was indexed before is passed over, also under a new name; what has "
         "grown is read on, but for the beginning of a record, which is pending; where another content has the name it "
-        "is a new capture, and the old one is gone. Damage inside of a capture is skipped with a warning; table "
+        "is a new capture, and the old one is gone. Of captures with the same content, also compressed ones, the first "
+        "is "
+        "indexed, the others are named. Damage inside of a capture is skipped with a warning; table "
         "'damage' has the bytes. A stream ('-' or a FIFO) needs --spool: sessions are carved from that file later.\n"
         "--fields, --filter, --exclude-net, --profile, --timeout, --key and --outer are kept in the index and hold "
         "for all that is added to it. Lists may be given in several options.\n",

@@ -162,6 +162,7 @@ static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct f
             .ino = file->ino,
             .fingerprint = f->feed ? fc_feed_fingerprint(f->feed) : f->fingerprint,
             .stored_fingerprint = f->stored_fingerprint,
+            .begin = f->plan->begin,
             .format = file->format,
             .records = f->records,
             .ignored = f->ignored,

@@ -38,6 +38,7 @@ enum fc_writer_stmt_id {
     FC_STMT_BY_INODE,
     FC_STMT_BY_STORED,
     FC_STMT_BY_STREAM,
+    FC_STMT_BY_BEGIN,
     FC_STMT_PLACE,
     FC_STMT_GONE,
     FC_STMT_STATE,

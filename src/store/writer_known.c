@@ -129,6 +129,14 @@ int fc_writer_by_stream(struct fc_writer *w, uint64_t fingerprint, uint64_t stre
                   fingerprint, stream_size, out, err);
 }
 
+int fc_writer_by_begin(struct fc_writer *w, uint64_t begin, struct fc_known_files *out, struct fc_error *err)
+{
+    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_BY_BEGIN, SELECT_KNOWN " WHERE begin = ? ORDER BY gone, id");
+
+    fc_stmt_int(stmt, 1, (int64_t)begin);
+    return load(w, stmt, out, err);
+}
+
 int fc_writer_has_name(struct fc_writer *w, const struct fc_known_file *known, const char *path, struct fc_error *err)
 {
     bool relative = false;

@@ -426,7 +426,7 @@ static uint64_t digest(const char *scene)
         snprintf(query, sizeof query, "SELECT * FROM %s ORDER BY 1, 2", tables[i]);
         if (strcmp(tables[i], "files") == 0) /* but ctime_ns, which is there when the captures are some seconds old */
             strcpy(query, "SELECT id, path, relative, size, stream_size, compression, mtime_ns, device, inode,"
-                          " fingerprint, stored_fingerprint, format, byte_order, link_types, records, ignored,"
+                          " fingerprint, stored_fingerprint, begin, format, byte_order, link_types, records, ignored,"
                           " malformed, first_ns, last_ns, backward, end_off, header_bytes, record_bytes, other_bytes,"
                           " lost_bytes, damaged, pending_bytes, gone, forgotten, resume FROM files ORDER BY id");
         if (strcmp(tables[i], "run") == 0) /* but those that noted names and times */

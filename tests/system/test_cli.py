@@ -460,7 +460,7 @@ class Cli(support.TestCase):
             os.mkdir(folder)
             for i in range(n):
                 f = self.write('of%d/%d.pcap' % (n, i), support.pcap_bytes(
-                    [(T0, support.eth(b'\x45\0\0'))]) + b'\xff' * 100)  # a broken packet, and damage behind it
+                    [(T0 + i * S, support.eth(b'\x45\0\0'))]) + b'\xff' * 100)  # a broken packet, and damage behind it
                 self.write('of%d/%d.txt' % (n, i), b'no capture')
             r = index(db, '-v', folder)
             self.assertRegex(r.err, r'(?m)^%d %s, \d+ B: %d %s = %d %s in sessions \+ 0 ignored$'
