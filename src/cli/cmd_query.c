@@ -90,8 +90,9 @@ static int end_output(struct fc_out *out, int64_t rows)
     return rows > 0 ? FOUND : NOTHING;
 }
 
-/* limit 0: none, which the library has no word for */
-static int print_sessions(struct fc_query *query, const struct fc_query_args *args, struct fc_rows *writer)
+/* limit 0: none, which the library has no word for. files: NULL: not asked for */
+static int print_sessions(struct fc_query *query, const struct fc_query_args *args, struct fc_session_files *files,
+                          struct fc_rows *writer)
 {
     char b[48];
     struct fc_session row;
@@ -100,12 +101,18 @@ static int print_sessions(struct fc_query *query, const struct fc_query_args *ar
     int rc = args->limit != 0;
 
     writer->fields = fc_query_fields(query);
+    writer->has_files = files != NULL;
     if (!args->quiet)
         fc_rows_start(writer);
     while (rc > 0 && !writer->out->failed && (rc = fc_query_next(query, &row, &err)) > 0) {
         rows++;
         if (args->quiet)
             break;
+        int failed = files ? fc_session_files(files, row.id, &writer->files, &writer->file_count, &err) : 0;
+        if (failed) {
+            rc = failed;
+            break;
+        }
         if (fc_rows_write(writer, &row) != 0) {
             fc_complain("out of memory");
             fc_rows_finish(writer);
@@ -155,6 +162,7 @@ static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc
                              .asked = asked,
                              .state_asked = state_asked,
                              .sort = args->sort};
+    struct fc_session_files *files = NULL;
     struct fc_query *query = NULL;
     struct fc_error err;
     int status;
@@ -168,10 +176,13 @@ static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc
     /* a key that there is not is a mistake, also where nothing is sorted */
     if ((!args->count || args->sort) && fc_query_open(db, filter, &options, &query, &err) != 0)
         status = fail(&err);
+    else if (args->files && !args->count && fc_session_files_open(db, &files, &err) != 0)
+        status = fail(&err);
     else if (args->count)
         status = print_count(db, filter, args, out);
     else
-        status = print_sessions(query, args, &writer);
+        status = print_sessions(query, args, files, &writer);
+    fc_session_files_close(files);
     fc_query_close(query);
     free(out);
     return status;
@@ -189,6 +200,10 @@ int fc_cmd_query_run(const struct fc_query_args *args)
 
     if (format < 0) {
         fc_complain("unknown format '%s'; formats are table, json, csv, tsv", args->format);
+        return FAILED;
+    }
+    if (args->files && format != FC_ROWS_JSON) {
+        fc_complain("query: --files is for --format json; SQL has it in view session_files");
         return FAILED;
     }
     clock_gettime(CLOCK_REALTIME, &now);

@@ -15,6 +15,7 @@ struct fc_query_args {
     int64_t limit;      /* -1: all */
     bool count;         /* print the number of sessions only */
     bool community_id;  /* print the Community ID also where the index does not hold it */
+    bool files;         /* and which captures hold it; JSON alone */
     bool quiet;         /* print nothing */
     bool verbose;       /* how many sessions there were, on standard error */
     bool tty;           /* standard output is a terminal */

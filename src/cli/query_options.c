@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DB, FORMAT, SORT, LIMIT, COUNT, COMMUNITY_ID, QUIET, VERBOSE };
+enum { DB, FORMAT, SORT, LIMIT, COUNT, COMMUNITY_ID, FILES, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -17,6 +17,7 @@ static const struct fc_option options[] = {
     [LIMIT] = {"limit", 'n', "N", "at most N sessions"},
     [COUNT] = {"count", 'c', NULL, "print the number of sessions only"},
     [COMMUNITY_ID] = {"community-id", 0, NULL, "print Community IDs, computed where the index does not hold them"},
+    [FILES] = {"files", 0, NULL, "print which captures hold a session, and how many packets (json only)"},
     [QUIET] = {"quiet", 'q', NULL, "print nothing: the exit status tells whether there is a session"},
     [VERBOSE] = {"verbose", 'v', NULL, "also tell how many sessions there were"},
     {0},
@@ -44,6 +45,9 @@ static int set(void *ctx, int option, const char *value)
         return 0;
     case COMMUNITY_ID:
         a->community_id = true;
+        return 0;
+    case FILES:
+        a->files = true;
         return 0;
     case QUIET:
         a->quiet = true;
