@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct fc_command *const commands[] = {&fc_command_index, &fc_command_query, &fc_command_carve,
-                                                    &fc_command_verify, &fc_command_forget};
+static const struct fc_command *const commands[] = {&fc_command_index,  &fc_command_query, &fc_command_carve,
+                                                    &fc_command_verify, &fc_command_files, &fc_command_forget};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void help(FILE *out)
@@ -27,7 +27,7 @@ static void help(FILE *out)
 
 static int unknown(const char *word)
 {
-    fc_complain("unknown command '%s' (index, query, carve, verify, forget; see 'flowcarve --help')", word);
+    fc_complain("unknown command '%s' (index, query, carve, verify, files, forget; see 'flowcarve --help')", word);
     return FC_EXIT_ERROR;
 }
 

@@ -54,7 +54,7 @@ class Cli(support.TestCase):
 
     def test_help(self):
         self.golden('help', '--help')
-        for command in ('index', 'query', 'carve', 'verify', 'forget'):
+        for command in ('index', 'query', 'carve', 'verify', 'files', 'forget'):
             self.golden('help-' + command, command, '--help')
             self.assertEqual(flowcarve(command, '-h').out, flowcarve(command, '--help').out)
         self.assertEqual(flowcarve('-h').out, flowcarve('--help').out)
@@ -63,7 +63,7 @@ class Cli(support.TestCase):
 
     def test_help_fits_a_terminal(self):
         commands = re.findall(r'(?m)^  (\w+) +\w', flowcarve('--help').text.split('Commands:')[1].split('\n\n')[0])
-        self.assertEqual(commands, ['index', 'query', 'carve', 'verify', 'forget'])
+        self.assertEqual(commands, ['index', 'query', 'carve', 'verify', 'files', 'forget'])
         for words in [['--help'], *([c, '--help'] for c in commands)]:
             for line in flowcarve(*words).text.splitlines():
                 self.assertLessEqual(len(line), 80, line)
@@ -150,7 +150,7 @@ class Cli(support.TestCase):
         option = re.compile(r'(?<![\w-])--?[a-z][a-z-]*')
         of_all = set(option.findall(sections['OPTIONS OF ALL COMMANDS'])) & {'-d', '--db', '-h', '--help'}
         self.assertEqual(len(of_all), 4)
-        for command in ('index', 'query', 'carve', 'verify', 'forget'):
+        for command in ('index', 'query', 'carve', 'verify', 'files', 'forget'):
             text = flowcarve(command, '--help').text
             shown = {o for left in re.findall(r'^ {2,6}(-.*?)(?:  |$)', text, re.M) for o in option.findall(left)}
             heads = re.findall(r'^\.TP\n(.*)', sections['FLOWCARVE ' + command.upper()], re.M)

@@ -84,5 +84,108 @@ class WhichFiles(support.TestCase):
         self.assert_says(flowcarve('query', '-d', db, '--files', '--format', 'csv', ok=2), '--format json')
 
 
+class Captures(support.TestCase):
+    """`files`, and what it says of captures that were moved, cut, replaced, lost."""
+
+    def setUp(self):
+        super().setUp()
+        os.makedirs(self.path('day'))
+        self.files = self.fcgen('day/c.pcap', '--packets', '3000', '--files', '4')
+        self.db = self.path('x.db')
+        index(self.db, '-q', self.path('day'))
+
+    def listed(self, *words):
+        r = flowcarve('files', '-d', self.db, '-f', 'json', *words, ok=(0, 1))
+        return [json.loads(line) for line in r.text.splitlines()]
+
+    def states(self):
+        return {os.path.basename(f['path']): f['state'] for f in self.listed()}
+
+    def test_list(self):
+        """Against the captures themselves."""
+        listed = self.listed()
+        self.assertEqual([f['id'] for f in listed], [1, 2, 3, 4])
+        for f in listed:
+            records = support.read_capture(f['path'])
+            times = [r.ts_ns for r in records]
+            self.assertEqual((f['records'], f['first_ns'], f['last_ns'], f['size']),
+                             (len(records), min(times), max(times), os.path.getsize(f['path'])))
+            self.assertEqual((f['state'], f['format'], f['compression'], f['damaged']), ('present', 'pcap', 'none', 0))
+        rows = flowcarve('files', '-d', self.db, '-f', 'csv').text.split('\r\n')
+        self.assertEqual(rows[0], ','.join(listed[0]))
+        self.assertEqual(rows[1].split(','), [str(v) for v in listed[0].values()])
+        self.assertEqual(flowcarve('files', '-d', self.db).text.replace('\t', ','), '\n'.join(rows).replace('\r', ''))
+
+    def test_states(self):
+        a, b, c, d = self.files
+        os.remove(a)
+        with open(b, 'ab') as f:
+            f.write(bytes(16))
+        with open(c, 'r+b') as f:
+            f.seek(100)
+            f.write(b'other content')
+        names = [os.path.basename(f) for f in self.files]
+        self.assertEqual(self.states(), dict(zip(names, ('missing', 'grown', 'changed', 'present'))))
+        r = flowcarve('files', '-d', self.db, 'check', '-f', 'json', ok=1)
+        self.assertEqual(sorted(json.loads(line)['path'] for line in r.text.splitlines()), sorted((a, c)))
+        self.assert_says(r, '4 captures', '1 present', '1 grown', '1 changed', '1 missing')
+        self.assertEqual(flowcarve('files', '-d', self.db, '-q', 'check', ok=1).text, '')
+        flowcarve('forget', '-q', '-d', self.db, a)
+        support.write(c, support.pcap_bytes([(T0, udp('10.0.0.1', 1, '10.0.0.2', 2))]) + b'\0\0')
+        index(self.db, '-q', self.path('day'))
+        self.assertEqual(sorted(f['state'] for f in self.listed()), ['forgotten', 'gone', 'pending', 'present', 'present'])
+
+    def test_check_sees_what_times_hide(self):
+        f = self.files[0]
+        flowcarve('files', '-d', self.db, 'check')
+        st = os.stat(f)
+        with open(f, 'r+b') as out:
+            out.seek(50)
+            out.write(b'\xff')
+        os.utime(f, ns=(st.st_atime_ns, st.st_mtime_ns))
+        with support.open_db(self.db, write=True) as c:  # as if the clock had not moved since it was indexed
+            c.execute('UPDATE files SET ctime_ns = ? WHERE path LIKE ?', (os.stat(f).st_ctime_ns, '%' + os.path.basename(f)))
+        self.assertEqual(self.states()[os.path.basename(f)], 'present')
+        flowcarve('files', '-d', self.db, 'check', ok=1)
+
+    def test_relocate(self):
+        before = select(self.db, 'SELECT * FROM session ORDER BY id')
+        want = self.carved(self.db)
+        os.rename(self.path('day'), self.path('archive'))
+        self.assertEqual(set(self.states().values()), {'missing'})
+        r = flowcarve('files', '-d', self.db, 'relocate', 'day/', './archive', cwd=self.folder)
+        self.assert_says(r, '4 captures under the old name: 4 found', '0 missing, 0 changed')
+        self.assertEqual(set(self.states().values()), {'present'})
+        self.assertEqual(select(self.db, 'SELECT * FROM session ORDER BY id'), before)
+        self.assertEqual(self.carved(self.db), want)
+        support.verify(self.db)
+        self.assert_says(index(self.db, self.path('archive')), '4 files were indexed before')
+        flowcarve('files', '-d', self.db, 'relocate', self.path('day'), self.path('archive'), ok=1)
+
+    def test_relocate_takes_nothing_for_another(self):
+        """Some moved, some stay, one is missing, and one of the same name has another content; the names of others only begin alike."""
+        a, b, c, d = [os.path.basename(f) for f in self.files]
+        os.makedirs(self.path('day2'))
+        other = self.write('day2/o.pcap', support.pcap_bytes([(T0, udp('10.0.0.1', 1, '10.0.0.2', 2))]))
+        index(self.db, '-q', other)
+        os.makedirs(self.path('new'))
+        os.rename(self.path('day', a), self.path('new', a))
+        os.remove(self.path('day', c))
+        shutil.copy(other, self.path('new', c))
+        os.remove(self.path('day', d))
+        r = flowcarve('files', '-d', self.db, 'relocate', self.path('day'), self.path('new'), ok=2)
+        self.assert_says(r, '4 captures under the old name: 1 found under the new one, 1 missing, 1 changed, 1 left as it was',
+                         '%s: the capture is missing' % self.path('new', d), '%s: the capture has changed' % self.path('new', c))
+        self.assertEqual({os.fsdecode(p) for p in support.index_files(self.db).values()},
+                         {self.path('new', a), self.path('day', b), self.path('day', c), self.path('day', d), other})
+        before = support.dump(self.db)
+        self.assert_says(flowcarve('files', '-d', self.db, 'relocate', self.path('day'), self.path('nowhere'), ok=2), 'nowhere')
+        self.assertEqual(support.dump(self.db), before)
+
+    def test_words(self):
+        for words in (['chek'], ['relocate', 'a'], ['relocate', 'a', ''], ['check', 'a'], ['-f', 'xml']):
+            self.assertEqual(flowcarve('files', '-d', self.db, *words, ok=2).text, '')
+
+
 if __name__ == '__main__':
     support.main()
