@@ -10,6 +10,7 @@
 #include <flowcarve/error.h>
 #include <flowcarve/files.h>
 #include <flowcarve/index.h>
+#include <flowcarve/progress.h>
 #include <flowcarve/query.h>
 #include <flowcarve/text.h>
 #include <flowcarve/verify.h>

@@ -12,6 +12,7 @@
 #define FLOWCARVE_INDEX_H
 
 #include <flowcarve/error.h>
+#include <flowcarve/progress.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -52,14 +53,8 @@ struct fc_index_options {
      */
     void (*notice)(void *ctx, const struct fc_notice *notice);
     void *notice_ctx;
-};
-
-/* Progress, written by the indexer with relaxed atomic stores (GCC __atomic or C11), read by whoever shows it. */
-struct fc_progress {
-    uint64_t bytes_total, bytes_done;
-    uint64_t files_total, files_done;
-    uint64_t records;
-    uint32_t phase; /* 0 planning, 1 reading, 2 joining, 3 writing, 4 done */
+    fc_progress_call *progress; /* NULL: nobody is told */
+    void *progress_ctx;
 };
 
 enum fc_notice_kind {
@@ -124,7 +119,8 @@ struct fc_index_result {
 
 /*
  * Indexes files and folders into the database at db_path. *result is filled also on failure (what is known by then) and
- * must go to fc_index_result_fini(). options, progress and stop may be NULL; once *stop is not 0 the call ends with
+ * must go to fc_index_result_fini(). options, progress and stop may be NULL; progress: counts that others may look at
+ * meanwhile, all 0 before; once *stop is not 0 the call ends with
  * FC_E_INTERRUPTED. 0 also when some of the files were refused: see the result.
  * FC_E_FORMAT: none of the files is a capture that can be indexed; no index was made.
  * FC_E_LIMIT: the process has too many files open for one more. FC_E_USAGE, FC_E_NOMEM, FC_E_IO, FC_E_DB, FC_E_SCHEMA,

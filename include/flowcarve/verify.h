@@ -15,6 +15,7 @@
 #define FLOWCARVE_VERIFY_H
 
 #include <flowcarve/db.h>
+#include <flowcarve/progress.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -53,12 +54,19 @@ struct fc_verify_result {
     size_t problem_count;
 };
 
+/* All of it 0: the default. */
+struct fc_verify_options {
+    fc_progress_call *progress; /* NULL: nobody is told */
+    void *progress_ctx;
+};
+
 /*
- * Verifies. Returns 0 when all agrees, FC_E_MISMATCH when it does not (result->problems), other codes when it could not
+ * Verifies. options may be NULL. Returns 0 when all agrees, FC_E_MISMATCH when it does not (result->problems), other codes when it could not
  * be done: FC_E_LIMIT (too many files are open), FC_E_IO, FC_E_NOMEM, FC_E_DB, FC_E_INTERRUPTED. *result is filled in
  * all cases and must go to fc_verify_result_fini(). `stop` as in fc_index_run().
  */
-int fc_verify(struct fc_db *db, const int *stop, struct fc_verify_result *result, struct fc_error *err);
+int fc_verify(struct fc_db *db, const struct fc_verify_options *options, const int *stop,
+              struct fc_verify_result *result, struct fc_error *err);
 void fc_verify_result_fini(struct fc_verify_result *result);
 
 #ifdef __cplusplus

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 #include "base/export.h"
+#include "base/ticker.h"
 #include "capture/file.h"
 #include "carve/format.h"
 #include "carve/source.h"
@@ -21,6 +22,7 @@ struct carve {
     uint64_t bytes_read, bytes_decoded;
     struct fc_output out;
     const int *stop;
+    struct fc_progress progress;
 };
 
 static bool before(const struct carve *c, size_t a, size_t b)
@@ -154,6 +156,10 @@ static int merge(struct carve *c, struct fc_carve_result *result, struct fc_erro
         if ((rc = write_record(c, s)))
             return fc_output_error(rc, err);
         result->packets++;
+        if ((result->packets & 0xff) == 0) {
+            FC_PROGRESS_SET(&c->progress, records, result->packets);
+            FC_PROGRESS_SET(&c->progress, bytes_done, c->out.written);
+        }
         if ((result->packets & 0xfff) == 0 && c->stop && __atomic_load_n(c->stop, __ATOMIC_RELAXED))
             return fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
         if ((rc = fc_carve_source_next(s, err)) < 0)
@@ -185,18 +191,32 @@ static int check_sessions(const struct fc_carve_plan *plan, const char *path, st
     return 0;
 }
 
+static void begin_progress(struct carve *c, const struct fc_carve_result *result)
+{
+    uint64_t packets = 0;
+
+    for (size_t i = 0; i < c->plan.stored.count; i++)
+        packets += c->plan.files[i].count;
+    FC_PROGRESS_SET(&c->progress, records_total, packets);
+    FC_PROGRESS_SET(&c->progress, sessions, result->sessions);
+    FC_PROGRESS_SET(&c->progress, phase, FC_PHASE_READING);
+}
+
 FC_EXPORT int fc_carve(struct fc_db *db, const struct fc_filter *filter, const struct fc_carve_options *options, int fd,
                        const int *stop, struct fc_carve_result *result, struct fc_error *err)
 {
     struct fc_carve_options o = options ? *options : (struct fc_carve_options){0};
     struct carve c = {.stop = stop};
+    struct fc_ticker ticker;
     struct fc_error local;
     int rc;
 
     err = err ? err : &local;
     memset(result, 0, sizeof *result);
+    fc_ticker_start(&ticker, &c.progress, o.progress, o.progress_ctx);
     rc = fc_carve_plan_make(&c.plan, db, filter, &o, stop, result, err);
     if (rc == 0 && result->sessions) {
+        begin_progress(&c, result);
         rc = start_output(&c, &o, fd, err);
         if (rc == 0)
             rc = list_files(&c, err);
@@ -209,6 +229,11 @@ FC_EXPORT int fc_carve(struct fc_db *db, const struct fc_filter *filter, const s
         rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     for (size_t i = 0; i < c.opened; i++)
         close_source(&c, i);
+    FC_PROGRESS_SET(&c.progress, records, result->packets);
+    FC_PROGRESS_SET(&c.progress, bytes_done, c.out.written);
+    if (rc == 0)
+        FC_PROGRESS_SET(&c.progress, phase, FC_PHASE_DONE);
+    fc_ticker_stop(&ticker);
     result->bytes_read = c.bytes_read;
     result->bytes_decoded = c.bytes_decoded;
     result->bytes_written = c.out.written;

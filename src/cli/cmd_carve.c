@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
 #include "cli/cmd_query.h"
+#include "cli/progress.h"
 #include "cli/target.h"
 
 #include <flowcarve/carve.h>
@@ -20,7 +21,7 @@ static const struct fc_option options[] = {
     [FORMAT] = {"format", 'f', "NAME", "pcap or pcapng (default: pcap where it can hold the result)"},
     [PARTIAL] = {"partial", 0, NULL, "carve the rest when captures are missing or have changed"},
     [QUIET] = {"quiet", 'q', NULL, "errors only"},
-    [VERBOSE] = {"verbose", 'v', NULL, "also tell how many bytes were read and decompressed"},
+    [VERBOSE] = {"verbose", 'v', NULL, "also tell how many bytes were read and decompressed, and in lines of progress"},
     {0},
 };
 
@@ -189,12 +190,19 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
     struct fc_carve_result result = {0};
     struct fc_target target;
     struct fc_error err;
+    struct fc_bar bar;
     char b[48];
     int status = FC_EXIT_ERROR, rc = fc_target_open(&target, a->path, &err);
 
     o.avoid = strcmp(a->path, "-") != 0 ? a->path : NULL;
+    fc_bar_init(&bar, a->quiet, a->verbose);
+    if (bar.terminal || bar.lines) {
+        o.progress = fc_bar_show;
+        o.progress_ctx = &bar;
+    }
     if (rc == 0)
         rc = fc_carve(db, filter, &o, target.fd, &fc_stop, &result, &err);
+    fc_bar_end(&bar, rc == 0);
     if (rc == 0 && result.sessions && !result.packets && result.packets_forgotten && !result.packets_missing) {
         fc_target_abandon(&target);
         fc_complain("nothing to carve: %s of what matches, all forgotten",

@@ -52,9 +52,9 @@ static bool is_lost(const struct fc_listed_file *f)
 
 enum { KEYS = 17 };
 
-static const char *const keys[KEYS] = {"id",          "path",     "state",   "format",   "compression", "size",
-                                       "stream_size", "records",  "ignored", "forgotten", "first",       "last",
-                                       "first_ns",    "last_ns",  "damaged", "lost_bytes", "pending_bytes"};
+static const char *const keys[KEYS] = {"id",          "path",    "state",   "format",     "compression",  "size",
+                                       "stream_size", "records", "ignored", "forgotten",  "first",        "last",
+                                       "first_ns",    "last_ns", "damaged", "lost_bytes", "pending_bytes"};
 
 static void put_text(enum fc_row_format format, const char *text)
 {
@@ -96,9 +96,9 @@ static void put_row(enum fc_row_format format, const struct fc_listed_file *f)
 {
     const char *texts[KEYS] = {
         [1] = f->path, [2] = fc_presence_name(f->presence), [3] = f->format, [4] = f->compression};
-    const uint64_t numbers[KEYS] = {[0] = f->id,           [5] = f->size,     [6] = f->stream_size,
-                                    [7] = f->records,      [8] = f->ignored,  [9] = f->forgotten,
-                                    [14] = f->damaged,     [15] = f->lost_bytes, [16] = f->pending_bytes};
+    const uint64_t numbers[KEYS] = {
+        [0] = f->id,        [5] = f->size,     [6] = f->stream_size, [7] = f->records,       [8] = f->ignored,
+        [9] = f->forgotten, [14] = f->damaged, [15] = f->lost_bytes, [16] = f->pending_bytes};
 
     for (int i = 0; i < KEYS; i++) {
         put_key(format, i);
@@ -240,7 +240,8 @@ static int list_all(const struct args *a, bool check)
     int rc = fc_db_open(fc_db_name(a->db), &db, &err);
     if (rc == 0)
         rc = fc_files_list(db, check || a->verbose, &fc_stop, &list, &err);
-    for (int i = 0; rc == 0 && i < KEYS && !(check && a->quiet) && (format == FC_ROWS_CSV || format == FC_ROWS_TSV); i++) {
+    for (int i = 0; rc == 0 && i < KEYS && !(check && a->quiet) && (format == FC_ROWS_CSV || format == FC_ROWS_TSV);
+         i++) {
         put_key((enum fc_row_format)format, i);
         fputs(keys[i], stdout);
         if (i == KEYS - 1)
@@ -316,7 +317,8 @@ const struct fc_command fc_command_files = {
     .usage = "[OPTION...] [check | relocate OLD NEW]",
     .summary = "list the captures of an index, check them, tell where they are",
     .details =
-        "States: present; pending (it ends inside a record); grown (index it again); changed (another content); missing; "
+        "States: present; pending (it ends inside a record); grown (index it again); changed (another content); "
+        "missing; "
         "unreadable; gone (another capture has its name); forgotten. Files whose size and times are as noted are not "
         "opened.\n"
         "check compares fingerprints and lists the captures whose packets cannot be carved; exit status 1: there are "

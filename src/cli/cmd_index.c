@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
+#include "cli/progress.h"
 
 #include <flowcarve/index.h>
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 enum {
     DB,
@@ -53,7 +51,7 @@ static const struct fc_option options[] = {
     [WAIT] = {"wait", 0, NULL, "wait as long as another process writes the index"},
     [COPIES] = {"keep-copies", 0, NULL, "also index captures that have the content of another one"},
     [QUIET] = {"quiet", 'q', NULL, "no balance and no progress"},
-    [VERBOSE] = {"verbose", 'v', NULL, "also tell of files passed over, and of timing"},
+    [VERBOSE] = {"verbose", 'v', NULL, "also tell of files passed over, of timing, and in lines of progress"},
     {0},
 };
 
@@ -138,55 +136,9 @@ enum { NOTICES_SHOWN = 20 }; /* of a kind, unless all are asked for */
 
 struct show {
     const struct args *args;
-    bool tty;
     uint64_t notices[FC_NOTICE_COPY + 1];
-    struct fc_progress progress;
-    pthread_mutex_t lock;
-    pthread_cond_t done;
-    bool ended;
+    struct fc_bar bar;
 };
-
-static void draw(const struct fc_progress *p)
-{
-    static const char *const phases[] = {"looking", "reading", "joining", "writing", "done"};
-    uint64_t total = __atomic_load_n(&p->bytes_total, __ATOMIC_RELAXED);
-    uint64_t done = __atomic_load_n(&p->bytes_done, __ATOMIC_RELAXED);
-    uint32_t phase = __atomic_load_n(&p->phase, __ATOMIC_RELAXED);
-    char a[32], b[32], c[48];
-
-    fprintf(stderr, "\r\033[K%s %3d%%  %s of %s  %s", phases[phase > 4 ? 4 : phase],
-            total ? (int)(done * 100 / total) : 0, fc_human_bytes(done, a, sizeof a),
-            fc_human_bytes(total, b, sizeof b),
-            fc_human_things(__atomic_load_n(&p->records, __ATOMIC_RELAXED), "record", c, sizeof c));
-    fflush(stderr);
-}
-
-/* Draws five times a second until the run has ended. */
-static void *show_progress(void *arg)
-{
-    struct show *s = arg;
-    bool drawn = false;
-
-    pthread_mutex_lock(&s->lock);
-    while (!s->ended) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += 200000000;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_nsec -= 1000000000;
-            until.tv_sec++;
-        }
-        pthread_cond_timedwait(&s->done, &s->lock, &until);
-        if (!s->ended) {
-            draw(&s->progress);
-            drawn = true;
-        }
-    }
-    pthread_mutex_unlock(&s->lock);
-    if (drawn)
-        fprintf(stderr, "\r\033[K");
-    return NULL;
-}
 
 /* Tells of a capture, at once. */
 static void notice(void *ctx, const struct fc_notice *n)
@@ -202,15 +154,13 @@ static void notice(void *ctx, const struct fc_notice *n)
     if (s->notices[n->kind]++ >= NOTICES_SHOWN && !a->verbose)
         return;
     fc_error_text(&n->what, text, sizeof text);
-    pthread_mutex_lock(&s->lock);
-    if (s->tty)
-        fprintf(stderr, "\r\033[K");
+    fc_bar_hold(&s->bar);
     fc_complain("%s%s",
                 n->kind == FC_NOTICE_SKIPPED   ? "skipped: "
                 : n->kind == FC_NOTICE_REFUSED ? ""
                                                : "warning: ",
                 text);
-    pthread_mutex_unlock(&s->lock);
+    fc_bar_release(&s->bar);
 }
 
 /* How many there were besides. */
@@ -236,22 +186,17 @@ static void tell_rest(const struct show *s)
 
 static int run_shown(struct args *a, char **words, int count, struct fc_index_result *result, struct fc_error *err)
 {
-    struct show show = {.args = a, .lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
-    bool tty = !a->quiet && isatty(STDERR_FILENO);
-    pthread_t thread;
-    int rc;
+    struct show show = {.args = a};
 
-    tty = show.tty = tty && pthread_create(&thread, NULL, show_progress, &show) == 0;
+    fc_bar_init(&show.bar, a->quiet, a->verbose);
     a->o.notice = notice;
     a->o.notice_ctx = &show;
-    rc = fc_index_run(a->db, (const char *const *)words, (size_t)count, &a->o, &show.progress, &fc_stop, result, err);
-    if (tty) {
-        pthread_mutex_lock(&show.lock);
-        show.ended = true;
-        pthread_cond_signal(&show.done);
-        pthread_mutex_unlock(&show.lock);
-        pthread_join(thread, NULL);
+    if (show.bar.terminal || show.bar.lines) {
+        a->o.progress = fc_bar_show;
+        a->o.progress_ctx = &show.bar;
     }
+    int rc = fc_index_run(a->db, (const char *const *)words, (size_t)count, &a->o, NULL, &fc_stop, result, err);
+    fc_bar_end(&show.bar, rc == 0);
     tell_rest(&show);
     return rc;
 }

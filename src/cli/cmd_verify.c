@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
+#include "cli/progress.h"
 
 #include <flowcarve/text.h>
 #include <flowcarve/verify.h>
@@ -14,7 +15,7 @@ enum { DB, QUIET, VERBOSE };
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
     [QUIET] = {"quiet", 'q', NULL, "differences only"},
-    [VERBOSE] = {"verbose", 'v', NULL, "also tell why libpcap cannot read a capture"},
+    [VERBOSE] = {"verbose", 'v', NULL, "also tell why libpcap cannot read a capture, and in lines of progress"},
     {0},
 };
 
@@ -69,8 +70,10 @@ static void print_balance(const struct args *a, const struct fc_verify_result *r
 
 static int run(int argc, char **argv)
 {
+    struct fc_verify_options o = {0};
     struct fc_verify_result result;
     struct args a = {0};
+    struct fc_bar bar;
     struct fc_db *db;
     struct fc_error err;
     char text[FC_ERROR_TEXT_MAX];
@@ -87,7 +90,11 @@ static int run(int argc, char **argv)
         fc_complain_error(&err);
         return FC_EXIT_ERROR;
     }
-    rc = fc_verify(db, &fc_stop, &result, &err);
+    fc_bar_init(&bar, a.quiet, a.verbose);
+    if (bar.terminal || bar.lines)
+        o = (struct fc_verify_options){fc_bar_show, &bar};
+    rc = fc_verify(db, &o, &fc_stop, &result, &err);
+    fc_bar_end(&bar, rc == 0);
     if (!a.quiet && rc != FC_E_INTERRUPTED) /* the sums of a part would differ */
         print_balance(&a, &result);
     fflush(stdout);

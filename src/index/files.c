@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include "store/files.h"
 #include "base/error.h"
 #include "base/export.h"
 #include "base/vector.h"
 #include "store/db.h"
-#include "store/files.h"
 #include "store/writer.h"
 
 #include <errno.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 #include "base/export.h"
+#include "base/ticker.h"
 #include "index/finish.h"
 #include "store/writer.h"
 
@@ -391,6 +392,7 @@ static int read_all(struct run *run, const struct fc_index_options *o, struct fc
             __atomic_store_n(&progress->bytes_done, 0, __ATOMIC_RELAXED);
             __atomic_store_n(&progress->files_done, 0, __ATOMIC_RELAXED);
             __atomic_store_n(&progress->records, 0, __ATOMIC_RELAXED);
+            __atomic_store_n(&progress->sessions, 0, __ATOMIC_RELAXED);
         }
     }
     return rc;
@@ -504,6 +506,8 @@ FC_EXPORT int fc_index_run(const char *db_path, const char *const *paths, size_t
                            struct fc_index_result *result, struct fc_error *err)
 {
     struct fc_index_options o = options ? *options : (struct fc_index_options){0};
+    struct fc_progress own = {0};
+    struct fc_ticker ticker;
     struct fc_error local;
     struct run run = {0};
     int rc;
@@ -520,7 +524,10 @@ FC_EXPORT int fc_index_run(const char *db_path, const char *const *paths, size_t
     run.db_path = db_path;
     if (rc == 0) {
         fc_writer_set_stop(run.writer, stop);
+        progress = progress ? progress : &own;
+        fc_ticker_start(&ticker, progress, o.progress, o.progress_ctx);
         rc = plan_and_run(&run, db_path, paths, path_count, &o, progress, stop, result, err);
+        fc_ticker_stop(&ticker);
     }
     fini_pipeline(&run);
     fc_plan_fini(&run.plan);

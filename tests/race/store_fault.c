@@ -654,7 +654,7 @@ static int carve_all(struct fc_db *handle, struct fc_error *err)
 static int verify_all(struct fc_db *handle, struct fc_error *err)
 {
     struct fc_verify_result result;
-    int rc = fc_verify(handle, NULL, &result, err);
+    int rc = fc_verify(handle, NULL, NULL, &result, err);
 
     found = result.records + result.sessions;
     atomic_store(&armed, false);
