@@ -344,8 +344,8 @@ class Cli(support.TestCase):
         feed = subprocess.Popen('(sleep .7; cat p.pcap) > fifo', shell=True, cwd=self.folder)
         out = self.on_terminal(*words[:-1], '--spool', 's.pcap', 'fifo')
         feed.wait()
-        self.assertRegex(out, r'^\r\033\[Klooking   0%')
-        self.assertRegex(out, r'\r\033\[K1 file, ')  # it is gone in the end
+        self.assertRegex(out, r'^\r\033\[Klooking\r')
+        self.assertRegex(out, r'\r\033\[K17.9 MB and 200,000 packets in .*\n1 file, ')  # it is gone in the end
         os.remove(self.path('p.db'))
         self.assertEqual(self.on_terminal(*words[:1], '-q', *words[1:]), '')
         os.remove(self.path('p.db'))
