@@ -85,6 +85,17 @@ CREATE INDEX files_fingerprint ON files (fingerprint);
 CREATE INDEX files_stored ON files (stored_fingerprint);
 CREATE INDEX files_begin ON files (begin);
 
+-- Files that are copies of a capture, and not indexed: by what they are known again without being read. As in files.
+CREATE TABLE copies (
+    device   INTEGER NOT NULL,
+    inode    INTEGER NOT NULL,
+    size     INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    ctime_ns INTEGER NOT NULL,
+    file     INTEGER NOT NULL REFERENCES files(id),
+    PRIMARY KEY (device, inode)
+) WITHOUT ROWID;
+
 -- Interfaces of each capture. A pcap file has one, and one more for each file header found inside of it (captures written
 -- one behind the other): that is a section, and section_off and off say where that header is.
 CREATE TABLE interfaces (

@@ -22,12 +22,12 @@ enum fc_phase {
  * written loads in that way, and may see counts that do not belong together.
  */
 struct fc_progress {
-    uint64_t bytes_total, bytes_done;       /* of captures; `verify` reads each twice, and counts it so */
-    uint64_t files_total, files_done;       /* captures */
-    uint64_t records_total, records;        /* records_total: of a carve */
-    uint64_t sessions_total, sessions;      /* index: those that left memory so far */
-    uint64_t sessions_written;              /* index: of sessions_total, in the phase of writing */
-    uint32_t phase;                         /* enum fc_phase */
+    uint64_t bytes_total, bytes_done;  /* of captures; `verify` reads each twice, and counts it so */
+    uint64_t files_total, files_done;  /* captures */
+    uint64_t records_total, records;   /* records_total: of a carve */
+    uint64_t sessions_total, sessions; /* index: those that left memory so far */
+    uint64_t sessions_written;         /* index: of sessions_total, in the phase of writing */
+    uint32_t phase;                    /* enum fc_phase */
 };
 
 /*

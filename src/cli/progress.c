@@ -34,7 +34,9 @@ void fc_bar_init(struct fc_bar *bar, bool quiet, bool verbose)
 /* Of 1000: what is known of the phase; -1: nothing. */
 static int share(const struct fc_progress *p)
 {
-    uint64_t total = p->phase == FC_PHASE_WRITING ? p->sessions_total : p->bytes_total ? p->bytes_total : p->records_total;
+    uint64_t total = p->phase == FC_PHASE_WRITING ? p->sessions_total
+                     : p->bytes_total             ? p->bytes_total
+                                                  : p->records_total;
     uint64_t done = p->phase == FC_PHASE_WRITING ? p->sessions_written : p->bytes_total ? p->bytes_done : p->records;
 
     if ((p->phase != FC_PHASE_READING && p->phase != FC_PHASE_WRITING) || !total)

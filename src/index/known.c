@@ -63,6 +63,35 @@ static int take(struct fc_plan *plan, struct fc_writer *writer, const struct fc_
     return fc_writer_move(writer, k->id, path, err);
 }
 
+static void tell_copy(struct fc_index_result *result, const char *path, const struct fc_known_file *k)
+{
+    struct fc_error why;
+
+    fc_error_set(&why, FC_OK, path, FC_NO_OFFSET, "is a copy of %.400s, which is indexed", k->path);
+    fc_notice_add(result, FC_NOTICE_COPY, &why);
+}
+
+/* 1: it is the copy that it was when it was read, of a capture that is where it was. */
+static int copied_by_times(struct fc_plan *plan, struct fc_writer *writer, const struct fc_input *input,
+                           struct fc_index_result *result, struct fc_error *err)
+{
+    struct fc_known_files list = {0};
+    struct stat st;
+    int rc = plan->keep_copies || !input->ino ? 0
+                                              : fc_writer_copied(writer, input->dev, input->ino, input->size,
+                                                                 input->mtime_ns, input->ctime_ns, &list, err);
+
+    for (size_t i = 0; i < list.count && rc == 0; i++) {
+        const struct fc_known_file *k = &list.items[i];
+        if (k->gone || look_at(k, k->dev, k->ino, &st) != LINK)
+            continue;
+        tell_copy(result, input->path, k);
+        rc = 1;
+    }
+    fc_known_files_fini(&list);
+    return rc;
+}
+
 int fc_known_by_times(struct fc_plan *plan, struct fc_writer *writer, const struct fc_input *input,
                       struct fc_index_result *result, struct fc_error *err)
 {
@@ -87,7 +116,9 @@ int fc_known_by_times(struct fc_plan *plan, struct fc_writer *writer, const stru
     }
     fc_known_files_fini(&list);
     result->files_known += rc == 0 && found;
-    return rc ? rc : found;
+    if (rc || found)
+        return rc ? rc : found;
+    return copied_by_times(plan, writer, input, result, err);
 }
 
 /* Is the file that capture, or what it has become? */
@@ -186,13 +217,12 @@ static int still_there(struct look *l, const struct fc_known_file *k, const stru
 /* Says of a copy that it is one, unless it is to be indexed. */
 static int is_copy(struct look *l, const struct fc_known_file *k)
 {
-    struct fc_error why;
-
     if (l->plan->keep_copies)
         return 0;
-    fc_error_set(&why, FC_OK, l->f->file.path, FC_NO_OFFSET, "is a copy of %.400s, which is indexed", k->path);
-    fc_notice_add(l->result, FC_NOTICE_COPY, &why);
-    return 1;
+    tell_copy(l->result, l->f->file.path, k);
+    l->plan->changed |= fc_file_ctime(&l->f->file) != FC_TIME_NONE;
+    int rc = fc_writer_copy(l->writer, k->id, &l->f->file, l->err);
+    return rc ? rc : 1;
 }
 
 /*

@@ -39,6 +39,8 @@ enum fc_writer_stmt_id {
     FC_STMT_BY_STORED,
     FC_STMT_BY_STREAM,
     FC_STMT_BY_BEGIN,
+    FC_STMT_COPY,
+    FC_STMT_COPIED,
     FC_STMT_PLACE,
     FC_STMT_GONE,
     FC_STMT_STATE,

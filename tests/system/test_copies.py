@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Captures that come several times in one run count once, plain or compressed; what only looks alike counts."""
-import gzip, lzma, os, shutil, subprocess
+import gzip, lzma, os, shutil, subprocess, time
 
 import support
 from support import S, T0, index, select, udp, verify
@@ -117,6 +117,29 @@ class Copies(support.TestCase):
         db = self.path('x.db')
         self.assert_says(index(db, self.folder), 'd.pcap: is a copy of', '1 file is a copy')
         self.assertEqual(self.figures(db)[0], (4, 2))
+
+    def test_a_copy_is_read_once_more_and_then_known(self):
+        """By its times, as long as the capture is where it was."""
+        strace = support.tool('strace')
+        f = self.capture()
+        self.write('day/b.gz', gzip.compress(support.read_bytes(f), 1))
+        db, log = self.path('x.db'), self.path('log')
+        index(db, '-q', self.path('day'))
+        while time.time() - os.stat(self.path('day/b.gz')).st_ctime < 2.2:
+            time.sleep(.1)
+
+        def opened():
+            r = support.run(strace, '-f', '-qq', '-e', 'trace=openat', '-o', log, support.FLOWCARVE, 'index', '-d', db,
+                            self.path('day'))
+            self.assert_says(r, 'b.gz: is a copy of', '\n1 file is a copy')
+            self.assertEqual(self.figures(db)[0], (1, 3000))
+            return 'b.gz' in support.read_bytes(log).decode()
+        self.assertTrue(opened())
+        self.assertFalse(opened())
+        os.utime(self.path('day/b.gz'))
+        self.assertTrue(opened())
+        self.assertNotIn('cop', index(db, '--keep-copies', self.path('day')).err)
+        self.assertEqual(self.figures(db)[0], (2, 6000))
 
     def test_nothing_is_read_twice_without_a_reason(self):
         """Many captures of one size that begin alike but for their first time; and one that has a copy."""
