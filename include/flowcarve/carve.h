@@ -10,6 +10,7 @@
 #ifndef FLOWCARVE_CARVE_H
 #define FLOWCARVE_CARVE_H
 
+#include <flowcarve/progress.h>
 #include <flowcarve/query.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,6 +35,8 @@ struct fc_carve_options {
     bool partial; /* leave out captures that are missing and records that have changed, instead of giving up */
     /* path that the output will replace, or NULL: FC_E_USAGE when it is the index or a capture of it */
     const char *avoid;
+    fc_progress_call *progress; /* NULL: nobody is told */
+    void *progress_ctx;
 };
 
 struct fc_carve_result {

@@ -8,9 +8,11 @@
 #include <flowcarve/db.h>
 #include <flowcarve/decode.h>
 #include <flowcarve/error.h>
+#include <flowcarve/files.h>
 #include <flowcarve/index.h>
 #include <flowcarve/newfile.h>
 #include <flowcarve/packets.h>
+#include <flowcarve/progress.h>
 #include <flowcarve/query.h>
 #include <flowcarve/text.h>
 #include <flowcarve/top.h>

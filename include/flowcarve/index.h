@@ -13,6 +13,7 @@
 
 #include <flowcarve/error.h>
 #include <flowcarve/newfile.h>
+#include <flowcarve/progress.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +31,7 @@ struct fc_index_options {
     uint64_t chunk_bytes;
     bool wait;         /* until no other process writes the index, as long as it takes */
     const char *spool; /* a new file, which the stream among the paths ("-" or a FIFO) is written to; NULL: none */
+    bool keep_copies;  /* index a capture that has the content of another one, too, and count its packets twice */
     struct fc_rights rights; /* of an index that is made, and of the spool */
     uint64_t memory_bytes;   /* aim for flows and sessions not yet written; 0: 512 MiB. At least 16 MiB */
     /*
@@ -60,14 +62,8 @@ struct fc_index_options {
      */
     void (*ready)(void *ctx, bool names);
     void *ready_ctx;
-};
-
-/* Progress, written by the indexer with relaxed atomic stores (GCC __atomic or C11), read by whoever shows it. */
-struct fc_progress {
-    uint64_t bytes_total, bytes_done;
-    uint64_t files_total, files_done;
-    uint64_t records;
-    uint32_t phase; /* 0 planning, 1 reading, 2 joining, 3 writing, 4 done */
+    fc_progress_call *progress; /* NULL: nobody is told */
+    void *progress_ctx;
 };
 
 enum fc_notice_kind {
@@ -80,7 +76,8 @@ enum fc_notice_kind {
     FC_NOTICE_FILTER,  /* the filter does not work on a link type, the records of which are ignored */
     FC_NOTICE_WAL,     /* the index has a -wal file beside it, since somebody was reading it */
     FC_NOTICE_PENDING, /* it ends inside a record, or early: the next run goes on when it has grown */
-    FC_NOTICE_LINK     /* a symbolic link in a folder to a folder that is not searched */
+    FC_NOTICE_LINK,    /* a symbolic link in a folder to a folder that is not searched */
+    FC_NOTICE_COPY     /* passed over: it holds, plain or compressed, what another one does */
 };
 
 /* Something the user should know of one capture. */
@@ -121,6 +118,7 @@ struct fc_index_result {
     uint64_t peak_flows;
     int64_t read_ns, write_ns, sync_ns;
     uint64_t files_skipped; /* notices of FC_NOTICE_SKIPPED */
+    uint64_t files_copied;  /* notices of FC_NOTICE_COPY: not indexed, as the content of another capture is */
     /* without options.notice: the first FC_NOTICES_KEPT; owned by the result */
     struct fc_notice *notices;
     size_t notice_count;
@@ -131,7 +129,8 @@ struct fc_index_result {
 
 /*
  * Indexes files and folders into the database at db_path. *result is filled also on failure (what is known by then) and
- * must go to fc_index_result_fini(). options, progress and stop may be NULL; once *stop is not 0 the call ends with
+ * must go to fc_index_result_fini(). options, progress and stop may be NULL; progress: counts that others may look at
+ * meanwhile, all 0 before; once *stop is not 0 the call ends with
  * FC_E_INTERRUPTED. 0 also when some of the files were refused: see the result.
  * FC_E_FORMAT: none of the files is a capture that can be indexed; no index was made.
  * FC_E_LIMIT: the process has too many files open for one more. FC_E_USAGE, FC_E_NOMEM, FC_E_IO, FC_E_DB, FC_E_SCHEMA,

@@ -129,6 +129,29 @@ int fc_query_next(struct fc_query *query, struct fc_session *row, struct fc_erro
 uint32_t fc_query_fields(const struct fc_query *query);
 void fc_query_close(struct fc_query *query);
 
+/* A capture that holds packets of a session. */
+struct fc_session_file {
+    uint32_t file;    /* its id in the index */
+    const char *path; /* where it is, as far as the index can tell */
+    uint64_t packets; /* whose positions the index has: those that are forgotten are not among them */
+};
+
+/*
+ * For asking which captures hold sessions, one session after the other. `db` must outlive it; one thread at a time for
+ * both. On success *out must go to fc_session_files_close(). FC_E_NOMEM, FC_E_IO, FC_E_DB.
+ */
+struct fc_session_files;
+int fc_session_files_open(struct fc_db *db, struct fc_session_files **out, struct fc_error *err);
+
+/*
+ * The captures that hold a session, ascending by id; none when there is no such session, or all of it is forgotten.
+ * *list is valid until the next call. Nothing of the index is held between calls. FC_E_NOMEM, FC_E_IO, FC_E_DB,
+ * FC_E_DAMAGED: what the index has of the session cannot be read.
+ */
+int fc_session_files(struct fc_session_files *files, int64_t session, const struct fc_session_file **list,
+                     size_t *count, struct fc_error *err);
+void fc_session_files_close(struct fc_session_files *files);
+
 /* Number of sessions that match, without reading them out. Negative code on failure. */
 int64_t fc_query_count(struct fc_db *db, const struct fc_filter *filter, struct fc_error *err);
 

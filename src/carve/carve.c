@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 #include "base/export.h"
+#include "base/ticker.h"
 #include "carve/format.h"
 #include "carve/tail.h"
 #include "packets/packets.h"
@@ -13,6 +14,7 @@ struct carve {
     struct fc_carve_files files;
     struct fc_buffer heads[2]; /* of the sections entered, by byte order, until they are written */
     struct fc_output out;
+    struct fc_progress progress;
 };
 
 static int start_output(struct carve *c, const struct fc_carve_options *options, int fd, const int *stop,
@@ -53,6 +55,12 @@ static int write_tails(void *ctx, struct fc_place_file *file, struct fc_error *e
     return c->out.form.pcapng ? fc_carve_write_tails(&c->out, described, file, err) : 0;
 }
 
+static void tell(struct carve *c)
+{
+    FC_PROGRESS_SET(&c->progress, records, c->packets.packets);
+    FC_PROGRESS_SET(&c->progress, bytes_done, c->out.written);
+}
+
 static int write_all(struct carve *c, struct fc_error *err)
 {
     struct fc_record_source *source;
@@ -60,8 +68,11 @@ static int write_all(struct carve *c, struct fc_error *err)
 
     c->packets.at_end = write_tails;
     c->packets.at_end_ctx = c;
-    while (rc == 0 && (rc = fc_packets_step(&c->packets, &source, err)) == 1)
+    while (rc == 0 && (rc = fc_packets_step(&c->packets, &source, err)) == 1) {
         rc = write_record(c, source, err);
+        if ((c->packets.packets & 0xff) == 0)
+            tell(c);
+    }
     if (rc)
         return rc;
     rc = fc_output_end(&c->out);
@@ -87,19 +98,39 @@ static void fill_result(struct carve *c, struct fc_carve_result *result)
     c->packets.places.missing_count = 0;
 }
 
+static void begin_progress(struct carve *c)
+{
+    uint64_t packets = 0;
+
+    for (size_t i = 0; i < c->packets.places.stored.count; i++)
+        packets += c->packets.places.files[i].count;
+    FC_PROGRESS_SET(&c->progress, records_total, packets);
+    FC_PROGRESS_SET(&c->progress, sessions, c->packets.places.session_count);
+    FC_PROGRESS_SET(&c->progress, phase, FC_PHASE_READING);
+}
+
 FC_EXPORT int fc_carve(struct fc_db *db, const struct fc_filter *filter, const struct fc_carve_options *options, int fd,
                        const int *stop, struct fc_carve_result *result, struct fc_error *err)
 {
     struct fc_carve_options o = options ? *options : (struct fc_carve_options){0};
     struct fc_packets_options which = {.partial = o.partial, .avoid = o.avoid, .stop = stop};
     struct carve c = {0};
+    struct fc_ticker ticker;
     struct fc_error local;
     int rc;
 
     err = err ? err : &local;
+    fc_ticker_start(&ticker, &c.progress, o.progress, o.progress_ctx);
     rc = fc_packets_find(&c.packets, db, filter, &which, fc_carve_describe, &c.files, err);
-    if (rc == 0 && c.packets.places.session_count && (rc = start_output(&c, &o, fd, stop, err)) == 0)
-        rc = write_all(&c, err);
+    if (rc == 0 && c.packets.places.session_count) {
+        begin_progress(&c);
+        if ((rc = start_output(&c, &o, fd, stop, err)) == 0)
+            rc = write_all(&c, err);
+    }
+    tell(&c);
+    if (rc == 0)
+        FC_PROGRESS_SET(&c.progress, phase, FC_PHASE_DONE);
+    fc_ticker_stop(&ticker);
     fill_result(&c, result);
     fc_output_fini(&c.out);
     fc_buffer_fini(&c.heads[0]);

@@ -3,6 +3,7 @@
 #include "cli/cmd_query.h"
 #include "cli/filter_words.h"
 #include "cli/json.h"
+#include "cli/progress.h"
 #include "cli/sandbox.h"
 #include "cli/target.h"
 #include "cli/zone.h"
@@ -28,7 +29,7 @@ static const struct fc_option options[] = {
     [TZ] = FC_OPTION_TZ,
     [FILTER_FILE] = FC_OPTION_FILTER_FILE,
     [QUIET] = {"quiet", 'q', NULL, "errors only"},
-    [VERBOSE] = {"verbose", 'v', NULL, "also tell how many bytes were read and decompressed"},
+    [VERBOSE] = {"verbose", 'v', NULL, "also tell how many bytes were read and decompressed, and in lines of progress"},
     {0},
 };
 
@@ -238,14 +239,21 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
     struct fc_carve_result result = {0};
     struct fc_target target;
     struct fc_error err;
+    struct fc_bar bar;
     char b[48];
     int status = FC_EXIT_ERROR, rc = fc_target_open(&target, a->path, &a->rights, &err);
 
     if (rc == 0)
         confine(a, &target);
     o.avoid = strcmp(a->path, "-") != 0 ? a->path : NULL;
+    fc_bar_init(&bar, a->quiet, a->verbose);
+    if (bar.terminal || bar.lines) {
+        o.progress = fc_bar_show;
+        o.progress_ctx = &bar;
+    }
     if (rc == 0)
         rc = fc_carve(db, filter, &o, target.fd, &fc_stop, &result, &err);
+    fc_bar_end(&bar, rc == 0);
     if (rc == 0 && result.sessions && !result.packets && result.packets_forgotten && !result.packets_missing) {
         fc_target_abandon(&target);
         fc_complain("nothing to carve: %s of what matches, all forgotten",

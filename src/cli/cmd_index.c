@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
 #include "cli/json.h"
+#include "cli/progress.h"
 #include "cli/sandbox.h"
 
 #include <flowcarve/index.h>
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 enum {
     DB,
@@ -30,6 +28,7 @@ enum {
     GROUP,
     STRICT,
     WAIT,
+    COPIES,
     JSON,
     QUIET,
     VERBOSE
@@ -57,9 +56,10 @@ static const struct fc_option options[] = {
     [GROUP] = FC_OPTION_GROUP,
     [STRICT] = {"strict", 0, NULL, "exit status 2 when bytes of a capture had to be skipped, or are pending"},
     [WAIT] = {"wait", 0, NULL, "wait as long as another process writes the index"},
+    [COPIES] = {"keep-copies", 0, NULL, "also index captures that have the content of another one"},
     [JSON] = FC_OPTION_JSON,
     [QUIET] = {"quiet", 'q', NULL, "no balance and no progress"},
-    [VERBOSE] = {"verbose", 'v', NULL, "also tell of files passed over, and of timing"},
+    [VERBOSE] = {"verbose", 'v', NULL, "also tell of files passed over, of timing, and in lines of progress"},
     {0},
 };
 
@@ -135,6 +135,9 @@ static int set(void *ctx, int option, const char *value)
     case JSON:
         a->json = true;
         return 0;
+    case COPIES:
+        a->o.keep_copies = true;
+        return 0;
     case QUIET:
         a->quiet = true;
         return 0;
@@ -148,56 +151,9 @@ enum { NOTICES_SHOWN = 20 }; /* of a kind, unless all are asked for */
 
 struct show {
     const struct args *args;
-    bool tty; /* and there is a thread that draws on it */
-    pthread_t thread;
-    uint64_t notices[FC_NOTICE_LINK + 1];
-    struct fc_progress progress;
-    pthread_mutex_t lock;
-    pthread_cond_t done;
-    bool ended;
+    uint64_t notices[FC_NOTICE_COPY + 1];
+    struct fc_bar bar;
 };
-
-static void draw(const struct fc_progress *p)
-{
-    static const char *const phases[] = {"looking", "reading", "joining", "writing", "done"};
-    uint64_t total = __atomic_load_n(&p->bytes_total, __ATOMIC_RELAXED);
-    uint64_t done = __atomic_load_n(&p->bytes_done, __ATOMIC_RELAXED);
-    uint32_t phase = __atomic_load_n(&p->phase, __ATOMIC_RELAXED);
-    char a[32], b[32], c[48];
-
-    fprintf(stderr, "\r\033[K%s %3d%%  %s of %s  %s", phases[phase > 4 ? 4 : phase],
-            total ? (int)(done * 100 / total) : 0, fc_human_bytes(done, a, sizeof a),
-            fc_human_bytes(total, b, sizeof b),
-            fc_human_things(__atomic_load_n(&p->records, __ATOMIC_RELAXED), "record", c, sizeof c));
-    fflush(stderr);
-}
-
-/* Draws five times a second until the run has ended. */
-static void *show_progress(void *arg)
-{
-    struct show *s = arg;
-    bool drawn = false;
-
-    pthread_mutex_lock(&s->lock);
-    while (!s->ended) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += 200000000;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_nsec -= 1000000000;
-            until.tv_sec++;
-        }
-        pthread_cond_timedwait(&s->done, &s->lock, &until);
-        if (!s->ended) {
-            draw(&s->progress);
-            drawn = true;
-        }
-    }
-    pthread_mutex_unlock(&s->lock);
-    if (drawn)
-        fprintf(stderr, "\r\033[K");
-    return NULL;
-}
 
 /* Tells of a capture, at once. */
 static void notice(void *ctx, const struct fc_notice *n)
@@ -206,22 +162,21 @@ static void notice(void *ctx, const struct fc_notice *n)
     const struct args *a = s->args;
     char text[FC_ERROR_TEXT_MAX];
     bool quiet = n->kind == FC_NOTICE_WAL || n->kind == FC_NOTICE_OLDER || n->kind == FC_NOTICE_PIECE ||
-                 n->kind == FC_NOTICE_GROWN || n->kind == FC_NOTICE_PENDING || n->kind == FC_NOTICE_LINK;
+                 n->kind == FC_NOTICE_GROWN || n->kind == FC_NOTICE_PENDING || n->kind == FC_NOTICE_LINK ||
+                 n->kind == FC_NOTICE_COPY;
 
     if (n->kind == FC_NOTICE_SKIPPED ? !a->verbose : quiet && a->quiet)
         return;
     if (s->notices[n->kind]++ >= NOTICES_SHOWN && !a->verbose)
         return;
     fc_error_text(&n->what, text, sizeof text);
-    pthread_mutex_lock(&s->lock);
-    if (s->tty)
-        fprintf(stderr, "\r\033[K");
+    fc_bar_hold(&s->bar);
     fc_complain("%s%s",
                 n->kind == FC_NOTICE_SKIPPED   ? "skipped: "
                 : n->kind == FC_NOTICE_REFUSED ? ""
                                                : "warning: ",
                 text);
-    pthread_mutex_unlock(&s->lock);
+    fc_bar_release(&s->bar);
 }
 
 /* How many there were besides. */
@@ -236,17 +191,18 @@ static void tell_rest(const struct show *s)
                                         [FC_NOTICE_FILTER] = "of the filter",
                                         [FC_NOTICE_WAL] = "of readers",
                                         [FC_NOTICE_PENDING] = "of ends that are not whole",
-                                        [FC_NOTICE_LINK] = "of links to folders"};
+                                        [FC_NOTICE_LINK] = "of links to folders",
+                                        [FC_NOTICE_COPY] = "of copies"};
     char b[48];
 
-    for (int i = 0; i <= FC_NOTICE_LINK && !s->args->verbose; i++)
+    for (int i = 0; i <= FC_NOTICE_COPY && !s->args->verbose; i++)
         if (s->notices[i] > NOTICES_SHOWN)
             fc_complain("and %s more %s (-v shows all)", fc_human_count(s->notices[i] - NOTICES_SHOWN, b, sizeof b),
                         kinds[i]);
 }
 
 /* From here on captures are parsed. The thread that draws begins behind it, or it would be a way out. */
-static void confine_and_show(void *ctx, bool names)
+static void confine(void *ctx, bool names)
 {
     struct show *s = ctx;
     char *folders[] = {fc_sandbox_folder(s->args->db), s->args->o.spool ? fc_sandbox_folder(s->args->o.spool) : NULL};
@@ -254,27 +210,23 @@ static void confine_and_show(void *ctx, bool names)
     fc_sandbox_enter((const char *const *)folders, 2, names);
     free(folders[0]);
     free(folders[1]);
-    if (!s->args->quiet && isatty(STDERR_FILENO))
-        s->tty = pthread_create(&s->thread, NULL, show_progress, s) == 0;
 }
 
 static int run_shown(struct args *a, char **words, int count, struct fc_index_result *result, struct fc_error *err)
 {
-    struct show show = {.args = a, .lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
-    int rc;
+    struct show show = {.args = a};
 
-    a->o.ready = confine_and_show;
+    a->o.ready = confine;
     a->o.ready_ctx = &show;
+    fc_bar_init(&show.bar, a->quiet, a->verbose);
     a->o.notice = notice;
     a->o.notice_ctx = &show;
-    rc = fc_index_run(a->db, (const char *const *)words, (size_t)count, &a->o, &show.progress, &fc_stop, result, err);
-    if (show.tty) {
-        pthread_mutex_lock(&show.lock);
-        show.ended = true;
-        pthread_cond_signal(&show.done);
-        pthread_mutex_unlock(&show.lock);
-        pthread_join(show.thread, NULL);
+    if (show.bar.terminal || show.bar.lines) {
+        a->o.progress = fc_bar_show;
+        a->o.progress_ctx = &show.bar;
     }
+    int rc = fc_index_run(a->db, (const char *const *)words, (size_t)count, &a->o, NULL, &fc_stop, result, err);
+    fc_bar_end(&show.bar, rc == 0);
     tell_rest(&show);
     return rc;
 }
@@ -317,6 +269,10 @@ static void print_balance(const struct args *a, const struct fc_index_result *r)
         fprintf(stderr, "%s gone: other captures have %s by now\n",
                 fc_human_things(r->files_gone, "capture", b[0], sizeof b[0]),
                 r->files_gone == 1 ? "its name" : "their names");
+    if (r->files_copied)
+        fprintf(stderr, "%s %s\n", fc_human_things(r->files_copied, "file", b[0], sizeof b[0]),
+                r->files_copied == 1 ? "is a copy of another one and left out (--keep-copies indexes it)"
+                                     : "are copies of others and left out (--keep-copies indexes them)");
     if (skipped && !a->verbose)
         fprintf(stderr, "%s passed over, %s\n", fc_human_things(skipped, "file", b[0], sizeof b[0]),
                 skipped == 1 ? "which is no capture or comes twice (-v names it)"
@@ -342,6 +298,7 @@ static bool print_json(const struct fc_index_result *r)
         {"files_gone", r->files_gone, FC_JSON_NUMBER},
         {"files_refused", r->files_refused, FC_JSON_NUMBER},
         {"files_skipped", r->files_skipped, FC_JSON_NUMBER},
+        {"files_copied", r->files_copied, FC_JSON_NUMBER},
         {"records", r->records, FC_JSON_NUMBER},
         {"packets", r->packets, FC_JSON_NUMBER},
         {"ignored", r->ignored, FC_JSON_NUMBER},
@@ -424,7 +381,9 @@ const struct fc_command fc_command_index = {
         "Captures are pcap or pcapng files, plain or compressed with gzip, zstd, lz4 or xz, whatever their names; "
         "folders are searched to the bottom. What was indexed before is passed over, also under a new name; what has "
         "grown is read on, but for the beginning of a record, which is pending; where another content has the name it "
-        "is a new capture, and the old one is gone. Damage inside of a capture is skipped with a warning; table "
+        "is a new capture, and the old one is gone. Of captures with the same content, also compressed ones, the first "
+        "is "
+        "indexed, the others are named. Damage inside of a capture is skipped with a warning; table "
         "'damage' has the bytes. A stream ('-' or a FIFO) needs --spool: sessions are carved from that file later.\n"
         "--fields, --filter, --exclude-net, --profile, --timeout, --key and --outer are kept in the index and hold "
         "for all that is added to it. Lists may be given in several options.\n",

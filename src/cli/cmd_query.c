@@ -115,6 +115,7 @@ struct writer {
     struct fc_rows rows;
     struct fc_columns columns;
     struct fc_grid grid;
+    struct fc_session_files *files; /* NULL: not asked for */
 };
 
 static void start(struct writer *w)
@@ -157,6 +158,9 @@ static int write_rows(struct fc_query *query, const struct fc_query_args *args, 
         written->bytes += row.client_bytes + row.server_bytes;
         if (args->quiet)
             break;
+        int failed = w->files ? fc_session_files(w->files, row.id, &w->rows.files, &w->rows.file_count, err) : 0;
+        if (failed)
+            return failed;
         if (write_row(w, &row) != 0)
             return fail_memory(err);
     }
@@ -194,6 +198,7 @@ static int print_sessions(struct fc_db *db, const struct fc_filter *filter, stru
     int rc;
 
     w->rows.fields = fc_query_fields(query);
+    w->rows.has_files = w->files != NULL;
     if (w->columns.count && !fc_columns_check(&w->columns, w->rows.fields))
         return FAILED;
     if (!args->quiet)
@@ -310,10 +315,13 @@ static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc
     /* a key that there is not is a mistake, also where nothing is sorted */
     if ((!args->count || args->sort) && fc_query_open(db, filter, &options, &query, &err) != 0)
         status = fail(&err);
+    else if (args->files && !args->count && fc_session_files_open(db, &w->files, &err) != 0)
+        status = fail(&err);
     else if (args->count)
         status = print_count(db, filter, args, out);
     else
         status = print_sessions(db, filter, query, args, w);
+    fc_session_files_close(w->files);
     fc_query_close(query);
     free(out);
     return status;
@@ -348,6 +356,10 @@ int fc_cmd_query_run(const struct fc_query_args *args)
 
     if (format < 0) {
         fc_complain("unknown format '%s'; formats are table, json, csv, tsv, zeek", args->format);
+        return FAILED;
+    }
+    if (args->files && (format != FC_ROWS_JSON || args->columns)) {
+        fc_complain("query: --files is for --format json; SQL has it in view session_files");
         return FAILED;
     }
     if (args->columns && format == FC_ROWS_ZEEK) {

@@ -21,6 +21,7 @@ struct fc_query_args {
     bool explain;            /* print how the filter is answered instead */
     bool count;              /* print the number of sessions only */
     bool community_id;       /* print the Community ID also where the index does not hold it */
+    bool files;              /* and which captures hold it; JSON alone */
     bool quiet;              /* print nothing */
     bool verbose;            /* how many sessions there were, on standard error */
     struct fc_zone zone;     /* of times */

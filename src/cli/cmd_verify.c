@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
 #include "cli/json.h"
+#include "cli/progress.h"
 #include "cli/sandbox.h"
 
 #include <flowcarve/text.h>
@@ -18,7 +19,7 @@ static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
     [JSON] = FC_OPTION_JSON,
     [QUIET] = {"quiet", 'q', NULL, "differences only"},
-    [VERBOSE] = {"verbose", 'v', NULL, "also tell why libpcap cannot read a capture"},
+    [VERBOSE] = {"verbose", 'v', NULL, "also tell why libpcap cannot read a capture, and in lines of progress"},
     {0},
 };
 
@@ -126,8 +127,10 @@ static void confine(struct fc_db *db, const char *name)
 
 static int run(int argc, char **argv)
 {
+    struct fc_verify_options o = {0};
     struct fc_verify_result result;
     struct args a = {0};
+    struct fc_bar bar;
     struct fc_db *db;
     struct fc_error err;
     char text[FC_ERROR_TEXT_MAX];
@@ -145,11 +148,15 @@ static int run(int argc, char **argv)
         return FC_EXIT_ERROR;
     }
     confine(db, fc_db_name(a.db));
-    rc = fc_verify(db, &fc_stop, &result, &err);
+    a.quiet |= a.json;
+    fc_bar_init(&bar, a.quiet, a.verbose);
+    if (bar.terminal || bar.lines)
+        o = (struct fc_verify_options){fc_bar_show, &bar};
+    rc = fc_verify(db, &o, &fc_stop, &result, &err);
+    fc_bar_end(&bar, rc == 0);
     bool written = true;
     if (a.json && (rc == 0 || rc == FC_E_MISMATCH))
         written = print_json(&result);
-    a.quiet |= a.json;
     if (!a.quiet && rc != FC_E_INTERRUPTED) /* the sums of a part would differ */
         print_balance(&a, &result);
     fflush(stdout);

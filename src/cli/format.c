@@ -227,6 +227,23 @@ static void field_cells(struct fc_rows *w, const struct fc_session *row)
         text_cell(w, row->community_id);
 }
 
+/* "files":[{"path":"day/a.pcap","packets":12}] */
+static void file_cells(struct fc_rows *w)
+{
+    char *p;
+
+    fc_out_text(w->out, ",\"files\":[");
+    for (size_t i = 0; i < w->file_count; i++) {
+        fc_out_text(w->out, i ? ",{\"path\":" : "{\"path\":");
+        fc_out_escaped(w->out, FC_ROWS_JSON, w->files[i].path);
+        fc_out_text(w->out, ",\"packets\":");
+        p = fc_text_number(fc_out_room(w->out, FC_TEXT_MAX), w->files[i].packets);
+        w->out->len = (size_t)(p - w->out->buf);
+        fc_out_text(w->out, "}");
+    }
+    fc_out_text(w->out, "]");
+}
+
 void fc_rows_start(struct fc_rows *w)
 {
     bool first = true;
@@ -270,6 +287,8 @@ int fc_rows_write(struct fc_rows *w, const struct fc_session *row)
     number_cell(w, row->server_bytes);
     text_cell(w, fc_text_state(row->state));
     field_cells(w, row);
+    if (w->has_files && w->format == FC_ROWS_JSON)
+        file_cells(w);
     fc_out_text(w->out, w->format == FC_ROWS_JSON ? "}\n" : w->format == FC_ROWS_CSV ? "\r\n" : "\n");
     return 0;
 }

@@ -56,6 +56,10 @@ struct fc_rows {
     const char *sort;       /* table: what is sorted by ("KEY[:desc]"), the same; NULL: nothing */
     unsigned width;         /* table: columns of the terminal, 0 when unknown */
     unsigned column;
+    /* JSON: the captures of the session that comes next, written as "files" where has_files says so */
+    bool has_files;
+    const struct fc_session_file *files;
+    size_t file_count;
     struct fc_row_table *table;
 };
 

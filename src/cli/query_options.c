@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DB, FORMAT, COLUMNS, SORT, LIMIT, COUNT, COMMUNITY_ID, TZ, FILTER_FILE, EXPLAIN, QUIET, VERBOSE };
+enum { DB, FORMAT, COLUMNS, SORT, LIMIT, COUNT, COMMUNITY_ID, FILES, TZ, FILTER_FILE, EXPLAIN, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -21,6 +21,7 @@ static const struct fc_option options[] = {
     [LIMIT] = {"limit", 'n', "N", "at most N sessions"},
     [COUNT] = {"count", 'c', NULL, "print the number of sessions only"},
     [COMMUNITY_ID] = {"community-id", 0, NULL, "print Community IDs, computed where the index does not hold them"},
+    [FILES] = {"files", 0, NULL, "print which captures hold a session, and how many packets (json only)"},
     [TZ] = FC_OPTION_TZ,
     [FILTER_FILE] = FC_OPTION_FILTER_FILE,
     [EXPLAIN] = {"explain", 0, NULL,
@@ -56,6 +57,9 @@ static int set(void *ctx, int option, const char *value)
         return 0;
     case COMMUNITY_ID:
         a->community_id = true;
+        return 0;
+    case FILES:
+        a->files = true;
         return 0;
     case TZ:
         return fc_zone_set(&a->zone, value, "query") ? 0 : -1;

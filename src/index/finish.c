@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "index/finish.h"
 #include "base/error.h"
+#include "base/ticker.h"
 #include "base/varint.h"
 #include "flow/positions.h"
 #include "store/ahead.h"
@@ -162,6 +163,7 @@ static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct f
             .ino = file->ino,
             .fingerprint = f->feed ? fc_feed_fingerprint(f->feed) : f->fingerprint,
             .stored_fingerprint = f->stored_fingerprint,
+            .begin = f->plan->begin,
             .format = file->format,
             .records = f->records,
             .ignored = f->ignored,
@@ -233,6 +235,8 @@ static int write_sessions(struct fc_pipeline *p, struct fc_writer *writer, struc
     for (unsigned i = 0; i <= p->jobs; i++)
         records += fc_spool_count(p->spools[i]);
     fc_writer_expect(writer, records);
+    FC_PROGRESS_SET(p->progress, sessions, records);
+    FC_PROGRESS_SET(p->progress, sessions_total, records);
     if (!(ahead = fc_ahead_open(merge, records, p->jobs == 1))) {
         fc_merge_close(merge);
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
@@ -242,6 +246,7 @@ static int write_sessions(struct fc_pipeline *p, struct fc_writer *writer, struc
             rc = fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
             break;
         }
+        FC_PROGRESS_ADD(p->progress, sessions_written, 1);
         bool expired = fc_session_expiry_ns(rules, record->key.proto, &record->session) < p->clock_ns;
         if (record->unchanged && expired)
             continue; /* and so has what the index has of it */

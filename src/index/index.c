@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 #include "base/export.h"
+#include "base/ticker.h"
 #include "index/finish.h"
 #include "index/libpcap.h"
 #include "store/writer.h"
@@ -141,11 +142,18 @@ static int init_files(struct run *run, struct fc_error *err)
     return rc;
 }
 
+static unsigned jobs_of(const struct fc_index_options *o)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned jobs = o->jobs ? o->jobs : cpus > 0 ? (unsigned)cpus : 1;
+
+    return jobs < JOBS_MAX ? jobs : JOBS_MAX;
+}
+
 static int init_pipeline(struct run *run, const struct fc_index_options *o, struct fc_progress *progress,
                          const int *stop, struct fc_error *err)
 {
     struct fc_pipeline *p = &run->pipeline;
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
     p->settings = &run->settings;
     p->plan = &run->plan;
@@ -153,9 +161,7 @@ static int init_pipeline(struct run *run, const struct fc_index_options *o, stru
     p->memory_bytes = o->memory_bytes ? o->memory_bytes : 512 * MIB;
     if (p->memory_bytes < 16 * MIB)
         p->memory_bytes = 16 * MIB;
-    p->jobs = o->jobs ? o->jobs : cpus > 0 ? (unsigned)cpus : 1;
-    if (p->jobs > JOBS_MAX)
-        p->jobs = JOBS_MAX;
+    p->jobs = jobs_of(o);
     p->progress = progress;
     p->stop = stop;
     p->clock_ns = FC_TIME_NONE;
@@ -387,6 +393,7 @@ static int read_all(struct run *run, const struct fc_index_options *o, struct fc
             __atomic_store_n(&progress->bytes_done, 0, __ATOMIC_RELAXED);
             __atomic_store_n(&progress->files_done, 0, __ATOMIC_RELAXED);
             __atomic_store_n(&progress->records, 0, __ATOMIC_RELAXED);
+            __atomic_store_n(&progress->sessions, 0, __ATOMIC_RELAXED);
         }
     }
     return rc;
@@ -430,10 +437,11 @@ static int read_and_write(struct run *run, const struct fc_index_options *o, str
 }
 
 /* The same once more, when another run has added to the index between planning and beginning. */
-static int plan_again(struct run *run, const char *const *paths, size_t count, const struct fc_save *save,
+static int plan_again(struct run *run, const char *const *paths, size_t count, const struct fc_plan_options *options,
                       struct fc_index_result *result, struct fc_error *err)
 {
-    struct fc_save done = {NULL, NULL, save->index, save->stop};
+    const char *saved = options->save.path;
+    struct fc_plan_options done = *options;
     const char **again = malloc((count + 1) * sizeof *again);
     struct stat st;
     int rc;
@@ -441,9 +449,10 @@ static int plan_again(struct run *run, const char *const *paths, size_t count, c
     if (!again)
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     for (size_t i = 0; i < count; i++) /* a stream has been read, and is a file by now */
-        again[i] = save->path && (strcmp(paths[i], "-") == 0 || (stat(paths[i], &st) == 0 && S_ISFIFO(st.st_mode)))
-                       ? save->path
+        again[i] = saved && (strcmp(paths[i], "-") == 0 || (stat(paths[i], &st) == 0 && S_ISFIFO(st.st_mode)))
+                       ? saved
                        : paths[i];
+    done.save.path = NULL;
     fc_plan_fini(&run->plan);
     memset(result, 0, offsetof(struct fc_index_result, notices)); /* what was told stays told */
     rc = fc_plan_make(&run->plan, again, count, &done, run->writer, result, err);
@@ -451,11 +460,35 @@ static int plan_again(struct run *run, const char *const *paths, size_t count, c
     return rc;
 }
 
+static int plan_and_read(struct run *run, const char *db_path, const char *const *paths, size_t path_count,
+                         const struct fc_index_options *o, struct fc_progress *progress, const int *stop,
+                         struct fc_index_result *result, struct fc_error *err)
+{
+    const struct fc_plan_options options = {{o->spool, &o->rights, db_path, stop}, o->keep_copies, jobs_of(o)};
+    int rc = fc_plan_make(&run->plan, paths, path_count, &options, run->writer, result, err);
+
+    if (rc)
+        return rc;
+    if (run->plan.count && (rc = fc_writer_begin(run->writer, err)) &&
+        (rc < 0 || (rc = plan_again(run, paths, path_count, &options, result, err))))
+        return rc;
+    if (!run->plan.count) {
+        if (run->plan.changed && (rc = fc_writer_commit(run->writer, NULL, err)))
+            return rc;
+        if (result->files_known || result->files_copied || run->plan.changed) /* nothing new, but names perhaps */
+            return 0;
+        return fc_error_set(err, FC_E_FORMAT, NULL, FC_NO_OFFSET, "no capture to index");
+    }
+    __atomic_store_n(&progress->bytes_total, run->plan.bytes, __ATOMIC_RELAXED);
+    __atomic_store_n(&progress->files_total, run->plan.count, __ATOMIC_RELAXED);
+    return read_and_write(run, o, progress, stop, result, err);
+}
+
 static int plan_and_run(struct run *run, const char *db_path, const char *const *paths, size_t path_count,
                         const struct fc_index_options *o, struct fc_progress *progress, const int *stop,
                         struct fc_index_result *result, struct fc_error *err)
 {
-    struct fc_save save = {o->spool, &o->rights, db_path, stop};
+    struct fc_ticker ticker;
     int rc = run->fresh ? fc_settings_init(&run->settings, o, err) : settings_of_index(run, o, err);
 
     if (rc || (run->fresh && ((rc = fc_door_check(&run->settings, err)) || (rc = settings_to_index(run, err)))))
@@ -466,23 +499,10 @@ static int plan_and_run(struct run *run, const char *db_path, const char *const 
             (void)fc_libpcap(NULL); /* who cannot load it is told when it is needed */
         o->ready(o->ready_ctx, filter);
     }
-    if ((rc = fc_plan_make(&run->plan, paths, path_count, &save, run->writer, result, err)))
-        return rc;
-    if (run->plan.count && (rc = fc_writer_begin(run->writer, err)) &&
-        (rc < 0 || (rc = plan_again(run, paths, path_count, &save, result, err))))
-        return rc;
-    if (!run->plan.count) {
-        if (run->plan.changed && (rc = fc_writer_commit(run->writer, NULL, err)))
-            return rc;
-        if (result->files_known || run->plan.changed) /* nothing new, but names perhaps */
-            return 0;
-        return fc_error_set(err, FC_E_FORMAT, NULL, FC_NO_OFFSET, "no capture to index");
-    }
-    if (progress) {
-        __atomic_store_n(&progress->bytes_total, run->plan.bytes, __ATOMIC_RELAXED);
-        __atomic_store_n(&progress->files_total, run->plan.count, __ATOMIC_RELAXED);
-    }
-    return read_and_write(run, o, progress, stop, result, err);
+    fc_ticker_start(&ticker, progress, o->progress, o->progress_ctx); /* a thread: behind ready() */
+    rc = plan_and_read(run, db_path, paths, path_count, o, progress, stop, result, err);
+    fc_ticker_stop(&ticker);
+    return rc;
 }
 
 /* Opens the index; with `wait` asks again until no other process writes it. */
@@ -504,6 +524,7 @@ FC_EXPORT int fc_index_run(const char *db_path, const char *const *paths, size_t
                            struct fc_index_result *result, struct fc_error *err)
 {
     struct fc_index_options o = options ? *options : (struct fc_index_options){0};
+    struct fc_progress own = {0};
     struct fc_error local;
     struct run run = {0};
     int rc;
@@ -523,7 +544,7 @@ FC_EXPORT int fc_index_run(const char *db_path, const char *const *paths, size_t
         rc = fc_writer_give_rights(run.writer, &o.rights, err);
     }
     if (rc == 0)
-        rc = plan_and_run(&run, db_path, paths, path_count, &o, progress, stop, result, err);
+        rc = plan_and_run(&run, db_path, paths, path_count, &o, progress ? progress : &own, stop, result, err);
     fini_pipeline(&run);
     fc_plan_fini(&run.plan);
     fc_settings_fini(&run.settings);

@@ -63,6 +63,35 @@ static int take(struct fc_plan *plan, struct fc_writer *writer, const struct fc_
     return fc_writer_move(writer, k->id, path, err);
 }
 
+static void tell_copy(struct fc_index_result *result, const char *path, const struct fc_known_file *k)
+{
+    struct fc_error why;
+
+    fc_error_set(&why, FC_OK, path, FC_NO_OFFSET, "is a copy of %.400s, which is indexed", k->path);
+    fc_notice_add(result, FC_NOTICE_COPY, &why);
+}
+
+/* 1: it is the copy that it was when it was read, of a capture that is where it was. */
+static int copied_by_times(struct fc_plan *plan, struct fc_writer *writer, const struct fc_input *input,
+                           struct fc_index_result *result, struct fc_error *err)
+{
+    struct fc_known_files list = {0};
+    struct stat st;
+    int rc = plan->keep_copies || !input->ino ? 0
+                                              : fc_writer_copied(writer, input->dev, input->ino, input->size,
+                                                                 input->mtime_ns, input->ctime_ns, &list, err);
+
+    for (size_t i = 0; i < list.count && rc == 0; i++) {
+        const struct fc_known_file *k = &list.items[i];
+        if (k->gone || look_at(k, k->dev, k->ino, &st) != LINK)
+            continue;
+        tell_copy(result, input->path, k);
+        rc = 1;
+    }
+    fc_known_files_fini(&list);
+    return rc;
+}
+
 int fc_known_by_times(struct fc_plan *plan, struct fc_writer *writer, const struct fc_input *input,
                       struct fc_index_result *result, struct fc_error *err)
 {
@@ -87,7 +116,9 @@ int fc_known_by_times(struct fc_plan *plan, struct fc_writer *writer, const stru
     }
     fc_known_files_fini(&list);
     result->files_known += rc == 0 && found;
-    return rc ? rc : found;
+    if (rc || found)
+        return rc ? rc : found;
+    return copied_by_times(plan, writer, input, result, err);
 }
 
 /* Is the file that capture, or what it has become? */
@@ -183,15 +214,15 @@ static int still_there(struct look *l, const struct fc_known_file *k, const stru
     return 0; /* unreadable: it is not there */
 }
 
-/* Says of a copy that it is one. */
+/* Says of a copy that it is one, unless it is to be indexed. */
 static int is_copy(struct look *l, const struct fc_known_file *k)
 {
-    struct fc_error why;
-
-    fc_error_set(&why, FC_OK, l->f->file.path, FC_NO_OFFSET, "is a copy of %.400s, which is indexed", k->path);
-    fc_notice_add(l->result, FC_NOTICE_SKIPPED, &why);
-    l->result->files_known++;
-    return 1;
+    if (l->plan->keep_copies)
+        return 0;
+    tell_copy(l->result, l->f->file.path, k);
+    l->plan->changed |= fc_file_ctime(&l->f->file) != FC_TIME_NONE;
+    int rc = fc_writer_copy(l->writer, k->id, &l->f->file, l->err);
+    return rc ? rc : 1;
 }
 
 /*
@@ -408,10 +439,16 @@ static int adopt(struct look *l, const struct fc_known_files *list)
     return forgot ? forgot : rc;
 }
 
-/*
- * A compressed file is decompressed to be known only where a capture of its name without the suffix was indexed; so is
- * one that was given a number before.
- */
+/* A compressed file is decompressed to be known only where there is a reason to think that it was indexed. */
+static int adopt_one_of(struct look *l, struct fc_known_files *list)
+{
+    if (!list->count)
+        return 0;
+    qsort(list->items, list->count, sizeof *list->items, compare_stream);
+    return adopt(l, list);
+}
+
+/* A capture of its name without the suffix was indexed; so is one that was given a number before. */
 static int by_suffix(struct look *l)
 {
     const struct fc_file *file = &l->f->file;
@@ -424,10 +461,20 @@ static int by_suffix(struct look *l)
         take_suffix(name, FC_COMPRESSION_NONE))
         rc = fc_writer_by_name(l->writer, name, true, &list, l->err);
     free(name);
-    if (rc == 0 && list.count) {
-        qsort(list.items, list.count, sizeof *list.items, compare_stream);
-        rc = adopt(l, &list);
-    }
+    if (rc == 0)
+        rc = adopt_one_of(l, &list);
+    fc_known_files_fini(&list);
+    return rc;
+}
+
+/* A capture was indexed that begins with the same bytes, at the same time. */
+static int by_begin(struct look *l)
+{
+    struct fc_known_files list = {0};
+    int rc = l->f->has_records ? fc_writer_by_begin(l->writer, l->f->begin, &list, l->err) : 0;
+
+    if (rc == 0)
+        rc = adopt_one_of(l, &list);
     fc_known_files_fini(&list);
     return rc;
 }
@@ -445,6 +492,8 @@ int fc_known_by_content(struct fc_plan *plan, struct fc_writer *writer, struct f
         rc = by_stored(&l);
     if (rc == 0 && !f->state && f->file.compression != FC_COMPRESSION_NONE)
         rc = by_suffix(&l);
+    if (rc == 0 && !f->state && f->file.compression != FC_COMPRESSION_NONE)
+        rc = by_begin(&l);
     if (rc >= 0 && displaced) {
         int failed = give_up(plan, writer, displaced, err);
         rc = failed ? failed : rc;

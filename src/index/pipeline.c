@@ -801,6 +801,7 @@ static int init_workers(struct shared *s, struct worker *workers)
         struct worker *w = &workers[i];
         w->s = s;
         w->emitter.spool = p->spools[i];
+        w->emitter.progress = p->progress;
         w->advancer.sink = (struct fc_sink){fc_emitter_emit, &w->emitter};
         fc_shelf_init(&w->advancer.shelf, fc_table_stock(p->table));
         fc_door_init(&w->door, p->settings);

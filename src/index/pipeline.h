@@ -100,6 +100,8 @@ uint64_t fc_pipeline_chunk_bytes(const struct fc_pipeline *pipeline, size_t open
 /* Turns a session that leaves the table into a record in a spool. Its context is a struct fc_emitter; one a thread. */
 struct fc_emitter {
     struct fc_spool *spool;
+    struct fc_progress *progress; /* shared: atomic; may be NULL */
+    unsigned untold;              /* sessions that are not in it yet */
     uint8_t *plain;
     size_t room;
     struct fc_buffer blob;

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "index/plan.h"
 #include "base/error.h"
+#include "base/hash.h"
+#include "base/vector.h"
 #include "capture/print.h"
 #include "flow/clock.h"
+#include "index/copies.h"
 #include "index/inputs.h"
 #include "index/known.h"
 
@@ -11,13 +14,14 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { PEEK_BUFFER = 16 << 10, PEEK_FAR = 1 << 20 };
+enum { PEEK_BUFFER = 16 << 10, PEEK_FAR = 1 << 20, BEGIN_BYTES = 4096 };
 
 void fc_notice_add(struct fc_index_result *result, int kind, const struct fc_error *what)
 {
     struct fc_notice notice = {.kind = kind, .what = *what}, *bigger = NULL;
 
     result->files_skipped += kind == FC_NOTICE_SKIPPED;
+    result->files_copied += kind == FC_NOTICE_COPY;
     if (result->notice) {
         result->notice(result->notice_ctx, &notice);
         return;
@@ -108,7 +112,40 @@ static int first_record(struct fc_reader *reader, struct fc_plan_file *f)
         f->bound_ns = fc_clock_count(&clock, times[0], times + 1, n - 1);
     if (state && f->first_ns == FC_TIME_NONE)
         f->first_ns = f->bound_ns;
+    f->has_records = n > 0;
     return rc == FC_E_NOMEM || rc == FC_E_IO ? rc : 0;
+}
+
+/* What must be known of a capture before any is read. FC_E_NOMEM; FC_E_IO and *why: it cannot be read. */
+static int peek(struct fc_reader *reader, struct fc_plan_file *f, struct fc_error *why)
+{
+    uint8_t begin[BEGIN_BYTES];
+    int rc = first_record(reader, f);
+    int64_t n = 0;
+
+    *why = reader->why;
+    if (rc == 0 && (n = fc_file_read(&f->file, begin, sizeof begin, 0, why)) >= 0)
+        f->begin = fc_hash_bytes(begin, (size_t)n, (uint64_t)f->first_ns);
+    return n < 0 ? (int)n : rc;
+}
+
+/* And of one that is to be indexed, or read on. */
+static int look_closer(struct fc_reader *reader, struct fc_plan_file *f, struct fc_error *why)
+{
+    struct fc_prints prints;
+    int rc = 0;
+
+    if (f->state) {
+        if (f->head)
+            fc_section_free(f->head);
+        free(f->head);
+        f->head = NULL;
+        rc = first_record(reader, f);
+        *why = reader->why;
+    }
+    if (rc == 0 && f->file.source && (rc = fc_file_prints(&f->file, f->file.stored_size, &prints, why)) == 0)
+        f->stored_fingerprint = prints.stored;
+    return rc;
 }
 
 /* Reading a capture once shall not push out of the page cache what others use (Linux 6.3 on; else it does nothing). */
@@ -133,11 +170,10 @@ static int refuse(struct fc_index_result *result, const struct fc_error *why)
     return 0;
 }
 
-static int add_file(struct fc_plan *plan, const struct fc_input *input, struct fc_reader *reader,
+static int add_file(struct fc_plan *plan, const struct fc_input *input, size_t order, struct fc_reader *reader,
                     struct fc_writer *writer, struct fc_index_result *result, struct fc_error *err)
 {
     struct fc_plan_file f = {.id = 0};
-    struct fc_prints prints;
     struct fc_error why;
     int rc, failed;
 
@@ -171,7 +207,12 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, struct f
         fc_notice_add(result, refused ? FC_NOTICE_REFUSED : FC_NOTICE_SKIPPED, &why);
         return 0;
     }
-    rc = plan->adding ? fc_known_by_content(plan, writer, &f, result, &why) : 0;
+    read_once(&f.file);
+    rc = peek(reader, &f, &why);
+    if (rc == 0 && plan->adding)
+        rc = fc_known_by_content(plan, writer, &f, result, &why);
+    if (rc == 0)
+        rc = look_closer(reader, &f, &why);
     if ((rc == FC_E_CHANGED || rc == FC_E_IO) && fc_writer_status(writer, NULL) == 0) {
         fini_file(&f);
         return refuse(result, &why);
@@ -183,30 +224,12 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, struct f
         return rc < 0 ? rc : 0;
     }
     f.named = input->named;
-    read_once(&f.file);
-    rc = first_record(reader, &f);
-    why = reader->why;
-    if (rc == 0 && f.file.source && (rc = fc_file_prints(&f.file, f.file.stored_size, &prints, &why)) == 0)
-        f.stored_fingerprint = prints.stored;
-    if (rc == FC_E_IO) {
-        fini_file(&f);
-        return refuse(result, &why);
-    }
-    if (rc) {
-        fini_file(&f);
-        return fc_error_set(err, rc, input->path, FC_NO_OFFSET, "out of memory");
-    }
+    f.order = order;
     if (f.file.source || !keep_open(plan->count))
         fc_file_rest(&f.file);
-    if (plan->count == plan->room) {
-        size_t room = plan->room ? plan->room * 2 : 16;
-        struct fc_plan_file *bigger = realloc(plan->files, room * sizeof *bigger);
-        if (!bigger) {
-            fini_file(&f);
-            return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
-        }
-        plan->files = bigger;
-        plan->room = room;
+    if (fc_vector_reserve(&plan->files, &plan->room, plan->count + 1, sizeof *plan->files)) {
+        fini_file(&f);
+        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     }
     plan->files[plan->count++] = f;
     plan->bytes += share(&f);
@@ -221,7 +244,7 @@ static int compare_inode(const void *a, const void *b)
         return x->file.dev < y->file.dev ? -1 : 1;
     if (x->file.ino != y->file.ino)
         return x->file.ino < y->file.ino ? -1 : 1;
-    return strcmp(x->file.path, y->file.path);
+    return x->order < y->order ? -1 : x->order > y->order;
 }
 
 static int compare_start(const void *a, const void *b)
@@ -296,6 +319,38 @@ static void drop_same(struct fc_plan *plan, struct fc_index_result *result)
     plan->count = n;
 }
 
+static int compare_order(const void *a, const void *b)
+{
+    const struct fc_plan_file *x = a, *y = b;
+
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+/* Of captures with the same content the first one stays. */
+static int drop_copies(struct fc_plan *plan, const struct fc_plan_options *o, struct fc_index_result *result,
+                       struct fc_error *err)
+{
+    size_t n = 0;
+    int rc = plan->keep_copies ? 0 : fc_copies_find(plan, o->jobs, o->save.stop, err);
+
+    if (rc == 0 && plan->count)
+        qsort(plan->files, plan->count, sizeof *plan->files, compare_order);
+    for (size_t i = 0; i < plan->count && rc == 0; i++) {
+        struct fc_plan_file f = plan->files[i];
+        if (f.copy_of) {
+            struct fc_error why;
+            fc_error_set(&why, FC_OK, f.file.path, FC_NO_OFFSET, "is a copy of %.400s, which is indexed", f.copy_of);
+            fc_notice_add(result, FC_NOTICE_COPY, &why);
+            plan->bytes -= share(&f);
+            fini_file(&f);
+            continue;
+        }
+        plan->files[n++] = f;
+    }
+    plan->count = rc == 0 ? n : plan->count;
+    return rc;
+}
+
 static void number(struct fc_plan *plan)
 {
     uint32_t id = plan->first_id;
@@ -327,9 +382,10 @@ static int number_files(struct fc_plan *plan, struct fc_writer *writer, struct f
     return 0;
 }
 
-int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, const struct fc_save *save,
+int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, const struct fc_plan_options *options,
                  struct fc_writer *writer, struct fc_index_result *result, struct fc_error *err)
 {
+    const struct fc_save *save = &options->save;
     struct fc_inputs inputs = {0};
     struct fc_reader reader;
     int64_t last_ns;
@@ -337,6 +393,7 @@ int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, c
     int rc;
 
     memset(plan, 0, sizeof *plan);
+    plan->keep_copies = options->keep_copies;
     if (fc_reader_init(&reader, PEEK_BUFFER))
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     rc = fc_writer_last(writer, &last, &last_ns, err);
@@ -346,12 +403,15 @@ int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, c
     for (size_t i = 0; i < inputs.count && rc == 0; i++)
         rc = save->stop && __atomic_load_n(save->stop, __ATOMIC_RELAXED)
                  ? fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted")
-                 : add_file(plan, &inputs.items[i], &reader, writer, result, err);
+                 : add_file(plan, &inputs.items[i], i, &reader, writer, result, err);
     fc_inputs_fini(&inputs);
     fc_reader_fini(&reader);
     if (rc == 0) {
         drop_twins(plan, result);
         drop_same(plan, result);
+        rc = drop_copies(plan, options, result, err);
+    }
+    if (rc == 0) {
         result->files_gone = plan->gone_count;
         rc = number_files(plan, writer, err);
     }

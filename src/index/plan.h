@@ -19,9 +19,13 @@ struct fc_plan_file {
     uint64_t stored_fingerprint; /* of a compressed file; a plain one's is taken when it is read */
     int64_t first_ns;            /* of the first record that has a time; FC_TIME_NONE */
     int64_t bound_ns;            /* no record is counted (flow/clock.h) as before this */
+    uint64_t begin;              /* hash of its first bytes and the time of its first record */
+    size_t order;                /* of the command line, and of names in folders */
+    const char *copy_of;         /* path of another one with the same content, which is to be indexed; else NULL */
     uint32_t id;
-    bool named; /* by the user, not found in a folder */
-    bool early; /* it is new, and starts before the end of what the index holds */
+    bool named;       /* by the user, not found in a folder */
+    bool has_records; /* one at least */
+    bool early;       /* it is new, and starts before the end of what the index holds */
     /*
      * of a pcapng: what holds at its first record, to guess by while nothing of it is read; NULL: not known, or it is
      * short
@@ -35,6 +39,7 @@ struct fc_plan {
     size_t count, room;
     uint32_t first_id; /* of the new ones */
     uint64_t bytes;    /* as stored */
+    bool keep_copies;  /* they are indexed as if they were other captures */
     bool adding;       /* the index holds captures already, */
     bool changed;      /* and what it says of them was changed */
     uint32_t *gone;    /* captures in whose place another content was found, and that were found nowhere else */
@@ -45,11 +50,18 @@ struct fc_plan {
 /* Gives a notice out, or keeps it in the result; what is not kept is counted. */
 void fc_notice_add(struct fc_index_result *result, int kind, const struct fc_error *what);
 
+/* How a plan is made. */
+struct fc_plan_options {
+    struct fc_save save;
+    bool keep_copies; /* else a capture with the content of another one is left out */
+    unsigned jobs;    /* threads that may look for copies */
+};
+
 /*
- * Makes the plan. Files that are no captures, unreadable, given twice or already indexed are counted and noted in the
- * result. FC_E_NOMEM, FC_E_LIMIT, FC_E_IO, FC_E_USAGE, FC_E_INTERRUPTED, FC_E_DB.
+ * Makes the plan. Files that are no captures, unreadable, given twice, copies or already indexed are counted and noted
+ * in the result. FC_E_NOMEM, FC_E_LIMIT, FC_E_IO, FC_E_USAGE, FC_E_INTERRUPTED, FC_E_DB.
  */
-int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, const struct fc_save *save,
+int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, const struct fc_plan_options *options,
                  struct fc_writer *writer, struct fc_index_result *result, struct fc_error *err);
 void fc_plan_fini(struct fc_plan *plan);
 

@@ -5,6 +5,7 @@
 #include "store/path.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,6 +33,13 @@ struct fc_stored_file *fc_stored_files_find(const struct fc_stored_files *files,
             hi = mid;
     }
     return lo < files->count && files->items[lo].id == id ? &files->items[lo] : NULL;
+}
+
+static void copy_text(char *to, size_t size, sqlite3_stmt *stmt, int col)
+{
+    const char *text = (const char *)sqlite3_column_text(stmt, col);
+
+    snprintf(to, size, "%s", text ? text : "");
 }
 
 static int load_file(struct fc_db *db, sqlite3_stmt *stmt, struct fc_stored_files *files, size_t *room,
@@ -77,6 +85,12 @@ static int load_file(struct fc_db *db, sqlite3_stmt *stmt, struct fc_stored_file
     f.forgotten = (uint64_t)sqlite3_column_int64(stmt, 18);
     f.last_ns = sqlite3_column_type(stmt, 19) == SQLITE_NULL ? FC_TIME_NONE : sqlite3_column_int64(stmt, 19);
     f.first_ns = sqlite3_column_type(stmt, 10) == SQLITE_NULL ? FC_TIME_NONE : sqlite3_column_int64(stmt, 10);
+    copy_text(f.format, sizeof f.format, stmt, 20);
+    copy_text(f.compression, sizeof f.compression, stmt, 21);
+    f.mtime_ns = sqlite3_column_int64(stmt, 22);
+    f.ctime_ns = sqlite3_column_type(stmt, 23) == SQLITE_NULL ? FC_TIME_NONE : sqlite3_column_int64(stmt, 23);
+    f.dev = (uint64_t)sqlite3_column_int64(stmt, 24);
+    f.ino = (uint64_t)sqlite3_column_int64(stmt, 25);
     f.db = db;
     files->items[files->count++] = f;
     return 0;
@@ -137,7 +151,8 @@ int fc_stored_files_load(struct fc_db *db, struct fc_stored_files *files, struct
     if (sqlite3_prepare_v2(db->sql,
                            "SELECT id, path, relative, size, stored_fingerprint, end_off, records, ignored, backward,"
                            " damaged, first_ns, header_bytes, record_bytes, other_bytes, lost_bytes, stream_size,"
-                           " pending_bytes, gone, forgotten, last_ns FROM files ORDER BY id",
+                           " pending_bytes, gone, forgotten, last_ns, format, compression, mtime_ns, ctime_ns, device,"
+                           " inode FROM files ORDER BY id",
                            -1, &stmt, NULL) != SQLITE_OK)
         return fc_db_error(db->sql, db->path, err, "cannot read the index");
     while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW)

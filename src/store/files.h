@@ -10,6 +10,9 @@ struct fc_stored_file {
     uint32_t id;
     char *path; /* where it is now, as far as the index can tell */
     uint64_t size, stored_fingerprint, end_off;
+    char format[16], compression[8];
+    int64_t mtime_ns, ctime_ns; /* FC_TIME_NONE: the latter tells nothing */
+    uint64_t dev, ino;
     bool gone;          /* another content stands under its name */
     uint64_t forgotten; /* packets whose positions the index has no more */
     bool grown;         /* fc_stored_file_open() has found that there is more of it by now */

@@ -59,7 +59,7 @@ struct fc_file_row {
     enum fc_compression compression;
     int64_t mtime_ns, ctime_ns; /* FC_TIME_NONE: the latter tells nothing */
     uint64_t dev, ino;
-    uint64_t fingerprint, stored_fingerprint;
+    uint64_t fingerprint, stored_fingerprint, begin;
     enum fc_format format;
     uint64_t records, ignored, malformed, backward;
     int64_t first_ns, last_ns; /* FC_TIME_NONE: none */
@@ -156,6 +156,15 @@ int fc_writer_by_stored(struct fc_writer *writer, uint64_t stored_fingerprint, u
                         struct fc_known_files *out, struct fc_error *err);
 int fc_writer_by_stream(struct fc_writer *writer, uint64_t fingerprint, uint64_t stream_size,
                         struct fc_known_files *out, struct fc_error *err);
+
+/* By files.begin: all that a compressed file may be a copy of. */
+int fc_writer_by_begin(struct fc_writer *writer, uint64_t begin, struct fc_known_files *out, struct fc_error *err);
+
+/* Notes that the file is a copy of a capture of the index; not when its times tell nothing. */
+int fc_writer_copy(struct fc_writer *writer, uint32_t id, const struct fc_file *file, struct fc_error *err);
+/* The captures of which a file with this inode, size and times was noted as a copy: one, or none. */
+int fc_writer_copied(struct fc_writer *writer, uint64_t dev, uint64_t ino, uint64_t size, int64_t mtime_ns,
+                     int64_t ctime_ns, struct fc_known_files *out, struct fc_error *err);
 
 /* 1: the index remembers that capture by this very name; 0, or negative. */
 int fc_writer_has_name(struct fc_writer *writer, const struct fc_known_file *known, const char *path,

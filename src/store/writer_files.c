@@ -155,7 +155,7 @@ int fc_writer_add_file(struct fc_writer *w, const struct fc_file_row *row, struc
 {
     struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_FILE,
                                           "INSERT OR REPLACE INTO files VALUES"
-                                          " (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,?)");
+                                          " (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,?)");
     static const struct fc_file_state none;
     const struct fc_file_state *state = row->state ? row->state : &none;
     uint8_t resume[FC_RESUME_BYTES];
@@ -181,24 +181,25 @@ int fc_writer_add_file(struct fc_writer *w, const struct fc_file_row *row, struc
     fc_stmt_int(stmt, 10, (int64_t)row->ino);
     fc_stmt_int(stmt, 11, (int64_t)row->fingerprint);
     fc_stmt_int(stmt, 12, (int64_t)row->stored_fingerprint);
-    fc_stmt_text(stmt, 13, fc_format_name(row->format));
-    fc_stmt_text(stmt, 14, byte_order(row));
-    fc_stmt_text(stmt, 15, types);
-    fc_stmt_int(stmt, 16, (int64_t)row->records);
-    fc_stmt_int(stmt, 17, (int64_t)row->ignored);
-    fc_stmt_int(stmt, 18, (int64_t)row->malformed);
-    bind_time(stmt, 19, row->first_ns);
-    bind_time(stmt, 20, row->last_ns);
-    fc_stmt_int(stmt, 21, (int64_t)row->backward);
-    fc_stmt_int(stmt, 22, (int64_t)row->end_off);
-    fc_stmt_int(stmt, 23, (int64_t)row->header_bytes);
-    fc_stmt_int(stmt, 24, (int64_t)row->record_bytes);
-    fc_stmt_int(stmt, 25, (int64_t)row->other_bytes);
-    fc_stmt_int(stmt, 26, (int64_t)(state->lost_bytes + row->damage->bytes));
-    fc_stmt_int(stmt, 27, (int64_t)(state->damaged + row->damage->count));
-    fc_stmt_int(stmt, 28, (int64_t)row->pending_bytes);
-    fc_stmt_int(stmt, 29, 0);
-    fc_stmt_blob(stmt, 30, resume, fc_resume_put(row, resume));
+    fc_stmt_int(stmt, 13, (int64_t)row->begin);
+    fc_stmt_text(stmt, 14, fc_format_name(row->format));
+    fc_stmt_text(stmt, 15, byte_order(row));
+    fc_stmt_text(stmt, 16, types);
+    fc_stmt_int(stmt, 17, (int64_t)row->records);
+    fc_stmt_int(stmt, 18, (int64_t)row->ignored);
+    fc_stmt_int(stmt, 19, (int64_t)row->malformed);
+    bind_time(stmt, 20, row->first_ns);
+    bind_time(stmt, 21, row->last_ns);
+    fc_stmt_int(stmt, 22, (int64_t)row->backward);
+    fc_stmt_int(stmt, 23, (int64_t)row->end_off);
+    fc_stmt_int(stmt, 24, (int64_t)row->header_bytes);
+    fc_stmt_int(stmt, 25, (int64_t)row->record_bytes);
+    fc_stmt_int(stmt, 26, (int64_t)row->other_bytes);
+    fc_stmt_int(stmt, 27, (int64_t)(state->lost_bytes + row->damage->bytes));
+    fc_stmt_int(stmt, 28, (int64_t)(state->damaged + row->damage->count));
+    fc_stmt_int(stmt, 29, (int64_t)row->pending_bytes);
+    fc_stmt_int(stmt, 30, 0);
+    fc_stmt_blob(stmt, 31, resume, fc_resume_put(row, resume));
     rc = fc_stmt_run(stmt, err);
     free(name);
     if (rc == 0 && row->state)

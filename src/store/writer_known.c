@@ -129,6 +129,45 @@ int fc_writer_by_stream(struct fc_writer *w, uint64_t fingerprint, uint64_t stre
                   fingerprint, stream_size, out, err);
 }
 
+int fc_writer_by_begin(struct fc_writer *w, uint64_t begin, struct fc_known_files *out, struct fc_error *err)
+{
+    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_BY_BEGIN, SELECT_KNOWN " WHERE begin = ? ORDER BY gone, id");
+
+    fc_stmt_int(stmt, 1, (int64_t)begin);
+    return load(w, stmt, out, err);
+}
+
+int fc_writer_copy(struct fc_writer *w, uint32_t id, const struct fc_file *file, struct fc_error *err)
+{
+    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_COPY, "INSERT OR REPLACE INTO copies VALUES (?,?,?,?,?,?)");
+
+    if (fc_file_ctime(file) == FC_TIME_NONE)
+        return 0;
+    fc_stmt_int(stmt, 1, (int64_t)file->dev);
+    fc_stmt_int(stmt, 2, (int64_t)file->ino);
+    fc_stmt_int(stmt, 3, (int64_t)file->stored_size);
+    fc_stmt_int(stmt, 4, file->mtime_ns);
+    fc_stmt_int(stmt, 5, file->ctime_ns);
+    fc_stmt_int(stmt, 6, id);
+    return fc_stmt_run(stmt, err);
+}
+
+int fc_writer_copied(struct fc_writer *w, uint64_t dev, uint64_t ino, uint64_t size, int64_t mtime_ns, int64_t ctime_ns,
+                     struct fc_known_files *out, struct fc_error *err)
+{
+    struct fc_stmt *stmt =
+        fc_writer_stmt(w, FC_STMT_COPIED,
+                       SELECT_KNOWN " WHERE id = (SELECT file FROM copies WHERE device = ? AND inode = ? AND size = ?"
+                                    " AND mtime_ns = ? AND ctime_ns = ?)");
+
+    fc_stmt_int(stmt, 1, (int64_t)dev);
+    fc_stmt_int(stmt, 2, (int64_t)ino);
+    fc_stmt_int(stmt, 3, (int64_t)size);
+    fc_stmt_int(stmt, 4, mtime_ns);
+    fc_stmt_int(stmt, 5, ctime_ns);
+    return load(w, stmt, out, err);
+}
+
 int fc_writer_has_name(struct fc_writer *w, const struct fc_known_file *known, const char *path, struct fc_error *err)
 {
     bool relative = false;

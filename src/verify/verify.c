@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 #include "base/export.h"
+#include "base/ticker.h"
 #include "flow/key.h"
 #include "index/libpcap.h"
 #include "index/settings.h"
@@ -26,7 +27,16 @@ struct verify {
     struct fc_verify_result *result;
     const int *stop;
     struct fc_error unasked; /* why libpcap could not be asked for the first time; code 0: it could */
+    struct fc_progress progress;
+    uint64_t bytes_before; /* of the readings that are done */
 };
+
+/* So much of the capture at hand was read, this time. */
+static void told(struct verify *v, const struct fc_stored_file *stored, uint64_t bytes)
+{
+    FC_PROGRESS_SET(&v->progress, bytes_done,
+                    v->bytes_before + (bytes < stored->stream_size ? bytes : stored->stream_size));
+}
 
 /* A difference: counted, and the first ones kept in words. */
 static void __attribute__((format(printf, 5, 6)))
@@ -212,6 +222,10 @@ static int check_records(struct verify *v, struct fc_verify_file *row, struct fc
         for (; i < list->count && list->pos[i].off == rec.off; i++)
             differ(v, row, row->path, rec.off, "record is in sessions %" PRId64 " and %" PRId64,
                    v->all.sessions[list->pos[i - 1].session].id, v->all.sessions[list->pos[i].session].id);
+        if ((row->records & 0xfff) == 0) {
+            told(v, &v->files.items[list - v->all.lists], rec.next_off);
+            FC_PROGRESS_ADD(&v->progress, records, 0x1000);
+        }
         if ((row->records & 0xfff) == 0 && stopped(v)) {
             rc = fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
             break;
@@ -324,8 +338,9 @@ static void miss_libpcap(struct verify *v, const char *path, const char *why)
 }
 
 /* libpcap's own count, where it reads the capture to its end. */
-static void ask_libpcap(struct verify *v, struct fc_verify_file *row, const char *path)
+static void ask_libpcap(struct verify *v, struct fc_verify_file *row, const struct fc_stored_file *stored)
 {
+    const char *path = stored->path;
     char message[PCAP_ERRBUF_SIZE] = "";
     struct pcap_pkthdr *header;
     const u_char *data;
@@ -337,10 +352,16 @@ static void ask_libpcap(struct verify *v, struct fc_verify_file *row, const char
 
     row->libpcap_records = -1;
     if (p) {
+        uint64_t bytes = 0;
         errno = 0;
-        while ((rc = libpcap->next_ex(p, &header, &data)) == 1)
-            if ((++n & 0xfff) == 0 && stopped(v))
+        while ((rc = libpcap->next_ex(p, &header, &data)) == 1) {
+            bytes += sizeof(struct pcap_pkthdr) + header->caplen; /* as far as it tells */
+            if ((++n & 0xfff) != 0)
+                continue;
+            told(v, stored, bytes);
+            if (stopped(v))
                 break;
+        }
         why = errno;
         if (rc == PCAP_ERROR)
             snprintf(message, sizeof message, "%s", libpcap->geterr(p));
@@ -406,7 +427,9 @@ static int check_file(struct verify *v, size_t i, struct fc_error *err)
         return 0;
     }
     if (!stored->grown) /* it would read on */
-        ask_libpcap(v, row, stored->path);
+        ask_libpcap(v, row, stored);
+    v->bytes_before += stored->stream_size;
+    told(v, stored, 0);
     rc = check_content(v, row, stored, &file, err);
     fc_file_close(&file);
     if (rc)
@@ -461,10 +484,26 @@ static int load_settings(struct verify *v, struct fc_error *err)
     return rc;
 }
 
+static void begin_progress(struct verify *v)
+{
+    uint64_t bytes = 0, records = 0;
+
+    for (size_t i = 0; i < v->files.count; i++) {
+        bytes += 2 * v->files.items[i].stream_size;
+        records += v->files.items[i].records;
+    }
+    FC_PROGRESS_SET(&v->progress, bytes_total, bytes);
+    FC_PROGRESS_SET(&v->progress, records_total, records);
+    FC_PROGRESS_SET(&v->progress, files_total, v->files.count);
+    FC_PROGRESS_SET(&v->progress, sessions, v->all.session_count);
+    FC_PROGRESS_SET(&v->progress, phase, FC_PHASE_READING);
+}
+
 static int run(struct verify *v, struct fc_error *err)
 {
     struct fc_verify_result *r = v->result;
     bool complete = true;
+    uint64_t before = 0;
     int rc = load_settings(v, err);
 
     if (rc || (rc = fc_stored_files_load(v->db, &v->files, err)))
@@ -476,15 +515,21 @@ static int run(struct verify *v, struct fc_error *err)
     if (!r->files)
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     r->sessions = v->all.session_count;
+    begin_progress(v);
     for (size_t i = 0; i < v->files.count && rc == 0; i++) {
         if (stopped(v)) {
             rc = FC_E_INTERRUPTED;
             break;
         }
         r->file_count++;
+        v->bytes_before = before;
         rc = check_file(v, i, err);
+        before += 2 * v->files.items[i].stream_size;
+        FC_PROGRESS_SET(&v->progress, bytes_done, before);
+        FC_PROGRESS_ADD(&v->progress, files_done, 1);
         complete &= r->files[i].gone || r->files[i].forgotten || r->files[i].records == r->files[i].indexed;
         r->records += r->files[i].records;
+        FC_PROGRESS_SET(&v->progress, records, r->records);
         r->in_sessions += r->files[i].in_sessions;
         r->ignored += r->files[i].ignored;
         r->bytes += r->files[i].size;
@@ -495,6 +540,7 @@ static int run(struct verify *v, struct fc_error *err)
         r->pending_bytes += r->files[i].pending_bytes;
         r->libpcap_unable += r->files[i].libpcap_message[0] != 0;
     }
+    FC_PROGRESS_SET(&v->progress, phase, FC_PHASE_JOINING);
     if (rc == 0 && complete) /* with a capture missing every sum would differ */
         check_sessions(v);
     fc_verify_positions_fini(&v->all);
@@ -511,16 +557,23 @@ FC_EXPORT int fc_verify_prepare(struct fc_db *db, bool *names, struct fc_error *
     return rc ? rc : fc_libpcap(err) ? 0 : FC_E_IO;
 }
 
-FC_EXPORT int fc_verify(struct fc_db *db, const int *stop, struct fc_verify_result *result, struct fc_error *err)
+FC_EXPORT int fc_verify(struct fc_db *db, const struct fc_verify_options *options, const int *stop,
+                        struct fc_verify_result *result, struct fc_error *err)
 {
+    const struct fc_verify_options o = options ? *options : (struct fc_verify_options){0};
     struct verify v = {.db = db, .result = result, .stop = stop};
+    struct fc_ticker ticker;
     struct fc_error local;
     int rc;
 
     err = err ? err : &local;
     memset(result, 0, sizeof *result);
     sqlite3_progress_handler(db->sql, 100000, stopped, &v);
+    fc_ticker_start(&ticker, &v.progress, o.progress, o.progress_ctx);
     rc = run(&v, err);
+    if (rc == 0)
+        FC_PROGRESS_SET(&v.progress, phase, FC_PHASE_DONE);
+    fc_ticker_stop(&ticker);
     sqlite3_progress_handler(db->sql, 0, NULL, NULL);
     if (rc && stopped(&v))
         rc = fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");

@@ -120,7 +120,7 @@ def main():
     for segments in ([(1, [24])], [(1, [24, 100, 5000]), (2, [24])], [(3, list(range(24, 9000, 60)))]):
         plain = b''.join(v(f) + v(len(o)) + v(o[0]) + b''.join(v(b - a) for a, b in zip(o, o[1:])) for f, o in segments)
         seed('fuzz_positions', plain)
-        seed('fuzz_positions', b'\0' + v(len(plain)) + bytes([0xf0, len(plain) - 15]) + plain if 15 <= len(plain) < 270
+        seed('fuzz_positions', b'\0\1\5\0' + v(len(plain)) + bytes([0xf0, len(plain) - 15]) + plain if 15 <= len(plain) < 270
              else b'\0' + v(20) + b'\x1f\1\1\0\0')
     seed('fuzz_open', b'\4' + b'\1\x80\x08' + b'\2\x4c\2\3' + b'\1\x20' + b'\7\xf0\1\x12\x10' + b'abcdefgh')
     seed('fuzz_open', b'\4' + b'\xff\1\x33\x13\2' + b'abcd' + b'\1\0')

@@ -426,7 +426,7 @@ static uint64_t digest(const char *scene)
         snprintf(query, sizeof query, "SELECT * FROM %s ORDER BY 1, 2", tables[i]);
         if (strcmp(tables[i], "files") == 0) /* but ctime_ns, which is there when the captures are some seconds old */
             strcpy(query, "SELECT id, path, relative, size, stream_size, compression, mtime_ns, device, inode,"
-                          " fingerprint, stored_fingerprint, format, byte_order, link_types, records, ignored,"
+                          " fingerprint, stored_fingerprint, begin, format, byte_order, link_types, records, ignored,"
                           " malformed, first_ns, last_ns, backward, end_off, header_bytes, record_bytes, other_bytes,"
                           " lost_bytes, damaged, pending_bytes, gone, forgotten, resume FROM files ORDER BY id");
         if (strcmp(tables[i], "run") == 0) /* but those that noted names and times */
@@ -654,7 +654,7 @@ static int carve_all(struct fc_db *handle, struct fc_error *err)
 static int verify_all(struct fc_db *handle, struct fc_error *err)
 {
     struct fc_verify_result result;
-    int rc = fc_verify(handle, NULL, &result, err);
+    int rc = fc_verify(handle, NULL, NULL, &result, err);
 
     found = result.records + result.sessions;
     atomic_store(&armed, false);

@@ -416,8 +416,15 @@ def varint(d, i):
 def positions(blob):
     """[(file id, offset)] of a positions blob; checks what the schema promises of it."""
     d, i = blob, 0
+    heads = None
     if blob[0] == 0:
-        size, i = varint(blob, 1)
+        file, i = varint(blob, 1)
+        heads = []
+        while file:
+            n, i = varint(blob, i)
+            heads.append((file, n))
+            file, i = varint(blob, i)
+        size, i = varint(blob, i)
         d, i = lz4_block(blob[i:], size), 0
     out, last = [], 0
     while i < len(d):
@@ -434,6 +441,8 @@ def positions(blob):
                 raise ValueError('offsets do not rise')
             off += step
             out.append((file, off))
+    if heads not in (None, sorted(collections.Counter(f for f, _ in out).items())):
+        raise ValueError('a compressed blob has %r in front, and something else inside' % heads)
     return out
 
 

@@ -55,7 +55,7 @@ class Cli(support.TestCase):
     def test_help(self):
         self.golden('help', '--help')
         self.golden('help-filter', 'help', 'filter')
-        for command in ('index', 'query', 'top', 'stats', 'carve', 'verify', 'forget'):
+        for command in ('index', 'query', 'top', 'stats', 'carve', 'verify', 'files', 'forget'):
             self.golden('help-' + command, command, '--help')
             self.assertEqual(flowcarve(command, '-h').out, flowcarve(command, '--help').out)
         self.assertEqual(flowcarve('-h').out, flowcarve('--help').out)
@@ -64,7 +64,7 @@ class Cli(support.TestCase):
 
     def test_help_fits_a_terminal(self):
         commands = re.findall(r'(?m)^  (\w+) +\w', flowcarve('--help').text.split('Commands:')[1].split('\n\n')[0])
-        self.assertEqual(commands, ['index', 'query', 'top', 'stats', 'carve', 'verify', 'forget'])
+        self.assertEqual(commands, ['index', 'query', 'top', 'stats', 'carve', 'verify', 'files', 'forget'])
         for words in [['--help'], *([c, '--help'] for c in commands)]:
             for line in flowcarve(*words).text.splitlines():
                 self.assertLessEqual(len(line), 80, line)
@@ -151,7 +151,7 @@ class Cli(support.TestCase):
         option = re.compile(r'(?<![\w-])--?[a-z][a-z-]*')
         of_all = set(option.findall(sections['OPTIONS OF ALL COMMANDS'])) & {'-d', '--db', '-h', '--help'}
         self.assertEqual(len(of_all), 4)
-        for command in ('index', 'query', 'top', 'stats', 'carve', 'verify', 'forget'):
+        for command in ('index', 'query', 'top', 'stats', 'carve', 'verify', 'files', 'forget'):
             text = flowcarve(command, '--help').text
             shown = {o for left in re.findall(r'^ {2,6}(-.*?)(?:  |$)', text, re.M) for o in option.findall(left)}
             heads = re.findall(r'^\.TP\n(.*)', sections['FLOWCARVE ' + command.upper()], re.M)
@@ -351,8 +351,8 @@ class Cli(support.TestCase):
         feed = subprocess.Popen('(sleep .7; cat p.pcap) > fifo', shell=True, cwd=self.folder)
         out = self.on_terminal(*words[:-1], '--spool', 's.pcap', 'fifo')
         feed.wait()
-        self.assertRegex(out, r'^\r\033\[Klooking   0%')
-        self.assertRegex(out, r'\r\033\[K1 file, ')  # it is gone in the end
+        self.assertRegex(out, r'^\r\033\[Klooking\r')
+        self.assertRegex(out, r'\r\033\[K17.9 MB and 200,000 packets in .*\n1 file, ')  # it is gone in the end
         os.remove(self.path('p.db'))
         self.assertEqual(self.on_terminal(*words[:1], '-q', *words[1:]), '')
         os.remove(self.path('p.db'))
@@ -467,7 +467,7 @@ class Cli(support.TestCase):
             os.mkdir(folder)
             for i in range(n):
                 f = self.write('of%d/%d.pcap' % (n, i), support.pcap_bytes(
-                    [(T0, support.eth(b'\x45\0\0'))]) + b'\xff' * 100)  # a broken packet, and damage behind it
+                    [(T0 + i * S, support.eth(b'\x45\0\0'))]) + b'\xff' * 100)  # a broken packet, and damage behind it
                 self.write('of%d/%d.txt' % (n, i), b'no capture')
             r = index(db, '-v', folder)
             self.assertRegex(r.err, r'(?m)^%d %s, \d+ B: %d %s = %d %s in sessions \+ 0 ignored$'

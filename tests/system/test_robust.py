@@ -484,7 +484,7 @@ class Names(support.TestCase):
         n = 100
         for i in range(n):
             self.write('caps/%d.pcap.gz' % i, gzip.compress(support.pcap_bytes(
-                [(T0 + i, udp('10.0.0.1', 1, '10.0.0.2', 2)), (T0 + S + i, udp('10.0.0.1', 1, '10.0.0.2', 2))])))
+                [(T0 + i * 1000, udp('10.0.0.1', 1, '10.0.0.2', 2)), (T0 + S + i * 1000, udp('10.0.0.1', 1, '10.0.0.2', 2))])))
         db = self.path('x.db')
 
         def limit(soft, hard):
@@ -914,7 +914,7 @@ class Damaged(support.TestCase):
                                                ('open_batch', 'expiry_ns'), ('open_fragment', 'state'), ('session', 'positions'),
                                                ('session', 'client_addr'), ('meta', 'value'), ('files', 'last_ns'),
                                                ('session', 'duration_ns'), ('session', 'kind')))
-                self.changed(('UPDATE %s SET %s = ?' % (table, column), (self.r.choice(self.VALUES),)))
+                self.changed(('UPDATE %s SET %s = ?' % (table, column), (self.r.choice(self.VALUES[table == 'meta':]),)))
             before = support.pages(self.db)
             r = index(self.db, '-q', *new, ok=(0, 2), seconds=60)
             if r.rc == 2:

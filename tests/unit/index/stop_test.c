@@ -59,7 +59,7 @@ Test(stop, between_captures)
     struct fc_error err;
     int stop = 1;
 
-    cr_assert_eq(fc_verify(db, &stop, &verified, &err), FC_E_INTERRUPTED);
+    cr_assert_eq(fc_verify(db, NULL, &stop, &verified, &err), FC_E_INTERRUPTED);
     cr_assert_eq(verified.file_count, 0);
     cr_assert_eq(verified.differences, 0);
     fc_verify_result_fini(&verified);
