@@ -14,14 +14,25 @@ enum { READ = 1, GIVEN = 2, EXPIRED = 4, KNOWN_BITS = 7 }; /* of `known`, beside
 _Static_assert(FC_OPEN_BATCH_BITS - BUCKET_SLOTS_BITS + 32 - FC_OPEN_BATCH_BITS >= TAG_BITS,
                "the bits that name a bucket and those in a slot are all of a full batch's tags");
 
+/* A row of `open_session` that was read: one that many ask for is decoded from places met before, not from its start. */
+enum { MARK_EVERY = 128, MARKS = 16 };
+struct row {
+    uint32_t first, entries; /* rank of its first entry; UINT32_MAX: not known how many */
+    unsigned marks;
+    struct fc_open_reader mark[MARKS]; /* in front of every so manieth entry */
+    uint8_t state[];
+};
+
 /* Entries by tag: those of a bucket, which the top bits of the tag name, side by side. */
 struct batch {
     int64_t number;
     uint32_t count;
-    unsigned bits;   /* of a tag, that name a bucket */
-    uint32_t *start; /* of each bucket, and the end of the last */
-    uint32_t *slots; /* low bits of the tag, rank */
-    uint64_t *known; /* by rank: a keyed hash of the key, and what else is known; 0: nothing yet; under the lock */
+    unsigned bits;     /* of a tag, that name a bucket */
+    uint32_t *start;   /* of each bucket, and the end of the last */
+    uint32_t *slots;   /* low bits of the tag, rank */
+    uint64_t *known;   /* by rank: a keyed hash of the key, and what else is known; 0: nothing yet; under the lock */
+    struct row **rows; /* the same; those that were read, by rank */
+    size_t row_count, row_room;
 };
 
 struct fc_recall {
@@ -115,6 +126,9 @@ void fc_recall_close(struct fc_recall *r)
         free(r->batches[i].start);
         free(r->batches[i].slots);
         free(r->batches[i].known);
+        for (size_t k = 0; k < r->batches[i].row_count; k++)
+            free(r->batches[i].rows[k]);
+        free(r->batches[i].rows);
     }
     free(r->batches);
     free(r->seen);
@@ -122,33 +136,95 @@ void fc_recall_close(struct fc_recall *r)
     free(r);
 }
 
-/* The entry of a rank. */
-static int read_entry(struct fc_recall *r, const struct batch *b, uint32_t rank, struct fc_open_entry *e,
-                      struct fc_error *err)
+/* How many of the rows that were read begin at this rank or before. */
+static size_t rows_until(const struct batch *b, uint32_t rank)
+{
+    size_t low = 0, high = b->row_count;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (b->rows[mid]->first <= rank)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+/* Reads the row in which a rank is; *place: among those that were read. */
+static int read_row(struct fc_recall *r, struct batch *b, uint32_t rank, size_t place, struct fc_error *err)
 {
     struct fc_stmt *stmt = fc_writer_stmt(r->writer, FC_STMT_OPEN_ROW,
                                           "SELECT id, state FROM open_session WHERE id <= ? ORDER BY id DESC LIMIT 1");
-    int64_t id = b->number * FC_OPEN_BATCH + rank, at;
-    struct fc_open_reader reader;
+    int64_t first = b->number * FC_OPEN_BATCH;
+    struct row *row;
     int rc;
 
-    fc_stmt_int(stmt, 1, id);
+    fc_stmt_int(stmt, 1, first + rank);
     if ((rc = fc_stmt_step(stmt, err)) < 0)
         return rc;
-    at = rc ? sqlite3_column_int64(stmt->raw, 0) : -1;
-    rc = at < b->number * FC_OPEN_BATCH ? FC_E_DAMAGED
-                                        : fc_open_reader_init(&reader, sqlite3_column_blob(stmt->raw, 1),
-                                                              (size_t)sqlite3_column_bytes(stmt->raw, 1));
-    for (; rc == 0 && at < id; at++)
-        rc = fc_open_reader_skip(&reader) == 1 ? 0 : FC_E_DAMAGED;
-    if (rc == 0)
-        rc = fc_open_reader_next(&reader, e) == 1 ? 0 : FC_E_DAMAGED;
+    int64_t id = rc ? sqlite3_column_int64(stmt->raw, 0) : -1;
+    size_t len = rc ? (size_t)sqlite3_column_bytes(stmt->raw, 1) : 0;
+    if (id < first || (place && id - first <= b->rows[place - 1]->first)) {
+        fc_stmt_reset(stmt);
+        return fc_writer_damaged_batch(r->writer, b->number, err);
+    }
+    if (fc_vector_reserve(&b->rows, &b->row_room, b->row_count + 1, sizeof *b->rows) ||
+        !(row = malloc(sizeof *row + len))) {
+        fc_stmt_reset(stmt);
+        return fc_writer_no_memory(r->writer, err);
+    }
+    row->first = (uint32_t)(id - first);
+    row->entries = UINT32_MAX;
+    row->marks = 1;
+    if (len)
+        memcpy(row->state, sqlite3_column_blob(stmt->raw, 1), len);
     fc_stmt_reset(stmt);
-    return rc ? fc_writer_damaged_batch(r->writer, b->number, err) : 0;
+    if (fc_open_reader_init(&row->mark[0], row->state, len)) {
+        free(row);
+        return fc_writer_damaged_batch(r->writer, b->number, err);
+    }
+    memmove(b->rows + place + 1, b->rows + place, (b->row_count++ - place) * sizeof(struct row *));
+    b->rows[place] = row;
+    return 0;
+}
+
+/* 1: *e is the entry of a rank; 0: the row ends before it; FC_E_DAMAGED. */
+static int entry_of(struct row *row, uint32_t rank, struct fc_open_entry *e)
+{
+    uint32_t n = rank - row->first;
+    unsigned mark = n / MARK_EVERY < row->marks ? n / MARK_EVERY : row->marks - 1;
+    struct fc_open_reader reader = row->mark[mark];
+    uint32_t at = mark * MARK_EVERY;
+    int rc = n < row->entries;
+
+    while (rc == 1 && at < n && (rc = fc_open_reader_skip(&reader)) == 1)
+        if (++at == row->marks * MARK_EVERY && row->marks < MARKS)
+            row->mark[row->marks++] = reader;
+    if (rc == 1)
+        rc = fc_open_reader_next(&reader, e);
+    if (rc == 0 && n < row->entries)
+        row->entries = at;
+    return rc;
+}
+
+/* The entry of a rank. */
+static int read_entry(struct fc_recall *r, struct batch *b, uint32_t rank, struct fc_open_entry *e,
+                      struct fc_error *err)
+{
+    size_t place = rows_until(b, rank);
+    int rc = place ? entry_of(b->rows[place - 1], rank, e) : 0;
+
+    if (rc == 0) {
+        if ((rc = read_row(r, b, rank, place, err)))
+            return rc;
+        rc = entry_of(b->rows[place], rank, e);
+    }
+    return rc == 1 ? 0 : fc_writer_damaged_batch(r->writer, b->number, err);
 }
 
 /* Whether the key is that of an entry whose tag fits: 1 is the answer; 0: look on; 2: there is none. */
-static int consider(struct fc_recall *r, const struct batch *b, uint32_t rank, const struct fc_flow_key *key,
+static int consider(struct fc_recall *r, struct batch *b, uint32_t rank, const struct fc_flow_key *key,
                     struct fc_prior *prior, struct fc_error *err)
 {
     uint64_t *known = &b->known[rank], hash = fc_hash48(key, r->seed) & ~(uint64_t)KNOWN_BITS;
@@ -194,7 +270,7 @@ int fc_recall_find(void *ctx, const struct fc_flow_key *key, struct fc_prior *pr
     int rc = 0;
 
     for (size_t k = 0; k < r->count && rc == 0; k++) {
-        const struct batch *b = &r->batches[k];
+        struct batch *b = &r->batches[k];
         const uint32_t *start = &b->start[tag >> (TAG_BITS - b->bits)];
         for (uint32_t i = start[1]; i-- > start[0] && rc == 0;) {
             if ((b->slots[i] ^ tag << FC_OPEN_BATCH_BITS) >> FC_OPEN_BATCH_BITS)

@@ -5,8 +5,8 @@
  * tells. A session is given once a run.
  *
  * Threads: fc_recall_find() by any; it reads by the writer's own connection, one at a time, and the writer must not be
- * used by anything else until the last of them has returned. Memory: 4 bytes an entry, and 8 more of those that were
- * read.
+ * used by anything else until the last of them has returned. Memory: 4 bytes an entry, 8 more of those that were read,
+ * and what was read of `open_session`: at most 10 or so an entry.
  */
 #ifndef FC_STORE_RECALL_H
 #define FC_STORE_RECALL_H

@@ -21,16 +21,21 @@ unsigned fc_writer_bulk_from = 4000; /* new sessions: fewer are INSERTed in less
 /*
  * Where SQLite copies entries of an index as they are, it fills pages as if nothing came behind them: one that falls
  * between others splits a full page, and gets a page for itself. That is what happens in an epoch that has sessions
- * already, and takes 200 bytes a session. So it is only done where nearly all sessions are of new epochs; else rows are
- * inserted one by one, which ORDER BY makes of it.
+ * already, and takes 200 bytes a session. So it is only done with new epochs. Else rows are inserted one by one, which
+ * ORDER BY makes of it, in twice the time.
  */
 static const char *way(const struct fc_writer *w)
 {
-    enum { FEW = 16 };
-    int64_t new_ones = w->next_id - 1 - w->last_session;
-    int64_t room = -w->last_session & (FC_EPOCH_SESSIONS - 1); /* that the last epoch has for them */
+    return (w->first_in_bulk - 1) % FC_EPOCH_SESSIONS ? " ORDER BY id" : "";
+}
 
-    return room * FEW < new_ones ? "" : " ORDER BY id";
+/* ID of the first session in the bulk: the next one; or the first of an epoch, when most are of new ones. */
+static int64_t find_first(const struct fc_writer *w)
+{
+    int64_t room = (1 - w->next_id) & (FC_EPOCH_SESSIONS - 1); /* that the last epoch has for them */
+    int64_t rest = (int64_t)w->expected - room;
+
+    return w->next_id + (rest >= room && rest >= fc_writer_bulk_from ? room : 0);
 }
 
 static bool pays(const struct fc_writer *w)
@@ -59,13 +64,17 @@ int fc_writer_begin_adding_bulk(struct fc_writer *w, struct fc_error *err)
 {
     struct fc_bulk_roots roots;
     struct fc_error why;
-    int64_t next_id;
     int rc;
 
-    if ((rc = fc_writer_next_id(w, &next_id, err)) || !pays(w))
-        return rc;
+    if (!w->first_in_bulk) {
+        if ((rc = fc_writer_next_id(w, &w->next_id, err)))
+            return rc;
+        w->first_in_bulk = find_first(w);
+    }
+    if (w->next_id != w->first_in_bulk || !pays(w))
+        return 0;
     if ((rc = fc_writer_make_site(w, &why)) == 0 && (rc = make_empty(w, &roots, &why)) == 0 &&
-        (rc = fc_writer_new_bulk(w, next_id, &roots, &why)) == 0)
+        (rc = fc_writer_new_bulk(w, w->next_id, &roots, &why)) == 0)
         return 1;
     fc_writer_leave_site(w);
     /* nothing is lost but time: they are INSERTed */

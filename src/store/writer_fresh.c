@@ -68,11 +68,9 @@ int fc_writer_to_bulk(struct fc_writer *w, const struct fc_session_record *r, st
 
     if (w->conn.broken.code || w->bulk_done || r->db_id)
         return fc_writer_sql(w, err);
-    if (!first)
-        return w->bulk != NULL;
     w->began = true;
-    if (w->insert_only)
-        return 0;
+    if (w->bulk || w->insert_only || (w->fresh && !first))
+        return w->bulk != NULL;
     if (!w->fresh)
         return fc_writer_begin_adding_bulk(w, err);
     rc = begin_fresh_bulk(w, err);

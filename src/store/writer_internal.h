@@ -135,7 +135,8 @@ struct fc_writer {
     struct fc_open_batch open;
     int64_t clock_ns; /* of the index, once it is set */
     bool clock_set;
-    int64_t next_id; /* 0: not known yet */
+    int64_t next_id;       /* 0: not known yet */
+    int64_t first_in_bulk; /* ID of the first session that is added in bulk; the same */
     struct fc_stmt stmts[FC_WRITER_STMTS];
     struct fc_buffer plain, blob, scratch[2];
     /* of the index when it was opened: its latest run, file and session */
@@ -172,8 +173,8 @@ int fc_writer_new_bulk(struct fc_writer *writer, int64_t next_id, const struct f
 int fc_writer_next_id(struct fc_writer *writer, int64_t *id, struct fc_error *err);
 
 /*
- * Begins the bulk beside an index, if so many sessions are added to it that this is faster: 1; 0: it is not, or cannot
- * be had; or what broke the writer.
+ * Before a new session is added to an index: begins the bulk beside it, if this is the place, and so many are to come
+ * that this is faster: 1; 0: it is not, or cannot be had; or what broke the writer.
  */
 int fc_writer_begin_adding_bulk(struct fc_writer *writer, struct fc_error *err);
 extern unsigned fc_writer_bulk_from; /* so many sessions pay; tests set it, before anything else */

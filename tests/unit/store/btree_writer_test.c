@@ -263,6 +263,41 @@ Test(btree_writer, an_index_that_is_added_to_is_that_of_the_twin)
     judge(paths[0], paths[1], &plan);
 }
 
+/* Up to the end of the last epoch by INSERT, and all of the next one in bulk, which leaves no page half empty. */
+Test(btree_writer, what_is_added_in_bulk_begins_with_an_epoch)
+{
+    enum { ROOM = 3000, HAD = 3000, ADDED = 10000 };
+    struct plan plan = {
+        .seed = 10, .sessions = HAD + ADDED, .blob_max = 20, .kinds = FC_ADDR_IPV4, .fields = FC_STORE_COMMUNITY_ID};
+    const char *paths[2] = {bt_path(0), bt_path(1)};
+    int64_t pages[2];
+
+    for (int insert = 0; insert < 2; insert++) {
+        struct fc_writer *w = new_writer(paths[insert], insert);
+        end_writer(w);
+        /* the sessions before are forgotten */
+        sqlite3 *sql = bt_open(paths[insert]);
+        bt_text(sql, "UPDATE run SET last_session = 262144 - 3000 - 3000");
+        sqlite3_close(sql);
+        w = new_writer(paths[insert], insert);
+        write_sessions(w, &plan, 0, HAD);
+        end_writer(w);
+        w = new_writer(paths[insert], insert);
+        fc_writer_expect(w, ADDED);
+        write_sessions(w, &plan, HAD, HAD + ROOM);
+        cr_assert(!w->bulk);
+        write_sessions(w, &plan, HAD + ROOM, HAD + ADDED);
+        cr_assert(insert || w->bulk);
+        end_writer(w);
+        sql = bt_open(paths[insert]);
+        cr_assert_str_eq(bt_text(sql, "SELECT min(id) || ' ' || max(id) FROM session"), "256145 269144");
+        pages[insert] = bt_number(sql, "PRAGMA page_count");
+        sqlite3_close(sql);
+    }
+    judge(paths[0], paths[1], &plan);
+    cr_assert_leq(pages[0], pages[1]);
+}
+
 /* Whoever asks by hand says nothing of epochs. */
 Test(btree_writer, statistics_let_sqlite_find_an_address_in_all_epochs)
 {
