@@ -201,6 +201,7 @@ struct fc_packet {
     uint32_t mpls[FC_MPLS_MAX];
     struct fc_tunnel tunnel[FC_TUNNEL_MAX]; /* may be written without being delivered */
     uint32_t payload_bytes;                 /* FC_WANT_PAYLOAD: on the wire, in this record; link padding not counted */
+    uint32_t payload_off;                   /* FC_WANT_PAYLOAD: where it starts in the record's data, or would if cut */
     uint8_t layer_count;                    /* always delivered: layers in order, each with its offset */
     struct fc_layer layer[FC_LAYERS_MAX];
     /*
@@ -227,6 +228,14 @@ struct fc_packet {
  */
 void fc_decode(uint32_t link_type, const uint8_t *data, uint32_t caplen, uint32_t origlen, uint32_t mask,
                struct fc_packet *out);
+
+/*
+ * The payload of a packet that was decoded with FC_WANT_PAYLOAD, inside of the record's `data`, which has caplen bytes:
+ * *payload and how much of it was captured, at most packet->payload_bytes. Of a fragment, what this record has of the
+ * datagram: behind the layer 4 header in the first one, behind the IP header in others. NULL and 0 when there is none.
+ */
+const uint8_t *fc_packet_payload(const struct fc_packet *packet, const uint8_t *data, uint32_t caplen,
+                                 uint32_t *captured);
 
 /* True when link_type has a decoder of its own. */
 bool fc_link_type_known(uint32_t link_type);

@@ -3,6 +3,7 @@
 #include <flowcarve/decode.h>
 #include <stddef.h>
 
+#include "base/export.h"
 #include "decode/key.h"
 #include "decode/walk.h"
 
@@ -95,6 +96,7 @@ static void deliver_ip(struct fc_walk *w)
     w->got |= w->mask & (FC_WANT_TTL | FC_WANT_DSCP);
     if (w->mask & FC_WANT_PAYLOAD && w->payload_known) {
         out->payload_bytes = w->payload_bytes;
+        out->payload_off = w->payload_off;
         w->got |= FC_WANT_PAYLOAD;
     }
 }
@@ -132,6 +134,18 @@ static void back_to_outer(struct fc_walk *w)
 
     *w = *w->outer;
     w->tunnel_count = tunnels;
+}
+
+FC_EXPORT const uint8_t *fc_packet_payload(const struct fc_packet *packet, const uint8_t *data, uint32_t caplen,
+                                           uint32_t *captured)
+{
+    *captured = 0;
+    if (!(packet->got & FC_WANT_PAYLOAD) || packet->payload_off >= caplen || !packet->payload_bytes)
+        return NULL;
+    *captured = caplen - packet->payload_off;
+    if (*captured > packet->payload_bytes)
+        *captured = packet->payload_bytes;
+    return data + packet->payload_off;
 }
 
 void fc_decode_walk(uint32_t link_type, const uint8_t *data, uint32_t caplen, uint32_t origlen, uint32_t mask,

@@ -136,8 +136,10 @@ static bool decode_optional(const uint8_t *data, uint32_t caplen, uint32_t origl
         out->ttl = data[22];
     if (mask & FC_WANT_DSCP)
         out->dscp = data[15] >> 2;
-    if (mask & FC_WANT_PAYLOAD)
+    if (mask & FC_WANT_PAYLOAD) {
         out->payload_bytes = wire_end > payload ? wire_end - payload : 0;
+        out->payload_off = payload;
+    }
     out->got |= mask & OPTIONAL_HERE;
     return true;
 }

@@ -8,6 +8,7 @@ static void payload_from(struct fc_walk *w, uint32_t size)
 {
     uint64_t start = (uint64_t)w->off + size;
 
+    w->payload_off = (uint32_t)start;
     w->payload_bytes = w->carried_end > start ? (uint32_t)(w->carried_end - start) : 0;
     w->payload_known = 1;
 }

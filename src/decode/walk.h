@@ -129,6 +129,7 @@ struct fc_walk {
     uint16_t vlan[FC_VLAN_MAX];
     uint32_t got;
     uint32_t payload_bytes;
+    uint32_t payload_off;
     const uint8_t *link_addr[2];
     uint8_t own_addr[6];  /* a link address that does not stand in the record as such */
     const uint8_t *ip;    /* IP header of the session */

@@ -99,6 +99,25 @@ Test(transport, payload_length_leaves_out_headers_and_padding)
     cr_assert_eq(decode(LT_ETH, &u).payload_bytes, 10);
 }
 
+Test(transport, payload_is_pointed_to_as_far_as_it_was_captured)
+{
+    static const uint32_t masks[] = {FC_WANT_ALL, FC_WANT_KEY | FC_WANT_PAYLOAD};
+    struct bytes b = tcp4(1, 1000, 2, 80);
+    uint32_t captured;
+    put_zeros(&b, 6); /* of the link */
+    for (unsigned i = 0; i < 2; i++) {
+        struct fc_packet p = decode_mask(LT_ETH, &b, masks[i]);
+        cr_assert_eq(fc_packet_payload(&p, b.at, b.n, &captured), b.at + 54);
+        cr_assert_eq(captured, 10);
+        fc_decode(LT_ETH, b.at, 57, b.n, masks[i], &p);
+        cr_assert_eq(fc_packet_payload(&p, b.at, 57, &captured), b.at + 54);
+        cr_assert_eq(captured, 3);
+        fc_decode(LT_ETH, b.at, 54, b.n, masks[i], &p);
+        cr_assert_null(fc_packet_payload(&p, b.at, 54, &captured));
+        cr_assert_eq(captured, 0);
+    }
+}
+
 Test(transport, payload_length_is_the_wires_not_the_captures)
 {
     struct bytes b = tcp4(1, 1000, 2, 80);
