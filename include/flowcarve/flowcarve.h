@@ -14,6 +14,7 @@
 #include <flowcarve/packets.h>
 #include <flowcarve/progress.h>
 #include <flowcarve/query.h>
+#include <flowcarve/stream.h>
 #include <flowcarve/text.h>
 #include <flowcarve/top.h>
 #include <flowcarve/verify.h>
