@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/cli.h"
+#include "cli/cmd_query.h"
+#include "cli/follow_format.h"
+#include "cli/target.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { DB, ID, DIRECTION, FORMAT, WRITE, PARTIAL, QUIET, VERBOSE };
+
+static const struct fc_option options[] = {
+    [DB] = FC_OPTION_DB,
+    [ID] = {"id", 'i', "N", "the session by its ID; so does a number alone"},
+    [DIRECTION] = {"direction", 0, "NAME", "what client or server has sent, or both (default)"},
+    [FORMAT] = {"format", 'f', "NAME",
+                "ascii (default), hex, json (an object a line, data in base64), or raw: the bytes alone"},
+    [WRITE] = {"write", 'w', "FILE", "write to a file; - for standard output"},
+    [PARTIAL] = {"partial", 0, NULL, "go on when captures are missing or have changed"},
+    [QUIET] = {"quiet", 'q', NULL, "errors only"},
+    [VERBOSE] = {"verbose", 'v', NULL, "also tell how many bytes there were"},
+    {0},
+};
+
+enum { BOTH = -1 };
+
+struct args {
+    const char *db, *id, *path;
+    int direction; /* enum fc_from, or BOTH */
+    int format;    /* enum fc_follow_format */
+    struct fc_follow_options o;
+    bool quiet, verbose;
+};
+
+static bool is_id(const char *text)
+{
+    const char *digits = text + (*text == '-');
+
+    return *digits && !digits[strspn(digits, "0123456789")];
+}
+
+static int set_direction(struct args *a, const char *value)
+{
+    if (strcmp(value, "client") == 0)
+        a->direction = FC_FROM_CLIENT;
+    else if (strcmp(value, "server") == 0)
+        a->direction = FC_FROM_SERVER;
+    else if (strcmp(value, "both") == 0)
+        a->direction = BOTH;
+    else {
+        fc_complain("follow: --direction takes client, server or both, not '%s'", value);
+        return -1;
+    }
+    return 0;
+}
+
+static int set(void *ctx, int option, const char *value)
+{
+    struct args *a = ctx;
+
+    switch (option) {
+    case DB:
+        a->db = value;
+        return 0;
+    case ID:
+        a->id = value;
+        if (!is_id(value)) {
+            fc_complain("follow: --id takes the number of one session, not '%s'", value);
+            return -1;
+        }
+        return 0;
+    case DIRECTION:
+        return set_direction(a, value);
+    case FORMAT:
+        a->format = fc_follow_format_by_name(value);
+        if (a->format < 0) {
+            fc_complain("follow: --format takes ascii, hex, json or raw, not '%s'", value);
+            return -1;
+        }
+        return 0;
+    case WRITE:
+        a->path = value;
+        return 0;
+    case PARTIAL:
+        a->o.partial = true;
+        return 0;
+    case QUIET:
+        a->quiet = true;
+        return 0;
+    default:
+        a->verbose = true;
+        return 0;
+    }
+}
+
+/* What was written, and what was not there. */
+struct sums {
+    uint64_t bytes[FC_FROM_UNKNOWN + 1];
+    uint64_t gaps, gap_bytes;
+};
+
+enum { GAPS_TOLD = 10 };
+
+/* A gap is seen where it is in text; of raw bytes it is told. */
+static void count_gap(const struct args *a, struct sums *sums, const struct fc_piece *piece)
+{
+    char gap[96];
+
+    sums->gaps++;
+    sums->gap_bytes += piece->len;
+    if (a->format == FC_FOLLOW_RAW && !a->quiet && sums->gaps <= GAPS_TOLD)
+        fc_complain("warning: %s: %s behind %llu bytes; left out", fc_follow_from(piece->from),
+                    fc_follow_gap(piece, gap, sizeof gap), (unsigned long long)piece->at);
+}
+
+static void report(const struct args *a, const struct sums *sums, const struct fc_packets_result *r)
+{
+    char b[2][48], text[FC_ERROR_TEXT_MAX];
+    uint64_t all = sums->bytes[0] + sums->bytes[1] + sums->bytes[2];
+
+    for (size_t i = 0; i < r->why_count; i++)
+        fc_complain("warning: %s; left out", fc_error_text(&r->why[i], text, sizeof text));
+    if (a->quiet)
+        return;
+    if (a->format == FC_FOLLOW_RAW && sums->gaps > GAPS_TOLD)
+        fc_complain("warning: and %s more", fc_human_things(sums->gaps - GAPS_TOLD, "gap", b[0], sizeof b[0]));
+    if (r->forgotten)
+        fc_complain("warning: %s of the session forgotten", fc_human_things(r->forgotten, "packet", b[0], sizeof b[0]));
+    if (!all && !sums->gaps)
+        fc_complain(a->direction == BOTH ? "no payload" : "no payload in this direction");
+    if (a->verbose && a->direction != FC_FROM_SERVER)
+        fprintf(stderr, "%s from the client\n",
+                fc_human_things(sums->bytes[FC_FROM_CLIENT], "byte", b[0], sizeof b[0]));
+    if (a->verbose && a->direction != FC_FROM_CLIENT)
+        fprintf(stderr, "%s from the server\n",
+                fc_human_things(sums->bytes[FC_FROM_SERVER], "byte", b[0], sizeof b[0]));
+    if (a->verbose && sums->bytes[FC_FROM_UNKNOWN])
+        fprintf(stderr, "%s from one of two ends that are the same\n",
+                fc_human_things(sums->bytes[FC_FROM_UNKNOWN], "byte", b[0], sizeof b[0]));
+    if (a->verbose && sums->gaps)
+        fprintf(stderr, "%s, %s\n", fc_human_things(sums->gaps, "gap", b[0], sizeof b[0]),
+                fc_human_things(sums->gap_bytes, "byte", b[1], sizeof b[1]));
+}
+
+/* All pieces to text->out. 0, or a code. */
+static int write_pieces(const struct args *a, struct fc_follow *follow, struct fc_follow_text *text,
+                        struct fc_error *err)
+{
+    const struct fc_piece *piece;
+    struct fc_packets_result result;
+    struct sums sums = {0};
+    int rc = 0;
+
+    while (!text->out->failed && (rc = fc_follow_next(follow, &piece, err)) > 0) {
+        if (a->direction != BOTH && piece->from != FC_FROM_UNKNOWN && (int)piece->from != a->direction)
+            continue;
+        if (piece->kind == FC_PIECE_DATA)
+            sums.bytes[piece->from] += piece->len;
+        else
+            count_gap(a, &sums, piece);
+        fc_follow_write(text, piece);
+    }
+    fc_follow_finish(text);
+    if (rc < 0)
+        return rc;
+    if (fc_out_flush(text->out)) {
+        memset(err, 0, sizeof *err);
+        err->code = text->out->failed == EPIPE ? FC_E_PIPE : FC_E_IO;
+        err->off = FC_NO_OFFSET;
+        snprintf(err->cause, sizeof err->cause, "cannot write: %s", strerror(text->out->failed));
+        return err->code;
+    }
+    fc_follow_result(follow, &result);
+    report(a, &sums, &result);
+    return 0;
+}
+
+static int write_to(const struct args *a, struct fc_follow *follow, struct fc_follow_text *text)
+{
+    struct fc_target target;
+    struct fc_error err;
+    int rc = fc_target_open(&target, a->path ? a->path : "-", &err);
+
+    if (rc == 0) {
+        text->out->fd = target.fd;
+        rc = write_pieces(a, follow, text, &err);
+    }
+    if (rc == 0 && (rc = fc_target_finish(&target, &err)) == 0)
+        return FC_EXIT_OK;
+    fc_target_abandon(&target);
+    if (rc == FC_E_PIPE) /* whoever reads has seen enough */
+        return FC_EXIT_OK;
+    if (rc == FC_E_IO && !err.file[0]) /* every other file is named */
+        snprintf(err.file, sizeof err.file, "%s", !a->path || strcmp(a->path, "-") == 0 ? "standard output" : a->path);
+    fc_complain_error(&err);
+    if (rc == FC_E_MISSING || rc == FC_E_CHANGED)
+        fc_complain("--partial goes on with what the other captures hold");
+    return FC_EXIT_ERROR;
+}
+
+/* "10.0.0.6:44150" */
+static void write_end(char *buf, size_t size, const struct fc_session *s, bool server)
+{
+    char addr[FC_TEXT_MAX];
+    int port = server ? s->server_port : s->client_port;
+
+    *fc_text_addr(addr, s->kind, server ? s->server_addr : s->client_addr) = '\0';
+    if (port < 0)
+        snprintf(buf, size, "%s", addr);
+    else
+        snprintf(buf, size, s->kind == FC_ADDR_IPV6 ? "[%s]:%d" : "%s:%d", addr, port);
+}
+
+/* Writes the one session, whose row is at hand until then. */
+static int follow_session(const struct args *a, struct fc_db *db, const struct fc_filter *filter,
+                          const struct fc_session *session)
+{
+    struct fc_follow_options o = a->o;
+    struct fc_follow_text text = {.format = (enum fc_follow_format)a->format,
+                                  .marks = a->direction == BOTH,
+                                  .datagrams = session->proto != 6,
+                                  .last = -1};
+    struct fc_follow *follow;
+    struct fc_error err;
+    int status = FC_EXIT_ERROR;
+
+    bool to_terminal = (!a->path || strcmp(a->path, "-") == 0) && isatty(STDOUT_FILENO);
+    text.color = to_terminal && !getenv("NO_COLOR");
+    for (int end = 0; end < 2; end++)
+        write_end(text.ends[end], sizeof text.ends[end], session, end);
+    o.avoid = a->path && strcmp(a->path, "-") != 0 ? a->path : NULL;
+    o.stop = &fc_stop;
+    if (fc_follow_open(db, filter, &o, &follow, &err)) {
+        fc_complain_error(&err);
+        if (err.code == FC_E_MISSING || err.code == FC_E_CHANGED)
+            fc_complain("--partial goes on with what the other captures hold");
+        return FC_EXIT_ERROR;
+    }
+    if ((text.out = calloc(1, sizeof *text.out)))
+        status = write_to(a, follow, &text);
+    else
+        fc_complain("out of memory");
+    free(text.out);
+    fc_follow_close(follow);
+    return status;
+}
+
+/* Is there exactly one? 1 and *session; 0: none, -1: several or an error; both are told. */
+static int find_session(const struct args *a, struct fc_db *db, const struct fc_filter *filter,
+                        struct fc_session *session)
+{
+    struct fc_query_options o = {.limit = 2};
+    struct fc_query *query;
+    struct fc_session second;
+    struct fc_error err;
+    char b[48];
+    int rc = fc_query_open(db, filter, &o, &query, &err), more = 0;
+
+    if (rc == 0) {
+        rc = fc_query_next(query, session, &err);
+        if (rc > 0)
+            more = fc_query_next(query, &second, &err);
+        fc_query_close(query);
+    }
+    if (rc < 0 || more < 0) {
+        fc_complain_error(&err);
+        return -1;
+    }
+    if (rc == 0 && !a->quiet)
+        fc_complain("no session matches");
+    if (!more)
+        return rc;
+    int64_t count = fc_query_count(db, filter, &err);
+    fc_complain("follow: %s match, one can be followed; 'flowcarve query' lists them, --id takes one",
+                fc_human_things(count > 2 ? (uint64_t)count : 2, "session", b, sizeof b));
+    return -1;
+}
+
+static int follow_text(const struct args *a, const char *text)
+{
+    struct fc_filter_error where;
+    struct fc_filter *filter = NULL;
+    struct fc_session session;
+    struct fc_db *db = NULL;
+    struct timespec now;
+    struct fc_error err;
+    int status = FC_EXIT_ERROR;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    int rc = fc_filter_parse(text, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, &filter, &where);
+    if (rc == FC_E_FILTER)
+        fc_print_filter_error(text, &where);
+    else if (rc)
+        fc_complain("%s", fc_strerror(rc));
+    else if (fc_db_open(a->db, &db, &err))
+        fc_complain_error(&err);
+    else if ((rc = find_session(a, db, filter, &session)) == 0)
+        status = FC_EXIT_NONE;
+    else if (rc > 0)
+        status = follow_session(a, db, filter, &session);
+    fc_db_close(db);
+    fc_filter_free(filter);
+    return status;
+}
+
+/* The filter: words, and the session's ID. A new string; NULL without memory. */
+static char *whole_filter(const char *words, const char *id)
+{
+    char *text = NULL;
+
+    if (!id && is_id(words)) {
+        id = words;
+        words = "";
+    }
+    int n = !id      ? asprintf(&text, "%s", words)
+            : *words ? asprintf(&text, "( %s ) and id %s", words, id)
+                     : asprintf(&text, "id %s", id);
+    return n < 0 ? NULL : text;
+}
+
+static int follow_words(struct args *a, int argc, char **argv, int first)
+{
+    int status = FC_EXIT_ERROR;
+
+    if (a->format == FC_FOLLOW_RAW && (!a->path || strcmp(a->path, "-") == 0) && isatty(STDOUT_FILENO)) {
+        fc_complain("follow: will not write raw bytes to a terminal; -w FILE, a pipe, or another --format");
+        return FC_EXIT_ERROR;
+    }
+    if (!a->id && first == argc) {
+        fc_complain("follow: no session given; its ID, or a filter that it alone matches");
+        return FC_EXIT_ERROR;
+    }
+    char *words = fc_join_words(argc - first, argv + first);
+    char *text = words ? whole_filter(words, a->id) : NULL;
+    if (text) {
+        a->db = fc_db_name(a->db);
+        fc_catch_signals();
+        fc_lift_descriptors(); /* captures that overlap in time are open at once */
+        status = follow_text(a, text);
+    } else {
+        fc_complain("out of memory");
+    }
+    free(words);
+    free(text);
+    return status;
+}
+
+static int run(int argc, char **argv)
+{
+    struct args a = {.direction = BOTH, .format = FC_FOLLOW_ASCII};
+    int first, rc = fc_options_parse(&fc_command_follow, argc, argv, set, &a, &first);
+
+    return rc < 0 ? follow_words(&a, argc, argv, first) : rc;
+}
+
+const struct fc_command fc_command_follow = {
+    .name = "follow",
+    .usage = "[OPTION...] ID|FILTER",
+    .summary = "show what the two ends of a session have sent",
+    .details =
+        "The payload of TCP in the order of its sequence numbers, of other protocols datagram by datagram; IP "
+        "fragments "
+        "are put together. Of bytes that were sent more than once, those that came first are shown. What was not "
+        "captured is told with its size: in brackets where it is missing, and as a warning where the format is raw, "
+        "which leaves it out.\n"
+        "FILTER is that of 'flowcarve query' and must match one session.\n",
+    .options = options,
+    .run = run,
+};

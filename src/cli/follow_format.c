@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/follow_format.h"
+#include "cli/cli.h"
+
+#include <flowcarve/capture.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ROW = 16 };
+
+static const char *const names[] = {
+    [FC_FOLLOW_ASCII] = "ascii", [FC_FOLLOW_HEX] = "hex", [FC_FOLLOW_RAW] = "raw", [FC_FOLLOW_JSON] = "json"};
+
+int fc_follow_format_by_name(const char *name)
+{
+    for (int i = 0; i < (int)(sizeof names / sizeof names[0]); i++)
+        if (strcmp(names[i], name) == 0)
+            return i;
+    return -1;
+}
+
+const char *fc_follow_from(enum fc_from from)
+{
+    return from == FC_FROM_CLIENT ? "client" : from == FC_FROM_SERVER ? "server" : "unknown";
+}
+
+const char *fc_follow_gap(const struct fc_piece *piece, char *buf, size_t size)
+{
+    char count[48];
+
+    snprintf(buf, size, "%s %s", fc_human_things(piece->len, "byte", count, sizeof count),
+             piece->kind == FC_PIECE_CUT         ? "not captured"
+             : piece->kind == FC_PIECE_FRAGMENTS ? "of an incomplete datagram"
+                                                 : "missing");
+    return buf;
+}
+
+static void put_number(struct fc_out *out, uint64_t number)
+{
+    out->len = (size_t)(fc_text_number(fc_out_room(out, FC_TEXT_MAX), number) - out->buf);
+}
+
+static void put_time(struct fc_out *out, int64_t ns)
+{
+    out->len = (size_t)(fc_text_time(fc_out_room(out, FC_TEXT_MAX), ns) - out->buf);
+}
+
+/* ---- text */
+
+static void begin_line(struct fc_follow_text *t, int from)
+{
+    if (t->color)
+        fc_out_text(t->out, from == FC_FROM_CLIENT ? "\x1b[31m" : from == FC_FROM_SERVER ? "\x1b[36m" : "\x1b[33m");
+    t->in_line = true;
+}
+
+static void end_line(struct fc_follow_text *t)
+{
+    if (t->color && t->in_line)
+        fc_out_text(t->out, "\x1b[0m");
+    fc_out_text(t->out, "\n");
+    t->in_line = false;
+}
+
+static void put_character(struct fc_follow_text *t, int from, char c)
+{
+    if (!t->in_line)
+        begin_line(t, from);
+    fc_out_bytes(t->out, &c, 1);
+}
+
+/* Ends a line that has begun. */
+static void break_line(struct fc_follow_text *t)
+{
+    if (t->had_cr)
+        put_character(t, t->last, '.');
+    t->had_cr = false;
+    if (t->in_line)
+        end_line(t);
+}
+
+static void put_ascii(struct fc_follow_text *t, int from, const uint8_t *data, uint64_t len)
+{
+    for (uint64_t i = 0; i < len; i++) {
+        uint8_t c = data[i];
+        if (t->had_cr && c != '\n')
+            put_character(t, from, '.');
+        t->had_cr = c == '\r';
+        if (c == '\n')
+            end_line(t);
+        else if (c != '\r')
+            put_character(t, from, (c >= 0x20 && c < 0x7f) || c == '\t' ? (char)c : '.');
+    }
+}
+
+static void put_row(struct fc_follow_text *t, const struct fc_piece *piece, uint64_t off)
+{
+    static const char digits[] = "0123456789abcdef";
+    uint64_t n = piece->len - off < ROW ? piece->len - off : ROW;
+    char row[96], *p = row + snprintf(row, sizeof row, "%08llx ", (unsigned long long)(piece->at + off));
+
+    for (uint64_t i = 0; i < ROW; i++) {
+        uint8_t c = i < n ? piece->data[off + i] : 0;
+        *p++ = ' ';
+        if (i == ROW / 2)
+            *p++ = ' ';
+        *p++ = i < n ? digits[c >> 4] : ' ';
+        *p++ = i < n ? digits[c & 15] : ' ';
+    }
+    *p++ = ' ';
+    *p++ = ' ';
+    for (uint64_t i = 0; i < n; i++) {
+        uint8_t c = piece->data[off + i];
+        *p++ = c >= 0x20 && c < 0x7f ? (char)c : '.';
+    }
+    begin_line(t, piece->from);
+    fc_out_text(t->out, piece->from == FC_FROM_CLIENT ? "> " : piece->from == FC_FROM_SERVER ? "< " : "? ");
+    fc_out_bytes(t->out, row, (size_t)(p - row));
+    end_line(t);
+}
+
+/* A line that says who sends what follows, and when. */
+static void put_mark(struct fc_follow_text *t, const struct fc_piece *piece)
+{
+    const char *arrow = piece->from == FC_FROM_CLIENT ? "-->" : piece->from == FC_FROM_SERVER ? "<--" : "---";
+
+    begin_line(t, piece->from);
+    if (t->color)
+        fc_out_text(t->out, "\x1b[1m");
+    fc_out_text(t->out, arrow);
+    fc_out_text(t->out, " ");
+    fc_out_text(t->out, fc_follow_from(piece->from));
+    if (piece->from != FC_FROM_UNKNOWN) {
+        fc_out_text(t->out, " ");
+        fc_out_text(t->out, t->ends[piece->from]);
+    }
+    if (piece->ts_ns != FC_TIME_NONE) {
+        fc_out_text(t->out, " ");
+        put_time(t->out, piece->ts_ns);
+    }
+    end_line(t);
+}
+
+static void put_gap(struct fc_follow_text *t, const struct fc_piece *piece)
+{
+    char gap[96];
+
+    break_line(t);
+    begin_line(t, piece->from);
+    fc_out_text(t->out, "[");
+    fc_out_text(t->out, fc_follow_gap(piece, gap, sizeof gap));
+    fc_out_text(t->out, "]");
+    end_line(t);
+}
+
+static void write_text(struct fc_follow_text *t, const struct fc_piece *piece)
+{
+    if (t->datagrams || t->last != (int)piece->from) {
+        break_line(t);
+        if (t->marks)
+            put_mark(t, piece);
+    }
+    t->last = (int)piece->from;
+    if (piece->kind != FC_PIECE_DATA)
+        put_gap(t, piece);
+    else if (t->format == FC_FOLLOW_ASCII)
+        put_ascii(t, piece->from, piece->data, piece->len);
+    else
+        for (uint64_t off = 0; off < piece->len; off += ROW)
+            put_row(t, piece, off);
+}
+
+/* ---- JSON */
+
+static void put_base64(struct fc_out *out, const uint8_t *data, uint64_t len)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (uint64_t i = 0; i < len; i += 3) {
+        uint64_t left = len - i;
+        uint32_t word = (uint32_t)data[i] << 16 | (left > 1 ? (uint32_t)data[i + 1] << 8 : 0) |
+                        (left > 2 ? (uint32_t)data[i + 2] : 0);
+        char four[4] = {letters[word >> 18], letters[word >> 12 & 63], left > 1 ? letters[word >> 6 & 63] : '=',
+                        left > 2 ? letters[word & 63] : '='};
+        fc_out_bytes(out, four, sizeof four);
+    }
+}
+
+static void write_json(struct fc_out *out, const struct fc_piece *piece)
+{
+    static const char *const kinds[] = {[FC_PIECE_DATA] = "data",
+                                        [FC_PIECE_MISSING] = "missing",
+                                        [FC_PIECE_CUT] = "cut",
+                                        [FC_PIECE_FRAGMENTS] = "fragments"};
+    char number[32];
+
+    fc_out_text(out, "{\"session\":");
+    snprintf(number, sizeof number, "%lld", (long long)piece->session);
+    fc_out_text(out, number);
+    fc_out_text(out, ",\"from\":\"");
+    fc_out_text(out, fc_follow_from(piece->from));
+    fc_out_text(out, "\",\"at\":");
+    put_number(out, piece->at);
+    fc_out_text(out, ",\"kind\":\"");
+    fc_out_text(out, kinds[piece->kind]);
+    fc_out_text(out, "\",\"bytes\":");
+    put_number(out, piece->len);
+    if (piece->ts_ns != FC_TIME_NONE) {
+        fc_out_text(out, ",\"time\":\"");
+        put_time(out, piece->ts_ns);
+        snprintf(number, sizeof number, "\",\"time_ns\":%lld", (long long)piece->ts_ns);
+        fc_out_text(out, number);
+    } else {
+        fc_out_text(out, ",\"time\":null,\"time_ns\":null");
+    }
+    fc_out_text(out, ",\"file\":");
+    put_number(out, piece->file);
+    fc_out_text(out, ",\"offset\":");
+    put_number(out, piece->off);
+    if (piece->kind == FC_PIECE_DATA) {
+        fc_out_text(out, ",\"data\":\"");
+        put_base64(out, piece->data, piece->len);
+        fc_out_text(out, "\"");
+    }
+    fc_out_text(out, "}\n");
+}
+
+void fc_follow_write(struct fc_follow_text *t, const struct fc_piece *piece)
+{
+    if (t->format == FC_FOLLOW_JSON)
+        write_json(t->out, piece);
+    else if (t->format != FC_FOLLOW_RAW)
+        write_text(t, piece);
+    else if (piece->kind == FC_PIECE_DATA && piece->len)
+        fc_out_bytes(t->out, (const char *)piece->data, piece->len);
+}
+
+void fc_follow_finish(struct fc_follow_text *t)
+{
+    break_line(t);
+}

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: MIT
+"""Payload as it was sent: in order, once, and with every gap told. tshark's follow is the second opinion."""
+import base64, collections, contextlib, hashlib, json, os, re, struct, subprocess, unittest
+
+import support
+from support import S, T0, eth, flowcarve, index, ipv4, tcp, udp, udp_datagram
+
+MS = 10**6
+C, V = ('10.0.0.1', 4000), ('10.0.0.2', 80)
+ISN, VISN = 1000, 9000
+
+# Streams that tshark shows otherwise, by capture and stream, and why.
+DIFFERENT = {
+    'arkime+arkime/arkime_synthetic.pcap udp 91': 'a datagram whose UDP length is 0: IP\'s counts here, it shows none',
+    'ntop+nDPI/1kxun.pcap tcp 84': 'nothing is acknowledged: it shows nothing behind the gap, here it comes at the end',
+    'ntop+nDPI/ossfuzz_seed_fake_traces_1.pcapng tcp 4': 'the times run backwards: it goes by place',
+    'the-tcpdump-group+tcpdump/l2tp-avp-overflow.pcap udp 1': 'the times run backwards: it goes by place',
+}
+
+
+def client(flags, at=0, data=b'', ack=0, isn=ISN):
+    """A segment whose first byte is `at` bytes behind the SYN."""
+    return tcp(*C, *V, flags, isn + at + ('S' not in flags), VISN + 1 + ack, data)
+
+
+def server(flags, at=0, data=b'', ack=0, isn=ISN):
+    return tcp(*V, *C, flags, VISN + at + ('S' not in flags), isn + 1 + ack, data)
+
+
+def pieces(db, *words):
+    r = flowcarve('follow', '-d', db, '-q', '--format', 'json', *words)
+    return [json.loads(line) for line in r.text.splitlines()]
+
+
+def flow(found, of):
+    """What one end has sent: bytes, and (kind, length) for a gap; neighbours of a kind are one."""
+    out, at = [], 0
+    for p in found:
+        if p['from'] != of:
+            continue
+        assert p['at'] == at, (p, at)
+        at += p['bytes']
+        data = base64.b64decode(p['data']) if p['kind'] == 'data' else (p['kind'], p['bytes'])
+        assert p['kind'] != 'data' or len(data) == p['bytes'], p
+        if out and type(out[-1]) == type(data) == bytes:
+            out[-1] += data
+        elif out and type(data) == tuple and type(out[-1]) == tuple and out[-1][0] == data[0]:
+            out[-1] = (data[0], out[-1][1] + data[1])
+        else:
+            out.append(data)
+    return [p for p in out if p != b'']
+
+
+class Made(support.TestCase):
+    def follow(self, packets, *words):
+        """Indexes packets, a millisecond apart, and follows what is in them."""
+        f = self.write('made.pcap', support.pcap_bytes([(T0 + n * MS, *(p if isinstance(p, tuple) else (p,)))
+                                                        for n, p in enumerate(packets)]))
+        db = self.path('made.db')
+        if os.path.exists(db):
+            os.remove(db)
+        index(db, '-q', f)
+        return pieces(db, *(words or ('ip',)))
+
+    def assert_flow(self, packets, want, of='client'):
+        self.assertEqual(flow(self.follow(packets), of), want)
+
+    hello = [client('S'), server('SA'), client('A')]
+
+    def test_in_order_and_back(self):
+        found = self.follow(self.hello + [client('PA', 0, b'question'), server('PA', 0, b'answer', 8), client('PA', 8, b'!', 6)])
+        self.assertEqual([(p['from'], base64.b64decode(p['data'])) for p in found],
+                         [('client', b'question'), ('server', b'answer'), ('client', b'!')])
+        self.assertEqual([p['time_ns'] for p in found], [T0 + 3 * MS, T0 + 4 * MS, T0 + 5 * MS])
+
+    def test_out_of_order(self):
+        self.assert_flow(self.hello + [client('A', 6, b'ghi'), client('A', 3, b'def'), client('A', 9, b'jkl'), client('A', 0, b'abc')],
+                         [b'abcdefghijkl'])
+
+    def test_what_came_first_counts(self):
+        """Also where it had to wait, in the middle, and around what waited."""
+        self.assert_flow(self.hello + [client('A', 0, b'first'), client('A', 0, b'OTHER'), client('A', 5, b'.')], [b'first.'])
+        self.assert_flow(self.hello + [client('A', 0, b'abc'), client('A', 1, b'XXde'), client('A', 4, b'Xf')], [b'abcdef'])
+        self.assert_flow(self.hello + [client('A', 3, b'def'), client('A', 0, b'abcXXXghi')], [b'abcdefghi'])
+        self.assert_flow(self.hello + [client('A', 3, b'd'), client('A', 6, b'g'), client('A', 2, b'cXefXh'), client('A', 0, b'ab')],
+                         [b'abcdefgh'])
+
+    def test_gaps(self):
+        with self.subTest('to the end'):
+            self.assert_flow(self.hello + [client('A', 0, b'abc'), client('A', 10, b'xyz'), client('A', 13, b'!')],
+                             [b'abc', ('missing', 7), b'xyz!'])
+        with self.subTest('given up where the other end has it; what comes late is left out'):
+            self.assert_flow(self.hello + [client('A', 0, b'abc'), client('A', 10, b'xyz'), server('A', 0, b'', 13),
+                                           client('A', 3, b'defghij'), client('A', 13, b'!')],
+                             [b'abc', ('missing', 7), b'xyz!'])
+        with self.subTest('acknowledged is what is in front of it'):
+            self.assert_flow(self.hello + [client('A', 0, b'abc'), client('A', 10, b'xyz'), server('A', 0, b'', 10),
+                                           client('A', 3, b'defghij')], [b'abcdefghijxyz'])
+        with self.subTest('at the start, and in front of the FIN'):
+            self.assert_flow(self.hello + [client('A', 5, b'fgh'), client('FA', 20)], [('missing', 5), b'fgh', ('missing', 12)])
+
+    def test_gaps_are_told(self):
+        self.follow(self.hello + [client('A', 0, b'abc'), client('A', 10, b'x\x1b\xe4\ty\r\nz')])
+        words = 'follow', '-d', self.path('made.db'), '1', '--direction', 'client'
+        self.assertEqual(flowcarve(*words).text, 'abc\n[7 bytes missing]\nx..\ty\nz\n')
+        self.assertIn('[7 bytes missing]\n> 0000000a  78 1b', flowcarve(*words, '-f', 'hex').text)
+        r = flowcarve(*words, '-f', 'raw')
+        self.assertEqual(r.out, b'abcx\x1b\xe4\ty\r\nz')
+        self.assert_says(r, 'client: 7 bytes missing behind 3 bytes')
+
+    def test_sequence_numbers_wrap(self):
+        isn, data = 2**32 - 6, bytes(range(40))
+        parts = [client('A', at, data[at:at + 8], isn=isn) for at in (8, 0, 24, 16, 32)]
+        self.assert_flow([client('S', isn=isn), server('SA', isn=isn)] + parts, [data])
+        self.assert_flow([client('S', isn=isn)] + parts[:2] + [client('A', 32, b'x', isn=isn)], [data[:16], ('missing', 16), b'x'])
+
+    def test_far_away_does_no_harm(self):
+        """A stray segment, and a RST with a number of its own."""
+        self.assert_flow([server('R', 5 * 10**8)] + self.hello +
+                         [client('A', 0, b'ab'), client('A', 2**31, b'junk'), client('R', 10**9), server('A', 0, b'', 2), client('A', 2, b'cd')],
+                         [b'abcd', ('missing', 2**31 - 4), b'junk'], of='server')  # who sent first is the client
+
+    def test_numbers_of_syn_and_fin(self):
+        self.assert_flow([client('S', 0, b'early'), server('SA'), client('A', 5, b' and late'), client('FA', 14), client('A', 15)],
+                         [b'early and late'])
+        self.assert_flow([client('S'), client('FA', 0, b'abc'), client('A', 4, b'behind the end')], [b'abcbehind the end'])
+
+    def test_keep_alives(self):
+        self.assert_flow(self.hello + [client('A', 0, b'abc'), client('A', 2, b'\0'), client('A', 2), client('A', 3, b'd')], [b'abcd'])
+
+    def test_picked_up_in_the_middle(self):
+        self.assert_flow([client('A', 500, b'abc'), server('A', 700, b'xyz'), client('A', 503, b'def')], [b'abcdef'])
+
+    def test_cut_by_the_snaplen(self):
+        whole = client('A', 3, b'defghij')
+        self.assert_flow(self.hello + [client('A', 0, b'abc'), (whole[:-4], len(whole)), client('A', 10, b'k')],
+                         [b'abcdef'[:6], ('cut', 4), b'k'])
+        self.assert_flow(self.hello + [client('A', 0, b'abc'), client('A', 10, b'k'), (whole[:-4], len(whole))],
+                         [b'abcdef', ('cut', 4), b'k'])
+        d = udp(*C, *V, b'datagram')
+        self.assert_flow([(d[:-3], len(d)), udp(*C, *V, b'next')], [b'datag', ('cut', 3), b'next'])
+
+    def test_datagrams(self):
+        padded = eth(ipv4(C[0], V[0], 17, udp_datagram(C[1], V[1], b'three') + b'padding'))
+        found = self.follow([udp(*C, *V, b'one'), udp(*V, *C, b'two'), udp(*C, *V, b''), padded])
+        self.assertEqual([(p['from'], base64.b64decode(p['data'])) for p in found],
+                         [('client', b'one'), ('server', b'two'), ('client', b''), ('client', b'three')])
+
+    def fragments(self, whole, proto, sizes, ident=7):
+        out, at = [], 0
+        for n in sizes:
+            out.append(eth(ipv4(C[0], V[0], proto, whole[at:at + n], ident, at, at + n < len(whole))))
+            at += n
+        return out
+
+    def test_fragments(self):
+        data = bytes(range(200))
+        whole = udp_datagram(C[1], V[1], data)
+        a, b, c = self.fragments(whole, 17, (64, 64, 80))
+        with self.subTest('in any order, and twice'):
+            self.assert_flow([a, b, c], [data])
+            self.assert_flow([a, c, b, b, a, c], [data])
+        with self.subTest('incomplete'):
+            self.assert_flow([a, c], [data[:56], ('fragments', 144)])
+            self.assert_flow([a, b], [data[:120], ('fragments', 80)])
+            self.assert_flow([a, c] + [f for n in range(64) for f in self.fragments(udp_datagram(C[1], V[1], b'whole' * 20), 17, (8, 100), 100 + n)],
+                             [b'whole' * 20 * 63 + data[:56], ('fragments', 144), b'whole' * 20])
+        with self.subTest('the identification comes again'):
+            other = self.fragments(udp_datagram(C[1], V[1], data[::-1]), 17, (64, 64, 80))
+            self.assert_flow([a, b, c] + other, [data + data[::-1]])
+        with self.subTest('of TCP'):
+            segment = client('A', 0, data)[34:]
+            self.assert_flow(self.hello + self.fragments(segment, 6, (40, 104, 76)) + [client('A', 200, b'!')], [data + b'!'])
+        with self.subTest('IPv6'):
+            v6 = lambda part, at, more: eth(struct.pack('>IHBB', 6 << 28, len(part) + 8, 44, 64) + bytes(15) + b'\1' + bytes(15) + b'\2' +
+                                            struct.pack('>BBHI', 17, 0, at | more, 9) + part, 0x86dd)
+            found = self.follow([v6(whole[:64], 0, 1), v6(whole[64:], 64, 0)], 'ip6')
+            self.assertEqual(flow(found, 'client'), [data])
+
+    def test_which_session(self):
+        self.follow(self.hello + [client('A', 0, b'abc'), udp(*C, *V, b'u')], '1')
+        db = self.path('made.db')
+        self.assertEqual(flowcarve('follow', '-d', db, '-f', 'raw', '-i', '2').out, b'u')
+        self.assert_says(flowcarve('follow', '-d', db, 'host', C[0], ok=2), '2 sessions match', '--id')
+        self.assert_says(flowcarve('follow', '-d', db, '3', ok=1), 'no session matches')
+        self.assert_says(flowcarve('follow', '-d', db, 'tcp', '--direction', 'server'), 'no payload in this direction')
+        self.assertEqual(flowcarve('follow', '-d', db, 'tcp', '-w', self.path('out')).out, b'')
+        self.assertTrue(support.read_bytes(self.path('out')).endswith(b'abc\n'))
+
+
+@unittest.skipUnless(support.CAPTURES, 'FLOWCARVE_CAPTURES is not set')
+class Real(support.TestCase):
+    def test_the_pinned_session(self):
+        db = self.path('db')
+        index(db, '-q', os.path.join(support.CAPTURES, 'seladb+PcapPlusPlus/example.pcap'))
+        for direction, size, start in ('client', 14610, '3f6cef50d4d93a00'), ('server', 445411, 'd1a3430cec3c9da7'):
+            out = flowcarve('follow', '-d', db, '--format', 'raw', '--direction', direction, 'port', '44150').out
+            self.assertEqual((len(out), hashlib.sha256(out).hexdigest()[:16]), (size, start))
+
+    def tshark_streams(self, path):
+        """[{(proto, stream)}] of each frame."""
+        out = subprocess.run([support.tool('tshark'), '-n', '-r', path, '-T', 'fields', '-e', 'tcp.stream', '-e', 'udp.stream'],
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.decode()
+        return [{(p, int(n)) for p, v in zip(('tcp', 'udp'), line.split('\t')) if v for n in v.split(',')}
+                for line in out.split('\n')[:-1]]
+
+    def tshark_follow(self, path, streams):
+        """{(proto, stream): ((node, node), [(which, bytes)])}"""
+        words = [w for p, n in streams for w in ('-z', 'follow,%s,raw,%d' % (p, n))]
+        text = subprocess.run([support.tool('tshark'), '-n', '-q', '-r', path, *words],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.decode()
+        out = {}
+        for part in re.findall(r'(?s)={67}\nFollow: (\w+),raw\nFilter: \w+\.stream eq (\d+)\nNode 0: (.*?)\nNode 1: (.*?)\n(.*?)(?=={67})', text):
+            lines = [(int(l.startswith('\t')), bytes.fromhex(l)) for l in part[4].split('\n') if l.strip()]
+            out[part[0], int(part[1])] = (part[2:4], lines)
+        return out
+
+    def assert_as_tshark(self, what, found, nodes, lines):
+        if self.ends['client'] == self.ends['server']:
+            del self.ends['server']
+        broken = {p['offset'] for p in found if p['kind'] == 'fragments'}  # it shows nothing of such a datagram
+        for of, end in self.ends.items():
+            mine, theirs = flow(found, of) if not broken else [b''.join(base64.b64decode(
+                p['data']) for p in found if p['from'] == of and p['offset'] not in broken)], []
+            for which, data in lines:
+                if nodes[which] != end:
+                    continue
+                gap = re.fullmatch(rb'\[(\d+) bytes missing in capture file\]\0?', data)
+                if gap:
+                    theirs.append(('missing', int(gap.group(1))))
+                elif theirs and type(theirs[-1]) == bytes:
+                    theirs[-1] += data
+                else:
+                    theirs.append(data)
+            mine, theirs = [p for p in mine if p], [p for p in theirs if p]
+            if mine and mine[-1][0] == 'missing' and theirs[-1:] != mine[-1:]:
+                mine.pop()  # in front of a FIN, of which it says nothing
+            if any(type(p) == tuple and p[0] != 'missing' for p in mine):  # cut: it closes that up
+                mine, theirs = ([b''.join(p for p in l if type(p) == bytes)] for l in (mine, theirs))
+            self.assertEqual(mine, theirs, '%s, %s' % (what, of))
+
+    def compare(self, row, limit):
+        path, db = os.path.join(support.CAPTURES, row['path']), self.path('%s.db' % hashlib.sha1(row['path'].encode()).hexdigest())
+        index(db, '-q', '--profile', 'wireshark', path)
+        try:
+            numbers = {r.off: n for n, r in enumerate(support.parse_capture(support.uncompressed(support.read_bytes(path))))}
+        except (ValueError, IndexError, struct.error):
+            return 0
+        frames = self.tshark_streams(path)
+        all_of = collections.Counter(s for f in frames for s in f)
+        same = {}
+        for sid, places in support.all_positions(db).items():
+            mine = collections.Counter(s for _, off in places for s in (frames[numbers[off]] if numbers[off] < len(frames) else ()))
+            if len(mine) == 1 and all_of[next(iter(mine))] == mine.total():
+                same[next(iter(mine))] = sid
+        chosen = sorted(same)[:limit]
+        rows = {s['id']: s for s in support.sessions(db)}
+        for stream, (nodes, lines) in self.tshark_follow(path, chosen).items():
+            s = rows[same[stream]]
+            if s['client_port'] is None:
+                continue  # fragments without a first one, which it finds in a packet that an ICMP message quotes
+            self.ends = {e: ('[%s]:%d' if ':' in s[e + '_addr'] else '%s:%d') % (s[e + '_addr'], s[e + '_port']) for e in ('client', 'server')}
+            if set(self.ends.values()) != set(nodes):
+                continue  # of what a tunnel carries that is not IP, it names the link addresses
+            what = '%s %s %d' % (row['path'], *stream)
+            with self.subTest(what):
+                with self.assertRaises(AssertionError) if what in DIFFERENT else contextlib.nullcontext():
+                    self.assert_as_tshark(what, pieces(db, '-i', same[stream]), nodes, lines)
+        os.remove(db)
+        return len(chosen)
+
+    def test_as_tshark(self):
+        """All streams of all captures in the long form."""
+        support.tool('tshark')
+        rows = [row for row in support.read_truth(os.path.join(support.CAPTURES, 'MANIFEST.tsv'))
+                if row['status'] == 'ok' and re.search(r'p:(tcp|udp)', row['features'])]
+        if support.LONG:
+            self.assertGreater(sum(self.compare(row, 10**9) for row in rows), 10000)
+            return
+        some = [row for row in rows if int(row['packets']) < 5000 and int(row['ip_flows']) > 10]
+        self.assertGreater(sum(self.compare(row, 8) for row in support.rng('follow').sample(some, 4)), 4)
+
+
+if __name__ == '__main__':
+    support.main()
