@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
 #include "cli/cmd_query.h"
+#include "cli/filter_words.h"
 #include "cli/follow_format.h"
+#include "cli/sandbox.h"
 #include "cli/target.h"
+#include "cli/zone.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { DB, ID, DIRECTION, FORMAT, WRITE, PARTIAL, QUIET, VERBOSE };
+enum { DB, ID, DIRECTION, FORMAT, WRITE, PARTIAL, MODE, GROUP, TZ, FILTER_FILE, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -21,6 +23,10 @@ static const struct fc_option options[] = {
                 "ascii (default), hex, json (an object a line, data in base64), or raw: the bytes alone"},
     [WRITE] = {"write", 'w', "FILE", "write to a file; - for standard output"},
     [PARTIAL] = {"partial", 0, NULL, "go on when captures are missing or have changed"},
+    [MODE] = FC_OPTION_MODE,
+    [GROUP] = FC_OPTION_GROUP,
+    [TZ] = FC_OPTION_TZ,
+    [FILTER_FILE] = FC_OPTION_FILTER_FILE,
     [QUIET] = {"quiet", 'q', NULL, "errors only"},
     [VERBOSE] = {"verbose", 'v', NULL, "also tell how many bytes there were"},
     {0},
@@ -29,10 +35,12 @@ static const struct fc_option options[] = {
 enum { BOTH = -1 };
 
 struct args {
-    const char *db, *id, *path;
+    const char *db, *id, *path, *filter_file;
     int direction; /* enum fc_from, or BOTH */
     int format;    /* enum fc_follow_format */
     struct fc_follow_options o;
+    struct fc_rights rights;
+    struct fc_zone zone;
     bool quiet, verbose;
 };
 
@@ -87,6 +95,15 @@ static int set(void *ctx, int option, const char *value)
         return 0;
     case PARTIAL:
         a->o.partial = true;
+        return 0;
+    case MODE:
+        return fc_mode_option("follow", value, &a->rights);
+    case GROUP:
+        return fc_group_option("follow", value, &a->rights);
+    case TZ:
+        return fc_zone_set(&a->zone, value, "follow") ? 0 : -1;
+    case FILTER_FILE:
+        a->filter_file = value;
         return 0;
     case QUIET:
         a->quiet = true;
@@ -179,13 +196,24 @@ static int write_pieces(const struct args *a, struct fc_follow *follow, struct f
     return 0;
 }
 
+/* From here on captures are parsed. Who reads an index makes files beside it, too, while another run adds to it. */
+static void confine(const struct args *a, const struct fc_target *target)
+{
+    char *folders[] = {fc_sandbox_folder(a->db), target->file.place ? fc_sandbox_folder(target->file.place) : NULL};
+
+    fc_sandbox_enter((const char *const *)folders, 2, false);
+    free(folders[0]);
+    free(folders[1]);
+}
+
 static int write_to(const struct args *a, struct fc_follow *follow, struct fc_follow_text *text)
 {
     struct fc_target target;
     struct fc_error err;
-    int rc = fc_target_open(&target, a->path ? a->path : "-", &err);
+    int rc = fc_target_open(&target, a->path ? a->path : "-", &a->rights, &err);
 
     if (rc == 0) {
+        confine(a, &target);
         text->out->fd = target.fd;
         rc = write_pieces(a, follow, text, &err);
     }
@@ -221,6 +249,7 @@ static int follow_session(const struct args *a, struct fc_db *db, const struct f
 {
     struct fc_follow_options o = a->o;
     struct fc_follow_text text = {.format = (enum fc_follow_format)a->format,
+                                  .local = a->zone.local,
                                   .marks = a->direction == BOTH,
                                   .datagrams = session->proto != 6,
                                   .last = -1};
@@ -282,25 +311,16 @@ static int find_session(const struct args *a, struct fc_db *db, const struct fc_
 
 static int follow_text(const struct args *a, const char *text)
 {
-    struct fc_filter_error where;
     struct fc_filter *filter = NULL;
     struct fc_session session;
     struct fc_db *db = NULL;
-    struct timespec now;
-    struct fc_error err;
-    int status = FC_EXIT_ERROR;
+    int status = FC_EXIT_ERROR, rc;
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    int rc = fc_filter_parse(text, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, &filter, &where);
-    if (rc == FC_E_FILTER)
-        fc_print_filter_error(text, &where);
-    else if (rc)
-        fc_complain("%s", fc_strerror(rc));
-    else if (fc_db_open(a->db, &db, &err))
-        fc_complain_error(&err);
+    if (!fc_query_begin(text, &a->zone, a->db, &filter, &db))
+        rc = -1;
     else if ((rc = find_session(a, db, filter, &session)) == 0)
         status = FC_EXIT_NONE;
-    else if (rc > 0)
+    if (rc > 0)
         status = follow_session(a, db, filter, &session);
     fc_db_close(db);
     fc_filter_free(filter);
@@ -330,12 +350,14 @@ static int follow_words(struct args *a, int argc, char **argv, int first)
         fc_complain("follow: will not write raw bytes to a terminal; -w FILE, a pipe, or another --format");
         return FC_EXIT_ERROR;
     }
-    if (!a->id && first == argc) {
+    if (!a->id && first == argc && !a->filter_file) {
         fc_complain("follow: no session given; its ID, or a filter that it alone matches");
         return FC_EXIT_ERROR;
     }
-    char *words = fc_join_words(argc - first, argv + first);
-    char *text = words ? whole_filter(words, a->id) : NULL;
+    char *words = fc_filter_words("follow", a->filter_file, argc - first, argv + first);
+    if (!words)
+        return FC_EXIT_ERROR;
+    char *text = whole_filter(words, a->id);
     if (text) {
         a->db = fc_db_name(a->db);
         fc_catch_signals();

@@ -40,9 +40,11 @@ static void put_number(struct fc_out *out, uint64_t number)
     out->len = (size_t)(fc_text_number(fc_out_room(out, FC_TEXT_MAX), number) - out->buf);
 }
 
-static void put_time(struct fc_out *out, int64_t ns)
+static void put_time(struct fc_out *out, bool local, int64_t ns)
 {
-    out->len = (size_t)(fc_text_time(fc_out_room(out, FC_TEXT_MAX), ns) - out->buf);
+    char *p = fc_out_room(out, FC_TEXT_MAX);
+
+    out->len = (size_t)((local ? fc_text_local(p, ns) : fc_text_time(p, ns)) - out->buf);
 }
 
 /* ---- text */
@@ -136,7 +138,7 @@ static void put_mark(struct fc_follow_text *t, const struct fc_piece *piece)
     }
     if (piece->ts_ns != FC_TIME_NONE) {
         fc_out_text(t->out, " ");
-        put_time(t->out, piece->ts_ns);
+        put_time(t->out, t->local, piece->ts_ns);
     }
     end_line(t);
 }
@@ -186,8 +188,9 @@ static void put_base64(struct fc_out *out, const uint8_t *data, uint64_t len)
     }
 }
 
-static void write_json(struct fc_out *out, const struct fc_piece *piece)
+static void write_json(struct fc_follow_text *t, const struct fc_piece *piece)
 {
+    struct fc_out *out = t->out;
     static const char *const kinds[] = {[FC_PIECE_DATA] = "data",
                                         [FC_PIECE_MISSING] = "missing",
                                         [FC_PIECE_CUT] = "cut",
@@ -207,7 +210,7 @@ static void write_json(struct fc_out *out, const struct fc_piece *piece)
     put_number(out, piece->len);
     if (piece->ts_ns != FC_TIME_NONE) {
         fc_out_text(out, ",\"time\":\"");
-        put_time(out, piece->ts_ns);
+        put_time(out, t->local, piece->ts_ns);
         snprintf(number, sizeof number, "\",\"time_ns\":%lld", (long long)piece->ts_ns);
         fc_out_text(out, number);
     } else {
@@ -228,7 +231,7 @@ static void write_json(struct fc_out *out, const struct fc_piece *piece)
 void fc_follow_write(struct fc_follow_text *t, const struct fc_piece *piece)
 {
     if (t->format == FC_FOLLOW_JSON)
-        write_json(t->out, piece);
+        write_json(t, piece);
     else if (t->format != FC_FOLLOW_RAW)
         write_text(t, piece);
     else if (piece->kind == FC_PIECE_DATA && piece->len)

@@ -19,6 +19,7 @@ struct fc_follow_text {
     struct fc_out *out;
     enum fc_follow_format format;
     bool color;
+    bool local;                    /* times of text are in the zone of the process, else UTC */
     bool marks;                    /* tell who sent what follows */
     bool datagrams;                /* each piece is a datagram of its own */
     char ends[2][FC_TEXT_MAX + 8]; /* addresses of client and server */
