@@ -467,7 +467,7 @@ class Beside(Base):
         want = support.dump(whole, ('run', 'session_port'))
         total = sum(f[0] for f in self.files()[:2])
         r, stopped, between = support.rng('forget-int'), 0, 0
-        for k in range(support.rounds(7, 200)):
+        for k in range(200 if support.LONG else 12):
             number = (signal.SIGINT, signal.SIGKILL)[k % 2]
             for name in self.listing():
                 if name.startswith('x.db'):
