@@ -351,7 +351,8 @@ static int write_groups(struct fc_pipeline *p, struct fc_writer *writer, const s
             groups[n++] = &list[i];
     if (rc == 0)
         qsort(groups, n, sizeof *groups, compare_groups);
-    for (size_t i = 0; i < n && rc == 0; i++) {
+    /* the lowest ID first: SQLite fills pages that are appended to, and halves others */
+    for (size_t i = n; i-- > 0 && rc == 0;) {
         size_t of = 1;
         while (groups[i] + of < list + count && memcmp(&groups[i][of]->name, &groups[i][0]->name, sizeof r.key) == 0)
             of++;

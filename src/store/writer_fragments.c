@@ -14,7 +14,7 @@
  * open_fragment.state: byte 0 the version, byte 1 enum kind, then varints (of times zigzag) and bytes, in the order of
  * put_first() and put_waiting().
  */
-enum { VERSION = 5, STATE_MAX = 512 };
+enum { VERSION = 6, STATE_MAX = 512 };
 enum kind { FIRST = 1, WAITING = 2 };
 
 /* A state being written; one being read, which is `bad` from the first byte on that cannot be. */
@@ -70,9 +70,23 @@ static void get_bytes(struct eye *eye, void *data, size_t n)
     eye->p += n;
 }
 
-static void put_key(struct pen *pen, const struct fc_flow_key *key)
+enum { ADDRESS = 16, SAME = ADDRESS + 1 };
+
+/* other: a key in front of it, nearly always of the same addresses; NULL: none. Of IPv4 an address has 4 bytes. */
+static void put_key(struct pen *pen, const struct fc_flow_key *key, const struct fc_flow_key *other)
 {
-    put_bytes(pen, key->addr, sizeof key->addr);
+    for (int i = 0; i < 2; i++) {
+        const uint8_t *address = (const uint8_t *)key->addr[i];
+        size_t len = ADDRESS;
+        if (other && memcmp(address, other->addr[i], ADDRESS) == 0) {
+            put(pen, SAME);
+            continue;
+        }
+        while (len && !address[len - 1])
+            len--;
+        put(pen, len);
+        put_bytes(pen, address, len);
+    }
     put(pen, key->port[0]);
     put(pen, key->port[1]);
     put(pen, key->proto);
@@ -81,9 +95,15 @@ static void put_key(struct pen *pen, const struct fc_flow_key *key)
     put(pen, key->domain);
 }
 
-static void get_key(struct eye *eye, struct fc_flow_key *key)
+static void get_key(struct eye *eye, struct fc_flow_key *key, const struct fc_flow_key *other)
 {
-    get_bytes(eye, key->addr, sizeof key->addr);
+    for (int i = 0; i < 2; i++) {
+        uint64_t len = get(eye, other ? SAME : ADDRESS);
+        if (len == SAME)
+            memcpy(key->addr[i], other->addr[i], ADDRESS);
+        else
+            get_bytes(eye, key->addr[i], len);
+    }
     key->port[0] = (uint16_t)get(eye, UINT16_MAX);
     key->port[1] = (uint16_t)get(eye, UINT16_MAX);
     key->proto = get(eye, 0xffffff) & 0xffffff;
@@ -155,8 +175,8 @@ static int read_first(struct eye *eye, const struct fc_fragment_reader *reader)
     struct fc_first f;
 
     memset(&f, 0, sizeof f);
-    get_key(eye, &f.name);
-    get_key(eye, &f.leads_to);
+    get_key(eye, &f.name, NULL);
+    get_key(eye, &f.leads_to, &f.name);
     f.ns = get_ns(eye);
     f.dir = (uint8_t)get(eye, 1);
     f.alias = (uint8_t)get(eye, 1);
@@ -169,10 +189,10 @@ static int read_waiting(struct eye *eye, bool want_extra, const struct fc_fragme
 
     memset(&w, 0, sizeof w);
     w.old = 1;
-    get_key(eye, &w.name);
-    get_key(eye, &w.key);
+    get_key(eye, &w.name, NULL);
+    get_key(eye, &w.key, &w.name);
     w.ns = get_ns(eye);
-    w.ts_ns = get_ns(eye);
+    w.ts_ns = get(eye, 1) ? w.ns : get_ns(eye);
     w.file = (uint32_t)get(eye, UINT32_MAX);
     w.off = get(eye, UINT64_MAX);
     w.origlen = (uint32_t)get(eye, UINT32_MAX);
@@ -248,8 +268,8 @@ int fc_writer_add_first(struct fc_writer *w, const struct fc_first *first, struc
     struct pen pen;
 
     begin(&pen, FIRST);
-    put_key(&pen, &first->name);
-    put_key(&pen, &first->leads_to);
+    put_key(&pen, &first->name, NULL);
+    put_key(&pen, &first->leads_to, &first->name);
     put_ns(&pen, first->ns);
     put(&pen, first->dir);
     put(&pen, first->alias);
@@ -261,10 +281,12 @@ int fc_writer_add_waiting(struct fc_writer *w, const struct fc_waiting *waiting,
     struct pen pen;
 
     begin(&pen, WAITING);
-    put_key(&pen, &waiting->name);
-    put_key(&pen, &waiting->key);
+    put_key(&pen, &waiting->name, NULL);
+    put_key(&pen, &waiting->key, &waiting->name);
     put_ns(&pen, waiting->ns);
-    put_ns(&pen, waiting->ts_ns);
+    put(&pen, waiting->ts_ns == waiting->ns);
+    if (waiting->ts_ns != waiting->ns)
+        put_ns(&pen, waiting->ts_ns);
     put(&pen, waiting->file);
     put(&pen, waiting->off);
     put(&pen, waiting->origlen);

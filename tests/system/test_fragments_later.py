@@ -267,6 +267,15 @@ class Later(support.TestCase):
                 self.assertEqual(support.read_bytes(db), before)
             self.assertEqual(select(db, 'PRAGMA integrity_check'), [('ok',)])
 
+    def test_loose_fragments_take_little_more_than_their_capture(self):
+        """Of each a session and a note are kept, also where nobody ever sends the first one."""
+        for n, src in ((20000, lambda i: '10.%d.%d.%d' % (i >> 16, i >> 8 & 255, i & 255)), (20000, lambda i: A)):
+            f, = self.files_of([[(T0 + i * 1000, eth(ipv4(src(i), B, 17, bytes(8), i & 0xffff, 8))) for i in range(n)]])
+            index(self.path('x.db'), '-q', f)
+            self.assertEqual(select(self.path('x.db'), 'SELECT count(*) FROM session'), [(n,)])
+            self.assertLess(os.path.getsize(self.path('x.db')), 2.8 * os.path.getsize(f))
+            os.remove(self.path('x.db'))
+
     def test_notes_do_not_go_by_memory(self):
         """What is remembered of a session without its loose fragments, whether it left the table whole or in pieces."""
         crowd = [(T0 + 30 * S, udp('10.1.%d.%d' % (i >> 8 & 255, i & 255), 1 + (i >> 16), C, 2)) for i in range(1 << 17)]
