@@ -152,7 +152,7 @@ class Damage(support.TestCase):
                     p = Pieces(make(r, r.choice(('pcap', 'pcap', 'pcapng'))))
                 truths.append(mutate(r, p))
                 support.write(os.path.join(folder, '%d.cap' % i), truths[-1].data)
-            index(db, '-q', '--jobs', '2', folder)
+            index(db, '-q', '--keep-copies', '--jobs', '2', folder)
             self.judge(db, truths, tally)
             verify(db, ok=0)
             self.clean(folder, db)

@@ -357,7 +357,7 @@ class Rights(support.TestCase):
         os.symlink(self.path('day/enter/01.pcap'), self.path('day/through.pcap'))
         os.symlink(self.path('day/list/01.pcap'), self.path('day/astray.pcap'))
         os.chmod(self.folder, 0o777)
-        r = index(self.path('y.db'), self.path('day'), ok=2, **self.user)
+        r = index(self.path('y.db'), '--keep-copies', self.path('day'), ok=2, **self.user)
         self.assertEqual(select(self.path('y.db'), 'SELECT count(*) FROM files'), [(26,)], r)
         self.assertEqual(len(re.findall(r'(?m)^flowcarve: .*/day/list/\d\d\.pcap: cannot be looked at: Permission', r.err)), 18, r)
         self.assertRegex(r.err, r'(?m)^flowcarve: .*/day/enter: cannot read the folder: Permission')
@@ -580,7 +580,7 @@ class Names(support.TestCase):
             with open('c' * 150, 'wb') as f:
                 f.write(data)
         os.chdir(here)
-        r = index(self.path('x.db'), self.path('caps'), ok=2)
+        r = index(self.path('x.db'), '--keep-copies', self.path('caps'), ok=2)
         self.assertRegex(r.err, r'(?m)^flowcarve: .*: cannot [a-z ]*: File name too long$')
         count = select(self.path('x.db'), 'SELECT count(*) FROM files')[0][0]
         self.assertTrue(15 < count < 21, count)
