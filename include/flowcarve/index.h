@@ -33,6 +33,7 @@ struct fc_index_options {
     const char *spool; /* a new file, which the stream among the paths ("-" or a FIFO) is written to; NULL: none */
     bool keep_copies;  /* index a capture that has the content of another one, too, and count its packets twice */
     struct fc_rights rights; /* of an index that is made, and of the spool */
+    bool unsynced;           /* do not wait for the disk: an index that can be made again when the machine goes down */
     uint64_t memory_bytes;   /* aim for flows and sessions not yet written; 0: 512 MiB. At least 16 MiB */
     /*
      * What follows is stored in the index and holds for all captures added later. NULL: what the index has, or the

@@ -4,6 +4,7 @@
 #include "cli/filter_words.h"
 #include "cli/json.h"
 #include "cli/progress.h"
+#include "cli/reading.h"
 #include "cli/sandbox.h"
 #include "cli/target.h"
 #include "cli/zone.h"
@@ -15,10 +16,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DB, WRITE, ID, FORMAT, PARTIAL, JSON, MODE, GROUP, TZ, FILTER_FILE, QUIET, VERBOSE };
+enum { DB, READ, NO_KEEP, WRITE, ID, FORMAT, PARTIAL, JSON, MODE, GROUP, TZ, FILTER_FILE, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
+    [READ] = FC_OPTION_READ,
+    [NO_KEEP] = FC_OPTION_NO_KEEP,
     [WRITE] = {"write", 'w', "FILE", "the capture to write; - for standard output"},
     [ID] = {"id", 'i', "N[,N...]", "sessions by their IDs"},
     [FORMAT] = {"format", 'f', "NAME", "pcap or pcapng (default: pcap where it can hold the result)"},
@@ -39,6 +42,7 @@ struct args {
     struct fc_carve_options o;
     struct fc_rights rights;
     struct fc_zone zone;
+    struct fc_reading reading;
     bool quiet, verbose, json;
 };
 
@@ -49,6 +53,11 @@ static int set(void *ctx, int option, const char *value)
     switch (option) {
     case DB:
         a->db = value;
+        return 0;
+    case READ:
+        return fc_reading_add(&a->reading, value);
+    case NO_KEEP:
+        a->reading.no_keep = true;
         return 0;
     case WRITE:
         a->path = value;
@@ -331,10 +340,12 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
         return FC_EXIT_ERROR;
     char *text = whole_filter(words, a->ids);
     if (text) {
-        a->db = fc_db_name(a->db);
+        a->db = fc_reading_db(&a->reading, "carve", a->db, text, &a->zone, 0, a->quiet);
         fc_catch_signals();
         fc_lift_descriptors(); /* captures that overlap in time are open at once */
-        status = carve_text(a, text);
+        if (a->db)
+            status = carve_text(a, text);
+        status = fc_reading_end(&a->reading, status);
     } else {
         fc_complain("out of memory");
     }

@@ -3,6 +3,7 @@
 #include "cli/cmd_query.h"
 #include "cli/filter_words.h"
 #include "cli/follow_format.h"
+#include "cli/reading.h"
 #include "cli/sandbox.h"
 #include "cli/target.h"
 #include "cli/zone.h"
@@ -13,10 +14,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DB, ID, DIRECTION, FORMAT, WRITE, PARTIAL, MODE, GROUP, TZ, FILTER_FILE, QUIET, VERBOSE };
+enum { DB, READ, NO_KEEP, ID, DIRECTION, FORMAT, WRITE, PARTIAL, MODE, GROUP, TZ, FILTER_FILE, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
+    [READ] = FC_OPTION_READ,
+    [NO_KEEP] = FC_OPTION_NO_KEEP,
     [ID] = {"id", 'i', "N", "the session by its ID; so does a number alone"},
     [DIRECTION] = {"direction", 0, "NAME", "what client or server has sent, or both (default)"},
     [FORMAT] = {"format", 'f', "NAME",
@@ -41,6 +44,7 @@ struct args {
     struct fc_follow_options o;
     struct fc_rights rights;
     struct fc_zone zone;
+    struct fc_reading reading;
     bool quiet, verbose;
 };
 
@@ -80,6 +84,11 @@ static int set(void *ctx, int option, const char *value)
             fc_complain("follow: --id takes the number of one session, not '%s'", value);
             return -1;
         }
+        return 0;
+    case READ:
+        return fc_reading_add(&a->reading, value);
+    case NO_KEEP:
+        a->reading.no_keep = true;
         return 0;
     case DIRECTION:
         return set_direction(a, value);
@@ -359,10 +368,12 @@ static int follow_words(struct args *a, int argc, char **argv, int first)
         return FC_EXIT_ERROR;
     char *text = whole_filter(words, a->id);
     if (text) {
-        a->db = fc_db_name(a->db);
+        a->db = fc_reading_db(&a->reading, "follow", a->db, text, &a->zone, 0, a->quiet);
         fc_catch_signals();
         fc_lift_descriptors(); /* captures that overlap in time are open at once */
-        status = follow_text(a, text);
+        if (a->db)
+            status = follow_text(a, text);
+        status = fc_reading_end(&a->reading, status);
     } else {
         fc_complain("out of memory");
     }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "cli/cmd_index.h"
 #include "cli/cli.h"
 #include "cli/json.h"
 #include "cli/progress.h"
@@ -357,6 +358,29 @@ static int index_all(struct args *a, int argc, char **argv, int first)
     bool refused = result.files_refused != 0 || (a->strict && (result.damages || result.pending_files));
     fc_index_result_fini(&result);
     return rc || refused || !written ? FC_EXIT_ERROR : FC_EXIT_OK;
+}
+
+int fc_index_kept(const struct fc_kept_index *kept, char **paths, int count)
+{
+    struct args a = {.db = kept->db,
+                     .quiet = kept->quiet,
+                     .o = {.wait = true, .unsynced = true, .fields = kept->all ? "all" : NULL}};
+    struct fc_index_result r;
+    struct fc_error err = {0};
+    char b[3][48];
+
+    fc_catch_signals();
+    int rc = run_shown(&a, paths, count, &r, &err);
+    if (rc)
+        fc_complain_error(&err);
+    else if (!kept->quiet && r.files + r.files_grown)
+        fc_complain("indexed %s, %s, %s in %.2f s; %s",
+                    fc_human_things(r.files + r.files_grown, "capture", b[0], sizeof b[0]),
+                    fc_human_bytes(r.bytes, b[1], sizeof b[1]), fc_human_things(r.records, "packet", b[2], sizeof b[2]),
+                    (double)(r.read_ns + r.write_ns + r.sync_ns) / 1e9, kept->what);
+    bool refused = r.files_refused != 0;
+    fc_index_result_fini(&r);
+    return rc ? FC_EXIT_ERROR : refused ? FC_EXIT_NONE : FC_EXIT_OK;
 }
 
 static int run(int argc, char **argv)

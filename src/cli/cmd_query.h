@@ -4,6 +4,7 @@
 #define FC_CLI_CMD_QUERY_H
 
 #include "cli/format.h"
+#include "cli/reading.h"
 #include "cli/zone.h"
 
 #include <flowcarve/query.h>
@@ -11,7 +12,8 @@
 #include <stdint.h>
 
 struct fc_query_args {
-    const char *db;          /* path of the index */
+    const char *db; /* path of the index */
+    struct fc_reading reading;
     const char *filter;      /* the words of the filter with a space between them; NULL or "": every session */
     const char *filter_file; /* where the filter came from; NULL: words alone */
     const char *format;      /* NULL: table on a terminal, else tsv */

@@ -2,16 +2,35 @@
 /* Options of `flowcarve query`; the command itself is in cmd_query.c. */
 #include "cli/cli.h"
 #include "cli/cmd_query.h"
+#include "cli/columns.h"
 #include "cli/filter_words.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { DB, FORMAT, COLUMNS, SORT, LIMIT, COUNT, COMMUNITY_ID, FILES, TZ, FILTER_FILE, EXPLAIN, QUIET, VERBOSE };
+enum {
+    DB,
+    READ,
+    NO_KEEP,
+    FORMAT,
+    COLUMNS,
+    SORT,
+    LIMIT,
+    COUNT,
+    COMMUNITY_ID,
+    FILES,
+    TZ,
+    FILTER_FILE,
+    EXPLAIN,
+    QUIET,
+    VERBOSE
+};
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
+    [READ] = FC_OPTION_READ,
+    [NO_KEEP] = FC_OPTION_NO_KEEP,
     [FORMAT] =
         {"format", 'f', "NAME",
          "table, json (an object a line), csv, tsv or zeek, a conn.log (default: table on a terminal, else tsv)"},
@@ -58,6 +77,11 @@ static int set(void *ctx, int option, const char *value)
     case COMMUNITY_ID:
         a->community_id = true;
         return 0;
+    case READ:
+        return fc_reading_add(&a->reading, value);
+    case NO_KEEP:
+        a->reading.no_keep = true;
+        return 0;
     case FILES:
         a->files = true;
         return 0;
@@ -91,13 +115,16 @@ static int run(int argc, char **argv)
     char *filter = fc_filter_words("query", a.filter_file, argc - first, argv + first);
     if (!filter)
         return FC_EXIT_ERROR;
-    a.db = fc_db_name(a.db);
+    struct fc_columns columns = {0};
     a.filter = filter;
     a.tty = isatty(STDOUT_FILENO);
     a.color = a.tty && !getenv("NO_COLOR");
-    rc = fc_cmd_query_run(&a);
+    rc = FC_EXIT_ERROR;
+    if ((!a.columns || fc_columns_read(&columns, a.columns)) &&
+        (a.db = fc_reading_db(&a.reading, "query", a.db, filter, &a.zone, columns.fields, a.quiet)))
+        rc = fc_cmd_query_run(&a);
     free(filter);
-    return rc;
+    return fc_reading_end(&a.reading, rc);
 }
 
 const struct fc_command fc_command_query = {

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DB, FORMAT, TZ, FILTER_FILE, QUIET, VERBOSE, BY, COLUMNS, SORT, LIMIT, BUCKET };
+enum { DB, READ, NO_KEEP, FORMAT, TZ, FILTER_FILE, QUIET, VERBOSE, BY, COLUMNS, SORT, LIMIT, BUCKET };
 
 #define FORMAT_OPTION                                                                                                  \
     {                                                                                                                  \
@@ -25,6 +25,8 @@ enum { DB, FORMAT, TZ, FILTER_FILE, QUIET, VERBOSE, BY, COLUMNS, SORT, LIMIT, BU
 
 static const struct fc_option top_options[] = {
     [DB] = FC_OPTION_DB,
+    [READ] = FC_OPTION_READ,
+    [NO_KEEP] = FC_OPTION_NO_KEEP,
     [FORMAT] = FORMAT_OPTION,
     [TZ] = FC_OPTION_TZ,
     [FILTER_FILE] = FC_OPTION_FILTER_FILE,
@@ -44,13 +46,9 @@ static const struct fc_option top_options[] = {
 };
 
 static const struct fc_option stats_options[] = {
-    [DB] = FC_OPTION_DB,
-    [FORMAT] = FORMAT_OPTION,
-    [TZ] = FC_OPTION_TZ,
-    [FILTER_FILE] = FC_OPTION_FILTER_FILE,
-    [QUIET] = QUIET_OPTION,
-    [VERBOSE] = VERBOSE_OPTION,
-    {0},
+    [DB] = FC_OPTION_DB,      [READ] = FC_OPTION_READ,    [NO_KEEP] = FC_OPTION_NO_KEEP,
+    [FORMAT] = FORMAT_OPTION, [TZ] = FC_OPTION_TZ,        [FILTER_FILE] = FC_OPTION_FILTER_FILE,
+    [QUIET] = QUIET_OPTION,   [VERBOSE] = VERBOSE_OPTION, {0},
 };
 
 static int set(void *ctx, int option, const char *value)
@@ -60,6 +58,11 @@ static int set(void *ctx, int option, const char *value)
     switch (option) {
     case DB:
         a->db = value;
+        return 0;
+    case READ:
+        return fc_reading_add(&a->reading, value);
+    case NO_KEEP:
+        a->reading.no_keep = true;
         return 0;
     case FORMAT:
         a->format = value;
@@ -109,13 +112,18 @@ static int run(const struct fc_command *command, struct fc_top_args *a, int argc
     if (!filter)
         return FC_EXIT_ERROR;
     a->command = command->name;
-    a->db = fc_db_name(a->db);
     a->filter = filter;
     a->tty = isatty(STDOUT_FILENO);
     a->color = a->tty && !getenv("NO_COLOR");
-    rc = fc_cmd_top_run(a);
+    uint32_t fields = !a->by                         ? 0
+                      : strcmp(a->by, "vlan") == 0   ? FC_FIELD_VLAN
+                      : strcmp(a->by, "tunnel") == 0 ? FC_FIELD_TUNNEL
+                                                     : 0;
+    rc = FC_EXIT_ERROR;
+    if ((a->db = fc_reading_db(&a->reading, command->name, a->db, filter, &a->zone, fields, a->quiet)))
+        rc = fc_cmd_top_run(a);
     free(filter);
-    return rc;
+    return fc_reading_end(&a->reading, rc);
 }
 
 static int run_top(int argc, char **argv)

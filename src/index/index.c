@@ -541,6 +541,8 @@ FC_EXPORT int fc_index_run(const char *db_path, const char *const *paths, size_t
     run.db_path = db_path;
     if (rc == 0) {
         fc_writer_set_stop(run.writer, stop);
+        if (o.unsynced)
+            fc_writer_set_unsynced(run.writer);
         rc = fc_writer_give_rights(run.writer, &o.rights, err);
     }
     if (rc == 0)

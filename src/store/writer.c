@@ -148,11 +148,11 @@ static int commit_site(struct fc_writer *w, int64_t *sync_ns, struct fc_error *e
         return rc;
     fc_writer_close_sql(w);
     start = now_ns();
-    if (fc_io_sync(w->lock_fd) != 0)
+    if (!w->unsynced && fc_io_sync(w->lock_fd) != 0)
         return fc_error_errno(err, FC_E_IO, w->site, FC_NO_OFFSET, "cannot write to disk");
     if ((rc = name_site(w, err)))
         return rc;
-    if (fc_io_sync_folder(w->folder) != 0) {
+    if (!w->unsynced && fc_io_sync_folder(w->folder) != 0) {
         /* a name that may be gone tomorrow: back to what was before */
         rc = fc_error_errno(err, FC_E_IO, w->folder, FC_NO_OFFSET, "cannot write the folder to disk");
         unlink(w->place);

@@ -103,6 +103,9 @@ void fc_writer_set_memory(struct fc_writer *writer, size_t bytes);
 /* Writing uses no thread but the caller's. Said before the first session. */
 void fc_writer_set_alone(struct fc_writer *writer);
 
+/* The commit does not wait for the disk: a machine that goes down may leave half an index. */
+void fc_writer_set_unsynced(struct fc_writer *writer);
+
 /* So many sessions will come, those of the index first; said before the first one. Many are added in bulk. */
 void fc_writer_expect(struct fc_writer *writer, uint64_t sessions);
 

@@ -165,6 +165,11 @@ void fc_writer_set_memory(struct fc_writer *w, size_t bytes)
         (void)fc_writer_exec(w, pragma, NULL); /* what breaks the writer is told by the next call */
 }
 
+void fc_writer_set_unsynced(struct fc_writer *w)
+{
+    w->unsynced = true;
+}
+
 void fc_writer_set_alone(struct fc_writer *w)
 {
     w->alone = true;

@@ -130,6 +130,7 @@ struct fc_writer {
     uint64_t expected; /* sessions still to come, as was said */
     const int *stop;
     bool alone;
+    bool unsynced;
     struct fc_bulk *bulk;
     struct fc_spans spans;
     struct fc_open_batch open;

@@ -198,10 +198,13 @@ static int check_schema(struct fc_writer *w, struct fc_error *err)
 
 static int begin(struct fc_writer *w, struct fc_error *err)
 {
-    return fc_conn_begin(&w->conn,
-                         "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -32768;"
-                         "PRAGMA temp_store = MEMORY; BEGIN IMMEDIATE",
-                         err);
+    char sql[200];
+
+    snprintf(sql, sizeof sql,
+             "PRAGMA synchronous = %s; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -32768;"
+             "PRAGMA temp_store = MEMORY; BEGIN IMMEDIATE",
+             w->unsynced ? "OFF" : "FULL");
+    return fc_conn_begin(&w->conn, sql, err);
 }
 
 int fc_writer_read_ends(struct fc_writer *w, struct fc_error *err)
