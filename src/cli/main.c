@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct fc_command *const commands[] = {&fc_command_index,  &fc_command_query,  &fc_command_top,
-                                                    &fc_command_stats,  &fc_command_follow, &fc_command_carve,
-                                                    &fc_command_verify, &fc_command_files,  &fc_command_forget};
+static const struct fc_command *const commands[] = {
+    &fc_command_index,  &fc_command_query, &fc_command_top,    &fc_command_stats, &fc_command_packets,
+    &fc_command_follow, &fc_command_carve, &fc_command_verify, &fc_command_files, &fc_command_forget};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void help(FILE *out)
@@ -30,9 +30,10 @@ static void help(FILE *out)
 
 static int unknown(const char *word)
 {
-    fc_complain("unknown command '%s' (index, query, top, stats, follow, carve, verify, files, forget; see 'flowcarve "
-                "--help')",
-                word);
+    fc_complain(
+        "unknown command '%s' (index, query, top, stats, packets, follow, carve, verify, files, forget; see 'flowcarve "
+        "--help')",
+        word);
     return FC_EXIT_ERROR;
 }
 
