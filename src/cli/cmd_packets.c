@@ -38,9 +38,9 @@ enum { BOTH = -1 };
 
 struct args {
     const char *db, *fields, *filter_file, *format_name;
-    char *ids;      /* a list, which may come in several options */
-    int64_t limit;  /* -1: all */
-    int direction;  /* enum fc_from, or BOTH */
+    char *ids;     /* a list, which may come in several options */
+    int64_t limit; /* -1: all */
+    int direction; /* enum fc_from, or BOTH */
     bool hex, partial, quiet, verbose;
     struct fc_zone zone;
 };
@@ -177,7 +177,8 @@ static void report(const struct args *a, struct fc_db *db, const struct fc_packe
     if (a->quiet)
         return;
     if (r->forgotten)
-        fc_complain("warning: %s of what matches forgotten", fc_human_things(r->forgotten, "packet", b[0], sizeof b[0]));
+        fc_complain("warning: %s of what matches forgotten",
+                    fc_human_things(r->forgotten, "packet", b[0], sizeof b[0]));
     if (!r->sessions && !(a->ids && fc_ids_tell_missing(db, a->ids, "no session matches; ")))
         fc_complain("no session matches");
     if (r->sessions && a->ids && (strchr(a->ids, '-') || r->sessions < fc_ids_count(a->ids)))
@@ -186,9 +187,9 @@ static void report(const struct args *a, struct fc_db *db, const struct fc_packe
         fc_complain(a->direction == BOTH ? "no packets" : "no packets in this direction");
     if (!a->verbose)
         return;
-    fprintf(stderr, "%s; %s matched; %s read from captures", fc_human_things((uint64_t)shown, "packet", b[0], sizeof b[0]),
-            fc_human_things(r->sessions, "session", b[1], sizeof b[1]),
-            fc_human_bytes(r->bytes_read, b[2], sizeof b[2]));
+    fprintf(
+        stderr, "%s; %s matched; %s read from captures", fc_human_things((uint64_t)shown, "packet", b[0], sizeof b[0]),
+        fc_human_things(r->sessions, "session", b[1], sizeof b[1]), fc_human_bytes(r->bytes_read, b[2], sizeof b[2]));
     if (r->bytes_decoded)
         fprintf(stderr, ", %s decompressed", fc_human_bytes(r->bytes_decoded, b[2], sizeof b[2]));
     fputc('\n', stderr);
