@@ -51,6 +51,7 @@ enum fc_from {
 /* Valid until the next call on the handle. */
 struct fc_session_packet {
     int64_t session; /* its ID */
+    uint64_t nth;    /* which of the chosen sessions that is: 0 to fc_packets_result.sessions - 1, in no order */
     enum fc_from from;
     uint32_t file;           /* ID of the capture in the index */
     const char *path;        /* where the capture is */

@@ -43,8 +43,8 @@ static int set(void *ctx, int option, const char *value)
 }
 
 static const struct fc_grid_column columns[] = {
-    {"used", "USED", false, true, 2},          {"size", "SIZE", true, false, 0},
-    {"captures", "CAPTURES", true, false, 0},  {"records", "RECORDS", true, false, 1},
+    {"used", "USED", false, true, 2},           {"size", "SIZE", true, false, 0},
+    {"captures", "CAPTURES", true, false, 0},   {"records", "RECORDS", true, false, 1},
     {"first_capture", "FIRST", false, true, 0}, {"index", "INDEX", false, true, 3},
 };
 
@@ -172,7 +172,8 @@ const struct fc_command fc_command_cache = {
     .usage = "[OPTION...] [clear]",
     .summary = "list or remove the indexes that -r has made",
     .details =
-        "query, top, stats, follow and carve take captures by -r in place of an index. What they index on the way is "
+        "query, top, stats, packets, follow and carve take captures by -r in place of an index. What they index on the "
+        "way is "
         "kept in $XDG_CACHE_HOME/flowcarve, or ~/.cache/flowcarve: an index for each set of captures and folders that "
         "was named, which is brought up to date when it is used again. All of it can be removed at any time.\n",
     .options = options,

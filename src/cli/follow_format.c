@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/follow_format.h"
 #include "cli/cli.h"
+#include "cli/dump.h"
 
 #include <flowcarve/capture.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { ROW = 16 };
 
 static const char *const names[] = {
     [FC_FOLLOW_ASCII] = "ascii", [FC_FOLLOW_HEX] = "hex", [FC_FOLLOW_RAW] = "raw", [FC_FOLLOW_JSON] = "json"};
@@ -97,27 +96,12 @@ static void put_ascii(struct fc_follow_text *t, int from, const uint8_t *data, u
 
 static void put_row(struct fc_follow_text *t, const struct fc_piece *piece, uint64_t off)
 {
-    static const char digits[] = "0123456789abcdef";
-    uint64_t n = piece->len - off < ROW ? piece->len - off : ROW;
-    char row[96], *p = row + snprintf(row, sizeof row, "%08llx ", (unsigned long long)(piece->at + off));
+    char row[FC_DUMP_TEXT];
+    size_t len = fc_dump_row(row, piece->at + off, piece->data + off, piece->len - off);
 
-    for (uint64_t i = 0; i < ROW; i++) {
-        uint8_t c = i < n ? piece->data[off + i] : 0;
-        *p++ = ' ';
-        if (i == ROW / 2)
-            *p++ = ' ';
-        *p++ = i < n ? digits[c >> 4] : ' ';
-        *p++ = i < n ? digits[c & 15] : ' ';
-    }
-    *p++ = ' ';
-    *p++ = ' ';
-    for (uint64_t i = 0; i < n; i++) {
-        uint8_t c = piece->data[off + i];
-        *p++ = c >= 0x20 && c < 0x7f ? (char)c : '.';
-    }
     begin_line(t, piece->from);
     fc_out_text(t->out, piece->from == FC_FROM_CLIENT ? "> " : piece->from == FC_FROM_SERVER ? "< " : "? ");
-    fc_out_bytes(t->out, row, (size_t)(p - row));
+    fc_out_bytes(t->out, row, len);
     end_line(t);
 }
 
@@ -168,7 +152,7 @@ static void write_text(struct fc_follow_text *t, const struct fc_piece *piece)
     else if (t->format == FC_FOLLOW_ASCII)
         put_ascii(t, piece->from, piece->data, piece->len);
     else
-        for (uint64_t off = 0; off < piece->len; off += ROW)
+        for (uint64_t off = 0; off < piece->len; off += FC_DUMP_ROW)
             put_row(t, piece, off);
 }
 
@@ -176,15 +160,11 @@ static void write_text(struct fc_follow_text *t, const struct fc_piece *piece)
 
 static void put_base64(struct fc_out *out, const uint8_t *data, uint64_t len)
 {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char group[4];
 
     for (uint64_t i = 0; i < len; i += 3) {
-        uint64_t left = len - i;
-        uint32_t word = (uint32_t)data[i] << 16 | (left > 1 ? (uint32_t)data[i + 1] << 8 : 0) |
-                        (left > 2 ? (uint32_t)data[i + 2] : 0);
-        char four[4] = {letters[word >> 18], letters[word >> 12 & 63], left > 1 ? letters[word >> 6 & 63] : '=',
-                        left > 2 ? letters[word & 63] : '='};
-        fc_out_bytes(out, four, sizeof four);
+        fc_dump_base64(group, data + i, len - i);
+        fc_out_bytes(out, group, sizeof group);
     }
 }
 

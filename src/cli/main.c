@@ -7,9 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct fc_command *const commands[] = {
-    &fc_command_index, &fc_command_query,  &fc_command_top,   &fc_command_stats,  &fc_command_follow,
-    &fc_command_carve, &fc_command_verify, &fc_command_files, &fc_command_forget, &fc_command_cache};
+static const struct fc_command *const commands[] = {&fc_command_index,  &fc_command_query,   &fc_command_top,
+                                                    &fc_command_stats,  &fc_command_packets, &fc_command_follow,
+                                                    &fc_command_carve,  &fc_command_verify,  &fc_command_files,
+                                                    &fc_command_forget, &fc_command_cache};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void help(FILE *out)
@@ -30,10 +31,11 @@ static void help(FILE *out)
 
 static int unknown(const char *word)
 {
-    fc_complain(
-        "unknown command '%s' (index, query, top, stats, follow, carve, verify, files, forget, cache; see 'flowcarve "
-        "--help')",
-        word);
+    char list[256] = "";
+
+    for (int i = 0; i < COMMANDS; i++)
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", commands[i]->name);
+    fc_complain("unknown command '%s' (%s; see 'flowcarve --help')", word, list);
     return FC_EXIT_ERROR;
 }
 

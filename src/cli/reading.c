@@ -115,7 +115,8 @@ static bool name_captures(const struct fc_reading *r, const char *command, char 
     for (int i = 0; i < r->count && there; i++) {
         there = strcmp(r->paths[i], "-") != 0 && stat(r->paths[i], &st) == 0;
         if (strcmp(r->paths[i], "-") == 0)
-            fc_complain("%s: -r takes captures and folders; of a stream 'flowcarve index --spool' makes an index", command);
+            fc_complain("%s: -r takes captures and folders; of a stream 'flowcarve index --spool' makes an index",
+                        command);
         else if (!there)
             fc_complain("%s: %s", r->paths[i], strerror(errno));
         else if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {

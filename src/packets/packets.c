@@ -222,6 +222,7 @@ static void fill(struct fc_packets *p, const struct fc_record_source *s)
     struct fc_session_packet *now = &p->now;
 
     now->session = s->session->id;
+    now->nth = (uint64_t)(s->session - p->places.sessions);
     now->from = sender(s->session, &s->packet);
     now->file = s->f->stored->id;
     now->path = s->f->stored->path;
@@ -241,6 +242,7 @@ static int next_position(struct fc_packets *p, struct fc_error *err)
     const struct fc_place_file *f = p->waiting[p->opened];
     const struct fc_place *place = &f->pos[p->place++];
     p->now = (struct fc_session_packet){.session = p->places.sessions[place->session].id,
+                                        .nth = place->session,
                                         .from = FC_FROM_UNKNOWN,
                                         .file = f->stored->id,
                                         .path = f->stored->path,

@@ -55,7 +55,7 @@ class Cli(support.TestCase):
     def test_help(self):
         self.golden('help', '--help')
         self.golden('help-filter', 'help', 'filter')
-        for command in ('index', 'query', 'top', 'stats', 'follow', 'carve', 'verify', 'files', 'forget', 'cache'):
+        for command in ('index', 'query', 'top', 'stats', 'packets', 'follow', 'carve', 'verify', 'files', 'forget', 'cache'):
             self.golden('help-' + command, command, '--help')
             self.assertEqual(flowcarve(command, '-h').out, flowcarve(command, '--help').out)
         self.assertEqual(flowcarve('-h').out, flowcarve('--help').out)
@@ -64,7 +64,7 @@ class Cli(support.TestCase):
 
     def test_help_fits_a_terminal(self):
         commands = re.findall(r'(?m)^  (\w+) +\w', flowcarve('--help').text.split('Commands:')[1].split('\n\n')[0])
-        self.assertEqual(commands, ['index', 'query', 'top', 'stats', 'follow', 'carve', 'verify', 'files', 'forget', 'cache'])
+        self.assertEqual(commands, ['index', 'query', 'top', 'stats', 'packets', 'follow', 'carve', 'verify', 'files', 'forget', 'cache'])
         for words in [['--help'], *([c, '--help'] for c in commands)]:
             for line in flowcarve(*words).text.splitlines():
                 self.assertLessEqual(len(line), 80, line)
@@ -139,6 +139,8 @@ class Cli(support.TestCase):
                                            '--memory --quiet --verbose -d -j -q -v'),
                                  ('query', '--db --format --sort --limit --count --tz --filter-file --explain -d -q -v -F'),
                                  ('carve', '--db --write --id --tz --filter-file -w -d -q -v -F'), ('verify', '--db -d -q -v'),
+                                 ('packets', '--db --id --fields --format --hex --limit --direction --partial --tz '
+                                             '--filter-file -d -i -f -x -n -F -q -v'),
                                  ('follow', '--db --id --direction --format --write --partial -d -i -f -w -q -v'),
                                  ('forget', '--db --before --gone --keep-sessions -d -q -v')):
             words = flowcarve(command, '--help').text.replace(',', ' ').split()
@@ -152,7 +154,7 @@ class Cli(support.TestCase):
         option = re.compile(r'(?<![\w-])--?[a-z][a-z-]*')
         of_all = set(option.findall(sections['OPTIONS OF ALL COMMANDS'])) & {'-d', '--db', '-h', '--help'}
         self.assertEqual(len(of_all), 4)
-        for command in ('index', 'query', 'top', 'stats', 'follow', 'carve', 'verify', 'files', 'forget', 'cache'):
+        for command in ('index', 'query', 'top', 'stats', 'packets', 'follow', 'carve', 'verify', 'files', 'forget', 'cache'):
             text = flowcarve(command, '--help').text
             shown = {o for left in re.findall(r'^ {2,6}(-.*?)(?:  |$)', text, re.M) for o in option.findall(left)}
             heads = re.findall(r'^\.TP\n(.*)', sections['FLOWCARVE ' + command.upper()], re.M)
@@ -184,6 +186,9 @@ class Cli(support.TestCase):
                 ('forget-what', ['forget', '-d', 'small.db', 'missing.pcap']),
                 ('index-nothing', ['index', '-d', 'y.db']), ('verify-words', ['verify', '-d', 'small.db', 'tcp']),
                 ('follow-nothing', ['follow', '-d', 'small.db']), ('follow-several', ['follow', '-d', 'small.db', 'udp or tcp']),
+                ('packets-fields', ['packets', '-d', 'small.db', '--fields', 'ttl,colour']),
+                ('packets-zeek', ['packets', '-d', 'small.db', '-f', 'zeek']),
+                ('packets-hex', ['packets', '-d', 'small.db', '-xf', 'csv']),
                 ('follow-direction', ['follow', '-d', 'small.db', '1', '--direction', 'up']),
                 ('carve-nowhere', ['carve', '-d', 'small.db', 'tcp']), ('no-index', ['query', '-d', 'missing.db']),
                 ('no-capture', ['index', '-d', 'y.db', 'missing.pcap']),

@@ -26,7 +26,7 @@ class Reading(support.TestCase):
         db = self.path('x.db')
         index(db, '-q', *files)
         for words in (('query', '-f', 'json', 'tcp and port 443'), ('top', '--by', 'pair', '-f', 'csv'), ('stats',),
-                      ('carve', '-q', '-w', '-', 'udp'), ('follow', 'id 9')):
+                      ('carve', '-q', '-w', '-', 'udp'), ('packets', '-n', '50', 'udp'), ('follow', 'id 9')):
             with self.subTest(words[0]):
                 want = flowcarve(words[0], '-d', db, *words[1:], cwd=self.folder)
                 for _ in range(2):

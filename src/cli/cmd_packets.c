@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/cli.h"
+#include "cli/cmd_query.h"
+#include "cli/filter_words.h"
+#include "cli/packets_format.h"
+#include "cli/reading.h"
+#include "cli/sandbox.h"
+#include "cli/session_ids.h"
+#include "cli/zone.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { DB, READ, NO_KEEP, ID, FIELDS, FORMAT, HEX, LIMIT, DIRECTION, PARTIAL, TZ, FILTER_FILE, QUIET, VERBOSE };
+
+static const struct fc_option options[] = {
+    [DB] = FC_OPTION_DB,
+    [READ] = FC_OPTION_READ,
+    [NO_KEEP] = FC_OPTION_NO_KEEP,
+    [ID] = {"id", 'i', "N[,N...]", "sessions by their IDs"},
+    [FIELDS] = {"fields", 0, "LIST",
+                "the columns, and all that is decoded: time, delta, session, direction, src, dst, proto, tcp-flags, "
+                "seq (or isn), payload, ttl, vlan, caplen, origlen, file, offset, seq-raw, dscp, mac, mpls, tunnel, "
+                "community-id, path, number, or all"},
+    [FORMAT] = {"format", 'f', "NAME",
+                "table, json (an object a line), csv or tsv (default: table on a terminal, else tsv)"},
+    [HEX] = {"hex", 'x', NULL, "the bytes, too: under each line of a table, in base64 as \"data\" of json"},
+    [LIMIT] = {"limit", 'n', "N", "at most N packets"},
+    [DIRECTION] = {"direction", 0, "NAME", "what client or server has sent, or both (default)"},
+    [PARTIAL] = {"partial", 0, NULL, "go on when captures are missing or have changed"},
+    [TZ] = FC_OPTION_TZ,
+    [FILTER_FILE] = FC_OPTION_FILTER_FILE,
+    [QUIET] = {"quiet", 'q', NULL, "errors only"},
+    [VERBOSE] = {"verbose", 'v', NULL, "also tell how many packets there were, and how many bytes were read for them"},
+    {0},
+};
+
+enum { BOTH = -1 };
+
+struct args {
+    const char *db, *fields, *filter_file, *format_name;
+    char *ids;     /* a list, which may come in several options */
+    int64_t limit; /* -1: all */
+    int direction; /* enum fc_from, or BOTH */
+    bool hex, partial, quiet, verbose;
+    struct fc_zone zone;
+    struct fc_reading reading;
+};
+
+static int set_direction(struct args *a, const char *value)
+{
+    if (strcmp(value, "client") == 0)
+        a->direction = FC_FROM_CLIENT;
+    else if (strcmp(value, "server") == 0)
+        a->direction = FC_FROM_SERVER;
+    else if (strcmp(value, "both") == 0)
+        a->direction = BOTH;
+    else {
+        fc_complain("packets: --direction takes client, server or both, not '%s'", value);
+        return -1;
+    }
+    return 0;
+}
+
+static int set(void *ctx, int option, const char *value)
+{
+    struct args *a = ctx;
+
+    switch (option) {
+    case DB:
+        a->db = value;
+        return 0;
+    case READ:
+        return fc_reading_add(&a->reading, value);
+    case NO_KEEP:
+        a->reading.no_keep = true;
+        return 0;
+    case ID:
+        return fc_ids_option("packets", value, &a->ids);
+    case FIELDS:
+        a->fields = value;
+        return 0;
+    case FORMAT:
+        a->format_name = value;
+        return 0;
+    case HEX:
+        a->hex = true;
+        return 0;
+    case LIMIT:
+        if (!fc_number_option(value, 0, INT64_MAX, &a->limit)) {
+            fc_complain("packets: --limit takes a number, not '%s'", value);
+            return -1;
+        }
+        return 0;
+    case DIRECTION:
+        return set_direction(a, value);
+    case PARTIAL:
+        a->partial = true;
+        return 0;
+    case TZ:
+        return fc_zone_set(&a->zone, value, "packets") ? 0 : -1;
+    case FILTER_FILE:
+        a->filter_file = value;
+        return 0;
+    case QUIET:
+        a->quiet = true;
+        return 0;
+    default:
+        a->verbose = true;
+        return 0;
+    }
+}
+
+/* -1: there is no such format, or it is not one of packets, which is said. */
+static int choose_format(const struct args *a)
+{
+    bool table = isatty(STDOUT_FILENO) || a->hex;
+    int format = a->format_name ? fc_row_format_by_name(a->format_name) : table ? FC_ROWS_TABLE : FC_ROWS_TSV;
+
+    if (format == FC_ROWS_ZEEK)
+        fc_complain("packets: a conn.log has a line a session, as 'flowcarve query -f zeek' writes it; formats are "
+                    "table, json, csv, tsv");
+    else if (format < 0)
+        fc_complain("unknown format '%s'; formats are table, json, csv, tsv", a->format_name);
+    else if (a->hex && format != FC_ROWS_TABLE && format != FC_ROWS_JSON)
+        fc_complain("packets: --hex is for table and json");
+    else
+        return format;
+    return -1;
+}
+
+/* ---------------------------------------------------------------- output */
+
+struct show {
+    const struct args *a;
+    struct fc_packet_columns *columns;
+    struct fc_grid grid;
+    struct fc_track *tracks; /* one a session */
+    int64_t shown;
+};
+
+static int write_packet(struct show *s, const struct fc_session_packet *packet)
+{
+    struct fc_track *track = &s->tracks[packet->nth];
+    struct fc_packet_line line = {.packet = packet};
+
+    fc_track_packet(track, packet, &line.relative);
+    if (s->a->direction != BOTH && packet->from != FC_FROM_UNKNOWN && (int)packet->from != s->a->direction)
+        return 0;
+    line.has_delta = fc_track_shown(track, packet->record.ts_ns, &line.delta_ns);
+    s->shown++;
+    return fc_packet_columns_write(s->columns, &s->grid, &line);
+}
+
+/* 0, or a code, after saying why. */
+static int write_packets(struct show *s, struct fc_packets *packets)
+{
+    const struct fc_session_packet *packet;
+    struct fc_error err;
+    int rc = 0, written = 0;
+
+    fc_grid_start(&s->grid);
+    while ((s->a->limit < 0 || s->shown < s->a->limit) && !s->grid.out->failed && written == 0 &&
+           (rc = fc_packets_next(packets, &packet, &err)) > 0)
+        written = write_packet(s, packet);
+    fc_grid_finish(&s->grid);
+    if (written)
+        fc_complain("out of memory");
+    if (rc < 0) {
+        fc_complain_error(&err);
+        if (rc == FC_E_MISSING || rc == FC_E_CHANGED)
+            fc_complain("--partial goes on with what the other captures hold");
+    }
+    return rc < 0 ? rc : written;
+}
+
+/* What is not there; and with -v what was. */
+static void report(const struct args *a, struct fc_db *db, const struct fc_packets_result *r, int64_t shown)
+{
+    char b[3][48], text[FC_ERROR_TEXT_MAX];
+
+    for (size_t i = 0; i < r->why_count; i++)
+        fc_complain("warning: %s; left out", fc_error_text(&r->why[i], text, sizeof text));
+    if (a->quiet)
+        return;
+    if (r->forgotten)
+        fc_complain("warning: %s of what matches forgotten",
+                    fc_human_things(r->forgotten, "packet", b[0], sizeof b[0]));
+    if (!r->sessions && !(a->ids && fc_ids_tell_missing(db, a->ids, "no session matches; ")))
+        fc_complain("no session matches");
+    if (r->sessions && a->ids && (strchr(a->ids, '-') || r->sessions < fc_ids_count(a->ids)))
+        fc_ids_tell_missing(db, a->ids, "warning: ");
+    if (r->sessions && !shown && a->limit != 0)
+        fc_complain(a->direction == BOTH ? "no packets" : "no packets in this direction");
+    if (!a->verbose)
+        return;
+    fprintf(
+        stderr, "%s; %s matched; %s read from captures", fc_human_things((uint64_t)shown, "packet", b[0], sizeof b[0]),
+        fc_human_things(r->sessions, "session", b[1], sizeof b[1]), fc_human_bytes(r->bytes_read, b[2], sizeof b[2]));
+    if (r->bytes_decoded)
+        fprintf(stderr, ", %s decompressed", fc_human_bytes(r->bytes_decoded, b[2], sizeof b[2]));
+    fputc('\n', stderr);
+}
+
+static int show_packets(const struct args *a, struct fc_db *db, struct fc_packets *packets,
+                        struct fc_packet_columns *columns)
+{
+    struct fc_packets_result result;
+    struct fc_out *out = calloc(1, sizeof *out);
+    int status = FC_EXIT_ERROR;
+
+    fc_packets_result(packets, &result);
+    struct show show = {.a = a, .columns = columns, .tracks = calloc(result.sessions + 1, sizeof *show.tracks)};
+    if (result.sessions < 2)
+        fc_packet_columns_one_session(columns);
+    show.grid = (struct fc_grid){.out = out,
+                                 .format = columns->format,
+                                 .color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
+                                 .width = fc_terminal_width(),
+                                 .column = columns->titles,
+                                 .columns = columns->count};
+    if (out && show.tracks) {
+        out->fd = STDOUT_FILENO;
+        int rc = write_packets(&show, packets);
+        status = fc_rows_end(out, show.shown);
+        fc_packets_result(packets, &result);
+        if (rc == 0 && status != FC_EXIT_ERROR)
+            report(a, db, &result, show.shown);
+        if (rc)
+            status = FC_EXIT_ERROR;
+    } else {
+        fc_complain("out of memory");
+    }
+    free(show.tracks);
+    free(out);
+    return status;
+}
+
+/* From here on captures are parsed. Who reads an index makes files beside it, too, while another run adds to it. */
+static void confine(const struct args *a)
+{
+    char *folder = fc_sandbox_folder(a->db);
+
+    fc_sandbox_enter((const char *const *)&folder, 1, false);
+    free(folder);
+}
+
+static int open_packets(const struct args *a, struct fc_db *db, const struct fc_filter *filter,
+                        struct fc_packet_columns *columns)
+{
+    struct fc_packets_options o = {
+        .partial = a->partial, .numbers = columns->number, .fields = columns->fields, .stop = &fc_stop};
+    struct fc_packets *packets;
+    struct fc_error err;
+
+    if (fc_packets_open(db, filter, &o, &packets, &err)) {
+        fc_complain_error(&err);
+        if (err.code == FC_E_MISSING || err.code == FC_E_CHANGED)
+            fc_complain("--partial goes on with what the other captures hold");
+        return FC_EXIT_ERROR;
+    }
+    int status = show_packets(a, db, packets, columns);
+    fc_packets_close(packets);
+    return status;
+}
+
+static int packets_text(const struct args *a, const char *text, struct fc_packet_columns *columns)
+{
+    struct fc_filter *filter = NULL;
+    struct fc_db *db = NULL;
+    int status = FC_EXIT_ERROR;
+
+    if (fc_query_begin(text, &a->zone, a->db, &filter, &db)) {
+        confine(a);
+        status = open_packets(a, db, filter, columns);
+    }
+    fc_db_close(db);
+    fc_filter_free(filter);
+    return status;
+}
+
+static int packets_words(struct args *a, int argc, char **argv, int first)
+{
+    struct fc_packet_columns columns = {0};
+    int status = FC_EXIT_ERROR, format = choose_format(a);
+
+    if (format < 0 || !fc_packet_columns_init(&columns, a->fields, (enum fc_row_format)format, a->hex, &a->zone))
+        return FC_EXIT_ERROR;
+    char *words = fc_filter_words("packets", a->filter_file, argc - first, argv + first);
+    char *text = words ? fc_ids_filter(words, a->ids) : NULL;
+    if (text) {
+        a->db = fc_reading_db(&a->reading, "packets", a->db, text, &a->zone, 0, a->quiet);
+        fc_catch_signals();
+        fc_lift_descriptors(); /* captures that overlap in time are open at once */
+        if (a->db)
+            status = packets_text(a, text, &columns);
+        status = fc_reading_end(&a->reading, status);
+    } else if (words) {
+        fc_complain("out of memory");
+    }
+    if (text != words)
+        free(text);
+    free(words);
+    fc_packet_columns_fini(&columns);
+    return status;
+}
+
+static int run(int argc, char **argv)
+{
+    struct args a = {.limit = -1, .direction = BOTH};
+    int first, rc = fc_options_parse(&fc_command_packets, argc, argv, set, &a, &first);
+
+    if (rc < 0)
+        rc = packets_words(&a, argc, argv, first);
+    free(a.ids);
+    return rc;
+}
+
+const struct fc_command fc_command_packets = {
+    .name = "packets",
+    .usage = "[OPTION...] [FILTER]",
+    .summary = "list the packets of chosen sessions",
+    .details =
+        "All packets of the sessions that match, in the order of time. FILTER is that of 'flowcarve query'; without "
+        "one, those of every session.\n"
+        "delta is seconds since the first packet shown of its session. Sequence numbers count from that of the SYN, "
+        "or of the first segment, as in Wireshark. payload is the bytes above layer 4. number is the record's in its "
+        "capture, for which all records in front of it are read.\n",
+    .options = options,
+    .run = run,
+};
