@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "cli/cmd_query.h"
 #include "cli/filter_words.h"
+#include "cli/id_list.h"
 #include "cli/json.h"
 #include "cli/progress.h"
 #include "cli/sandbox.h"
@@ -20,7 +21,7 @@ enum { DB, WRITE, ID, FORMAT, PARTIAL, JSON, MODE, GROUP, TZ, FILTER_FILE, QUIET
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
     [WRITE] = {"write", 'w', "FILE", "the capture to write; - for standard output"},
-    [ID] = {"id", 'i', "N[,N...]", "sessions by their IDs"},
+    [ID] = {"id", 'i', "LIST", "sessions by their IDs: numbers and ranges as 1,5-30, @FILE, or - for standard input"},
     [FORMAT] = {"format", 'f', "NAME", "pcap or pcapng (default: pcap where it can hold the result)"},
     [PARTIAL] = {"partial", 0, NULL, "carve the rest when captures are missing or have changed"},
     [JSON] = {"json", 0, NULL, "print the result as a JSON object, on standard output; with -w - on standard error"},
@@ -35,7 +36,7 @@ static const struct fc_option options[] = {
 
 struct args {
     const char *db, *path, *filter_file;
-    char *ids; /* a list, which may come in several options */
+    struct fc_id_list ids;
     struct fc_carve_options o;
     struct fc_rights rights;
     struct fc_zone zone;
@@ -54,11 +55,7 @@ static int set(void *ctx, int option, const char *value)
         a->path = value;
         return 0;
     case ID:
-        if (!*value || value[strspn(value, "0123456789,-")] || value[0] == ',') {
-            fc_complain("carve: --id takes numbers with commas between them, not '%s'", value);
-            return -1;
-        }
-        return fc_list_option(&a->ids, value);
+        return fc_id_list_add(&a->ids, "carve", value) ? 0 : -1;
     case FORMAT:
         if (strcmp(value, "pcap") == 0) {
             a->o.format = FC_CARVE_PCAP;
@@ -91,57 +88,6 @@ static int set(void *ctx, int option, const char *value)
         a->verbose = true;
         return 0;
     }
-}
-
-/* "(FILTER) and (id 1 or id 2)", a new string; NULL without memory. */
-static char *whole_filter(const char *words, const char *ids)
-{
-    size_t room = strlen(words) + (ids ? 8 * strlen(ids) : 0) + 64;
-    char *text = malloc(room), *p = text;
-    bool first = true;
-
-    if (!text)
-        return NULL;
-    *p = '\0';
-    if (!ids)
-        return strcpy(text, words);
-    if (*words)
-        p += sprintf(p, "( %s ) and ", words);
-    p += sprintf(p, "( ");
-    for (const char *id = ids; *id;) {
-        while (id[0] == '0' && id[1] >= '0' && id[1] <= '9')
-            id++;
-        size_t len = strcspn(id, ",");
-        if (len) {
-            p += sprintf(p, "%sid %.*s ", first ? "" : "or ", (int)len, id);
-            first = false;
-        }
-        id += len + (id[len] == ',');
-    }
-    strcpy(p, ")");
-    return text;
-}
-
-static int compare_text(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* How many different numbers are in a list; 0 without memory. */
-static uint64_t count_ids(const char *ids)
-{
-    char *copy = strdup(ids), **list = malloc((strlen(ids) + 1) * sizeof *list), *rest = copy;
-    uint64_t n = 0, count = 0;
-
-    for (char *id; copy && list && (id = strtok_r(rest, ",", &rest));)
-        list[n++] = id + strspn(id, "0");
-    if (n)
-        qsort(list, n, sizeof *list, compare_text);
-    for (uint64_t i = 0; i < n; i++)
-        count += i == 0 || strcmp(list[i], list[i - 1]) != 0;
-    free(list);
-    free(copy);
-    return count;
 }
 
 /* What became of it, for programs; the keys are those of the library. */
@@ -183,46 +129,6 @@ static void report(const struct args *a, const struct fc_carve_result *r)
     fputc('\n', stderr);
 }
 
-enum { IDS_TOLD = 10 };
-
-/* Is there a session that has this ID, or one of this range? Where that cannot be told it is not said to be missing. */
-static bool is_there(struct fc_db *db, const char *id)
-{
-    struct fc_filter *filter = NULL;
-    struct fc_error err;
-    char text[64];
-    bool there = true;
-
-    snprintf(text, sizeof text, "id %s", id);
-    if (fc_filter_parse(text, 0, &filter, NULL) == 0)
-        there = fc_query_count(db, filter, &err) != 0;
-    fc_filter_free(filter);
-    return there;
-}
-
-/* Tells which of --id are not in the index, in front of which `lead` stands. False: none of them. */
-static bool tell_missing(struct fc_db *db, const char *ids, const char *lead)
-{
-    char *copy = strdup(ids), *rest = copy, told[IDS_TOLD * 24 + 64] = "";
-    uint64_t missing = 0;
-    size_t len = 0;
-
-    for (char *id; copy && (id = strtok_r(rest, ",", &rest));) {
-        while (id[0] == '0' && id[1] >= '0' && id[1] <= '9')
-            id++;
-        if (is_there(db, id))
-            continue;
-        if (++missing <= IDS_TOLD)
-            len += (size_t)snprintf(told + len, sizeof told - len, "%s%.20s", len ? ", " : "", id);
-    }
-    if (missing > IDS_TOLD)
-        snprintf(told + len, sizeof told - len, " and %llu more", (unsigned long long)(missing - IDS_TOLD));
-    if (missing)
-        fc_complain("%snot in the index: %s", lead, told);
-    free(copy);
-    return missing != 0;
-}
-
 /* From here on captures are parsed. */
 static void confine(const struct args *a, const struct fc_target *target)
 {
@@ -261,7 +167,7 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
         status = FC_EXIT_NONE;
     } else if (rc == 0 && !result.sessions) {
         fc_target_abandon(&target);
-        if (!a->quiet && !(a->ids && tell_missing(db, a->ids, "no session matches; ")))
+        if (!a->quiet && !(a->ids.given && fc_id_list_tell_missing(&a->ids, db, "no session matches; ")))
             fc_complain("no session matches");
         status = FC_EXIT_NONE;
     } else if (rc == 0 && !result.packets && result.packets_missing) {
@@ -270,8 +176,8 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
         fc_complain("nothing was carved: all of it is missing");
     } else if (rc == 0 && (rc = fc_target_finish(&target, &err)) == 0) {
         report(a, &result);
-        if (a->ids && (strchr(a->ids, '-') || result.sessions < count_ids(a->ids)))
-            tell_missing(db, a->ids, "warning: ");
+        if (a->ids.given && result.sessions < fc_id_list_ids(&a->ids))
+            fc_id_list_tell_missing(&a->ids, db, "warning: ");
         status = FC_EXIT_OK;
     } else {
         fc_target_abandon(&target);
@@ -301,6 +207,8 @@ static int carve_text(const struct args *a, const char *text)
     int status = FC_EXIT_ERROR;
 
     int rc = fc_filter_parse_with(text, &times, &filter, &where);
+    if (rc == 0 && a->ids.given)
+        rc = fc_filter_narrow(filter, a->ids.items, a->ids.count);
     if (rc == FC_E_FILTER)
         fc_print_filter_error(text, &where);
     else if (rc)
@@ -316,7 +224,7 @@ static int carve_text(const struct args *a, const char *text)
 
 static int carve_words(struct args *a, int argc, char **argv, int first)
 {
-    int status = FC_EXIT_ERROR;
+    int status;
 
     if (!a->path) {
         fc_complain("carve: no output given; -w FILE, or -w - for standard output");
@@ -326,20 +234,19 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
         fc_complain("carve: will not write a capture to a terminal");
         return FC_EXIT_ERROR;
     }
+    if (a->ids.standard && a->filter_file && strcmp(a->filter_file, "-") == 0) {
+        fc_complain("carve: standard input can be the filter or the IDs, not both");
+        return FC_EXIT_ERROR;
+    }
     char *words = fc_filter_words("carve", a->filter_file, argc - first, argv + first);
     if (!words)
         return FC_EXIT_ERROR;
-    char *text = whole_filter(words, a->ids);
-    if (text) {
-        a->db = fc_db_name(a->db);
-        fc_catch_signals();
-        fc_lift_descriptors(); /* captures that overlap in time are open at once */
-        status = carve_text(a, text);
-    } else {
-        fc_complain("out of memory");
-    }
+    fc_id_list_sort(&a->ids);
+    a->db = fc_db_name(a->db);
+    fc_catch_signals();
+    fc_lift_descriptors(); /* captures that overlap in time are open at once */
+    status = carve_text(a, words);
     free(words);
-    free(text);
     return status;
 }
 
@@ -350,7 +257,7 @@ static int run(int argc, char **argv)
 
     if (rc < 0)
         rc = carve_words(&a, argc, argv, first);
-    free(a.ids);
+    fc_id_list_fini(&a.ids);
     return rc;
 }
 
