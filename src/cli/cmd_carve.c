@@ -16,11 +16,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DB, WRITE, ID, FORMAT, PARTIAL, JSON, MODE, GROUP, TZ, FILTER_FILE, QUIET, VERBOSE };
+enum { DB, WRITE, SPLIT, ID, FORMAT, PARTIAL, JSON, MODE, GROUP, TZ, FILTER_FILE, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
     [WRITE] = {"write", 'w', "FILE", "the capture to write; - for standard output"},
+    [SPLIT] = {"split", 0, "DIR", "write a capture for each session to a folder, in place of -w; those there are kept"},
     [ID] = {"id", 'i', "LIST", "sessions by their IDs: numbers and ranges as 1,5-30, @FILE, or - for standard input"},
     [FORMAT] = {"format", 'f', "NAME", "pcap or pcapng (default: pcap where it can hold the result)"},
     [PARTIAL] = {"partial", 0, NULL, "carve the rest when captures are missing or have changed"},
@@ -35,7 +36,7 @@ static const struct fc_option options[] = {
 };
 
 struct args {
-    const char *db, *path, *filter_file;
+    const char *db, *path, *folder, *filter_file;
     struct fc_id_list ids;
     struct fc_carve_options o;
     struct fc_rights rights;
@@ -53,6 +54,9 @@ static int set(void *ctx, int option, const char *value)
         return 0;
     case WRITE:
         a->path = value;
+        return 0;
+    case SPLIT:
+        a->folder = value;
         return 0;
     case ID:
         return fc_id_list_add(&a->ids, "carve", value) ? 0 : -1;
@@ -101,10 +105,12 @@ static bool print_json(const struct args *a, const struct fc_carve_result *r)
         {"bytes_written", r->bytes_written, FC_JSON_NUMBER},
         {"bytes_read", r->bytes_read, FC_JSON_NUMBER},
         {"bytes_decoded", r->bytes_decoded, FC_JSON_NUMBER},
+        {a->folder ? "files_written" : NULL, r->files_written, FC_JSON_NUMBER},
+        {"files_skipped", r->files_skipped, FC_JSON_NUMBER},
         {0},
     };
 
-    return fc_json_print(strcmp(a->path, "-") == 0 ? stderr : stdout, members);
+    return fc_json_print(a->path && strcmp(a->path, "-") == 0 ? stderr : stdout, members);
 }
 
 static void report(const struct args *a, const struct fc_carve_result *r)
@@ -116,8 +122,10 @@ static void report(const struct args *a, const struct fc_carve_result *r)
     if (a->quiet || a->json)
         return;
     fprintf(stderr, "%s of %s carved, %s", fc_human_things(r->packets, "packet", b[0], sizeof b[0]),
-            fc_human_things(r->sessions, "session", b[1], sizeof b[1]),
+            fc_human_things(a->folder ? r->files_written : r->sessions, "session", b[1], sizeof b[1]),
             fc_human_bytes(r->bytes_written, b[2], sizeof b[2]));
+    if (r->files_skipped)
+        fprintf(stderr, "; %s there already", fc_human_things(r->files_skipped, "file", b[3], sizeof b[3]));
     if (r->packets_missing)
         fprintf(stderr, "; %s missing", fc_human_things(r->packets_missing, "packet", b[3], sizeof b[3]));
     if (r->packets_forgotten)
@@ -197,6 +205,60 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
     return status;
 }
 
+static bool nothing_left(const struct fc_carve_result *r)
+{
+    return !r->packets && !r->files_skipped && (r->packets_forgotten || r->packets_missing);
+}
+
+/* A file a session. */
+static int split_to(const struct args *a, struct fc_db *db, const struct fc_filter *filter)
+{
+    struct fc_carve_options o = a->o;
+    struct fc_carve_result result = {0};
+    struct fc_error err;
+    struct fc_bar bar;
+    int status = FC_EXIT_OK, rc = fc_new_folder(a->folder, &a->rights, &err);
+
+    if (rc == 0) {
+        const char *folders[] = {NULL, a->folder};
+        char *index = fc_sandbox_folder(a->db);
+        folders[0] = index;
+        fc_sandbox_enter(folders, 2, false);
+        free(index);
+    }
+    fc_bar_init(&bar, a->quiet, a->verbose);
+    if (bar.terminal || bar.lines) {
+        o.progress = fc_bar_show;
+        o.progress_ctx = &bar;
+    }
+    if (rc == 0)
+        rc = fc_carve_split(db, filter, &o, a->folder, &a->rights, &fc_stop, &result, &err);
+    fc_bar_end(&bar, rc == 0);
+    if (rc)
+        fc_complain_error(&err);
+    if (rc && result.files_written && !a->quiet)
+        fc_complain("%llu files are complete; the same command goes on with the others",
+                    (unsigned long long)result.files_written);
+    else if (rc == FC_E_MISSING || rc == FC_E_CHANGED)
+        fc_complain("nothing was carved; --partial carves what the other captures hold");
+    if (rc) {
+        status = FC_EXIT_ERROR;
+    } else if (!result.sessions) {
+        if (!a->quiet && !(a->ids.given && fc_id_list_tell_missing(&a->ids, db, "no session matches; ")))
+            fc_complain("no session matches");
+        status = FC_EXIT_NONE;
+    } else {
+        report(a, &result);
+        if (a->ids.given && result.sessions < fc_id_list_ids(&a->ids))
+            fc_id_list_tell_missing(&a->ids, db, "warning: ");
+        status = !nothing_left(&result) ? FC_EXIT_OK : result.packets_missing ? FC_EXIT_ERROR : FC_EXIT_NONE;
+    }
+    if (rc == 0 && a->json && !print_json(a, &result))
+        status = FC_EXIT_ERROR;
+    fc_carve_result_fini(&result);
+    return status;
+}
+
 static int carve_text(const struct args *a, const char *text)
 {
     struct fc_filter_error where;
@@ -216,7 +278,7 @@ static int carve_text(const struct args *a, const char *text)
     else if (fc_db_open(a->db, &db, &err))
         fc_complain_error(&err);
     else
-        status = carve_to(a, db, filter);
+        status = a->folder ? split_to(a, db, filter) : carve_to(a, db, filter);
     fc_db_close(db);
     fc_filter_free(filter);
     return status;
@@ -226,11 +288,12 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
 {
     int status;
 
-    if (!a->path) {
-        fc_complain("carve: no output given; -w FILE, or -w - for standard output");
+    if (!a->path == !a->folder) {
+        fc_complain(a->path ? "carve: the output is one file (-w) or a folder of them (--split), not both"
+                            : "carve: no output given; -w FILE, or -w - for standard output, or --split DIR");
         return FC_EXIT_ERROR;
     }
-    if (strcmp(a->path, "-") == 0 && isatty(STDOUT_FILENO)) {
+    if (a->path && strcmp(a->path, "-") == 0 && isatty(STDOUT_FILENO)) {
         fc_complain("carve: will not write a capture to a terminal");
         return FC_EXIT_ERROR;
     }
@@ -263,7 +326,7 @@ static int run(int argc, char **argv)
 
 const struct fc_command fc_command_carve = {
     .name = "carve",
-    .usage = "[OPTION...] [FILTER] -w FILE",
+    .usage = "[OPTION...] [FILTER] -w FILE|--split DIR",
     .summary = "write the packets of chosen sessions to a new capture",
     .details =
         "FILTER is that of 'flowcarve query' ('flowcarve help filter'); without one, every session is carved. The "

@@ -172,7 +172,7 @@ int fc_packets_step(struct fc_packets *p, struct fc_record_source **source, stru
     return 1;
 }
 
-void fc_packets_fini(struct fc_packets *p)
+void fc_packets_stop(struct fc_packets *p)
 {
     for (size_t i = 0; i < p->opened; i++)
         close_source(p, i);
@@ -182,6 +182,11 @@ void fc_packets_fini(struct fc_packets *p)
     free(p->sources);
     free(p->numbers);
     free(p->heap);
+}
+
+void fc_packets_fini(struct fc_packets *p)
+{
+    fc_packets_stop(p);
     fc_places_fini(&p->places);
 }
 

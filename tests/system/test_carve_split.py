@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Carving many sessions: lists of IDs, and a file a session."""
-import os, unittest
+import gzip, json, os, resource, signal, struct, subprocess, time
 
 import support
-from support import flowcarve, index, parse_capture, select, sessions
+from support import T0, flowcarve, index, parse_capture, read_capture, select, sessions
 
 
 class Made(support.TestCase):
@@ -73,6 +73,140 @@ class Ids(Made):
             b'%d-%d' % (i, i + 1) for i in range(1, 90000, 3))))
         tcp = [s['id'] for s in sessions(self.db, 'tcp')]
         self.assertEqual(int(r.out), sum(i % 3 == 0 for i in tcp))
+
+
+def split(db, folder, *words, ok=0, **kw):
+    return flowcarve('carve', '-d', db, '-q', '--split', folder, *words, ok=ok, **kw)
+
+
+def file_name(s):
+    """As the manual says it."""
+    ends = ''
+    for end in 'client', 'server':
+        port = s.get(end + '_port')
+        ends += '-%s%s' % (s[end + '_addr'].replace(':', '.'), '' if port is None else '_%d' % port) if s.get(end + '_addr') else ''
+    return '%d-%s%s.pcap' % (s['id'], s['proto'], ends)
+
+
+class Split(support.TestCase):
+    def assert_as_alone(self, db, folder, most, *words):
+        """Each file is what carving the session alone gives."""
+        names = support.rng('split').sample(sorted(os.listdir(folder)), min(most, len(os.listdir(folder))))
+        for name in names:
+            alone = flowcarve('carve', '-d', db, '-q', '-i', name.split('-')[0], '-w', '-', *words).out
+            self.assertTrue(support.read_bytes(os.path.join(folder, name)) == alone, name)
+
+    def test_a_file_a_session(self):
+        """Of captures in all forms, whose times overlap and run backwards, and which are compressed."""
+        n = 0
+        for options in (('--format', 'pcapng', '--interfaces', '3', '--fragments', '20'), ('--files', '3', '--overlap', '--ipv6', '40'),
+                        ('--backward', '30', '--vlan', '20'), ('--ns', '--big-endian', '--snaplen', '90')):
+            files = self.fcgen('%d.pcap' % n, '--packets', '1500', '--sessions', '80', *options)
+            packed = []
+            for f in files:
+                packed.append(f + '.gz')
+                with gzip.open(f + '.gz', 'wb') as out:
+                    out.write(support.read_bytes(f))
+            for captures in files, packed:
+                n += 1
+                db, folder = self.path('%d.db' % n), self.path('out%d' % n)
+                index(db, '-q', '--keep-copies', *captures)
+                split(db, folder)
+                rows = sessions(db)
+                self.assertEqual({os.path.splitext(f)[0] for f in os.listdir(folder)},
+                                 {os.path.splitext(file_name(s))[0] for s in rows})
+                self.assert_as_alone(db, folder, 12)
+                got = support.multiset(r for f in os.listdir(folder) for r in read_capture(os.path.join(folder, f)))
+                self.assertEqual(got, support.multiset(r for f in files for r in read_capture(f)))
+
+    def test_what_sections_say(self):
+        """Comments, names, secrets and statistics of a pcapng go where they go when a session is carved alone."""
+        a, b = (eth_of(1), eth_of(2)), (eth_of(3), eth_of(1))
+        secrets = support.block('<', 10, struct.pack('<II', 0x544c534b, 4) + b'KEYS')
+        parts = []
+        for i, (x, y) in enumerate((a, b)):
+            head = support.block('<', 0x0a0d0d0a, struct.pack('<IHHq', 0x1a2b3c4d, 1, 0, -1) + support.option('<', 1, b'section %d' % i) +
+                                 support.option('<', 4, b'program') + support.option('<', 0, b''))
+            parts += [head, support.idb(options=support.option('<', 2, b'eth%d' % i) + support.option('<', 0, b'')), secrets,
+                      support.epb('<', 0, T0 // 1000 + 10 * i, x), support.epb('<', 0, T0 // 1000 + 10 * i + 1, y),
+                      support.block('<', 5, struct.pack('<III', 0, 1, 1))]
+        f = self.write('s.pcapng', b''.join(parts))
+        with gzip.open(f + '.gz', 'wb') as out:
+            out.write(b''.join(parts))
+        for capture in f, f + '.gz':
+            db, folder = capture + '.db', capture + '.d'
+            index(db, '-q', capture)
+            split(db, folder, '-f', 'pcapng')
+            self.assertEqual(len(os.listdir(folder)), 3)
+            self.assert_as_alone(db, folder, 3, '-f', 'pcapng')
+            both = support.read_bytes(os.path.join(folder, min(os.listdir(folder))))
+            for said in b'section 0', b'section 1', b'eth0', b'eth1', b'KEYS':
+                self.assertIn(said, both)
+
+    def test_larger_than_memory(self):
+        """A session of more than is kept of all is streamed, and others are taken in several goes."""
+        f = self.write('l.pcap', support.pcap_bytes([(T0 + i * 1000, eth_of(1, 60000)) for i in range(1200)] + [
+            (T0 + 10**9 + i * 1000, eth_of(2 + i % 3, 60000)) for i in range(1500)]))
+        db, folder = self.path('x.db'), self.path('out')
+        index(db, '-q', f)
+        split(db, folder)
+        self.assertEqual(len(os.listdir(folder)), 4)
+        self.assert_as_alone(db, folder, 4)
+
+    def test_resumed(self):
+        files = self.fcgen('c.pcap', '--packets', '30000', '--sessions', '4000')
+        db, folder = self.path('x.db'), self.path('out')
+        index(db, '-q', *files)
+        few = {'preexec_fn': lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))}
+        p = subprocess.Popen([support.FLOWCARVE, 'carve', '-d', db, '--split', folder], stderr=subprocess.DEVNULL, **few)
+        while p.poll() is None and (not os.path.isdir(folder) or len(os.listdir(folder)) < 20):
+            time.sleep(0.001)
+        p.send_signal(signal.SIGINT)
+        self.assertEqual(p.wait(), -signal.SIGINT)
+        done = {f: os.stat(os.path.join(folder, f)).st_mtime_ns for f in os.listdir(folder)}
+        self.assertLess(len(done), 4000)
+        self.assert_as_alone(db, folder, 10)
+        r = flowcarve('carve', '-d', db, '--split', folder, '--json', **few)
+        told = json.loads(r.out)
+        self.assertEqual((told['sessions'], told['files_skipped'], told['files_written']), (4000, len(done), 4000 - len(done)))
+        self.assertEqual(len(os.listdir(folder)), 4000)
+        self.assertEqual(done, {f: os.stat(os.path.join(folder, f)).st_mtime_ns for f in done})
+        self.assert_as_alone(db, folder, 20)
+
+    def test_mistakes(self):
+        files = self.fcgen('c.pcap', '--packets', '500', '--sessions', '20')
+        db, folder = self.path('x.db'), self.path('out')
+        index(db, '-q', *files)
+        self.assert_says(split(db, folder, '-w', self.path('o.pcap'), ok=2), 'not both')
+        self.assert_says(split(db, files[0], ok=2), 'c.pcap', 'cannot create the folder')
+        self.assert_says(split(db, self.path('no', 'such'), ok=2), 'no such file')
+        self.assert_says(flowcarve('carve', '-d', db, '--split', folder, 'port', '1', ok=1), 'no session matches')
+        self.assert_says(flowcarve('carve', '-d', db, '--split', folder, '-i', '1,7777'), 'not in the index: 7777')
+        os.chmod(folder, 0o500)
+        if os.geteuid():
+            self.assert_says(split(db, folder, ok=2), folder, 'denied')
+        os.chmod(folder, 0o700)
+        self.assertEqual([os.stat(os.path.join(folder, f)).st_mode & 0o777 for f in os.listdir(folder)], [0o600])
+        split(db, self.path('shared'), '-i', '2', '--mode', '640')
+        self.assertEqual(os.stat(self.path('shared')).st_mode & 0o777, 0o750)
+        os.rename(files[0], files[0] + '~')
+        self.assert_says(split(db, folder, ok=2), 'missing', '--partial')
+        self.assert_says(split(db, folder, '-i', '2', '--partial', ok=2), 'missing')
+        data = bytearray(support.read_bytes(files[0] + '~'))
+        record = 24 + 16
+        data[record + 26:record + 34] = b'\0\0\0\0\1\1\1\1'  # of the first packet: its addresses
+        data[record + 12:record + 14] = b'\x88\x88'
+        st = os.stat(files[0] + '~')
+        self.write('c.pcap', data)
+        os.utime(files[0], ns=(st.st_atime_ns, st.st_mtime_ns))
+        first = select(db, 'SELECT min(id) FROM sessions')[0][0]
+        r = split(db, self.path('rest'), '--partial', ok=(0, 2))
+        alone = flowcarve('carve', '-d', db, '--partial', '-i', str(first), '-w', self.path('alone.pcap'), ok=(0, 2))
+        self.assertEqual(r.rc, alone.rc, (r, alone))
+
+
+def eth_of(n, size=4):
+    return support.udp('10.0.0.%d' % n, 1000 + n, '10.0.1.1', 53, b'x' * size)
 
 
 if __name__ == '__main__':
