@@ -11,6 +11,7 @@
 #define FLOWCARVE_CARVE_H
 
 #include <flowcarve/newfile.h>
+#include <flowcarve/packets.h>
 #include <flowcarve/progress.h>
 #include <flowcarve/query.h>
 #include <stdbool.h>
@@ -36,6 +37,13 @@ struct fc_carve_options {
     bool partial; /* leave out captures that are missing and records that have changed, instead of giving up */
     /* path that the output will replace, or NULL: FC_E_USAGE when it is the index or a capture of it */
     const char *avoid;
+    bool one_direction; /* only packets that `from` has sent, and those of which it cannot be told */
+    enum fc_from from;
+    /*
+     * Of each session, so many packets at the most, and those that come to so many bytes, on the wire, the one that
+     * reaches it included. 0: all. Of one direction: counted in that.
+     */
+    uint64_t first_packets, first_bytes;
     fc_progress_call *progress; /* NULL: nobody is told */
     void *progress_ctx;
 };

@@ -14,7 +14,7 @@ static void fill_result(struct fc_carving *c, struct fc_carve_result *result)
 
     fc_packets_result(&c->packets, &r);
     *result = (struct fc_carve_result){.sessions = r.sessions,
-                                       .packets = r.packets,
+                                       .packets = c->records,
                                        .bytes_read = r.bytes_read,
                                        .bytes_decoded = r.bytes_decoded,
                                        .bytes_written = c->out.written,
@@ -43,7 +43,7 @@ FC_EXPORT int fc_carve(struct fc_db *db, const struct fc_filter *filter, const s
     struct fc_carve_options o = options ? *options : (struct fc_carve_options){0};
     struct fc_packets_options which = {.partial = o.partial, .avoid = o.avoid, .stop = stop};
     struct fc_progress progress = {0};
-    struct fc_carving c = {.progress = &progress};
+    struct fc_carving c = {.options = &o, .progress = &progress};
     struct fc_output_form form;
     struct fc_ticker ticker;
     struct fc_error local;

@@ -5,12 +5,32 @@
 #include "carve/format.h"
 #include "carve/tail.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 int fc_carving_choose(struct fc_carving *c, enum fc_carve_format format, struct fc_output_form *form,
                       struct fc_error *err)
 {
     return fc_carve_choose(&c->packets.places, &c->files, format, form, err);
+}
+
+/* Is the record one of those that are asked for? */
+static bool is_wanted(struct fc_carving *c, const struct fc_record_source *s)
+{
+    const struct fc_carve_options *o = c->options;
+    enum fc_from from = o->one_direction ? fc_packets_sender(s->session, &s->packet) : FC_FROM_UNKNOWN;
+
+    if (from != FC_FROM_UNKNOWN && from != o->from)
+        return false;
+    if (!c->taken)
+        return true;
+    struct fc_carve_taken *taken = &c->taken[s->session - c->packets.places.sessions];
+    if (s->session->enough)
+        return false;
+    taken->packets++;
+    taken->bytes += s->rec.origlen;
+    s->session->enough =
+        (o->first_packets && taken->packets >= o->first_packets) || (o->first_bytes && taken->bytes >= o->first_bytes);
+    return true;
 }
 
 static int write_record(struct fc_carving *c, const struct fc_record_source *s, struct fc_error *err)
@@ -25,6 +45,7 @@ static int write_record(struct fc_carving *c, const struct fc_record_source *s, 
             rc = fc_output_blocks(&c->out, big, c->heads[big].data, c->heads[big].len);
             c->heads[big].len = 0;
         }
+    c->records++;
     if (rc == 0)
         rc = fc_output_record(&c->out, described->ifaces[s->iface], &s->rec, s->block);
     return rc ? fc_output_error(rc, err) : 0;
@@ -55,7 +76,7 @@ static int write_all(struct fc_carving *c, struct fc_error *err)
     c->packets.at_end = write_tails;
     c->packets.at_end_ctx = c;
     while (rc == 0 && (rc = fc_packets_step(&c->packets, &source, err)) == 1) {
-        rc = write_record(c, source, err);
+        rc = is_wanted(c, source) ? write_record(c, source, err) : 0;
         if ((c->packets.packets & 0xff) == 0)
             tell(c);
     }
@@ -70,6 +91,9 @@ int fc_carving_write(struct fc_carving *c, const struct fc_output_form *form, in
 {
     int rc = fc_output_init(&c->out, fd, form, stop);
 
+    if (rc == 0 && (c->options->first_packets || c->options->first_bytes) &&
+        !(c->taken = calloc(c->packets.places.session_count, sizeof *c->taken)))
+        rc = FC_E_NOMEM;
     rc = rc ? fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory") : write_all(c, err);
     tell(c);
     return rc;
@@ -77,6 +101,7 @@ int fc_carving_write(struct fc_carving *c, const struct fc_output_form *form, in
 
 void fc_carving_fini(struct fc_carving *c)
 {
+    free(c->taken);
     fc_output_fini(&c->out);
     fc_buffer_fini(&c->heads[0]);
     fc_buffer_fini(&c->heads[1]);

@@ -9,10 +9,17 @@
 
 #include <flowcarve/carve.h>
 
+struct fc_carve_taken {
+    uint64_t packets, bytes;
+};
+
 struct fc_carving {
     struct fc_packets packets; /* found and not started; the caller's to free */
     struct fc_carve_files files;
-    struct fc_buffer heads[2]; /* of the sections entered, by byte order, until they are written */
+    const struct fc_carve_options *options;
+    struct fc_carve_taken *taken; /* of each session, where the options limit it */
+    uint64_t records;             /* written */
+    struct fc_buffer heads[2];    /* of the sections entered, by byte order, until they are written */
     struct fc_output out;
     struct fc_progress *progress; /* records and bytes_done go on from what they are; may be NULL */
     uint64_t told_records, told_bytes;

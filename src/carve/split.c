@@ -12,19 +12,19 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 enum {
-    MEMORY = 64 << 20,      /* bytes of records that are kept */
-    RECORD = 80,            /* and of what is kept of each beside them */
-    SESSIONS = 8192,        /* at a time */
-    OPEN_MOST = 512,        /* files that are synced to the disk together */
-    NAME_BYTES = 256, /* of a file, without its folder */
+    MEMORY = 64 << 20, /* bytes of records that are kept */
+    RECORD = 80,       /* and of what is kept of each beside them */
+    SESSIONS = 8192,   /* at a time */
+    OPEN_MOST = 512,   /* files that are synced to the disk together */
+    NAME_BYTES = 256,  /* of a file, without its folder */
 };
 
 struct item {
@@ -150,11 +150,11 @@ static int write_file(struct split *s, struct fc_carving *c, const char *name, s
     }
     free(path);
     if (rc == 0) {
-        s->result->packets += c->packets.packets;
+        s->result->packets += c->records;
         s->result->bytes_written += c->out.written;
         FC_PROGRESS_ADD(s->progress, sessions, 1);
     }
-    if (file->fd >= 0 && (rc || !c->packets.packets)) { /* all that there was of it is missing */
+    if (file->fd >= 0 && (rc || !c->records)) { /* nothing that is asked for is there */
         fc_new_file_abandon(file);
         s->file_count--;
     }
@@ -217,7 +217,7 @@ static int filter_of(const struct item *items, size_t count, struct fc_filter **
 static int carve_large(struct split *s, const struct item *item, struct fc_error *err)
 {
     struct fc_packets_options which = {.partial = s->options->partial, .stop = s->stop};
-    struct fc_carving c = {.progress = s->progress};
+    struct fc_carving c = {.options = s->options, .progress = s->progress};
     struct fc_filter *filter;
     int rc = filter_of(item, 1, &filter, err);
 
@@ -238,7 +238,7 @@ static int carve_large(struct split *s, const struct item *item, struct fc_error
 static int carve_kept(struct split *s, struct fc_kept *kept, struct fc_blocks *blocks, size_t i, const char *name,
                       struct fc_error *err)
 {
-    struct fc_carving c = {.progress = s->progress, .files.blocks = blocks};
+    struct fc_carving c = {.options = s->options, .progress = s->progress, .files.blocks = blocks};
     struct fc_places *places = &c.packets.places;
     int rc = 0;
 

@@ -10,13 +10,33 @@
 #include "cli/zone.h"
 
 #include <flowcarve/carve.h>
+#include <flowcarve/packets.h>
+#include <flowcarve/text.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { DB, WRITE, SPLIT, ID, FORMAT, PARTIAL, JSON, MODE, GROUP, TZ, FILTER_FILE, QUIET, VERBOSE };
+enum {
+    DB,
+    WRITE,
+    SPLIT,
+    ID,
+    FORMAT,
+    DIRECTION,
+    FIRST_PACKETS,
+    FIRST_BYTES,
+    LIST,
+    PARTIAL,
+    JSON,
+    MODE,
+    GROUP,
+    TZ,
+    FILTER_FILE,
+    QUIET,
+    VERBOSE
+};
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -24,6 +44,10 @@ static const struct fc_option options[] = {
     [SPLIT] = {"split", 0, "DIR", "write a capture for each session to a folder, in place of -w; those there are kept"},
     [ID] = {"id", 'i', "LIST", "sessions by their IDs: numbers and ranges as 1,5-30, @FILE, or - for standard input"},
     [FORMAT] = {"format", 'f', "NAME", "pcap or pcapng (default: pcap where it can hold the result)"},
+    [DIRECTION] = {"direction", 0, "NAME", "what client or server has sent, or both (default)"},
+    [FIRST_PACKETS] = {"first-packets", 0, "N", "the first N packets of each session"},
+    [FIRST_BYTES] = {"first-bytes", 0, "SIZE", "the packets with which each session comes to SIZE bytes, as 64k"},
+    [LIST] = {"list", 0, NULL, "carve nothing, print where the packets are, a JSON object a line"},
     [PARTIAL] = {"partial", 0, NULL, "carve the rest when captures are missing or have changed"},
     [JSON] = {"json", 0, NULL, "print the result as a JSON object, on standard output; with -w - on standard error"},
     [MODE] = FC_OPTION_MODE,
@@ -41,8 +65,34 @@ struct args {
     struct fc_carve_options o;
     struct fc_rights rights;
     struct fc_zone zone;
-    bool quiet, verbose, json;
+    bool quiet, verbose, json, list;
 };
+
+static int set_direction(struct args *a, const char *value)
+{
+    a->o.one_direction = strcmp(value, "both") != 0;
+    a->o.from = strcmp(value, "server") == 0 ? FC_FROM_SERVER : FC_FROM_CLIENT;
+    if (!a->o.one_direction || strcmp(value, "server") == 0 || strcmp(value, "client") == 0)
+        return 0;
+    fc_complain("carve: --direction takes client, server or both, not '%s'", value);
+    return -1;
+}
+
+static int set_first(struct args *a, bool bytes, const char *value)
+{
+    int64_t packets;
+
+    if (bytes ? fc_size_option(value, &a->o.first_bytes) && a->o.first_bytes
+              : fc_number_option(value, 1, INT64_MAX, &packets)) {
+        if (!bytes)
+            a->o.first_packets = (uint64_t)packets;
+        return 0;
+    }
+    fc_complain(bytes ? "carve: --first-bytes takes a size as 1500 or 64k, not '%s'"
+                      : "carve: --first-packets takes a number from 1 on, not '%s'",
+                value);
+    return -1;
+}
 
 static int set(void *ctx, int option, const char *value)
 {
@@ -69,6 +119,14 @@ static int set(void *ctx, int option, const char *value)
             fc_complain("carve: --format takes pcap or pcapng, not '%s'", value);
             return -1;
         }
+        return 0;
+    case DIRECTION:
+        return set_direction(a, value);
+    case FIRST_PACKETS:
+    case FIRST_BYTES:
+        return set_first(a, option == FIRST_BYTES, value);
+    case LIST:
+        a->list = true;
         return 0;
     case PARTIAL:
         a->o.partial = true;
@@ -173,6 +231,10 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
         fc_complain("nothing to carve: %s of what matches, all forgotten",
                     fc_human_things(result.packets_forgotten, "packet", b, sizeof b));
         status = FC_EXIT_NONE;
+    } else if (rc == 0 && result.sessions && !result.packets && !result.packets_missing) {
+        fc_target_abandon(&target);
+        fc_complain("nothing to carve: the %s has sent nothing", a->o.from == FC_FROM_SERVER ? "server" : "client");
+        status = FC_EXIT_NONE;
     } else if (rc == 0 && !result.sessions) {
         fc_target_abandon(&target);
         if (!a->quiet && !(a->ids.given && fc_id_list_tell_missing(&a->ids, db, "no session matches; ")))
@@ -207,7 +269,45 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
 
 static bool nothing_left(const struct fc_carve_result *r)
 {
-    return !r->packets && !r->files_skipped && (r->packets_forgotten || r->packets_missing);
+    return !r->packets && !r->files_skipped;
+}
+
+static void print_position(const struct fc_session_packet *packet)
+{
+    char text[512];
+
+    printf("{\"session\":%lld,\"file\":\"", (long long)packet->session);
+    for (const char *p = packet->path; *p;)
+        fwrite(text, 1, fc_text_escape(FC_TEXT_JSON, &p, text, sizeof text), stdout);
+    printf("\",\"offset\":%llu}\n", (unsigned long long)packet->off);
+}
+
+/* Where the packets are, from the index alone. */
+static int list_positions(const struct args *a, struct fc_db *db, const struct fc_filter *filter)
+{
+    struct fc_packets_options o = {.positions = true, .stop = &fc_stop};
+    const struct fc_session_packet *packet;
+    struct fc_packets_result result;
+    struct fc_packets *packets;
+    struct fc_error err;
+    int rc = fc_packets_open(db, filter, &o, &packets, &err);
+
+    if (rc == 0) {
+        while ((rc = fc_packets_next(packets, &packet, &err)) == 1 && !ferror(stdout))
+            print_position(packet);
+        fc_packets_result(packets, &result);
+        fc_packets_close(packets);
+    }
+    if (rc < 0) {
+        fc_complain_error(&err);
+        return FC_EXIT_ERROR;
+    }
+    if (a->ids.given && result.sessions < fc_id_list_ids(&a->ids) && !a->quiet)
+        fc_id_list_tell_missing(&a->ids, db, "warning: ");
+    else if (!result.sessions && !a->quiet)
+        fc_complain("no session matches");
+    rc = fc_output_done();
+    return rc ? rc : result.packets ? FC_EXIT_OK : FC_EXIT_NONE;
 }
 
 /* A file a session. */
@@ -278,7 +378,9 @@ static int carve_text(const struct args *a, const char *text)
     else if (fc_db_open(a->db, &db, &err))
         fc_complain_error(&err);
     else
-        status = a->folder ? split_to(a, db, filter) : carve_to(a, db, filter);
+        status = a->list     ? list_positions(a, db, filter)
+                 : a->folder ? split_to(a, db, filter)
+                             : carve_to(a, db, filter);
     fc_db_close(db);
     fc_filter_free(filter);
     return status;
@@ -288,7 +390,11 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
 {
     int status;
 
-    if (!a->path == !a->folder) {
+    if (a->list && (a->path || a->folder || a->o.one_direction || a->o.first_packets || a->o.first_bytes)) {
+        fc_complain("carve: --list reads no capture and writes none; it goes with --id and a filter");
+        return FC_EXIT_ERROR;
+    }
+    if (!a->list && !a->path == !a->folder) {
         fc_complain(a->path ? "carve: the output is one file (-w) or a folder of them (--split), not both"
                             : "carve: no output given; -w FILE, or -w - for standard output, or --split DIR");
         return FC_EXIT_ERROR;

@@ -116,8 +116,7 @@ int fc_kept_read(struct fc_kept *kept, struct fc_db *db, const struct fc_filter 
 
     memset(kept, 0, sizeof *kept);
     o.order = FC_PACKETS_BY_FILE;
-    if ((rc = fc_packets_find(&kept->all, db, filter, &o, note_shape, kept, err)) ||
-        (rc = read_records(kept, err)))
+    if ((rc = fc_packets_find(&kept->all, db, filter, &o, note_shape, kept, err)) || (rc = read_records(kept, err)))
         return rc;
     return sort_out(kept, err);
 }
@@ -156,6 +155,7 @@ void fc_kept_enter(struct fc_kept *kept, size_t i, struct fc_packets *packets)
                                          .kept = kept,
                                          .stop = all->stop};
     session->shown = 0;
+    session->enough = false;
     for (size_t k = kept->first[i]; k < kept->first[i + 1]; k++) {
         struct fc_place_file *f = &kept->files[kept->places[k].session];
         kept->places[k].session = 0; /* the only one that these places have */

@@ -209,8 +209,7 @@ FC_EXPORT int fc_packets_open(struct fc_db *db, const struct fc_filter *filter,
     return rc;
 }
 
-/* Which end of its session has sent the packet. */
-static enum fc_from sender(const struct fc_place_session *session, const struct fc_packet *packet)
+enum fc_from fc_packets_sender(const struct fc_place_session *session, const struct fc_packet *packet)
 {
     const struct fc_flow_key *key = &session->key;
     int dir = packet->dir;
@@ -227,7 +226,7 @@ static void fill(struct fc_packets *p, const struct fc_record_source *s)
     struct fc_session_packet *now = &p->now;
 
     now->session = s->session->id;
-    now->from = sender(s->session, &s->packet);
+    now->from = fc_packets_sender(s->session, &s->packet);
     now->file = s->f->stored->id;
     now->path = s->f->stored->path;
     now->off = s->rec.off;

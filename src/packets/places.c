@@ -228,7 +228,7 @@ int fc_places_note(struct fc_places *places, const struct fc_error *why, uint64_
 int fc_places_check(const struct fc_places *places, const char *path, struct fc_error *err)
 {
     for (size_t i = 0; i < places->session_count && !places->partial; i++)
-        if (!fc_shown_fits(places->sessions[i].shown))
+        if (!places->sessions[i].enough && !fc_shown_fits(places->sessions[i].shown))
             return fc_error_set(err, FC_E_CHANGED, path, FC_NO_OFFSET,
                                 "a session has fragments of a tunnel that it is not in: a capture has changed");
     return 0;

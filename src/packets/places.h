@@ -20,6 +20,7 @@ struct fc_place_session {
     int64_t id;
     uint8_t client;           /* endpoint of the key */
     uint8_t shown;            /* fc_key_shown() of the records read so far */
+    bool enough;              /* whoever reads sets it: the packets behind are not asked for */
     int64_t start_ns, end_ns; /* FC_TIME_NONE: it has no times */
 };
 

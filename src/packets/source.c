@@ -219,6 +219,8 @@ static int take_next(struct fc_record_source *s, size_t *place, struct fc_error 
     int rc;
 
     if (!s->aside.used) {
+        while (s->next < s->f->count && s->places->sessions[s->f->pos[s->next].session].enough)
+            s->next++;
         *place = s->next++;
         return *place < s->f->count ? fc_record_source_read(s, *place, err) : 0;
     }

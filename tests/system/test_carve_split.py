@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Carving many sessions: lists of IDs, and a file a session."""
-import gzip, json, os, resource, signal, struct, subprocess, time
+import gzip, ipaddress, json, os, resource, signal, struct, subprocess, time
 
 import support
 from support import T0, flowcarve, index, parse_capture, read_capture, select, sessions
@@ -121,7 +121,7 @@ class Split(support.TestCase):
 
     def test_what_sections_say(self):
         """Comments, names, secrets and statistics of a pcapng go where they go when a session is carved alone."""
-        a, b = (eth_of(1), eth_of(2)), (eth_of(3), eth_of(1))
+        a, b = (udp_of(1), udp_of(2)), (udp_of(3), udp_of(1))
         secrets = support.block('<', 10, struct.pack('<II', 0x544c534b, 4) + b'KEYS')
         parts = []
         for i, (x, y) in enumerate((a, b)):
@@ -145,8 +145,8 @@ class Split(support.TestCase):
 
     def test_larger_than_memory(self):
         """A session of more than is kept of all is streamed, and others are taken in several goes."""
-        f = self.write('l.pcap', support.pcap_bytes([(T0 + i * 1000, eth_of(1, 60000)) for i in range(1200)] + [
-            (T0 + 10**9 + i * 1000, eth_of(2 + i % 3, 60000)) for i in range(1500)]))
+        f = self.write('l.pcap', support.pcap_bytes([(T0 + i * 1000, udp_of(1, 60000)) for i in range(1200)] + [
+            (T0 + 10**9 + i * 1000, udp_of(2 + i % 3, 60000)) for i in range(1500)]))
         db, folder = self.path('x.db'), self.path('out')
         index(db, '-q', f)
         split(db, folder)
@@ -205,7 +205,83 @@ class Split(support.TestCase):
         self.assertEqual(r.rc, alone.rc, (r, alone))
 
 
-def eth_of(n, size=4):
+class Parts(Made):
+    """A part of each session, against what Python takes of the session carved whole."""
+    OPTIONS = ('--packets', '3000', '--sessions', '60', '--vlan', '0', '--proto', 'tcp=60,udp=40', '--files', '2',
+               '--overlap', '--fragments', '30')
+
+    def part(self, *words):
+        return [r[1:] for r in self.carved(self.db, *words, ok=(0, 1))]  # all but the place in the file
+
+    def test_direction(self):
+        for s in support.rng('parts').sample(sessions(self.db), 12):
+            packets, halves = self.part('-i', str(s['id'])), 0
+            for name in 'client', 'server':
+                source = ipaddress.ip_address(s[name + '_addr']).packed
+                at = 26 if len(source) == 4 else 22
+                want = [p for p in packets if p[3][at:at + len(source)] == source]
+                self.assertEqual(self.part('-i', str(s['id']), '--direction', name), want, s)
+                self.assertEqual(len(want), s[name + '_packets'])
+                halves += len(want)
+            self.assertEqual(self.part('-i', str(s['id']), '--direction', 'both'), packets)
+            self.assertEqual(len(packets), halves)
+
+    def test_the_first(self):
+        for i in (str(s['id']) for s in support.rng('first').sample(sessions(self.db), 5)):
+            packets = self.part('-i', i)
+            for n in 1, 3, len(packets), 10**6:
+                self.assertEqual(self.part('-i', i, '--first-packets', str(n)), packets[:n])
+            for size, text in (1, '1'), (5 << 10, '5k'), (10**9, '1000000000'):
+                n = total = 0
+                while n < len(packets) and total < size:
+                    total += packets[n][2]
+                    n += 1
+                self.assertEqual(self.part('-i', i, '--first-bytes', text), packets[:n])
+                self.assertEqual(self.part('-i', i, '--first-bytes', text, '--first-packets', '2'), packets[:min(n, 2)])
+        rows = select(self.db, 'SELECT client_packets + server_packets, client_packets FROM sessions')
+        clients = sum(min(4, n) for _, n in rows)
+        self.assertEqual(len(self.part('--first-packets', '4')), sum(min(4, n) for n, _ in rows))
+        self.assertEqual(len(self.part('--first-packets', '4', '--direction', 'client')), clients)
+        folder = self.path('out')
+        split(self.db, folder, '--first-packets', '4', '--direction', 'client')
+        self.assertEqual(sum(len(read_capture(os.path.join(folder, f))) for f in os.listdir(folder)), clients)
+
+    def test_what_is_not_asked_for_is_not_read(self):
+        f = self.write('l.pcap', support.pcap_bytes([(T0 + i * 1000, udp_of(1, 60000)) for i in range(200)]))
+        index(self.path('l.db'), '-q', f)
+        r = flowcarve('carve', '-d', self.path('l.db'), '--first-packets', '2', '--json', '-w', self.path('o.pcap'))
+        self.assertEqual(json.loads(r.out)['packets'], 2)
+        self.assertLess(json.loads(r.out)['bytes_read'], 1 << 20)
+
+    def test_one_way(self):
+        db, out = self.path('w.db'), self.path('o.pcap')
+        index(db, '-q', self.write('w.pcap', support.pcap_bytes([(T0, udp_of(1))])))
+        r = flowcarve('carve', '-d', db, '--direction', 'server', '-w', out, ok=1)
+        self.assert_says(r, 'server has sent nothing')
+        self.assertFalse(os.path.exists(out))
+        split(db, self.path('out'), '--direction', 'server', ok=1)
+        self.assertEqual(os.listdir(self.path('out')), [])
+
+    def test_list(self):
+        names = {i: os.fsdecode(f) for i, f in support.index_files(self.db).items()}
+        want = {(s, names[f], off) for s, places in support.all_positions(self.db).items() for f, off in places}
+        for f in self.files:
+            os.rename(f, f + '~')  # no capture is read
+        listed = lambda *words: [json.loads(line) for line in flowcarve('carve', '-d', self.db, '--list', *words).out.splitlines()]
+        got = listed()
+        self.assertEqual({(p['session'], p['file'], p['offset']) for p in got}, want)
+        self.assertEqual(len(got), len(want))
+        self.assertEqual(listed('-i', '7'), [p for p in got if p['session'] == 7])
+        flowcarve('carve', '-d', self.db, '--list', 'port', '1', ok=1)
+
+    def test_bad_values(self):
+        for words in ['-w', 'x.pcap'], ['--split', 'x'], ['--first-packets', '1']:
+            self.assert_says(flowcarve('carve', '-d', self.db, '--list', *words, ok=2), '--list')
+        for words in ('--first-packets', '0'), ('--first-packets', 'x'), ('--first-bytes', '0'), ('--first-bytes', '-1'), ('--direction', 'up'):
+            self.assert_says(flowcarve('carve', '-d', self.db, '-w', 'x.pcap', *words, ok=2), words[0])
+
+
+def udp_of(n, size=4):
     return support.udp('10.0.0.%d' % n, 1000 + n, '10.0.1.1', 53, b'x' * size)
 
 
