@@ -10,6 +10,8 @@
 #ifndef FLOWCARVE_CARVE_H
 #define FLOWCARVE_CARVE_H
 
+#include <flowcarve/newfile.h>
+#include <flowcarve/packets.h>
 #include <flowcarve/progress.h>
 #include <flowcarve/query.h>
 #include <stdbool.h>
@@ -35,6 +37,13 @@ struct fc_carve_options {
     bool partial; /* leave out captures that are missing and records that have changed, instead of giving up */
     /* path that the output will replace, or NULL: FC_E_USAGE when it is the index or a capture of it */
     const char *avoid;
+    bool one_direction; /* only packets that `from` has sent, and those of which it cannot be told */
+    enum fc_from from;
+    /*
+     * Of each session, so many packets at the most, and those that come to so many bytes, on the wire, the one that
+     * reaches it included. 0: all. Of one direction: counted in that.
+     */
+    uint64_t first_packets, first_bytes;
     fc_progress_call *progress; /* NULL: nobody is told */
     void *progress_ctx;
 };
@@ -48,6 +57,7 @@ struct fc_carve_result {
     uint64_t packets_forgotten; /* of these sessions, that `forget` has taken out of the index: not carved, no error */
     struct fc_error *missing;   /* why, one a capture; owned by the result */
     size_t missing_count;
+    uint64_t files_written, files_skipped; /* of fc_carve_split() */
 };
 
 /*
@@ -60,6 +70,26 @@ struct fc_carve_result {
  */
 int fc_carve(struct fc_db *db, const struct fc_filter *filter, const struct fc_carve_options *options, int fd,
              const int *stop, struct fc_carve_result *result, struct fc_error *err);
+
+/*
+ * Writes a capture for each session that `filter` selects to `folder`, which is made when it is not there: what
+ * fc_carve() writes of that session alone, under the name that fc_session_file_name() gives, with .pcap or .pcapng
+ * behind it. A file appears when it is complete. One that is there is taken for complete, and the session is passed
+ * over: so what was interrupted is gone on with by the same call. Sessions of which nothing is left get no file.
+ * rights: of what is made; NULL: its owner alone. options->avoid is not looked at; result->sessions counts those that
+ * were passed over as well. Codes as fc_carve(); files that are complete by then stay.
+ * Memory: 64 MiB of records, and what is said in packets.h of the sessions that these are of.
+ */
+int fc_carve_split(struct fc_db *db, const struct fc_filter *filter, const struct fc_carve_options *options,
+                   const char *folder, const struct fc_rights *rights, const int *stop, struct fc_carve_result *result,
+                   struct fc_error *err);
+
+/*
+ * "42-tcp-10.0.0.6_44150-23.0.0.1_80": ID, protocol, client and server of a session; the colons of addresses become
+ * dots. Returns buf, cut to its size; 160 bytes are enough. Any thread.
+ */
+const char *fc_session_file_name(const struct fc_session *session, char *buf, size_t size);
+
 void fc_carve_result_fini(struct fc_carve_result *result);
 
 #ifdef __cplusplus

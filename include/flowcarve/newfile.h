@@ -12,6 +12,7 @@
 
 #include <flowcarve/error.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -41,6 +42,18 @@ int fc_new_file_open(struct fc_new_file *file, const char *place, const struct f
  * was there is there, and the file is to be abandoned.
  */
 int fc_new_file_finish(struct fc_new_file *file, bool replace, struct fc_error *err);
+
+/*
+ * Finishes files of one folder, whose names nothing has had, with one sync of its file system in place of one for each
+ * of them. *there (may be NULL): so many are abandoned, as something has their name by now. FC_E_IO: all that were not
+ * finished are abandoned.
+ */
+int fc_new_files_finish(struct fc_new_file *files, size_t count, size_t *there, struct fc_error *err);
+
+/*
+ * Makes a folder, unless it is there. Who may read a file by the rights may search the folder. FC_E_IO.
+ */
+int fc_new_folder(const char *path, const struct fc_rights *rights, struct fc_error *err);
 
 /* Leaves no trace of a file that is not finished. */
 void fc_new_file_abandon(struct fc_new_file *file);

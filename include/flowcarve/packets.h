@@ -7,7 +7,7 @@
  * capture that is missing or has changed is an error, never a wrong packet.
  *
  * Threads: one at a time per db handle. Memory: 16 bytes a packet, and 16 more while those of a capture are put in
- * order, one capture at a time (32 more where its times run backwards); 64 a session; 16 a packet for numbers; a window
+ * order, one capture at a time (32 more where its times run backwards); 80 a session; 16 a packet for numbers; a window
  * and a descriptor for each of the captures that overlap in time at one place. The packets of a compressed capture whose
  * times run backwards are put aside until they are sorted, in an unnamed file of $TMPDIR when they are many.
  */

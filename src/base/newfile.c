@@ -165,6 +165,42 @@ FC_EXPORT int fc_new_file_finish(struct fc_new_file *f, bool replace, struct fc_
     return rc;
 }
 
+FC_EXPORT int fc_new_files_finish(struct fc_new_file *files, size_t count, size_t *there, struct fc_error *err)
+{
+    bool synced = count && syncfs(files[0].fd) == 0;
+    int rc = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct fc_new_file *f = &files[i];
+        int copy = -1; /* what a network file system tells when a descriptor is closed */
+        if (rc == 0 && (synced ? (copy = dup(f->fd)) < 0 || close(copy) != 0 : fc_io_sync(f->fd) != 0))
+            rc = fc_error_errno(err, FC_E_IO, f->place, FC_NO_OFFSET, "cannot write to disk");
+        if (rc == 0 && put_in_place(f, false) != 0) {
+            if (errno != EEXIST)
+                rc = fc_error_errno(err, FC_E_IO, f->place, FC_NO_OFFSET, "cannot put the file in its place");
+            else if (there)
+                ++*there;
+        }
+        fc_new_file_abandon(f);
+    }
+    return rc;
+}
+
+FC_EXPORT int fc_new_folder(const char *path, const struct fc_rights *rights, struct fc_error *err)
+{
+    unsigned mode = rights->mode ? rights->mode : OWNER_ALONE;
+    struct stat st;
+
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return 0;
+    if (mkdir(path, 0700) != 0)
+        return fc_error_errno(err, FC_E_IO, path, FC_NO_OFFSET, "cannot create the folder");
+    if ((rights->has_group && chown(path, (uid_t)-1, rights->group) != 0) ||
+        chmod(path, 0700 | mode | (mode & 0444) >> 2) != 0)
+        return fc_error_errno(err, FC_E_IO, path, FC_NO_OFFSET, "cannot be given its rights");
+    return 0;
+}
+
 FC_EXPORT void fc_new_file_abandon(struct fc_new_file *f)
 {
     if (f->fd >= 0)

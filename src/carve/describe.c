@@ -47,24 +47,24 @@ int fc_carve_describe(void *ctx, struct fc_places *places, struct fc_place_file 
         if (ifaces[first]) /* a damaged index says so: the section was seen */
             continue;
         if (f->file.format == FC_FORMAT_PCAPNG)
-            rc = fc_carve_ifaces_section(&files->ifaces, &f->file, &s->ifaces[first], err);
+            rc = fc_carve_ifaces_section(&files->ifaces, files->blocks, f, &s->ifaces[first], err);
         for (size_t k = first; k < last && rc == 0; k++)
-            rc = fc_carve_ifaces_add(&files->ifaces, &f->file, &s->ifaces[k], &ifaces[k], err);
+            rc = fc_carve_ifaces_add(&files->ifaces, files->blocks, f, &s->ifaces[k], &ifaces[k], err);
     }
     return rc;
 }
 
 /* Keeps the blocks of names and secrets that the section begins with, before its first packet. */
-static int read_head(const struct fc_file *file, const struct fc_interface *first, struct fc_buffer *head,
-                     struct fc_error *err)
+static int read_head(struct fc_blocks *blocks, struct fc_place_file *f, const struct fc_interface *first,
+                     struct fc_buffer *head, struct fc_error *err)
 {
     static const uint32_t types[] = {FC_BLOCK_NRB, FC_BLOCK_DSB, FC_BLOCK_IDB, FC_BLOCK_SHB, 0};
     uint64_t off = first->section_off;
 
-    for (int blocks = 0; blocks < HEAD_BLOCKS; blocks++) {
+    for (int i = 0; i < HEAD_BLOCKS; i++) {
         uint8_t *block;
         uint32_t size;
-        int rc = fc_pcapng_load(file, off, first->big_endian, HEAD_BLOCK_MAX, types, &block, &size, err);
+        int rc = fc_blocks_load(blocks, f, off, first->big_endian, HEAD_BLOCK_MAX, types, &block, &size, err);
         if (rc != 1)
             return rc;
         uint32_t type = fc_load32(block, first->big_endian);
@@ -81,8 +81,8 @@ static int read_head(const struct fc_file *file, const struct fc_interface *firs
     return 0;
 }
 
-int fc_carve_head(struct fc_carve_file *described, const struct fc_record_source *source, struct fc_buffer heads[2],
-                  struct fc_error *err)
+int fc_carve_head(struct fc_blocks *blocks, struct fc_carve_file *described, const struct fc_record_source *source,
+                  struct fc_buffer heads[2], struct fc_error *err)
 {
     const struct fc_stored_file *stored = source->f->stored;
     size_t first = source->iface - source->rec.iface;
@@ -92,5 +92,5 @@ int fc_carve_head(struct fc_carve_file *described, const struct fc_record_source
     if (described->heads[first])
         return 0;
     described->heads[first] = true;
-    return read_head(&source->f->file, &stored->ifaces[first], &heads[stored->ifaces[first].big_endian], err);
+    return read_head(blocks, source->f, &stored->ifaces[first], &heads[stored->ifaces[first].big_endian], err);
 }

@@ -13,6 +13,7 @@ struct fc_carve_file {
 };
 
 struct fc_carve_files {
+    struct fc_blocks *blocks; /* NULL: captures are open while they are described */
     struct fc_carve_ifaces ifaces;
     struct fc_carve_file *items; /* one a file of the places */
     size_t count;
@@ -36,7 +37,7 @@ int fc_carve_describe(void *ctx, struct fc_places *places, struct fc_place_file 
  * Appends to heads[byte order] the blocks of names and secrets that the section of the source's current record begins
  * with, the first time that it is asked for them. FC_E_IO, FC_E_NOMEM.
  */
-int fc_carve_head(struct fc_carve_file *described, const struct fc_record_source *source, struct fc_buffer heads[2],
-                  struct fc_error *err);
+int fc_carve_head(struct fc_blocks *blocks, struct fc_carve_file *described, const struct fc_record_source *source,
+                  struct fc_buffer heads[2], struct fc_error *err);
 
 #endif

@@ -92,25 +92,26 @@ static uint32_t fcs_field(uint8_t len)
     return bits % 16 || bits / 16 > 15 ? 0 : FC_PCAP_FCS_KNOWN | bits / 16 << FC_PCAP_FCS_SHIFT;
 }
 
-static int changed(const struct fc_file *file, uint64_t off, struct fc_error *err)
+static int changed(const struct fc_place_file *f, uint64_t off, struct fc_error *err)
 {
-    return fc_error_set(err, FC_E_CHANGED, file->path, off,
+    return fc_error_set(err, FC_E_CHANGED, f->stored->path, off,
                         "the capture has changed since it was indexed: no interface is described here");
 }
 
-static int describe_pcapng(struct fc_carve_iface *iface, const struct fc_file *file, uint64_t off, struct fc_error *err)
+static int describe_pcapng(struct fc_carve_iface *iface, struct fc_blocks *blocks, struct fc_place_file *f,
+                           uint64_t off, struct fc_error *err)
 {
     static const uint32_t types[] = {FC_BLOCK_IDB, 0};
     struct fc_pcapng_option o;
     const uint8_t *p;
     uint8_t *block;
     uint32_t size;
-    int rc = fc_pcapng_load(file, off, iface->big_endian, BLOCK_MAX, types, &block, &size, err);
+    int rc = fc_blocks_load(blocks, f, off, iface->big_endian, BLOCK_MAX, types, &block, &size, err);
 
     if (rc != 1 || size < 20) {
         if (rc == 1)
             free(block);
-        return rc < 0 ? rc : changed(file, off, err);
+        return rc < 0 ? rc : changed(f, off, err);
     }
     iface->options_len = size - 20;
     memmove(block, block + 16, iface->options_len);
@@ -122,34 +123,35 @@ static int describe_pcapng(struct fc_carve_iface *iface, const struct fc_file *f
     return 0;
 }
 
-static int describe_pcap(struct fc_carve_iface *iface, const struct fc_file *file, uint64_t off, struct fc_error *err)
+static int describe_pcap(struct fc_carve_iface *iface, struct fc_blocks *blocks, struct fc_place_file *f, uint64_t off,
+                         struct fc_error *err)
 {
     uint8_t head[FC_PCAP_HEADER];
-    struct fc_pcap pcap = file->pcap;
+    struct fc_pcap pcap = f->file.pcap;
     int64_t n;
 
     if (off) { /* written behind another capture */
-        if ((n = fc_file_read(file, head, sizeof head, off, err)) < 0)
+        if ((n = fc_blocks_read(blocks, f, head, sizeof head, off, err)) < 0)
             return (int)n;
         if (n < FC_PCAP_HEADER || fc_pcap_parse(head, off, &pcap, NULL))
-            return changed(file, off, err);
+            return changed(f, off, err);
     }
     iface->fcs = pcap.fcs;
     return 0;
 }
 
-int fc_carve_ifaces_add(struct fc_carve_ifaces *all, const struct fc_file *file, const struct fc_interface *stored,
-                        struct fc_carve_iface **out, struct fc_error *err)
+int fc_carve_ifaces_add(struct fc_carve_ifaces *all, struct fc_blocks *blocks, struct fc_place_file *f,
+                        const struct fc_interface *stored, struct fc_carve_iface **out, struct fc_error *err)
 {
     struct fc_carve_iface iface = {
         .link_type = stored->link_type,
         .snaplen = stored->snaplen,
         .tsresol = stored->tsresol,
         .big_endian = stored->big_endian,
-        .pcapng = file->format == FC_FORMAT_PCAPNG,
+        .pcapng = f->file.format == FC_FORMAT_PCAPNG,
     };
-    int rc = iface.pcapng ? describe_pcapng(&iface, file, stored->off, err)
-                          : describe_pcap(&iface, file, stored->section_off, err);
+    int rc = iface.pcapng ? describe_pcapng(&iface, blocks, f, stored->off, err)
+                          : describe_pcap(&iface, blocks, f, stored->section_off, err);
 
     if (rc)
         return rc;
@@ -213,13 +215,13 @@ static int take_options(struct fc_carve_ifaces *all, const uint8_t *p, const uin
     return rc;
 }
 
-int fc_carve_ifaces_section(struct fc_carve_ifaces *all, const struct fc_file *file, const struct fc_interface *iface,
-                            struct fc_error *err)
+int fc_carve_ifaces_section(struct fc_carve_ifaces *all, struct fc_blocks *blocks, struct fc_place_file *f,
+                            const struct fc_interface *iface, struct fc_error *err)
 {
     static const uint32_t types[] = {FC_BLOCK_SHB, 0};
     uint8_t *block;
     uint32_t size;
-    int rc = fc_pcapng_load(file, iface->section_off, iface->big_endian, BLOCK_MAX, types, &block, &size, err);
+    int rc = fc_blocks_load(blocks, f, iface->section_off, iface->big_endian, BLOCK_MAX, types, &block, &size, err);
 
     if (rc != 1) /* 0: damaged; the packets are good, what is said of their section is not */
         return rc;

@@ -8,7 +8,7 @@
 #ifndef FC_CARVE_INTERFACE_H
 #define FC_CARVE_INTERFACE_H
 
-#include "capture/file.h"
+#include "carve/blocks.h"
 #include "store/blob.h"
 
 struct fc_carve_iface {
@@ -36,14 +36,14 @@ struct fc_carve_ifaces {
 void fc_carve_ifaces_fini(struct fc_carve_ifaces *all);
 
 /*
- * Reads what the open capture says of an interface, and gives *out, which is shared by all that say the same and
+ * Reads what the capture says of an interface, and gives *out, which is shared by all that say the same and
  * lives as long as `all`. FC_E_CHANGED: there is none. FC_E_IO, FC_E_NOMEM.
  */
-int fc_carve_ifaces_add(struct fc_carve_ifaces *all, const struct fc_file *file, const struct fc_interface *iface,
-                        struct fc_carve_iface **out, struct fc_error *err);
+int fc_carve_ifaces_add(struct fc_carve_ifaces *all, struct fc_blocks *blocks, struct fc_place_file *file,
+                        const struct fc_interface *iface, struct fc_carve_iface **out, struct fc_error *err);
 
 /* Takes in what a pcapng says of the section that starts at section_off. Codes as above. */
-int fc_carve_ifaces_section(struct fc_carve_ifaces *all, const struct fc_file *file, const struct fc_interface *iface,
-                            struct fc_error *err);
+int fc_carve_ifaces_section(struct fc_carve_ifaces *all, struct fc_blocks *blocks, struct fc_place_file *file,
+                            const struct fc_interface *iface, struct fc_error *err);
 
 #endif

@@ -2,30 +2,57 @@
 #include "cli/cli.h"
 #include "cli/cmd_query.h"
 #include "cli/filter_words.h"
+#include "cli/id_list.h"
 #include "cli/json.h"
 #include "cli/progress.h"
 #include "cli/reading.h"
 #include "cli/sandbox.h"
-#include "cli/session_ids.h"
 #include "cli/target.h"
 #include "cli/zone.h"
 
 #include <flowcarve/carve.h>
+#include <flowcarve/packets.h>
+#include <flowcarve/text.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { DB, READ, NO_KEEP, WRITE, ID, FORMAT, PARTIAL, JSON, MODE, GROUP, TZ, FILTER_FILE, QUIET, VERBOSE };
+enum {
+    DB,
+    READ,
+    NO_KEEP,
+    WRITE,
+    SPLIT,
+    ID,
+    FORMAT,
+    DIRECTION,
+    FIRST_PACKETS,
+    FIRST_BYTES,
+    LIST,
+    PARTIAL,
+    JSON,
+    MODE,
+    GROUP,
+    TZ,
+    FILTER_FILE,
+    QUIET,
+    VERBOSE
+};
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
     [READ] = FC_OPTION_READ,
     [NO_KEEP] = FC_OPTION_NO_KEEP,
     [WRITE] = {"write", 'w', "FILE", "the capture to write; - for standard output"},
-    [ID] = {"id", 'i', "N[,N...]", "sessions by their IDs"},
+    [SPLIT] = {"split", 0, "DIR", "write a capture for each session to a folder, in place of -w; those there are kept"},
+    [ID] = {"id", 'i', "LIST", "sessions by their IDs: numbers and ranges as 1,5-30, @FILE, or - for standard input"},
     [FORMAT] = {"format", 'f', "NAME", "pcap or pcapng (default: pcap where it can hold the result)"},
+    [DIRECTION] = {"direction", 0, "NAME", "what client or server has sent, or both (default)"},
+    [FIRST_PACKETS] = {"first-packets", 0, "N", "the first N packets of each session"},
+    [FIRST_BYTES] = {"first-bytes", 0, "SIZE", "the packets with which each session comes to SIZE bytes, as 64k"},
+    [LIST] = {"list", 0, NULL, "carve nothing, print where the packets are, a JSON object a line"},
     [PARTIAL] = {"partial", 0, NULL, "carve the rest when captures are missing or have changed"},
     [JSON] = {"json", 0, NULL, "print the result as a JSON object, on standard output; with -w - on standard error"},
     [MODE] = FC_OPTION_MODE,
@@ -38,14 +65,40 @@ static const struct fc_option options[] = {
 };
 
 struct args {
-    const char *db, *path, *filter_file;
-    char *ids; /* a list, which may come in several options */
+    const char *db, *path, *folder, *filter_file;
+    struct fc_id_list ids;
     struct fc_carve_options o;
     struct fc_rights rights;
     struct fc_zone zone;
     struct fc_reading reading;
-    bool quiet, verbose, json;
+    bool quiet, verbose, json, list;
 };
+
+static int set_direction(struct args *a, const char *value)
+{
+    a->o.one_direction = strcmp(value, "both") != 0;
+    a->o.from = strcmp(value, "server") == 0 ? FC_FROM_SERVER : FC_FROM_CLIENT;
+    if (!a->o.one_direction || strcmp(value, "server") == 0 || strcmp(value, "client") == 0)
+        return 0;
+    fc_complain("carve: --direction takes client, server or both, not '%s'", value);
+    return -1;
+}
+
+static int set_first(struct args *a, bool bytes, const char *value)
+{
+    int64_t packets;
+
+    if (bytes ? fc_size_option(value, &a->o.first_bytes) && a->o.first_bytes
+              : fc_number_option(value, 1, INT64_MAX, &packets)) {
+        if (!bytes)
+            a->o.first_packets = (uint64_t)packets;
+        return 0;
+    }
+    fc_complain(bytes ? "carve: --first-bytes takes a size as 1500 or 64k, not '%s'"
+                      : "carve: --first-packets takes a number from 1 on, not '%s'",
+                value);
+    return -1;
+}
 
 static int set(void *ctx, int option, const char *value)
 {
@@ -63,8 +116,11 @@ static int set(void *ctx, int option, const char *value)
     case WRITE:
         a->path = value;
         return 0;
+    case SPLIT:
+        a->folder = value;
+        return 0;
     case ID:
-        return fc_ids_option("carve", value, &a->ids);
+        return fc_id_list_add(&a->ids, "carve", value) ? 0 : -1;
     case FORMAT:
         if (strcmp(value, "pcap") == 0) {
             a->o.format = FC_CARVE_PCAP;
@@ -74,6 +130,14 @@ static int set(void *ctx, int option, const char *value)
             fc_complain("carve: --format takes pcap or pcapng, not '%s'", value);
             return -1;
         }
+        return 0;
+    case DIRECTION:
+        return set_direction(a, value);
+    case FIRST_PACKETS:
+    case FIRST_BYTES:
+        return set_first(a, option == FIRST_BYTES, value);
+    case LIST:
+        a->list = true;
         return 0;
     case PARTIAL:
         a->o.partial = true;
@@ -110,10 +174,12 @@ static bool print_json(const struct args *a, const struct fc_carve_result *r)
         {"bytes_written", r->bytes_written, FC_JSON_NUMBER},
         {"bytes_read", r->bytes_read, FC_JSON_NUMBER},
         {"bytes_decoded", r->bytes_decoded, FC_JSON_NUMBER},
+        {a->folder ? "files_written" : NULL, r->files_written, FC_JSON_NUMBER},
+        {"files_skipped", r->files_skipped, FC_JSON_NUMBER},
         {0},
     };
 
-    return fc_json_print(strcmp(a->path, "-") == 0 ? stderr : stdout, members);
+    return fc_json_print(a->path && strcmp(a->path, "-") == 0 ? stderr : stdout, members);
 }
 
 static void report(const struct args *a, const struct fc_carve_result *r)
@@ -125,8 +191,10 @@ static void report(const struct args *a, const struct fc_carve_result *r)
     if (a->quiet || a->json)
         return;
     fprintf(stderr, "%s of %s carved, %s", fc_human_things(r->packets, "packet", b[0], sizeof b[0]),
-            fc_human_things(r->sessions, "session", b[1], sizeof b[1]),
+            fc_human_things(a->folder ? r->files_written : r->sessions, "session", b[1], sizeof b[1]),
             fc_human_bytes(r->bytes_written, b[2], sizeof b[2]));
+    if (r->files_skipped)
+        fprintf(stderr, "; %s there already", fc_human_things(r->files_skipped, "file", b[3], sizeof b[3]));
     if (r->packets_missing)
         fprintf(stderr, "; %s missing", fc_human_things(r->packets_missing, "packet", b[3], sizeof b[3]));
     if (r->packets_forgotten)
@@ -174,9 +242,13 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
         fc_complain("nothing to carve: %s of what matches, all forgotten",
                     fc_human_things(result.packets_forgotten, "packet", b, sizeof b));
         status = FC_EXIT_NONE;
+    } else if (rc == 0 && result.sessions && !result.packets && !result.packets_missing) {
+        fc_target_abandon(&target);
+        fc_complain("nothing to carve: the %s has sent nothing", a->o.from == FC_FROM_SERVER ? "server" : "client");
+        status = FC_EXIT_NONE;
     } else if (rc == 0 && !result.sessions) {
         fc_target_abandon(&target);
-        if (!a->quiet && !(a->ids && fc_ids_tell_missing(db, a->ids, "no session matches; ")))
+        if (!a->quiet && !(a->ids.given && fc_id_list_tell_missing(&a->ids, db, "no session matches; ")))
             fc_complain("no session matches");
         status = FC_EXIT_NONE;
     } else if (rc == 0 && !result.packets && result.packets_missing) {
@@ -185,8 +257,8 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
         fc_complain("nothing was carved: all of it is missing");
     } else if (rc == 0 && (rc = fc_target_finish(&target, &err)) == 0) {
         report(a, &result);
-        if (a->ids && (strchr(a->ids, '-') || result.sessions < fc_ids_count(a->ids)))
-            fc_ids_tell_missing(db, a->ids, "warning: ");
+        if (a->ids.given && result.sessions < fc_id_list_ids(&a->ids))
+            fc_id_list_tell_missing(&a->ids, db, "warning: ");
         status = FC_EXIT_OK;
     } else {
         fc_target_abandon(&target);
@@ -206,6 +278,98 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
     return status;
 }
 
+static bool nothing_left(const struct fc_carve_result *r)
+{
+    return !r->packets && !r->files_skipped;
+}
+
+static void print_position(const struct fc_session_packet *packet)
+{
+    char text[512];
+
+    printf("{\"session\":%lld,\"file\":\"", (long long)packet->session);
+    for (const char *p = packet->path; *p;)
+        fwrite(text, 1, fc_text_escape(FC_TEXT_JSON, &p, text, sizeof text), stdout);
+    printf("\",\"offset\":%llu}\n", (unsigned long long)packet->off);
+}
+
+/* Where the packets are, from the index alone. */
+static int list_positions(const struct args *a, struct fc_db *db, const struct fc_filter *filter)
+{
+    struct fc_packets_options o = {.positions = true, .stop = &fc_stop};
+    const struct fc_session_packet *packet;
+    struct fc_packets_result result;
+    struct fc_packets *packets;
+    struct fc_error err;
+    int rc = fc_packets_open(db, filter, &o, &packets, &err);
+
+    if (rc == 0) {
+        while ((rc = fc_packets_next(packets, &packet, &err)) == 1 && !ferror(stdout))
+            print_position(packet);
+        fc_packets_result(packets, &result);
+        fc_packets_close(packets);
+    }
+    if (rc < 0) {
+        fc_complain_error(&err);
+        return FC_EXIT_ERROR;
+    }
+    if (a->ids.given && result.sessions < fc_id_list_ids(&a->ids) && !a->quiet)
+        fc_id_list_tell_missing(&a->ids, db, "warning: ");
+    else if (!result.sessions && !a->quiet)
+        fc_complain("no session matches");
+    rc = fc_output_done();
+    return rc ? rc : result.packets ? FC_EXIT_OK : FC_EXIT_NONE;
+}
+
+/* A file a session. */
+static int split_to(const struct args *a, struct fc_db *db, const struct fc_filter *filter)
+{
+    struct fc_carve_options o = a->o;
+    struct fc_carve_result result = {0};
+    struct fc_error err;
+    struct fc_bar bar;
+    int status = FC_EXIT_OK, rc = fc_new_folder(a->folder, &a->rights, &err);
+
+    if (rc == 0) {
+        const char *folders[] = {NULL, a->folder};
+        char *index = fc_sandbox_folder(a->db);
+        folders[0] = index;
+        fc_sandbox_enter(folders, 2, false);
+        free(index);
+    }
+    fc_bar_init(&bar, a->quiet, a->verbose);
+    if (bar.terminal || bar.lines) {
+        o.progress = fc_bar_show;
+        o.progress_ctx = &bar;
+    }
+    if (rc == 0)
+        rc = fc_carve_split(db, filter, &o, a->folder, &a->rights, &fc_stop, &result, &err);
+    fc_bar_end(&bar, rc == 0);
+    if (rc)
+        fc_complain_error(&err);
+    if (rc && result.files_written && !a->quiet)
+        fc_complain("%llu files are complete; the same command goes on with the others",
+                    (unsigned long long)result.files_written);
+    else if (rc == FC_E_MISSING || rc == FC_E_CHANGED)
+        fc_complain("nothing was carved; --partial carves what the other captures hold");
+    if (rc) {
+        status = FC_EXIT_ERROR;
+    } else if (!result.sessions) {
+        if (!a->quiet && !(a->ids.given && fc_id_list_tell_missing(&a->ids, db, "no session matches; ")))
+            fc_complain("no session matches");
+        status = FC_EXIT_NONE;
+    } else {
+        report(a, &result);
+        if (a->ids.given && result.sessions < fc_id_list_ids(&a->ids))
+            fc_id_list_tell_missing(&a->ids, db, "warning: ");
+        status = !nothing_left(&result) ? FC_EXIT_OK : result.packets_missing ? FC_EXIT_ERROR : FC_EXIT_NONE;
+    }
+    if (rc == 0 && a->json && !print_json(a, &result))
+        status = FC_EXIT_ERROR;
+    fc_carve_result_fini(&result);
+    return status;
+}
+
 static int carve_text(const struct args *a, const char *text)
 {
     struct fc_filter_error where;
@@ -216,6 +380,8 @@ static int carve_text(const struct args *a, const char *text)
     int status = FC_EXIT_ERROR;
 
     int rc = fc_filter_parse_with(text, &times, &filter, &where);
+    if (rc == 0 && a->ids.given)
+        rc = fc_filter_narrow(filter, a->ids.items, a->ids.count);
     if (rc == FC_E_FILTER)
         fc_print_filter_error(text, &where);
     else if (rc)
@@ -223,7 +389,9 @@ static int carve_text(const struct args *a, const char *text)
     else if (fc_db_open(a->db, &db, &err))
         fc_complain_error(&err);
     else
-        status = carve_to(a, db, filter);
+        status = a->list     ? list_positions(a, db, filter)
+                 : a->folder ? split_to(a, db, filter)
+                             : carve_to(a, db, filter);
     fc_db_close(db);
     fc_filter_free(filter);
     return status;
@@ -233,30 +401,34 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
 {
     int status = FC_EXIT_ERROR;
 
-    if (!a->path) {
-        fc_complain("carve: no output given; -w FILE, or -w - for standard output");
+    if (a->list && (a->path || a->folder || a->o.one_direction || a->o.first_packets || a->o.first_bytes)) {
+        fc_complain("carve: --list reads no capture and writes none; it goes with --id and a filter");
         return FC_EXIT_ERROR;
     }
-    if (strcmp(a->path, "-") == 0 && isatty(STDOUT_FILENO)) {
+    if (!a->list && !a->path == !a->folder) {
+        fc_complain(a->path ? "carve: the output is one file (-w) or a folder of them (--split), not both"
+                            : "carve: no output given; -w FILE, or -w - for standard output, or --split DIR");
+        return FC_EXIT_ERROR;
+    }
+    if (a->path && strcmp(a->path, "-") == 0 && isatty(STDOUT_FILENO)) {
         fc_complain("carve: will not write a capture to a terminal");
+        return FC_EXIT_ERROR;
+    }
+    if (a->ids.standard && a->filter_file && strcmp(a->filter_file, "-") == 0) {
+        fc_complain("carve: standard input can be the filter or the IDs, not both");
         return FC_EXIT_ERROR;
     }
     char *words = fc_filter_words("carve", a->filter_file, argc - first, argv + first);
     if (!words)
         return FC_EXIT_ERROR;
-    char *text = fc_ids_filter(words, a->ids);
-    if (text) {
-        a->db = fc_reading_db(&a->reading, "carve", a->db, text, &a->zone, 0, a->quiet);
-        fc_catch_signals();
-        fc_lift_descriptors(); /* captures that overlap in time are open at once */
-        if (a->db)
-            status = carve_text(a, text);
-        status = fc_reading_end(&a->reading, status);
-    } else {
-        fc_complain("out of memory");
-    }
+    fc_id_list_sort(&a->ids);
+    a->db = fc_reading_db(&a->reading, "carve", a->db, words, &a->zone, 0, a->quiet);
+    fc_catch_signals();
+    fc_lift_descriptors(); /* captures that overlap in time are open at once */
+    if (a->db)
+        status = carve_text(a, words);
+    status = fc_reading_end(&a->reading, status);
     free(words);
-    free(text);
     return status;
 }
 
@@ -267,13 +439,13 @@ static int run(int argc, char **argv)
 
     if (rc < 0)
         rc = carve_words(&a, argc, argv, first);
-    free(a.ids);
+    fc_id_list_fini(&a.ids);
     return rc;
 }
 
 const struct fc_command fc_command_carve = {
     .name = "carve",
-    .usage = "[OPTION...] [FILTER] -w FILE",
+    .usage = "[OPTION...] [FILTER] -w FILE|--split DIR",
     .summary = "write the packets of chosen sessions to a new capture",
     .details =
         "FILTER is that of 'flowcarve query' ('flowcarve help filter'); without one, every session is carved. The "

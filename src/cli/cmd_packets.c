@@ -2,10 +2,10 @@
 #include "cli/cli.h"
 #include "cli/cmd_query.h"
 #include "cli/filter_words.h"
+#include "cli/id_list.h"
 #include "cli/packets_format.h"
 #include "cli/reading.h"
 #include "cli/sandbox.h"
-#include "cli/session_ids.h"
 #include "cli/zone.h"
 
 #include <stdio.h>
@@ -19,7 +19,7 @@ static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
     [READ] = FC_OPTION_READ,
     [NO_KEEP] = FC_OPTION_NO_KEEP,
-    [ID] = {"id", 'i', "N[,N...]", "sessions by their IDs"},
+    [ID] = {"id", 'i', "LIST", "sessions by their IDs: numbers and ranges as 1,5-30, @FILE, or - for standard input"},
     [FIELDS] = {"fields", 0, "LIST",
                 "the columns, and all that is decoded: time, delta, session, direction, src, dst, proto, tcp-flags, "
                 "seq (or isn), payload, ttl, vlan, caplen, origlen, file, offset, seq-raw, dscp, mac, mpls, tunnel, "
@@ -41,7 +41,7 @@ enum { BOTH = -1 };
 
 struct args {
     const char *db, *fields, *filter_file, *format_name;
-    char *ids;     /* a list, which may come in several options */
+    struct fc_id_list ids;
     int64_t limit; /* -1: all */
     int direction; /* enum fc_from, or BOTH */
     bool hex, partial, quiet, verbose;
@@ -78,7 +78,7 @@ static int set(void *ctx, int option, const char *value)
         a->reading.no_keep = true;
         return 0;
     case ID:
-        return fc_ids_option("packets", value, &a->ids);
+        return fc_id_list_add(&a->ids, "packets", value) ? 0 : -1;
     case FIELDS:
         a->fields = value;
         return 0;
@@ -188,10 +188,10 @@ static void report(const struct args *a, struct fc_db *db, const struct fc_packe
     if (r->forgotten)
         fc_complain("warning: %s of what matches forgotten",
                     fc_human_things(r->forgotten, "packet", b[0], sizeof b[0]));
-    if (!r->sessions && !(a->ids && fc_ids_tell_missing(db, a->ids, "no session matches; ")))
+    if (!r->sessions && !(a->ids.given && fc_id_list_tell_missing(&a->ids, db, "no session matches; ")))
         fc_complain("no session matches");
-    if (r->sessions && a->ids && (strchr(a->ids, '-') || r->sessions < fc_ids_count(a->ids)))
-        fc_ids_tell_missing(db, a->ids, "warning: ");
+    if (r->sessions && a->ids.given && r->sessions < fc_id_list_ids(&a->ids))
+        fc_id_list_tell_missing(&a->ids, db, "warning: ");
     if (r->sessions && !shown && a->limit != 0)
         fc_complain(a->direction == BOTH ? "no packets" : "no packets in this direction");
     if (!a->verbose)
@@ -272,7 +272,10 @@ static int packets_text(const struct args *a, const char *text, struct fc_packet
     struct fc_db *db = NULL;
     int status = FC_EXIT_ERROR;
 
-    if (fc_query_begin(text, &a->zone, a->db, &filter, &db)) {
+    bool begun = fc_query_begin(text, &a->zone, a->db, &filter, &db);
+    if (begun && a->ids.given && fc_filter_narrow(filter, a->ids.items, a->ids.count) != 0) {
+        fc_complain("out of memory");
+    } else if (begun) {
         confine(a);
         status = open_packets(a, db, filter, columns);
     }
@@ -288,20 +291,21 @@ static int packets_words(struct args *a, int argc, char **argv, int first)
 
     if (format < 0 || !fc_packet_columns_init(&columns, a->fields, (enum fc_row_format)format, a->hex, &a->zone))
         return FC_EXIT_ERROR;
+    if (a->ids.standard && a->filter_file && strcmp(a->filter_file, "-") == 0) {
+        fc_complain("packets: standard input can be the filter or the IDs, not both");
+        fc_packet_columns_fini(&columns);
+        return FC_EXIT_ERROR;
+    }
     char *words = fc_filter_words("packets", a->filter_file, argc - first, argv + first);
-    char *text = words ? fc_ids_filter(words, a->ids) : NULL;
-    if (text) {
-        a->db = fc_reading_db(&a->reading, "packets", a->db, text, &a->zone, 0, a->quiet);
+    if (words) {
+        fc_id_list_sort(&a->ids);
+        a->db = fc_reading_db(&a->reading, "packets", a->db, words, &a->zone, 0, a->quiet);
         fc_catch_signals();
         fc_lift_descriptors(); /* captures that overlap in time are open at once */
         if (a->db)
-            status = packets_text(a, text, &columns);
+            status = packets_text(a, words, &columns);
         status = fc_reading_end(&a->reading, status);
-    } else if (words) {
-        fc_complain("out of memory");
     }
-    if (text != words)
-        free(text);
     free(words);
     fc_packet_columns_fini(&columns);
     return status;
@@ -314,7 +318,7 @@ static int run(int argc, char **argv)
 
     if (rc < 0)
         rc = packets_words(&a, argc, argv, first);
-    free(a.ids);
+    fc_id_list_fini(&a.ids);
     return rc;
 }
 

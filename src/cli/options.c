@@ -138,7 +138,7 @@ static int apply(struct parse *p, int option, const char *inside, const char *wo
         value = p->argv[++p->at];
     }
     /* a variable of a script that was not set; an empty list may be meant */
-    if (o->arg && !*value && (strcmp(o->arg, "DB") == 0 || strcmp(o->arg, "FILE") == 0)) {
+    if (o->arg && !*value && (strcmp(o->arg, "DB") == 0 || strcmp(o->arg, "FILE") == 0 || strcmp(o->arg, "DIR") == 0)) {
         fc_complain("%s: option '%s' needs %s, not an empty name", p->command->name, word, o->arg);
         return FC_EXIT_ERROR;
     }

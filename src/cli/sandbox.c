@@ -167,6 +167,7 @@ static const uint16_t calls[] = {
     SYS_fstat,
     SYS_fsync,
     SYS_fdatasync,
+    SYS_syncfs,
     SYS_ftruncate,
     SYS_fallocate,
     SYS_fadvise64,

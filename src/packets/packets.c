@@ -172,7 +172,7 @@ int fc_packets_step(struct fc_packets *p, struct fc_record_source **source, stru
     return 1;
 }
 
-void fc_packets_fini(struct fc_packets *p)
+void fc_packets_stop(struct fc_packets *p)
 {
     for (size_t i = 0; i < p->opened; i++)
         close_source(p, i);
@@ -182,6 +182,11 @@ void fc_packets_fini(struct fc_packets *p)
     free(p->sources);
     free(p->numbers);
     free(p->heap);
+}
+
+void fc_packets_fini(struct fc_packets *p)
+{
+    fc_packets_stop(p);
     fc_places_fini(&p->places);
 }
 
@@ -204,8 +209,7 @@ FC_EXPORT int fc_packets_open(struct fc_db *db, const struct fc_filter *filter,
     return rc;
 }
 
-/* Which end of its session has sent the packet. */
-static enum fc_from sender(const struct fc_place_session *session, const struct fc_packet *packet)
+enum fc_from fc_packets_sender(const struct fc_place_session *session, const struct fc_packet *packet)
 {
     const struct fc_flow_key *key = &session->key;
     int dir = packet->dir;
@@ -223,7 +227,7 @@ static void fill(struct fc_packets *p, const struct fc_record_source *s)
 
     now->session = s->session->id;
     now->nth = (uint64_t)(s->session - p->places.sessions);
-    now->from = sender(s->session, &s->packet);
+    now->from = fc_packets_sender(s->session, &s->packet);
     now->file = s->f->stored->id;
     now->path = s->f->stored->path;
     now->off = s->rec.off;

@@ -38,6 +38,11 @@ int fc_packets_start(struct fc_packets *packets, struct fc_error *err);
 /* Makes the next record the current one of *source, without filling in what fc_packets_next() gives. 1, 0, or a code. */
 int fc_packets_step(struct fc_packets *packets, struct fc_record_source **source, struct fc_error *err);
 
+/* Which end of its session has sent the packet. */
+enum fc_from fc_packets_sender(const struct fc_place_session *session, const struct fc_packet *packet);
+
+/* Frees what fc_packets_start() and the reading have made, and leaves the places. */
+void fc_packets_stop(struct fc_packets *packets);
 /* Frees what is in it. */
 void fc_packets_fini(struct fc_packets *packets);
 

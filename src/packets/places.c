@@ -69,8 +69,10 @@ static int add_segments(void *ctx, const uint8_t *p, size_t len)
 
 static void add_times(struct fc_places *places, sqlite3_stmt *stmt, int col)
 {
+    struct fc_place_session *session = &places->sessions[places->session_count - 1];
     int64_t start, end;
 
+    session->start_ns = session->end_ns = FC_TIME_NONE;
     if (sqlite3_column_type(stmt, col) == SQLITE_NULL) {
         places->timeless = true;
         return;
@@ -78,6 +80,8 @@ static void add_times(struct fc_places *places, sqlite3_stmt *stmt, int col)
     start = sqlite3_column_int64(stmt, col);
     if (__builtin_add_overflow(start, sqlite3_column_int64(stmt, col + 1), &end))
         end = INT64_MAX;
+    session->start_ns = start;
+    session->end_ns = end;
     if (places->low_ns == FC_TIME_NONE || start < places->low_ns)
         places->low_ns = start;
     if (places->high_ns == FC_TIME_NONE || end > places->high_ns)
@@ -224,7 +228,7 @@ int fc_places_note(struct fc_places *places, const struct fc_error *why, uint64_
 int fc_places_check(const struct fc_places *places, const char *path, struct fc_error *err)
 {
     for (size_t i = 0; i < places->session_count && !places->partial; i++)
-        if (!fc_shown_fits(places->sessions[i].shown))
+        if (!places->sessions[i].enough && !fc_shown_fits(places->sessions[i].shown))
             return fc_error_set(err, FC_E_CHANGED, path, FC_NO_OFFSET,
                                 "a session has fragments of a tunnel that it is not in: a capture has changed");
     return 0;

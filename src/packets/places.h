@@ -18,8 +18,10 @@ struct fc_place {
 struct fc_place_session {
     struct fc_flow_key key;
     int64_t id;
-    uint8_t client; /* endpoint of the key */
-    uint8_t shown;  /* fc_key_shown() of the records read so far */
+    uint8_t client;           /* endpoint of the key */
+    uint8_t shown;            /* fc_key_shown() of the records read so far */
+    bool enough;              /* whoever reads sets it: the packets behind are not asked for */
+    int64_t start_ns, end_ns; /* FC_TIME_NONE: it has no times */
 };
 
 struct fc_place_file {
@@ -28,7 +30,10 @@ struct fc_place_file {
     bool open;
     struct fc_place *pos; /* ascending by offset */
     size_t count, room;
+    const uint64_t *kept_at; /* places->kept: where the records of the positions are; FC_KEPT_NONE */
 };
+
+struct fc_kept;
 
 struct fc_places {
     struct fc_stored_files stored;
@@ -44,8 +49,9 @@ struct fc_places {
     uint64_t forgotten;       /* packets of the sessions that the index has no positions of any more */
     struct fc_error *missing; /* captures left out by `partial`, and why */
     size_t missing_count;
-    uint64_t packets_missing; /* in them */
-    const int *stop;          /* may be NULL */
+    uint64_t packets_missing;   /* in them */
+    const struct fc_kept *kept; /* records are taken from there, and captures are not opened; NULL: they are */
+    const int *stop;            /* may be NULL */
 };
 
 /* Called for each capture that has positions, while it is open; its code ends it, or has the capture left out. */

@@ -4,6 +4,7 @@
 #include "capture/pcapng.h"
 #include "capture/section.h"
 #include "flow/key.h"
+#include "packets/kept.h"
 #include "store/sorter.h"
 
 #include <stdlib.h>
@@ -50,8 +51,31 @@ static int enter_section(struct fc_record_source *s, uint64_t off, struct fc_err
     return 0;
 }
 
+/* A record that was read before. */
+static int take_kept(struct fc_record_source *s, size_t i, struct fc_error *err)
+{
+    const struct fc_kept *kept = s->places->kept;
+    struct fc_put_aside head;
+    const uint8_t *bytes;
+
+    if (s->f->kept_at[i] == FC_KEPT_NONE) {
+        *err = kept->absent;
+        return FC_E_CHANGED;
+    }
+    bytes = kept->memory.data + s->f->kept_at[i];
+    memcpy(&head, bytes, sizeof head);
+    bytes += sizeof head;
+    s->rec = head.rec;
+    s->rec.data = bytes + head.data_at;
+    s->iface = head.iface;
+    s->block = head.is_block ? bytes : NULL;
+    return 1;
+}
+
 int fc_record_source_read(struct fc_record_source *s, size_t i, struct fc_error *err)
 {
+    if (s->places->kept)
+        return take_kept(s, i, err);
     const struct fc_stored_file *stored = s->f->stored;
     uint64_t off = s->f->pos[i].off;
     bool pcapng = s->f->file.format == FC_FORMAT_PCAPNG, parts = pcapng || stored->iface_count > 1;
@@ -120,14 +144,16 @@ int fc_record_source_open(struct fc_record_source *s, struct fc_places *places, 
     int rc;
 
     memset(s, 0, sizeof *s);
+    s->f = file;
+    s->places = places;
+    s->order_ns = FC_TIME_NONE;
+    if (places->kept)
+        return 0;
     if ((rc = fc_stored_file_enter(file->stored, &file->file, err)))
         return rc;
     file->open = true;
     if (file->file.source)
         file->file.source->stop = places->stop;
-    s->f = file;
-    s->places = places;
-    s->order_ns = FC_TIME_NONE;
     if (fc_reader_init(&s->reader, extent > SPAN ? SPAN : (size_t)extent + 2 * LONE) ||
         fc_reader_start(&s->reader, &file->file, file->pos[0].off, UINT64_MAX, NULL))
         rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
@@ -167,7 +193,7 @@ int fc_record_source_init(struct fc_record_source *s, struct fc_places *places, 
     if (rc)
         return rc;
     if (by_time && file->stored->backward)
-        rc = file->file.source ? put_aside(s, err) : sort_by_time(s, err);
+        rc = file->file.source || places->kept ? put_aside(s, err) : sort_by_time(s, err);
     if (rc)
         fc_record_source_fini(s);
     return rc;
@@ -193,6 +219,8 @@ static int take_next(struct fc_record_source *s, size_t *place, struct fc_error 
     int rc;
 
     if (!s->aside.used) {
+        while (s->next < s->f->count && s->places->sessions[s->f->pos[s->next].session].enough)
+            s->next++;
         *place = s->next++;
         return *place < s->f->count ? fc_record_source_read(s, *place, err) : 0;
     }

@@ -261,6 +261,16 @@ static int cost_of_files(struct cost *c, struct fc_plan *leaf)
     return rc;
 }
 
+/* As many sessions as there are IDs. */
+static int64_t cost_of_ids(const struct cost *c, const struct fc_plan *leaf)
+{
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < leaf->value_count && total <= (uint64_t)c->limit; i++)
+        total += (uint64_t)leaf->value[i]->hi - (uint64_t)leaf->value[i]->lo + 1;
+    return total > (uint64_t)c->limit && leaf->value_count < total ? FC_PLAN_SCAN : (int64_t)total;
+}
+
 static int cost_of_leaf(struct cost *c, struct fc_plan *leaf)
 {
     const struct fc_ast *value = leaf->value[0];
@@ -292,11 +302,7 @@ static int cost_of_leaf(struct cost *c, struct fc_plan *leaf)
     case FC_AST_FILE:
         return cost_of_files(c, leaf);
     case FC_AST_ID:
-        leaf->cost = (int64_t)leaf->value_count;
-        if (value->hi - value->lo > c->limit)
-            leaf->cost = FC_PLAN_SCAN;
-        else if (value->hi > value->lo)
-            leaf->cost = value->hi - value->lo + 1;
+        leaf->cost = cost_of_ids(c, leaf);
         return 0;
     default:
         return 0;

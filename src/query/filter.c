@@ -117,7 +117,8 @@ static int write_where(struct fc_sql *sql, struct fc_arena *arena, struct fc_pla
 
     fc_sql_plan(sql, plan, fc_sql_candidates(sql, plan));
     if ((sql->bind_count > most || sql->len > most_text) && plan->cost != FC_PLAN_SCAN) {
-        sql->len = sql->bind_count = 0;
+        sql->len = 0;
+        fc_sql_drop_binds(sql, 0);
         sql->lists = false;
         fc_sql_plan(sql, plan, false);
     }
@@ -158,6 +159,8 @@ int fc_filter_compile(const struct fc_filter *filter, struct fc_db *db, struct f
 void fc_filter_sql_fini(struct fc_filter_sql *sql)
 {
     free(sql->where);
+    for (size_t i = 0; i < sql->bind_count; i++)
+        free(sql->bind[i].owned);
     free(sql->bind);
     memset(sql, 0, sizeof *sql);
 }

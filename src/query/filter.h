@@ -22,7 +22,8 @@ struct fc_filter_bind {
     uint32_t len; /* bytes used, FC_BIND_BLOB and FC_BIND_TEXT */
     int64_t number;
     char bytes[32];
-    const char *text; /* FC_BIND_TEXT of any length: of the filter; NULL: `bytes` */
+    const char *text; /* FC_BIND_TEXT of any length: of the filter, or `owned`; NULL: `bytes` */
+    char *owned;      /* freed with the value; NULL: there is none */
 };
 
 struct fc_filter_sql {

@@ -468,6 +468,30 @@ FC_EXPORT int fc_filter_parse_with(const char *text, const struct fc_time_option
     return parse_text(text, now_ns, options && options->local, out, where);
 }
 
+FC_EXPORT int fc_filter_narrow(struct fc_filter *filter, const struct fc_id_range *ranges, size_t count)
+{
+    static const struct fc_id_range none = {INT64_MIN, INT64_MIN}; /* no session has it */
+    struct fc_arena *arena = &filter->arena;
+    struct fc_ast *ids = fc_ast_leaf(arena, FC_AST_OR);
+
+    for (size_t i = 0; ids && i < (count ? count : 1); i++) {
+        const struct fc_id_range *range = count ? &ranges[i] : &none;
+        struct fc_ast *leaf = fc_ast_leaf(arena, FC_AST_ID);
+        if (range->first > range->last)
+            return FC_E_USAGE;
+        if (leaf) {
+            leaf->lo = range->first;
+            leaf->hi = range->last;
+        }
+        ids = leaf ? fc_ast_join(arena, FC_AST_OR, ids, leaf) : NULL;
+    }
+    if (ids && filter->root)
+        ids = fc_ast_join(arena, FC_AST_AND, filter->root, ids);
+    if (ids)
+        filter->root = ids;
+    return ids ? 0 : FC_E_NOMEM;
+}
+
 FC_EXPORT void fc_filter_free(struct fc_filter *filter)
 {
     if (!filter)

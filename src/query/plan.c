@@ -90,9 +90,6 @@ static uint64_t list_key(const struct fc_plan *plan)
             return 0;
         break;
     case FC_AST_ID:
-        if (v->lo != v->hi)
-            return 0;
-        break;
     case FC_AST_STATE:
     case FC_AST_COMMUNITY_ID:
     case FC_AST_PROTO:

@@ -11,7 +11,8 @@
 enum {
     CHAIN_MAX = 32,   /* operands of one operator before they are grouped by parentheses */
     PLAIN_HEIGHT = 8, /* height up to which a subtree is written with AND and OR */
-    RANGES_MAX = 16   /* networks of a leaf to which each session is compared one by one */
+    RANGES_MAX = 16,  /* networks of a leaf to which each session is compared one by one */
+    IDS_MAX = 1000    /* values of a leaf about IDs that are bound one by one */
 };
 
 static void write_plan(struct fc_sql *sql, const struct fc_plan *plan);
@@ -19,9 +20,16 @@ static void write_plan(struct fc_sql *sql, const struct fc_plan *plan);
 void fc_sql_fini(struct fc_sql *sql)
 {
     free(sql->text);
+    fc_sql_drop_binds(sql, 0);
     free(sql->bind);
     sql->text = NULL;
     sql->bind = NULL;
+}
+
+void fc_sql_drop_binds(struct fc_sql *sql, size_t count)
+{
+    while (sql->bind_count > count)
+        free(sql->bind[--sql->bind_count].owned);
 }
 
 static bool make_room(struct fc_sql *sql, size_t size)
@@ -268,12 +276,40 @@ size_t fc_sql_ranges(const struct fc_plan *leaf)
     return value->type == FC_AST_NET ? ends * leaf->value_count : ends;
 }
 
+/* The ranges of a leaf about IDs as JSON, [[1,5],[7,7]]: one value, however many there are. */
+static void bind_id_ranges(struct fc_sql *sql, const struct fc_plan *leaf)
+{
+    enum { RANGE_MAX = 48 };
+    struct fc_filter_bind *bind = new_bind(sql);
+    char *p = bind ? malloc(leaf->value_count * RANGE_MAX + 3) : NULL;
+
+    if (!p) {
+        sql->failed = true;
+        return;
+    }
+    bind->type = FC_BIND_TEXT;
+    bind->text = bind->owned = p;
+    for (size_t i = 0; i < leaf->value_count; i++)
+        p += sprintf(p, "%c[%lld,%lld]", i ? ',' : '[', (long long)leaf->value[i]->lo, (long long)leaf->value[i]->hi);
+    strcpy(p, "]");
+    bind->len = (uint32_t)(p + 1 - bind->owned);
+}
+
 static void write_ids(struct fc_sql *sql, const struct fc_plan *leaf, const char *id)
 {
-    if (leaf->value[0]->lo != leaf->value[0]->hi)
-        write_between(sql, id, leaf->value[0]->lo, leaf->value[0]->hi);
-    else
+    bool ranges = false;
+
+    for (size_t i = 0; i < leaf->value_count && !ranges; i++)
+        ranges = leaf->value[i]->lo != leaf->value[i]->hi;
+    if (!ranges && leaf->value_count <= IDS_MAX) {
         fc_sql_list(sql, leaf, id);
+    } else if (leaf->value_count == 1) {
+        write_between(sql, id, leaf->value[0]->lo, leaf->value[0]->hi);
+    } else {
+        bind_id_ranges(sql, leaf);
+        fc_sql_add(sql, "%s IN (SELECT i.id FROM json_each(?) j CROSS JOIN session i ON i.id BETWEEN", id);
+        fc_sql_add(sql, " json_extract(j.value, '$[0]') AND json_extract(j.value, '$[1]'))");
+    }
 }
 
 void fc_sql_ids(struct fc_sql *sql, const struct fc_plan *leaf)

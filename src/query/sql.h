@@ -33,6 +33,8 @@ struct fc_sql {
 };
 
 void fc_sql_fini(struct fc_sql *sql);
+/* Leaves the first `count` values. */
+void fc_sql_drop_binds(struct fc_sql *sql, size_t count);
 void fc_sql_text(struct fc_sql *sql, const char *text);
 /* Pieces of at most 250 bytes. */
 void fc_sql_add(struct fc_sql *sql, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
