@@ -33,6 +33,11 @@ static const struct fc_option options[] = {
     {0},
 };
 
+static const struct fc_values values[] = {
+    {"format", "pcap pcapng"},
+    {0},
+};
+
 struct args {
     const char *db, *path, *filter_file;
     char *ids; /* a list, which may come in several options */
@@ -364,5 +369,6 @@ const struct fc_command fc_command_carve = {
         "FILE appears when it is complete. A pcapng has what captures say of interfaces, packets and sections; a pcap "
         "cannot.\n",
     .options = options,
+    .values = values,
     .run = run,
 };
