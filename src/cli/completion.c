@@ -229,9 +229,9 @@ static void zsh_command(const struct fc_command *c)
     for (const struct fc_option *o = c->options; o->name; o++)
         zsh_option(c, o);
     printf("        '(-h --help)'{-h,--help}'[this text]' \\\n        '*: :%s' ;;\n",
-           takes_filter(c)         ? "_flowcarve_filter"
+           takes_filter(c)  ? "_flowcarve_filter"
            : takes_files(c) ? "_flowcarve_files_or"
-                                   : "");
+                            : "");
 }
 
 static void print_zsh(const struct commands *commands)
@@ -272,7 +272,10 @@ static void print_zsh(const struct commands *commands)
 
 static void fish_option(const struct fc_command *c, const struct fc_option *o)
 {
-    static const char *const kinds[] = {[NOTHING] = "-x", [WORDS] = "-x", [LIST] = "-x", [FILES] = "-r -F",
+    static const char *const kinds[] = {[NOTHING] = "-x",
+                                        [WORDS] = "-x",
+                                        [LIST] = "-x",
+                                        [FILES] = "-r -F",
                                         [FOLDERS] = "-x -a '(__fish_complete_directories)'"};
 
     printf("complete -c flowcarve -n '__flowcarve_is %s' -l %s", c->name, o->name);
