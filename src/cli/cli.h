@@ -20,12 +20,19 @@ struct fc_option {
     const char *help; /* a paragraph */
 };
 
+/* The fixed words that an option takes; completions offer them. */
+struct fc_values {
+    const char *option; /* long name */
+    const char *words;  /* with blanks between them */
+};
+
 struct fc_command {
     const char *name;
     const char *usage;               /* behind the name */
     const char *summary;             /* a line */
     const char *details;             /* paragraphs behind the options in the help, each ended by \n; may be NULL */
     const struct fc_option *options; /* ended by a NULL name */
+    const struct fc_values *values;  /* ended by a NULL option; may be NULL */
     int (*run)(int argc, char **argv);
 };
 
@@ -55,6 +62,13 @@ int fc_options_parse(const struct fc_command *command, int argc, char **argv,
     {                                                                                                                  \
         "group", 0, "NAME", "group of a file that is made (with --mode 640 or 660, for colleagues)"                    \
     }
+
+/*
+ * `flowcarve completion SHELL`: prints what bash, zsh or fish need to complete words of these commands. Options, their
+ * arguments and help come from the commands' tables, so does what words a command takes: file names where its usage
+ * has CAPTURE, FOLDER or FILE, those of filters where it has FILTER, and what stands there in small letters.
+ */
+int fc_completion(const struct fc_command *const *commands, int count, int argc, char **argv);
 
 /* Values of --mode and --group. -1 when they are no good, which is said. */
 int fc_mode_option(const char *command, const char *value, struct fc_rights *rights);

@@ -24,6 +24,8 @@ static const struct fc_option options[] = {
     {0},
 };
 
+static const struct fc_values values[] = {{"format", "table json csv tsv"}, {0}};
+
 struct args {
     const char *format;
     bool quiet, verbose;
@@ -177,5 +179,6 @@ const struct fc_command fc_command_cache = {
         "kept in $XDG_CACHE_HOME/flowcarve, or ~/.cache/flowcarve: an index for each set of captures and folders that "
         "was named, which is brought up to date when it is used again. All of it can be removed at any time.\n",
     .options = options,
+    .values = values,
     .run = run,
 };

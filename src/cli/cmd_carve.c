@@ -64,6 +64,12 @@ static const struct fc_option options[] = {
     {0},
 };
 
+static const struct fc_values values[] = {
+    {"format", "pcap pcapng"},
+    {"direction", "client server both"},
+    {0},
+};
+
 struct args {
     const char *db, *path, *folder, *filter_file;
     struct fc_id_list ids;
@@ -453,5 +459,6 @@ const struct fc_command fc_command_carve = {
         "FILE appears when it is complete. A pcapng has what captures say of interfaces, packets and sections; a pcap "
         "cannot.\n",
     .options = options,
+    .values = values,
     .run = run,
 };

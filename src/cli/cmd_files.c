@@ -21,6 +21,11 @@ static const struct fc_option options[] = {
     {0},
 };
 
+static const struct fc_values values[] = {
+    {"format", "table json csv tsv"},
+    {0},
+};
+
 struct args {
     const char *db, *format;
     bool quiet, verbose;
@@ -327,5 +332,6 @@ const struct fc_command fc_command_files = {
         "fingerprint, get that name in the index; exit status 2 when others are in neither place or changed, 1 when "
         "there was nothing to do.\n",
     .options = options,
+    .values = values,
     .run = run,
 };

@@ -35,6 +35,12 @@ static const struct fc_option options[] = {
     {0},
 };
 
+static const struct fc_values values[] = {
+    {"direction", "client server both"},
+    {"format", "ascii hex json raw"},
+    {0},
+};
+
 enum { BOTH = -1 };
 
 struct args {
@@ -402,5 +408,6 @@ const struct fc_command fc_command_follow = {
         "which leaves it out.\n"
         "FILTER is that of 'flowcarve query' and must match one session.\n",
     .options = options,
+    .values = values,
     .run = run,
 };

@@ -64,6 +64,14 @@ static const struct fc_option options[] = {
     {0},
 };
 
+static const struct fc_values values[] = {
+    {"fields", "mac vlan mpls tunnel ttl dscp tcp-flags isn payload community-id all"},
+    {"profile", "flowcarve wireshark zeek suricata arkime yaf"},
+    {"key", "vlan tunnel"},
+    {"timeout", "tcp-new= tcp= tcp-closed= udp-new= udp= icmp= sctp= other= active="},
+    {0},
+};
+
 struct args {
     const char *db;
     struct fc_index_options o;
@@ -412,5 +420,6 @@ const struct fc_command fc_command_index = {
         "--fields, --filter, --exclude-net, --profile, --timeout, --key and --outer are kept in the index and hold "
         "for all that is added to it. Lists may be given in several options.\n",
     .options = options,
+    .values = values,
     .run = run,
 };

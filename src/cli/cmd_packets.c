@@ -37,6 +37,15 @@ static const struct fc_option options[] = {
     {0},
 };
 
+static const struct fc_values values[] = {
+    {"fields",
+     "time delta session direction src dst proto tcp-flags seq isn payload ttl vlan caplen origlen file offset "
+     "seq-raw dscp mac mpls tunnel community-id path number all"},
+    {"format", "table json csv tsv"},
+    {"direction", "client server both"},
+    {0},
+};
+
 enum { BOTH = -1 };
 
 struct args {
@@ -333,5 +342,6 @@ const struct fc_command fc_command_packets = {
         "or of the first segment, as in Wireshark. payload is the bytes above layer 4. number is the record's in its "
         "capture, for which all records in front of it are read.\n",
     .options = options,
+    .values = values,
     .run = run,
 };

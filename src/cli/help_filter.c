@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `flowcarve help filter`. docs/flowcarve.1 has the same; tests try each example. */
+/* `flowcarve help filter`. docs/flowcarve-filter.7 has the same; tests try each example. */
 #include "cli/cli.h"
 #include "cli/filter_words.h"
 

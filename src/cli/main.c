@@ -24,7 +24,8 @@ static void help(FILE *out)
           "  flowcarve query host 10.0.0.5 and port 443\n"
           "  flowcarve carve --id 42 -w one.pcap\n\n"
           "'flowcarve help COMMAND' tells of a command's options, 'flowcarve help filter'\n"
-          "how filters are written. Exit status:\n"
+          "how filters are written, 'flowcarve completion' how a shell completes words.\n"
+          "Exit status:\n"
           "0 done or found, 1 nothing matched, 2 usage or other error.\n",
           out);
 }
@@ -62,6 +63,8 @@ int main(int argc, char **argv)
         char *of[] = {argv[2], word, NULL};
         if (strcmp(argv[2], "filter") == 0)
             return fc_help_filter();
+        if (strcmp(argv[2], "completion") == 0)
+            return fc_completion(commands, COMMANDS, 2, of);
         for (int i = 0; i < COMMANDS; i++)
             if (strcmp(argv[2], commands[i]->name) == 0)
                 return commands[i]->run(2, of);
@@ -75,6 +78,8 @@ int main(int argc, char **argv)
         puts("flowcarve " FC_VERSION);
         return fc_output_done();
     }
+    if (strcmp(argv[1], "completion") == 0)
+        return fc_completion(commands, COMMANDS, argc - 1, argv + 1);
     for (int i = 0; i < COMMANDS; i++) {
         if (strcmp(argv[1], commands[i]->name) == 0) {
             int status = commands[i]->run(argc - 1, argv + 1);

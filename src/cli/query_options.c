@@ -51,6 +51,19 @@ static const struct fc_option options[] = {
     {0},
 };
 
+static const struct fc_values values[] = {
+    {"format", "table json csv tsv zeek"},
+    {"columns", "id start end start_ns end_ns duration proto client_addr client_port server_addr server_port "
+                "client_packets server_packets client_bytes server_bytes state vlan mpls tunnel client_mac server_mac "
+                "client_ttl server_ttl client_dscp server_dscp client_tcp_flags server_tcp_flags client_isn server_isn "
+                "client_payload server_payload community_id ts packets bytes"},
+    {"sort", "id start end start_ns end_ns duration proto client_addr client_port server_addr server_port "
+             "client_packets server_packets client_bytes server_bytes state packets bytes vlan mpls tunnel client_mac "
+             "server_mac client_ttl server_ttl client_dscp server_dscp client_tcp_flags server_tcp_flags client_isn "
+             "server_isn client_payload server_payload community_id"},
+    {0},
+};
+
 static int set(void *ctx, int option, const char *value)
 {
     struct fc_query_args *a = ctx;
@@ -144,5 +157,6 @@ const struct fc_command fc_command_query = {
         "  and or not ( ), also && || !\n"
         "'flowcarve help filter' has all of it, with examples.\n",
     .options = options,
+    .values = values,
     .run = run,
 };

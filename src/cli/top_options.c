@@ -45,10 +45,25 @@ static const struct fc_option top_options[] = {
     {0},
 };
 
+static const struct fc_values top_values[] = {
+    {"format", "table json csv tsv"},
+    {"by", "client server host pair port protocol state file vlan tunnel time"},
+    {"columns", "sessions peers hosts ports packets bytes sent_bytes received_bytes client_bytes server_bytes first "
+                "last interval"},
+    {"sort", "sessions peers hosts ports packets bytes sent_bytes received_bytes client_bytes server_bytes first last "
+             "interval"},
+    {0},
+};
+
 static const struct fc_option stats_options[] = {
     [DB] = FC_OPTION_DB,      [READ] = FC_OPTION_READ,    [NO_KEEP] = FC_OPTION_NO_KEEP,
     [FORMAT] = FORMAT_OPTION, [TZ] = FC_OPTION_TZ,        [FILTER_FILE] = FC_OPTION_FILTER_FILE,
     [QUIET] = QUIET_OPTION,   [VERBOSE] = VERBOSE_OPTION, {0},
+};
+
+static const struct fc_values stats_values[] = {
+    {"format", "table json csv tsv"},
+    {0},
 };
 
 static int set(void *ctx, int option, const char *value)
@@ -150,6 +165,7 @@ const struct fc_command fc_command_top = {
         "are distinct addresses at the other end, hosts at either end, ports distinct ports of servers. A "
         "session belongs to the time when it starts, whole; and to each file that has packets of it, with these.\n",
     .options = top_options,
+    .values = top_values,
     .run = run_top,
 };
 
@@ -159,5 +175,6 @@ const struct fc_command fc_command_stats = {
     .summary = "totals of the sessions that a filter matches",
     .details = "FILTER as for query. No capture is opened.\n",
     .options = stats_options,
+    .values = stats_values,
     .run = run_stats,
 };

@@ -331,10 +331,14 @@ class Filter(support.TestCase):
                 continue
             words = [w.replace('monday*', 'small*') for w in words]
             flowcarve(words[0], '-d', db, *words[1:], cwd=self.folder, ok=(0, 1))
-        page = support.read_bytes(os.path.join(support.ROOT, 'docs', 'flowcarve.1')).decode().replace('\\-', '-')
-        filters = page.split('.SH FILTERS')[1].split('.SH')[0]
+        page = support.read_bytes(os.path.join(support.ROOT, 'docs', 'flowcarve-filter.7')).decode()
+        page = re.sub(r'\\f\w', '', page.replace('\\-', '-'))
+        filters = page.split('.SH DESCRIPTION')[1].split('.SH')[0]
         for word in re.findall(r'(?m)^  ([a-z-]+)', text.split('Examples')[0]):
-            self.assertIn(word, filters)
+            self.assertRegex(filters, r'\b%s\b' % word)
+        of_page = re.findall(r'(?m)^(flowcarve .*)', page.split('.SH EXAMPLES')[1])
+        self.assertGreater(len(of_page), 6)
+        self.assertLessEqual(set(of_page), set(re.findall(r'(?m)^  (flowcarve .*)', text)))
 
     def test_every_time(self):
         db, rows = next(self.indexes())
