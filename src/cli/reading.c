@@ -269,18 +269,22 @@ static bool in_temporary_file(struct fc_reading *r)
         fail_memory();
         return false;
     }
+    sigset_t all, mask;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &mask); /* there is no file without the handler that removes it */
     int fd = mkostemps(r->db, sizeof end - 1, O_CLOEXEC); /* an empty file is as good as none */
     if (fd < 0) {
         fc_complain("%s: cannot make an index: %s", r->db, strerror(errno));
-        return false;
+    } else {
+        close(fd);
+        r->temporary = true;
+        doomed = r->db;
+        for (unsigned i = 0; i < sizeof signals / sizeof signals[0]; i++)
+            if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+                sigaction(signals[i], &action, NULL);
     }
-    close(fd);
-    r->temporary = true;
-    doomed = r->db;
-    for (unsigned i = 0; i < sizeof signals / sizeof signals[0]; i++)
-        if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-            sigaction(signals[i], &action, NULL);
-    return true;
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+    return r->temporary;
 }
 
 /* An index with all fields is used where there is one; *all: it has them. */
