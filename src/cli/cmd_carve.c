@@ -28,6 +28,7 @@ enum {
     FIRST_PACKETS,
     FIRST_BYTES,
     LIST,
+    PEERS,
     PARTIAL,
     JSON,
     MODE,
@@ -48,6 +49,8 @@ static const struct fc_option options[] = {
     [FIRST_PACKETS] = {"first-packets", 0, "N", "the first N packets of each session"},
     [FIRST_BYTES] = {"first-bytes", 0, "SIZE", "the packets with which each session comes to SIZE bytes, as 64k"},
     [LIST] = {"list", 0, NULL, "carve nothing, print where the packets are, a JSON object a line"},
+    [PEERS] = {"with-peers", 0, "BEFORE,AFTER",
+               "also all sessions between the same two hosts that were active around them, as 10s,5m"},
     [PARTIAL] = {"partial", 0, NULL, "carve the rest when captures are missing or have changed"},
     [JSON] = {"json", 0, NULL, "print the result as a JSON object, on standard output; with -w - on standard error"},
     [MODE] = FC_OPTION_MODE,
@@ -65,7 +68,8 @@ struct args {
     struct fc_carve_options o;
     struct fc_rights rights;
     struct fc_zone zone;
-    bool quiet, verbose, json, list;
+    int64_t before_ns, after_ns; /* --with-peers */
+    bool quiet, verbose, json, list, peers;
 };
 
 static int set_direction(struct args *a, const char *value)
@@ -91,6 +95,25 @@ static int set_first(struct args *a, bool bytes, const char *value)
     fc_complain(bytes ? "carve: --first-bytes takes a size as 1500 or 64k, not '%s'"
                       : "carve: --first-packets takes a number from 1 on, not '%s'",
                 value);
+    return -1;
+}
+
+static bool read_duration(const char *text, int64_t *ns)
+{
+    *ns = 0;
+    return strcmp(text, "0") == 0 || fc_duration_option(text, ns);
+}
+
+static int set_peers(struct args *a, const char *value)
+{
+    const char *comma = strchr(value, ',');
+    char *before = comma ? strndup(value, (size_t)(comma - value)) : NULL;
+
+    a->peers = before && read_duration(before, &a->before_ns) && read_duration(comma + 1, &a->after_ns);
+    free(before);
+    if (a->peers)
+        return 0;
+    fc_complain("carve: --with-peers takes two durations as 10s,5m, not '%s'", value);
     return -1;
 }
 
@@ -128,6 +151,8 @@ static int set(void *ctx, int option, const char *value)
     case LIST:
         a->list = true;
         return 0;
+    case PEERS:
+        return set_peers(a, value);
     case PARTIAL:
         a->o.partial = true;
         return 0;
@@ -246,7 +271,7 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
         fc_complain("nothing was carved: all of it is missing");
     } else if (rc == 0 && (rc = fc_target_finish(&target, &err)) == 0) {
         report(a, &result);
-        if (a->ids.given && result.sessions < fc_id_list_ids(&a->ids))
+        if (a->ids.given && (a->peers || result.sessions < fc_id_list_ids(&a->ids)))
             fc_id_list_tell_missing(&a->ids, db, "warning: ");
         status = FC_EXIT_OK;
     } else {
@@ -302,7 +327,7 @@ static int list_positions(const struct args *a, struct fc_db *db, const struct f
         fc_complain_error(&err);
         return FC_EXIT_ERROR;
     }
-    if (a->ids.given && result.sessions < fc_id_list_ids(&a->ids) && !a->quiet)
+    if (a->ids.given && (a->peers || result.sessions < fc_id_list_ids(&a->ids)) && !a->quiet)
         fc_id_list_tell_missing(&a->ids, db, "warning: ");
     else if (!result.sessions && !a->quiet)
         fc_complain("no session matches");
@@ -349,13 +374,32 @@ static int split_to(const struct args *a, struct fc_db *db, const struct fc_filt
         status = FC_EXIT_NONE;
     } else {
         report(a, &result);
-        if (a->ids.given && result.sessions < fc_id_list_ids(&a->ids))
+        if (a->ids.given && (a->peers || result.sessions < fc_id_list_ids(&a->ids)))
             fc_id_list_tell_missing(&a->ids, db, "warning: ");
         status = !nothing_left(&result) ? FC_EXIT_OK : result.packets_missing ? FC_EXIT_ERROR : FC_EXIT_NONE;
     }
     if (rc == 0 && a->json && !print_json(a, &result))
         status = FC_EXIT_ERROR;
     fc_carve_result_fini(&result);
+    return status;
+}
+
+static int carve_filter(const struct args *a, struct fc_db *db, const struct fc_filter *filter)
+{
+    struct fc_filter *wider = NULL;
+    struct fc_error err;
+    int status;
+
+    if (a->peers && fc_filter_peers(db, filter, a->before_ns, a->after_ns, &wider, &err)) {
+        fc_complain_error(&err);
+        return FC_EXIT_ERROR;
+    }
+    filter = wider ? wider : filter;
+    if (a->list)
+        status = list_positions(a, db, filter);
+    else
+        status = a->folder ? split_to(a, db, filter) : carve_to(a, db, filter);
+    fc_filter_free(wider);
     return status;
 }
 
@@ -378,9 +422,7 @@ static int carve_text(const struct args *a, const char *text)
     else if (fc_db_open(a->db, &db, &err))
         fc_complain_error(&err);
     else
-        status = a->list     ? list_positions(a, db, filter)
-                 : a->folder ? split_to(a, db, filter)
-                             : carve_to(a, db, filter);
+        status = carve_filter(a, db, filter);
     fc_db_close(db);
     fc_filter_free(filter);
     return status;

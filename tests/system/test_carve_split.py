@@ -4,7 +4,7 @@
 import gzip, ipaddress, json, os, resource, signal, struct, subprocess, time
 
 import support
-from support import T0, flowcarve, index, parse_capture, read_capture, select, sessions
+from support import S, T0, flowcarve, index, parse_capture, read_capture, select, sessions
 
 
 class Made(support.TestCase):
@@ -279,6 +279,28 @@ class Parts(Made):
             self.assert_says(flowcarve('carve', '-d', self.db, '--list', *words, ok=2), '--list')
         for words in ('--first-packets', '0'), ('--first-packets', 'x'), ('--first-bytes', '0'), ('--first-bytes', '-1'), ('--direction', 'up'):
             self.assert_says(flowcarve('carve', '-d', self.db, '-w', 'x.pcap', *words, ok=2), words[0])
+
+
+class Peers(Made):
+    """--with-peers, against a naive search."""
+    OPTIONS = ('--packets', '6000', '--sessions', '900', '--clients', '8', '--servers', '4', '--proto',
+               'tcp=50,udp=20,icmp=15,arp=15')
+
+    def test_against_a_naive_search(self):
+        rows = sessions(self.db)
+        rng = support.rng('peers')
+        for text, before, after in ('0,0', 0, 0), ('200ms,50ms', S // 5, S // 20), ('0,1s', 0, S), ('1h,1h', 3600 * S, 3600 * S):
+            chosen = {s['id'] for s in rng.sample(rows, 3)}
+            want = {r['id'] for r in rows for c in rows if c['id'] in chosen and (r is c or (
+                {r['client_addr'], r['server_addr']} == {c['client_addr'], c['server_addr']} and
+                r['end_ns'] >= c['start_ns'] - before and r['start_ns'] <= c['end_ns'] + after))}
+            listed = flowcarve('carve', '-d', self.db, '--list', '-i', ','.join(map(str, chosen)), '--with-peers', text).out
+            self.assertEqual({json.loads(line)['session'] for line in listed.splitlines()}, want, text)
+        self.assertEqual(len(self.carved(self.db, '--with-peers', '1s,1s')), 6000)
+
+    def test_bad_values(self):
+        for text in '', '1s', '1s,', ',', '1s,1s,1s', '-1s,1s', 'x,1s', '1,1':
+            self.assert_says(flowcarve('carve', '-d', self.db, '--with-peers', text, '-w', self.path('o'), ok=2), '--with-peers')
 
 
 def udp_of(n, size=4):
