@@ -24,6 +24,7 @@ enum {
     SPLIT,
     ID,
     FORMAT,
+    COMPRESS,
     DIRECTION,
     FIRST_PACKETS,
     FIRST_BYTES,
@@ -45,6 +46,7 @@ static const struct fc_option options[] = {
     [SPLIT] = {"split", 0, "DIR", "write a capture for each session to a folder, in place of -w; those there are kept"},
     [ID] = {"id", 'i', "LIST", "sessions by their IDs: numbers and ranges as 1,5-30, @FILE, or - for standard input"},
     [FORMAT] = {"format", 'f', "NAME", "pcap or pcapng (default: pcap where it can hold the result)"},
+    [COMPRESS] = {"compress", 0, "NAME", "gzip, zstd, lz4, xz or none (default: what FILE's suffix says)"},
     [DIRECTION] = {"direction", 0, "NAME", "what client or server has sent, or both (default)"},
     [FIRST_PACKETS] = {"first-packets", 0, "N", "the first N packets of each session"},
     [FIRST_BYTES] = {"first-bytes", 0, "SIZE", "the packets with which each session comes to SIZE bytes, as 64k"},
@@ -69,8 +71,22 @@ struct args {
     struct fc_rights rights;
     struct fc_zone zone;
     int64_t before_ns, after_ns; /* --with-peers */
-    bool quiet, verbose, json, list, peers;
+    bool quiet, verbose, json, list, peers, compress;
 };
+
+static int set_compression(struct args *a, const char *value)
+{
+    static const char *const names[] = {"none", "gzip", "zstd", "lz4", "xz"}; /* enum fc_compression */
+
+    a->compress = true;
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(value, names[i]) == 0) {
+            a->o.compression = (enum fc_compression)i;
+            return 0;
+        }
+    fc_complain("carve: --compress takes gzip, zstd, lz4, xz or none, not '%s'", value);
+    return -1;
+}
 
 static int set_direction(struct args *a, const char *value)
 {
@@ -143,6 +159,8 @@ static int set(void *ctx, int option, const char *value)
             return -1;
         }
         return 0;
+    case COMPRESS:
+        return set_compression(a, value);
     case DIRECTION:
         return set_direction(a, value);
     case FIRST_PACKETS:
@@ -452,6 +470,8 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
     char *words = fc_filter_words("carve", a->filter_file, argc - first, argv + first);
     if (!words)
         return FC_EXIT_ERROR;
+    if (a->path && !a->compress)
+        a->o.compression = fc_compression_by_suffix(a->path);
     fc_id_list_sort(&a->ids);
     a->db = fc_db_name(a->db);
     fc_catch_signals();

@@ -200,8 +200,7 @@ FC_EXPORT int fc_filter_peers(struct fc_db *db, const struct fc_filter *filter, 
         hosts = of_hosts(&w);
         rc = hosts ? for_each(db, hosts, visit_peer, &w, around_ns, err) : no_memory(err);
     }
-    if (rc == 0 && (rc = fc_filter_parse("", 0, out, NULL)) == 0 &&
-        (rc = fc_filter_narrow(*out, w.ids, w.id_count)))
+    if (rc == 0 && (rc = fc_filter_parse("", 0, out, NULL)) == 0 && (rc = fc_filter_narrow(*out, w.ids, w.id_count)))
         fc_filter_free(*out);
     if (rc == FC_E_NOMEM)
         no_memory(err);

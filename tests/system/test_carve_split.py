@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Carving many sessions: lists of IDs, and a file a session."""
-import gzip, ipaddress, json, os, resource, signal, struct, subprocess, time
+import gzip, ipaddress, json, os, resource, shutil, signal, struct, subprocess, time
 
 import support
 from support import S, T0, flowcarve, index, parse_capture, read_capture, select, sessions
@@ -279,6 +279,37 @@ class Parts(Made):
             self.assert_says(flowcarve('carve', '-d', self.db, '--list', *words, ok=2), '--list')
         for words in ('--first-packets', '0'), ('--first-packets', 'x'), ('--first-bytes', '0'), ('--first-bytes', '-1'), ('--direction', 'up'):
             self.assert_says(flowcarve('carve', '-d', self.db, '-w', 'x.pcap', *words, ok=2), words[0])
+
+
+class Compressed(Made):
+    """What is compressed is what is written plain, to those whose format it is, and to flowcarve."""
+    PROGRAMS = {'gz': ('gzip', 'gzip'), 'zst': ('zstd', 'zstd'), 'lz4': ('lz4', 'lz4'), 'xz': ('xz', 'xz')}
+    OPTIONS = ('--packets', '4000', '--sessions', '60', '--payload', 'zero')
+
+    def test_by_suffix_and_by_name(self):
+        plain = flowcarve('carve', '-d', self.db, '-q', '-w', '-').out
+        for suffix, (program, name) in self.PROGRAMS.items():
+            out = self.path('o.pcap.' + suffix)
+            flowcarve('carve', '-d', self.db, '-w', out)
+            self.assertTrue(flowcarve('carve', '-d', self.db, '-q', '-w', '-', '--compress', name).out == support.read_bytes(out))
+            self.assertLess(os.path.getsize(out), len(plain) // 4)
+            if shutil.which(program):
+                self.assertTrue(subprocess.run([program, '-dc', out], check=True, capture_output=True).stdout == plain, suffix)
+            again = self.path(suffix + '.db')
+            index(again, '-q', out)
+            self.assertEqual(flowcarve('carve', '-d', again, '-q', '-w', '-').out, plain)
+            folder = self.path(suffix)
+            split(self.db, folder, '--compress', name, '-i', '1-20')
+            self.assertEqual({f.rsplit('.', 2)[1:] == ['pcap', suffix] for f in os.listdir(folder)}, {True})
+            self.assertEqual(json.loads(flowcarve('carve', '-d', self.db, '--split', folder, '--compress', name, '-i', '1-21', '--json')
+                                        .out)['files_skipped'], 20)
+            index(self.path(suffix + '20.db'), '-q', folder)
+            self.assertEqual(select(self.path(suffix + '20.db'), 'SELECT sum(records) FROM files')[0][0], self.packets(*range(1, 22)))
+        flowcarve('carve', '-d', self.db, '-w', self.path('o.gz'), '--compress', 'none')
+        self.assertEqual(support.read_bytes(self.path('o.gz')), plain)
+        self.assert_says(flowcarve('carve', '-d', self.db, '-w', self.path('o'), '--compress', 'zip', ok=2), '--compress')
+        flowcarve('carve', '-d', self.db, '-w', self.path('none.gz'), 'port', '1', ok=1)
+        self.assertFalse(os.path.exists(self.path('none.gz')))
 
 
 class Peers(Made):
