@@ -10,6 +10,7 @@
 #ifndef FLOWCARVE_CARVE_H
 #define FLOWCARVE_CARVE_H
 
+#include <flowcarve/capture.h>
 #include <flowcarve/newfile.h>
 #include <flowcarve/packets.h>
 #include <flowcarve/progress.h>
@@ -34,6 +35,7 @@ enum fc_carve_format {
 
 struct fc_carve_options {
     enum fc_carve_format format;
+    enum fc_compression compression; /* of what is written */
     bool partial; /* leave out captures that are missing and records that have changed, instead of giving up */
     /* path that the output will replace, or NULL: FC_E_USAGE when it is the index or a capture of it */
     const char *avoid;
@@ -50,9 +52,9 @@ struct fc_carve_options {
 
 struct fc_carve_result {
     uint64_t sessions, packets;
-    uint64_t bytes_read;    /* from captures, as they are stored */
-    uint64_t bytes_decoded; /* that came out of compressed ones, to get at what was carved */
-    uint64_t bytes_written;
+    uint64_t bytes_read;        /* from captures, as they are stored */
+    uint64_t bytes_decoded;     /* that came out of compressed ones, to get at what was carved */
+    uint64_t bytes_written;     /* of captures, before they are compressed */
     uint64_t packets_missing;   /* left out by `partial` */
     uint64_t packets_forgotten; /* of these sessions, that `forget` has taken out of the index: not carved, no error */
     struct fc_error *missing;   /* why, one a capture; owned by the result */
@@ -74,7 +76,7 @@ int fc_carve(struct fc_db *db, const struct fc_filter *filter, const struct fc_c
 /*
  * Writes a capture for each session that `filter` selects to `folder`, which is made when it is not there: what
  * fc_carve() writes of that session alone, under the name that fc_session_file_name() gives, with .pcap or .pcapng
- * behind it. A file appears when it is complete. One that is there is taken for complete, and the session is passed
+ * behind it and what the compression is known by. A file appears when it is complete. One that is there is taken for complete, and the session is passed
  * over: so what was interrupted is gone on with by the same call. Sessions of which nothing is left get no file.
  * rights: of what is made; NULL: its owner alone. options->avoid is not looked at; result->sessions counts those that
  * were passed over as well. Codes as fc_carve(); files that are complete by then stay.
@@ -89,6 +91,9 @@ int fc_carve_split(struct fc_db *db, const struct fc_filter *filter, const struc
  * dots. Returns buf, cut to its size; 160 bytes are enough. Any thread.
  */
 const char *fc_session_file_name(const struct fc_session *session, char *buf, size_t size);
+
+/* What the suffix of a file's name says: .gz, .zst, .lz4, .xz; of any other name FC_COMPRESSION_NONE. Any thread. */
+enum fc_compression fc_compression_by_suffix(const char *path);
 
 void fc_carve_result_fini(struct fc_carve_result *result);
 

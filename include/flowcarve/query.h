@@ -51,6 +51,15 @@ struct fc_id_range {
  */
 int fc_filter_narrow(struct fc_filter *filter, const struct fc_id_range *ranges, size_t count);
 
+/*
+ * A filter for the sessions that `filter` (NULL: all) selects, and for all between the same two hosts that were active
+ * from `before_ns` before the start of one of these until `after_ns` after its end, both included and 0 or more. It has
+ * their IDs, as the index has them now. On success *out must go to fc_filter_free(). Codes as fc_query_open(). Memory:
+ * 64 bytes for each session that `filter` selects, 16 for each that is found.
+ */
+int fc_filter_peers(struct fc_db *db, const struct fc_filter *filter, int64_t before_ns, int64_t after_ns,
+                    struct fc_filter **out, struct fc_error *err);
+
 /* How times are read. All of it 0: the default. */
 struct fc_time_options {
     int64_t now_ns; /* what "ago", "today" and a time of day count from, ns since 1970; 0: the clock */

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* What the caller gets to know; the list of what is missing becomes the result's. */
 static void fill_result(struct fc_carving *c, struct fc_carve_result *result)
@@ -64,6 +65,24 @@ FC_EXPORT int fc_carve(struct fc_db *db, const struct fc_filter *filter, const s
     fc_carving_fini(&c);
     fc_packets_fini(&c.packets);
     return rc;
+}
+
+const char *const fc_compression_suffixes[] = {[FC_COMPRESSION_NONE] = "",
+                                               [FC_COMPRESSION_GZIP] = ".gz",
+                                               [FC_COMPRESSION_ZSTD] = ".zst",
+                                               [FC_COMPRESSION_LZ4] = ".lz4",
+                                               [FC_COMPRESSION_XZ] = ".xz"};
+
+FC_EXPORT enum fc_compression fc_compression_by_suffix(const char *path)
+{
+    size_t len = strlen(path);
+
+    for (int i = FC_COMPRESSION_GZIP; i <= FC_COMPRESSION_XZ; i++) {
+        size_t suffix = strlen(fc_compression_suffixes[i]);
+        if (len > suffix && strcasecmp(path + len - suffix, fc_compression_suffixes[i]) == 0)
+            return (enum fc_compression)i;
+    }
+    return FC_COMPRESSION_NONE;
 }
 
 FC_EXPORT void fc_carve_result_fini(struct fc_carve_result *result)

@@ -10,7 +10,10 @@
 int fc_carving_choose(struct fc_carving *c, enum fc_carve_format format, struct fc_output_form *form,
                       struct fc_error *err)
 {
-    return fc_carve_choose(&c->packets.places, &c->files, format, form, err);
+    int rc = fc_carve_choose(&c->packets.places, &c->files, format, form, err);
+
+    form->compression = c->options->compression;
+    return rc;
 }
 
 /* Is the record one of those that are asked for? */

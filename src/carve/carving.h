@@ -25,6 +25,9 @@ struct fc_carving {
     uint64_t told_records, told_bytes;
 };
 
+/* By enum fc_compression: what a name ends with. */
+extern const char *const fc_compression_suffixes[];
+
 /* Decides what the output is: captures are described by now. Codes as fc_carve_choose(). */
 int fc_carving_choose(struct fc_carving *carving, enum fc_carve_format format, struct fc_output_form *form,
                       struct fc_error *err);

@@ -10,8 +10,9 @@
 
 enum { BUFFER = 256 << 10 };
 
-static int write_all(struct fc_output *out, const void *data, size_t n)
+static int write_all(void *ctx, const void *data, size_t n)
 {
+    struct fc_output *out = ctx;
     const uint8_t *p = data;
 
     while (n) {
@@ -29,9 +30,14 @@ static int write_all(struct fc_output *out, const void *data, size_t n)
     return 0;
 }
 
+static int pass_on(struct fc_output *out, const void *data, size_t n)
+{
+    return out->pack ? fc_pack_write(out->pack, data, n, false, write_all, out) : write_all(out, data, n);
+}
+
 static int flush(struct fc_output *out)
 {
-    int rc = write_all(out, out->buf, out->len);
+    int rc = pass_on(out, out->buf, out->len);
 
     out->len = 0;
     return rc;
@@ -43,7 +49,7 @@ static int put_slow(struct fc_output *out, const void *data, size_t n)
     int rc = flush(out);
 
     if (rc || n > BUFFER)
-        return rc ? rc : write_all(out, data, n);
+        return rc ? rc : pass_on(out, data, n);
     memcpy(out->buf, data, n);
     out->len = n;
     return 0;
@@ -203,7 +209,7 @@ int fc_output_init(struct fc_output *out, int fd, const struct fc_output_form *f
     out->stop = stop;
     out->big_endian = form->big_endian;
     out->buf = malloc(BUFFER);
-    if (!out->buf)
+    if (!out->buf || (form->compression && !(out->pack = fc_pack_new(form->compression))))
         return FC_E_NOMEM;
     return form->pcapng ? 0 : pcap_header(out); /* a section is started by the first record, which tells its order */
 }
@@ -211,6 +217,7 @@ int fc_output_init(struct fc_output *out, int fd, const struct fc_output_form *f
 void fc_output_fini(struct fc_output *out)
 {
     free(out->buf);
+    fc_pack_free(out->pack);
     memset(out, 0, sizeof *out);
 }
 
@@ -310,7 +317,9 @@ int fc_output_end(struct fc_output *out)
 {
     int rc = out->form.pcapng && !out->section ? start_section(out, __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) : 0;
 
-    return rc ? rc : flush(out);
+    if (rc == 0)
+        rc = flush(out);
+    return rc == 0 && out->pack ? fc_pack_write(out->pack, NULL, 0, true, write_all, out) : rc;
 }
 
 int fc_output_error(int rc, struct fc_error *err)

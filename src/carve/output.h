@@ -10,10 +10,12 @@
 #define FC_CARVE_OUTPUT_H
 
 #include "carve/interface.h"
+#include "carve/pack.h"
 
 /* What is written. */
 struct fc_output_form {
     bool pcapng;
+    enum fc_compression compression;
     /* of a pcap */
     bool nanoseconds, big_endian;
     uint32_t link_type; /* with the bits of fc_pcap.fcs */
@@ -25,11 +27,12 @@ struct fc_output_form {
 struct fc_output {
     struct fc_output_form form;
     int fd;
-    const int *stop; /* waiting for fd ends with FC_E_INTERRUPTED once *stop is not 0; may be NULL */
-    bool big_endian; /* what is written now */
+    const int *stop;      /* waiting for fd ends with FC_E_INTERRUPTED once *stop is not 0; may be NULL */
+    bool big_endian;      /* what is written now */
+    struct fc_pack *pack; /* NULL: it is not compressed */
     uint8_t *buf;
     size_t len;
-    uint64_t written;              /* bytes, those in the buffer included */
+    uint64_t written;              /* bytes, those in the buffer included, before they are compressed */
     uint32_t section, iface_count; /* pcapng: sections so far, and interfaces in the last one */
 };
 

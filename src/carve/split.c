@@ -96,7 +96,10 @@ static char *path_of(const struct split *s, const char *name, bool pcapng)
 {
     char *path;
 
-    return asprintf(&path, "%s/%s%s", s->folder, name, suffixes[pcapng]) < 0 ? NULL : path;
+    return asprintf(&path, "%s/%s%s%s", s->folder, name, suffixes[pcapng],
+                    fc_compression_suffixes[s->options->compression]) < 0
+               ? NULL
+               : path;
 }
 
 /* 1: the session's file is there. */

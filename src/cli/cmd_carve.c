@@ -27,10 +27,12 @@ enum {
     SPLIT,
     ID,
     FORMAT,
+    COMPRESS,
     DIRECTION,
     FIRST_PACKETS,
     FIRST_BYTES,
     LIST,
+    PEERS,
     PARTIAL,
     JSON,
     MODE,
@@ -49,10 +51,13 @@ static const struct fc_option options[] = {
     [SPLIT] = {"split", 0, "DIR", "write a capture for each session to a folder, in place of -w; those there are kept"},
     [ID] = {"id", 'i', "LIST", "sessions by their IDs: numbers and ranges as 1,5-30, @FILE, or - for standard input"},
     [FORMAT] = {"format", 'f', "NAME", "pcap or pcapng (default: pcap where it can hold the result)"},
+    [COMPRESS] = {"compress", 0, "NAME", "gzip, zstd, lz4, xz or none (default: what FILE's suffix says)"},
     [DIRECTION] = {"direction", 0, "NAME", "what client or server has sent, or both (default)"},
     [FIRST_PACKETS] = {"first-packets", 0, "N", "the first N packets of each session"},
     [FIRST_BYTES] = {"first-bytes", 0, "SIZE", "the packets with which each session comes to SIZE bytes, as 64k"},
     [LIST] = {"list", 0, NULL, "carve nothing, print where the packets are, a JSON object a line"},
+    [PEERS] = {"with-peers", 0, "BEFORE,AFTER",
+               "also all sessions between the same two hosts that were active around them, as 10s,5m"},
     [PARTIAL] = {"partial", 0, NULL, "carve the rest when captures are missing or have changed"},
     [JSON] = {"json", 0, NULL, "print the result as a JSON object, on standard output; with -w - on standard error"},
     [MODE] = FC_OPTION_MODE,
@@ -67,6 +72,7 @@ static const struct fc_option options[] = {
 static const struct fc_values values[] = {
     {"format", "pcap pcapng"},
     {"direction", "client server both"},
+    {"compress", "gzip zstd lz4 xz none"},
     {0},
 };
 
@@ -77,8 +83,23 @@ struct args {
     struct fc_rights rights;
     struct fc_zone zone;
     struct fc_reading reading;
-    bool quiet, verbose, json, list;
+    int64_t before_ns, after_ns; /* --with-peers */
+    bool quiet, verbose, json, list, peers, compress;
 };
+
+static int set_compression(struct args *a, const char *value)
+{
+    static const char *const names[] = {"none", "gzip", "zstd", "lz4", "xz"}; /* enum fc_compression */
+
+    a->compress = true;
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(value, names[i]) == 0) {
+            a->o.compression = (enum fc_compression)i;
+            return 0;
+        }
+    fc_complain("carve: --compress takes gzip, zstd, lz4, xz or none, not '%s'", value);
+    return -1;
+}
 
 static int set_direction(struct args *a, const char *value)
 {
@@ -103,6 +124,25 @@ static int set_first(struct args *a, bool bytes, const char *value)
     fc_complain(bytes ? "carve: --first-bytes takes a size as 1500 or 64k, not '%s'"
                       : "carve: --first-packets takes a number from 1 on, not '%s'",
                 value);
+    return -1;
+}
+
+static bool read_duration(const char *text, int64_t *ns)
+{
+    *ns = 0;
+    return strcmp(text, "0") == 0 || fc_duration_option(text, ns);
+}
+
+static int set_peers(struct args *a, const char *value)
+{
+    const char *comma = strchr(value, ',');
+    char *before = comma ? strndup(value, (size_t)(comma - value)) : NULL;
+
+    a->peers = before && read_duration(before, &a->before_ns) && read_duration(comma + 1, &a->after_ns);
+    free(before);
+    if (a->peers)
+        return 0;
+    fc_complain("carve: --with-peers takes two durations as 10s,5m, not '%s'", value);
     return -1;
 }
 
@@ -137,6 +177,8 @@ static int set(void *ctx, int option, const char *value)
             return -1;
         }
         return 0;
+    case COMPRESS:
+        return set_compression(a, value);
     case DIRECTION:
         return set_direction(a, value);
     case FIRST_PACKETS:
@@ -145,6 +187,8 @@ static int set(void *ctx, int option, const char *value)
     case LIST:
         a->list = true;
         return 0;
+    case PEERS:
+        return set_peers(a, value);
     case PARTIAL:
         a->o.partial = true;
         return 0;
@@ -263,7 +307,7 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
         fc_complain("nothing was carved: all of it is missing");
     } else if (rc == 0 && (rc = fc_target_finish(&target, &err)) == 0) {
         report(a, &result);
-        if (a->ids.given && result.sessions < fc_id_list_ids(&a->ids))
+        if (a->ids.given && (a->peers || result.sessions < fc_id_list_ids(&a->ids)))
             fc_id_list_tell_missing(&a->ids, db, "warning: ");
         status = FC_EXIT_OK;
     } else {
@@ -319,7 +363,7 @@ static int list_positions(const struct args *a, struct fc_db *db, const struct f
         fc_complain_error(&err);
         return FC_EXIT_ERROR;
     }
-    if (a->ids.given && result.sessions < fc_id_list_ids(&a->ids) && !a->quiet)
+    if (a->ids.given && (a->peers || result.sessions < fc_id_list_ids(&a->ids)) && !a->quiet)
         fc_id_list_tell_missing(&a->ids, db, "warning: ");
     else if (!result.sessions && !a->quiet)
         fc_complain("no session matches");
@@ -366,13 +410,32 @@ static int split_to(const struct args *a, struct fc_db *db, const struct fc_filt
         status = FC_EXIT_NONE;
     } else {
         report(a, &result);
-        if (a->ids.given && result.sessions < fc_id_list_ids(&a->ids))
+        if (a->ids.given && (a->peers || result.sessions < fc_id_list_ids(&a->ids)))
             fc_id_list_tell_missing(&a->ids, db, "warning: ");
         status = !nothing_left(&result) ? FC_EXIT_OK : result.packets_missing ? FC_EXIT_ERROR : FC_EXIT_NONE;
     }
     if (rc == 0 && a->json && !print_json(a, &result))
         status = FC_EXIT_ERROR;
     fc_carve_result_fini(&result);
+    return status;
+}
+
+static int carve_filter(const struct args *a, struct fc_db *db, const struct fc_filter *filter)
+{
+    struct fc_filter *wider = NULL;
+    struct fc_error err;
+    int status;
+
+    if (a->peers && fc_filter_peers(db, filter, a->before_ns, a->after_ns, &wider, &err)) {
+        fc_complain_error(&err);
+        return FC_EXIT_ERROR;
+    }
+    filter = wider ? wider : filter;
+    if (a->list)
+        status = list_positions(a, db, filter);
+    else
+        status = a->folder ? split_to(a, db, filter) : carve_to(a, db, filter);
+    fc_filter_free(wider);
     return status;
 }
 
@@ -395,9 +458,7 @@ static int carve_text(const struct args *a, const char *text)
     else if (fc_db_open(a->db, &db, &err))
         fc_complain_error(&err);
     else
-        status = a->list     ? list_positions(a, db, filter)
-                 : a->folder ? split_to(a, db, filter)
-                             : carve_to(a, db, filter);
+        status = carve_filter(a, db, filter);
     fc_db_close(db);
     fc_filter_free(filter);
     return status;
@@ -427,6 +488,8 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
     char *words = fc_filter_words("carve", a->filter_file, argc - first, argv + first);
     if (!words)
         return FC_EXIT_ERROR;
+    if (a->path && !a->compress)
+        a->o.compression = fc_compression_by_suffix(a->path);
     fc_id_list_sort(&a->ids);
     a->db = fc_reading_db(&a->reading, "carve", a->db, words, &a->zone, 0, a->quiet);
     fc_catch_signals();

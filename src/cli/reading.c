@@ -271,7 +271,7 @@ static bool in_temporary_file(struct fc_reading *r)
     }
     sigset_t all, mask;
     sigfillset(&all);
-    sigprocmask(SIG_BLOCK, &all, &mask); /* there is no file without the handler that removes it */
+    sigprocmask(SIG_BLOCK, &all, &mask);                  /* there is no file without the handler that removes it */
     int fd = mkostemps(r->db, sizeof end - 1, O_CLOEXEC); /* an empty file is as good as none */
     if (fd < 0) {
         fc_complain("%s: cannot make an index: %s", r->db, strerror(errno));

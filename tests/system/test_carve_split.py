@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Carving many sessions: lists of IDs, and a file a session."""
-import gzip, ipaddress, json, os, resource, signal, struct, subprocess, time
+import gzip, ipaddress, json, os, resource, shutil, signal, struct, subprocess, time
 
 import support
-from support import T0, flowcarve, index, parse_capture, read_capture, select, sessions
+from support import S, T0, flowcarve, index, parse_capture, read_capture, select, sessions
 
 
 class Made(support.TestCase):
@@ -279,6 +279,59 @@ class Parts(Made):
             self.assert_says(flowcarve('carve', '-d', self.db, '--list', *words, ok=2), '--list')
         for words in ('--first-packets', '0'), ('--first-packets', 'x'), ('--first-bytes', '0'), ('--first-bytes', '-1'), ('--direction', 'up'):
             self.assert_says(flowcarve('carve', '-d', self.db, '-w', 'x.pcap', *words, ok=2), words[0])
+
+
+class Compressed(Made):
+    """What is compressed is what is written plain, to those whose format it is, and to flowcarve."""
+    PROGRAMS = {'gz': ('gzip', 'gzip'), 'zst': ('zstd', 'zstd'), 'lz4': ('lz4', 'lz4'), 'xz': ('xz', 'xz')}
+    OPTIONS = ('--packets', '4000', '--sessions', '60', '--payload', 'zero')
+
+    def test_by_suffix_and_by_name(self):
+        plain = flowcarve('carve', '-d', self.db, '-q', '-w', '-').out
+        for suffix, (program, name) in self.PROGRAMS.items():
+            out = self.path('o.pcap.' + suffix)
+            flowcarve('carve', '-d', self.db, '-w', out)
+            self.assertTrue(flowcarve('carve', '-d', self.db, '-q', '-w', '-', '--compress', name).out == support.read_bytes(out))
+            self.assertLess(os.path.getsize(out), len(plain) // 4)
+            if shutil.which(program):
+                self.assertTrue(subprocess.run([program, '-dc', out], check=True, capture_output=True).stdout == plain, suffix)
+            again = self.path(suffix + '.db')
+            index(again, '-q', out)
+            self.assertEqual(flowcarve('carve', '-d', again, '-q', '-w', '-').out, plain)
+            folder = self.path(suffix)
+            split(self.db, folder, '--compress', name, '-i', '1-20')
+            self.assertEqual({f.rsplit('.', 2)[1:] == ['pcap', suffix] for f in os.listdir(folder)}, {True})
+            self.assertEqual(json.loads(flowcarve('carve', '-d', self.db, '--split', folder, '--compress', name, '-i', '1-21', '--json')
+                                        .out)['files_skipped'], 20)
+            index(self.path(suffix + '20.db'), '-q', folder)
+            self.assertEqual(select(self.path(suffix + '20.db'), 'SELECT sum(records) FROM files')[0][0], self.packets(*range(1, 22)))
+        flowcarve('carve', '-d', self.db, '-w', self.path('o.gz'), '--compress', 'none')
+        self.assertEqual(support.read_bytes(self.path('o.gz')), plain)
+        self.assert_says(flowcarve('carve', '-d', self.db, '-w', self.path('o'), '--compress', 'zip', ok=2), '--compress')
+        flowcarve('carve', '-d', self.db, '-w', self.path('none.gz'), 'port', '1', ok=1)
+        self.assertFalse(os.path.exists(self.path('none.gz')))
+
+
+class Peers(Made):
+    """--with-peers, against a naive search."""
+    OPTIONS = ('--packets', '6000', '--sessions', '900', '--clients', '8', '--servers', '4', '--proto',
+               'tcp=50,udp=20,icmp=15,arp=15')
+
+    def test_against_a_naive_search(self):
+        rows = sessions(self.db)
+        rng = support.rng('peers')
+        for text, before, after in ('0,0', 0, 0), ('200ms,50ms', S // 5, S // 20), ('0,1s', 0, S), ('1h,1h', 3600 * S, 3600 * S):
+            chosen = {s['id'] for s in rng.sample(rows, 3)}
+            want = {r['id'] for r in rows for c in rows if c['id'] in chosen and (r is c or (
+                {r['client_addr'], r['server_addr']} == {c['client_addr'], c['server_addr']} and
+                r['end_ns'] >= c['start_ns'] - before and r['start_ns'] <= c['end_ns'] + after))}
+            listed = flowcarve('carve', '-d', self.db, '--list', '-i', ','.join(map(str, chosen)), '--with-peers', text).out
+            self.assertEqual({json.loads(line)['session'] for line in listed.splitlines()}, want, text)
+        self.assertEqual(len(self.carved(self.db, '--with-peers', '1s,1s')), 6000)
+
+    def test_bad_values(self):
+        for text in '', '1s', '1s,', ',', '1s,1s,1s', '-1s,1s', 'x,1s', '1,1':
+            self.assert_says(flowcarve('carve', '-d', self.db, '--with-peers', text, '-w', self.path('o'), ok=2), '--with-peers')
 
 
 def udp_of(n, size=4):
