@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 
@@ -119,6 +120,7 @@ def single(bench, name):
     if not bench.args.no_slow:
         peers.run_all(bench, name, c, t["index"].wall)
     questions(bench, name, c, db)
+    without_index(bench, name, c, db)
     sums(bench, name, db)
     half(bench, name, c, db)
     instructions(bench, name)
@@ -201,6 +203,39 @@ def questions(bench, name, c, db):
     if not same_records(one, other):
         raise Wrong("%s: the carved session is not what tcpdump extracts" % name)
     bench.report.row(name, what, t["carve one"].wall, "s", "tcpdump -r FILE FILTER -w", d["tcpdump one"].wall, note="same bytes")
+
+
+def without_index(bench, name, c, db):
+    """A question about a capture that nobody has indexed, and the same once more; a session followed. Against tcpdump."""
+    index = Index(db)
+    s = index.session_of(20, c)
+    want = index.one("SELECT count(*) FROM session WHERE kind = 4 AND (client_addr = ?1 OR server_addr = ?1)", s["client_addr"])[0]
+    index.close()
+    cache, out = bench.scratch("cache"), bench.scratch("answer.tsv")
+    bench.say("%s: query -r and follow" % name)
+    filter = "host " + s["client"]
+
+    def query():
+        return Run(["env", "XDG_CACHE_HOME=" + cache, bench.flowcarve, "query", "--format=tsv", "-r", c.path, filter], stdout=out)
+
+    def before(command):
+        if command == "query -r, first":
+            shutil.rmtree(cache, ignore_errors=True)
+    commands = {"query -r, first": query, "query -r, again": query,
+                "follow one": lambda: Run([bench.flowcarve, "follow", "-q", "-d", db, "--id", str(s["id"])])}
+    if have("tcpdump"):
+        commands["tcpdump"] = lambda: Run(peers.tcpdump("-nn", "-r", c.path, filter))
+    query()
+    with open(out, "rb") as f:
+        lines = sum(1 for _ in f) - 1
+    if lines != want:
+        raise Wrong("%s: query -r: %d sessions, and must be %d" % (name, lines, want))
+    t = bench.times(name, commands, before=before)
+    peer = ("tcpdump -r FILE FILTER", t["tcpdump"].wall) if "tcpdump" in t else ("", None)
+    bench.report.row(name, "query of one host, no index: -r FILE, the first time", t["query -r, first"].wall, "s", *peer)
+    bench.report.row(name, "the same again", t["query -r, again"].wall, "s", *peer)
+    bench.report.row(name, "follow one session, %s packets" % number(s["packets"]), t["follow one"].wall, "s", *peer)
+    shutil.rmtree(cache, ignore_errors=True)
 
 
 def sums(bench, name, db):

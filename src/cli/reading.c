@@ -102,11 +102,11 @@ static int compare_ids(const void *a, const void *b)
 }
 
 /* The name of their index without its end. False: one is not there, which is said. */
-static bool name_captures(const struct fc_reading *r, const char *command, char key[KEY_DIGITS + 1])
+static bool name_captures(struct fc_reading *r, const char *command, char key[KEY_DIGITS + 1])
 {
     uint64_t hash[2] = {UINT64_C(0xcbf29ce484222325), UINT64_C(0x9ae16a3b2f90404f)}, (*ids)[2];
     struct stat st;
-    bool there = true;
+    bool there = true, folders = false;
 
     if (!(ids = calloc((size_t)r->count, sizeof *ids))) {
         fail_memory();
@@ -123,6 +123,7 @@ static bool name_captures(const struct fc_reading *r, const char *command, char 
             fc_complain("%s: -r takes captures and folders, '%s' is neither", command, r->paths[i]);
             there = false;
         } else {
+            folders |= S_ISDIR(st.st_mode);
             ids[i][0] = (uint64_t)st.st_dev;
             ids[i][1] = (uint64_t)st.st_ino;
         }
@@ -133,7 +134,9 @@ static bool name_captures(const struct fc_reading *r, const char *command, char 
             continue;
         mix(hash, ids[i][0]);
         mix(hash, ids[i][1]);
+        r->files++;
     }
+    r->files = folders ? 0 : r->files;
     snprintf(key, KEY_DIGITS + 1, "%016" PRIx64 "%016" PRIx64, hash[0], hash[1]);
     free(ids);
     return there;
@@ -213,23 +216,36 @@ static int index_apart(const struct fc_kept_index *kept, char **paths, int count
     return status;
 }
 
-/* Has it sessions of captures that are not there any more, or of another content? */
-static bool is_stale(const char *path)
+/* What is to be done with an index before it is used. */
+enum state {
+    CURRENT, /* nothing */
+    BEHIND,  /* there may be more to index */
+    STALE    /* it has sessions of captures that are not there any more, or of another content, or is none: made anew */
+};
+
+/* files: how many captures were named, where all that was named are captures; else 0, as folders are to be searched. */
+static enum state look_at(const char *path, size_t files)
 {
+    enum state state = BEHIND;
     struct fc_file_list list;
     struct fc_db *db;
-    bool stale = false;
 
     if (fc_db_open(path, &db, NULL) != 0)
-        return true;
+        return STALE;
     if (fc_files_list(db, false, NULL, &list, NULL) == 0) {
-        for (size_t i = 0; i < list.count; i++)
-            stale |= list.items[i].presence == FC_FILE_MISSING || list.items[i].presence == FC_FILE_GONE ||
-                     list.items[i].presence == FC_FILE_CHANGED || list.items[i].presence == FC_FILE_FORGOTTEN;
+        state = list.count == files ? CURRENT : BEHIND;
+        for (size_t i = 0; i < list.count; i++) {
+            enum fc_presence presence = list.items[i].presence;
+            if (presence == FC_FILE_MISSING || presence == FC_FILE_GONE || presence == FC_FILE_CHANGED ||
+                presence == FC_FILE_FORGOTTEN)
+                state = STALE;
+            else if (presence != FC_FILE_PRESENT && presence != FC_FILE_PENDING && state == CURRENT)
+                state = BEHIND;
+        }
         fc_file_list_fini(&list);
     }
     fc_db_close(db);
-    return stale;
+    return state;
 }
 
 /* An index of another version of the program, say: it can be made again. */
@@ -248,8 +264,10 @@ static bool bring_up_to_date(struct fc_reading *r, bool all, const char *what, b
 
     if (is_foreign(r->db))
         fc_cache_remove(r->db);
+    else if (r->files && !r->temporary && access(r->db, F_OK) == 0 && look_at(r->db, r->files) == CURRENT)
+        return true;
     int status = index_apart(&kept, r->paths, r->count);
-    if (status != FC_EXIT_ERROR && is_stale(r->db)) {
+    if (status != FC_EXIT_ERROR && look_at(r->db, 0) == STALE) {
         fc_cache_remove(r->db);
         status = index_apart(&kept, r->paths, r->count);
     }

@@ -13,6 +13,7 @@
 #include "cli/zone.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define FC_OPTION_READ                                                                                                 \
@@ -32,6 +33,7 @@ struct fc_reading {
     bool no_keep;
     /* its own */
     char *db;
+    size_t files;   /* how many different captures, 0: there are folders */
     bool temporary; /* to be removed */
     bool refused;
 };
