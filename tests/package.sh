@@ -70,8 +70,12 @@ compiles() {
 int main(void) { struct fc_db *db = NULL; int rc = fc_db_open("flowcarve.db", &db, NULL); fc_db_close(db); return rc; }
 C
     local flags
-    flags=$(pkg-config --cflags --libs flowcarve) && cc version.c $flags -o version && ./version &&
-        ldd version | grep -q 'libflowcarve.so.0 => /'
+    # with no other package's file at hand, as where nothing else is installed
+    mkdir alone && cp "$(dpkg -L flowcarve | grep '\.pc$')" alone && PKG_CONFIG_LIBDIR=alone pkg-config --cflags --libs flowcarve &&
+        flags=$(pkg-config --cflags --libs flowcarve) && cc version.c $flags -o version && ./version &&
+        ldd version | grep -q 'libflowcarve.so.0 => /' &&
+        flags=$(pkg-config --static --cflags --libs flowcarve | sed 's/-lflowcarve/-l:libflowcarve.a/') && cc version.c $flags -o static &&
+        ./static && ! ldd static | grep -q libflowcarve
 }
 
 completes() {
