@@ -12,7 +12,7 @@ trap 'dpkg --purge flowcarve >/dev/null 2>&1; rm -rf "$dir"' EXIT
 export LC_ALL=C.UTF-8
 unset FLOWCARVE_DB
 cd "$dir" || exit 1
-exec 9>/run/lock/flowcarve-package-test && flock 9 # one at a time on a system
+exec 9</var/lib/dpkg && flock 9 # one at a time on a system
 
 # check WHAT COMMAND...: counts whether the command succeeds
 check() {
