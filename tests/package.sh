@@ -73,9 +73,9 @@ C
     # with no other package's file at hand, as where nothing else is installed
     mkdir alone && cp "$(dpkg -L flowcarve | grep '\.pc$')" alone && PKG_CONFIG_LIBDIR=alone pkg-config --cflags --libs flowcarve &&
         flags=$(pkg-config --cflags --libs flowcarve) && cc version.c $flags -o version && ./version &&
-        ldd version | grep -q 'libflowcarve.so.0 => /' &&
+        ldd version >libraries && grep -q 'libflowcarve.so.0 => /' libraries &&
         flags=$(pkg-config --static --cflags --libs flowcarve | sed 's/-lflowcarve/-l:libflowcarve.a/') && cc version.c $flags -o static &&
-        ./static && ! ldd static | grep -q libflowcarve
+        ./static && ldd static >libraries && ! grep -q libflowcarve libraries
 }
 
 completes() {
