@@ -12,7 +12,7 @@ trap 'dpkg --purge flowcarve >/dev/null 2>&1; rm -rf "$dir"' EXIT
 export LC_ALL=C.UTF-8
 unset FLOWCARVE_DB
 cd "$dir" || exit 1
-exec 9>/run/lock/flowcarve-package-test && flock 9 # one at a time on a system
+exec 9</var/lib/dpkg && flock 9 # one at a time on a system
 
 # check WHAT COMMAND...: counts whether the command succeeds
 check() {
@@ -70,8 +70,12 @@ compiles() {
 int main(void) { struct fc_db *db = NULL; int rc = fc_db_open("flowcarve.db", &db, NULL); fc_db_close(db); return rc; }
 C
     local flags
-    flags=$(pkg-config --cflags --libs flowcarve) && cc version.c $flags -o version && ./version &&
-        ldd version | grep -q 'libflowcarve.so.0 => /'
+    # with no other package's file at hand, as where nothing else is installed
+    mkdir alone && cp "$(dpkg -L flowcarve | grep '\.pc$')" alone && PKG_CONFIG_LIBDIR=alone pkg-config --cflags --libs flowcarve &&
+        flags=$(pkg-config --cflags --libs flowcarve) && cc version.c $flags -o version && ./version &&
+        ldd version >libraries && grep -q 'libflowcarve.so.0 => /' libraries &&
+        flags=$(pkg-config --static --cflags --libs flowcarve | sed 's/-lflowcarve/-l:libflowcarve.a/') && cc version.c $flags -o static &&
+        ./static && ldd static >libraries && ! grep -q libflowcarve libraries
 }
 
 completes() {
