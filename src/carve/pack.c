@@ -33,8 +33,7 @@ static bool start(struct fc_pack *p)
     case FC_COMPRESSION_GZIP:
         return deflateInit2(&p->gzip, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_FORMAT, 8, Z_DEFAULT_STRATEGY) == Z_OK;
     case FC_COMPRESSION_ZSTD:
-        return (p->zstd = ZSTD_createCCtx()) &&
-               !ZSTD_isError(ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_checksumFlag, 1));
+        return (p->zstd = ZSTD_createCCtx()) && !ZSTD_isError(ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_checksumFlag, 1));
     case FC_COMPRESSION_LZ4:
         p->room = LZ4F_compressBound(LZ4_PIECE, &lz4_preferences) + LZ4F_HEADER_SIZE_MAX;
         return !LZ4F_isError(LZ4F_createCompressionContext(&p->lz4, LZ4F_VERSION));

@@ -10,9 +10,12 @@
 #include "cli/zone.h"
 
 #include <flowcarve/carve.h>
+#include <flowcarve/log.h>
 #include <flowcarve/packets.h>
 #include <flowcarve/text.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +26,8 @@ enum {
     WRITE,
     SPLIT,
     ID,
+    FROM,
+    SLACK,
     FORMAT,
     COMPRESS,
     DIRECTION,
@@ -45,6 +50,8 @@ static const struct fc_option options[] = {
     [WRITE] = {"write", 'w', "FILE", "the capture to write; - for standard output"},
     [SPLIT] = {"split", 0, "DIR", "write a capture for each session to a folder, in place of -w; those there are kept"},
     [ID] = {"id", 'i', "LIST", "sessions by their IDs: numbers and ranges as 1,5-30, @FILE, or - for standard input"},
+    [FROM] = {"from", 0, "FILE", "sessions of a Zeek conn.log, Suricata eve.json, list of Community IDs or 5-tuples"},
+    [SLACK] = {"slack", 0, "TIME", "how far times in that may be off (default: 1s)"},
     [FORMAT] = {"format", 'f', "NAME", "pcap or pcapng (default: pcap where it can hold the result)"},
     [COMPRESS] = {"compress", 0, "NAME", "gzip, zstd, lz4, xz or none (default: what FILE's suffix says)"},
     [DIRECTION] = {"direction", 0, "NAME", "what client or server has sent, or both (default)"},
@@ -64,9 +71,17 @@ static const struct fc_option options[] = {
     {0},
 };
 
+/* What became of a log's rows. */
+struct fc_log_sums {
+    uint64_t rows, found, ambiguous;
+};
+
 struct args {
     const char *db, *path, *folder, *filter_file;
     struct fc_id_list ids;
+    const char *log;
+    int64_t slack_ns;
+    struct fc_log_sums *sums;
     struct fc_carve_options o;
     struct fc_rights rights;
     struct fc_zone zone;
@@ -149,6 +164,16 @@ static int set(void *ctx, int option, const char *value)
         return 0;
     case ID:
         return fc_id_list_add(&a->ids, "carve", value) ? 0 : -1;
+    case FROM:
+        a->log = value;
+        return 0;
+    case SLACK:
+        if (strcmp(value, "0") == 0 || fc_duration_option(value, &a->slack_ns)) {
+            a->slack_ns = strcmp(value, "0") == 0 ? 0 : a->slack_ns;
+            return 0;
+        }
+        fc_complain("carve: --slack takes a time as 500ms or 2s, not '%s'", value);
+        return -1;
     case FORMAT:
         if (strcmp(value, "pcap") == 0) {
             a->o.format = FC_CARVE_PCAP;
@@ -206,12 +231,35 @@ static bool print_json(const struct args *a, const struct fc_carve_result *r)
         {"bytes_written", r->bytes_written, FC_JSON_NUMBER},
         {"bytes_read", r->bytes_read, FC_JSON_NUMBER},
         {"bytes_decoded", r->bytes_decoded, FC_JSON_NUMBER},
-        {a->folder ? "files_written" : NULL, r->files_written, FC_JSON_NUMBER},
+        {"rows", a->sums->rows, FC_JSON_NUMBER},
+        {"rows_found", a->sums->found, FC_JSON_NUMBER},
+        {"rows_ambiguous", a->sums->ambiguous, FC_JSON_NUMBER},
+        {"files_written", r->files_written, FC_JSON_NUMBER},
         {"files_skipped", r->files_skipped, FC_JSON_NUMBER},
         {0},
     };
 
-    return fc_json_print(a->path && strcmp(a->path, "-") == 0 ? stderr : stdout, members);
+    const size_t most = sizeof members / sizeof members[0];
+    struct fc_json_member told[sizeof members / sizeof members[0]];
+    size_t count = 0;
+
+    for (size_t i = 0; i < most; i++) /* only of what was asked for */
+        if (!members[i].key || !((strncmp(members[i].key, "rows", 4) == 0 && !a->log) ||
+                                 (strncmp(members[i].key, "files", 5) == 0 && !a->folder)))
+            told[count++] = members[i];
+    return fc_json_print(a->path && strcmp(a->path, "-") == 0 ? stderr : stdout, told);
+}
+
+static void report_rows(const struct args *a)
+{
+    char b[48];
+
+    if (!a->log || a->quiet || a->json)
+        return;
+    fprintf(stderr, "%s: %llu found, %llu ambiguous, %llu not found\n",
+            fc_human_things(a->sums->rows, "row", b, sizeof b), (unsigned long long)a->sums->found,
+            (unsigned long long)a->sums->ambiguous,
+            (unsigned long long)(a->sums->rows - a->sums->found - a->sums->ambiguous));
 }
 
 static void report(const struct args *a, const struct fc_carve_result *r)
@@ -402,12 +450,73 @@ static int split_to(const struct args *a, struct fc_db *db, const struct fc_filt
     return status;
 }
 
-static int carve_filter(const struct args *a, struct fc_db *db, const struct fc_filter *filter)
+static void tell_row(const char *what, const struct fc_log_row *row)
+{
+    fc_complain("%s: line %llu%s%s", what, (unsigned long long)row->line, *row->name ? ", " : "", row->name);
+}
+
+/* Counts the rows and tells which of them are not one session; the IDs of all go to *ids. */
+static bool sum_up(const struct args *a, const struct fc_log_row *rows, size_t count, struct fc_id_range **ids,
+                   size_t *id_count)
+{
+    size_t total = 0;
+
+    for (size_t i = 0; i < count; i++)
+        total += rows[i].id_count;
+    if (!(*ids = malloc((total + 1) * sizeof **ids))) {
+        fc_complain("out of memory");
+        return false;
+    }
+    *id_count = 0;
+    a->sums->rows = count;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < rows[i].id_count; k++)
+            (*ids)[(*id_count)++] = (struct fc_id_range){rows[i].ids[k], rows[i].ids[k]};
+        a->sums->found += rows[i].id_count == 1;
+        a->sums->ambiguous += rows[i].id_count > 1;
+        if (rows[i].id_count != 1 && !a->quiet)
+            tell_row(rows[i].id_count ? "several sessions, all carved" : "not found", &rows[i]);
+    }
+    return true;
+}
+
+/* Narrows the filter to the sessions that the log's rows mean. */
+static bool narrow_by_log(const struct args *a, struct fc_db *db, struct fc_filter *filter)
+{
+    bool standard = strcmp(a->log, "-") == 0;
+    int fd = standard ? STDIN_FILENO : open(a->log, O_RDONLY | O_CLOEXEC);
+    struct fc_id_range *ids = NULL;
+    struct fc_log *log = NULL;
+    const struct fc_log_row *rows;
+    size_t count, id_count;
+    struct fc_error err;
+
+    if (fd < 0) {
+        fc_complain("carve: cannot open %s: %s", a->log, strerror(errno));
+        return false;
+    }
+    int rc = fc_log_read(fd, standard ? "standard input" : a->log, &log, &err);
+    if (rc == 0)
+        rc = fc_log_match(log, db, a->slack_ns, &rows, &count, &err);
+    if (rc)
+        fc_complain_error(&err);
+    bool good = rc == 0 && sum_up(a, rows, count, &ids, &id_count) && fc_filter_narrow(filter, ids, id_count) == 0;
+    free(ids);
+    fc_log_close(log);
+    if (!standard)
+        close(fd);
+    return good;
+}
+
+static int carve_filter(const struct args *a, struct fc_db *db, struct fc_filter *parsed)
 {
     struct fc_filter *wider = NULL;
     struct fc_error err;
+    const struct fc_filter *filter = parsed;
     int status;
 
+    if (a->log && !narrow_by_log(a, db, parsed))
+        return FC_EXIT_ERROR;
     if (a->peers && fc_filter_peers(db, filter, a->before_ns, a->after_ns, &wider, &err)) {
         fc_complain_error(&err);
         return FC_EXIT_ERROR;
@@ -417,6 +526,7 @@ static int carve_filter(const struct args *a, struct fc_db *db, const struct fc_
         status = list_positions(a, db, filter);
     else
         status = a->folder ? split_to(a, db, filter) : carve_to(a, db, filter);
+    report_rows(a);
     fc_filter_free(wider);
     return status;
 }
@@ -446,6 +556,11 @@ static int carve_text(const struct args *a, const char *text)
     return status;
 }
 
+static bool is_standard(const char *name)
+{
+    return name && strcmp(name, "-") == 0;
+}
+
 static int carve_words(struct args *a, int argc, char **argv, int first)
 {
     int status;
@@ -463,8 +578,8 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
         fc_complain("carve: will not write a capture to a terminal");
         return FC_EXIT_ERROR;
     }
-    if (a->ids.standard && a->filter_file && strcmp(a->filter_file, "-") == 0) {
-        fc_complain("carve: standard input can be the filter or the IDs, not both");
+    if (a->ids.standard + is_standard(a->filter_file) + is_standard(a->log) > 1) {
+        fc_complain("carve: standard input can be one of the filter, the IDs and the log");
         return FC_EXIT_ERROR;
     }
     char *words = fc_filter_words("carve", a->filter_file, argc - first, argv + first);
@@ -483,7 +598,8 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
 
 static int run(int argc, char **argv)
 {
-    struct args a = {0};
+    struct fc_log_sums sums = {0};
+    struct args a = {.sums = &sums, .slack_ns = 1000000000};
     int first, rc = fc_options_parse(&fc_command_carve, argc, argv, set, &a, &first);
 
     if (rc < 0)
