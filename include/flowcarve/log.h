@@ -43,6 +43,12 @@ int fc_log_read(int fd, const char *name, struct fc_log **out, struct fc_error *
 int fc_log_match(struct fc_log *log, struct fc_db *db, int64_t slack_ns, const struct fc_log_row **rows, size_t *count,
                  struct fc_error *err);
 
+/*
+ * A name of a file for the row: its name with letters, digits, dots, - and _ alone, or "row-" and its line. Returns buf,
+ * cut to its size; 128 bytes are enough. Any thread.
+ */
+const char *fc_log_row_file_name(const struct fc_log_row *row, char *buf, size_t size);
+
 void fc_log_close(struct fc_log *log);
 
 #ifdef __cplusplus

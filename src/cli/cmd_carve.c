@@ -74,6 +74,8 @@ static const struct fc_option options[] = {
 /* What became of a log's rows. */
 struct fc_log_sums {
     uint64_t rows, found, ambiguous;
+    struct fc_log *log;
+    const struct fc_log_row *list; /* its rows */
 };
 
 struct args {
@@ -401,7 +403,115 @@ static int list_positions(const struct args *a, struct fc_db *db, const struct f
     return rc ? rc : result.packets ? FC_EXIT_OK : FC_EXIT_NONE;
 }
 
-/* A file a session. */
+struct part {
+    struct fc_carve_part part;
+    char name[128];
+    int64_t *ids;
+    size_t line; /* place among the rows */
+};
+
+static int compare_part(const void *a, const void *b)
+{
+    const struct part *x = a, *y = b;
+    int names = strcmp(x->name, y->name);
+
+    return names ? names : x->line < y->line ? -1 : x->line > y->line;
+}
+
+static int compare_id(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* IDs of the sessions that the whole filter selects, ascending. False: that is told. */
+static bool selected(struct fc_db *db, const struct fc_filter *filter, int64_t **ids, size_t *count)
+{
+    struct fc_session row;
+    struct fc_query *query;
+    struct fc_error err;
+    size_t room = 0;
+    int rc = fc_query_open(db, filter, NULL, &query, &err);
+
+    *ids = NULL;
+    *count = 0;
+    if (rc == 0) {
+        while ((rc = fc_query_next(query, &row, &err)) == 1) {
+            int64_t *bigger = *count < room ? *ids : realloc(*ids, (room = room * 2 + 64) * sizeof *bigger);
+            if (!bigger)
+                break;
+            *ids = bigger;
+            (*ids)[(*count)++] = row.id;
+        }
+        fc_query_close(query);
+    }
+    if (rc < 0)
+        fc_complain_error(&err);
+    else if (rc == 1)
+        fc_complain("out of memory");
+    return rc == 0;
+}
+
+/* Adds what is selected of the row's sessions. */
+static bool take_ids(struct part *to, const struct fc_log_row *row, const int64_t *ids, size_t count)
+{
+    int64_t *bigger = realloc(to->ids, (to->part.id_count + row->id_count + 1) * sizeof *bigger);
+
+    if (!bigger)
+        return false;
+    to->ids = bigger;
+    for (size_t k = 0; k < row->id_count; k++)
+        if (count && bsearch(&row->ids[k], ids, count, sizeof *ids, compare_id))
+            to->ids[to->part.id_count++] = row->ids[k];
+    return true;
+}
+
+/* A file a row; rows of one name are one. */
+static int split_rows(const struct args *a, struct fc_db *db, const struct fc_filter *filter,
+                      const struct fc_carve_options *o, struct fc_carve_result *result, struct fc_error *err)
+{
+    struct part *parts = calloc(a->sums->rows + 1, sizeof *parts);
+    struct fc_carve_part *list = calloc(a->sums->rows + 1, sizeof *list);
+    int64_t *ids = NULL;
+    size_t count = 0, id_count = 0;
+    bool good = parts && list && selected(db, filter, &ids, &id_count);
+    int rc = FC_E_NOMEM;
+
+    for (size_t i = 0; good && i < a->sums->rows; i++) {
+        fc_log_row_file_name(&a->sums->list[i], parts[i].name, sizeof parts[i].name);
+        parts[i].line = i;
+    }
+    if (good && a->sums->rows)
+        qsort(parts, a->sums->rows, sizeof *parts, compare_part);
+    for (size_t i = 0; good && i < a->sums->rows; i++) {
+        bool same = count && strcmp(list[count - 1].name, parts[i].name) == 0;
+        struct part *to = same ? &parts[i - 1] : &parts[i];
+        if (same) { /* the last of them has the IDs of all */
+            parts[i].ids = to->ids;
+            parts[i].part = to->part;
+            to->ids = NULL;
+            to = &parts[i];
+        }
+        count += !same;
+        good = take_ids(to, &a->sums->list[to->line], ids, id_count);
+        list[count - 1] = (struct fc_carve_part){to->name, to->ids, to->part.id_count};
+    }
+    memset(err, 0, sizeof *err);
+    err->code = FC_E_NOMEM;
+    err->off = FC_NO_OFFSET;
+    snprintf(err->cause, sizeof err->cause, "out of memory");
+    if (good)
+        rc = fc_carve_parts(db, list, count, o, a->folder, &a->rights, &fc_stop, result, err);
+    for (size_t i = 0; parts && i < a->sums->rows; i++)
+        free(parts[i].ids);
+    free(parts);
+    free(list);
+    free(ids);
+    return rc;
+}
+
+/* A file a session, or a row of a log. */
 static int split_to(const struct args *a, struct fc_db *db, const struct fc_filter *filter)
 {
     struct fc_carve_options o = a->o;
@@ -423,7 +533,8 @@ static int split_to(const struct args *a, struct fc_db *db, const struct fc_filt
         o.progress_ctx = &bar;
     }
     if (rc == 0)
-        rc = fc_carve_split(db, filter, &o, a->folder, &a->rights, &fc_stop, &result, &err);
+        rc = a->log ? split_rows(a, db, filter, &o, &result, &err)
+                    : fc_carve_split(db, filter, &o, a->folder, &a->rights, &fc_stop, &result, &err);
     fc_bar_end(&bar, rc == 0);
     if (rc)
         fc_complain_error(&err);
@@ -486,8 +597,6 @@ static bool narrow_by_log(const struct args *a, struct fc_db *db, struct fc_filt
     bool standard = strcmp(a->log, "-") == 0;
     int fd = standard ? STDIN_FILENO : open(a->log, O_RDONLY | O_CLOEXEC);
     struct fc_id_range *ids = NULL;
-    struct fc_log *log = NULL;
-    const struct fc_log_row *rows;
     size_t count, id_count;
     struct fc_error err;
 
@@ -495,14 +604,14 @@ static bool narrow_by_log(const struct args *a, struct fc_db *db, struct fc_filt
         fc_complain("carve: cannot open %s: %s", a->log, strerror(errno));
         return false;
     }
-    int rc = fc_log_read(fd, standard ? "standard input" : a->log, &log, &err);
+    int rc = fc_log_read(fd, standard ? "standard input" : a->log, &a->sums->log, &err);
     if (rc == 0)
-        rc = fc_log_match(log, db, a->slack_ns, &rows, &count, &err);
+        rc = fc_log_match(a->sums->log, db, a->slack_ns, &a->sums->list, &count, &err);
     if (rc)
         fc_complain_error(&err);
-    bool good = rc == 0 && sum_up(a, rows, count, &ids, &id_count) && fc_filter_narrow(filter, ids, id_count) == 0;
+    bool good =
+        rc == 0 && sum_up(a, a->sums->list, count, &ids, &id_count) && fc_filter_narrow(filter, ids, id_count) == 0;
     free(ids);
-    fc_log_close(log);
     if (!standard)
         close(fd);
     return good;
@@ -578,6 +687,10 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
         fc_complain("carve: will not write a capture to a terminal");
         return FC_EXIT_ERROR;
     }
+    if (a->peers && a->log && a->folder) {
+        fc_complain("carve: --split makes a file a row of --from, in which --with-peers has no place");
+        return FC_EXIT_ERROR;
+    }
     if (a->ids.standard + is_standard(a->filter_file) + is_standard(a->log) > 1) {
         fc_complain("carve: standard input can be one of the filter, the IDs and the log");
         return FC_EXIT_ERROR;
@@ -605,6 +718,7 @@ static int run(int argc, char **argv)
     if (rc < 0)
         rc = carve_words(&a, argc, argv, first);
     fc_id_list_fini(&a.ids);
+    fc_log_close(sums.log);
     return rc;
 }
 

@@ -152,8 +152,7 @@ static int add(struct reader *r, struct fc_log_entry *entry, const char *name)
 
     if (joins_last(log, entry, name))
         return 0;
-    if (fc_vector_reserve(&log->items, &log->room, log->count + 1, sizeof *log->items) ||
-        !(entry->name = strdup(name)))
+    if (fc_vector_reserve(&log->items, &log->room, log->count + 1, sizeof *log->items) || !(entry->name = strdup(name)))
         return no_memory(r);
     entry->row.line = r->line;
     log->items[log->count++] = *entry;
@@ -199,8 +198,8 @@ static size_t cut(char *line, char by, char *fields[FIELDS_MAX])
 
 static void read_head(struct reader *r, char *line)
 {
-    static const char *const names[] = {"uid",       "proto",     "id.orig_h", "id.orig_p", "id.resp_h",
-                                        "id.resp_p", "ts",        "",          "duration"};
+    static const char *const names[] = {"uid",       "proto", "id.orig_h", "id.orig_p", "id.resp_h",
+                                        "id.resp_p", "ts",    "",          "duration"};
     char *fields[FIELDS_MAX];
     size_t count = cut(line, '\t', fields);
 
@@ -331,6 +330,26 @@ FC_EXPORT int fc_log_read(int fd, const char *name, struct fc_log **out, struct 
     else
         *out = r.log;
     return rc;
+}
+
+FC_EXPORT const char *fc_log_row_file_name(const struct fc_log_row *row, char *buf, size_t size)
+{
+    enum { LONGEST = 100 };
+
+    if (!*row->name)
+        snprintf(buf, size, "row-%llu", (unsigned long long)row->line);
+    else
+        snprintf(buf, size, "%.*s", LONGEST, row->name);
+    for (char *p = buf; *p; p++) {
+        if (*p == ':') /* of Community IDs, which stay different */
+            *p = '.';
+        else if (*p == '+')
+            *p = '-';
+        else if (!((*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z') || (*p >= 'a' && *p <= 'z') || *p == '-' ||
+                   (*p == '.' && p != buf)))
+            *p = '_';
+    }
+    return buf;
 }
 
 FC_EXPORT void fc_log_close(struct fc_log *log)

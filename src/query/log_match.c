@@ -56,7 +56,8 @@ static int add_id(struct fc_log_entry *e, int64_t id)
 
 static bool is_meant(const struct fc_log_entry *e, const struct fc_session *row, int64_t slack_ns)
 {
-    return !e->has_time || (row->has_time && row->end_ns >= e->from_ns - slack_ns && row->start_ns <= e->to_ns + slack_ns);
+    return !e->has_time ||
+           (row->has_time && row->end_ns >= e->from_ns - slack_ns && row->start_ns <= e->to_ns + slack_ns);
 }
 
 /* Adds the session to those of the rows, which are sorted by key, that have this one and mean it. */
@@ -134,7 +135,8 @@ static struct fc_filter *of_rows(struct fc_log_entry *const *rows, size_t count,
     return filter;
 }
 
-static int match_some(struct fc_db *db, struct fc_log_entry **rows, size_t count, int64_t slack_ns, struct fc_error *err)
+static int match_some(struct fc_db *db, struct fc_log_entry **rows, size_t count, int64_t slack_ns,
+                      struct fc_error *err)
 {
     struct fc_query_options options = {.community_id = is_community(rows[0])};
     struct fc_filter *filter = of_rows(rows, count, slack_ns);

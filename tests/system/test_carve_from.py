@@ -92,6 +92,35 @@ class From(support.TestCase):
         self.assertEqual(ids, {r['id'] for r in named if r['community_id'] in wanted})
         self.assertIn('not found: line %d, 1:LQU' % (len(wanted) + 1), told)
 
+    def test_a_file_a_row(self):
+        """As carving the row's sessions alone, under a name that leads nowhere else."""
+        s = next(s for s in self.rows if s['proto'] == 'tcp' and len(self.near(s, 0, 1 << 62)) == 1)
+        t = next(s for s in self.rows if s['proto'] == 'tcp' and len(self.near(s, 0, 1 << 62)) > 1)
+        row = lambda s, uid, **more: json.dumps(dict({
+            'uid': uid, 'proto': s['proto'], 'id.orig_h': s['client_addr'], 'id.orig_p': s['client_port'],
+            'id.resp_h': s['server_addr'], 'id.resp_p': s['server_port']}, **more))
+        lines = [row(s, 'Cone'), row(t, 'Cseveral'), row(s, 'Csame'), row(s, '../../out'), row(dict(s, proto='udp'), 'Cnone'), row(s, ''),
+                 row(t, 'Cone')]
+        log, folder = self.write('conn.json', '\n'.join(lines).encode()), self.path('d', 'rows')
+        os.mkdir(self.path('d'))
+        r = flowcarve('carve', '-d', self.db, '--from', log, '--split', folder, '--json')
+        several = self.near(t, 0, 1 << 62)
+        want = {'Cone': several | {s['id']}, 'Cseveral': several, 'Csame': {s['id']}, '_._.._out': {s['id']}, 'row-6': {s['id']}}
+        self.assertEqual(set(self.listing('d')), {'rows'})
+        got = {os.path.splitext(f)[0]: f for f in os.listdir(folder)}
+        self.assertEqual(len(got), 5, got)
+        self.assertEqual(json.loads(r.out)['files_written'], 5)
+        for name in 'Cone', 'Cseveral', 'Csame', 'row-6':
+            alone = flowcarve('carve', '-d', self.db, '-q', '-i', ','.join(map(str, want[name])), '-w', '-').out
+            self.assertEqual(support.read_bytes(os.path.join(folder, got[name])), alone, name)
+        r = flowcarve('carve', '-d', self.db, '--from', log, '--split', folder, '--json', '-q')
+        self.assertEqual(json.loads(r.out)['files_skipped'], 5)
+        text = flowcarve('query', '-d', self.db, '--format', 'zeek', 'tcp or udp').out
+        r = flowcarve('carve', '-d', self.db, '--from', self.write('conn.log', text), '--split', self.path('all'), '--slack', '0', '-q',
+                      'tcp')
+        self.assertEqual({os.path.splitext(f)[0] for f in os.listdir(self.path('all'))},
+                         {str(s['id']) for s in self.rows if s['proto'] == 'tcp'})
+
     def test_mistakes(self):
         for text, line in (b'hello', 1), (b'proto,src,sport,dst,dport\n6,1.1.1.1,x,2.2.2.2,1', 2), (b'6,1.1.1.1,1,2.2.2.2,1,never', 1), \
                 (b'{"uid": ', 1), (b'#fields\tts\n1', 2), (b'6,1.1.1.1,1,::1,1', 1), (b'1:x\n\0', 2), \
