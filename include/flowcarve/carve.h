@@ -86,6 +86,21 @@ int fc_carve_split(struct fc_db *db, const struct fc_filter *filter, const struc
                    const char *folder, const struct fc_rights *rights, const int *stop, struct fc_carve_result *result,
                    struct fc_error *err);
 
+/* A file of some sessions. */
+struct fc_carve_part {
+    const char *name; /* in the folder, without a suffix; each is another one */
+    const int64_t *ids;
+    size_t id_count;
+};
+
+/*
+ * As fc_carve_split(), a file a part, whose sessions may be in other parts as well. IDs that the index does not have are
+ * passed over. result->sessions counts those of all parts.
+ */
+int fc_carve_parts(struct fc_db *db, const struct fc_carve_part *parts, size_t count,
+                   const struct fc_carve_options *options, const char *folder, const struct fc_rights *rights,
+                   const int *stop, struct fc_carve_result *result, struct fc_error *err);
+
 /*
  * "42-tcp-10.0.0.6_44150-23.0.0.1_80": ID, protocol, client and server of a session; the colons of addresses become
  * dots. Returns buf, cut to its size; 160 bytes are enough. Any thread.

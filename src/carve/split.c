@@ -47,6 +47,9 @@ struct split {
     /* files that are whole and not on disk */
     struct fc_new_file *files;
     size_t file_count, file_most;
+    /* parts of one session, by ID, and the next of them; NULL: each session is a part, under its own name */
+    struct single *singles;
+    size_t single_count, single;
 };
 
 static int no_memory(struct fc_error *err)
@@ -216,19 +219,19 @@ static int filter_of(const struct item *items, size_t count, struct fc_filter **
     return rc ? no_memory(err) : 0;
 }
 
-/* One session, streamed. */
-static int carve_large(struct split *s, const struct item *item, struct fc_error *err)
+/* Sessions of one file, streamed. */
+static int carve_large(struct split *s, const struct item *items, size_t count, const char *name, struct fc_error *err)
 {
     struct fc_packets_options which = {.partial = s->options->partial, .stop = s->stop};
     struct fc_carving c = {.options = s->options, .progress = s->progress};
     struct fc_filter *filter;
-    int rc = filter_of(item, 1, &filter, err);
+    int rc = filter_of(items, count, &filter, err);
 
     if (rc)
         return rc;
     rc = fc_packets_find(&c.packets, s->db, filter, &which, fc_carve_describe, &c.files, err);
     if (rc == 0 && any_packets(&c.packets.places))
-        rc = write_file(s, &c, item->name, err);
+        rc = write_file(s, &c, name, err);
     add_read(s, &c.packets);
     int noted = add_missing(s, &c.packets.places, err);
     fc_carving_fini(&c);
@@ -301,20 +304,20 @@ static void drop_items(struct split *s)
     s->bytes = 0;
 }
 
-static int add_session(struct split *s, const struct fc_session *row, struct fc_error *err)
+/* The session, as a file of this name; 1 when that is there. */
+static int add_named(struct split *s, const struct fc_session *row, const char *name, struct fc_error *err)
 {
     uint64_t packets = row->client_packets + row->server_packets;
     uint64_t bytes = row->client_bytes + row->server_bytes + packets * RECORD;
-    char name[NAME_BYTES];
-    int rc;
+    int rc = is_there(s, name, err);
 
     s->result->sessions++;
-    if ((rc = is_there(s, fc_session_file_name(row, name, sizeof name), err))) {
+    if (rc) {
         s->result->files_skipped += rc == 1;
         return rc < 0 ? rc : 0;
     }
     if (bytes > MEMORY)
-        return carve_large(s, &(struct item){row->id, name}, err);
+        return carve_large(s, &(struct item){.id = row->id}, 1, name, err);
     if (s->count && (s->bytes + bytes > MEMORY || s->count == SESSIONS)) {
         rc = carve_items(s, err);
         drop_items(s);
@@ -327,6 +330,44 @@ static int add_session(struct split *s, const struct fc_session *row, struct fc_
     s->items[s->count++].id = row->id;
     s->bytes += bytes;
     return 0;
+}
+
+/* Parts of one session, by its ID. */
+struct single {
+    int64_t id;
+    const char *name;
+};
+
+static int compare_single(const void *a, const void *b)
+{
+    const struct single *x = a, *y = b;
+
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static int add_session(struct split *s, const struct fc_session *row, struct fc_error *err)
+{
+    char name[NAME_BYTES];
+    int rc = 0;
+
+    if (!s->singles)
+        return add_named(s, row, fc_session_file_name(row, name, sizeof name), err);
+    while (s->single < s->single_count && s->singles[s->single].id < row->id)
+        s->single++;
+    /* the first one is read with others; of one that is in more parts than one, the others are carved by themselves */
+    for (size_t i = s->single; i < s->single_count && s->singles[i].id == row->id && rc == 0; i++) {
+        if (i == s->single) {
+            rc = add_named(s, row, s->singles[i].name, err);
+        } else if ((rc = is_there(s, s->singles[i].name, err)) == 0) {
+            s->result->sessions++;
+            rc = carve_large(s, &(struct item){.id = row->id}, 1, s->singles[i].name, err);
+        } else if (rc == 1) {
+            s->result->sessions++;
+            s->result->files_skipped++;
+            rc = 0;
+        }
+    }
+    return rc;
 }
 
 static int add_sessions(struct split *s, const struct fc_filter *filter, struct fc_error *err)
@@ -361,42 +402,134 @@ static size_t files_at_once(void)
     return most ? (size_t)most : 1;
 }
 
+static int begin_files(struct split *s, struct fc_error *err)
+{
+    int rc = fc_new_folder(s->folder, s->rights, err);
+
+    memset(s->result, 0, sizeof *s->result);
+    s->file_most = files_at_once();
+    if (rc == 0 && !(s->files = calloc(s->file_most, sizeof *s->files)))
+        rc = no_memory(err);
+    return rc;
+}
+
+/* Ends with this code: what is whole gets its name. */
+static int end_files(struct split *s, int rc, struct fc_error *err)
+{
+    struct fc_error why;
+    int finished;
+
+    if (rc == FC_E_INTERRUPTED) /* to sync takes its time */
+        while (s->file_count)
+            fc_new_file_abandon(&s->files[--s->file_count]);
+    finished = s->files ? finish_files(s, rc ? &why : err) : 0;
+    free(s->items);
+    free(s->files);
+    return rc ? rc : finished;
+}
+
+static struct split new_split(struct fc_db *db, const struct fc_carve_options *options, const char *folder,
+                              const struct fc_rights *rights, const int *stop, struct fc_carve_result *result,
+                              struct fc_progress *progress)
+{
+    static const struct fc_carve_options none = {0};
+    static const struct fc_rights owner_alone = {0};
+
+    return (struct split){.db = db,
+                          .options = options ? options : &none,
+                          .folder = folder,
+                          .rights = rights ? rights : &owner_alone,
+                          .stop = stop,
+                          .progress = progress,
+                          .result = result};
+}
+
 FC_EXPORT int fc_carve_split(struct fc_db *db, const struct fc_filter *filter, const struct fc_carve_options *options,
                              const char *folder, const struct fc_rights *rights, const int *stop,
                              struct fc_carve_result *result, struct fc_error *err)
 {
-    static const struct fc_carve_options none = {0};
-    static const struct fc_rights owner_alone = {0};
-    struct fc_progress progress = {0};
-    struct split s = {.db = db,
-                      .options = options ? options : &none,
-                      .folder = folder,
-                      .rights = rights ? rights : &owner_alone,
-                      .stop = stop,
-                      .progress = &progress,
-                      .result = result,
-                      .file_most = files_at_once()};
+    struct fc_progress progress = {.phase = FC_PHASE_READING};
+    struct split s = new_split(db, options, folder, rights, stop, result, &progress);
     struct fc_ticker ticker;
-    struct fc_error local, why;
-    int rc, finished;
+    struct fc_error local;
+    int rc;
 
     err = err ? err : &local;
-    memset(result, 0, sizeof *result);
-    if ((rc = fc_new_folder(folder, s.rights, err)))
-        return rc;
-    if (!(s.files = calloc(s.file_most, sizeof *s.files)))
-        return no_memory(err);
-    FC_PROGRESS_SET(s.progress, phase, FC_PHASE_READING);
     fc_ticker_start(&ticker, &progress, s.options->progress, s.options->progress_ctx);
-    rc = add_sessions(&s, filter, err);
-    if (rc == FC_E_INTERRUPTED) /* to sync takes its time */
-        while (s.file_count)
-            fc_new_file_abandon(&s.files[--s.file_count]);
-    finished = finish_files(&s, rc ? &why : err);
-    if (rc == 0 && (rc = finished) == 0)
+    rc = begin_files(&s, err);
+    if (rc == 0)
+        rc = add_sessions(&s, filter, err);
+    rc = end_files(&s, rc, err);
+    if (rc == 0)
         FC_PROGRESS_SET(s.progress, phase, FC_PHASE_DONE);
     fc_ticker_stop(&ticker);
-    free(s.items);
-    free(s.files);
+    return rc;
+}
+
+/* A part of several sessions. */
+static int carve_part(struct split *s, const struct fc_carve_part *part, struct fc_error *err)
+{
+    struct item *items;
+    int rc = is_there(s, part->name, err);
+
+    s->result->sessions += part->id_count;
+    s->result->files_skipped += rc == 1;
+    if (rc)
+        return rc < 0 ? rc : 0;
+    if (!(items = calloc(part->id_count, sizeof *items)))
+        return no_memory(err);
+    for (size_t i = 0; i < part->id_count; i++)
+        items[i].id = part->ids[i];
+    rc = carve_large(s, items, part->id_count, part->name, err);
+    free(items);
+    return rc;
+}
+
+static int carve_singles(struct split *s, const struct fc_carve_part *parts, size_t count, struct fc_error *err)
+{
+    struct item *ids = malloc((count + 1) * sizeof *ids);
+    struct fc_filter *filter;
+    int rc = 0;
+
+    s->singles = malloc((count + 1) * sizeof *s->singles);
+    if (!ids || !s->singles)
+        rc = no_memory(err);
+    for (size_t i = 0; i < count && rc == 0; i++)
+        if (parts[i].id_count == 1) {
+            ids[s->single_count] = (struct item){.id = parts[i].ids[0]};
+            s->singles[s->single_count++] = (struct single){parts[i].ids[0], parts[i].name};
+        }
+    if (rc == 0 && s->single_count && (rc = filter_of(ids, s->single_count, &filter, err)) == 0) {
+        qsort(s->singles, s->single_count, sizeof *s->singles, compare_single);
+        rc = add_sessions(s, filter, err);
+        fc_filter_free(filter);
+    }
+    free(ids);
+    free(s->singles);
+    return rc;
+}
+
+FC_EXPORT int fc_carve_parts(struct fc_db *db, const struct fc_carve_part *parts, size_t count,
+                             const struct fc_carve_options *options, const char *folder, const struct fc_rights *rights,
+                             const int *stop, struct fc_carve_result *result, struct fc_error *err)
+{
+    struct fc_progress progress = {.phase = FC_PHASE_READING};
+    struct split s = new_split(db, options, folder, rights, stop, result, &progress);
+    struct fc_ticker ticker;
+    struct fc_error local;
+    int rc;
+
+    err = err ? err : &local;
+    fc_ticker_start(&ticker, &progress, s.options->progress, s.options->progress_ctx);
+    rc = begin_files(&s, err);
+    if (rc == 0)
+        rc = carve_singles(&s, parts, count, err);
+    for (size_t i = 0; i < count && rc == 0; i++)
+        if (parts[i].id_count > 1)
+            rc = carve_part(&s, &parts[i], err);
+    rc = end_files(&s, rc, err);
+    if (rc == 0)
+        FC_PROGRESS_SET(s.progress, phase, FC_PHASE_DONE);
+    fc_ticker_stop(&ticker);
     return rc;
 }
