@@ -175,6 +175,8 @@ enum {
 struct fc_layer {
     uint32_t off;  /* bytes from the start of the record's data */
     uint16_t type; /* enum fc_layer_type */
+    uint16_t
+        depth; /* encapsulations around it: the innermost is tunnel[depth - 1]; a tunnel's own header may count or not */
 };
 
 /*

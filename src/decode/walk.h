@@ -213,7 +213,8 @@ static inline void fc_skip(struct fc_walk *w, uint32_t bytes)
 static inline void fc_push_layer(struct fc_walk *w, enum fc_layer_type type)
 {
     if (w->layer_count < FC_LAYERS_MAX && w->off < w->end)
-        w->out->layer[w->layer_count++] = (struct fc_layer){.off = w->off, .type = (uint16_t)type};
+        w->out->layer[w->layer_count++] =
+            (struct fc_layer){.off = w->off, .type = (uint16_t)type, .depth = w->tunnel_count};
 }
 
 /* The session has no IP addresses: it goes by link addresses, where there are any. Inside a tunnel over IP it has. */

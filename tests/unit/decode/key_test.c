@@ -134,8 +134,9 @@ static void same_as_walk(uint32_t link_type, const struct bytes *b, uint32_t cap
     for (unsigned i = 0; i < p.layer_count; i++) {
         cr_assert_eq(p.layer[i].off, q.layer[i].off);
         cr_assert_eq(p.layer[i].type, q.layer[i].type);
+        cr_assert_eq(p.layer[i].depth, q.layer[i].depth);
     }
-    memset(p.layer, 0, sizeof(p.layer)); /* padding inside */
+    memset(p.layer, 0, sizeof(p.layer));
     memset(q.layer, 0, sizeof(q.layer));
     cr_assert_arr_eq(&p, &q, sizeof(p));
 }

@@ -83,11 +83,12 @@ Test(transport, layers_are_listed_with_their_offsets)
     struct bytes b = tcp4(1, 1000, 2, 80);
     struct fc_packet p = decode(LT_ETH, &b);
     static const struct fc_layer want[] = {
-        {0, FC_LAYER_LINK}, {14, FC_LAYER_IPV4}, {34, FC_LAYER_TCP}, {54, FC_LAYER_PAYLOAD}};
+        {0, FC_LAYER_LINK, 0}, {14, FC_LAYER_IPV4, 0}, {34, FC_LAYER_TCP, 0}, {54, FC_LAYER_PAYLOAD, 0}};
     cr_assert_eq(p.layer_count, 4);
     for (unsigned i = 0; i < 4; i++) {
         cr_assert_eq(p.layer[i].off, want[i].off);
         cr_assert_eq(p.layer[i].type, want[i].type);
+        cr_assert_eq(p.layer[i].depth, want[i].depth);
     }
 }
 
