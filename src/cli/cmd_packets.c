@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DB, READ, NO_KEEP, ID, FIELDS, FORMAT, HEX, LIMIT, DIRECTION, PARTIAL, TZ, FILTER_FILE, QUIET, VERBOSE };
+enum { DB, READ, NO_KEEP, ID, FIELDS, FORMAT, HEX, TREE, LIMIT, DIRECTION, PARTIAL, TZ, FILTER_FILE, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -27,6 +27,7 @@ static const struct fc_option options[] = {
     [FORMAT] = {"format", 'f', "NAME",
                 "table, json (an object a line), csv or tsv (default: table on a terminal, else tsv)"},
     [HEX] = {"hex", 'x', NULL, "the bytes, too: under each line of a table, in base64 as \"data\" of json"},
+    [TREE] = {"tree", 0, NULL, "under each line of a table its layers, with the fields of their headers"},
     [LIMIT] = {"limit", 'n', "N", "at most N packets"},
     [DIRECTION] = {"direction", 0, "NAME", "what client or server has sent, or both (default)"},
     [PARTIAL] = {"partial", 0, NULL, "go on when captures are missing or have changed"},
@@ -53,7 +54,7 @@ struct args {
     struct fc_id_list ids;
     int64_t limit; /* -1: all */
     int direction; /* enum fc_from, or BOTH */
-    bool hex, partial, quiet, verbose;
+    bool hex, tree, partial, quiet, verbose;
     struct fc_zone zone;
     struct fc_reading reading;
 };
@@ -97,6 +98,9 @@ static int set(void *ctx, int option, const char *value)
     case HEX:
         a->hex = true;
         return 0;
+    case TREE:
+        a->tree = true;
+        return 0;
     case LIMIT:
         if (!fc_number_option(value, 0, INT64_MAX, &a->limit)) {
             fc_complain("packets: --limit takes a number, not '%s'", value);
@@ -125,7 +129,7 @@ static int set(void *ctx, int option, const char *value)
 /* -1: there is no such format, or it is not one of packets, which is said. */
 static int choose_format(const struct args *a)
 {
-    bool table = isatty(STDOUT_FILENO) || a->hex;
+    bool table = isatty(STDOUT_FILENO) || a->hex || a->tree;
     int format = a->format_name ? fc_row_format_by_name(a->format_name) : table ? FC_ROWS_TABLE : FC_ROWS_TSV;
 
     if (format == FC_ROWS_ZEEK)
@@ -135,6 +139,8 @@ static int choose_format(const struct args *a)
         fc_complain("unknown format '%s'; formats are table, json, csv, tsv", a->format_name);
     else if (a->hex && format != FC_ROWS_TABLE && format != FC_ROWS_JSON)
         fc_complain("packets: --hex is for table and json");
+    else if (a->tree && format != FC_ROWS_TABLE)
+        fc_complain("packets: --tree is for table");
     else
         return format;
     return -1;
@@ -297,8 +303,13 @@ static int packets_words(struct args *a, int argc, char **argv, int first)
 {
     struct fc_packet_columns columns = {0};
     int status = FC_EXIT_ERROR, format = choose_format(a);
+    struct fc_packet_columns_options o = {.list = a->fields,
+                                          .format = (enum fc_row_format)format,
+                                          .hex = a->hex,
+                                          .tree = a->tree,
+                                          .zone = &a->zone};
 
-    if (format < 0 || !fc_packet_columns_init(&columns, a->fields, (enum fc_row_format)format, a->hex, &a->zone))
+    if (format < 0 || !fc_packet_columns_init(&columns, &o))
         return FC_EXIT_ERROR;
     if (a->ids.standard && a->filter_file && strcmp(a->filter_file, "-") == 0) {
         fc_complain("packets: standard input can be the filter or the IDs, not both");

@@ -2,6 +2,7 @@
 #include "cli/packets_format.h"
 #include "cli/cli.h"
 #include "cli/dump.h"
+#include "cli/packets_tree.h"
 #include "cli/table_cell.h"
 
 #include <flowcarve/text.h>
@@ -191,19 +192,21 @@ static void title_time(struct fc_packet_columns *c)
     snprintf(c->time_title, sizeof c->time_title, "%s %s", *c->day ? c->day : "TIME", city ? city + 1 : zone);
 }
 
-bool fc_packet_columns_init(struct fc_packet_columns *c, const char *list, enum fc_row_format format, bool hex,
-                            const struct fc_zone *zone)
+bool fc_packet_columns_init(struct fc_packet_columns *c, const struct fc_packet_columns_options *o)
 {
+    const char *list = o->list;
     bool all = list && strcmp(list, "all") == 0;
-    int usual = all ? (int)WORDS : format == FC_ROWS_TABLE ? FOR_PEOPLE : FOR_PROGRAMS;
+    int usual = all ? (int)WORDS : o->format == FC_ROWS_TABLE ? FOR_PEOPLE : FOR_PROGRAMS;
 
-    *c = (struct fc_packet_columns){.hex = hex, .format = format, .zone = zone, .chosen = list != NULL};
+    *c = (struct fc_packet_columns){
+        .hex = o->hex, .tree = o->tree, .format = o->format, .zone = o->zone, .chosen = list != NULL};
+    c->fields = o->tree ? FC_WANT_PAYLOAD : 0;
     title_time(c);
     if (list && !all && !read_words(c, list))
         return false;
     for (int i = 0; (!list || all) && i < usual; i++)
         add_word(c, &words[i]);
-    if (hex && format == FC_ROWS_JSON)
+    if (o->hex && o->format == FC_ROWS_JSON)
         add_column(c, DATA);
     return true;
 }
@@ -402,10 +405,23 @@ static char *line_text(struct fc_packet_columns *c, char *p, enum column column,
     }
 }
 
+/* A row of a table with what stands under it. */
+static int write_with_under(const struct fc_packet_columns *c, struct fc_grid *grid, const char *const *texts,
+                            const struct fc_session_packet *packet)
+{
+    const struct fc_record *rec = &packet->record;
+    struct fc_grid_under under = {.data = c->hex ? rec->data : NULL, .len = c->hex ? rec->caplen : 0};
+    char *tree = c->tree ? fc_packet_tree(rec, &packet->packet, grid->width) : NULL;
+
+    under.text = tree;
+    int rc = c->tree && !tree ? FC_E_NOMEM : fc_grid_row_under(grid, texts, &under);
+    free(tree);
+    return rc;
+}
+
 int fc_packet_columns_write(struct fc_packet_columns *c, struct fc_grid *grid, const struct fc_packet_line *line)
 {
     const struct fc_record *rec = &line->packet->record;
-    struct fc_grid_under under = {.data = rec->data, .len = rec->caplen};
     char buf[FC_GRID_COLUMNS][FC_CELL_MAX];
     const char *texts[FC_GRID_COLUMNS];
 
@@ -421,5 +437,5 @@ int fc_packet_columns_write(struct fc_packet_columns *c, struct fc_grid *grid, c
         if (end == buf[i])
             texts[i] = NULL;
     }
-    return fc_grid_row_under(grid, texts, c->hex && c->format == FC_ROWS_TABLE ? &under : NULL);
+    return c->format == FC_ROWS_TABLE ? write_with_under(c, grid, texts, line->packet) : fc_grid_row(grid, texts);
 }

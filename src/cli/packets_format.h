@@ -18,11 +18,19 @@ struct fc_packet_line {
     int64_t delta_ns;
 };
 
+struct fc_packet_columns_options {
+    const char *list; /* words; NULL: those of the format */
+    enum fc_row_format format;
+    bool hex;  /* the bytes, too: under a row of a table, as "data" of JSON */
+    bool tree; /* its layers under a row of a table */
+    const struct fc_zone *zone;
+};
+
 struct fc_packet_columns {
     uint32_t fields; /* FC_WANT_* that are to be decoded */
     bool number;     /* records are to be counted */
     /* the rest is its own */
-    bool hex;
+    bool hex, tree;
     enum fc_row_format format;
     const struct fc_zone *zone;
     bool chosen;
@@ -35,12 +43,8 @@ struct fc_packet_columns {
     size_t base64_room;
 };
 
-/*
- * The columns of a list of words (NULL: those of the format). hex: and the bytes themselves, under a row of a table, as
- * "data" of JSON. False: one of the words is none, or comes twice, which is said. To be freed in any case.
- */
-bool fc_packet_columns_init(struct fc_packet_columns *columns, const char *list, enum fc_row_format format, bool hex,
-                            const struct fc_zone *zone);
+/* False: one of the words is none, or comes twice, which is said. To be freed in any case. */
+bool fc_packet_columns_init(struct fc_packet_columns *columns, const struct fc_packet_columns_options *options);
 
 /* There is one session alone: tables do not tell its ends with each packet, unless columns were chosen. In front of all rows. */
 void fc_packet_columns_one_session(struct fc_packet_columns *columns);

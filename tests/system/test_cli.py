@@ -139,8 +139,8 @@ class Cli(support.TestCase):
                                            '--memory --quiet --verbose -d -j -q -v'),
                                  ('query', '--db --format --sort --limit --count --tz --filter-file --explain -d -q -v -F'),
                                  ('carve', '--db --write --id --tz --filter-file -w -d -q -v -F'), ('verify', '--db -d -q -v'),
-                                 ('packets', '--db --id --fields --format --hex --limit --direction --partial --tz '
-                                             '--filter-file -d -i -f -x -n -F -q -v'),
+                                 ('packets', '--db --id --read --fields --format --hex --tree --limit --direction --partial --tz '
+                                             '--filter-file -d -i -r -f -x -n -F -q -v'),
                                  ('follow', '--db --id --direction --format --write --partial -d -i -f -w -q -v'),
                                  ('forget', '--db --before --gone --keep-sessions -d -q -v')):
             words = flowcarve(command, '--help').text.replace(',', ' ').split()

@@ -164,6 +164,50 @@ class Made(support.TestCase):
             data[-1] += row
         self.assertEqual(data[2:], whole + [cut[:-7]])
 
+    def layers(self, text):
+        """[(layer, offset, length, {field: value})] of each packet."""
+        packets = []
+        for line in re.sub(r'\n {24}', ' ', text).splitlines()[1:]:
+            if not line.startswith('  '):
+                packets.append([])
+                continue
+            kind, place, said = re.fullmatch(r'  (\S+) +(\d+\+\d+) +(.*)', line).groups()
+            packets[-1].append((kind, *map(int, place.split('+')), dict(f.partition(' ')[::2] for f in said.split(', ') if f)))
+        return packets
+
+    def test_layers(self):
+        """Each header with its fields, one behind the other; what was cut says so."""
+        options = bytes([2, 4, 5, 180, 1, 3, 3, 7, 4, 2, 8, 10]) + struct.pack('>II', 11, 22) + bytes([5, 10]) + struct.pack('>II', 1, 9)
+        head = struct.pack('>HHIIBBHHH', 4000, 80, 77, 78, (20 + len(options) + 2) // 4 << 4, 0x12, 500, 0xabcd, 0)
+        segment = eth(ipv4(C[0], V[0], 6, head + options + bytes(2) + b'data', ident=9), vlan=0x6005)
+        vxlan = udp(*C, '10.0.0.9', 4789, b'\x08\0\0\0\0\0\x2a\0' + udp('10.1.0.1', 1, '10.1.0.2', 2, b'inner'))
+        broken = eth(ipv4(C[0], V[0], 6, head[:12] + b'\x60' + head[13:] + bytes([2, 99, 0, 0])))
+        db = self.index([segment, vxlan, (segment[:45], len(segment)), broken])
+        found = self.layers(flowcarve('packets', '-d', db, '--tree').text)
+        self.assertEqual([[l[0] for l in p] for p in found], [
+            ['ethernet', 'vlan', 'ipv4', 'tcp', 'payload'],
+            ['ethernet', 'ipv4', 'udp', 'tunnel', 'ethernet', 'ipv4', 'udp', 'payload'],
+            ['ethernet', 'vlan', 'ipv4', 'tcp'], ['ethernet', 'ipv4', 'tcp']])
+        for p in found:
+            self.assertEqual([at + n for _, at, n, _ in p[:-1]], [at for _, at, _, _ in p[1:]])
+        self.assertEqual(found[0][1][3], {'id': '5', 'priority': '3', 'dei': '0', 'type': '0x0800'})
+        self.assertEqual({k: found[0][2][3][k] for k in ('src', 'dst', 'proto', 'ttl', 'id')},
+                         {'src': C[0], 'dst': V[0], 'proto': 'tcp', 'ttl': '64', 'id': '9'})
+        self.assertEqual(found[0][3][3], {
+            'src': '4000', 'dst': '80', 'seq': '77', 'ack': '78', 'flags': 'SA', 'window': '500', 'checksum': '0xabcd', 'urgent': '0',
+            'mss': '1460', 'window-scale': '7', 'sack-permitted': '', 'timestamps': '11 22', 'sack': '1-9'})
+        self.assertEqual(found[0][4][3], {'4': 'bytes'})
+        self.assertEqual((found[1][3][3], found[1][5][3]['dst']), ({'vxlan': '', 'VNI': '42'}, '10.1.0.2'))
+        self.assertEqual(list(found[2][3][3]), ['src', 'dst', 'cut'])
+        self.assertEqual(found[3][2][3]['option'], '2 is broken')
+        self.assertEqual(self.layers(flowcarve('packets', '--no-keep', '-r', self.path('made.pcap'), '--tree', '--fields', 'time').text), found)
+        both = flowcarve('packets', '-d', db, '--tree', '-x', '-n', '1').text
+        self.assertLess(both.index('payload'), both.index('00000000'))
+        self.assert_says(flowcarve('packets', '-d', db, '--tree', '-f', 'json', ok=2), '--tree is for table')
+        shown = on_terminal(80, 'packets', '-d', db, '--tree')
+        self.assertLessEqual(max(map(len, shown.splitlines())), 80)
+        self.assertEqual(self.layers(shown), found)
+
     def test_many_bytes(self):
         """Rows are kept back to measure the columns, but not without bound; and nothing changes behind."""
         packets = [client('A', 1 + n, 0, b'%1200d' % n) for n in range(1100)]
@@ -268,6 +312,20 @@ class Real(support.TestCase):
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.decode()
         rows = [dict(zip(fields, line.split('\t'))) for line in out.split('\n')[:-1]]
         return {int(r['frame.number']): r for r in rows if r['tcp.len'] and ',' not in ''.join(r.values()) and not (r['ip.ttl'] and r['ipv6.hlim'])}
+
+    def test_headers_as_tshark(self):
+        path = os.path.join(support.CAPTURES, 'seladb+PcapPlusPlus/example.pcap')
+        fields = 'ip.id ip.checksum ip.len tcp.srcport tcp.seq_raw tcp.ack_raw tcp.window_size_value tcp.checksum tcp.options.mss_val'.split()
+        out = subprocess.run([support.tool('tshark'), '-n', '-r', path, '-c', '300', '-T', 'fields', *(w for f in fields for w in ('-e', f))],
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout.decode()
+        theirs = [dict(zip(fields, line.split('\t'))) for line in out.splitlines()]
+        mine = Made.layers(self, flowcarve('packets', '--no-keep', '-r', path, '-n', '300', '--tree', '--fields', 'time').text)
+        self.assertEqual(len(mine), len(theirs))
+        for n, (p, f) in enumerate(zip(mine, theirs)):
+            ip, tcp = (next((l[3] for l in p if l[0] == kind), {}) for kind in ('ipv4', 'tcp'))
+            got = [str(int(f['ip.id'] or '0', 16)) if f['ip.id'] else '', *(f[name] for name in fields[1:])]
+            self.assertEqual([ip.get('id', ''), ip.get('checksum', ''), ip.get('length', ''), *(
+                tcp.get(name, '') for name in ('src', 'seq', 'ack', 'window', 'checksum', 'mss'))], got, 'frame %d' % (n + 1))
 
     def compare(self, row):
         path, db = os.path.join(support.CAPTURES, row['path']), self.path('%s.db' % hashlib.sha1(row['path'].encode()).hexdigest())
