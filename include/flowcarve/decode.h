@@ -176,7 +176,7 @@ struct fc_layer {
     uint32_t off;  /* bytes from the start of the record's data */
     uint16_t type; /* enum fc_layer_type */
     uint16_t
-        depth; /* encapsulations around it: the innermost is tunnel[depth - 1]; a tunnel's own header may count or not */
+        depth; /* encapsulations around it, the innermost being tunnel[depth - 1]; one in UDP counts for its own header too */
 };
 
 /*

@@ -303,11 +303,8 @@ static int packets_words(struct args *a, int argc, char **argv, int first)
 {
     struct fc_packet_columns columns = {0};
     int status = FC_EXIT_ERROR, format = choose_format(a);
-    struct fc_packet_columns_options o = {.list = a->fields,
-                                          .format = (enum fc_row_format)format,
-                                          .hex = a->hex,
-                                          .tree = a->tree,
-                                          .zone = &a->zone};
+    struct fc_packet_columns_options o = {
+        .list = a->fields, .format = (enum fc_row_format)format, .hex = a->hex, .tree = a->tree, .zone = &a->zone};
 
     if (format < 0 || !fc_packet_columns_init(&columns, &o))
         return FC_EXIT_ERROR;

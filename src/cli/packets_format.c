@@ -200,7 +200,6 @@ bool fc_packet_columns_init(struct fc_packet_columns *c, const struct fc_packet_
 
     *c = (struct fc_packet_columns){
         .hex = o->hex, .tree = o->tree, .format = o->format, .zone = o->zone, .chosen = list != NULL};
-    c->fields = o->tree ? FC_WANT_PAYLOAD : 0;
     title_time(c);
     if (list && !all && !read_words(c, list))
         return false;
@@ -411,7 +410,7 @@ static int write_with_under(const struct fc_packet_columns *c, struct fc_grid *g
 {
     const struct fc_record *rec = &packet->record;
     struct fc_grid_under under = {.data = c->hex ? rec->data : NULL, .len = c->hex ? rec->caplen : 0};
-    char *tree = c->tree ? fc_packet_tree(rec, &packet->packet, grid->width) : NULL;
+    char *tree = c->tree ? fc_packet_tree(rec, grid->width) : NULL;
 
     under.text = tree;
     int rc = c->tree && !tree ? FC_E_NOMEM : fc_grid_row_under(grid, texts, &under);

@@ -6,6 +6,8 @@
 #include "cli/packets_tree.h"
 #include "cli/format.h"
 
+#include <flowcarve/decode.h>
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -124,6 +126,18 @@ static void pppoe(struct tree *t)
     field(t, "code 0x%02x", t->p[1]);
     field(t, "session %u", number_at(t->p + 2, 2));
     field(t, "length %u", number_at(t->p + 4, 2));
+}
+
+/* Address and control may be left out, and the protocol's first byte. */
+static void ppp(struct tree *t)
+{
+    uint32_t at = t->left >= 2 && number_at(t->p, 2) == 0xff03 ? 2 : 0;
+
+    if (!part(t, at, 1))
+        return;
+    uint32_t size = t->p[at] & 1 ? 1 : 2;
+    if (part(t, at, size))
+        field(t, "protocol 0x%04x", number_at(t->p + at, size));
 }
 
 static void llc(struct tree *t)
@@ -323,15 +337,21 @@ static void other(struct tree *t)
     }
 }
 
-/* The encapsulation that a header begins: the innermost around what follows it. */
+/*
+ * The encapsulation that a header begins: what follows is deeper by one. In UDP the header itself is. Some tags and bridges
+ * begin none.
+ */
 static void tunnel(struct tree *t, const struct fc_packet *packet, unsigned i)
 {
-    unsigned depth = i + 1 < packet->layer_count ? packet->layer[i + 1].depth : packet->layer[i].depth;
-    const char *id = NULL, *name = depth && depth <= FC_TUNNEL_MAX ? fc_tunnel_name(packet->tunnel[depth - 1].kind, &id) : NULL;
+    const struct fc_layer *self = &packet->layer[i];
+    bool in_udp = i && self[-1].type == FC_LAYER_UDP, last = i + 1 == packet->layer_count;
+    unsigned depth = last ? (packet->got & FC_WANT_TUNNEL ? packet->tunnel_count : 0) : self[1].depth;
+    unsigned which = self->depth - in_udp;
+    const char *id = NULL, *name = which < depth ? fc_tunnel_name(packet->tunnel[which].kind, &id) : NULL;
 
-    field(t, "%s", name ? name : "of a kind that is not told");
+    field(t, "%s", name ? name : "other");
     if (name && id)
-        field(t, "%s %" PRIu32, id, packet->tunnel[depth - 1].id);
+        field(t, "%s %" PRIu32, id, packet->tunnel[which].id);
 }
 
 static void payload(struct tree *t, const struct fc_record *record, const struct fc_packet *packet, uint32_t off)
@@ -345,11 +365,11 @@ static void payload(struct tree *t, const struct fc_record *record, const struct
 }
 
 static const char *const names[] = {
-    [FC_LAYER_LINK] = "link",         [FC_LAYER_VLAN] = "vlan",     [FC_LAYER_MPLS] = "mpls",
-    [FC_LAYER_PPPOE] = "pppoe",       [FC_LAYER_PPP] = "ppp",       [FC_LAYER_LLC] = "llc",
-    [FC_LAYER_ARP] = "arp",           [FC_LAYER_IPV4] = "ipv4",     [FC_LAYER_IPV6] = "ipv6",
-    [FC_LAYER_IPV6_EXT] = "ipv6-ext", [FC_LAYER_TCP] = "tcp",       [FC_LAYER_UDP] = "udp",
-    [FC_LAYER_SCTP] = "sctp",         [FC_LAYER_ICMP] = "icmp",     [FC_LAYER_ICMPV6] = "icmpv6",
+    [FC_LAYER_LINK] = "link",         [FC_LAYER_VLAN] = "vlan",         [FC_LAYER_MPLS] = "mpls",
+    [FC_LAYER_PPPOE] = "pppoe",       [FC_LAYER_PPP] = "ppp",           [FC_LAYER_LLC] = "llc",
+    [FC_LAYER_ARP] = "arp",           [FC_LAYER_IPV4] = "ipv4",         [FC_LAYER_IPV6] = "ipv6",
+    [FC_LAYER_IPV6_EXT] = "ipv6-ext", [FC_LAYER_TCP] = "tcp",           [FC_LAYER_UDP] = "udp",
+    [FC_LAYER_SCTP] = "sctp",         [FC_LAYER_ICMP] = "icmp",         [FC_LAYER_ICMPV6] = "icmpv6",
     [FC_LAYER_OTHER] = "other",       [FC_LAYER_ETHERNET] = "ethernet", [FC_LAYER_TUNNEL] = "tunnel",
     [FC_LAYER_PAYLOAD] = "payload"};
 
@@ -384,6 +404,9 @@ static void fields(struct tree *t, const struct fc_record *record, const struct 
         break;
     case FC_LAYER_PPPOE:
         pppoe(t);
+        break;
+    case FC_LAYER_PPP:
+        ppp(t);
         break;
     case FC_LAYER_LLC:
         llc(t);
@@ -447,17 +470,20 @@ static void layer(struct tree *t, const struct fc_record *record, const struct f
     fputc('\n', t->out);
 }
 
-char *fc_packet_tree(const struct fc_record *record, const struct fc_packet *packet, unsigned width)
+char *fc_packet_tree(const struct fc_record *record, unsigned width)
 {
     char *text = NULL;
     size_t size;
+    struct fc_packet packet;
     struct tree t = {.out = open_memstream(&text, &size), .width = width};
 
     if (!t.out)
         return NULL;
-    for (unsigned i = 0; i < packet->layer_count; i++)
-        layer(&t, record, packet, i);
-    if (packet->malformed)
+    fc_decode(record->link_type, record->data, record->caplen, record->origlen,
+              FC_WANT_KEY | FC_WANT_PAYLOAD | FC_WANT_TUNNEL, &packet);
+    for (unsigned i = 0; i < packet.layer_count; i++)
+        layer(&t, record, &packet, i);
+    if (packet.malformed)
         fprintf(t.out, "  malformed\n");
     bool failed = ferror(t.out);
     if (fclose(t.out) == 0 && !failed)

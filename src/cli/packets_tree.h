@@ -3,12 +3,12 @@
 #ifndef FC_CLI_PACKETS_TREE_H
 #define FC_CLI_PACKETS_TREE_H
 
-#include <flowcarve/packets.h>
+#include <flowcarve/capture.h>
 
 /*
- * Lines of a record that was decoded with FC_WANT_PAYLOAD, broken at `width` columns (0: not); a new string, NULL without
- * memory.
+ * Lines broken at `width` columns (0: not), down to the innermost layer whatever the session's key is; a new string, NULL
+ * without memory.
  */
-char *fc_packet_tree(const struct fc_record *record, const struct fc_packet *packet, unsigned width);
+char *fc_packet_tree(const struct fc_record *record, unsigned width);
 
 #endif

@@ -201,6 +201,8 @@ class Made(support.TestCase):
         self.assertEqual(list(found[2][3][3]), ['src', 'dst', 'cut'])
         self.assertEqual(found[3][2][3]['option'], '2 is broken')
         self.assertEqual(self.layers(flowcarve('packets', '--no-keep', '-r', self.path('made.pcap'), '--tree', '--fields', 'time').text), found)
+        index(self.path('outer.db'), '-q', '--outer', self.path('made.pcap'))
+        self.assertEqual(self.layers(flowcarve('packets', '-d', self.path('outer.db'), '--tree').text), found)
         both = flowcarve('packets', '-d', db, '--tree', '-x', '-n', '1').text
         self.assertLess(both.index('payload'), both.index('00000000'))
         self.assert_says(flowcarve('packets', '-d', db, '--tree', '-f', 'json', ok=2), '--tree is for table')
