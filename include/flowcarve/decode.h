@@ -172,11 +172,11 @@ enum {
     FC_DEPTH_MAX = 128
 };
 
+/* A layer that a packet has. The header of an encapsulation in UDP counts as inside of it, others as outside. */
 struct fc_layer {
-    uint32_t off;  /* bytes from the start of the record's data */
-    uint16_t type; /* enum fc_layer_type */
-    uint16_t
-        depth; /* encapsulations around it, the innermost being tunnel[depth - 1]; one in UDP counts for its own header too */
+    uint32_t off;   /* bytes from the start of the record's data */
+    uint16_t type;  /* enum fc_layer_type */
+    uint16_t depth; /* encapsulations around it, of which tunnel[depth - 1] is the innermost */
 };
 
 /*
