@@ -83,6 +83,16 @@ completes() {
         COMP_WORDS=(flowcarve query --format js) COMP_CWORD=3; _flowcarve; [ "${COMPREPLY[*]}" = json ]'
 }
 
+wireshark() {
+    if ! command -v tshark >/dev/null; then
+        echo "tshark is not installed"
+        return 0
+    fi
+    tshark -D 2>/dev/null | grep 'Sessions of a flowcarve index' &&
+        [ "$(tshark -n -i flowcarve -o "extcap.flowcarve.db:$dir/flowcarve.db" -f tcp -T fields -e ip.proto -e ipv6.nxt 2>/dev/null | wc -l)" = \
+            "$(tcpdump -nr tcp.pcap 2>/dev/null | wc -l)" ]
+}
+
 if dpkg-query -W -f='${Status}' flowcarve 2>/dev/null | grep -q 'ok installed'; then
     echo "flowcarve is installed here; this test would take it off"
     trap 'rm -rf "$dir"' EXIT
@@ -92,13 +102,14 @@ present -d >folders
 check 'nothing of it was there before' test -z "$(present -f)"
 check 'holds program, library, headers, pages, completions' holds bin/flowcarve 'libflowcarve\.so\.0' 'libflowcarve\.so' 'libflowcarve\.a' \
     include/flowcarve/flowcarve.h pkgconfig/flowcarve.pc man1/flowcarve.1 man5/flowcarve-db.5 man7/flowcarve-filter.7 \
-    bash-completion/completions/flowcarve zsh/site-functions/_flowcarve vendor_completions.d/flowcarve.fish
+    bash-completion/completions/flowcarve zsh/site-functions/_flowcarve vendor_completions.d/flowcarve.fish wireshark/extcap/flowcarve
 check 'depends on what it is linked with and what it loads' depends
 check 'installs' dpkg --install "$deb"
 check 'tells its version' sh -c "/usr/bin/flowcarve --version | grep -qx 'flowcarve $(dpkg-deb -f "$deb" Version)'"
 check 'indexes, finds and carves' asks
 check 'a program is compiled with its library' compiles
 check 'completes words in bash' completes
+check 'is an interface of Wireshark' wireshark
 check 'is taken off' dpkg --purge flowcarve
 check 'leaves no file' test -z "$(present -f)"
 check 'leaves no folder' sh -c "test -z \"\$(printf '%s\n' '$(present -d)' | grep -vxFf folders)\""
