@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "cli/cmd_query.h"
 #include "cli/filter_words.h"
+#include "cli/follow_files.h"
 #include "cli/follow_format.h"
 #include "cli/reading.h"
 #include "cli/sandbox.h"
@@ -14,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DB, READ, NO_KEEP, ID, DIRECTION, FORMAT, WRITE, PARTIAL, MODE, GROUP, TZ, FILTER_FILE, QUIET, VERBOSE };
+enum { DB, READ, NO_KEEP, ID, DIRECTION, FORMAT, WRITE, TO, PARTIAL, MODE, GROUP, TZ, FILTER_FILE, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -25,6 +26,8 @@ static const struct fc_option options[] = {
     [FORMAT] = {"format", 'f', "NAME",
                 "ascii (default), hex, json (an object a line, data in base64), or raw: the bytes alone"},
     [WRITE] = {"write", 'w', "FILE", "write to a file; - for standard output"},
+    [TO] = {"to", 0, "DIR",
+            "write the bytes alone, of each session that matches and each end a file; those that are there are kept"},
     [PARTIAL] = {"partial", 0, NULL, "go on when captures are missing or have changed"},
     [MODE] = FC_OPTION_MODE,
     [GROUP] = FC_OPTION_GROUP,
@@ -44,7 +47,7 @@ static const struct fc_values values[] = {
 enum { BOTH = -1 };
 
 struct args {
-    const char *db, *id, *path, *filter_file;
+    const char *db, *id, *path, *folder, *filter_file;
     int direction; /* enum fc_from, or BOTH */
     int format;    /* enum fc_follow_format */
     struct fc_follow_options o;
@@ -107,6 +110,9 @@ static int set(void *ctx, int option, const char *value)
         return 0;
     case WRITE:
         a->path = value;
+        return 0;
+    case TO:
+        a->folder = value;
         return 0;
     case PARTIAL:
         a->o.partial = true;
@@ -324,6 +330,52 @@ static int find_session(const struct args *a, struct fc_db *db, const struct fc_
     return -1;
 }
 
+/* A file for each end of each session. */
+static int follow_to_files(const struct args *a, struct fc_db *db, const struct fc_filter *filter)
+{
+    struct fc_follow_files_result r = {0};
+    char b[3][48], *index = fc_sandbox_folder(a->db);
+    struct fc_error err;
+    struct fc_bar bar;
+    int rc = fc_new_folder(a->folder, &a->rights, &err);
+
+    if (rc == 0)
+        fc_sandbox_enter((const char *const[]){index, a->folder}, 2, false);
+    free(index);
+    fc_bar_init(&bar, a->quiet, a->verbose);
+    struct fc_follow_files o = {.folder = a->folder,
+                                .direction = a->direction,
+                                .partial = a->o.partial,
+                                .quiet = a->quiet,
+                                .rights = a->rights,
+                                .stop = &fc_stop,
+                                .bar = &bar};
+    if (rc == 0)
+        rc = fc_follow_to_files(db, filter, &o, &r, &err);
+    fc_bar_end(&bar, rc == 0);
+    if (rc)
+        fc_complain_error(&err);
+    if (rc == FC_E_MISSING || rc == FC_E_CHANGED)
+        fc_complain("--partial goes on with what the other captures hold");
+    if (r.gaps > GAPS_TOLD && !a->quiet)
+        fc_complain("warning: and %s more", fc_human_things(r.gaps - GAPS_TOLD, "gap", b[0], sizeof b[0]));
+    if (rc == 0 && !r.sessions && !a->quiet)
+        fc_complain("no session matches");
+    if (!a->quiet && r.sessions) {
+        fprintf(stderr, "%s of %s written, %s", fc_human_things(r.files, "file", b[0], sizeof b[0]),
+                fc_human_things(r.sessions, "session", b[1], sizeof b[1]), fc_human_bytes(r.bytes, b[2], sizeof b[2]));
+        if (r.there)
+            fprintf(stderr, "; %s there before", fc_human_things(r.there, "file", b[0], sizeof b[0]));
+        if (r.gaps)
+            fprintf(stderr, "; %s, %s, left out", fc_human_things(r.gaps, "gap", b[0], sizeof b[0]),
+                    fc_human_things(r.gap_bytes, "byte", b[1], sizeof b[1]));
+        if (r.missing)
+            fprintf(stderr, "; %s missing", fc_human_things(r.missing, "packet", b[0], sizeof b[0]));
+        fputc('\n', stderr);
+    }
+    return rc ? FC_EXIT_ERROR : r.files + r.there ? FC_EXIT_OK : FC_EXIT_NONE;
+}
+
 static int follow_text(const struct args *a, const char *text)
 {
     struct fc_filter *filter = NULL;
@@ -331,10 +383,14 @@ static int follow_text(const struct args *a, const char *text)
     struct fc_db *db = NULL;
     int status = FC_EXIT_ERROR, rc;
 
-    if (!fc_query_begin(text, &a->zone, a->db, &filter, &db))
+    if (!fc_query_begin(text, &a->zone, a->db, &filter, &db)) {
         rc = -1;
-    else if ((rc = find_session(a, db, filter, &session)) == 0)
+    } else if (a->folder) {
+        status = follow_to_files(a, db, filter);
+        rc = 0;
+    } else if ((rc = find_session(a, db, filter, &session)) == 0) {
         status = FC_EXIT_NONE;
+    }
     if (rc > 0)
         status = follow_session(a, db, filter, &session);
     fc_db_close(db);
@@ -361,11 +417,15 @@ static int follow_words(struct args *a, int argc, char **argv, int first)
 {
     int status = FC_EXIT_ERROR;
 
-    if (a->format == FC_FOLLOW_RAW && (!a->path || strcmp(a->path, "-") == 0) && isatty(STDOUT_FILENO)) {
+    if (a->folder && (a->path || (a->format != FC_FOLLOW_ASCII && a->format != FC_FOLLOW_RAW))) {
+        fc_complain("follow: --to writes the bytes alone, to files of its own; not with --write or --format");
+        return FC_EXIT_ERROR;
+    }
+    if (a->format == FC_FOLLOW_RAW && !a->folder && (!a->path || strcmp(a->path, "-") == 0) && isatty(STDOUT_FILENO)) {
         fc_complain("follow: will not write raw bytes to a terminal; -w FILE, a pipe, or another --format");
         return FC_EXIT_ERROR;
     }
-    if (!a->id && first == argc && !a->filter_file) {
+    if (!a->id && first == argc && !a->filter_file && !a->folder) {
         fc_complain("follow: no session given; its ID, or a filter that it alone matches");
         return FC_EXIT_ERROR;
     }
@@ -406,7 +466,8 @@ const struct fc_command fc_command_follow = {
         "are put together. Of bytes that were sent more than once, those that came first are shown. What was not "
         "captured is told with its size: in brackets where it is missing, and as a warning where the format is raw, "
         "which leaves it out.\n"
-        "FILTER is that of 'flowcarve query' and must match one session.\n",
+        "FILTER is that of 'flowcarve query' and must match one session, but for --to. There files are named as by "
+        "tcpflow, and by the session's ID: 010.000.000.006.44150-198.018.000.009.00080c13.\n",
     .options = options,
     .values = values,
     .run = run,

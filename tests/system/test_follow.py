@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Payload as it was sent: in order, once, and with every gap told. tshark's follow is the second opinion."""
-import base64, collections, contextlib, hashlib, json, os, re, struct, subprocess, unittest
+import base64, collections, contextlib, hashlib, ipaddress, json, os, re, struct, subprocess, unittest
 
 import support
 from support import S, T0, eth, flowcarve, index, ipv4, tcp, udp, udp_datagram
@@ -222,6 +222,55 @@ class Made(support.TestCase):
         self.assert_says(flowcarve('follow', '-d', db, 'tcp', '--direction', 'server'), 'no payload in this direction')
         self.assertEqual(flowcarve('follow', '-d', db, 'tcp', '-w', self.path('out')).out, b'')
         self.assertTrue(support.read_bytes(self.path('out')).endswith(b'abc\n'))
+
+
+class ToFiles(support.TestCase):
+    """A file for each end of each session has what `follow` shows of it alone."""
+
+    def test_each_end_of_each_session(self):
+        db, out = self.path('x.db'), self.path('out')
+        index(db, '-q', *self.fcgen('c.pcap', '--packets', '700', '--ipv6', '30', '--fragments', '5'))
+        r = flowcarve('follow', '-d', db, '--to', out)
+        rows = [json.loads(line) for line in flowcarve('query', '-d', db, '-f', 'json').text.splitlines()]
+        self.assert_says(r, '%d files of %d sessions written' % (len(os.listdir(out)), len(rows)))
+        self.assertEqual(os.stat(out).st_mode & 0o777, 0o700)
+        found = collections.Counter()
+        for row in rows:
+            for end, other in (('client', 'server'), ('server', 'client')):
+                want = flowcarve('follow', '-q', '-d', db, '-f', 'raw', '--direction', end, row['id']).out
+                name = lambda e: '.'.join(('%03d' % int(p) for p in row[e + '_addr'].split('.')) if '.' in row[e + '_addr'] else
+                                          re.findall('....', ipaddress.ip_address(row[e + '_addr']).exploded.replace(':', ''))
+                                          ) + ('.%05d' % row[e + '_port'] if row[e + '_port'] is not None else '')
+                if ':' in row['client_addr'] and row['proto'] == 'arp' or row['proto'].startswith('link'):
+                    continue
+                path = os.path.join(out, '%s-%sc%d' % (name(end), name(other), row['id']))
+                found[os.path.exists(path)] += 1
+                self.assertEqual(support.read_bytes(path) if os.path.exists(path) else b'', want, path)
+        self.assertGreater(found[True], 30)
+        before = {n: os.stat(os.path.join(out, n)).st_mtime_ns for n in os.listdir(out)}
+        lost = sorted(before)[::3]
+        for n in lost:
+            os.remove(os.path.join(out, n))
+        r = flowcarve('follow', '-d', db, '--to', out)  # goes on where it was stopped
+        self.assert_says(r, '%d files of' % len(lost), '%d files there before' % (len(before) - len(lost)))
+        self.assertEqual(sorted(os.listdir(out)), sorted(before))
+        self.assertEqual([n for n in before if n not in lost and os.stat(os.path.join(out, n)).st_mtime_ns != before[n]], [])
+
+    def test_gaps_and_what_is_refused(self):
+        f = self.write('a.pcap', support.pcap_bytes([(T0 + n * MS, p) for n, p in enumerate(
+            [client('S'), server('SA'), client('A'), client('A', 0, b'abc'), client('A', 10, b'xyz'), server('A', 0, b'back', 13)])]))
+        db = self.path('x.db')
+        index(db, '-q', f)
+        r = flowcarve('follow', '-d', db, '--to', self.path('out'), '--direction', 'client', '--mode', '640', 'tcp')
+        self.assertEqual([support.read_bytes(self.path('out', n)) for n in os.listdir(self.path('out'))], [b'abcxyz'])
+        self.assert_says(r, '7 bytes missing behind 3 bytes', '1 gap, 7 bytes, left out')
+        self.assertEqual(flowcarve('follow', '-q', '-d', db, '--to', self.path('none'), 'udp', ok=1).out, b'')
+        for words in (('-w', 'x'), ('-f', 'json')):
+            self.assert_says(flowcarve('follow', '-d', db, '--to', self.path('no'), *words, 'tcp', ok=2), '--to')
+        os.remove(f)
+        r = flowcarve('follow', '-d', db, '--to', self.path('gone'), 'tcp', ok=2)
+        self.assert_says(r, 'a.pcap', '--partial')
+        self.assertEqual(os.listdir(self.path('gone')), [])
 
 
 @unittest.skipUnless(support.CAPTURES, 'FLOWCARVE_CAPTURES is not set')
