@@ -97,7 +97,8 @@ static int write_piece(struct files *f, const struct fc_piece *piece, struct fc_
 
     if (f->file[from].fd < 0 && !f->left[from]) {
         char *path = path_of(f, from);
-        rc = path ? fc_new_file_open(&f->file[from], path, &f->o->rights, err) : fail(err, FC_E_NOMEM, "", "out of memory");
+        rc = path ? fc_new_file_open(&f->file[from], path, &f->o->rights, err)
+                  : fail(err, FC_E_NOMEM, "", "out of memory");
         out->fd = f->file[from].fd;
         out->failed = 0;
         out->len = 0;
@@ -243,7 +244,8 @@ int fc_follow_to_files(struct fc_db *db, const struct fc_filter *filter, const s
     if (rc == 0)
         rc = fc_query_open(db, filter, &all, &query, err);
     while (rc == 0 && (rc = fc_query_next(query, &row, err)) > 0)
-        rc = follow_one(f, db, &row, err);
+        rc = __atomic_load_n(o->stop, __ATOMIC_RELAXED) ? fail(err, FC_E_INTERRUPTED, "", "interrupted")
+                                                        : follow_one(f, db, &row, err);
     fc_query_close(query);
     if (rc == 0) {
         rc = finish_files(f, err);
