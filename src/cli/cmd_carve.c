@@ -4,6 +4,7 @@
 #include "cli/filter_words.h"
 #include "cli/id_list.h"
 #include "cli/json.h"
+#include "cli/log_option.h"
 #include "cli/progress.h"
 #include "cli/reading.h"
 #include "cli/sandbox.h"
@@ -55,8 +56,8 @@ static const struct fc_option options[] = {
     [WRITE] = {"write", 'w', "FILE", "the capture to write; - for standard output"},
     [SPLIT] = {"split", 0, "DIR", "write a capture for each session to a folder, in place of -w; those there are kept"},
     [ID] = {"id", 'i', "LIST", "sessions by their IDs: numbers and ranges as 1,5-30, @FILE, or - for standard input"},
-    [FROM] = {"from", 0, "FILE", "sessions of a Zeek conn.log, Suricata eve.json, list of Community IDs or 5-tuples"},
-    [SLACK] = {"slack", 0, "TIME", "how far times in that may be off (default: 1s)"},
+    [FROM] = FC_OPTION_FROM,
+    [SLACK] = FC_OPTION_SLACK,
     [FORMAT] = {"format", 'f', "NAME", "pcap or pcapng (default: pcap where it can hold the result)"},
     [COMPRESS] = {"compress", 0, "NAME", "gzip, zstd, lz4, xz or none (default: what FILE's suffix says)"},
     [DIRECTION] = {"direction", 0, "NAME", "what client or server has sent, or both (default)"},
@@ -83,19 +84,10 @@ static const struct fc_values values[] = {
     {0},
 };
 
-/* What became of a log's rows. */
-struct fc_log_sums {
-    uint64_t rows, found, ambiguous;
-    struct fc_log *log;
-    const struct fc_log_row *list; /* its rows */
-};
-
 struct args {
     const char *db, *path, *folder, *filter_file;
     struct fc_id_list ids;
-    const char *log;
-    int64_t slack_ns;
-    struct fc_log_sums *sums;
+    struct fc_log_option *log;
     struct fc_carve_options o;
     struct fc_rights rights;
     struct fc_zone zone;
@@ -185,15 +177,10 @@ static int set(void *ctx, int option, const char *value)
     case ID:
         return fc_id_list_add(&a->ids, "carve", value) ? 0 : -1;
     case FROM:
-        a->log = value;
+        a->log->path = value;
         return 0;
     case SLACK:
-        if (strcmp(value, "0") == 0 || fc_duration_option(value, &a->slack_ns)) {
-            a->slack_ns = strcmp(value, "0") == 0 ? 0 : a->slack_ns;
-            return 0;
-        }
-        fc_complain("carve: --slack takes a time as 500ms or 2s, not '%s'", value);
-        return -1;
+        return fc_log_option_slack(a->log, "carve", value);
     case FORMAT:
         if (strcmp(value, "pcap") == 0) {
             a->o.format = FC_CARVE_PCAP;
@@ -251,9 +238,9 @@ static bool print_json(const struct args *a, const struct fc_carve_result *r)
         {"bytes_written", r->bytes_written, FC_JSON_NUMBER},
         {"bytes_read", r->bytes_read, FC_JSON_NUMBER},
         {"bytes_decoded", r->bytes_decoded, FC_JSON_NUMBER},
-        {"rows", a->sums->rows, FC_JSON_NUMBER},
-        {"rows_found", a->sums->found, FC_JSON_NUMBER},
-        {"rows_ambiguous", a->sums->ambiguous, FC_JSON_NUMBER},
+        {"rows", a->log->row_count, FC_JSON_NUMBER},
+        {"rows_found", a->log->found, FC_JSON_NUMBER},
+        {"rows_ambiguous", a->log->ambiguous, FC_JSON_NUMBER},
         {"files_written", r->files_written, FC_JSON_NUMBER},
         {"files_skipped", r->files_skipped, FC_JSON_NUMBER},
         {0},
@@ -264,22 +251,10 @@ static bool print_json(const struct args *a, const struct fc_carve_result *r)
     size_t count = 0;
 
     for (size_t i = 0; i < most; i++) /* only of what was asked for */
-        if (!members[i].key || !((strncmp(members[i].key, "rows", 4) == 0 && !a->log) ||
+        if (!members[i].key || !((strncmp(members[i].key, "rows", 4) == 0 && !a->log->path) ||
                                  (strncmp(members[i].key, "files", 5) == 0 && !a->folder)))
             told[count++] = members[i];
     return fc_json_print(a->path && strcmp(a->path, "-") == 0 ? stderr : stdout, told);
-}
-
-static void report_rows(const struct args *a)
-{
-    char b[48];
-
-    if (!a->log || a->quiet || a->json)
-        return;
-    fprintf(stderr, "%s: %llu found, %llu ambiguous, %llu not found\n",
-            fc_human_things(a->sums->rows, "row", b, sizeof b), (unsigned long long)a->sums->found,
-            (unsigned long long)a->sums->ambiguous,
-            (unsigned long long)(a->sums->rows - a->sums->found - a->sums->ambiguous));
 }
 
 static void report(const struct args *a, const struct fc_carve_result *r)
@@ -489,20 +464,20 @@ static bool take_ids(struct part *to, const struct fc_log_row *row, const int64_
 static int split_rows(const struct args *a, struct fc_db *db, const struct fc_filter *filter,
                       const struct fc_carve_options *o, struct fc_carve_result *result, struct fc_error *err)
 {
-    struct part *parts = calloc(a->sums->rows + 1, sizeof *parts);
-    struct fc_carve_part *list = calloc(a->sums->rows + 1, sizeof *list);
+    struct part *parts = calloc(a->log->row_count + 1, sizeof *parts);
+    struct fc_carve_part *list = calloc(a->log->row_count + 1, sizeof *list);
     int64_t *ids = NULL;
     size_t count = 0, id_count = 0;
     bool good = parts && list && selected(db, filter, &ids, &id_count);
     int rc = FC_E_NOMEM;
 
-    for (size_t i = 0; good && i < a->sums->rows; i++) {
-        fc_log_row_file_name(&a->sums->list[i], parts[i].name, sizeof parts[i].name);
+    for (size_t i = 0; good && i < a->log->row_count; i++) {
+        fc_log_row_file_name(&a->log->rows[i], parts[i].name, sizeof parts[i].name);
         parts[i].line = i;
     }
-    if (good && a->sums->rows)
-        qsort(parts, a->sums->rows, sizeof *parts, compare_part);
-    for (size_t i = 0; good && i < a->sums->rows; i++) {
+    if (good && a->log->row_count)
+        qsort(parts, a->log->row_count, sizeof *parts, compare_part);
+    for (size_t i = 0; good && i < a->log->row_count; i++) {
         bool same = count && strcmp(list[count - 1].name, parts[i].name) == 0;
         struct part *to = same ? &parts[i - 1] : &parts[i];
         if (same) { /* the last of them has the IDs of all */
@@ -512,7 +487,7 @@ static int split_rows(const struct args *a, struct fc_db *db, const struct fc_fi
             to = &parts[i];
         }
         count += !same;
-        good = take_ids(to, &a->sums->list[to->line], ids, id_count);
+        good = take_ids(to, &a->log->rows[to->line], ids, id_count);
         list[count - 1] = (struct fc_carve_part){to->name, to->ids, to->part.id_count};
     }
     memset(err, 0, sizeof *err);
@@ -521,7 +496,7 @@ static int split_rows(const struct args *a, struct fc_db *db, const struct fc_fi
     snprintf(err->cause, sizeof err->cause, "out of memory");
     if (good)
         rc = fc_carve_parts(db, list, count, o, a->folder, &a->rights, &fc_stop, result, err);
-    for (size_t i = 0; parts && i < a->sums->rows; i++)
+    for (size_t i = 0; parts && i < a->log->row_count; i++)
         free(parts[i].ids);
     free(parts);
     free(list);
@@ -551,8 +526,8 @@ static int split_to(const struct args *a, struct fc_db *db, const struct fc_filt
         o.progress_ctx = &bar;
     }
     if (rc == 0)
-        rc = a->log ? split_rows(a, db, filter, &o, &result, &err)
-                    : fc_carve_split(db, filter, &o, a->folder, &a->rights, &fc_stop, &result, &err);
+        rc = a->log->path ? split_rows(a, db, filter, &o, &result, &err)
+                          : fc_carve_split(db, filter, &o, a->folder, &a->rights, &fc_stop, &result, &err);
     fc_bar_end(&bar, rc == 0);
     if (rc)
         fc_complain_error(&err);
@@ -579,62 +554,6 @@ static int split_to(const struct args *a, struct fc_db *db, const struct fc_filt
     return status;
 }
 
-static void tell_row(const char *what, const struct fc_log_row *row)
-{
-    fc_complain("%s: line %llu%s%s", what, (unsigned long long)row->line, *row->name ? ", " : "", row->name);
-}
-
-/* Counts the rows and tells which of them are not one session; the IDs of all go to *ids. */
-static bool sum_up(const struct args *a, const struct fc_log_row *rows, size_t count, struct fc_id_range **ids,
-                   size_t *id_count)
-{
-    size_t total = 0;
-
-    for (size_t i = 0; i < count; i++)
-        total += rows[i].id_count;
-    if (!(*ids = malloc((total + 1) * sizeof **ids))) {
-        fc_complain("out of memory");
-        return false;
-    }
-    *id_count = 0;
-    a->sums->rows = count;
-    for (size_t i = 0; i < count; i++) {
-        for (size_t k = 0; k < rows[i].id_count; k++)
-            (*ids)[(*id_count)++] = (struct fc_id_range){rows[i].ids[k], rows[i].ids[k]};
-        a->sums->found += rows[i].id_count == 1;
-        a->sums->ambiguous += rows[i].id_count > 1;
-        if (rows[i].id_count != 1 && !a->quiet)
-            tell_row(rows[i].id_count ? "several sessions, all carved" : "not found", &rows[i]);
-    }
-    return true;
-}
-
-/* Narrows the filter to the sessions that the log's rows mean. */
-static bool narrow_by_log(const struct args *a, struct fc_db *db, struct fc_filter *filter)
-{
-    bool standard = strcmp(a->log, "-") == 0;
-    int fd = standard ? STDIN_FILENO : open(a->log, O_RDONLY | O_CLOEXEC);
-    struct fc_id_range *ids = NULL;
-    size_t count, id_count;
-    struct fc_error err;
-
-    if (fd < 0) {
-        fc_complain("carve: cannot open %s: %s", a->log, strerror(errno));
-        return false;
-    }
-    int rc = fc_log_read(fd, standard ? "standard input" : a->log, &a->sums->log, &err);
-    if (rc == 0)
-        rc = fc_log_match(a->sums->log, db, a->slack_ns, &a->sums->list, &count, &err);
-    if (rc)
-        fc_complain_error(&err);
-    bool good =
-        rc == 0 && sum_up(a, a->sums->list, count, &ids, &id_count) && fc_filter_narrow(filter, ids, id_count) == 0;
-    free(ids);
-    if (!standard)
-        close(fd);
-    return good;
-}
-
 static int carve_filter(const struct args *a, struct fc_db *db, struct fc_filter *parsed)
 {
     struct fc_filter *wider = NULL;
@@ -642,7 +561,7 @@ static int carve_filter(const struct args *a, struct fc_db *db, struct fc_filter
     const struct fc_filter *filter = parsed;
     int status;
 
-    if (a->log && !narrow_by_log(a, db, parsed))
+    if (a->log->path && !fc_log_option_narrow(a->log, "carve", a->quiet, db, parsed))
         return FC_EXIT_ERROR;
     if (a->peers && fc_filter_peers(db, filter, a->before_ns, a->after_ns, &wider, &err)) {
         fc_complain_error(&err);
@@ -653,7 +572,8 @@ static int carve_filter(const struct args *a, struct fc_db *db, struct fc_filter
         status = list_positions(a, db, filter);
     else
         status = a->folder ? split_to(a, db, filter) : carve_to(a, db, filter);
-    report_rows(a);
+    if (!a->quiet && !a->json)
+        fc_log_option_report(a->log);
     fc_filter_free(wider);
     return status;
 }
@@ -683,11 +603,6 @@ static int carve_text(const struct args *a, const char *text)
     return status;
 }
 
-static bool is_standard(const char *name)
-{
-    return name && strcmp(name, "-") == 0;
-}
-
 static int carve_words(struct args *a, int argc, char **argv, int first)
 {
     int status = FC_EXIT_ERROR;
@@ -705,14 +620,12 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
         fc_complain("carve: will not write a capture to a terminal");
         return FC_EXIT_ERROR;
     }
-    if (a->peers && a->log && a->folder) {
+    if (a->peers && a->log->path && a->folder) {
         fc_complain("carve: --split makes a file a row of --from, in which --with-peers has no place");
         return FC_EXIT_ERROR;
     }
-    if (a->ids.standard + is_standard(a->filter_file) + is_standard(a->log) > 1) {
-        fc_complain("carve: standard input can be one of the filter, the IDs and the log");
+    if (!fc_log_option_alone(a->log, "carve", a->filter_file, a->ids.standard))
         return FC_EXIT_ERROR;
-    }
     char *words = fc_filter_words("carve", a->filter_file, argc - first, argv + first);
     if (!words)
         return FC_EXIT_ERROR;
@@ -731,14 +644,14 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
 
 static int run(int argc, char **argv)
 {
-    struct fc_log_sums sums = {0};
-    struct args a = {.sums = &sums, .slack_ns = 1000000000};
+    struct fc_log_option from = {.of_several = "all carved"};
+    struct args a = {.log = &from};
     int first, rc = fc_options_parse(&fc_command_carve, argc, argv, set, &a, &first);
 
     if (rc < 0)
         rc = carve_words(&a, argc, argv, first);
     fc_id_list_fini(&a.ids);
-    fc_log_close(sums.log);
+    fc_log_option_close(&from);
     return rc;
 }
 

@@ -4,6 +4,7 @@
 #include "cli/filter_words.h"
 #include "cli/follow_files.h"
 #include "cli/follow_format.h"
+#include "cli/log_option.h"
 #include "cli/reading.h"
 #include "cli/sandbox.h"
 #include "cli/target.h"
@@ -15,7 +16,25 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DB, READ, NO_KEEP, ID, DIRECTION, FORMAT, WRITE, TO, PARTIAL, MODE, GROUP, TZ, FILTER_FILE, QUIET, VERBOSE };
+enum {
+    DB,
+    READ,
+    NO_KEEP,
+    ID,
+    DIRECTION,
+    FORMAT,
+    WRITE,
+    TO,
+    PARTIAL,
+    MODE,
+    GROUP,
+    TZ,
+    FILTER_FILE,
+    FROM,
+    SLACK,
+    QUIET,
+    VERBOSE
+};
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -33,6 +52,8 @@ static const struct fc_option options[] = {
     [GROUP] = FC_OPTION_GROUP,
     [TZ] = FC_OPTION_TZ,
     [FILTER_FILE] = FC_OPTION_FILTER_FILE,
+    [FROM] = FC_OPTION_FROM,
+    [SLACK] = FC_OPTION_SLACK,
     [QUIET] = {"quiet", 'q', NULL, "errors only"},
     [VERBOSE] = {"verbose", 'v', NULL, "also tell how many bytes there were"},
     {0},
@@ -54,6 +75,7 @@ struct args {
     struct fc_rights rights;
     struct fc_zone zone;
     struct fc_reading reading;
+    struct fc_log_option *log;
     bool quiet, verbose;
 };
 
@@ -121,6 +143,11 @@ static int set(void *ctx, int option, const char *value)
         return fc_mode_option("follow", value, &a->rights);
     case GROUP:
         return fc_group_option("follow", value, &a->rights);
+    case FROM:
+        a->log->path = value;
+        return 0;
+    case SLACK:
+        return fc_log_option_slack(a->log, "follow", value);
     case TZ:
         return fc_zone_set(&a->zone, value, "follow") ? 0 : -1;
     case FILTER_FILE:
@@ -385,6 +412,8 @@ static int follow_text(const struct args *a, const char *text)
 
     if (!fc_query_begin(text, &a->zone, a->db, &filter, &db)) {
         rc = -1;
+    } else if (a->log->path && !fc_log_option_narrow(a->log, "follow", a->quiet, db, filter)) {
+        rc = -1;
     } else if (a->folder) {
         status = follow_to_files(a, db, filter);
         rc = 0;
@@ -425,10 +454,12 @@ static int follow_words(struct args *a, int argc, char **argv, int first)
         fc_complain("follow: will not write raw bytes to a terminal; -w FILE, a pipe, or another --format");
         return FC_EXIT_ERROR;
     }
-    if (!a->id && first == argc && !a->filter_file && !a->folder) {
+    if (!a->id && first == argc && !a->filter_file && !a->folder && !a->log->path) {
         fc_complain("follow: no session given; its ID, or a filter that it alone matches");
         return FC_EXIT_ERROR;
     }
+    if (!fc_log_option_alone(a->log, "follow", a->filter_file, false))
+        return FC_EXIT_ERROR;
     char *words = fc_filter_words("follow", a->filter_file, argc - first, argv + first);
     if (!words)
         return FC_EXIT_ERROR;
@@ -450,10 +481,13 @@ static int follow_words(struct args *a, int argc, char **argv, int first)
 
 static int run(int argc, char **argv)
 {
-    struct args a = {.direction = BOTH, .format = FC_FOLLOW_ASCII};
+    struct fc_log_option from = {0};
+    struct args a = {.direction = BOTH, .format = FC_FOLLOW_ASCII, .log = &from};
     int first, rc = fc_options_parse(&fc_command_follow, argc, argv, set, &a, &first);
 
-    return rc < 0 ? follow_words(&a, argc, argv, first) : rc;
+    rc = rc < 0 ? follow_words(&a, argc, argv, first) : rc;
+    fc_log_option_close(&from);
+    return rc;
 }
 
 const struct fc_command fc_command_follow = {

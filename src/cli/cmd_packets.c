@@ -3,6 +3,7 @@
 #include "cli/cmd_query.h"
 #include "cli/filter_words.h"
 #include "cli/id_list.h"
+#include "cli/log_option.h"
 #include "cli/packets_format.h"
 #include "cli/reading.h"
 #include "cli/sandbox.h"
@@ -13,7 +14,25 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DB, READ, NO_KEEP, ID, FIELDS, FORMAT, HEX, TREE, LIMIT, DIRECTION, PARTIAL, TZ, FILTER_FILE, QUIET, VERBOSE };
+enum {
+    DB,
+    READ,
+    NO_KEEP,
+    ID,
+    FIELDS,
+    FORMAT,
+    HEX,
+    TREE,
+    LIMIT,
+    DIRECTION,
+    PARTIAL,
+    TZ,
+    FILTER_FILE,
+    FROM,
+    SLACK,
+    QUIET,
+    VERBOSE
+};
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -33,6 +52,8 @@ static const struct fc_option options[] = {
     [PARTIAL] = {"partial", 0, NULL, "go on when captures are missing or have changed"},
     [TZ] = FC_OPTION_TZ,
     [FILTER_FILE] = FC_OPTION_FILTER_FILE,
+    [FROM] = FC_OPTION_FROM,
+    [SLACK] = FC_OPTION_SLACK,
     [QUIET] = {"quiet", 'q', NULL, "errors only"},
     [VERBOSE] = {"verbose", 'v', NULL, "also tell how many packets there were, and how many bytes were read for them"},
     {0},
@@ -57,6 +78,7 @@ struct args {
     bool hex, tree, partial, quiet, verbose;
     struct fc_zone zone;
     struct fc_reading reading;
+    struct fc_log_option *log;
 };
 
 static int set_direction(struct args *a, const char *value)
@@ -112,6 +134,11 @@ static int set(void *ctx, int option, const char *value)
     case PARTIAL:
         a->partial = true;
         return 0;
+    case FROM:
+        a->log->path = value;
+        return 0;
+    case SLACK:
+        return fc_log_option_slack(a->log, "packets", value);
     case TZ:
         return fc_zone_set(&a->zone, value, "packets") ? 0 : -1;
     case FILTER_FILE:
@@ -290,9 +317,11 @@ static int packets_text(const struct args *a, const char *text, struct fc_packet
     bool begun = fc_query_begin(text, &a->zone, a->db, &filter, &db);
     if (begun && a->ids.given && fc_filter_narrow(filter, a->ids.items, a->ids.count) != 0) {
         fc_complain("out of memory");
-    } else if (begun) {
+    } else if (begun && (!a->log->path || fc_log_option_narrow(a->log, "packets", a->quiet, db, filter))) {
         confine(a);
         status = open_packets(a, db, filter, columns);
+        if (!a->quiet)
+            fc_log_option_report(a->log);
     }
     fc_db_close(db);
     fc_filter_free(filter);
@@ -308,8 +337,7 @@ static int packets_words(struct args *a, int argc, char **argv, int first)
 
     if (format < 0 || !fc_packet_columns_init(&columns, &o))
         return FC_EXIT_ERROR;
-    if (a->ids.standard && a->filter_file && strcmp(a->filter_file, "-") == 0) {
-        fc_complain("packets: standard input can be the filter or the IDs, not both");
+    if (!fc_log_option_alone(a->log, "packets", a->filter_file, a->ids.standard)) {
         fc_packet_columns_fini(&columns);
         return FC_EXIT_ERROR;
     }
@@ -330,12 +358,14 @@ static int packets_words(struct args *a, int argc, char **argv, int first)
 
 static int run(int argc, char **argv)
 {
-    struct args a = {.limit = -1, .direction = BOTH};
+    struct fc_log_option from = {0};
+    struct args a = {.limit = -1, .direction = BOTH, .log = &from};
     int first, rc = fc_options_parse(&fc_command_packets, argc, argv, set, &a, &first);
 
     if (rc < 0)
         rc = packets_words(&a, argc, argv, first);
     fc_id_list_fini(&a.ids);
+    fc_log_option_close(&from);
     return rc;
 }
 

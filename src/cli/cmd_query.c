@@ -368,8 +368,13 @@ int fc_cmd_query_run(const struct fc_query_args *args)
     }
     if (args->columns && !fc_columns_read(&writer.columns, args->columns))
         return FAILED;
-    if (fc_query_begin(args->filter, &args->zone, args->db, &filter, &db))
+    bool begun = fc_query_begin(args->filter, &args->zone, args->db, &filter, &db);
+    if (begun && args->log && args->log->path && !args->explain)
+        begun = fc_log_option_narrow(args->log, "query", args->quiet, db, filter);
+    if (begun)
         status = args->explain ? print_explain(db, filter) : run(db, filter, args, (enum fc_row_format)format, &writer);
+    if (begun && args->log && !args->quiet)
+        fc_log_option_report(args->log);
     fc_db_close(db);
     fc_filter_free(filter);
     return status;

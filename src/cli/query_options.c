@@ -22,6 +22,8 @@ enum {
     FILES,
     TZ,
     FILTER_FILE,
+    FROM,
+    SLACK,
     EXPLAIN,
     QUIET,
     VERBOSE
@@ -43,6 +45,8 @@ static const struct fc_option options[] = {
     [FILES] = {"files", 0, NULL, "print which captures hold a session, and how many packets (json only)"},
     [TZ] = FC_OPTION_TZ,
     [FILTER_FILE] = FC_OPTION_FILTER_FILE,
+    [FROM] = FC_OPTION_FROM,
+    [SLACK] = FC_OPTION_SLACK,
     [EXPLAIN] = {"explain", 0, NULL,
                  "list no sessions, but tell how the filter is read and answered, and its equals in tcpdump and "
                  "Wireshark"},
@@ -98,6 +102,11 @@ static int set(void *ctx, int option, const char *value)
     case FILES:
         a->files = true;
         return 0;
+    case FROM:
+        a->log->path = value;
+        return 0;
+    case SLACK:
+        return fc_log_option_slack(a->log, "query", value);
     case TZ:
         return fc_zone_set(&a->zone, value, "query") ? 0 : -1;
     case FILTER_FILE:
@@ -120,11 +129,14 @@ static int set(void *ctx, int option, const char *value)
 
 static int run(int argc, char **argv)
 {
-    struct fc_query_args a = {.limit = -1};
+    struct fc_log_option from = {0};
+    struct fc_query_args a = {.limit = -1, .log = &from};
     int first, rc = fc_options_parse(&fc_command_query, argc, argv, set, &a, &first);
 
     if (rc >= 0)
         return rc;
+    if (!fc_log_option_alone(a.log, "query", a.filter_file, false))
+        return FC_EXIT_ERROR;
     char *filter = fc_filter_words("query", a.filter_file, argc - first, argv + first);
     if (!filter)
         return FC_EXIT_ERROR;
@@ -137,6 +149,7 @@ static int run(int argc, char **argv)
         (a.db = fc_reading_db(&a.reading, "query", a.db, filter, &a.zone, columns.fields, a.quiet)))
         rc = fc_cmd_query_run(&a);
     free(filter);
+    fc_log_option_close(&from);
     return fc_reading_end(&a.reading, rc);
 }
 

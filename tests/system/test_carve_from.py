@@ -75,6 +75,25 @@ class From(support.TestCase):
         told = json.loads(r.out)
         self.assertEqual((told['rows'], told['rows_found'], told['rows_ambiguous'], r.err), (3, 1, 1, ''))
 
+    def test_other_commands(self):
+        """query, packets and follow take the sessions that carve takes."""
+        lone = [s for s in self.rows if s['proto'] == 'tcp' and self.near(s, s['start_ns'], s['end_ns']) == {s['id']}][:3]
+        row = lambda s: 'tcp,%s,%d,%s,%d,%s' % (s['client_addr'], s['client_port'], s['server_addr'], s['server_port'], stamp(s['start_ns'], 9))
+        log = self.write('l.csv', '\n'.join(map(row, lone)).encode())
+        want = {s['id'] for s in lone}
+        self.assertEqual({s['id'] for s in sessions(self.db, '--from', log)}, want)
+        r = flowcarve('query', '-c', '-d', self.db, '--from', log)
+        self.assertEqual((r.text, r.err), ('3\n', '3 rows: 3 found, 0 ambiguous, 0 not found\n'))
+        r = flowcarve('packets', '-q', '-d', self.db, '-f', 'json', '--from', log)
+        self.assertEqual({json.loads(line)['session'] for line in r.text.splitlines()}, want)
+        one = self.write('one.csv', row(lone[0]).encode())
+        self.assertEqual(flowcarve('follow', '-q', '-d', self.db, '-f', 'raw', '--from', one).out,
+                         flowcarve('follow', '-q', '-d', self.db, '-f', 'raw', lone[0]['id']).out)
+        for command in ('query', 'packets', 'follow'):
+            self.assert_says(flowcarve(command, '-d', self.db, '--from', '-', '-F', '-', ok=2), 'standard input')
+            self.assert_says(flowcarve(command, '-d', self.db, '--from', self.path('nope'), ok=2), 'nope')
+            self.assert_says(flowcarve(command, '-d', self.db, '--slack', 'x', ok=2), '--slack')
+
     def test_suricata_and_community_ids(self):
         s = next(s for s in self.rows if s['proto'] == 'udp' and len(self.near(s, 0, 1 << 62)) == 1)
         iso = s['start'][:26] + '+0000'
