@@ -57,7 +57,7 @@ static int name_end(char *p, size_t size, const struct fc_session *s, bool serve
 
 static void name_files(struct files *f, const struct fc_session *s)
 {
-    char ends[2][NAME / 3];
+    char ends[2][64]; /* an IPv6 address and a port take 46 */
 
     for (int i = 0; i < 2; i++)
         name_end(ends[i], sizeof ends[i], s, i);

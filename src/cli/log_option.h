@@ -18,8 +18,8 @@
 
 /* All of it 0 at first. */
 struct fc_log_option {
-    const char *path;       /* NULL: there is none */
-    bool has_slack;         /* else a second */
+    const char *path; /* NULL: there is none */
+    bool has_slack;   /* else a second */
     int64_t slack_ns;
     const char *of_several; /* what is done where a row means several sessions, as in "all carved"; NULL: "all taken" */
     /* once the filter is narrowed */
