@@ -70,6 +70,9 @@ int fc_options_parse(const struct fc_command *command, int argc, char **argv,
  */
 int fc_completion(const struct fc_command *const *commands, int count, int argc, char **argv);
 
+/* The value of --direction: 0 client, 1 server, -1 both. -1 when it is none of these, which is said. */
+int fc_direction_option(const char *command, const char *value, int *direction);
+
 /* Values of --mode and --group. -1 when they are no good, which is said. */
 int fc_mode_option(const char *command, const char *value, struct fc_rights *rights);
 int fc_group_option(const char *command, const char *value, struct fc_rights *rights);

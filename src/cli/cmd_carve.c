@@ -112,12 +112,13 @@ static int set_compression(struct args *a, const char *value)
 
 static int set_direction(struct args *a, const char *value)
 {
-    a->o.one_direction = strcmp(value, "both") != 0;
-    a->o.from = strcmp(value, "server") == 0 ? FC_FROM_SERVER : FC_FROM_CLIENT;
-    if (!a->o.one_direction || strcmp(value, "server") == 0 || strcmp(value, "client") == 0)
-        return 0;
-    fc_complain("carve: --direction takes client, server or both, not '%s'", value);
-    return -1;
+    int direction, rc = fc_direction_option("carve", value, &direction);
+
+    if (rc == 0) {
+        a->o.one_direction = direction >= 0;
+        a->o.from = direction == FC_FROM_SERVER ? FC_FROM_SERVER : FC_FROM_CLIENT;
+    }
+    return rc;
 }
 
 static int set_first(struct args *a, bool bytes, const char *value)
@@ -281,16 +282,6 @@ static void report(const struct args *a, const struct fc_carve_result *r)
     fputc('\n', stderr);
 }
 
-/* From here on captures are parsed. */
-static void confine(const struct args *a, const struct fc_target *target)
-{
-    char *folders[] = {fc_sandbox_folder(a->db), target->file.place ? fc_sandbox_folder(target->file.place) : NULL};
-
-    fc_sandbox_enter((const char *const *)folders, 2, false);
-    free(folders[0]);
-    free(folders[1]);
-}
-
 static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filter *filter)
 {
     struct fc_carve_options o = a->o;
@@ -302,7 +293,7 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
     int status = FC_EXIT_ERROR, rc = fc_target_open(&target, a->path, &a->rights, &err);
 
     if (rc == 0)
-        confine(a, &target);
+        fc_sandbox_enter_beside(a->db, target.file.place, false);
     o.avoid = strcmp(a->path, "-") != 0 ? a->path : NULL;
     fc_bar_init(&bar, a->quiet, a->verbose);
     if (bar.terminal || bar.lines) {

@@ -86,21 +86,6 @@ static bool is_id(const char *text)
     return *digits && !digits[strspn(digits, "0123456789")];
 }
 
-static int set_direction(struct args *a, const char *value)
-{
-    if (strcmp(value, "client") == 0)
-        a->direction = FC_FROM_CLIENT;
-    else if (strcmp(value, "server") == 0)
-        a->direction = FC_FROM_SERVER;
-    else if (strcmp(value, "both") == 0)
-        a->direction = BOTH;
-    else {
-        fc_complain("follow: --direction takes client, server or both, not '%s'", value);
-        return -1;
-    }
-    return 0;
-}
-
 static int set(void *ctx, int option, const char *value)
 {
     struct args *a = ctx;
@@ -122,7 +107,7 @@ static int set(void *ctx, int option, const char *value)
         a->reading.no_keep = true;
         return 0;
     case DIRECTION:
-        return set_direction(a, value);
+        return fc_direction_option("follow", value, &a->direction);
     case FORMAT:
         a->format = fc_follow_format_by_name(value);
         if (a->format < 0) {
@@ -244,16 +229,6 @@ static int write_pieces(const struct args *a, struct fc_follow *follow, struct f
     return 0;
 }
 
-/* From here on captures are parsed. Who reads an index makes files beside it, too, while another run adds to it. */
-static void confine(const struct args *a, const struct fc_target *target)
-{
-    char *folders[] = {fc_sandbox_folder(a->db), target->file.place ? fc_sandbox_folder(target->file.place) : NULL};
-
-    fc_sandbox_enter((const char *const *)folders, 2, false);
-    free(folders[0]);
-    free(folders[1]);
-}
-
 static int write_to(const struct args *a, struct fc_follow *follow, struct fc_follow_text *text)
 {
     struct fc_target target;
@@ -261,7 +236,7 @@ static int write_to(const struct args *a, struct fc_follow *follow, struct fc_fo
     int rc = fc_target_open(&target, a->path ? a->path : "-", &a->rights, &err);
 
     if (rc == 0) {
-        confine(a, &target);
+        fc_sandbox_enter_beside(a->db, target.file.place, false);
         text->out->fd = target.fd;
         rc = write_pieces(a, follow, text, &err);
     }

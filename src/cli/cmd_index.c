@@ -214,11 +214,8 @@ static void tell_rest(const struct show *s)
 static void confine(void *ctx, bool names)
 {
     struct show *s = ctx;
-    char *folders[] = {fc_sandbox_folder(s->args->db), s->args->o.spool ? fc_sandbox_folder(s->args->o.spool) : NULL};
 
-    fc_sandbox_enter((const char *const *)folders, 2, names);
-    free(folders[0]);
-    free(folders[1]);
+    fc_sandbox_enter_beside(s->args->db, s->args->o.spool, names);
 }
 
 static int run_shown(struct args *a, char **words, int count, struct fc_index_result *result, struct fc_error *err)

@@ -81,21 +81,6 @@ struct args {
     struct fc_log_option *log;
 };
 
-static int set_direction(struct args *a, const char *value)
-{
-    if (strcmp(value, "client") == 0)
-        a->direction = FC_FROM_CLIENT;
-    else if (strcmp(value, "server") == 0)
-        a->direction = FC_FROM_SERVER;
-    else if (strcmp(value, "both") == 0)
-        a->direction = BOTH;
-    else {
-        fc_complain("packets: --direction takes client, server or both, not '%s'", value);
-        return -1;
-    }
-    return 0;
-}
-
 static int set(void *ctx, int option, const char *value)
 {
     struct args *a = ctx;
@@ -130,7 +115,7 @@ static int set(void *ctx, int option, const char *value)
         }
         return 0;
     case DIRECTION:
-        return set_direction(a, value);
+        return fc_direction_option("packets", value, &a->direction);
     case PARTIAL:
         a->partial = true;
         return 0;
@@ -280,15 +265,6 @@ static int show_packets(const struct args *a, struct fc_db *db, struct fc_packet
     return status;
 }
 
-/* From here on captures are parsed. Who reads an index makes files beside it, too, while another run adds to it. */
-static void confine(const struct args *a)
-{
-    char *folder = fc_sandbox_folder(a->db);
-
-    fc_sandbox_enter((const char *const *)&folder, 1, false);
-    free(folder);
-}
-
 static int open_packets(const struct args *a, struct fc_db *db, const struct fc_filter *filter,
                         struct fc_packet_columns *columns)
 {
@@ -318,7 +294,7 @@ static int packets_text(const struct args *a, const char *text, struct fc_packet
     if (begun && a->ids.given && fc_filter_narrow(filter, a->ids.items, a->ids.count) != 0) {
         fc_complain("out of memory");
     } else if (begun && (!a->log->path || fc_log_option_narrow(a->log, "packets", a->quiet, db, filter))) {
-        confine(a);
+        fc_sandbox_enter_beside(a->db, NULL, false);
         status = open_packets(a, db, filter, columns);
         if (!a->quiet)
             fc_log_option_report(a->log);

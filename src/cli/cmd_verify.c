@@ -117,12 +117,10 @@ static void print_verdict(const struct fc_verify_result *r)
 /* From here on captures are parsed. Who reads an index makes files beside it, too, while another run adds to it. */
 static void confine(struct fc_db *db, const char *name)
 {
-    char *folder = fc_sandbox_folder(name);
     bool names = false;
 
     (void)fc_verify_prepare(db, &names, NULL);
-    fc_sandbox_enter((const char *const[]){folder}, 1, names);
-    free(folder);
+    fc_sandbox_enter_beside(name, NULL, names);
 }
 
 static int run(int argc, char **argv)

@@ -372,3 +372,12 @@ unsigned fc_sandbox_enter(const char *const *folders, unsigned count, bool names
 }
 
 #endif
+
+void fc_sandbox_enter_beside(const char *index, const char *output, bool names)
+{
+    char *folders[] = {fc_sandbox_folder(index), output ? fc_sandbox_folder(output) : NULL};
+
+    fc_sandbox_enter((const char *const *)folders, 2, names);
+    free(folders[0]);
+    free(folders[1]);
+}

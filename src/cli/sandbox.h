@@ -5,7 +5,8 @@
  * executable, and write files in a few folders alone. What it may read stays as it is.
  *
  * By seccomp for calls and landlock for files, each where the kernel has it; nothing in builds with sanitizers, which
- * need more calls, nor where $FLOWCARVE_SANDBOX is "off", for tools that work inside of the process (valgrind). There is no way back. Threads: the main one, before there are others.
+ * need more calls, nor where $FLOWCARVE_SANDBOX is "off", for tools that work inside of the process (valgrind). There
+ * is no way back. Threads: the main one, before there are others.
  */
 #ifndef FC_CLI_SANDBOX_H
 #define FC_CLI_SANDBOX_H
@@ -16,11 +17,17 @@
 enum { FC_SANDBOX_FILES = 1, FC_SANDBOX_CALLS = 2 };
 
 /*
- * folders: those in which files may be made, changed and removed, beside the one for SQLite's temporary files; NULLs are
- * passed over. names: hosts are still to be looked up, for which a process loads libraries and asks the network.
+ * folders: those in which files may be made, changed and removed, beside the one for SQLite's temporary files; NULLs
+ * are passed over. names: hosts are still to be looked up, for which a process loads libraries and asks the network.
  * Returns FC_SANDBOX_*, 0 where nothing can be had.
  */
 unsigned fc_sandbox_enter(const char *const *folders, unsigned count, bool names);
+
+/*
+ * The same for a command: files may be made beside the index and beside `output` (NULL: there is none). Who reads an
+ * index makes files beside it, too, while another run adds to it.
+ */
+void fc_sandbox_enter_beside(const char *index, const char *output, bool names);
 
 /* The folder that a file lies in, through a link as the last part; a new string. NULL: there is none, or no memory. */
 char *fc_sandbox_folder(const char *path);
