@@ -76,11 +76,11 @@ int fc_carve(struct fc_db *db, const struct fc_filter *filter, const struct fc_c
 /*
  * Writes a capture for each session that `filter` selects to `folder`, which is made when it is not there: what
  * fc_carve() writes of that session alone, under the name that fc_session_file_name() gives, with .pcap or .pcapng
- * behind it and what the compression is known by. A file appears when it is complete. One that is there is taken for complete, and the session is passed
- * over: so what was interrupted is gone on with by the same call. Sessions of which nothing is left get no file.
- * rights: of what is made; NULL: its owner alone. options->avoid is not looked at; result->sessions counts those that
- * were passed over as well. Codes as fc_carve(); files that are complete by then stay.
- * Memory: 64 MiB of records, and what is said in packets.h of the sessions that these are of.
+ * behind it and what the compression is known by. A file appears when it is complete. One that is there is taken for
+ * complete, and the session is passed over: so what was interrupted is gone on with by the same call. Sessions of which
+ * nothing is left get no file. rights: of what is made; NULL: its owner alone. options->avoid is not looked at;
+ * result->sessions counts those that were passed over as well. Codes as fc_carve(); files that are complete by then
+ * stay. Memory: 64 MiB of records, and what is said in packets.h of the sessions that these are of.
  */
 int fc_carve_split(struct fc_db *db, const struct fc_filter *filter, const struct fc_carve_options *options,
                    const char *folder, const struct fc_rights *rights, const int *stop, struct fc_carve_result *result,
@@ -94,8 +94,8 @@ struct fc_carve_part {
 };
 
 /*
- * As fc_carve_split(), a file a part, whose sessions may be in other parts as well. IDs that the index does not have are
- * passed over. result->sessions counts those of all parts.
+ * As fc_carve_split(), a file a part, whose sessions may be in other parts as well. IDs that the index does not have
+ * are passed over. result->sessions counts those of all parts.
  */
 int fc_carve_parts(struct fc_db *db, const struct fc_carve_part *parts, size_t count,
                    const struct fc_carve_options *options, const char *folder, const struct fc_rights *rights,

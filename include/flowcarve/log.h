@@ -44,8 +44,8 @@ int fc_log_match(struct fc_log *log, struct fc_db *db, int64_t slack_ns, const s
                  struct fc_error *err);
 
 /*
- * A name of a file for the row: its name with letters, digits, dots, - and _ alone, or "row-" and its line. Returns buf,
- * cut to its size; 128 bytes are enough. Any thread.
+ * A name of a file for the row: its name with letters, digits, dots, - and _ alone, or "row-" and its line. Returns
+ * buf, cut to its size; 128 bytes are enough. Any thread.
  */
 const char *fc_log_row_file_name(const struct fc_log_row *row, char *buf, size_t size);
 

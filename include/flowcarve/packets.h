@@ -8,8 +8,8 @@
  *
  * Threads: one at a time per db handle. Memory: 16 bytes a packet, and 16 more while those of a capture are put in
  * order, one capture at a time (32 more where its times run backwards); 80 a session; 16 a packet for numbers; a window
- * and a descriptor for each of the captures that overlap in time at one place. The packets of a compressed capture whose
- * times run backwards are put aside until they are sorted, in an unnamed file of $TMPDIR when they are many.
+ * and a descriptor for each of the captures that overlap in time at one place. The packets of a compressed capture
+ * whose times run backwards are put aside until they are sorted, in an unnamed file of $TMPDIR when they are many.
  */
 #ifndef FLOWCARVE_PACKETS_H
 #define FLOWCARVE_PACKETS_H
@@ -84,8 +84,8 @@ int fc_packets_open(struct fc_db *db, const struct fc_filter *filter, const stru
                     struct fc_packets **out, struct fc_error *err);
 
 /*
- * Next packet: 1 and *packet points to it, 0 at the end, or a code as above, which every later call repeats. FC_E_LIMIT:
- * more captures overlap in time than the process may have files open.
+ * Next packet: 1 and *packet points to it, 0 at the end, or a code as above, which every later call repeats.
+ * FC_E_LIMIT: more captures overlap in time than the process may have files open.
  */
 int fc_packets_next(struct fc_packets *packets, const struct fc_session_packet **packet, struct fc_error *err);
 

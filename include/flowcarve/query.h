@@ -182,8 +182,8 @@ struct fc_explain {
     char *sql;  /* what is asked of the index, with all values in it */
     char *plan; /* how SQLite finds that: EXPLAIN QUERY PLAN */
     /*
-     * The equal filter for packets, in pcap-filter(7) and wireshark-filter(4), where there is one: true of the packets of
-     * the sessions that match, and of no others. Packets inside of others (tunnels, ICMP errors), in fragments, or
+     * The equal filter for packets, in pcap-filter(7) and wireshark-filter(4), where there is one: true of the packets
+     * of the sessions that match, and of no others. Packets inside of others (tunnels, ICMP errors), in fragments, or
      * cut are left out of account.
      */
     char *bpf, *wireshark;

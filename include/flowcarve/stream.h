@@ -8,11 +8,13 @@
  * 2. A direction of TCP starts behind its SYN, or, picked up in the middle, with the first segment that was captured.
  *    SYN and FIN take a sequence number each.
  * 3. Bytes behind a gap wait until it is filled; until the other end has acknowledged bytes behind it; until 64 MiB or
- *    65,536 segments of the direction wait; or until the end. Then the gap is told, and what comes late for it is left out.
- * 4. A segment that starts up to 2^30 bytes before what is expected is an old one (a keep-alive, say), any other is ahead.
+ *    65,536 segments of the direction wait; or until the end. Then the gap is told, and what comes late for it is left
+ *    out.
+ * 4. A segment that starts up to 2^30 bytes before what is expected is an old one (a keep-alive, say), any other is
+ *    ahead.
  * 5. Payload that a snaplen has cut is a gap at once. Of UDP the shorter one of its length and that of IP counts.
- * 6. A datagram in fragments is taken when the last one has come. One that stays incomplete is cut at its first hole, at
- *    the end or when 64 others of the session have begun.
+ * 6. A datagram in fragments is taken when the last one has come. One that stays incomplete is cut at its first hole,
+ *    at the end or when 64 others of the session have begun.
  *
  * Does not verify checksums, does not look into payload. Threads: one at a time per db handle. Memory: as of packets.h;
  * some 400 bytes a session; what waits (rule 3), and 128 KiB a datagram in fragments.

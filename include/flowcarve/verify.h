@@ -63,8 +63,8 @@ struct fc_verify_options {
 
 /*
  * Loads what fc_verify() takes from the system (libpcap), so that a program may give up rights in between that parsing
- * does not need. *names: the index has a filter, with perhaps names of hosts in it, which fc_verify() looks up. FC_E_IO:
- * libpcap cannot be loaded, as fc_verify() will say in the end. FC_E_DB, FC_E_NOMEM.
+ * does not need. *names: the index has a filter, with perhaps names of hosts in it, which fc_verify() looks up.
+ * FC_E_IO: libpcap cannot be loaded, as fc_verify() will say in the end. FC_E_DB, FC_E_NOMEM.
  */
 int fc_verify_prepare(struct fc_db *db, bool *names, struct fc_error *err);
 
@@ -72,8 +72,8 @@ int fc_verify_prepare(struct fc_db *db, bool *names, struct fc_error *err);
  * Verifies. options may be NULL. Returns 0 when all agrees, FC_E_MISMATCH when it does not (result->problems), other
  * codes when it could not be done: FC_E_LIMIT (too many files are open), FC_E_IO, FC_E_NOMEM, FC_E_DB,
  * FC_E_INTERRUPTED. FC_E_IO is also that all agrees, but libpcap could not be asked: it cannot be loaded, or the system
- * failed it; err says which. A capture that it does not understand is no failure (libpcap_records). *result is filled in
- * all cases and must go to fc_verify_result_fini(). `stop` as in fc_index_run().
+ * failed it; err says which. A capture that it does not understand is no failure (libpcap_records). *result is filled
+ * in all cases and must go to fc_verify_result_fini(). `stop` as in fc_index_run().
  */
 int fc_verify(struct fc_db *db, const struct fc_verify_options *options, const int *stop,
               struct fc_verify_result *result, struct fc_error *err);

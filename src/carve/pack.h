@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Compresses a stream, piece by piece. Threads: one. Memory: the codec's: 256 kB of gzip, some MB of zstd, 10 MB of xz. */
+/*
+ * Compresses a stream, piece by piece. Threads: one. Memory: the codec's: 256 kB of gzip, some MB of zstd, 10 MB of xz.
+ */
 #ifndef FC_CARVE_PACK_H
 #define FC_CARVE_PACK_H
 

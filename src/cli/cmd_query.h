@@ -38,7 +38,9 @@ int fc_cmd_query_run(const struct fc_query_args *args);
 
 /* What commands about sessions have in common. */
 
-/* Parses a filter and opens an index; false: one of them is no good, which is said. Both are to be freed in any case. */
+/*
+ * Parses a filter and opens an index; false: one of them is no good, which is said. Both are to be freed in any case.
+ */
 bool fc_query_begin(const char *text, const struct fc_zone *zone, const char *path, struct fc_filter **filter,
                     struct fc_db **db);
 

@@ -28,8 +28,8 @@ struct fc_follow_files_result {
 };
 
 /*
- * Follows all sessions that the filter selects, one after the other. Files appear when they are whole. 0, or a code with
- * *err; *result is filled in any case.
+ * Follows all sessions that the filter selects, one after the other. Files appear when they are whole. 0, or a code
+ * with *err; *result is filled in any case.
  */
 int fc_follow_to_files(struct fc_db *db, const struct fc_filter *filter, const struct fc_follow_files *o,
                        struct fc_follow_files_result *result, struct fc_error *err);

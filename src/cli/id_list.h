@@ -16,8 +16,8 @@ struct fc_id_list {
 };
 
 /*
- * Adds what the option's value says: "1,5-30", "@FILE", or "-" for standard input; there one or several stand in a line,
- * and # begins a comment. False: it is no good, which is said with file and line.
+ * Adds what the option's value says: "1,5-30", "@FILE", or "-" for standard input; there one or several stand in a
+ * line, and # begins a comment. False: it is no good, which is said with file and line.
  */
 bool fc_id_list_add(struct fc_id_list *list, const char *command, const char *value);
 
@@ -28,8 +28,8 @@ void fc_id_list_sort(struct fc_id_list *list);
 uint64_t fc_id_list_ids(const struct fc_id_list *list);
 
 /*
- * Tells which of the IDs the index does not have, behind `lead`: a range when it has none of it. False: there is nothing
- * to tell, or that cannot be known.
+ * Tells which of the IDs the index does not have, behind `lead`: a range when it has none of it. False: there is
+ * nothing to tell, or that cannot be known.
  */
 bool fc_id_list_tell_missing(const struct fc_id_list *list, struct fc_db *db, const char *lead);
 

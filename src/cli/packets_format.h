@@ -46,7 +46,10 @@ struct fc_packet_columns {
 /* False: one of the words is none, or comes twice, which is said. To be freed in any case. */
 bool fc_packet_columns_init(struct fc_packet_columns *columns, const struct fc_packet_columns_options *options);
 
-/* There is one session alone: tables do not tell its ends with each packet, unless columns were chosen. In front of all rows. */
+/*
+ * There is one session alone: tables do not tell its ends with each packet, unless columns were chosen. In front of all
+ * rows.
+ */
 void fc_packet_columns_one_session(struct fc_packet_columns *columns);
 
 /* Writes a line to a grid that has these titles. FC_E_NOMEM, or 0. */

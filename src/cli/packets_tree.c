@@ -338,8 +338,8 @@ static void other(struct tree *t)
 }
 
 /*
- * The encapsulation that a header begins: what follows is deeper by one. In UDP the header itself is. Some tags and bridges
- * begin none.
+ * The encapsulation that a header begins: what follows is deeper by one. In UDP the header itself is. Some tags and
+ * bridges begin none.
  */
 static void tunnel(struct tree *t, const struct fc_packet *packet, unsigned i)
 {

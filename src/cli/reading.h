@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * `-r`: commands about sessions take captures in place of an index. The index is made on the way and kept, under
- * $XDG_CACHE_HOME/flowcarve or ~/.cache/flowcarve, named by what identifies the captures and folders (device and inode);
- * the next time it is brought up to date. One that has captures which are not there any more is made anew.
+ * $XDG_CACHE_HOME/flowcarve or ~/.cache/flowcarve, named by what identifies the captures and folders (device and
+ * inode); the next time it is brought up to date. One that has captures which are not there any more is made anew.
  *
- * Indexing runs in a process of its own, which gives up other rights than the command does. Threads: the main one, before
- * there are others.
+ * Indexing runs in a process of its own, which gives up other rights than the command does. Threads: the main one,
+ * before there are others.
  */
 #ifndef FC_CLI_READING_H
 #define FC_CLI_READING_H

@@ -65,7 +65,8 @@ uint32_t fc_cell_fields(uint32_t fields);
 
 /*
  * Texts of single values, of FC_CELL_MAX bytes at the most: "2024-05-31 10:00:00", with so many digits of the second's
- * parts, local: in the zone of the C library, else in UTC; "1m12s", rounded in its own unit, so that what is less than a unit never is a whole one of the next; "12.3k".
+ * parts, local: in the zone of the C library, else in UTC; "1m12s", rounded in its own unit, so that what is less than
+ * a unit never is a whole one of the next; "12.3k".
  */
 void fc_cell_time(char *buf, int64_t ns, unsigned digits, bool local);
 void fc_cell_duration(char *buf, uint64_t ns);

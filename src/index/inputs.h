@@ -37,8 +37,8 @@ struct fc_save {
 /*
  * Collects the files of `paths`; folders are walked to the bottom in the order of names, without following symbolic
  * links to folders. What cannot be read, or is left out, is noted in the result. A stream ("-" or a FIFO) is written to
- * save->path, which takes its place: one at most, and the file must be a new one. It is on the disk then. FC_E_NOMEM, FC_E_IO, FC_E_USAGE,
- * FC_E_INTERRUPTED. fc_inputs_fini() frees.
+ * save->path, which takes its place: one at most, and the file must be a new one. It is on the disk then. FC_E_NOMEM,
+ * FC_E_IO, FC_E_USAGE, FC_E_INTERRUPTED. fc_inputs_fini() frees.
  */
 int fc_inputs_collect(struct fc_inputs *inputs, const char *const *paths, size_t count, const struct fc_save *save,
                       struct fc_index_result *result, struct fc_error *err);

@@ -15,8 +15,8 @@ int fc_known_by_times(struct fc_plan *plan, struct fc_writer *writer, const stru
                       struct fc_index_result *result, struct fc_error *err);
 
 /*
- * By the content of a file that is open, of which begin and has_records are known. 1: it is known; 0: it is to be indexed, with file->id and file->state when it
- * has grown; or negative.
+ * By the content of a file that is open, of which begin and has_records are known. 1: it is known; 0: it is to be
+ * indexed, with file->id and file->state when it has grown; or negative.
  */
 int fc_known_by_content(struct fc_plan *plan, struct fc_writer *writer, struct fc_plan_file *file,
                         struct fc_index_result *result, struct fc_error *err);

@@ -35,14 +35,16 @@ struct fc_aside {
 };
 
 /*
- * Puts a record aside. block: of a pcapng, else NULL. order_ns: what it is sorted by, then by how they came. FC_E_NOMEM,
- * FC_E_IO.
+ * Puts a record aside. block: of a pcapng, else NULL. order_ns: what it is sorted by, then by how they came.
+ * FC_E_NOMEM, FC_E_IO.
  */
 int fc_aside_add(struct fc_aside *aside, const struct fc_record *rec, const uint8_t *block, uint64_t place,
                  uint32_t iface, int64_t order_ns, struct fc_error *err);
 /* All are there: sorts them. FC_E_NOMEM. */
 int fc_aside_sort(struct fc_aside *aside, struct fc_error *err);
-/* 1: *out and *bytes (the block, or the data) are the next record, valid until the next call; 0: end; FC_E_IO, _NOMEM. */
+/*
+ * 1: *out and *bytes (the block, or the data) are the next record, valid until the next call; 0: end; FC_E_IO, _NOMEM.
+ */
 int fc_aside_next(struct fc_aside *aside, struct fc_put_aside *out, const uint8_t **bytes, struct fc_error *err);
 /* Frees; also one that was never used and is all zero. */
 void fc_aside_fini(struct fc_aside *aside);

@@ -35,7 +35,9 @@ int fc_packets_find(struct fc_packets *packets, struct fc_db *db, const struct f
                     struct fc_error *err);
 int fc_packets_start(struct fc_packets *packets, struct fc_error *err);
 
-/* Makes the next record the current one of *source, without filling in what fc_packets_next() gives. 1, 0, or a code. */
+/*
+ * Makes the next record the current one of *source, without filling in what fc_packets_next() gives. 1, 0, or a code.
+ */
 int fc_packets_step(struct fc_packets *packets, struct fc_record_source **source, struct fc_error *err);
 
 /* Which end of its session has sent the packet. */

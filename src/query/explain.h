@@ -3,8 +3,8 @@
  * Filters as text: a condition in the words of the filter language, and a filter for packets that is equal to it.
  *
  * Equal means: it is true of all packets of the sessions that match, and of no others, as long as no packet is wrapped
- * in another one (tunnels, ICMP errors), in fragments, or cut. What tells client and server apart, counts, or is about time
- * has no equal, as it is not about a packet.
+ * in another one (tunnels, ICMP errors), in fragments, or cut. What tells client and server apart, counts, or is about
+ * time has no equal, as it is not about a packet.
  *
  * Threads: any. Memory: none of their own.
  */
@@ -19,8 +19,8 @@
 void fc_ast_write(FILE *out, const struct fc_ast *leaf);
 
 /*
- * Writes what a leaf is for packets; false, and nothing written, when it has no equal. sides: src and dst may be those of
- * a packet, as the same stands there for the other direction.
+ * Writes what a leaf is for packets; false, and nothing written, when it has no equal. sides: src and dst may be those
+ * of a packet, as the same stands there for the other direction.
  */
 typedef bool fc_packet_writer(FILE *out, const struct fc_ast *leaf, bool sides);
 fc_packet_writer fc_bpf_leaf;     /* pcap-filter(7) */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cuts a filter into words and operators. A word is anything up to white space or one of ( ) ! & | [ ] < > = and the comma, so that
- * addresses, networks and times are one word each, and so is [2001:db8::1]:443; what it means is decided by the parser.
+ * Cuts a filter into words and operators. A word is anything up to white space or one of ( ) ! & | [ ] < > = and the
+ * comma, so that addresses, networks and times are one word each, and so is [2001:db8::1]:443; what it means is decided
+ * by the parser.
  *
  * Threads: any. Memory: tokens point into the text.
  */

@@ -190,7 +190,9 @@ static int parse_quantity(struct fc_parser *p, const struct kind *kind, int64_t 
     return 0;
 }
 
-/* A shell takes > and < and the word behind them for itself: what is left of `bytes > 10M and tcp` is `bytes and tcp`. */
+/*
+ * A shell takes > and < and the word behind them for itself: what is left of `bytes > 10M and tcp` is `bytes and tcp`.
+ */
 static int fail_comparison(struct fc_parser *p, const struct kind *kind)
 {
     const char *word = fc_word_type(kind->type);

@@ -105,7 +105,9 @@ static inline void fc_groups_fetch_group(const struct fc_groups *g, uint64_t has
         __builtin_prefetch(&g->group[slot->at - 1], 1);
 }
 
-/* The group of a key, made when there is none; *at: its place, SIZE_MAX: it is not of this part. FC_E_NOMEM, or split. */
+/*
+ * The group of a key, made when there is none; *at: its place, SIZE_MAX: it is not of this part. FC_E_NOMEM, or split.
+ */
 int fc_groups_find(struct fc_groups *groups, const struct fc_group_key *key, uint64_t hash, size_t *at);
 
 /* Adds a distinct value, an address of `kind` or another number, to a group. FC_E_NOMEM, or split. */

@@ -14,7 +14,9 @@ enum { READ = 1, GIVEN = 2, EXPIRED = 4, KNOWN_BITS = 7 }; /* of `known`, beside
 _Static_assert(FC_OPEN_BATCH_BITS - BUCKET_SLOTS_BITS + 32 - FC_OPEN_BATCH_BITS >= TAG_BITS,
                "the bits that name a bucket and those in a slot are all of a full batch's tags");
 
-/* A row of `open_session` that was read: one that many ask for is decoded from places met before, not from its start. */
+/*
+ * A row of `open_session` that was read: one that many ask for is decoded from places met before, not from its start.
+ */
 enum { MARK_EVERY = 128, MARKS = 16 };
 struct row {
     uint32_t first, entries; /* rank of its first entry; UINT32_MAX: not known how many */

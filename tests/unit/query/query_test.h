@@ -54,7 +54,9 @@ void test_index_free(struct test_index *index);
 /* An index whose tables the caller fills: runs `sql` between the schema and its indexes. */
 struct test_index *test_index_sql(const char *fields, const char *sql);
 
-/* Does the tree match the session, that of a struct test_session? The specification in its simplest form, without SQL. */
+/*
+ * Does the tree match the session, that of a struct test_session? The specification in its simplest form, without SQL.
+ */
 bool test_matches(const struct fc_ast *node, const struct fc_session *row);
 /* The same with `src` read as `dst`: a bug for the suites to find. */
 extern bool test_planted;

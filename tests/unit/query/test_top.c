@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Sums by group: that bounds of memory, and the way sessions are read, change none. What sums are is tested by Python. */
+/*
+ * Sums by group: that bounds of memory, and the way sessions are read, change none. What sums are is tested by Python.
+ */
 #include "query/top.h"
 #include "query_test.h"
 
