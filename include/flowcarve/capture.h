@@ -4,7 +4,7 @@
  * "modified" variant with 24-byte record headers) and pcapng (all sections, byte orders and interfaces). The file may
  * be compressed with gzip, zstd, lz4 or xz, whatever its name: offsets are those in the stream that it holds.
  *
- * Reads regular files with large pread()s. Does not decode packets, does not read live interfaces.
+ * Reads regular files and memory with large pread()s. Does not decode packets, does not read live interfaces.
  *
  * Threads: a handle belongs to one thread at a time. Memory: record data is valid until the next call on the handle.
  * Limits: a record of more than 262144 captured bytes is damage (128 MiB for the link types that libpcap allows that
@@ -84,6 +84,16 @@ struct fc_capture;
 int fc_capture_open(const char *path, struct fc_capture **out, struct fc_error *err);
 
 /*
+ * The same of an open file, from its beginning whatever its place is: a regular one, or one in memory (memfd_create(2)).
+ * The handle has a descriptor of its own; `fd` stays the caller's. name: what messages call it. Codes as above.
+ */
+int fc_capture_open_fd(int fd, const char *name, struct fc_capture **out, struct fc_error *err);
+
+/* The same of a capture in memory, compressed or not. The bytes are copied. Codes as above. */
+int fc_capture_open_memory(const void *bytes, size_t len, const char *name, struct fc_capture **out,
+                           struct fc_error *err);
+
+/*
  * Next record in file order: 1 and *rec filled, 0 at a clean end, FC_E_DAMAGED where the file cannot be read on (err:
  * offset and cause; every later call says the same, but for fc_capture_resync()), FC_E_IO, FC_E_NOMEM.
  */
@@ -96,12 +106,19 @@ int fc_capture_next(struct fc_capture *capture, struct fc_record *rec, struct fc
  */
 int fc_capture_resync(struct fc_capture *capture, struct fc_damage *lost, struct fc_error *err);
 
+/*
+ * Goes to the record at `off`, one that this handle has given before, or to the first one (off 0): it is the next. Also
+ * behind the end and behind a failure. FC_E_USAGE: no record so far was at `off` or behind it. FC_E_IO, FC_E_NOMEM; then
+ * the handle is only good for another seek, or for being closed.
+ */
+int fc_capture_seek(struct fc_capture *capture, uint64_t off, struct fc_error *err);
+
 enum fc_format fc_capture_format(const struct fc_capture *capture);
 uint64_t fc_capture_size(const struct fc_capture *capture); /* bytes of the file, when opened */
 enum fc_compression fc_capture_compression(const struct fc_capture *capture);
 
-/* Interfaces seen so far; *count set. Valid until the next fc_capture_next(). */
-const struct fc_interface *fc_capture_interfaces(const struct fc_capture *capture, size_t *count);
+/* Interfaces met so far in file order; *count set (0 without memory). Valid until the next call on the handle. */
+const struct fc_interface *fc_capture_interfaces(struct fc_capture *capture, size_t *count);
 
 /* Closes; NULL is allowed. */
 void fc_capture_close(struct fc_capture *capture);

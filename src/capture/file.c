@@ -133,16 +133,25 @@ int fc_file_open(const char *path, struct fc_file *file, struct fc_error *err)
 
 int fc_file_open_first(const char *path, uint64_t bytes, struct fc_file *file, struct fc_error *err)
 {
+    /* O_NONBLOCK: opening a FIFO must not hang; it means nothing for regular files */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    if (fd >= 0)
+        return fc_file_take(fd, path, bytes, file, err);
+    memset(file, 0, sizeof *file);
+    file->fd = -1;
+    return fc_error_errno(err, errno == EMFILE || errno == ENFILE ? FC_E_LIMIT : FC_E_IO, path, FC_NO_OFFSET,
+                          "cannot open");
+}
+
+int fc_file_take(int fd, const char *path, uint64_t bytes, struct fc_file *file, struct fc_error *err)
+{
     struct timespec now;
     struct stat st;
     int rc;
 
     memset(file, 0, sizeof *file);
-    /* O_NONBLOCK: opening a FIFO must not hang; it means nothing for regular files */
-    file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (file->fd < 0)
-        return fc_error_errno(err, errno == EMFILE || errno == ENFILE ? FC_E_LIMIT : FC_E_IO, path, FC_NO_OFFSET,
-                              "cannot open");
+    file->fd = fd;
     clock_gettime(CLOCK_REALTIME, &now);
     if (fstat(file->fd, &st) != 0) {
         rc = fc_error_errno(err, FC_E_IO, path, FC_NO_OFFSET, "cannot stat");

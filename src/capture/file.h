@@ -47,6 +47,8 @@ struct fc_file {
 int fc_file_open(const char *path, struct fc_file *file, struct fc_error *err);
 /* The same of its first `bytes` bytes, as if it had no more. */
 int fc_file_open_first(const char *path, uint64_t bytes, struct fc_file *file, struct fc_error *err);
+/* The same of an open file, which is called `path` in messages. The descriptor belongs to it, also behind a failure. */
+int fc_file_take(int fd, const char *path, uint64_t bytes, struct fc_file *file, struct fc_error *err);
 /*
  * The time of the last change that tells whether the file is the one that was opened; FC_TIME_NONE: it was so lately
  * that another one might have the same time.

@@ -1,3 +1,0 @@
-/* SPDX-License-Identifier: MIT */
-/* The command line is no part of the library; its writers are tested from here. */
-#include "cli/format_text.c"
