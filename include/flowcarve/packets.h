@@ -89,6 +89,14 @@ int fc_packets_open(struct fc_db *db, const struct fc_filter *filter, const stru
  */
 int fc_packets_next(struct fc_packets *packets, const struct fc_session_packet **packet, struct fc_error *err);
 
+/*
+ * The next packets: up to `room` of them, less where their bytes come to a MiB, as if by as many calls of
+ * fc_packets_next(), for callers to whom a call is dear. Their number, 0 at the end, or a code as above, when there was
+ * no packet before it. Valid until the next call on the handle.
+ */
+int64_t fc_packets_batch(struct fc_packets *packets, struct fc_session_packet *batch, size_t room,
+                         struct fc_error *err);
+
 /* What was found and read so far; *result has nothing to free. */
 void fc_packets_result(const struct fc_packets *packets, struct fc_packets_result *result);
 

@@ -182,6 +182,7 @@ void fc_packets_stop(struct fc_packets *p)
     free(p->sources);
     free(p->numbers);
     free(p->heap);
+    free(p->bytes);
 }
 
 void fc_packets_fini(struct fc_packets *p)
@@ -265,6 +266,11 @@ FC_EXPORT int fc_packets_next(struct fc_packets *p, const struct fc_session_pack
     struct fc_record_source *source;
     int rc = p->failed;
 
+    if (p->held) {
+        p->held = false;
+        *packet = &p->now;
+        return 1;
+    }
     if (rc == 0) {
         rc = p->read ? fc_packets_step(p, &source, &p->why) : next_position(p, &p->why);
         p->failed = rc < 0 ? rc : 0;
@@ -277,10 +283,42 @@ FC_EXPORT int fc_packets_next(struct fc_packets *p, const struct fc_session_pack
     return rc;
 }
 
+FC_EXPORT int64_t fc_packets_batch(struct fc_packets *p, struct fc_session_packet *batch, size_t room,
+                                   struct fc_error *err)
+{
+    enum { BYTES = 1 << 20 };
+    const struct fc_session_packet *packet;
+    size_t count = 0, used = 0;
+    int rc = 0;
+
+    while (count < room && (rc = fc_packets_next(p, &packet, err)) > 0) {
+        size_t len = packet->record.data ? packet->record.caplen : 0;
+        if (count && used + len > p->bytes_room) {
+            p->held = true;
+            break;
+        }
+        if (len > p->bytes_room || !p->bytes) { /* the first of a batch: nothing points to the old ones */
+            size_t want = len > BYTES ? len : BYTES;
+            free(p->bytes);
+            p->bytes_room = (p->bytes = malloc(want)) ? want : 0;
+        }
+        if (!p->bytes) {
+            p->held = true;
+            return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+        }
+        batch[count] = *packet;
+        if (len)
+            batch[count].record.data = memcpy(p->bytes + used, packet->record.data, len);
+        used += len;
+        count++;
+    }
+    return count ? (int64_t)count : rc;
+}
+
 FC_EXPORT void fc_packets_result(const struct fc_packets *p, struct fc_packets_result *result)
 {
     *result = (struct fc_packets_result){.sessions = p->places.session_count,
-                                         .packets = p->packets,
+                                         .packets = p->packets - p->held,
                                          .bytes_read = p->bytes_read,
                                          .bytes_decoded = p->bytes_decoded,
                                          .missing = p->places.packets_missing,

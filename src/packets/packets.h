@@ -24,6 +24,9 @@ struct fc_packets {
     int failed;
     struct fc_error why;
     struct fc_session_packet now;
+    bool held;      /* `now` has not been given: it did not fit in the batch before */
+    uint8_t *bytes; /* of a batch's records */
+    size_t bytes_room;
     /* called before a capture is closed of which all was given; may be NULL */
     int (*at_end)(void *ctx, struct fc_place_file *file, struct fc_error *err);
     void *at_end_ctx;

@@ -368,5 +368,95 @@ class Real(support.TestCase):
         self.assertGreater(count, 50)
 
 
+BATCHES = r'''
+#include <flowcarve/flowcarve.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t sum(const struct fc_session_packet *p)
+{
+    uint64_t n = p->off * 31 + (uint64_t)p->session * 7 + p->from + p->file + p->record.caplen + (uint64_t)p->record.ts_ns;
+    for (uint32_t i = 0; p->record.data && i < p->record.caplen; i++)
+        n = n * 1099511628211u + p->record.data[i];
+    return n;
+}
+
+/* One by one, in batches, and both in turn: the same packets. */
+int main(int argc, char **argv)
+{
+    struct fc_packets_options options = {.positions = argc > 2};
+    struct fc_packets *one, *many, *both;
+    struct fc_session_packet *batch = calloc(1000, sizeof *batch);
+    const struct fc_session_packet *p;
+    struct fc_packets_result r;
+    struct fc_error err;
+    struct fc_db *db;
+    uint64_t packets = 0, batches = 0;
+    int64_t n;
+
+    if (fc_db_open(argv[1], &db, &err) || fc_packets_open(db, NULL, &options, &one, &err) ||
+        fc_packets_open(db, NULL, &options, &many, &err) || fc_packets_open(db, NULL, &options, &both, &err))
+        return 2;
+    for (unsigned room = 1; (n = fc_packets_batch(many, batch, room, &err)) > 0; room = room % 1000 + 37 > 1000 ? 1 : room + 37) {
+        uint64_t bytes = 0;
+        batches++;
+        for (int64_t i = 0; i < n; i++, packets++) {
+            bytes += batch[i].record.data ? batch[i].record.caplen : 0;
+            if (fc_packets_next(one, &p, &err) != 1 || sum(p) != sum(&batch[i]))
+                return 3;
+        }
+        if (bytes > 1 << 20 && n > 1)
+            return 4;
+        fc_packets_result(many, &r);
+        if (r.packets != packets)
+            return 5;
+    }
+    if (n || fc_packets_next(one, &p, &err) != 0)
+        return 6;
+    fc_packets_close(one);
+    if (fc_packets_open(db, NULL, &options, &one, &err))
+        return 2;
+    for (unsigned turn = 0; (n = turn % 3 ? fc_packets_batch(both, batch, 1000, &err) : fc_packets_next(both, &p, &err)) > 0; turn++)
+        for (int64_t i = 0; i < n; i++) {
+            const struct fc_session_packet *theirs = turn % 3 ? &batch[i] : p, *mine;
+            uint64_t want = sum(theirs);
+            if (fc_packets_next(one, &mine, &err) != 1 || sum(mine) != want)
+                return 7;
+        }
+    if (fc_packets_next(one, &p, &err) != 0)
+        return 8;
+    printf("%" PRIu64 " %" PRIu64 "\n", packets, batches);
+    fc_packets_close(one);
+    fc_packets_close(many);
+    fc_packets_close(both);
+    fc_db_close(db);
+    free(batch);
+    return 0;
+}
+'''
+
+
+@unittest.skipIf(support.sanitized(), 'the program is not built with them')
+class Batches(support.TestCase):
+    """Of the library: packets come in batches as they come one by one."""
+
+    def test_the_same_as_one_by_one(self):
+        db, program = self.path('x.db'), self.path('batches')
+        index(db, '-q', *self.fcgen('c.pcap', '--packets', '9000'))
+        build = os.path.dirname(support.FLOWCARVE)
+        with open(self.path('batches.c'), 'w', encoding='utf-8') as f:
+            f.write(BATCHES)
+        subprocess.run([support.tool('cc'), self.path('batches.c'), '-I', os.path.join(support.ROOT, 'include'), '-L', build,
+                        '-Wl,-rpath,' + build, '-lflowcarve', '-o', program], check=True)
+        for words in ([], ['positions']):
+            out = subprocess.run([program, db, *words], stdout=subprocess.PIPE)
+            self.assertEqual(out.returncode, 0, words)
+            packets, batches = map(int, out.stdout.split())
+            self.assertEqual(packets, 9000)
+            self.assertGreater(batches, 9)
+
+
 if __name__ == '__main__':
     support.main()
