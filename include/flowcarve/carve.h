@@ -46,6 +46,12 @@ struct fc_carve_options {
      * reaches it included. 0: all. Of one direction: counted in that.
      */
     uint64_t first_packets, first_bytes;
+    /*
+     * Makes a pcapng, in which a comment on the first packet of each session names the session, its capture, and the
+     * record in it, for which captures are read up to there (16 bytes of memory a packet). One in a simple packet block
+     * can have none. FC_E_USAGE with FC_CARVE_PCAP and by what makes a file a session.
+     */
+    bool comments;
     fc_progress_call *progress; /* NULL: nobody is told */
     void *progress_ctx;
 };

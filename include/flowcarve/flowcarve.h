@@ -15,9 +15,11 @@
 #include <flowcarve/packets.h>
 #include <flowcarve/progress.h>
 #include <flowcarve/query.h>
+#include <flowcarve/state.h>
 #include <flowcarve/stream.h>
 #include <flowcarve/text.h>
 #include <flowcarve/top.h>
+#include <flowcarve/value.h>
 #include <flowcarve/verify.h>
 
 #endif

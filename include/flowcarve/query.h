@@ -89,7 +89,7 @@ struct fc_session {
     uint8_t client_addr[16], server_addr[16]; /* network order; 4, 16 or 6 bytes used, see kind */
     int client_port, server_port;             /* -1: none */
     uint64_t client_packets, server_packets, client_bytes, server_bytes;
-    int state; /* 0 new, 1 established, 2 closed, 3 reset, 4 midstream */
+    int state; /* enum fc_state (flowcarve/state.h) */
     const char *vlan, *mpls, *tunnel;
     const uint8_t *client_mac, *server_mac; /* 6 bytes or NULL */
     /* -1: not in the index */

@@ -42,7 +42,7 @@ FC_EXPORT int fc_carve(struct fc_db *db, const struct fc_filter *filter, const s
                        const int *stop, struct fc_carve_result *result, struct fc_error *err)
 {
     struct fc_carve_options o = options ? *options : (struct fc_carve_options){0};
-    struct fc_packets_options which = {.partial = o.partial, .avoid = o.avoid, .stop = stop};
+    struct fc_packets_options which = {.partial = o.partial, .avoid = o.avoid, .stop = stop, .numbers = o.comments};
     struct fc_progress progress = {0};
     struct fc_carving c = {.options = &o, .progress = &progress};
     struct fc_output_form form;
@@ -51,8 +51,13 @@ FC_EXPORT int fc_carve(struct fc_db *db, const struct fc_filter *filter, const s
     int rc;
 
     err = err ? err : &local;
+    if (o.comments && o.format == FC_CARVE_AUTO)
+        o.format = FC_CARVE_PCAPNG;
     fc_ticker_start(&ticker, &progress, o.progress, o.progress_ctx);
-    rc = fc_packets_find(&c.packets, db, filter, &which, fc_carve_describe, &c.files, err);
+    if (o.comments && o.format == FC_CARVE_PCAP)
+        rc = fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "a pcap file cannot hold comments; use pcapng");
+    else
+        rc = fc_packets_find(&c.packets, db, filter, &which, fc_carve_describe, &c.files, err);
     if (rc == 0 && c.packets.places.session_count) {
         begin(&progress, &c.packets.places);
         if ((rc = fc_carving_choose(&c, o.format, &form, err)) == 0)

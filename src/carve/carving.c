@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "carve/carving.h"
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/ticker.h"
+#include "capture/pcapng.h"
 #include "carve/format.h"
 #include "carve/tail.h"
 
+#include <flowcarve/text.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 int fc_carving_choose(struct fc_carving *c, enum fc_carve_format format, struct fc_output_form *form,
@@ -36,6 +41,23 @@ static bool is_wanted(struct fc_carving *c, const struct fc_record_source *s)
     return true;
 }
 
+/* "session 12, day/a.pcap, record 532": on the first packet of a session that can have it. NULL: on another one. */
+static const char *comment(struct fc_carving *c, const struct fc_record_source *s, const struct fc_carve_iface *iface,
+                           char *text, size_t size)
+{
+    size_t nth = (size_t)(s->session - c->packets.places.sessions);
+    const char *path = s->f->stored->path;
+
+    if (!c->commented || c->commented[nth] || (s->block && fc_load32(s->block, iface->big_endian) == FC_BLOCK_SPB))
+        return NULL;
+    c->commented[nth] = true;
+    uint64_t number = fc_numbers_find(&c->packets.numbers[s - c->packets.sources], s->rec.off);
+    size_t len = (size_t)snprintf(text, size, "session %" PRId64 ", ", s->session->id);
+    len += fc_text_escape(FC_TEXT_MESSAGE, &path, text + len, size - len - 64);
+    snprintf(text + len, size - len, ", %s %" PRIu64, number ? "record" : "offset", number ? number : s->rec.off);
+    return text;
+}
+
 static int write_record(struct fc_carving *c, const struct fc_record_source *s, struct fc_error *err)
 {
     struct fc_carve_file *described = fc_carve_file_of(&c->files, &c->packets.places, s->f);
@@ -48,6 +70,8 @@ static int write_record(struct fc_carving *c, const struct fc_record_source *s, 
             rc = fc_output_blocks(&c->out, big, c->heads[big].data, c->heads[big].len);
             c->heads[big].len = 0;
         }
+    char text[8192];
+    c->out.comment = comment(c, s, described->ifaces[s->iface], text, sizeof text);
     c->records++;
     if (rc == 0)
         rc = fc_output_record(&c->out, described->ifaces[s->iface], &s->rec, s->block);
@@ -97,6 +121,9 @@ int fc_carving_write(struct fc_carving *c, const struct fc_output_form *form, in
     if (rc == 0 && (c->options->first_packets || c->options->first_bytes) &&
         !(c->taken = calloc(c->packets.places.session_count, sizeof *c->taken)))
         rc = FC_E_NOMEM;
+    if (rc == 0 && c->options->comments &&
+        !(c->commented = calloc(c->packets.places.session_count, sizeof *c->commented)))
+        rc = FC_E_NOMEM;
     rc = rc ? fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory") : write_all(c, err);
     tell(c);
     return rc;
@@ -105,6 +132,7 @@ int fc_carving_write(struct fc_carving *c, const struct fc_output_form *form, in
 void fc_carving_fini(struct fc_carving *c)
 {
     free(c->taken);
+    free(c->commented);
     fc_output_fini(&c->out);
     fc_buffer_fini(&c->heads[0]);
     fc_buffer_fini(&c->heads[1]);

@@ -18,6 +18,7 @@ struct fc_carving {
     struct fc_carve_files files;
     const struct fc_carve_options *options;
     struct fc_carve_taken *taken; /* of each session, where the options limit it */
+    bool *commented;              /* of each session, where its first packet gets a comment */
     uint64_t records;             /* written */
     struct fc_buffer heads[2];    /* of the sections entered, by byte order, until they are written */
     struct fc_output out;

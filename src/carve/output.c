@@ -239,6 +239,28 @@ int fc_output_blocks(struct fc_output *out, bool big_endian, const uint8_t *bloc
     return rc ? rc : put(out, blocks, len);
 }
 
+/* Bytes of the comment on a packet, which has other options behind it or none. */
+static uint32_t comment_size(const struct fc_output *out, bool others)
+{
+    enum { HEAD = 4, END = 4 };
+
+    return out->comment ? HEAD + (((uint32_t)strlen(out->comment) + 3) & ~3u) + (others ? 0 : END) : 0;
+}
+
+static int put_comment(struct fc_output *out, bool others)
+{
+    static const uint8_t zeros[8];
+    size_t len = out->comment ? strlen(out->comment) : 0;
+    int rc;
+
+    if (!out->comment)
+        return 0;
+    uint16_t head[2] = {u16(out, FC_OPTION_COMMENT), u16(out, (uint16_t)len)};
+    if ((rc = put(out, head, sizeof head)) || (rc = put(out, out->comment, len)))
+        return rc;
+    return put(out, zeros, (-len & 3) + (others ? 0 : 4));
+}
+
 /* An enhanced packet block in place of an obsolete one, whose drop count becomes an option. */
 static int obsolete_block(struct fc_output *out, const struct fc_carve_iface *iface, const uint8_t *block,
                           uint32_t size)
@@ -255,11 +277,13 @@ static int obsolete_block(struct fc_output *out, const struct fc_carve_iface *if
         option[out->big_endian ? 2 : 1] = u32(out, drops);
         more = size - 4 > data ? 12 : 16; /* with the end of the options, where there are no others */
     }
-    uint32_t h[3] = {u32(out, FC_BLOCK_EPB), u32(out, size + more), u32(out, iface->number)};
-    if ((rc = put(out, h, sizeof h)) || (rc = put(out, block + 12, data - 12)) || (rc = put(out, option, more)) ||
-        (rc = put(out, block + data, size - 4 - data)))
+    bool others = more || size - 4 > data;
+    uint32_t whole = size + more + comment_size(out, others);
+    uint32_t h[3] = {u32(out, FC_BLOCK_EPB), u32(out, whole), u32(out, iface->number)};
+    if ((rc = put(out, h, sizeof h)) || (rc = put(out, block + 12, data - 12)) || (rc = put_comment(out, others)) ||
+        (rc = put(out, option, more)) || (rc = put(out, block + data, size - 4 - data)))
         return rc;
-    return put32(out, size + more);
+    return put32(out, whole);
 }
 
 int fc_output_block(struct fc_output *out, struct fc_carve_iface *iface, const uint8_t *block, uint32_t size)
@@ -272,17 +296,26 @@ int fc_output_block(struct fc_output *out, struct fc_carve_iface *iface, const u
         return rc;
     if (type == FC_BLOCK_PB)
         return obsolete_block(out, iface, block, size);
-    uint32_t h[3] = {u32(out, type), u32(out, size), u32(out, iface->number)};
-    if ((rc = put(out, h, head)) || (rc = put(out, block + head, size - head - 4)))
+    uint32_t data = size - 4, whole = size; /* where options begin */
+    if (type == FC_BLOCK_EPB && out->comment) {
+        data = 28 + ((fc_load32(block + 20, iface->big_endian) + 3) & ~3u);
+        whole += comment_size(out, size - 4 > data);
+    }
+    uint32_t h[3] = {u32(out, type), u32(out, whole), u32(out, iface->number)};
+    if ((rc = put(out, h, head)) || (rc = put(out, block + head, data - head)))
         return rc;
-    return put32(out, size);
+    if (whole > size && (rc = put_comment(out, size - 4 > data)))
+        return rc;
+    if ((rc = put(out, block + data, size - 4 - data)))
+        return rc;
+    return put32(out, whole);
 }
 
 static int pcapng_record(struct fc_output *out, struct fc_carve_iface *iface, const struct fc_record *rec)
 {
     static const uint8_t zeros[4];
     uint64_t ticks = (uint64_t)rec->ts_ns / (iface->tsresol == 9 ? 1 : 1000); /* of a pcap: never before 1970 */
-    uint32_t pad = -rec->caplen & 3, size = 32 + rec->caplen + pad;
+    uint32_t pad = -rec->caplen & 3, size = 32 + rec->caplen + pad + comment_size(out, false);
     int rc = enter(out, iface, UINT32_MAX);
 
     if (rc || (iface->section != out->section && (rc = describe(out, iface))))
@@ -290,7 +323,8 @@ static int pcapng_record(struct fc_output *out, struct fc_carve_iface *iface, co
     uint32_t h[7] = {
         u32(out, FC_BLOCK_EPB),    u32(out, size),        u32(out, iface->number), u32(out, (uint32_t)(ticks >> 32)),
         u32(out, (uint32_t)ticks), u32(out, rec->caplen), u32(out, rec->origlen)};
-    if ((rc = put(out, h, sizeof h)) || (rc = put(out, rec->data, rec->caplen)) || (rc = put(out, zeros, pad)))
+    if ((rc = put(out, h, sizeof h)) || (rc = put(out, rec->data, rec->caplen)) || (rc = put(out, zeros, pad)) ||
+        (rc = put_comment(out, false)))
         return rc;
     return put32(out, size);
 }

@@ -32,6 +32,7 @@ struct fc_output {
     struct fc_pack *pack; /* NULL: it is not compressed */
     uint8_t *buf;
     size_t len;
+    const char *comment;           /* pcapng: on the record that is appended next, but in a simple packet block; NULL */
     uint64_t written;              /* bytes, those in the buffer included, before they are compressed */
     uint32_t section, iface_count; /* pcapng: sections so far, and interfaces in the last one */
 };

@@ -404,7 +404,9 @@ static size_t files_at_once(void)
 
 static int begin_files(struct split *s, struct fc_error *err)
 {
-    int rc = fc_new_folder(s->folder, s->rights, err);
+    int rc = s->options->comments
+                 ? fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "comments go into one file with all sessions")
+                 : fc_new_folder(s->folder, s->rights, err);
 
     memset(s->result, 0, sizeof *s->result);
     s->file_most = files_at_once();

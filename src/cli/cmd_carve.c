@@ -37,6 +37,7 @@ enum {
     DIRECTION,
     FIRST_PACKETS,
     FIRST_BYTES,
+    COMMENTS,
     LIST,
     PEERS,
     PARTIAL,
@@ -63,6 +64,8 @@ static const struct fc_option options[] = {
     [DIRECTION] = {"direction", 0, "NAME", "what client or server has sent, or both (default)"},
     [FIRST_PACKETS] = {"first-packets", 0, "N", "the first N packets of each session"},
     [FIRST_BYTES] = {"first-bytes", 0, "SIZE", "the packets with which each session comes to SIZE bytes, as 64k"},
+    [COMMENTS] = {"comments", 0, NULL,
+                  "pcapng with a comment on each session's first packet: its ID, capture and record number"},
     [LIST] = {"list", 0, NULL, "carve nothing, print where the packets are, a JSON object a line"},
     [PEERS] = {"with-peers", 0, "BEFORE,AFTER",
                "also all sessions between the same two hosts that were active around them, as 10s,5m"},
@@ -199,6 +202,9 @@ static int set(void *ctx, int option, const char *value)
     case FIRST_PACKETS:
     case FIRST_BYTES:
         return set_first(a, option == FIRST_BYTES, value);
+    case COMMENTS:
+        a->o.comments = true;
+        return 0;
     case LIST:
         a->list = true;
         return 0;
@@ -598,6 +604,10 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
 {
     int status = FC_EXIT_ERROR;
 
+    if (a->o.comments && (a->folder || a->list || a->o.format == FC_CARVE_PCAP)) {
+        fc_complain("carve: --comments are those of one pcapng; not with --split, --list or --format pcap");
+        return FC_EXIT_ERROR;
+    }
     if (a->list && (a->path || a->folder || a->o.one_direction || a->o.first_packets || a->o.first_bytes)) {
         fc_complain("carve: --list reads no capture and writes none; it goes with --id and a filter");
         return FC_EXIT_ERROR;

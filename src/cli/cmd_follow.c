@@ -4,6 +4,7 @@
 #include "cli/filter_words.h"
 #include "cli/follow_files.h"
 #include "cli/follow_format.h"
+#include "cli/follow_grep.h"
 #include "cli/log_option.h"
 #include "cli/reading.h"
 #include "cli/sandbox.h"
@@ -25,6 +26,7 @@ enum {
     FORMAT,
     WRITE,
     TO,
+    GREP,
     PARTIAL,
     MODE,
     GROUP,
@@ -47,6 +49,9 @@ static const struct fc_option options[] = {
     [WRITE] = {"write", 'w', "FILE", "write to a file; - for standard output"},
     [TO] = {"to", 0, "DIR",
             "write the bytes alone, of each session that matches and each end a file; those that are there are kept"},
+    [GREP] = {"grep", 0, "REGEX",
+              "print the lines that match, of each session that matches: its ID, who sent it, the offset in what that "
+              "end has sent, the line"},
     [PARTIAL] = {"partial", 0, NULL, "go on when captures are missing or have changed"},
     [MODE] = FC_OPTION_MODE,
     [GROUP] = FC_OPTION_GROUP,
@@ -76,6 +81,7 @@ struct args {
     struct fc_zone zone;
     struct fc_reading reading;
     struct fc_log_option *log;
+    struct fc_grep *grep; /* NULL: none is asked for */
     bool quiet, verbose;
 };
 
@@ -121,6 +127,10 @@ static int set(void *ctx, int option, const char *value)
     case TO:
         a->folder = value;
         return 0;
+    case GREP:
+        fc_grep_free(a->grep);
+        a->grep = fc_grep_compile(value);
+        return a->grep ? 0 : -1;
     case PARTIAL:
         a->o.partial = true;
         return 0;
@@ -196,10 +206,27 @@ static void report(const struct args *a, const struct sums *sums, const struct f
                 fc_human_things(sums->gap_bytes, "byte", b[1], sizeof b[1]));
 }
 
-/* All pieces to text->out. 0, or a code. */
-static int write_pieces(const struct args *a, struct fc_follow *follow, struct fc_follow_text *text,
-                        struct fc_error *err)
+static int flush(struct fc_out *out, struct fc_error *err)
 {
+    if (fc_out_flush(out) == 0)
+        return 0;
+    memset(err, 0, sizeof *err);
+    err->code = out->failed == EPIPE ? FC_E_PIPE : FC_E_IO;
+    err->off = FC_NO_OFFSET;
+    snprintf(err->cause, sizeof err->cause, "cannot write: %s", strerror(out->failed));
+    return err->code;
+}
+
+struct pieces {
+    struct fc_follow *follow;
+    struct fc_follow_text *text;
+};
+
+/* All pieces to text->out. 0, or a code. */
+static int write_pieces(const struct args *a, void *ctx, struct fc_error *err)
+{
+    struct fc_follow *follow = ((struct pieces *)ctx)->follow;
+    struct fc_follow_text *text = ((struct pieces *)ctx)->text;
     const struct fc_piece *piece;
     struct fc_packets_result result;
     struct sums sums = {0};
@@ -215,21 +242,16 @@ static int write_pieces(const struct args *a, struct fc_follow *follow, struct f
         fc_follow_write(text, piece);
     }
     fc_follow_finish(text);
-    if (rc < 0)
+    if (rc < 0 || (rc = flush(text->out, err)))
         return rc;
-    if (fc_out_flush(text->out)) {
-        memset(err, 0, sizeof *err);
-        err->code = text->out->failed == EPIPE ? FC_E_PIPE : FC_E_IO;
-        err->off = FC_NO_OFFSET;
-        snprintf(err->cause, sizeof err->cause, "cannot write: %s", strerror(text->out->failed));
-        return err->code;
-    }
     fc_follow_result(follow, &result);
     report(a, &sums, &result);
     return 0;
 }
 
-static int write_to(const struct args *a, struct fc_follow *follow, struct fc_follow_text *text)
+/* Does `write(ctx, out, err)`, which gives 0 or a code, into where the output goes. 0 or FC_EXIT_ERROR. */
+static int write_to(const struct args *a, struct fc_out *out, void *ctx,
+                    int (*write)(const struct args *a, void *ctx, struct fc_error *err))
 {
     struct fc_target target;
     struct fc_error err;
@@ -237,10 +259,10 @@ static int write_to(const struct args *a, struct fc_follow *follow, struct fc_fo
 
     if (rc == 0) {
         fc_sandbox_enter_beside(a->db, target.file.place, false);
-        text->out->fd = target.fd;
-        rc = write_pieces(a, follow, text, &err);
+        out->fd = target.fd;
+        rc = write(a, ctx, &err);
     }
-    if (rc == 0 && (rc = fc_target_finish(&target, &err)) == 0)
+    if (rc == 0 && (rc = flush(out, &err)) == 0 && (rc = fc_target_finish(&target, &err)) == 0)
         return FC_EXIT_OK;
     fc_target_abandon(&target);
     if (rc == FC_E_PIPE) /* whoever reads has seen enough */
@@ -251,6 +273,11 @@ static int write_to(const struct args *a, struct fc_follow *follow, struct fc_fo
     if (rc == FC_E_MISSING || rc == FC_E_CHANGED)
         fc_complain("--partial goes on with what the other captures hold");
     return FC_EXIT_ERROR;
+}
+
+static bool to_terminal(const struct args *a)
+{
+    return (!a->path || strcmp(a->path, "-") == 0) && isatty(STDOUT_FILENO);
 }
 
 /* "10.0.0.6:44150" */
@@ -280,8 +307,7 @@ static int follow_session(const struct args *a, struct fc_db *db, const struct f
     struct fc_error err;
     int status = FC_EXIT_ERROR;
 
-    bool to_terminal = (!a->path || strcmp(a->path, "-") == 0) && isatty(STDOUT_FILENO);
-    text.color = to_terminal && !getenv("NO_COLOR");
+    text.color = to_terminal(a) && !getenv("NO_COLOR");
     for (int end = 0; end < 2; end++)
         write_end(text.ends[end], sizeof text.ends[end], session, end);
     o.avoid = a->path && strcmp(a->path, "-") != 0 ? a->path : NULL;
@@ -293,7 +319,7 @@ static int follow_session(const struct args *a, struct fc_db *db, const struct f
         return FC_EXIT_ERROR;
     }
     if ((text.out = calloc(1, sizeof *text.out)))
-        status = write_to(a, follow, &text);
+        status = write_to(a, text.out, &(struct pieces){follow, &text}, write_pieces);
     else
         fc_complain("out of memory");
     free(text.out);
@@ -331,6 +357,70 @@ static int find_session(const struct args *a, struct fc_db *db, const struct fc_
                 fc_human_things(count > 2 ? (uint64_t)count : 2, "session", b, sizeof b));
     return -1;
 }
+
+/* ---- what matches */
+
+struct matches {
+    struct fc_db *db;
+    const struct fc_filter *filter;
+    struct fc_out *out;
+    struct fc_follow_grep_result result;
+};
+
+static int write_matches(const struct args *a, void *ctx, struct fc_error *err)
+{
+    struct matches *m = ctx;
+    struct fc_follow_grep o = {.direction = a->direction,
+                               .json = a->format == FC_FOLLOW_JSON,
+                               .color = to_terminal(a) && !getenv("NO_COLOR"),
+                               .local = a->zone.local,
+                               .follow = a->o};
+
+    o.follow.avoid = a->path && strcmp(a->path, "-") != 0 ? a->path : NULL;
+    o.follow.stop = &fc_stop;
+    return fc_follow_grep(a->grep, m->db, m->filter, &o, m->out, &m->result, err);
+}
+
+static void report_matches(const struct args *a, const struct fc_follow_grep_result *r)
+{
+    char b[3][48];
+
+    if (r->given_up)
+        fc_complain("%s not searched to the end: the expression takes too many steps on them",
+                    fc_human_things(r->given_up, "line", b[0], sizeof b[0]));
+    if (a->quiet)
+        return;
+    if (r->gaps)
+        fc_complain("warning: %s, %s, not searched", fc_human_things(r->gaps, "gap", b[0], sizeof b[0]),
+                    fc_human_things(r->gap_bytes, "byte", b[1], sizeof b[1]));
+    if (r->forgotten)
+        fc_complain("warning: %s forgotten, not searched", fc_human_things(r->forgotten, "packet", b[0], sizeof b[0]));
+    if (!r->sessions)
+        fc_complain("no session matches");
+    else if (!r->lines || a->verbose)
+        fprintf(stderr, "%s in %s match\n",
+                r->lines ? fc_human_things(r->lines, "line", b[0], sizeof b[0]) : "no lines",
+                fc_human_things(r->sessions, "session", b[1], sizeof b[1]));
+}
+
+static int grep_sessions(const struct args *a, struct fc_db *db, const struct fc_filter *filter)
+{
+    struct matches m = {.db = db, .filter = filter, .out = calloc(1, sizeof *m.out)};
+    int status = FC_EXIT_ERROR;
+
+    if (m.out)
+        status = write_to(a, m.out, &m, write_matches);
+    else
+        fc_complain("out of memory");
+    if (status == FC_EXIT_OK) {
+        report_matches(a, &m.result);
+        status = m.result.given_up ? FC_EXIT_ERROR : m.result.lines ? FC_EXIT_OK : FC_EXIT_NONE;
+    }
+    free(m.out);
+    return status;
+}
+
+/* ---- files */
 
 /* A file for each end of each session. */
 static int follow_to_files(const struct args *a, struct fc_db *db, const struct fc_filter *filter)
@@ -389,6 +479,9 @@ static int follow_text(const struct args *a, const char *text)
         rc = -1;
     } else if (a->log->path && !fc_log_option_narrow(a->log, "follow", a->quiet, db, filter)) {
         rc = -1;
+    } else if (a->grep) {
+        status = grep_sessions(a, db, filter);
+        rc = 0;
     } else if (a->folder) {
         status = follow_to_files(a, db, filter);
         rc = 0;
@@ -425,11 +518,15 @@ static int follow_words(struct args *a, int argc, char **argv, int first)
         fc_complain("follow: --to writes the bytes alone, to files of its own; not with --write or --format");
         return FC_EXIT_ERROR;
     }
-    if (a->format == FC_FOLLOW_RAW && !a->folder && (!a->path || strcmp(a->path, "-") == 0) && isatty(STDOUT_FILENO)) {
+    if (a->grep && (a->folder || (a->format != FC_FOLLOW_ASCII && a->format != FC_FOLLOW_JSON))) {
+        fc_complain("follow: --grep prints lines, as text or by --format json; not with --to");
+        return FC_EXIT_ERROR;
+    }
+    if (a->format == FC_FOLLOW_RAW && !a->folder && to_terminal(a)) {
         fc_complain("follow: will not write raw bytes to a terminal; -w FILE, a pipe, or another --format");
         return FC_EXIT_ERROR;
     }
-    if (!a->id && first == argc && !a->filter_file && !a->folder && !a->log->path) {
+    if (!a->id && first == argc && !a->filter_file && !a->folder && !a->grep && !a->log->path) {
         fc_complain("follow: no session given; its ID, or a filter that it alone matches");
         return FC_EXIT_ERROR;
     }
@@ -462,6 +559,7 @@ static int run(int argc, char **argv)
 
     rc = rc < 0 ? follow_words(&a, argc, argv, first) : rc;
     fc_log_option_close(&from);
+    fc_grep_free(a.grep);
     return rc;
 }
 
@@ -475,8 +573,12 @@ const struct fc_command fc_command_follow = {
         "are put together. Of bytes that were sent more than once, those that came first are shown. What was not "
         "captured is told with its size: in brackets where it is missing, and as a warning where the format is raw, "
         "which leaves it out.\n"
-        "FILTER is that of 'flowcarve query' and must match one session, but for --to. There files are named as by "
-        "tcpflow, and by the session's ID: 010.000.000.006.44150-198.018.000.009.00080c13.\n",
+        "FILTER is that of 'flowcarve query' and must match one session, but for --to and --grep. Of --to files are "
+        "named as by "
+        "tcpflow, and by the session's ID: 010.000.000.006.44150-198.018.000.009.00080c13.\n"
+        "REGEX is that of Perl, by way of PCRE2, over bytes: (?i) at its start takes letters large or small. What is "
+        "no "
+        "printable ASCII is printed as a dot. Lines end as in text, at gaps, and with a datagram.\n",
     .options = options,
     .values = values,
     .run = run,

@@ -128,7 +128,9 @@ static void start(struct writer *w)
 
 static int write_row(struct writer *w, const struct fc_session *row)
 {
-    return w->columns.count ? fc_columns_write(&w->columns, &w->grid, row) : fc_rows_write(&w->rows, row);
+    if (!w->columns.count)
+        return fc_rows_write(&w->rows, row);
+    return fc_columns_write(&w->columns, &w->grid, row, w->rows.files, w->rows.file_count);
 }
 
 static void finish(struct writer *w)
@@ -315,7 +317,7 @@ static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc
     /* a key that there is not is a mistake, also where nothing is sorted */
     if ((!args->count || args->sort) && fc_query_open(db, filter, &options, &query, &err) != 0)
         status = fail(&err);
-    else if (args->files && !args->count && fc_session_files_open(db, &w->files, &err) != 0)
+    else if ((args->files || w->columns.files) && !args->count && fc_session_files_open(db, &w->files, &err) != 0)
         status = fail(&err);
     else if (args->count)
         status = print_count(db, filter, args, out);
@@ -359,7 +361,7 @@ int fc_cmd_query_run(const struct fc_query_args *args)
         return FAILED;
     }
     if (args->files && (format != FC_ROWS_JSON || args->columns)) {
-        fc_complain("query: --files is for --format json; SQL has it in view session_files");
+        fc_complain("query: --files is for --format json without --columns, one of which is files");
         return FAILED;
     }
     if (args->columns && format == FC_ROWS_ZEEK) {

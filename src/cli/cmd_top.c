@@ -388,7 +388,7 @@ static const char *text_of(const struct view *v, char buf[TEXT], enum column c, 
         *fc_text_proto(buf, r->proto) = '\0';
         return buf;
     case STATE:
-        return fc_text_state(r->state);
+        return fc_state_name(r->state);
     case FILE_ID:
         *fc_text_number(buf, r->file) = '\0';
         return buf;

@@ -4,7 +4,10 @@
 #include "cli/table_cell.h"
 
 #include <flowcarve/decode.h>
+#include <flowcarve/text.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Those of the output without --columns, in its order, and others behind. */
@@ -44,6 +47,7 @@ enum column {
     TS,
     PACKETS,
     BYTES,
+    FILES,
     COLUMNS
 };
 
@@ -86,6 +90,7 @@ static const struct {
     [TS] = {{"ts", "TS", true, false, 0}, 0},
     [PACKETS] = {{"packets", "PACKETS", true, false, 0}, 0},
     [BYTES] = {{"bytes", "BYTES", true, false, 0}, 0},
+    [FILES] = {{"files", "FILES", false, false, 0}, 0}, /* JSON: an array */
 };
 
 /* '-' in the name is as good as '_' in the key. */
@@ -128,6 +133,7 @@ bool fc_columns_read(struct fc_columns *columns, const char *list)
         columns->titles[columns->count] = all[c].title;
         columns->column[columns->count++] = (uint8_t)c;
         columns->fields |= all[c].field;
+        columns->files |= c == FILES;
         list += len;
     } while (*list++ == ',');
     return true;
@@ -242,7 +248,7 @@ static const char *text_of(char buf[FC_CELL_MAX], enum column c, const struct fc
 {
     switch (c) {
     case STATE:
-        return fc_text_state(r->state);
+        return fc_state_name(r->state);
     case VLAN:
         return r->vlan;
     case MPLS:
@@ -261,12 +267,45 @@ static const char *text_of(char buf[FC_CELL_MAX], enum column c, const struct fc
     return end == buf ? NULL : buf;
 }
 
-int fc_columns_write(const struct fc_columns *columns, struct fc_grid *grid, const struct fc_session *row)
+/* The captures: paths with commas between them, in JSON as `query --files` has them. A new string; NULL: no memory. */
+static char *files_text(const struct fc_session_file *files, size_t count, bool json)
 {
-    char buf[FC_GRID_COLUMNS][FC_CELL_MAX];
+    char *text = NULL, part[512];
+    size_t size;
+    FILE *to = open_memstream(&text, &size);
+
+    if (!to)
+        return NULL;
+    fputs(json ? "[" : "", to);
+    for (size_t i = 0; i < count; i++) {
+        fprintf(to, "%s%s", i ? "," : "", json ? "{\"path\":\"" : "");
+        for (const char *path = files[i].path; json && *path;)
+            fwrite(part, 1, fc_text_escape(FC_TEXT_JSON, &path, part, sizeof part), to);
+        if (json)
+            fprintf(to, "\",\"packets\":%" PRIu64 "}", files[i].packets);
+        else
+            fputs(files[i].path, to);
+    }
+    fputs(json ? "]" : "", to);
+    if (fclose(to) == 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
+int fc_columns_write(const struct fc_columns *columns, struct fc_grid *grid, const struct fc_session *row,
+                     const struct fc_session_file *files, size_t file_count)
+{
+    char buf[FC_GRID_COLUMNS][FC_CELL_MAX], *captures = NULL;
     const char *texts[FC_GRID_COLUMNS];
 
+    if (columns->files && !(captures = files_text(files, file_count, grid->format == FC_ROWS_JSON)))
+        return FC_E_NOMEM;
     for (unsigned i = 0; i < columns->count; i++)
-        texts[i] = text_of(buf[i], columns->column[i], row, grid->format == FC_ROWS_TABLE, columns->local);
-    return fc_grid_row(grid, texts);
+        texts[i] = columns->column[i] == FILES
+                       ? captures
+                       : text_of(buf[i], columns->column[i], row, grid->format == FC_ROWS_TABLE, columns->local);
+    int rc = fc_grid_row(grid, texts);
+    free(captures);
+    return rc;
 }

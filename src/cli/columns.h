@@ -15,6 +15,7 @@ struct fc_columns {
     uint8_t column[FC_GRID_COLUMNS];
     uint32_t fields; /* FC_FIELD_* that they are of */
     struct fc_grid_column titles[FC_GRID_COLUMNS];
+    bool files; /* one of them has the captures */
     bool local; /* times in the C library's zone, else in UTC */
 };
 
@@ -24,7 +25,11 @@ bool fc_columns_read(struct fc_columns *columns, const char *list);
 /* False: an index that has only `fields` lacks one of them, which is said. */
 bool fc_columns_check(const struct fc_columns *columns, uint32_t fields);
 
-/* Writes a session to a grid that has these titles. FC_E_NOMEM, or 0. */
-int fc_columns_write(const struct fc_columns *columns, struct fc_grid *grid, const struct fc_session *row);
+/*
+ * Writes a session to a grid that has these titles; `files` are the captures that hold it, where `columns` has them.
+ * FC_E_NOMEM, or 0.
+ */
+int fc_columns_write(const struct fc_columns *columns, struct fc_grid *grid, const struct fc_session *row,
+                     const struct fc_session_file *files, size_t file_count);
 
 #endif

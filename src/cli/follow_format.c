@@ -80,17 +80,36 @@ static void break_line(struct fc_follow_text *t)
         end_line(t);
 }
 
+/* Without a branch: what is printable and what is not come in no order that could be foreseen. */
+static inline char shown(uint8_t c)
+{
+    unsigned printable = ((uint8_t)(c - 0x20) < 0x7f - 0x20) | (c == '\t');
+
+    return (char)('.' ^ (('.' ^ c) & -printable));
+}
+
 static void put_ascii(struct fc_follow_text *t, int from, const uint8_t *data, uint64_t len)
 {
-    for (uint64_t i = 0; i < len; i++) {
+    enum { AT_ONCE = 512 };
+
+    for (uint64_t i = 0; i < len;) {
         uint8_t c = data[i];
         if (t->had_cr && c != '\n')
             put_character(t, from, '.');
         t->had_cr = c == '\r';
         if (c == '\n')
             end_line(t);
-        else if (c != '\r')
-            put_character(t, from, (c >= 0x20 && c < 0x7f) || c == '\t' ? (char)c : '.');
+        if (c == '\n' || c == '\r') {
+            i++;
+            continue;
+        }
+        if (!t->in_line)
+            begin_line(t, from);
+        char *to = fc_out_room(t->out, AT_ONCE), *p = to;
+        uint64_t end = len - i < AT_ONCE ? len : i + AT_ONCE;
+        for (; i < end && (c = data[i]) != '\n' && c != '\r'; i++)
+            *p++ = shown(c);
+        t->out->len += (size_t)(p - to);
     }
 }
 

@@ -285,7 +285,7 @@ int fc_rows_write(struct fc_rows *w, const struct fc_session *row)
     number_cell(w, row->server_packets);
     number_cell(w, row->client_bytes);
     number_cell(w, row->server_bytes);
-    text_cell(w, fc_text_state(row->state));
+    text_cell(w, fc_state_name(row->state));
     field_cells(w, row);
     if (w->has_files && w->format == FC_ROWS_JSON)
         file_cells(w);

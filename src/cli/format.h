@@ -10,6 +10,8 @@
 #define FC_CLI_FORMAT_H
 
 #include <flowcarve/query.h>
+#include <flowcarve/state.h>
+#include <flowcarve/value.h>
 
 enum fc_row_format { FC_ROWS_TABLE, FC_ROWS_JSON, FC_ROWS_CSV, FC_ROWS_TSV, FC_ROWS_ZEEK };
 
@@ -32,16 +34,6 @@ char *fc_out_room(struct fc_out *out, size_t size);
 void fc_out_escaped(struct fc_out *out, enum fc_row_format format, const char *text);
 /* Writes what is left. 0, or the errno of the first failure (EPIPE: the reader has gone). */
 int fc_out_flush(struct fc_out *out);
-
-/* Texts of single values. buf must have FC_TEXT_MAX bytes; they write no NUL and return the byte behind the text. */
-enum { FC_TEXT_MAX = 64 };
-char *fc_text_number(char *buf, uint64_t number);
-char *fc_text_time(char *buf, int64_t ns);     /* 2024-05-31T10:00:00.000000000Z */
-char *fc_text_local(char *buf, int64_t ns);    /* by the C library's zone: 2024-05-31T12:00:00.000000000+02:00 */
-char *fc_text_duration(char *buf, int64_t ns); /* 12.000000001 */
-char *fc_text_addr(char *buf, int kind, const uint8_t *addr);
-char *fc_text_proto(char *buf, uint32_t proto);
-const char *fc_text_state(int state); /* NULL when there is none */
 
 struct fc_row_table; /* rows kept back to measure columns */
 

@@ -36,8 +36,10 @@ static const struct fc_option options[] = {
     [FORMAT] =
         {"format", 'f', "NAME",
          "table, json (an object a line), csv, tsv or zeek, a conn.log (default: table on a terminal, else tsv)"},
-    [COLUMNS] = {"columns", 'C', "LIST",
-                 "these columns, in this order: those of the output, and ts (seconds since 1970), packets, bytes"},
+    [COLUMNS] =
+        {"columns", 'C', "LIST",
+         "these columns, in this order: those of the output, and ts (seconds since 1970), packets, bytes, files (the "
+         "captures that hold the session)"},
     [SORT] = {"sort", 's', "KEY[:desc]", "sort by a column of the output, or by 'packets' or 'bytes'"},
     [LIMIT] = {"limit", 'n', "N", "at most N sessions"},
     [COUNT] = {"count", 'c', NULL, "print the number of sessions only"},
@@ -60,7 +62,7 @@ static const struct fc_values values[] = {
     {"columns", "id start end start_ns end_ns duration proto client_addr client_port server_addr server_port "
                 "client_packets server_packets client_bytes server_bytes state vlan mpls tunnel client_mac server_mac "
                 "client_ttl server_ttl client_dscp server_dscp client_tcp_flags server_tcp_flags client_isn server_isn "
-                "client_payload server_payload community_id ts packets bytes"},
+                "client_payload server_payload community_id ts packets bytes files"},
     {"sort", "id start end start_ns end_ns duration proto client_addr client_port server_addr server_port "
              "client_packets server_packets client_bytes server_bytes state packets bytes vlan mpls tunnel client_mac "
              "server_mac client_ttl server_ttl client_dscp server_dscp client_tcp_flags server_tcp_flags client_isn "

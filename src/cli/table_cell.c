@@ -220,7 +220,7 @@ void fc_cell_text(char *buf, enum fc_cell cell, const struct fc_session *row, co
         *fc_text_proto(buf, row->proto) = '\0';
         break;
     case FC_CELL_STATE:
-        write_text(buf, fc_text_state(row->state));
+        write_text(buf, fc_state_name(row->state));
         break;
     case FC_CELL_VLAN:
         write_text(buf, row->vlan);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "flow/rules.h"
 #include "base/error.h"
+#include "base/export.h"
 
 #include <flowcarve/decode.h>
 
@@ -98,6 +99,13 @@ int64_t fc_rules_longest_ns(const struct fc_rules *rules)
     for (int i = 0; i < FC_TIMEOUT_ACTIVE; i++)
         longest = rules->timeout_ns[i] > longest ? rules->timeout_ns[i] : longest;
     return longest;
+}
+
+FC_EXPORT const char *fc_state_name(int state)
+{
+    static const char *const names[] = {"new", "established", "closed", "reset", "midstream"};
+
+    return state < 0 || state >= (int)(sizeof names / sizeof names[0]) ? NULL : names[state];
 }
 
 enum fc_timeouts fc_timeouts_of(uint32_t proto)

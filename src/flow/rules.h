@@ -7,6 +7,7 @@
 #define FC_FLOW_RULES_H
 
 #include <flowcarve/error.h>
+#include <flowcarve/state.h>
 #include <stdint.h>
 
 #define FC_NEVER INT64_MAX
@@ -35,8 +36,6 @@ enum fc_timeouts {
     FC_TIMEOUTS_NONE = FC_TIMEOUT_NONE
 };
 enum fc_timeouts fc_timeouts_of(uint32_t proto);
-
-enum fc_state { FC_STATE_NEW = 0, FC_STATE_ESTABLISHED, FC_STATE_CLOSED, FC_STATE_RESET, FC_STATE_MIDSTREAM };
 
 struct fc_rules {
     int64_t timeout_ns[FC_TIMEOUT_COUNT]; /* a gap longer than this ends the session; FC_NEVER: none does */

@@ -5,6 +5,7 @@
 #include "query/words.h"
 #include "store/record.h"
 
+#include <flowcarve/state.h>
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
@@ -86,9 +87,7 @@ static void write_tunnel(FILE *out, const struct fc_ast *leaf)
 
 static void write_state(FILE *out, int64_t state)
 {
-    static const char *const names[] = {"new", "established", "closed", "reset", "midstream"};
-
-    fprintf(out, "state %s", names[state]);
+    fprintf(out, "state %s", fc_state_name((int)state));
 }
 
 static void write_mark(FILE *out, int64_t mark)

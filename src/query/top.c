@@ -523,24 +523,18 @@ static int choose_bucket(struct fc_top *t, const struct fc_filter *filter, int64
     return 0;
 }
 
-/* Reads all sessions for the part at hand, which becomes smaller until it fits. */
+/* Reads all sessions for the part at hand; once more in the order of starts where that is needed and not theirs. */
 static int read_part(struct reading *r, const struct fc_filter *filter, bool *by_start)
 {
     for (;;) {
-        int rc;
-
         r->unordered = false;
         r->shares = 0;
-        rc = fc_samples_read(r->top->db, filter, samples_of(r->top->by), *by_start, add_sample, r, r->err);
+        int rc = fc_samples_read(r->top->db, filter, samples_of(r->top->by), *by_start, add_sample, r, r->err);
         rc = rc ? rc : add_shares(r);
-        if (rc == FC_GROUPS_SPLIT) {
-            fc_groups_split(r->groups);
-        } else if (rc == 0 && r->unordered && !*by_start) {
-            *by_start = true;
-            fc_groups_restart(r->groups);
-        } else {
+        if (rc || !r->unordered || *by_start)
             return rc;
-        }
+        *by_start = true;
+        fc_groups_restart(r->groups);
     }
 }
 

@@ -106,6 +106,14 @@ static bool grow_groups(struct fc_groups *g, size_t room)
     return true;
 }
 
+static void fill_slots(struct fc_groups *g)
+{
+    for (size_t i = 0; i < g->count; i++) {
+        uint64_t hash = fc_groups_hash(g, &g->key[i]);
+        *find_slot(g, &g->key[i], hash) = (struct fc_group_slot){fc_groups_id(&g->key[i], hash), (uint32_t)i + 1};
+    }
+}
+
 /* Twice the room, and two slots a group. */
 static int grow(struct fc_groups *g)
 {
@@ -121,10 +129,7 @@ static int grow(struct fc_groups *g)
     g->slot = slot;
     g->slots = room * 2;
     g->room = room;
-    for (size_t i = 0; i < g->count; i++) {
-        uint64_t hash = fc_groups_hash(g, &g->key[i]);
-        *find_slot(g, &g->key[i], hash) = (struct fc_group_slot){fc_groups_id(&g->key[i], hash), (uint32_t)i + 1};
-    }
+    fill_slots(g);
     return 0;
 }
 
@@ -137,6 +142,60 @@ static int add_group(struct fc_groups *g, const struct fc_group_key *key)
     if (g->gaps)
         g->gaps[g->count] = (struct fc_gaps){0};
     g->count++;
+    return 0;
+}
+
+/* Values of groups that have gone go too, those of the others get their groups' new places. */
+static void move_values(struct fc_sorter *s, const uint32_t *place)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < s->count; i++) {
+        uint64_t *entry = s->entry + i * s->words;
+        uint32_t to = place[entry[0] >> 32];
+        if (to == UINT32_MAX)
+            continue;
+        entry[0] = (uint64_t)to << 32 | (uint32_t)entry[0];
+        memmove(s->entry + kept++ * s->words, entry, s->words * sizeof *entry);
+    }
+    s->count = kept;
+}
+
+/* Goes on with a smaller part of the groups. */
+static int narrow_groups(struct fc_groups *g)
+{
+    size_t before = g->count, kept;
+    uint32_t *place = malloc(before * sizeof *place);
+
+    if (!place)
+        return FC_E_NOMEM;
+    do {
+        split(&g->groups_part);
+        kept = 0;
+        for (size_t i = 0; i < before; i++)
+            kept += is_in(&g->groups_part, fc_groups_hash(g, &g->key[i]));
+    } while (kept == before && g->groups_part.bits < PART_BITS_MAX);
+    kept = 0;
+    for (size_t i = 0; i < before; i++) {
+        place[i] = UINT32_MAX;
+        if (!is_in(&g->groups_part, fc_groups_hash(g, &g->key[i]))) {
+            free((char *)g->key[i].text);
+            continue;
+        }
+        g->group[kept] = g->group[i];
+        g->key[kept] = g->key[i];
+        if (g->gaps)
+            g->gaps[kept] = g->gaps[i];
+        place[i] = (uint32_t)kept++;
+    }
+    move_values(&g->peers.narrow, place);
+    move_values(&g->peers.wide, place);
+    move_values(&g->ports.narrow, place);
+    move_values(&g->ports.wide, place);
+    free(place);
+    g->count = kept;
+    memset(g->slot, 0, g->slots * sizeof *g->slot);
+    fill_slots(g);
     return 0;
 }
 
@@ -153,8 +212,8 @@ int fc_groups_find(struct fc_groups *g, const struct fc_group_key *key, uint64_t
     if (!slot->at) {
         if (g->summed) /* it has come into the index meanwhile; a transaction keeps that from happening */
             return 0;
-        if (g->count == g->groups_max && g->groups_part.bits < PART_BITS_MAX)
-            return FC_GROUPS_SPLIT;
+        if (g->count >= g->groups_max && g->groups_part.bits < PART_BITS_MAX)
+            return (rc = narrow_groups(g)) ? rc : fc_groups_find(g, key, hash, at);
         if ((rc = add_group(g, key)))
             return rc;
         *slot = (struct fc_group_slot){fc_groups_id(key, hash), (uint32_t)g->count};
@@ -209,31 +268,60 @@ static int compact(struct fc_sorter *s)
     return rc;
 }
 
-static int add_value(struct fc_groups *g, struct fc_sorter *s, const uint64_t *entry)
+/* A part of the hashes of values, which do not depend on where a group is. */
+static bool is_of_part(const struct fc_groups *g, size_t at, uint64_t kind, const uint64_t *word)
 {
+    return g->values_part.bits == 0 ||
+           is_in(&g->values_part, fc_hash_mix(g->seed, word[0] ^ kind << 56, word[1] + fc_groups_hash(g, &g->key[at])));
+}
+
+static void drop_values(const struct fc_groups *g, struct fc_sorter *s)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < s->count; i++) {
+        const uint64_t *entry = s->entry + i * s->words;
+        uint64_t word[2] = {(uint32_t)entry[0], 0}, kind = FC_ADDR_IPV4;
+        if (s->words > 1) {
+            kind = word[0];
+            word[0] = entry[1];
+            word[1] = entry[2];
+        }
+        if (is_of_part(g, entry[0] >> 32, kind, word))
+            memmove(s->entry + kept++ * s->words, entry, s->words * sizeof *entry);
+    }
+    s->count = kept;
+}
+
+/* Goes on with a smaller part of the values. */
+static void narrow_values(struct fc_groups *g)
+{
+    split(&g->values_part);
+    drop_values(g, &g->peers.narrow);
+    drop_values(g, &g->peers.wide);
+    drop_values(g, &g->ports.narrow);
+    drop_values(g, &g->ports.wide);
+}
+
+int fc_groups_value(struct fc_groups *g, struct fc_values *values, size_t at, int kind,
+                    const struct fc_sample_addr *value)
+{
+    const bool narrow = kind == FC_ADDR_IPV4;
+    struct fc_sorter *s = narrow ? &values->narrow : &values->wide;
+    const uint64_t group = (uint64_t)at << 32, one = group | value->word[0];
+    const uint64_t three[] = {group | (uint64_t)kind, value->word[0], value->word[1]};
     size_t most = g->values_max / s->words;
     int rc;
 
     if (s->count >= most) {
         if ((rc = compact(s)))
             return rc;
-        if (s->count > most / 4 * 3 && g->values_part.bits < PART_BITS_MAX)
-            return FC_GROUPS_SPLIT;
+        while (s->count > most / 4 * 3 && g->values_part.bits < PART_BITS_MAX)
+            narrow_values(g);
     }
-    return fc_sorter_add(s, entry, NULL);
-}
-
-int fc_groups_value(struct fc_groups *g, struct fc_values *values, size_t at, int kind,
-                    const struct fc_sample_addr *value)
-{
-    uint64_t group = (uint64_t)at << 32;
-
-    if (g->values_part.bits &&
-        !is_in(&g->values_part, fc_hash_mix(g->seed, value->word[0] ^ (uint64_t)kind << 56, value->word[1] + group)))
+    if (!is_of_part(g, at, (uint64_t)kind, value->word))
         return 0;
-    if (kind == FC_ADDR_IPV4)
-        return add_value(g, &values->narrow, (uint64_t[]){group | value->word[0]});
-    return add_value(g, &values->wide, (uint64_t[]){group | (uint64_t)kind, value->word[0], value->word[1]});
+    return fc_sorter_add(s, narrow ? &one : three, NULL);
 }
 
 static void forget_values(struct fc_groups *g)
@@ -249,17 +337,6 @@ void fc_groups_restart(struct fc_groups *g)
     g->summed = false;
     if (g->slot)
         memset(g->slot, 0, g->slots * sizeof *g->slot);
-}
-
-void fc_groups_split(struct fc_groups *g)
-{
-    bool groups = !g->summed && g->count == g->groups_max;
-
-    split(groups ? &g->groups_part : &g->values_part);
-    if (g->summed)
-        forget_values(g);
-    else
-        fc_groups_restart(g);
 }
 
 static int count_values(struct fc_groups *g, struct fc_sorter *s, bool peers)

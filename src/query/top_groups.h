@@ -2,9 +2,10 @@
 /*
  * Groups of sessions being added up, and the distinct values that belong to them.
  *
- * Memory is bounded by `groups_max` and `values_max`. When one of them is not enough, only a part is done at a time:
- * that of the groups whose hash begins with some bits, and of the values whose hash does. The owner reads all sessions
- * once more for each part (fc_groups_next_part()). Distinct values of parts add up, since no value is in two.
+ * Memory is bounded by `groups_max` and `values_max`. When one of them is not enough, only a part goes on: that of the
+ * groups whose hash begins with some bits, or of the values whose hash does; what has come of the others is dropped.
+ * The owner reads all sessions once more for each part that is left (fc_groups_next_part()). Distinct values of parts
+ * add up, since no value is in two.
  *
  * Threads: one.
  */
@@ -67,9 +68,6 @@ struct fc_groups {
     struct fc_values peers, ports;
 };
 
-/* What fc_groups_find() and fc_groups_value() return besides errors. */
-enum { FC_GROUPS_SPLIT = 2 /* too much for a part: fc_groups_split() and read again */ };
-
 void fc_groups_init(struct fc_groups *groups, uint32_t figures, size_t groups_max, size_t values_max);
 void fc_groups_fini(struct fc_groups *groups);
 
@@ -106,11 +104,12 @@ static inline void fc_groups_fetch_group(const struct fc_groups *g, uint64_t has
 }
 
 /*
- * The group of a key, made when there is none; *at: its place, SIZE_MAX: it is not of this part. FC_E_NOMEM, or split.
+ * The group of a key, made when there is none; *at: its place, SIZE_MAX: it is not of this part. Places of
+ * others may be other ones behind. FC_E_NOMEM.
  */
 int fc_groups_find(struct fc_groups *groups, const struct fc_group_key *key, uint64_t hash, size_t *at);
 
-/* Adds a distinct value, an address of `kind` or another number, to a group. FC_E_NOMEM, or split. */
+/* Adds a distinct value, an address of `kind` or another number, to a group. FC_E_NOMEM. */
 int fc_groups_value(struct fc_groups *groups, struct fc_values *values, size_t at, int kind,
                     const struct fc_sample_addr *value);
 
@@ -122,9 +121,6 @@ void fc_groups_gaps(const struct fc_groups *groups, size_t at, struct fc_top_row
 
 /* Forgets all of the part, which is to be read once more. */
 void fc_groups_restart(struct fc_groups *groups);
-
-/* Makes the part smaller that was too large, and forgets what was read for it. */
-void fc_groups_split(struct fc_groups *groups);
 
 /* A part is read: counts its distinct values. *done: these groups are complete; else their next values are to be read.
  * FC_E_NOMEM. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Texts of single values, without printf: they are written by the million. */
-#include "cli/format.h"
+#include "base/export.h"
 
 #include <flowcarve/decode.h>
+#include <flowcarve/value.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@ static const char digit_pairs[] = "000102030405060708091011121314151617181920212
                                   "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
                                   "8081828384858687888990919293949596979899";
 
-char *fc_text_number(char *buf, uint64_t number)
+FC_EXPORT char *fc_text_number(char *buf, uint64_t number)
 {
     char digits[20], *p = digits + sizeof digits;
 
@@ -63,7 +64,7 @@ static char *text_date(char *buf, int64_t day)
     return fixed(buf, (uint32_t)(day_of_year - (153 * march_month + 2) / 5 + 1), 2);
 }
 
-char *fc_text_time(char *buf, int64_t ns)
+FC_EXPORT char *fc_text_time(char *buf, int64_t ns)
 {
     int64_t seconds = ns / NS_PER_S, frac = ns % NS_PER_S, day;
 
@@ -86,7 +87,7 @@ char *fc_text_time(char *buf, int64_t ns)
     return buf;
 }
 
-char *fc_text_local(char *buf, int64_t ns)
+FC_EXPORT char *fc_text_local(char *buf, int64_t ns)
 {
     time_t seconds = (time_t)(ns / NS_PER_S - (ns % NS_PER_S < 0));
     struct tm tm = {0};
@@ -103,7 +104,7 @@ char *fc_text_local(char *buf, int64_t ns)
     return fixed(buf, minutes % 60, 2);
 }
 
-char *fc_text_duration(char *buf, int64_t ns)
+FC_EXPORT char *fc_text_duration(char *buf, int64_t ns)
 {
     uint64_t positive = ns < 0 ? 0 : (uint64_t)ns;
 
@@ -176,7 +177,7 @@ static char *text_mac(char *buf, const uint8_t *addr)
     return buf;
 }
 
-char *fc_text_addr(char *buf, int kind, const uint8_t *addr)
+FC_EXPORT char *fc_text_addr(char *buf, int kind, const uint8_t *addr)
 {
     switch (kind) {
     case FC_ADDR_IPV4:
@@ -195,7 +196,7 @@ static char *text_hex(char *buf, const char *prefix, uint32_t number)
     return buf + snprintf(buf, FC_TEXT_MAX, "%s0x%04x", prefix, number);
 }
 
-char *fc_text_proto(char *buf, uint32_t proto)
+FC_EXPORT char *fc_text_proto(char *buf, uint32_t proto)
 {
     const char *name = fc_proto_name(proto);
 
@@ -211,11 +212,4 @@ char *fc_text_proto(char *buf, uint32_t proto)
         return text_hex(buf, "ppp:", proto - FC_PROTO_PPP);
     memcpy(buf, "link:", 5);
     return fc_text_number(buf + 5, proto - FC_PROTO_LINK);
-}
-
-const char *fc_text_state(int state)
-{
-    static const char *const names[] = {"new", "established", "closed", "reset", "midstream"};
-
-    return state < 0 || state > 4 ? NULL : names[state];
 }

@@ -199,6 +199,33 @@ class CarveFormats(support.TestCase):
             e, 1, (T0 // S + 1000 << 10) + 1, data[1], 2000, options=text(1, b'first') + text(1, b'second') + text(5, bytes(8)) + end) + epb(
             e, 0, T0 + S, data[2]) + isb(e, 0, 4711) + isb(e, 1, 0)
 
+    def test_comments_on_first_packets(self):
+        """tshark finds them; without them the packets are what they are without the option."""
+        other = [tcp('10.0.0.9', 1000, '10.0.0.2', 80, f, data=b'xyz') for f in ('S', 'PA')]
+        for e in '<>':
+            f = self.write('full.pcapng', self.full(e))
+            g = self.write('plain.pcap', pcap_bytes([(T0 + (n - 1) * S // 2, p) for n, p in enumerate(other)], e=e))
+            obsolete = self.write('old.pcapng', shb(e) + idb(e, 1) + block(e, 2, struct.pack(
+                e + 'HHIIII', 0, 3, T0 // 1000 >> 32, T0 // 1000 & 0xffffffff, 60, 60) + udp('10.0.0.7', 5, '10.0.0.8', 6, b'q' * 18)))
+            self.carve([f, g, obsolete], '-f', 'pcapng')
+            names = ('frame.time_epoch', 'frame.interface_name', 'frame.cap_len', 'frame.len', 'ip.src', 'tcp.flags')
+            want = self.fields(self.out, *names)
+            before = self.fields(self.out, 'frame.comment')
+            self.carve([f, g, obsolete], '--comments')
+            self.assertEqual(read_bytes(self.out)[:4], PCAPNG)
+            self.assertEqual(self.fields(self.out, *names), want)
+            found = self.fields(self.out, 'frame.comment')
+            told = [c for c in found if 'session' in c]
+            self.assertEqual(len(told), 3)
+            for path, sources, number in ((g, '10.0.0.9', 1), (obsolete, '10.0.0.7', 1), (f, '10.0.0.1', 2)):
+                at = [n for n, c in enumerate(found) if '%s, record %d' % (path, number) in c]
+                self.assertEqual(len(at), 1, (path, found))
+                self.assertIn(sources, self.fields(self.out, 'ip.src')[at[0]])
+            self.assertEqual(sum('of a packet' in c for c in before), 1)
+            self.assertIn('of a packet', [c for c in found if f in c][0])
+        for words in (('--split', 'x'), ('-f', 'pcap', '-w', 'y')):
+            self.assert_says(flowcarve('carve', '--comments', *words, ok=2), '--comments are those of one pcapng')
+
     def test_all_that_a_pcapng_says(self):
         for e in '<>':
             with self.subTest(e):

@@ -273,6 +273,79 @@ class ToFiles(support.TestCase):
         self.assertEqual(os.listdir(self.path('gone')), [])
 
 
+class Grep(Made):
+    """Lines that match, whatever they came in; Python's re over the raw bytes of each end is the second opinion."""
+
+    def lines(self, regex, *words, ok=0):
+        r = flowcarve('follow', '-d', self.path('made.db'), '--grep', regex, *words, ok=ok)
+        return [tuple(line.split('\t', 3)) for line in r.text.splitlines()]
+
+    def test_lines(self):
+        self.follow(self.hello + [client('A', 0, b'GET /a HT'), client('A', 9, b'TP\r\nHost: x\nno\tend'), server('PA', 0, b'HTTP/1.1 200'),
+                                  server('A', 12, b'\r\n\r\nb\x00\xe4"\\y'), udp(*C, *V, b'one GET'), udp(*C, *V, b' two')], '1')
+        self.assertEqual(self.lines('HTTP$'), [('1', 'client', '7', 'GET /a HTTP')])
+        self.assertEqual(self.lines('(?i)^host: .$'), [('1', 'client', '13', 'Host: x')])
+        self.assertEqual(self.lines('^no.end$'), [('1', 'client', '21', 'no.end')])
+        self.assertEqual(self.lines('HTTP|GET'), [('2', 'client', '4', 'one GET'), ('1', 'client', '0', 'GET /a HTTP'),
+                                                  ('1', 'server', '0', 'HTTP/1.1 200')][1:] + [('2', 'client', '4', 'one GET')])
+        self.assertEqual(self.lines(r'\x00\xe4'), [('1', 'server', '17', 'b.."\\y')])
+        self.assertEqual(self.lines('HTTP', '--direction', 'server'), [('1', 'server', '0', 'HTTP/1.1 200')])
+        self.assertEqual(self.lines('GET', 'udp'), [('2', 'client', '4', 'one GET')])
+        self.assertEqual(self.lines('GET two', ok=1), [])
+        found = [json.loads(line) for line in flowcarve('follow', '-d', self.path('made.db'), '--grep', r'\x00.*y', '-f', 'json').text.splitlines()]
+        self.assertEqual([(p['session'], p['from'], p['at'], p['bytes'], p['line'], base64.b64decode(p['data']), p['time_ns'])
+                          for p in found], [(1, 'server', 17, 5, 'b.."\\y', b'\x00\xe4"\\y', T0 + 6 * MS)])
+        self.assertEqual(self.lines('GET', '-w', self.path('out')), [])
+        self.assertEqual(support.read_bytes(self.path('out')).count(b'\n'), 2)
+
+    def test_gaps_end_a_line(self):
+        self.follow(self.hello + [client('A', 0, b'abc'), client('A', 10, b'xyz')])
+        self.assertEqual(self.lines('abc$'), [('1', 'client', '0', 'abc')])
+        self.assertEqual(self.lines('^x'), [('1', 'client', '10', 'xyz')])
+        r = flowcarve('follow', '-d', self.path('made.db'), '--grep', 'abc.*xyz', ok=1)
+        self.assert_says(r, '1 gap, 7 bytes, not searched', 'no lines in 1 session match')
+
+    def test_long_lines(self):
+        """Parts that overlap: a match is told once, where it is, and only its surroundings are shown."""
+        n = 1400
+        data = b'first ' + b'.' * 65524 + b'needle' + b'.' * 70000 + b'later needle' + b'.' * 5000 + b'\nshort needle\n' + b'-' * 140000 + b'last'
+        self.follow(self.hello + [client('A', at, data[at:at + n]) for at in range(0, len(data), n)])
+        found = self.lines('needle')
+        self.assertEqual([int(l[2]) for l in found], [data.index(b'needle'), data.index(b'short needle') + 6])
+        self.assertTrue(found[0][3].startswith('...') and found[0][3].endswith('...') and len(found[0][3]) == 1006, found[0])
+        self.assertEqual([int(l[2]) for l in self.lines('^(first|[.]+needle)')], [0])
+        self.assertEqual([int(l[2]) for l in self.lines('last$')], [len(data) - 4])
+        self.assertEqual(self.lines('[-]$', ok=1), [])
+
+    def test_what_is_refused(self):
+        self.follow(self.hello + [client('A', 0, b'a' * 5000)])
+        words = 'follow', '-d', self.path('made.db'), '--grep'
+        self.assert_says(flowcarve(*words, 'a(b', ok=2), "--grep: missing closing parenthesis, behind 'a(b'")
+        for more in (('--to', self.path('x')), ('-f', 'hex'), ('-f', 'raw')):
+            self.assert_says(flowcarve(*words, 'a', *more, ok=2), '--grep prints lines')
+        r = flowcarve(*words, '(*LIMIT_MATCH=100)(a+)+[xy]', ok=2)
+        self.assert_says(r, '1 line not searched to the end')
+
+    def test_at_random(self):
+        """All lines of all sessions, against raw bytes; several batches of sessions."""
+        db = self.path('made.db')
+        index(db, '-q', *self.fcgen('c.pcap', '--packets', str(support.rounds(3000, 60000))))
+        found = collections.Counter((int(s), f) for s, f, _, _ in self.lines('[A-Z][a-z]\\d'))
+        want = collections.Counter()
+        for row in support.sessions(db):
+            for end in ('client', 'server'):
+                pieces_of = pieces(db, '-i', row['id'], '--direction', end)
+                parts, last = [], b''
+                for p in pieces_of:
+                    last += base64.b64decode(p['data']) if p['kind'] == 'data' else b''
+                    if p['kind'] != 'data' or row['proto'] != 'tcp':
+                        parts.append(last)
+                        last = b''
+                for line in (line for part in parts + [last] for line in part.split(b'\n')):
+                    want[row['id'], end] += bool(re.search(rb'[A-Z][a-z]\d', line))
+        self.assertEqual(found, +want)
+
+
 @unittest.skipUnless(support.CAPTURES, 'FLOWCARVE_CAPTURES is not set')
 class Real(support.TestCase):
     def test_the_pinned_session(self):

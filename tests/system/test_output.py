@@ -60,11 +60,21 @@ class Output(support.TestCase):
         for r, (ns,) in zip(got, select(db, 'select start_ns from sessions order by id')):
             self.assertAlmostEqual(r['ts'], ns / 1e9, places=6)
 
+    def test_the_captures_are_a_column(self):
+        db = self.make()
+        want = [json.loads(l)['files'] for l in flowcarve('query', '-d', db, '-f', 'json', '--files').text.splitlines()]
+        got = [json.loads(l) for l in flowcarve('query', '-d', db, '-f', 'json', '-C', 'files,id').text.splitlines()]
+        self.assertEqual([r['files'] for r in got], want)
+        self.assertEqual([list(r) for r in got[:1]], [['files', 'id']])
+        rows = list(csv.DictReader(io.StringIO(flowcarve('query', '-d', db, '-f', 'csv', '-C', 'id,files').text)))
+        self.assertEqual([r['files'].split(',') for r in rows], [[f['path'] for f in w] for w in want])
+        self.assertIn(want[0][0]['path'], terminal(80, 'query', '-d', db, '-C', 'id,files', '-n', '1')[1][1])
+
     def test_what_cannot_be_a_column(self):
         db = self.make(fields=None)
         for words, says in ((['-C', 'colour'], "no column 'colour'"), (['-C', ''], "no column ''"), (['-C', 'id,'], "no column ''"),
                             (['-C', 'id,state,id'], "'id' comes twice"), (['-C', 'client-ttl'], 'index with --fields ttl'),
-                            (['-C', 'id', '-f', 'zeek'], 'are Zeek')):
+                            (['-C', 'id', '-f', 'zeek'], 'are Zeek'), (['-C', 'id', '-f', 'json', '--files'], 'without --columns')):
             r = flowcarve('query', '-d', db, *words, ok=2)
             self.assertIn(says, r.err)
             self.assertEqual(r.out, b'')
