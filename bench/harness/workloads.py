@@ -121,6 +121,8 @@ def single(bench, name):
         peers.run_all(bench, name, c, t["index"].wall)
     questions(bench, name, c, db)
     without_index(bench, name, c, db)
+    if name == "mix":
+        handing_over(bench, name, c, db)
     sums(bench, name, db)
     half(bench, name, c, db)
     instructions(bench, name)
@@ -236,6 +238,80 @@ def without_index(bench, name, c, db):
     bench.report.row(name, "the same again", t["query -r, again"].wall, "s", *peer)
     bench.report.row(name, "follow one session, %s packets" % number(s["packets"]), t["follow one"].wall, "s", *peer)
     shutil.rmtree(cache, ignore_errors=True)
+
+
+def rows_of_a_log(bench, db, count):
+    """A conn.log of `count` sessions from all over the index; its path, and how many packets they have."""
+    log = bench.scratch("conn.log")
+    Run([bench.flowcarve, "query", "-d", db, "--format", "zeek", "tcp or udp"], stdout=log)
+    with open(log) as f:
+        lines = f.read().splitlines()
+    head = [line for line in lines if line.startswith("#") and not line.startswith("#close")]
+    rows = [line for line in lines if not line.startswith("#")]
+    names = next(line for line in head if line.startswith("#fields")).split("\t")[1:]
+    chosen = rows[::len(rows) // count][:count]
+    with open(log, "w") as f:
+        f.write("\n".join(head + chosen) + "\n")
+    sent, received = names.index("orig_pkts"), names.index("resp_pkts")
+    return log, sum(int(r.split("\t")[sent]) + int(r.split("\t")[received]) for r in chosen)
+
+
+def records_in(path):
+    r = subprocess.run(["tcpdump", "-nn", "--count", "-r", path], capture_output=True, text=True)
+    return int(r.stdout.split()[0])
+
+
+def handing_over(bench, name, c, db):
+    """Packets and payload of a session, against what others take for the same out of the capture; sessions of a log; a file a session."""
+    index = Index(db)
+    s = index.session_of(20, c)
+    index.close()
+    bench.say("%s: packets, follow, carve --from and --split" % name)
+    log, packets = rows_of_a_log(bench, db, 1000)
+    out, folder, part = bench.scratch("rows.pcap"), bench.scratch("split"), bench.scratch("part.pcap")
+    words = "host %s and host %s and port %d and port %d" % (s["client"], s["server"], s["client_port"], s["server_port"])
+    ours = {
+        "packets": lambda: Run([bench.flowcarve, "packets", "-d", db, "-f", "tsv", "--id", str(s["id"])]),
+        "follow": lambda: Run([bench.flowcarve, "follow", "-q", "-d", db, "--id", str(s["id"])]),
+        "grep": lambda: Run([bench.flowcarve, "follow", "-q", "-d", db, "--grep", "[a-z]{4}[0-9]{4}", "-w", bench.scratch("grep")]),
+        "carve --from": lambda: Run([bench.flowcarve, "carve", "-q", "-d", db, "--from", log, "-w", out]),
+        "carve --split": lambda: Run([bench.flowcarve, "carve", "-q", "-d", db, "--split", folder, "-i", "1-10000"]),
+    }
+
+    def before(command):
+        remove(folder)
+    t = bench.times(name, ours, runs=min(bench.args.runs, 3), before=before)
+    if len(os.listdir(folder)) != 10000:
+        raise Wrong("%s: carve --split: %d files, and must be 10,000" % (name, len(os.listdir(folder))))
+    if have("tcpdump") and records_in(out) != packets:
+        raise Wrong("%s: carve --from: %d packets, and must be %d" % (name, records_in(out), packets))
+    theirs = {}
+    if have("tcpdump"):
+        theirs["tcpdump"] = Run(peers.tcpdump("-nn", "-r", c.path, words)).wall
+    if have("tcpflow"):
+        theirs["tcpflow"] = Run(["tcpflow", "-r", c.path, "-o", bench.scratch("tcpflow"), words], limit_s=peers.PEER_LIMIT_S).wall
+    if have("tshark"):
+        Run([bench.flowcarve, "carve", "-q", "-d", db, "-w", part, "-i", "1-10000,%d" % s["id"]])
+        theirs["tshark"] = Run(["tshark", "-n", "-q", "-r", part, "-z", "follow,tcp,raw,%s:%d,%s:%d" % (
+            s["client"], s["client_port"], s["server"], s["server_port"])], limit_s=peers.PEER_LIMIT_S).wall
+    if have("PcapSplitter"):
+        Run([bench.flowcarve, "carve", "-q", "-d", db, "-w", part, "-i", "1-10000,%d" % s["id"]])
+        remove(folder)
+        os.mkdir(folder)
+        theirs["PcapSplitter"] = Run(["PcapSplitter", "-f", part, "-o", folder, "-m", "connection"], limit_s=peers.PEER_LIMIT_S).wall
+    size = os.path.getsize(part) / 1e6 if os.path.exists(part) else 0
+
+    def row(what, mine, peer, called, note=""):
+        bench.report.row(name, what, t[mine].wall, "s", called if peer in theirs else "", theirs.get(peer), note=note)
+    row("packets of one session, %s" % number(s["packets"]), "packets", "tcpdump", "tcpdump -r FILE FILTER", "peer: one run")
+    row("follow one session", "follow", "tcpflow", "tcpflow -r FILE FILTER", "peer: one run")
+    row("follow one session", "follow", "tshark", "tshark -z follow", "peer: one run, of a part of %.0f MB of the capture" % size)
+    row("follow --grep, all sessions", "grep", "", "", "%.2f GB/s" % (c.bytes / t["grep"].wall / 1e9))
+    row("carve --from, 1,000 rows of a conn.log", "carve --from", "", "", "%s packets" % number(packets))
+    row("carve --split, 10,000 sessions", "carve --split", "PcapSplitter", "PcapSplitter -m connection",
+        "peer: one run, of these sessions alone, carved, %.0f MB" % size if "PcapSplitter" in theirs else "")
+    for path in (log, out, folder, part, bench.scratch("tcpflow"), bench.scratch("grep")):
+        remove(path)
 
 
 def sums(bench, name, db):
