@@ -218,8 +218,8 @@ static void search(struct search *s, struct line *l, const uint8_t *data, size_t
 
     if (whole && len && data[len - 1] == '\r')
         len--;
-    int rc = pcre2_match(s->grep->code, len ? data : (const uint8_t *)"", len, 0, options, s->grep->match,
-                         s->grep->context);
+    int rc =
+        pcre2_match(s->grep->code, len ? data : (const uint8_t *)"", len, 0, options, s->grep->match, s->grep->context);
     if (rc == PCRE2_ERROR_NOMATCH)
         return;
     if (rc < 0) {

@@ -144,10 +144,14 @@ static void key_of(const struct fc_top *t, const struct fc_sample *s, struct fc_
 /* Notes a session for a group; server: as its server. */
 static void new_share(struct reading *r, const struct fc_sample *s, const struct fc_group_key *key, bool server)
 {
-    struct share *share = &r->share[r->shares++];
+    uint64_t hash = fc_groups_hash(r->groups, key);
+    struct share *share = &r->share[r->shares];
 
+    if (!fc_groups_wants(r->groups, hash))
+        return;
+    r->shares++;
     share->key = *key;
-    share->hash = fc_groups_hash(r->groups, key);
+    share->hash = hash;
     fc_groups_fetch_slot(r->groups, share->hash);
     share->packets = s->client_packets + s->server_packets;
     share->sent_bytes = server ? s->server_bytes : s->client_bytes;

@@ -8,11 +8,6 @@
 
 enum { GROUPS_MIN = 1024, PART_BITS_MAX = 48 };
 
-static bool is_in(const struct fc_part *part, uint64_t hash)
-{
-    return part->bits == 0 || hash >> (64 - part->bits) == part->number;
-}
-
 static void split(struct fc_part *part)
 {
     part->bits++;
@@ -173,12 +168,12 @@ static int narrow_groups(struct fc_groups *g)
         split(&g->groups_part);
         kept = 0;
         for (size_t i = 0; i < before; i++)
-            kept += is_in(&g->groups_part, fc_groups_hash(g, &g->key[i]));
+            kept += fc_groups_wants(g, fc_groups_hash(g, &g->key[i]));
     } while (kept == before && g->groups_part.bits < PART_BITS_MAX);
     kept = 0;
     for (size_t i = 0; i < before; i++) {
         place[i] = UINT32_MAX;
-        if (!is_in(&g->groups_part, fc_groups_hash(g, &g->key[i]))) {
+        if (!fc_groups_wants(g, fc_groups_hash(g, &g->key[i]))) {
             free((char *)g->key[i].text);
             continue;
         }
@@ -204,7 +199,7 @@ int fc_groups_find(struct fc_groups *g, const struct fc_group_key *key, uint64_t
     int rc;
 
     *at = SIZE_MAX;
-    if (!is_in(&g->groups_part, hash))
+    if (!fc_groups_wants(g, hash))
         return 0;
     if (g->count == g->room && (rc = grow(g)))
         return rc;
@@ -271,8 +266,11 @@ static int compact(struct fc_sorter *s)
 /* A part of the hashes of values, which do not depend on where a group is. */
 static bool is_of_part(const struct fc_groups *g, size_t at, uint64_t kind, const uint64_t *word)
 {
-    return g->values_part.bits == 0 ||
-           is_in(&g->values_part, fc_hash_mix(g->seed, word[0] ^ kind << 56, word[1] + fc_groups_hash(g, &g->key[at])));
+    const struct fc_part *part = &g->values_part;
+
+    return part->bits == 0 ||
+           fc_hash_mix(g->seed, word[0] ^ kind << 56, word[1] + fc_groups_hash(g, &g->key[at])) >> (64 - part->bits) ==
+               part->number;
 }
 
 static void drop_values(const struct fc_groups *g, struct fc_sorter *s)

@@ -80,6 +80,12 @@ static inline uint64_t fc_groups_hash(const struct fc_groups *g, const struct fc
     return fc_hash48(key->word, g->seed);
 }
 
+/* Whether groups of this hash are of the part at hand. */
+static inline bool fc_groups_wants(const struct fc_groups *g, uint64_t hash)
+{
+    return g->groups_part.bits == 0 || hash >> (64 - g->groups_part.bits) == g->groups_part.number;
+}
+
 static inline void fc_groups_fetch_slot(const struct fc_groups *g, uint64_t hash)
 {
     if (g->slots)
