@@ -51,7 +51,7 @@ def flow(found, of):
     return [p for p in out if p != b'']
 
 
-class Made(support.TestCase):
+class Flow(support.TestCase):
     def follow(self, packets, *words):
         """Indexes packets, a millisecond apart, and follows what is in them."""
         f = self.write('made.pcap', support.pcap_bytes([(T0 + n * MS, *(p if isinstance(p, tuple) else (p,)))
@@ -62,10 +62,12 @@ class Made(support.TestCase):
         index(db, '-q', f)
         return pieces(db, *(words or ('ip',)))
 
+    hello = [client('S'), server('SA'), client('A')]
+
+
+class Made(Flow):
     def assert_flow(self, packets, want, of='client'):
         self.assertEqual(flow(self.follow(packets), of), want)
-
-    hello = [client('S'), server('SA'), client('A')]
 
     def test_in_order_and_back(self):
         found = self.follow(self.hello + [client('PA', 0, b'question'), server('PA', 0, b'answer', 8), client('PA', 8, b'!', 6)])
@@ -273,7 +275,7 @@ class ToFiles(support.TestCase):
         self.assertEqual(os.listdir(self.path('gone')), [])
 
 
-class Grep(Made):
+class Grep(Flow):
     """Lines that match, whatever they came in; Python's re over the raw bytes of each end is the second opinion."""
 
     def lines(self, regex, *words, ok=0):
