@@ -11,6 +11,7 @@
 #include <flowcarve/files.h>
 #include <flowcarve/index.h>
 #include <flowcarve/log.h>
+#include <flowcarve/look.h>
 #include <flowcarve/newfile.h>
 #include <flowcarve/packets.h>
 #include <flowcarve/progress.h>

@@ -6,6 +6,7 @@
 #include "cli/follow_format.h"
 #include "cli/follow_grep.h"
 #include "cli/log_option.h"
+#include "cli/look.h"
 #include "cli/reading.h"
 #include "cli/sandbox.h"
 #include "cli/target.h"
@@ -42,7 +43,9 @@ static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
     [READ] = FC_OPTION_READ,
     [NO_KEEP] = FC_OPTION_NO_KEEP,
-    [ID] = {"id", 'i', "N", "the session by its ID; so does a number alone"},
+    [ID] = {"id", 'i', "N",
+            "the session by its ID; so does a number alone; or an interface: payload as it comes, and FILTER is one of "
+            "pcap-filter"},
     [DIRECTION] = {"direction", 0, "NAME", "what client or server has sent, or both (default)"},
     [FORMAT] = {"format", 'f', "NAME",
                 "ascii (default), hex, json (an object a line, data in base64), or raw: the bytes alone"},
@@ -74,8 +77,9 @@ enum { BOTH = -1 };
 
 struct args {
     const char *db, *id, *path, *folder, *filter_file;
-    int direction; /* enum fc_from, or BOTH */
-    int format;    /* enum fc_follow_format */
+    const char *iface; /* NULL: sessions of an index */
+    int direction;     /* enum fc_from, or BOTH */
+    int format;        /* enum fc_follow_format */
     struct fc_follow_options o;
     struct fc_rights rights;
     struct fc_zone zone;
@@ -101,6 +105,10 @@ static int set(void *ctx, int option, const char *value)
         a->db = value;
         return 0;
     case ID:
+        if (fc_is_iface(value)) {
+            a->iface = value;
+            return 0;
+        }
         a->id = value;
         if (!is_id(value)) {
             fc_complain("follow: --id takes the number of one session, not '%s'", value);
@@ -495,6 +503,104 @@ static int follow_text(const struct args *a, const char *text)
     return status;
 }
 
+/* ---- of an interface */
+
+struct arriving {
+    struct fc_look *look;
+    struct fc_follow_text text;
+    uint64_t (*at)[2]; /* of each flow's place: bytes seen of both directions */
+    int64_t *owner;    /* the flow that has the place */
+};
+
+static void write_payload(const struct args *a, struct arriving *r, const struct fc_session_packet *p)
+{
+    const struct fc_packet *k = &p->packet;
+    const struct fc_flow_key *key = &k->key;
+    const int client = p->from == FC_FROM_CLIENT ? k->dir : !k->dir;
+    struct fc_session ends = {.kind = (int)key->addr_kind, .client_port = -1, .server_port = -1};
+    struct fc_piece piece = {.from = p->from, .session = p->session, .ts_ns = p->record.ts_ns};
+    uint32_t captured;
+
+    if (r->owner[p->nth] != p->session)
+        r->at[p->nth][0] = r->at[p->nth][1] = 0;
+    r->owner[p->nth] = p->session;
+    const uint8_t *payload = fc_packet_payload(k, p->record.data, p->record.caplen, &captured);
+    if (!k->payload_bytes || (a->direction != BOTH && (int)p->from != a->direction))
+        return;
+    memcpy(ends.client_addr, key->addr[client], sizeof ends.client_addr);
+    memcpy(ends.server_addr, key->addr[!client], sizeof ends.server_addr);
+    if (fc_proto_has_ports(key->proto) && k->frag != FC_FRAG_LATER) {
+        ends.client_port = key->port[client];
+        ends.server_port = key->port[!client];
+    }
+    for (int end = 0; end < 2; end++)
+        write_end(r->text.ends[end], sizeof r->text.ends[end], &ends, end);
+    piece.at = r->at[p->nth][p->from];
+    piece.len = captured;
+    piece.data = payload;
+    r->at[p->nth][p->from] += k->payload_bytes;
+    if (captured)
+        fc_follow_write(&r->text, &piece);
+    if (captured < k->payload_bytes) {
+        piece.kind = FC_PIECE_CUT;
+        piece.at += captured;
+        piece.len = k->payload_bytes - captured;
+        piece.data = NULL;
+        fc_follow_write(&r->text, &piece);
+    }
+    fc_follow_finish(&r->text); /* a line at once, though more of it may come */
+}
+
+static int write_arriving(const struct args *a, void *ctx, struct fc_error *err)
+{
+    struct arriving *r = ctx;
+    const struct fc_session_packet *packet;
+    int rc = 0;
+
+    while (!r->text.out->failed && (rc = fc_look_next(r->look, &packet, err)) > 0) {
+        if (rc == FC_LOOK_QUIET)
+            fc_out_flush(r->text.out);
+        else
+            write_payload(a, r, packet);
+    }
+    return rc;
+}
+
+static int follow_iface(struct args *a, const char *filter)
+{
+    struct arriving r = {.text = {.format = (enum fc_follow_format)a->format,
+                                  .local = a->zone.local,
+                                  .marks = true,
+                                  .datagrams = true,
+                                  .last = -1}};
+    int status = FC_EXIT_ERROR;
+
+    if (a->db || a->id || a->folder || a->grep || a->log->path || a->reading.count || a->o.partial ||
+        a->format == FC_FOLLOW_RAW) {
+        fc_complain(
+            "follow: payload of an interface comes without an index, as ascii, hex or json; not with --db, --id, "
+            "--read, --from, --to, --grep or --partial");
+        return status;
+    }
+    if (!(r.look = fc_look_begin("follow", a->iface, filter, FC_WANT_PAYLOAD, a->quiet)))
+        return status;
+    r.text.color = to_terminal(a) && !getenv("NO_COLOR");
+    r.text.out = calloc(1, sizeof *r.text.out);
+    r.at = calloc(FC_LOOK_FLOWS, sizeof *r.at);
+    r.owner = calloc(FC_LOOK_FLOWS, sizeof *r.owner);
+    if (r.text.out && r.at && r.owner) {
+        status = write_to(a, r.text.out, &r, write_arriving);
+        fc_look_end(r.look, a->quiet);
+    } else {
+        fc_complain("out of memory");
+    }
+    free(r.text.out);
+    free(r.at);
+    free(r.owner);
+    fc_look_close(r.look);
+    return status;
+}
+
 /* The filter: words, and the session's ID. A new string; NULL without memory. */
 static char *whole_filter(const char *words, const char *id)
 {
@@ -526,7 +632,7 @@ static int follow_words(struct args *a, int argc, char **argv, int first)
         fc_complain("follow: will not write raw bytes to a terminal; -w FILE, a pipe, or another --format");
         return FC_EXIT_ERROR;
     }
-    if (!a->id && first == argc && !a->filter_file && !a->folder && !a->grep && !a->log->path) {
+    if (!a->id && !a->iface && first == argc && !a->filter_file && !a->folder && !a->grep && !a->log->path) {
         fc_complain("follow: no session given; its ID, or a filter that it alone matches");
         return FC_EXIT_ERROR;
     }
@@ -535,8 +641,10 @@ static int follow_words(struct args *a, int argc, char **argv, int first)
     char *words = fc_filter_words("follow", a->filter_file, argc - first, argv + first);
     if (!words)
         return FC_EXIT_ERROR;
-    char *text = whole_filter(words, a->id);
-    if (text) {
+    char *text = a->iface ? strdup(words) : whole_filter(words, a->id);
+    if (text && a->iface) {
+        status = follow_iface(a, text);
+    } else if (text) {
         a->db = fc_reading_db(&a->reading, "follow", a->db, text, &a->zone, 0, a->quiet);
         fc_catch_signals();
         fc_lift_descriptors(); /* captures that overlap in time are open at once */
@@ -578,7 +686,10 @@ const struct fc_command fc_command_follow = {
         "tcpflow, and by the session's ID: 010.000.000.006.44150-198.018.000.009.00080c13.\n"
         "REGEX is that of Perl, by way of PCRE2, over bytes: (?i) at its start takes letters large or small. What is "
         "no "
-        "printable ASCII is printed as a dot. Lines end as in text, at gaps, and with a datagram.\n",
+        "printable ASCII is printed as a dot. Lines end as in text, at gaps, and with a datagram.\n"
+        "With -i INTERFACE payload is printed as it comes, packet by packet and not put in order, until Ctrl-C; FILTER "
+        "is "
+        "one of pcap-filter(7) then.\n",
     .options = options,
     .values = values,
     .run = run,

@@ -4,6 +4,7 @@
 #include "cli/filter_words.h"
 #include "cli/id_list.h"
 #include "cli/log_option.h"
+#include "cli/look.h"
 #include "cli/packets_format.h"
 #include "cli/reading.h"
 #include "cli/sandbox.h"
@@ -38,7 +39,9 @@ static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
     [READ] = FC_OPTION_READ,
     [NO_KEEP] = FC_OPTION_NO_KEEP,
-    [ID] = {"id", 'i', "LIST", "sessions by their IDs: numbers and ranges as 1,5-30, @FILE, or - for standard input"},
+    [ID] = {"id", 'i', "LIST",
+            "sessions by their IDs: numbers and ranges as 1,5-30, @FILE, or - for standard input; or an interface: its "
+            "packets as they come, and FILTER is one of pcap-filter"},
     [FIELDS] = {"fields", 0, "LIST",
                 "the columns, and all that is decoded: time, delta, session, direction, src, dst, proto, tcp-flags, "
                 "seq (or isn), payload, ttl, vlan, caplen, origlen, file, offset, seq-raw, dscp, mac, mpls, tunnel, "
@@ -72,6 +75,7 @@ enum { BOTH = -1 };
 
 struct args {
     const char *db, *fields, *filter_file, *format_name;
+    const char *iface; /* NULL: packets of an index */
     struct fc_id_list ids;
     int64_t limit; /* -1: all */
     int direction; /* enum fc_from, or BOTH */
@@ -95,7 +99,14 @@ static int set(void *ctx, int option, const char *value)
         a->reading.no_keep = true;
         return 0;
     case ID:
-        return fc_id_list_add(&a->ids, "packets", value) ? 0 : -1;
+        if (!fc_is_iface(value))
+            return fc_id_list_add(&a->ids, "packets", value) ? 0 : -1;
+        if (a->iface) {
+            fc_complain("packets: one interface at a time; 'any' is all of them");
+            return -1;
+        }
+        a->iface = value;
+        return 0;
     case FIELDS:
         a->fields = value;
         return 0;
@@ -231,37 +242,51 @@ static void report(const struct args *a, struct fc_db *db, const struct fc_packe
     fputc('\n', stderr);
 }
 
+/* False without memory, which is said; end_show() in any case. */
+static bool begin_show(struct show *s, const struct args *a, struct fc_packet_columns *columns, uint64_t sessions)
+{
+    struct fc_out *out = calloc(1, sizeof *out);
+
+    *s = (struct show){.a = a, .columns = columns, .tracks = calloc(sessions + 1, sizeof *s->tracks)};
+    if (sessions < 2)
+        fc_packet_columns_one_session(columns);
+    s->grid = (struct fc_grid){.out = out,
+                               .format = columns->format,
+                               .color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
+                               .width = fc_terminal_width(),
+                               .column = columns->titles,
+                               .columns = columns->count};
+    if (out)
+        out->fd = STDOUT_FILENO;
+    if (!out || !s->tracks)
+        fc_complain("out of memory");
+    return out && s->tracks;
+}
+
+static void end_show(struct show *s)
+{
+    free(s->tracks);
+    free(s->grid.out);
+}
+
 static int show_packets(const struct args *a, struct fc_db *db, struct fc_packets *packets,
                         struct fc_packet_columns *columns)
 {
     struct fc_packets_result result;
-    struct fc_out *out = calloc(1, sizeof *out);
+    struct show show;
     int status = FC_EXIT_ERROR;
 
     fc_packets_result(packets, &result);
-    struct show show = {.a = a, .columns = columns, .tracks = calloc(result.sessions + 1, sizeof *show.tracks)};
-    if (result.sessions < 2)
-        fc_packet_columns_one_session(columns);
-    show.grid = (struct fc_grid){.out = out,
-                                 .format = columns->format,
-                                 .color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
-                                 .width = fc_terminal_width(),
-                                 .column = columns->titles,
-                                 .columns = columns->count};
-    if (out && show.tracks) {
-        out->fd = STDOUT_FILENO;
+    if (begin_show(&show, a, columns, result.sessions)) {
         int rc = write_packets(&show, packets);
-        status = fc_rows_end(out, show.shown);
+        status = fc_rows_end(show.grid.out, show.shown);
         fc_packets_result(packets, &result);
         if (rc == 0 && status != FC_EXIT_ERROR)
             report(a, db, &result, show.shown);
         if (rc)
             status = FC_EXIT_ERROR;
-    } else {
-        fc_complain("out of memory");
     }
-    free(show.tracks);
-    free(out);
+    end_show(&show);
     return status;
 }
 
@@ -304,6 +329,59 @@ static int packets_text(const struct args *a, const char *text, struct fc_packet
     return status;
 }
 
+/* ---------------------------------------------------------------- of an interface */
+
+/* Prints packets until there are enough, or the user has. 0, or a code, after saying why. */
+static int write_arriving(struct show *s, struct fc_look *look)
+{
+    int64_t *owner = calloc(FC_LOOK_FLOWS, sizeof *owner); /* of each track */
+    const struct fc_session_packet *packet;
+    struct fc_error err;
+    int rc = 0, written = owner ? 0 : FC_E_NOMEM;
+
+    fc_grid_start(&s->grid);
+    while ((s->a->limit < 0 || s->shown < s->a->limit) && !s->grid.out->failed && written == 0 &&
+           (rc = fc_look_next(look, &packet, &err)) > 0) {
+        if (rc == FC_LOOK_QUIET) {
+            fc_grid_release(&s->grid);
+            fc_out_flush(s->grid.out);
+            continue;
+        }
+        if (owner[packet->nth] != packet->session)
+            s->tracks[packet->nth] = (struct fc_track){0};
+        owner[packet->nth] = packet->session;
+        written = write_packet(s, packet);
+    }
+    fc_grid_finish(&s->grid);
+    free(owner);
+    if (written)
+        fc_complain("out of memory");
+    if (rc < 0)
+        fc_complain_error(&err);
+    return rc < 0 ? rc : written;
+}
+
+static int look_at(const struct args *a, const char *filter, struct fc_packet_columns *columns)
+{
+    struct fc_look *look = fc_look_begin("packets", a->iface, filter, columns->fields, a->quiet);
+    int status = FC_EXIT_ERROR;
+    struct show show;
+
+    if (!look)
+        return status;
+    fc_sandbox_enter(NULL, 0, false);
+    if (begin_show(&show, a, columns, FC_LOOK_FLOWS)) {
+        int rc = write_arriving(&show, look);
+        status = fc_rows_end(show.grid.out, 1);
+        if (rc)
+            status = FC_EXIT_ERROR;
+        fc_look_end(look, a->quiet);
+    }
+    end_show(&show);
+    fc_look_close(look);
+    return status;
+}
+
 static int packets_words(struct args *a, int argc, char **argv, int first)
 {
     struct fc_packet_columns columns = {0};
@@ -318,7 +396,14 @@ static int packets_words(struct args *a, int argc, char **argv, int first)
         return FC_EXIT_ERROR;
     }
     char *words = fc_filter_words("packets", a->filter_file, argc - first, argv + first);
-    if (words) {
+    if (words && a->iface) {
+        bool index = a->db || a->reading.count || a->reading.no_keep || a->log->path || a->partial || a->ids.given;
+        if (index)
+            fc_complain("packets: packets of an interface come without an index; not with --db, --read, --from, "
+                        "--partial or IDs");
+        else
+            status = look_at(a, words, &columns);
+    } else if (words) {
         fc_id_list_sort(&a->ids);
         a->db = fc_reading_db(&a->reading, "packets", a->db, words, &a->zone, 0, a->quiet);
         fc_catch_signals();
@@ -354,7 +439,9 @@ const struct fc_command fc_command_packets = {
         "one, those of every session.\n"
         "delta is seconds since the first packet shown of its session. Sequence numbers count from that of the SYN, "
         "or of the first segment, as in Wireshark. payload is the bytes above layer 4. number is the record's in its "
-        "capture, for which all records in front of it are read.\n",
+        "capture, for which all records in front of it are read.\n"
+        "With -i INTERFACE packets are printed as they come, until Ctrl-C or --limit; FILTER is one of pcap-filter(7) "
+        "then, a session is a flow since the start, and nothing is kept.\n",
     .options = options,
     .values = values,
     .run = run,

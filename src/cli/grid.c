@@ -254,6 +254,14 @@ int fc_grid_row_under(struct fc_grid *g, const char *const *texts, const struct 
     return 0;
 }
 
+void fc_grid_release(struct fc_grid *g)
+{
+    if (g->measured || !g->rows)
+        return;
+    release(g, false);
+    free_kept(g);
+}
+
 void fc_grid_finish(struct fc_grid *g)
 {
     if (g->format == FC_ROWS_TABLE && !g->measured && g->rows)

@@ -57,6 +57,9 @@ int fc_grid_row(struct fc_grid *grid, const char *const *texts);
 /* The same with something under it, which tables alone have; NULL: nothing. */
 int fc_grid_row_under(struct fc_grid *grid, const char *const *texts, const struct fc_grid_under *under);
 
+/* No more rows come for a while: what the table has kept back is measured and written. Does not flush. */
+void fc_grid_release(struct fc_grid *grid);
+
 /* Writes what the table has kept back and frees it; does not flush. Also behind a failure. */
 void fc_grid_finish(struct fc_grid *grid);
 

@@ -255,12 +255,14 @@ static const uint16_t calls[] = {
 #if defined SYS_poll
     SYS_poll,
 #endif
+    /* how many packets an interface has dropped */
+    SYS_getsockopt,
 };
 
 /* To look up a host: files of the C library, and the network. */
-static const uint16_t name_calls[] = {SYS_socket,      SYS_connect,     SYS_bind,    SYS_sendto,     SYS_recvfrom,
-                                      SYS_sendmsg,     SYS_sendmmsg,    SYS_recvmsg, SYS_setsockopt, SYS_getsockopt,
-                                      SYS_getsockname, SYS_getpeername, SYS_shutdown};
+static const uint16_t name_calls[] = {SYS_socket,     SYS_connect,     SYS_bind,        SYS_sendto,
+                                      SYS_recvfrom,   SYS_sendmsg,     SYS_sendmmsg,    SYS_recvmsg,
+                                      SYS_setsockopt, SYS_getsockname, SYS_getpeername, SYS_shutdown};
 
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 
@@ -375,7 +377,7 @@ unsigned fc_sandbox_enter(const char *const *folders, unsigned count, bool names
 
 void fc_sandbox_enter_beside(const char *index, const char *output, bool names)
 {
-    char *folders[] = {fc_sandbox_folder(index), output ? fc_sandbox_folder(output) : NULL};
+    char *folders[] = {index ? fc_sandbox_folder(index) : NULL, output ? fc_sandbox_folder(output) : NULL};
 
     fc_sandbox_enter((const char *const *)folders, 2, names);
     free(folders[0]);

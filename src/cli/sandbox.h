@@ -24,7 +24,7 @@ enum { FC_SANDBOX_FILES = 1, FC_SANDBOX_CALLS = 2 };
 unsigned fc_sandbox_enter(const char *const *folders, unsigned count, bool names);
 
 /*
- * The same for a command: files may be made beside the index and beside `output` (NULL: there is none). Who reads an
+ * The same for a command: files may be made beside the index and beside `output` (either may be NULL). Who reads an
  * index makes files beside it, too, while another run adds to it.
  */
 void fc_sandbox_enter_beside(const char *index, const char *output, bool names);

@@ -26,6 +26,19 @@ static const struct {
     {"pcap_offline_filter", offsetof(struct fc_libpcap, offline_filter)},
     {"pcap_geterr", offsetof(struct fc_libpcap, geterr)},
     {"pcap_close", offsetof(struct fc_libpcap, close)},
+    {"pcap_create", offsetof(struct fc_libpcap, create)},
+    {"pcap_set_snaplen", offsetof(struct fc_libpcap, set_snaplen)},
+    {"pcap_set_promisc", offsetof(struct fc_libpcap, set_promisc)},
+    {"pcap_set_timeout", offsetof(struct fc_libpcap, set_timeout)},
+    {"pcap_set_buffer_size", offsetof(struct fc_libpcap, set_buffer_size)},
+    {"pcap_set_tstamp_precision", offsetof(struct fc_libpcap, set_tstamp_precision)},
+    {"pcap_activate", offsetof(struct fc_libpcap, activate)},
+    {"pcap_setnonblock", offsetof(struct fc_libpcap, setnonblock)},
+    {"pcap_get_selectable_fd", offsetof(struct fc_libpcap, get_selectable_fd)},
+    {"pcap_datalink", offsetof(struct fc_libpcap, datalink)},
+    {"pcap_setfilter", offsetof(struct fc_libpcap, setfilter)},
+    {"pcap_stats", offsetof(struct fc_libpcap, stats)},
+    {"pcap_statustostr", offsetof(struct fc_libpcap, statustostr)},
 };
 
 static void load(void)
