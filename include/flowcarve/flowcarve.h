@@ -8,6 +8,7 @@
 #include <flowcarve/db.h>
 #include <flowcarve/decode.h>
 #include <flowcarve/error.h>
+#include <flowcarve/fields.h>
 #include <flowcarve/files.h>
 #include <flowcarve/index.h>
 #include <flowcarve/log.h>

@@ -12,6 +12,7 @@
 #define FLOWCARVE_QUERY_H
 
 #include <flowcarve/db.h>
+#include <flowcarve/fields.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -103,20 +104,6 @@ struct fc_query_options {
     const char *sort;  /* "KEY" or "KEY:desc" of the output's keys; NULL: by id */
     int64_t limit;     /* sessions at the most; 0 or less: all */
     bool community_id; /* compute it where the index does not hold it */
-};
-
-/* The optional fields that an index may hold, by the names of `index --fields`. */
-enum {
-    FC_FIELD_MAC = 1 << 0,
-    FC_FIELD_VLAN = 1 << 1,
-    FC_FIELD_MPLS = 1 << 2,
-    FC_FIELD_TTL = 1 << 3,
-    FC_FIELD_DSCP = 1 << 4,
-    FC_FIELD_TCP_FLAGS = 1 << 5,
-    FC_FIELD_ISN = 1 << 6,
-    FC_FIELD_PAYLOAD = 1 << 7,
-    FC_FIELD_COMMUNITY_ID = 1 << 8,
-    FC_FIELD_TUNNEL = 1 << 9
 };
 
 /* Columns that every index holds, for those that a filter names. */

@@ -5,6 +5,7 @@
 #include "cli/progress.h"
 #include "cli/sandbox.h"
 
+#include <flowcarve/fields.h>
 #include <flowcarve/index.h>
 
 #include <inttypes.h>
@@ -38,8 +39,8 @@ enum {
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
     [JOBS] = {"jobs", 'j', "N", "threads (default: one a processor)"},
-    [FIELDS] = {"fields", 0, "LIST",
-                "also index: mac, vlan, mpls, tunnel, ttl, dscp, tcp-flags, isn, payload, community-id, or all"},
+#define NAME(FIELD, bit, name, want) name ", "
+    [FIELDS] = {"fields", 0, "LIST", "also index: " FC_FIELDS(NAME) "or all"},
     [FILTER] = {"filter", 0, "BPF", "leave out records that this filter (see pcap-filter(7)) does not match"},
     [EXCLUDE] = {"exclude-net", 0, "CIDR,...",
                  "leave out records with an address in one of these ranges: those of its session, so of a tunnel the "
@@ -65,7 +66,8 @@ static const struct fc_option options[] = {
 };
 
 static const struct fc_values values[] = {
-    {"fields", "mac vlan mpls tunnel ttl dscp tcp-flags isn payload community-id all"},
+#define WORD(FIELD, bit, name, want) name " "
+    {"fields", FC_FIELDS(WORD) "all"},
     {"profile", "flowcarve wireshark zeek suricata arkime yaf"},
     {"key", "vlan tunnel"},
     {"timeout", "tcp-new= tcp= tcp-closed= udp-new= udp= icmp= sctp= other= active="},

@@ -27,23 +27,9 @@ enum column {
     SERVER_PACKETS,
     CLIENT_BYTES,
     SERVER_BYTES,
-    STATE,
-    VLAN,
-    MPLS,
-    TUNNEL,
-    CLIENT_MAC,
-    SERVER_MAC,
-    CLIENT_TTL,
-    SERVER_TTL,
-    CLIENT_DSCP,
-    SERVER_DSCP,
-    CLIENT_TCP_FLAGS,
-    SERVER_TCP_FLAGS,
-    CLIENT_ISN,
-    SERVER_ISN,
-    CLIENT_PAYLOAD,
-    SERVER_PAYLOAD,
-    COMMUNITY_ID,
+#define ONE(column, FIELD, ...) , FIELD
+#define TWO(column, FIELD, ...) , CLIENT_##FIELD, SERVER_##FIELD
+    STATE FC_FIELD_COLUMNS(ONE, TWO, TWO),
     TS,
     PACKETS,
     BYTES,
@@ -51,10 +37,17 @@ enum column {
     COLUMNS
 };
 
-static const struct {
-    struct fc_grid_column title;
-    uint32_t field;
-} all[COLUMNS] = {
+_Static_assert((int)COLUMNS <= (int)FC_GRID_COLUMNS, "a grid takes all of them");
+const unsigned fc_columns_output = TS;
+
+#define TEXT(column, FIELD, title, ...) , [FIELD] = {{#column, title, false, true, 0}, FC_FIELD_##FIELD}
+#define ADDRESS(column, FIELD, title)                                                                                  \
+    , [CLIENT_##FIELD] = {{"client_" #column, "CLIENT-" title, false, true, 0}, FC_FIELD_##FIELD},                     \
+      [SERVER_##FIELD] = {{"server_" #column, "SERVER-" title, false, true, 0}, FC_FIELD_##FIELD}
+#define NUMBER(column, FIELD, title, ...)                                                                              \
+    , [CLIENT_##FIELD] = {{"client_" #column, "CLIENT-" title, true, false, 0}, FC_FIELD_##FIELD},                     \
+      [SERVER_##FIELD] = {{"server_" #column, "SERVER-" title, true, false, 0}, FC_FIELD_##FIELD}
+const struct fc_column fc_columns_all[] = {
     [ID] = {{"id", "ID", true, false, 0}, 0},
     [START] = {{"start", "START", false, true, 0}, 0},
     [END] = {{"end", "END", false, true, 0}, 0},
@@ -71,26 +64,10 @@ static const struct {
     [CLIENT_BYTES] = {{"client_bytes", "CLIENT-BYTES", true, false, 0}, 0},
     [SERVER_BYTES] = {{"server_bytes", "SERVER-BYTES", true, false, 0}, 0},
     [STATE] = {{"state", "STATE", false, true, 0}, 0},
-    [VLAN] = {{"vlan", "VLAN", false, true, 0}, FC_FIELD_VLAN},
-    [MPLS] = {{"mpls", "MPLS", false, true, 0}, FC_FIELD_MPLS},
-    [TUNNEL] = {{"tunnel", "TUNNEL", false, true, 0}, FC_FIELD_TUNNEL},
-    [CLIENT_MAC] = {{"client_mac", "CLIENT-MAC", false, true, 0}, FC_FIELD_MAC},
-    [SERVER_MAC] = {{"server_mac", "SERVER-MAC", false, true, 0}, FC_FIELD_MAC},
-    [CLIENT_TTL] = {{"client_ttl", "CLIENT-TTL", true, false, 0}, FC_FIELD_TTL},
-    [SERVER_TTL] = {{"server_ttl", "SERVER-TTL", true, false, 0}, FC_FIELD_TTL},
-    [CLIENT_DSCP] = {{"client_dscp", "CLIENT-DSCP", true, false, 0}, FC_FIELD_DSCP},
-    [SERVER_DSCP] = {{"server_dscp", "SERVER-DSCP", true, false, 0}, FC_FIELD_DSCP},
-    [CLIENT_TCP_FLAGS] = {{"client_tcp_flags", "CLIENT-FLAGS", true, false, 0}, FC_FIELD_TCP_FLAGS},
-    [SERVER_TCP_FLAGS] = {{"server_tcp_flags", "SERVER-FLAGS", true, false, 0}, FC_FIELD_TCP_FLAGS},
-    [CLIENT_ISN] = {{"client_isn", "CLIENT-ISN", true, false, 0}, FC_FIELD_ISN},
-    [SERVER_ISN] = {{"server_isn", "SERVER-ISN", true, false, 0}, FC_FIELD_ISN},
-    [CLIENT_PAYLOAD] = {{"client_payload", "CLIENT-PAYLOAD", true, false, 0}, FC_FIELD_PAYLOAD},
-    [SERVER_PAYLOAD] = {{"server_payload", "SERVER-PAYLOAD", true, false, 0}, FC_FIELD_PAYLOAD},
-    [COMMUNITY_ID] = {{"community_id", "COMMUNITY-ID", false, true, 0}, FC_FIELD_COMMUNITY_ID},
     [TS] = {{"ts", "TS", true, false, 0}, 0},
     [PACKETS] = {{"packets", "PACKETS", true, false, 0}, 0},
     [BYTES] = {{"bytes", "BYTES", true, false, 0}, 0},
-    [FILES] = {{"files", "FILES", false, false, 0}, 0}, /* JSON: an array */
+    [FILES] = {{"files", "FILES", false, false, 0}, 0} FC_FIELD_COLUMNS(TEXT, ADDRESS, NUMBER), /* JSON: an array */
 };
 
 /* '-' in the name is as good as '_' in the key. */
@@ -105,11 +82,11 @@ static bool is_key(const char *key, const char *name, size_t len)
 
 static bool fail_column(const char *name, size_t len)
 {
-    char list[640];
+    char list[1024];
     size_t used = 0;
 
-    for (int c = 0; c < COLUMNS; c++)
-        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", c ? ", " : "", all[c].title.key);
+    for (int c = 0; c < COLUMNS && used < sizeof list; c++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", c ? ", " : "", fc_columns_all[c].title.key);
     fc_complain("query: no column '%.*s'; --columns are of %s", (int)len, name, list);
     return false;
 }
@@ -121,18 +98,19 @@ bool fc_columns_read(struct fc_columns *columns, const char *list)
         size_t len = strcspn(list, ",");
         unsigned c = 0;
 
-        while (c < COLUMNS && !is_key(all[c].title.key, list, len))
+        while (c < COLUMNS && !is_key(fc_columns_all[c].title.key, list, len))
             c++;
         if (c == COLUMNS)
             return fail_column(list, len);
         for (unsigned i = 0; i < columns->count; i++)
             if (columns->column[i] == c) {
-                fc_complain("query: column '%s' comes twice", all[c].title.key); /* an object has a key once */
+                /* an object has a key once */
+                fc_complain("query: column '%s' comes twice", fc_columns_all[c].title.key);
                 return false;
             }
-        columns->titles[columns->count] = all[c].title;
+        columns->titles[columns->count] = fc_columns_all[c].title;
         columns->column[columns->count++] = (uint8_t)c;
-        columns->fields |= all[c].field;
+        columns->fields |= fc_columns_all[c].field;
         columns->files |= c == FILES;
         list += len;
     } while (*list++ == ',');
@@ -141,11 +119,11 @@ bool fc_columns_read(struct fc_columns *columns, const char *list)
 
 bool fc_columns_check(const struct fc_columns *columns, uint32_t fields)
 {
-    static const char *const names[] = {"mac",       "vlan", "mpls",    "ttl",          "dscp",
-                                        "tcp-flags", "isn",  "payload", "community-id", "tunnel"};
+#define NAME(FIELD, bit, name, want) [bit] = name,
+    static const char *const names[] = {FC_FIELDS(NAME)};
 
     for (unsigned i = 0; i < columns->count; i++) {
-        uint32_t field = all[columns->column[i]].field;
+        uint32_t field = fc_columns_all[columns->column[i]].field;
         if (field & ~fields) {
             fc_complain("query: this index holds no %s; index with --fields %s", columns->titles[i].key,
                         names[__builtin_ctz(field)]);
@@ -184,10 +162,6 @@ static char *write_maybe(char *p, int64_t number)
 /* What programs get; the byte behind the text, nothing for NULL. */
 static char *write_value(char *p, enum column c, const struct fc_session *r, bool local)
 {
-    const int64_t optional[] = {r->client_ttl,       r->server_ttl,       r->client_dscp, r->server_dscp,
-                                r->client_tcp_flags, r->server_tcp_flags, r->client_isn,  r->server_isn,
-                                r->client_payload,   r->server_payload};
-
     switch (c) {
     case ID:
         return write_signed(p, r->id);
@@ -219,12 +193,19 @@ static char *write_value(char *p, enum column c, const struct fc_session *r, boo
         return fc_text_number(p, c == CLIENT_BYTES ? r->client_bytes : r->server_bytes);
     case BYTES:
         return fc_text_number(p, r->client_bytes + r->server_bytes);
-    case CLIENT_MAC:
-        return r->client_mac ? fc_text_addr(p, FC_ADDR_MAC, r->client_mac) : p;
-    case SERVER_MAC:
-        return r->server_mac ? fc_text_addr(p, FC_ADDR_MAC, r->server_mac) : p;
+#define ADDRESS_CASE(column, FIELD, title)                                                                             \
+    case CLIENT_##FIELD:                                                                                               \
+        return r->client_##column ? fc_text_addr(p, FC_ADDR_MAC, r->client_##column) : p;                              \
+    case SERVER_##FIELD:                                                                                               \
+        return r->server_##column ? fc_text_addr(p, FC_ADDR_MAC, r->server_##column) : p;
+#define NUMBER_CASE(column, FIELD, ...)                                                                                \
+    case CLIENT_##FIELD:                                                                                               \
+        return write_maybe(p, r->client_##column);                                                                     \
+    case SERVER_##FIELD:                                                                                               \
+        return write_maybe(p, r->server_##column);
+        FC_FIELD_COLUMNS(FC_FIELD_SKIP, ADDRESS_CASE, NUMBER_CASE)
     default:
-        return c >= CLIENT_TTL && c <= SERVER_PAYLOAD ? write_maybe(p, optional[c - CLIENT_TTL]) : p;
+        return p;
     }
 }
 
@@ -249,14 +230,10 @@ static const char *text_of(char buf[FC_CELL_MAX], enum column c, const struct fc
     switch (c) {
     case STATE:
         return fc_state_name(r->state);
-    case VLAN:
-        return r->vlan;
-    case MPLS:
-        return r->mpls;
-    case TUNNEL:
-        return r->tunnel;
-    case COMMUNITY_ID:
-        return r->community_id;
+#define TEXT_CASE(column, FIELD, ...)                                                                                  \
+    case FIELD:                                                                                                        \
+        return r->column;
+        FC_FIELD_COLUMNS(TEXT_CASE, FC_FIELD_SKIP, FC_FIELD_SKIP)
     default:
         break;
     }

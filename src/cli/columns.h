@@ -10,6 +10,14 @@
 
 #include "cli/grid.h"
 
+/* All there are: those of the output without --columns, the first so many, in its order, and others behind. */
+struct fc_column {
+    struct fc_grid_column title;
+    uint32_t field; /* FC_FIELD_*, 0: always there */
+};
+extern const struct fc_column fc_columns_all[];
+extern const unsigned fc_columns_output;
+
 struct fc_columns {
     unsigned count;
     uint8_t column[FC_GRID_COLUMNS];

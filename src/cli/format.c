@@ -1,50 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/format.h"
+#include "cli/columns.h"
 
 #include <errno.h>
 #include <flowcarve/text.h>
 #include <string.h>
 #include <unistd.h>
 
-static const struct {
-    const char *name;
-    uint32_t field; /* 0: always there */
-} columns[] = {
-    {"id", 0},
-    {"start", 0},
-    {"end", 0},
-    {"start_ns", 0},
-    {"end_ns", 0},
-    {"duration", 0},
-    {"proto", 0},
-    {"client_addr", 0},
-    {"client_port", 0},
-    {"server_addr", 0},
-    {"server_port", 0},
-    {"client_packets", 0},
-    {"server_packets", 0},
-    {"client_bytes", 0},
-    {"server_bytes", 0},
-    {"state", 0},
-    {"vlan", FC_FIELD_VLAN},
-    {"mpls", FC_FIELD_MPLS},
-    {"tunnel", FC_FIELD_TUNNEL},
-    {"client_mac", FC_FIELD_MAC},
-    {"server_mac", FC_FIELD_MAC},
-    {"client_ttl", FC_FIELD_TTL},
-    {"server_ttl", FC_FIELD_TTL},
-    {"client_dscp", FC_FIELD_DSCP},
-    {"server_dscp", FC_FIELD_DSCP},
-    {"client_tcp_flags", FC_FIELD_TCP_FLAGS},
-    {"server_tcp_flags", FC_FIELD_TCP_FLAGS},
-    {"client_isn", FC_FIELD_ISN},
-    {"server_isn", FC_FIELD_ISN},
-    {"client_payload", FC_FIELD_PAYLOAD},
-    {"server_payload", FC_FIELD_PAYLOAD},
-    {"community_id", FC_FIELD_COMMUNITY_ID},
-};
-
-enum { COLUMNS = sizeof columns / sizeof columns[0], TEXT_PIECE = 512 };
+enum { TEXT_PIECE = 512 };
 
 int fc_row_format_by_name(const char *name)
 {
@@ -116,11 +79,11 @@ void fc_out_escaped(struct fc_out *out, enum fc_row_format format, const char *t
 /* What stands between two cells; in JSON also the key. */
 static void next_cell(struct fc_rows *w)
 {
-    while (columns[w->column].field & ~w->fields)
+    while (fc_columns_all[w->column].field & ~w->fields)
         w->column++;
     if (w->format == FC_ROWS_JSON) {
         fc_out_text(w->out, w->column ? ",\"" : "{\"");
-        fc_out_text(w->out, columns[w->column].name);
+        fc_out_text(w->out, fc_columns_all[w->column].title.key);
         fc_out_bytes(w->out, "\":", 2);
     } else if (w->column) {
         fc_out_bytes(w->out, w->format == FC_ROWS_CSV ? "," : "\t", 1);
@@ -202,29 +165,29 @@ static void time_cells(struct fc_rows *w, const struct fc_session *row)
     plain_cell(w, buf, fc_text_duration(buf, row->end_ns - row->start_ns), false);
 }
 
-static void field_cells(struct fc_rows *w, const struct fc_session *row)
+static void mac_cell(struct fc_rows *w, const uint8_t *mac)
 {
-    const int64_t numbers[] = {row->client_ttl,       row->server_ttl,       row->client_dscp, row->server_dscp,
-                               row->client_tcp_flags, row->server_tcp_flags, row->client_isn,  row->server_isn,
-                               row->client_payload,   row->server_payload};
-    static const uint32_t fields[] = {FC_FIELD_TTL, FC_FIELD_DSCP, FC_FIELD_TCP_FLAGS, FC_FIELD_ISN, FC_FIELD_PAYLOAD};
     char buf[FC_TEXT_MAX];
 
-    if (w->fields & FC_FIELD_VLAN)
-        text_cell(w, row->vlan);
-    if (w->fields & FC_FIELD_MPLS)
-        text_cell(w, row->mpls);
-    if (w->fields & FC_FIELD_TUNNEL)
-        text_cell(w, row->tunnel);
-    if (w->fields & FC_FIELD_MAC) {
-        plain_cell(w, buf, row->client_mac ? fc_text_addr(buf, 1, row->client_mac) : buf, true);
-        plain_cell(w, buf, row->server_mac ? fc_text_addr(buf, 1, row->server_mac) : buf, true);
+    plain_cell(w, buf, mac ? fc_text_addr(buf, FC_ADDR_MAC, mac) : buf, true);
+}
+
+static void field_cells(struct fc_rows *w, const struct fc_session *row)
+{
+#define TEXT(column, FIELD, ...)                                                                                       \
+    if (w->fields & FC_FIELD_##FIELD)                                                                                  \
+        text_cell(w, row->column);
+#define ADDRESS(column, FIELD, title)                                                                                  \
+    if (w->fields & FC_FIELD_##FIELD) {                                                                                \
+        mac_cell(w, row->client_##column);                                                                             \
+        mac_cell(w, row->server_##column);                                                                             \
     }
-    for (unsigned i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        if (w->fields & fields[i / 2])
-            maybe_cell(w, numbers[i]);
-    if (w->fields & FC_FIELD_COMMUNITY_ID)
-        text_cell(w, row->community_id);
+#define NUMBER(column, FIELD, ...)                                                                                     \
+    if (w->fields & FC_FIELD_##FIELD) {                                                                                \
+        maybe_cell(w, row->client_##column);                                                                           \
+        maybe_cell(w, row->server_##column);                                                                           \
+    }
+    FC_FIELD_COLUMNS(TEXT, ADDRESS, NUMBER)
 }
 
 /* "files":[{"path":"day/a.pcap","packets":12}] */
@@ -252,12 +215,12 @@ void fc_rows_start(struct fc_rows *w)
         fc_zeek_start(w);
     if (w->format != FC_ROWS_CSV && w->format != FC_ROWS_TSV)
         return;
-    for (unsigned i = 0; i < COLUMNS; i++) {
-        if (columns[i].field & ~w->fields)
+    for (unsigned i = 0; i < fc_columns_output; i++) {
+        if (fc_columns_all[i].field & ~w->fields)
             continue;
         if (!first)
             fc_out_bytes(w->out, w->format == FC_ROWS_CSV ? "," : "\t", 1);
-        fc_out_text(w->out, columns[i].name);
+        fc_out_text(w->out, fc_columns_all[i].title.key);
         first = false;
     }
     fc_out_text(w->out, w->format == FC_ROWS_CSV ? "\r\n" : "\n");

@@ -13,7 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEPT_ROWS = 500, GAP = 2, TEXTS = 4 };
+#define ONE(...) +1
+enum {
+    KEPT_ROWS = 500,
+    GAP = 2,
+    TEXTS = FC_FIELD_COLUMNS(ONE, FC_FIELD_SKIP, FC_FIELD_SKIP),
+    MACS = 2 * (FC_FIELD_COLUMNS(FC_FIELD_SKIP, ONE, FC_FIELD_SKIP))
+};
 
 #define BIT(cell) (1u << FC_CELL_##cell)
 
@@ -23,8 +29,8 @@ static const uint32_t usual = BIT(ID) | BIT(START) | BIT(DURATION) | BIT(PROTO) 
 
 struct kept_row {
     struct fc_session row;
-    char *texts[TEXTS]; /* vlan, mpls, tunnel, community_id */
-    uint8_t macs[2][6];
+    char *texts[TEXTS];
+    uint8_t macs[MACS][6];
 };
 
 struct fc_row_table {
@@ -193,8 +199,10 @@ static int keep(struct fc_row_table *table, const struct fc_session *row)
 {
     struct kept_row *kept = &table->rows[table->count++];
     struct fc_session *s = &kept->row;
-    const char **texts[TEXTS] = {&s->vlan, &s->mpls, &s->tunnel, &s->community_id};
-    const uint8_t **macs[2] = {&s->client_mac, &s->server_mac};
+#define TEXT(column, ...) &s->column,
+#define ADDRESS(column, ...) &s->client_##column, &s->server_##column,
+    const char **texts[TEXTS] = {FC_FIELD_COLUMNS(TEXT, FC_FIELD_SKIP, FC_FIELD_SKIP)};
+    const uint8_t **macs[MACS] = {FC_FIELD_COLUMNS(FC_FIELD_SKIP, ADDRESS, FC_FIELD_SKIP)};
 
     *s = *row;
     for (int i = 0; i < TEXTS; i++) {
@@ -204,7 +212,7 @@ static int keep(struct fc_row_table *table, const struct fc_session *row)
         if (text && !kept->texts[i])
             return FC_E_NOMEM;
     }
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < MACS; i++)
         if (*macs[i])
             *macs[i] = memcpy(kept->macs[i], *macs[i], sizeof kept->macs[i]);
     return 0;

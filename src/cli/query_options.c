@@ -57,16 +57,16 @@ static const struct fc_option options[] = {
     {0},
 };
 
+#define ALWAYS                                                                                                         \
+    "id start end start_ns end_ns duration proto client_addr client_port server_addr server_port client_packets "      \
+    "server_packets client_bytes server_bytes state"
+#define WORD(column, ...) " " #column
+#define PAIR(column, ...) " client_" #column " server_" #column
+
 static const struct fc_values values[] = {
     {"format", "table json csv tsv zeek"},
-    {"columns", "id start end start_ns end_ns duration proto client_addr client_port server_addr server_port "
-                "client_packets server_packets client_bytes server_bytes state vlan mpls tunnel client_mac server_mac "
-                "client_ttl server_ttl client_dscp server_dscp client_tcp_flags server_tcp_flags client_isn server_isn "
-                "client_payload server_payload community_id ts packets bytes files"},
-    {"sort", "id start end start_ns end_ns duration proto client_addr client_port server_addr server_port "
-             "client_packets server_packets client_bytes server_bytes state packets bytes vlan mpls tunnel client_mac "
-             "server_mac client_ttl server_ttl client_dscp server_dscp client_tcp_flags server_tcp_flags client_isn "
-             "server_isn client_payload server_payload community_id"},
+    {"columns", ALWAYS FC_FIELD_COLUMNS(WORD, PAIR, PAIR) " ts packets bytes files"},
+    {"sort", ALWAYS " packets bytes" FC_FIELD_COLUMNS(WORD, PAIR, PAIR)},
     {0},
 };
 

@@ -2,39 +2,39 @@
 #include "cli/table_cell.h"
 #include "cli/format.h"
 
+#include <ctype.h>
 #include <flowcarve/decode.h>
 #include <flowcarve/text.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Each column: its title, its field where it has one, and the key of --sort, for pairs the part behind client_. */
+_Static_assert(FC_CELLS <= 32, "a mask takes all of them");
+
+#define FIELD_TEXT(column, FIELD, ...) , [FC_CELL_##FIELD] = {#column, FC_FIELD_##FIELD, false, false}
+#define FIELD_ADDRESS(column, FIELD, ...) , [FC_CELL_##FIELD] = {#column, FC_FIELD_##FIELD, true, false}
+#define FIELD_NUMBER(column, FIELD, ...) , [FC_CELL_##FIELD] = {#column, FC_FIELD_##FIELD, true, true}
+
+/*
+ * Each column: the key of --sort, for pairs the part behind client_, which in capitals is its title; its field where it
+ * has one.
+ */
 static const struct column {
-    const char *title;
-    uint32_t field;
     const char *key;
-    bool pair; /* something of each direction */
+    uint32_t field;
+    bool pair;  /* something of each direction */
+    bool right; /* numbers and durations stand at the right of their column */
 } columns[FC_CELLS] = {
-    [FC_CELL_ID] = {"ID", 0, "id", false},
-    [FC_CELL_START] = {"START", 0, "start", false},
-    [FC_CELL_END] = {"END", 0, "end", false},
-    [FC_CELL_DURATION] = {"DURATION", 0, "duration", false},
-    [FC_CELL_PROTO] = {"PROTO", 0, "proto", false},
-    [FC_CELL_CLIENT] = {"CLIENT", 0, NULL, true},
-    [FC_CELL_SERVER] = {"SERVER", 0, NULL, true},
-    [FC_CELL_PACKETS] = {"PACKETS", 0, "packets", true},
-    [FC_CELL_BYTES] = {"BYTES", 0, "bytes", true},
-    [FC_CELL_STATE] = {"STATE", 0, "state", false},
-    [FC_CELL_VLAN] = {"VLAN", FC_FIELD_VLAN, "vlan", false},
-    [FC_CELL_MPLS] = {"MPLS", FC_FIELD_MPLS, "mpls", false},
-    [FC_CELL_TUNNEL] = {"TUNNEL", FC_FIELD_TUNNEL, "tunnel", false},
-    [FC_CELL_MAC] = {"MAC", FC_FIELD_MAC, "mac", true},
-    [FC_CELL_TTL] = {"TTL", FC_FIELD_TTL, "ttl", true},
-    [FC_CELL_DSCP] = {"DSCP", FC_FIELD_DSCP, "dscp", true},
-    [FC_CELL_TCP_FLAGS] = {"TCP-FLAGS", FC_FIELD_TCP_FLAGS, "tcp_flags", true},
-    [FC_CELL_ISN] = {"ISN", FC_FIELD_ISN, "isn", true},
-    [FC_CELL_PAYLOAD] = {"PAYLOAD", FC_FIELD_PAYLOAD, "payload", true},
-    [FC_CELL_COMMUNITY_ID] = {"COMMUNITY-ID", FC_FIELD_COMMUNITY_ID, "community_id", false},
+    [FC_CELL_ID] = {"id", 0, false, true},
+    [FC_CELL_START] = {"start", 0, false, false},
+    [FC_CELL_END] = {"end", 0, false, false},
+    [FC_CELL_DURATION] = {"duration", 0, false, true},
+    [FC_CELL_PROTO] = {"proto", 0, false, false},
+    [FC_CELL_CLIENT] = {"client", 0, true, false},
+    [FC_CELL_SERVER] = {"server", 0, true, false},
+    [FC_CELL_PACKETS] = {"packets", 0, true, true},
+    [FC_CELL_BYTES] = {"bytes", 0, true, true},
+    [FC_CELL_STATE] = {"state", 0, false, false} FC_FIELD_COLUMNS(FIELD_TEXT, FIELD_ADDRESS, FIELD_NUMBER),
 };
 
 int fc_cell_year(int64_t ns, const struct fc_cell_style *style)
@@ -133,42 +133,35 @@ static void whole(char *buf, int64_t number)
         *fc_text_number(buf, (uint64_t)number) = '\0';
 }
 
+static void write_mac(char *buf, const uint8_t *mac)
+{
+    if (mac)
+        *fc_text_addr(buf, FC_ADDR_MAC, mac) = '\0';
+    else
+        strcpy(buf, "-");
+}
+
 /* What a column has of one direction. */
 static void write_side(char *buf, enum fc_cell cell, const struct fc_session *r, bool server)
 {
-    const uint8_t *mac = server ? r->server_mac : r->client_mac;
-
     switch (cell) {
-    case FC_CELL_CLIENT:
-    case FC_CELL_SERVER:
-        write_end(buf, r, server ? r->server_addr : r->client_addr, server ? r->server_port : r->client_port);
-        break;
     case FC_CELL_PACKETS:
         fc_cell_number(buf, server ? r->server_packets : r->client_packets);
         break;
     case FC_CELL_BYTES:
         fc_cell_number(buf, server ? r->server_bytes : r->client_bytes);
         break;
-    case FC_CELL_MAC:
-        if (mac)
-            *fc_text_addr(buf, FC_ADDR_MAC, mac) = '\0';
-        else
-            strcpy(buf, "-");
+#define ADDRESS(column, FIELD, title)                                                                                  \
+    case FC_CELL_##FIELD:                                                                                              \
+        write_mac(buf, server ? r->server_##column : r->client_##column);                                              \
         break;
-    case FC_CELL_TTL:
-        whole(buf, server ? r->server_ttl : r->client_ttl);
+#define NUMBER(column, FIELD, ...)                                                                                     \
+    case FC_CELL_##FIELD:                                                                                              \
+        whole(buf, server ? r->server_##column : r->client_##column);                                                  \
         break;
-    case FC_CELL_DSCP:
-        whole(buf, server ? r->server_dscp : r->client_dscp);
-        break;
-    case FC_CELL_TCP_FLAGS:
-        whole(buf, server ? r->server_tcp_flags : r->client_tcp_flags);
-        break;
-    case FC_CELL_ISN:
-        whole(buf, server ? r->server_isn : r->client_isn);
-        break;
+        FC_FIELD_COLUMNS(FC_FIELD_SKIP, ADDRESS, NUMBER)
     default:
-        whole(buf, server ? r->server_payload : r->client_payload);
+        write_end(buf, r, server ? r->server_addr : r->client_addr, server ? r->server_port : r->client_port);
     }
 }
 
@@ -222,17 +215,13 @@ void fc_cell_text(char *buf, enum fc_cell cell, const struct fc_session *row, co
     case FC_CELL_STATE:
         write_text(buf, fc_state_name(row->state));
         break;
-    case FC_CELL_VLAN:
-        write_text(buf, row->vlan);
+#define TEXT(column, FIELD, ...)                                                                                       \
+    case FC_CELL_##FIELD:                                                                                              \
+        write_text(buf, row->column);                                                                                  \
         break;
-    case FC_CELL_MPLS:
-        write_text(buf, row->mpls);
-        break;
-    case FC_CELL_TUNNEL:
-        write_text(buf, row->tunnel);
-        break;
+        FC_FIELD_COLUMNS(TEXT, FC_FIELD_SKIP, FC_FIELD_SKIP)
     default:
-        write_text(buf, row->community_id);
+        break;
     }
 }
 
@@ -240,22 +229,23 @@ void fc_cell_title(char *buf, enum fc_cell cell, const struct fc_cell_style *sty
 {
     bool time = cell == FC_CELL_START || cell == FC_CELL_END;
     const char *zone = style->zone ? style->zone : "UTC", *city = strrchr(zone, '/');
+    size_t len = 0;
 
+    for (const char *key = columns[cell].key; *key; key++)
+        buf[len++] = (char)(*key == '_' ? '-' : toupper(*key));
+    buf[len] = '\0';
     /* where there is little room, Berlin is enough of Europe/Berlin */
     if (time && style->year >= 0)
-        snprintf(buf, FC_CELL_MAX, "%s %04d %s", columns[cell].title, style->year, city ? city + 1 : zone);
+        snprintf(buf + len, FC_CELL_MAX - len, " %04d %s", style->year, city ? city + 1 : zone);
     else if (time)
-        snprintf(buf, FC_CELL_MAX, "%s %s", columns[cell].title, zone);
+        snprintf(buf + len, FC_CELL_MAX - len, " %s", zone);
     else if (cell == FC_CELL_CLIENT && style->stacked)
-        strcpy(buf, "CLIENT, SERVER");
-    else
-        strcpy(buf, columns[cell].title);
+        strcpy(buf + len, ", SERVER");
 }
 
 bool fc_cell_right(enum fc_cell cell)
 {
-    return cell == FC_CELL_ID || cell == FC_CELL_DURATION ||
-           (columns[cell].pair && cell != FC_CELL_CLIENT && cell != FC_CELL_SERVER && cell != FC_CELL_MAC);
+    return columns[cell].right;
 }
 
 enum fc_cell fc_cell_sorted(const char *sort)
@@ -269,7 +259,7 @@ enum fc_cell fc_cell_sorted(const char *sort)
     if (len > 3 && memcmp(sort + len - 3, "_ns", 3) == 0)
         len -= 3;
     for (int c = 0; len && c < FC_CELLS; c++)
-        if (columns[c].key && strlen(columns[c].key) == len && memcmp(columns[c].key, sort, len) == 0)
+        if (strlen(columns[c].key) == len && memcmp(columns[c].key, sort, len) == 0)
             return (enum fc_cell)c;
     return FC_CELLS; /* addresses and ports are always shown */
 }

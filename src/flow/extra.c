@@ -34,14 +34,14 @@ void fc_extra_add(struct fc_extra *x, const struct fc_packet *p, unsigned d)
     }
     if (p->got & FC_WANT_TCP) {
         x->tcp_flags[d] |= p->tcp_flags;
-        x->has_flags |= bit;
+        x->has_tcp_flags |= bit;
         if ((p->tcp_flags & FC_TCP_SYN) && !(x->has_isn & bit)) {
             x->isn[d] = p->tcp_seq;
             x->has_isn |= bit;
         }
     }
     if (p->got & FC_WANT_PAYLOAD) {
-        x->payload_bytes[d] += p->payload_bytes;
+        x->payload[d] += p->payload_bytes;
         x->has_payload |= bit;
     }
 }
@@ -64,22 +64,18 @@ void fc_extra_append(struct fc_extra *x, const struct fc_extra *next)
         x->has_mac = next->has_mac;
         memcpy(x->mac, next->mac, sizeof x->mac);
     }
+#define FIRST(column)                                                                                                  \
+    if (!(x->has_##column & bit))                                                                                      \
+        x->column[d] = next->column[d];
+#define OR(column) x->column[d] |= next->column[d];
+#define SUM(column) x->column[d] += next->column[d];
+#define MERGE(column, FIELD, title, most, merge) merge(column)
     for (unsigned d = 0; d < 2; d++) {
         unsigned bit = 1u << d;
-        if (!(x->has_ttl & bit))
-            x->ttl[d] = next->ttl[d];
-        if (!(x->has_dscp & bit))
-            x->dscp[d] = next->dscp[d];
-        if (!(x->has_isn & bit))
-            x->isn[d] = next->isn[d];
-        x->tcp_flags[d] |= next->tcp_flags[d];
-        x->payload_bytes[d] += next->payload_bytes[d];
+        FC_FIELD_COLUMNS(FC_FIELD_SKIP, FC_FIELD_SKIP, MERGE)
     }
-    x->has_ttl |= next->has_ttl;
-    x->has_dscp |= next->has_dscp;
-    x->has_isn |= next->has_isn;
-    x->has_flags |= next->has_flags;
-    x->has_payload |= next->has_payload;
+#define HAS(column, ...) x->has_##column |= next->has_##column;
+    FC_FIELD_COLUMNS(FC_FIELD_SKIP, FC_FIELD_SKIP, HAS)
 }
 
 #define SWAP(pair)                                                                                                     \
@@ -101,14 +97,8 @@ void fc_extra_turn(struct fc_extra *x)
     memcpy(mac, x->mac[0], sizeof mac);
     memcpy(x->mac[0], x->mac[1], sizeof mac);
     memcpy(x->mac[1], mac, sizeof mac);
-    SWAP(x->ttl);
-    SWAP(x->dscp);
-    SWAP(x->payload_bytes);
-    SWAP(x->isn);
-    SWAP(x->tcp_flags);
-    x->has_ttl = swap_bits(x->has_ttl);
-    x->has_dscp = swap_bits(x->has_dscp);
-    x->has_payload = swap_bits(x->has_payload);
-    x->has_isn = swap_bits(x->has_isn);
-    x->has_flags = swap_bits(x->has_flags);
+#define TURN(column, ...)                                                                                              \
+    SWAP(x->column);                                                                                                   \
+    x->has_##column = swap_bits(x->has_##column);
+    FC_FIELD_COLUMNS(FC_FIELD_SKIP, FC_FIELD_SKIP, TURN)
 }

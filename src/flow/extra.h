@@ -8,18 +8,21 @@
 #ifndef FC_FLOW_EXTRA_H
 #define FC_FLOW_EXTRA_H
 
-#include <flowcarve/decode.h>
+#include <flowcarve/fields.h>
 
-/* Directions are those of the flow key: 0 from endpoint 0, 1 from endpoint 1. */
+/*
+ * Directions are those of the flow key: 0 from endpoint 0, 1 from endpoint 1. A NUMBER of FC_FIELD_COLUMNS has the name
+ * of its column; bit d of its has_... says that there is one of direction d.
+ */
 struct fc_extra {
-    uint64_t payload_bytes[2];
+    uint64_t payload[2];
     uint32_t isn[2];
     uint8_t vlan_count, mpls_count, tunnel_count;
     uint8_t has_mac; /* bit d: mac[d] of endpoint d */
-    uint8_t has_ttl; /* bit d */
+    uint8_t has_ttl;
     uint8_t has_dscp;
     uint8_t has_isn;
-    uint8_t has_flags;
+    uint8_t has_tcp_flags;
     uint8_t has_payload;
     uint8_t mac[2][6];
     uint8_t ttl[2], dscp[2];

@@ -6,26 +6,24 @@
 #include "store/writer.h"
 
 #include <arpa/inet.h>
+#include <flowcarve/fields.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const struct {
     const char *name;
-    uint32_t mask, fields;
+    uint32_t mask, field;
 } field_names[] = {
-    {"mac", FC_WANT_MAC, FC_WANT_MAC},
-    {"vlan", FC_WANT_VLAN, FC_WANT_VLAN},
-    {"mpls", FC_WANT_MPLS, FC_WANT_MPLS},
-    {"tunnel", FC_WANT_TUNNEL, FC_WANT_TUNNEL},
-    {"ttl", FC_WANT_TTL, FC_WANT_TTL},
-    {"dscp", FC_WANT_DSCP, FC_WANT_DSCP},
-    {"tcp-flags", FC_WANT_TCP, FC_STORE_TCP_FLAGS},
-    {"isn", FC_WANT_TCP, FC_STORE_ISN},
-    {"payload", FC_WANT_PAYLOAD, FC_WANT_PAYLOAD},
-    {"community-id", 0, FC_STORE_COMMUNITY_ID},
+#define FIELD(FIELD, bit, name, want) {name, want, FC_FIELD_##FIELD},
+    FC_FIELDS(FIELD)
+#undef FIELD
 };
 enum { FIELD_COUNT = sizeof field_names / sizeof field_names[0] };
+
+/* All names, each with something behind it. */
+#define NAME(FIELD, bit, name, want) name ", "
+#define NAMES FC_FIELDS(NAME)
 
 static int field_by_name(const char *name, size_t len)
 {
@@ -39,7 +37,7 @@ static int field_by_name(const char *name, size_t len)
 static int parse_fields(struct fc_settings *s, const char *list, struct fc_error *err)
 {
     unsigned chosen = 0;
-    char text[128] = "";
+    char text[sizeof NAMES] = "";
 
     for (const char *p = list; *p;) {
         size_t len = strcspn(p, ",");
@@ -47,10 +45,8 @@ static int parse_fields(struct fc_settings *s, const char *list, struct fc_error
         if (len == 3 && memcmp(p, "all", 3) == 0)
             chosen = (1u << FIELD_COUNT) - 1;
         else if (i < 0)
-            return fc_error_set(
-                err, FC_E_USAGE, NULL, FC_NO_OFFSET,
-                "unknown field '%.*s' (mac, vlan, mpls, tunnel, ttl, dscp, tcp-flags, isn, payload, community-id, all)",
-                (int)len, p);
+            return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "unknown field '%.*s' (" NAMES "all)", (int)len,
+                                p);
         else
             chosen |= 1u << i;
         p += len + (p[len] == ',');
@@ -59,7 +55,7 @@ static int parse_fields(struct fc_settings *s, const char *list, struct fc_error
         if (!(chosen >> i & 1))
             continue;
         s->mask |= field_names[i].mask;
-        s->fields |= field_names[i].fields;
+        s->fields |= field_names[i].field;
         if (text[0])
             strcat(text, ",");
         strcat(text, field_names[i].name);

@@ -17,8 +17,8 @@ struct fc_libpcap;
 
 struct fc_settings {
     struct fc_rules rules;
-    uint32_t mask;   /* FC_WANT_* and FC_KEY_* for fc_decode() */
-    uint32_t fields; /* FC_WANT_* and FC_STORE_* for the writer; 0: none */
+    uint32_t mask;                                                      /* FC_WANT_* and FC_KEY_* for fc_decode() */
+    uint32_t fields;                                                    /* FC_FIELD_* for the writer; 0: none */
     char *profile, *timeouts, *field_list, *filter, *exclude_net, *key; /* as stored in meta */
     struct fc_net *nets;                                                /* excluded, ascending, disjoint */
     size_t net_count;

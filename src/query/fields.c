@@ -7,8 +7,6 @@
 
 int fc_db_fields(struct fc_db *db, uint32_t *fields, struct fc_error *err)
 {
-    static const char *const names[] = {"mac",       "vlan", "mpls",    "ttl",          "dscp",
-                                        "tcp-flags", "isn",  "payload", "community-id", "tunnel"};
     char *value, *rest, *name;
 
     *fields = db->fields;
@@ -16,10 +14,10 @@ int fc_db_fields(struct fc_db *db, uint32_t *fields, struct fc_error *err)
         return 0;
     int rc = fc_db_meta(db, "fields", &value, err);
     rest = value;
-    while (rest && (name = strsep(&rest, ",")))
-        for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
-            if (strcmp(name, names[i]) == 0)
-                *fields |= 1u << i;
+    while (rest && (name = strsep(&rest, ","))) {
+#define FIELD(FIELD, bit, text, want) *fields |= strcmp(name, text) == 0 ? 1u << (bit) : 0;
+        FC_FIELDS(FIELD)
+    }
     free(value);
     db->fields = *fields;
     db->fields_known = rc == 0;

@@ -42,6 +42,13 @@ struct fc_query {
     struct fc_arena arena; /* of the rows at hand */
 };
 
+#define KEY(column, FIELD)                                                                                             \
+    {                                                                                                                  \
+        column, "f." column, FC_FIELD_##FIELD                                                                          \
+    }
+#define TEXT(column, FIELD, ...) , KEY(#column, FIELD)
+#define PAIR(column, FIELD, ...) , KEY("client_" #column, FIELD), KEY("server_" #column, FIELD)
+
 /* What to sort by, for each key of the output and two sums. */
 static const struct sort_key {
     const char *name;
@@ -65,30 +72,14 @@ static const struct sort_key {
     {"server_bytes", "s.server_bytes", 0},
     {"state", "s.state", 0},
     {"packets", "s.client_packets + s.server_packets", 0},
-    {"bytes", "s.client_bytes + s.server_bytes", 0},
-    {"vlan", "f.vlan", FC_FIELD_VLAN},
-    {"mpls", "f.mpls", FC_FIELD_MPLS},
-    {"tunnel", "f.tunnel", FC_FIELD_TUNNEL},
-    {"client_mac", "f.client_mac", FC_FIELD_MAC},
-    {"server_mac", "f.server_mac", FC_FIELD_MAC},
-    {"client_ttl", "f.client_ttl", FC_FIELD_TTL},
-    {"server_ttl", "f.server_ttl", FC_FIELD_TTL},
-    {"client_dscp", "f.client_dscp", FC_FIELD_DSCP},
-    {"server_dscp", "f.server_dscp", FC_FIELD_DSCP},
-    {"client_tcp_flags", "f.client_tcp_flags", FC_FIELD_TCP_FLAGS},
-    {"server_tcp_flags", "f.server_tcp_flags", FC_FIELD_TCP_FLAGS},
-    {"client_isn", "f.client_isn", FC_FIELD_ISN},
-    {"server_isn", "f.server_isn", FC_FIELD_ISN},
-    {"client_payload", "f.client_payload", FC_FIELD_PAYLOAD},
-    {"server_payload", "f.server_payload", FC_FIELD_PAYLOAD},
-    {"community_id", "f.community_id", FC_FIELD_COMMUNITY_ID},
+    {"bytes", "s.client_bytes + s.server_bytes", 0} FC_FIELD_COLUMNS(TEXT, PAIR, PAIR),
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 static int fail_sort(const char *sort, uint32_t fields, struct fc_error *err)
 {
-    char list[480];
+    char list[1024];
     size_t len = 0;
 
     for (size_t i = 0; i < COUNT(sort_keys); i++)

@@ -19,16 +19,7 @@ enum {
     COL_BYTES = COL_PACKETS + 2,
     COL_STATE = COL_BYTES + 2,
     COL_FLAGS,
-    COL_VLAN,
-    COL_MPLS,
-    COL_TUNNEL,
-    COL_MAC,
-    COL_TTL = COL_MAC + 2,
-    COL_DSCP = COL_TTL + 2,
-    COL_TCP_FLAGS = COL_DSCP + 2,
-    COL_ISN = COL_TCP_FLAGS + 2,
-    COL_PAYLOAD = COL_ISN + 2,
-    COL_COMMUNITY_ID = COL_PAYLOAD + 2
+    COL_FIELDS /* and what follows */
 };
 
 /* A number of the column within [0, max], or `none` for whatever else is there. */
@@ -114,9 +105,11 @@ static bool keep(struct fc_arena *arena, const void *bytes, size_t size, const v
     return kept || !bytes;
 }
 
-static bool keep_text(struct fc_arena *arena, sqlite3_stmt *stmt, int column, const char **copy)
+/* size: bytes that it must have, 0: any. */
+static bool keep_text(struct fc_arena *arena, sqlite3_stmt *stmt, int column, int size, const char **copy)
 {
-    bool text = sqlite3_column_type(stmt, column) == SQLITE_TEXT;
+    bool text =
+        sqlite3_column_type(stmt, column) == SQLITE_TEXT && (!size || sqlite3_column_bytes(stmt, column) == size);
     const void *bytes = text ? sqlite3_column_text(stmt, column) : NULL, *kept;
     bool ok = (bytes || !text) && keep(arena, bytes, (size_t)sqlite3_column_bytes(stmt, column) + 1, &kept);
 
@@ -133,28 +126,20 @@ static bool keep_mac(struct fc_arena *arena, sqlite3_stmt *stmt, int column, con
     return ok;
 }
 
-static void read_numbers(sqlite3_stmt *stmt, struct fc_session *row)
-{
-    row->client_ttl = read_number(stmt, COL_TTL, UINT8_MAX, -1);
-    row->server_ttl = read_number(stmt, COL_TTL + 1, UINT8_MAX, -1);
-    row->client_dscp = read_number(stmt, COL_DSCP, UINT8_MAX, -1);
-    row->server_dscp = read_number(stmt, COL_DSCP + 1, UINT8_MAX, -1);
-    row->client_tcp_flags = read_number(stmt, COL_TCP_FLAGS, UINT16_MAX, -1);
-    row->server_tcp_flags = read_number(stmt, COL_TCP_FLAGS + 1, UINT16_MAX, -1);
-    row->client_isn = read_number(stmt, COL_ISN, UINT32_MAX, -1);
-    row->server_isn = read_number(stmt, COL_ISN + 1, UINT32_MAX, -1);
-    row->client_payload = read_number(stmt, COL_PAYLOAD, INT64_MAX, -1);
-    row->server_payload = read_number(stmt, COL_PAYLOAD + 1, INT64_MAX, -1);
-}
-
 static bool read_fields(sqlite3_stmt *stmt, struct fc_arena *arena, struct fc_session *row)
 {
-    read_numbers(stmt, row);
-    return keep_text(arena, stmt, COL_VLAN, &row->vlan) && keep_text(arena, stmt, COL_MPLS, &row->mpls) &&
-           keep_text(arena, stmt, COL_TUNNEL, &row->tunnel) && keep_mac(arena, stmt, COL_MAC, &row->client_mac) &&
-           keep_mac(arena, stmt, COL_MAC + 1, &row->server_mac) &&
-           (sqlite3_column_bytes(stmt, COL_COMMUNITY_ID) != FC_COMMUNITY_ID_SIZE - 1 ||
-            keep_text(arena, stmt, COL_COMMUNITY_ID, &row->community_id));
+    int at = COL_FIELDS;
+    bool ok = true;
+
+#define TEXT(column, FIELD, title, size) ok &= keep_text(arena, stmt, at++, size, &row->column);
+#define ADDRESS(column, ...)                                                                                           \
+    ok &= keep_mac(arena, stmt, at++, &row->client_##column);                                                          \
+    ok &= keep_mac(arena, stmt, at++, &row->server_##column);
+#define NUMBER(column, FIELD, title, most, merge)                                                                      \
+    row->client_##column = read_number(stmt, at++, most, -1);                                                          \
+    row->server_##column = read_number(stmt, at++, most, -1);
+    FC_FIELD_COLUMNS(TEXT, ADDRESS, NUMBER)
+    return ok;
 }
 
 static bool compute_community_id(sqlite3_stmt *stmt, struct fc_arena *arena, struct fc_session *row)
@@ -176,9 +161,8 @@ static bool compute_community_id(sqlite3_stmt *stmt, struct fc_arena *arena, str
 int fc_read_session(sqlite3_stmt *stmt, bool fields, bool community_id, struct fc_arena *arena, struct fc_session *row)
 {
     memset(row, 0, sizeof *row);
-    row->client_ttl = row->server_ttl = row->client_dscp = row->server_dscp = -1;
-    row->client_tcp_flags = row->server_tcp_flags = row->client_isn = row->server_isn = -1;
-    row->client_payload = row->server_payload = -1;
+#define NO_NUMBER(column, ...) row->client_##column = row->server_##column = -1;
+    FC_FIELD_COLUMNS(FC_FIELD_SKIP, FC_FIELD_SKIP, NO_NUMBER)
     read_session(stmt, row);
     bool ok = (!fields || read_fields(stmt, arena, row)) && (!community_id || compute_community_id(stmt, arena, row));
     return ok ? 0 : FC_E_NOMEM;

@@ -5,16 +5,15 @@
 
 #include "query/ast.h"
 
+#include <flowcarve/fields.h>
 #include <sqlite3.h>
 
 #define FC_SELECT_BASE                                                                                                 \
     "SELECT s.id, s.start_ns, s.duration_ns, s.proto, s.kind, s.client_addr, s.client_port, s.server_addr, "           \
     "s.server_port, s.client_packets, s.server_packets, s.client_bytes, s.server_bytes, s.state, s.flags"
-#define FC_SELECT_FIELDS                                                                                               \
-    ", f.vlan, f.mpls, f.tunnel, f.client_mac, f.server_mac, f.client_ttl, f.server_ttl, f.client_dscp, "              \
-    "f.server_dscp, "                                                                                                  \
-    "f.client_tcp_flags, f.server_tcp_flags, f.client_isn, f.server_isn, f.client_payload, f.server_payload, "         \
-    "f.community_id"
+#define FC_SELECT_ONE(column, ...) ", f." #column
+#define FC_SELECT_TWO(column, ...) ", f.client_" #column ", f.server_" #column
+#define FC_SELECT_FIELDS FC_FIELD_COLUMNS(FC_SELECT_ONE, FC_SELECT_TWO, FC_SELECT_TWO)
 
 /*
  * The session of a row of FC_SELECT_BASE; fields: and of FC_SELECT_FIELDS, which follow; community_id: compute it. What

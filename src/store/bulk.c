@@ -270,7 +270,7 @@ int fc_bulk_session(struct fc_bulk *b, int64_t id, const struct fc_session_recor
 {
     int rc = enter_epoch(b, id, err);
     char text[FC_COMMUNITY_ID_SIZE];
-    const char *community = (fields & FC_STORE_COMMUNITY_ID) && fc_community_id(&r->key, text) ? text : NULL;
+    const char *community = (fields & FC_FIELD_COMMUNITY_ID) && fc_community_id(&r->key, text) ? text : NULL;
 
     if (rc == 0)
         rc = append(b, b->session, id, fc_session_row(&b->row, r), err);

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-void fc_vlan_text(const struct fc_extra *x, char text[FC_VLAN_TEXT])
+static void vlan_text(const struct fc_extra *x, char text[FC_VLAN_TEXT])
 {
     size_t len = 0;
 
@@ -14,7 +14,7 @@ void fc_vlan_text(const struct fc_extra *x, char text[FC_VLAN_TEXT])
         len += (size_t)snprintf(text + len, FC_VLAN_TEXT - len, "%s%u", i ? "," : "", x->vlan[i]);
 }
 
-void fc_mpls_text(const struct fc_extra *x, char text[FC_MPLS_TEXT])
+static void mpls_text(const struct fc_extra *x, char text[FC_MPLS_TEXT])
 {
     size_t len = 0;
 
@@ -96,6 +96,14 @@ static inline void add_text(struct fc_row_at *at, const char *text)
         fc_row_null(at);
 }
 
+static inline void add_mac(struct fc_row_at *at, bool has, const uint8_t mac[6])
+{
+    if (has)
+        fc_row_bytes(at, mac, 6, 0);
+    else
+        fc_row_null(at);
+}
+
 const struct fc_extra *fc_record_extra(const struct fc_session_record *r)
 {
     static const struct fc_extra none;
@@ -103,39 +111,39 @@ const struct fc_extra *fc_record_extra(const struct fc_session_record *r)
     return r->has_extra ? &r->extra : &none;
 }
 
+void fc_field_texts(struct fc_field_texts *texts, const struct fc_session_record *r, const char *community)
+{
+    const struct fc_extra *x = fc_record_extra(r);
+
+    vlan_text(x, texts->vlan);
+    mpls_text(x, texts->mpls);
+    fc_tunnel_text(x->tunnel, x->tunnel_count, texts->tunnel, sizeof texts->tunnel);
+    texts->community_id = community ? community : "";
+}
+
+#define ONE(...) +1
+#define TWO(...) +2
+_Static_assert(1 FC_FIELD_COLUMNS(ONE, TWO, TWO) <= FC_ROW_COLUMNS, "a row takes all of them");
+
 int fc_session_fields_row(struct fc_row *row, const struct fc_session_record *r, uint32_t fields, const char *community)
 {
     const struct fc_extra *x = fc_record_extra(r);
-    int client = fc_session_client(&r->session), rc;
-    char vlan[FC_VLAN_TEXT], mpls[FC_MPLS_TEXT], tunnel[FC_TUNNEL_TEXT];
+    int client = fc_session_client(&r->session);
+    struct fc_field_texts texts;
+    int rc = fc_row_begin(row, sizeof texts + sizeof x->mac + FC_COMMUNITY_ID_SIZE);
 
-    rc = fc_row_begin(row, FC_VLAN_TEXT + FC_MPLS_TEXT + FC_TUNNEL_TEXT + sizeof x->mac + FC_COMMUNITY_ID_SIZE);
     if (rc)
         return rc;
-    fc_vlan_text(x, vlan);
-    fc_mpls_text(x, mpls);
-    fc_tunnel_text(x->tunnel, x->tunnel_count, tunnel, sizeof tunnel);
+    fc_field_texts(&texts, r, community);
     fc_row_null(&row->at);
-    add_text(&row->at, vlan);
-    add_text(&row->at, mpls);
-    add_text(&row->at, tunnel);
-    for (int i = 0; i < 2; i++) {
-        if (x->has_mac >> (client ^ i) & 1)
-            fc_row_bytes(&row->at, x->mac[client ^ i], 6, 0);
-        else
-            fc_row_null(&row->at);
-    }
-    for (int i = 0; i < 2; i++)
-        add_if(&row->at, x->has_ttl >> (client ^ i) & 1, x->ttl[client ^ i]);
-    for (int i = 0; i < 2; i++)
-        add_if(&row->at, x->has_dscp >> (client ^ i) & 1, x->dscp[client ^ i]);
-    for (int i = 0; i < 2; i++)
-        add_if(&row->at, (fields & FC_STORE_TCP_FLAGS) && (x->has_flags >> (client ^ i) & 1), x->tcp_flags[client ^ i]);
-    for (int i = 0; i < 2; i++)
-        add_if(&row->at, (fields & FC_STORE_ISN) && (x->has_isn >> (client ^ i) & 1), x->isn[client ^ i]);
-    for (int i = 0; i < 2; i++)
-        add_if(&row->at, x->has_payload >> (client ^ i) & 1, (int64_t)x->payload_bytes[client ^ i]);
-    add_text(&row->at, community ? community : "");
+#define TEXT(column, ...) add_text(&row->at, texts.column);
+#define ADDRESS(column, FIELD, title)                                                                                  \
+    for (int i = 0; i < 2; i++)                                                                                        \
+        add_mac(&row->at, FC_EXTRA_HAS(x, fields, column, FIELD, client ^ i), x->column[client ^ i]);
+#define NUMBER(column, FIELD, ...)                                                                                     \
+    for (int i = 0; i < 2; i++)                                                                                        \
+        add_if(&row->at, FC_EXTRA_HAS(x, fields, column, FIELD, client ^ i), (int64_t)x->column[client ^ i]);
+    FC_FIELD_COLUMNS(TEXT, ADDRESS, NUMBER)
     return 0;
 }
 

@@ -12,9 +12,19 @@
 /* The optional fields of a session, all empty when it has none. */
 const struct fc_extra *fc_record_extra(const struct fc_session_record *record);
 
-/* The row of a session, and of its optional fields (of which `fields` names the stored ones; community: the Community
- * ID,
- * or NULL). FC_E_NOMEM. */
+/* Whether it has one of direction d that the index holds, of a column that has directions. */
+#define FC_EXTRA_HAS(extra, fields, column, FIELD, d) (((fields)&FC_FIELD_##FIELD) && ((extra)->has_##column >> (d)&1))
+
+/* Its columns of text, "" for NULL; ids of VLANs and labels as "10,20". */
+enum { FC_VLAN_TEXT = FC_VLAN_MAX * 8, FC_MPLS_TEXT = FC_MPLS_MAX * 12 };
+struct fc_field_texts {
+    char vlan[FC_VLAN_TEXT], mpls[FC_MPLS_TEXT], tunnel[FC_TUNNEL_TEXT];
+    const char *community_id;
+};
+/* community: the Community ID, or NULL. */
+void fc_field_texts(struct fc_field_texts *texts, const struct fc_session_record *record, const char *community);
+
+/* The row of a session, and of its optional fields; fields: FC_FIELD_* that are stored. FC_E_NOMEM. */
 int fc_session_row(struct fc_row *row, const struct fc_session_record *record);
 int fc_session_fields_row(struct fc_row *row, const struct fc_session_record *record, uint32_t fields,
                           const char *community);
@@ -28,11 +38,6 @@ int fc_blob_row(struct fc_row *row, const void *blob, size_t len);
 
 /* The row of a batch of open sessions; expiry_ns: FC_NEVER: none. FC_E_NOMEM. */
 int fc_open_batch_row(struct fc_row *row, uint32_t entries, int64_t expiry_ns, const void *tags, size_t len);
-
-/* "10,20": ids of VLANs or labels, text that ends in 0; "" for none. */
-enum { FC_VLAN_TEXT = FC_VLAN_MAX * 8, FC_MPLS_TEXT = FC_MPLS_MAX * 12 };
-void fc_vlan_text(const struct fc_extra *extra, char text[FC_VLAN_TEXT]);
-void fc_mpls_text(const struct fc_extra *extra, char text[FC_MPLS_TEXT]);
 
 /* duration_ns of a session that has times. */
 int64_t fc_session_duration_ns(const struct fc_session_sum *session);

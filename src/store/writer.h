@@ -233,12 +233,9 @@ int fc_writer_add_waiting(struct fc_writer *writer, const struct fc_waiting *wai
 int fc_writer_provisional(struct fc_writer *writer, const struct fc_session_record *record, uint32_t fields, int64_t id,
                           struct fc_error *err);
 
-/* Optional fields that are stored on wish only: those that FC_WANT_TCP brings, and what the key tells. */
-enum { FC_STORE_TCP_FLAGS = 1u << 24, FC_STORE_ISN = 1u << 25, FC_STORE_COMMUNITY_ID = 1u << 26 };
-
 /*
  * Adds a session under the next ID, or changes the one of record->db_id. Notes it when it is open; one of the index
- * also when it is not, as what is noted of it there does not hold any more. fields: FC_WANT_* and FC_STORE_*. id, when
+ * also when it is not, as what is noted of it there does not hold any more. fields: FC_FIELD_*. id, when
  * not NULL, is set to its ID.
  */
 int fc_writer_session(struct fc_writer *writer, const struct fc_session_record *record, uint32_t fields, int64_t *id,

@@ -114,7 +114,7 @@ static void get_key(struct eye *eye, struct fc_flow_key *key, const struct fc_fl
 
 static void put_extra(struct pen *pen, const struct fc_extra *x)
 {
-    const uint8_t bits[] = {x->has_mac, x->has_ttl, x->has_dscp, x->has_isn, x->has_flags, x->has_payload};
+    const uint8_t bits[] = {x->has_mac, x->has_ttl, x->has_dscp, x->has_isn, x->has_tcp_flags, x->has_payload};
 
     put_bytes(pen, bits, sizeof bits);
     put_bytes(pen, x->mac, sizeof x->mac);
@@ -123,7 +123,7 @@ static void put_extra(struct pen *pen, const struct fc_extra *x)
     put_bytes(pen, x->tcp_flags, sizeof x->tcp_flags);
     for (int i = 0; i < 2; i++) {
         put(pen, x->isn[i]);
-        put(pen, x->payload_bytes[i]);
+        put(pen, x->payload[i]);
     }
     put(pen, x->vlan_count);
     for (unsigned i = 0; i < x->vlan_count; i++)
@@ -147,7 +147,7 @@ static void get_extra(struct eye *eye, struct fc_extra *x)
     x->has_ttl = bits[1] & 3;
     x->has_dscp = bits[2] & 3;
     x->has_isn = bits[3] & 3;
-    x->has_flags = bits[4] & 3;
+    x->has_tcp_flags = bits[4] & 3;
     x->has_payload = bits[5] & 3;
     get_bytes(eye, x->mac, sizeof x->mac);
     get_bytes(eye, x->ttl, sizeof x->ttl);
@@ -155,7 +155,7 @@ static void get_extra(struct eye *eye, struct fc_extra *x)
     get_bytes(eye, x->tcp_flags, sizeof x->tcp_flags);
     for (int i = 0; i < 2; i++) {
         x->isn[i] = (uint32_t)get(eye, UINT32_MAX);
-        x->payload_bytes[i] = get(eye, UINT64_MAX);
+        x->payload[i] = get(eye, UINT64_MAX);
     }
     x->vlan_count = (uint8_t)get(eye, FC_VLAN_MAX);
     for (unsigned i = 0; i < x->vlan_count; i++)

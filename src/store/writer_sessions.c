@@ -168,54 +168,51 @@ static void bind_if(struct fc_stmt *stmt, int index, bool has, uint64_t v)
         fc_stmt_null(stmt, index);
 }
 
+static void bind_mac(struct fc_stmt *stmt, int index, bool has, const uint8_t mac[6])
+{
+    if (has)
+        fc_stmt_blob(stmt, index, mac, 6);
+    else
+        fc_stmt_null(stmt, index);
+}
+
+/* Of two values of a column both, in one of three ways, or the one that is not NULL. */
+#define FIRST ", "
+#define OR " | "
+#define SUM " + "
+#define MERGE(column, how) ", " column " = coalesce(" column how "excluded." column ", " column ", excluded." column ")"
+#define MERGE_ONE(column, ...) MERGE(#column, FIRST)
+#define MERGE_TWO(column, ...) MERGE("client_" #column, FIRST) MERGE("server_" #column, FIRST)
+#define MERGE_NUMBER(column, FIELD, title, most, how) MERGE("client_" #column, how) MERGE("server_" #column, how)
+#define MERGES FC_FIELD_COLUMNS(MERGE_ONE, MERGE_TWO, MERGE_NUMBER)
+#define MARK(...) ",?"
+#define TWO_MARKS(...) ",?,?"
+#define MARKS FC_FIELD_COLUMNS(MARK, TWO_MARKS, TWO_MARKS)
+
 static int write_fields(struct fc_writer *w, int64_t id, const struct fc_session_record *r, uint32_t fields,
                         const char *community, struct fc_error *err)
 {
+    /*
+     * What a continued session already has stays: the first packet that had a field counts, sums and flags add up.
+     * MERGES begins with a comma, and of two values for a column SQLite takes the last.
+     */
+    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_FIELDS,
+                                          "INSERT INTO session_fields VALUES (?" MARKS ")"
+                                          " ON CONFLICT (id) DO UPDATE SET vlan = NULL" MERGES);
     const struct fc_extra *x = fc_record_extra(r);
-    /* what a continued session already has stays: the first packet that had a field counts, sums and flags add up */
-    struct fc_stmt *stmt = fc_writer_stmt(
-        w, FC_STMT_FIELDS,
-        "INSERT INTO session_fields VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-        " ON CONFLICT (id) DO UPDATE SET vlan = coalesce(vlan, excluded.vlan), mpls = coalesce(mpls, excluded.mpls),"
-        " tunnel = coalesce(tunnel, excluded.tunnel),"
-        " client_mac = coalesce(client_mac, excluded.client_mac), server_mac = coalesce(server_mac, "
-        "excluded.server_mac),"
-        " client_ttl = coalesce(client_ttl, excluded.client_ttl), server_ttl = coalesce(server_ttl, "
-        "excluded.server_ttl),"
-        " client_dscp = coalesce(client_dscp, excluded.client_dscp), server_dscp = coalesce(server_dscp, "
-        "excluded.server_dscp),"
-        " client_tcp_flags = coalesce(client_tcp_flags | excluded.client_tcp_flags, client_tcp_flags, "
-        "excluded.client_tcp_flags),"
-        " server_tcp_flags = coalesce(server_tcp_flags | excluded.server_tcp_flags, server_tcp_flags, "
-        "excluded.server_tcp_flags),"
-        " client_isn = coalesce(client_isn, excluded.client_isn), server_isn = coalesce(server_isn, "
-        "excluded.server_isn),"
-        " client_payload = coalesce(client_payload + excluded.client_payload, client_payload, excluded.client_payload),"
-        " server_payload = coalesce(server_payload + excluded.server_payload, server_payload, "
-        "excluded.server_payload), community_id = coalesce(community_id, excluded.community_id)");
-    char vlan[FC_VLAN_TEXT], mpls[FC_MPLS_TEXT], tunnel[FC_TUNNEL_TEXT];
-    int client = fc_session_client(&r->session);
+    int client = fc_session_client(&r->session), index = 1;
+    struct fc_field_texts texts;
 
-    fc_vlan_text(x, vlan);
-    fc_mpls_text(x, mpls);
-    fc_tunnel_text(x->tunnel, x->tunnel_count, tunnel, sizeof tunnel);
-    fc_stmt_int(stmt, 1, id);
-    fc_stmt_text(stmt, 2, x->vlan_count ? vlan : NULL);
-    fc_stmt_text(stmt, 3, x->mpls_count ? mpls : NULL);
-    fc_stmt_text(stmt, 4, x->tunnel_count ? tunnel : NULL);
-    fc_stmt_text(stmt, 17, community);
-    for (int i = 0; i < 2; i++) {
-        int d = client ^ i;
-        if (x->has_mac >> d & 1)
-            fc_stmt_blob(stmt, 5 + i, x->mac[d], 6);
-        else
-            fc_stmt_null(stmt, 5 + i);
-        bind_if(stmt, 7 + i, x->has_ttl >> d & 1, x->ttl[d]);
-        bind_if(stmt, 9 + i, x->has_dscp >> d & 1, x->dscp[d]);
-        bind_if(stmt, 11 + i, (fields & FC_STORE_TCP_FLAGS) && (x->has_flags >> d & 1), x->tcp_flags[d]);
-        bind_if(stmt, 13 + i, (fields & FC_STORE_ISN) && (x->has_isn >> d & 1), x->isn[d]);
-        bind_if(stmt, 15 + i, x->has_payload >> d & 1, x->payload_bytes[d]);
-    }
+    fc_field_texts(&texts, r, community);
+    fc_stmt_int(stmt, index++, id);
+#define TEXT(column, ...) fc_stmt_text(stmt, index++, *texts.column ? texts.column : NULL);
+#define ADDRESS(column, FIELD, title)                                                                                  \
+    for (int i = 0; i < 2; i++)                                                                                        \
+        bind_mac(stmt, index++, FC_EXTRA_HAS(x, fields, column, FIELD, client ^ i), x->column[client ^ i]);
+#define NUMBER(column, FIELD, ...)                                                                                     \
+    for (int i = 0; i < 2; i++)                                                                                        \
+        bind_if(stmt, index++, FC_EXTRA_HAS(x, fields, column, FIELD, client ^ i), x->column[client ^ i]);
+    FC_FIELD_COLUMNS(TEXT, ADDRESS, NUMBER)
     return fc_stmt_run(stmt, err);
 }
 
@@ -271,12 +268,11 @@ int fc_writer_add_ports(struct fc_writer *w, int64_t id, const struct fc_flow_ke
  */
 static int turn_fields(struct fc_writer *w, const struct fc_session_record *r, struct fc_error *err)
 {
+#define TURN(column, ...) ", client_" #column " = server_" #column ", server_" #column " = client_" #column
+#define TURNS FC_FIELD_COLUMNS(FC_FIELD_SKIP, TURN, TURN)
     struct fc_stmt *stmt = fc_writer_stmt(
         w, FC_STMT_TURN_FIELDS,
-        "UPDATE session_fields SET client_mac = server_mac, server_mac = client_mac, client_ttl = server_ttl,"
-        " server_ttl = client_ttl, client_dscp = server_dscp, server_dscp = client_dscp,"
-        " client_tcp_flags = server_tcp_flags, server_tcp_flags = client_tcp_flags, client_isn = server_isn,"
-        " server_isn = client_isn, client_payload = server_payload, server_payload = client_payload"
+        "UPDATE session_fields SET vlan = vlan" TURNS
         " WHERE id = ?1 AND (SELECT client_addr IS NOT ?2 OR client_port IS NOT ?3 FROM session WHERE id = ?1)");
 
     fc_stmt_int(stmt, 1, r->db_id);
@@ -301,7 +297,7 @@ static int insert_session(struct fc_writer *w, int64_t *id, const struct fc_sess
                           struct fc_span_sum *had, struct fc_error *err)
 {
     char text[FC_COMMUNITY_ID_SIZE];
-    const char *community = (fields & FC_STORE_COMMUNITY_ID) && fc_community_id(&r->key, text) ? text : NULL;
+    const char *community = (fields & FC_FIELD_COMMUNITY_ID) && fc_community_id(&r->key, text) ? text : NULL;
     int rc;
 
     *had = (struct fc_span_sum){0};

@@ -39,7 +39,7 @@ static void fill(struct fc_spool *spool, struct rng *rng, uint64_t *id)
         r.first_file = 1;
         r.first_off = *id;
         r.has_extra = rng_chance(rng, 30);
-        r.extra.payload_bytes[0] = r.has_extra ? ~*id : 0;
+        r.extra.payload[0] = r.has_extra ? ~*id : 0;
         r.blob_len = (uint32_t)rng_below(rng, sizeof blob);
         memset(blob, (int)*id, sizeof blob);
         r.blob = blob;
@@ -51,7 +51,7 @@ static void check_record(const struct fc_session_record *r, uint64_t *sum)
 {
     for (uint32_t i = 0; i < r->blob_len; i++)
         HOLDS(r->blob[i] == (uint8_t)r->session.packets[0]);
-    HOLDS(!r->has_extra || r->extra.payload_bytes[0] == ~r->session.packets[0]);
+    HOLDS(!r->has_extra || r->extra.payload[0] == ~r->session.packets[0]);
     *sum = (*sum ^ r->session.packets[0] ^ (uint64_t)r->session.min_ns << 32 ^ r->blob_len) * 0x9e3779b97f4a7c15u;
 }
 

@@ -48,12 +48,12 @@ static bool extra_differs(const struct fc_extra *a, const struct twin_fields *b,
         if (number("has ttl", a->has_ttl >> d & 1, b->has_ttl[d], buf, size) ||
             number("has dscp", a->has_dscp >> d & 1, b->has_dscp[d], buf, size) ||
             number("has isn", a->has_isn >> d & 1, b->has_isn[d], buf, size) ||
-            number("has flags", a->has_flags >> d & 1, b->has_flags[d], buf, size) ||
+            number("has flags", a->has_tcp_flags >> d & 1, b->has_flags[d], buf, size) ||
             number("has payload", a->has_payload >> d & 1, b->has_payload[d], buf, size) ||
             number("ttl", a->ttl[d], b->ttl[d], buf, size) || number("dscp", a->dscp[d], b->dscp[d], buf, size) ||
             number("isn", a->isn[d], b->isn[d], buf, size) ||
             number("fields' flags", a->tcp_flags[d], b->tcp_flags[d], buf, size) ||
-            number("payload", (int64_t)a->payload_bytes[d], (int64_t)b->payload_bytes[d], buf, size))
+            number("payload", (int64_t)a->payload[d], (int64_t)b->payload_bytes[d], buf, size))
             return true;
     return false;
 }

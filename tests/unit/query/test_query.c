@@ -41,6 +41,36 @@ Test(query, gives_every_member_of_a_session)
     test_index_free(index);
 }
 
+/* What a SELECT of one text gives. */
+static void check_text(struct test_index *index, const char *select, const char *want)
+{
+    sqlite3_stmt *stmt;
+
+    cr_assert_eq(sqlite3_prepare_v2(fc_db_sqlite(index->db), select, -1, &stmt, NULL), SQLITE_OK);
+    cr_assert_eq(sqlite3_step(stmt), SQLITE_ROW);
+    cr_assert_str_eq((const char *)sqlite3_column_text(stmt, 0), want);
+    sqlite3_finalize(stmt);
+}
+
+/* include/flowcarve/fields.h against schema/flowcarve.sql: rows are written and read by the order of columns. */
+Test(query, the_schema_has_the_columns_of_the_list)
+{
+#define TEXT(column, ...) " " #column ":TEXT"
+#define ADDRESS(column, ...) " client_" #column ":BLOB server_" #column ":BLOB"
+#define NUMBER(column, ...) " client_" #column ":INTEGER server_" #column ":INTEGER"
+#define ONE(column, ...) " " #column
+#define TWO(column, ...) " client_" #column " server_" #column
+    struct test_index *index = test_index_sql("", "");
+
+    check_text(index, "SELECT group_concat(name || ':' || type, ' ') FROM pragma_table_info('session_fields')",
+               "id:INTEGER" FC_FIELD_COLUMNS(TEXT, ADDRESS, NUMBER));
+    check_text(index,
+               "SELECT 'state' || substr(all_of_them, instr(all_of_them, ' vlan')) FROM"
+               " (SELECT group_concat(name, ' ') AS all_of_them FROM pragma_table_info('sessions'))",
+               "state" FC_FIELD_COLUMNS(ONE, TWO, TWO));
+    test_index_free(index);
+}
+
 Test(query, without_fields_says_that_there_are_none)
 {
     struct test_index *index = test_index_sql(

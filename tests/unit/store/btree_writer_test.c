@@ -88,12 +88,12 @@ static void draw_extra(struct rng *rng, struct fc_extra *x)
     rng_fill(rng, x->ttl, sizeof x->ttl);
     rng_fill(rng, x->isn, sizeof x->isn);
     x->dscp[0] = (uint8_t)rng_below(rng, 64);
-    x->payload_bytes[0] = rng_next(rng) >> rng_between(rng, 1, 63);
+    x->payload[0] = rng_next(rng) >> rng_between(rng, 1, 63);
     x->has_mac = (uint8_t)rng_below(rng, 4);
     x->has_ttl = (uint8_t)rng_below(rng, 4);
     x->has_dscp = (uint8_t)rng_below(rng, 4);
     x->has_isn = (uint8_t)rng_below(rng, 4);
-    x->has_flags = (uint8_t)rng_below(rng, 4);
+    x->has_tcp_flags = (uint8_t)rng_below(rng, 4);
     x->has_payload = (uint8_t)rng_below(rng, 4);
 }
 
@@ -203,8 +203,7 @@ Test(btree_writer, every_row_and_statistic_is_that_of_the_twin)
         struct plan plan = {.seed = seed + i,
                             .sessions = (unsigned)rng_below(&rng, rng_chance(&rng, 30) ? 5 : 3000),
                             .kinds = kinds[rng_below(&rng, 6)],
-                            .fields =
-                                rng_chance(&rng, 40) ? FC_WANT_ALL | FC_STORE_TCP_FLAGS | FC_STORE_COMMUNITY_ID : 0,
+                            .fields = rng_chance(&rng, 40) ? (uint32_t)~FC_FIELD_ISN : 0,
                             .blob_max = rng_chance(&rng, 80) ? 300 : 30000};
         compare(&plan);
     }
@@ -214,7 +213,7 @@ Test(btree_writer, epochs_give_the_same)
 {
     /* from 50,000 sessions of an epoch on, two threads build indexes; the third one has a single session */
     struct plan plan = {
-        .seed = 5, .sessions = 2 * FC_EPOCH_SESSIONS + 1, .blob_max = 20, .fields = FC_STORE_COMMUNITY_ID};
+        .seed = 5, .sessions = 2 * FC_EPOCH_SESSIONS + 1, .blob_max = 20, .fields = FC_FIELD_COMMUNITY_ID};
 
     compare(&plan);
 }
@@ -228,7 +227,7 @@ Test(btree_writer, a_blob_of_megabytes)
 
 Test(btree_writer, sessions_after_another_call_are_inserted)
 {
-    struct plan plan = {.seed = 7, .sessions = 900, .blob_max = 200, .fields = FC_WANT_ALL | FC_STORE_COMMUNITY_ID};
+    struct plan plan = {.seed = 7, .sessions = 900, .blob_max = 200, .fields = (uint32_t)~FC_FIELD_ISN};
     const char *paths[2] = {bt_path(0), bt_path(1)};
 
     for (int insert = 0; insert < 2; insert++) {
@@ -248,7 +247,7 @@ Test(btree_writer, sessions_after_another_call_are_inserted)
 
 Test(btree_writer, an_index_that_is_added_to_is_that_of_the_twin)
 {
-    struct plan plan = {.seed = 8, .sessions = 2500, .blob_max = 200, .fields = FC_WANT_ALL | FC_STORE_COMMUNITY_ID};
+    struct plan plan = {.seed = 8, .sessions = 2500, .blob_max = 200, .fields = (uint32_t)~FC_FIELD_ISN};
     const char *paths[2] = {bt_path(0), bt_path(1)};
 
     for (int insert = 0; insert < 2; insert++) {
@@ -268,7 +267,7 @@ Test(btree_writer, what_is_added_in_bulk_begins_with_an_epoch)
 {
     enum { ROOM = 3000, HAD = 3000, ADDED = 10000 };
     struct plan plan = {
-        .seed = 10, .sessions = HAD + ADDED, .blob_max = 20, .kinds = FC_ADDR_IPV4, .fields = FC_STORE_COMMUNITY_ID};
+        .seed = 10, .sessions = HAD + ADDED, .blob_max = 20, .kinds = FC_ADDR_IPV4, .fields = FC_FIELD_COMMUNITY_ID};
     const char *paths[2] = {bt_path(0), bt_path(1)};
     int64_t pages[2];
 
@@ -301,7 +300,7 @@ Test(btree_writer, what_is_added_in_bulk_begins_with_an_epoch)
 /* Whoever asks by hand says nothing of epochs. */
 Test(btree_writer, statistics_let_sqlite_find_an_address_in_all_epochs)
 {
-    struct plan plan = {.seed = 9, .sessions = 4000, .blob_max = 20, .fields = FC_STORE_COMMUNITY_ID};
+    struct plan plan = {.seed = 9, .sessions = 4000, .blob_max = 20, .fields = FC_FIELD_COMMUNITY_ID};
     const char *path = bt_path(0);
     sqlite3 *sql;
 

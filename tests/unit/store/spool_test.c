@@ -31,7 +31,7 @@ static struct fc_session_record record_of(struct rng *r, uint64_t id)
     rec.open = rng_chance(r, 50);
     rec.unchanged = rng_chance(r, 50);
     if (rec.has_extra)
-        rec.extra.payload_bytes[1] = ~id;
+        rec.extra.payload[1] = ~id;
     rec.blob_len = (uint32_t)(rng_chance(r, 2) ? rng_below(r, BLOB_MAX) : rng_below(r, 40));
     return rec;
 }
@@ -65,7 +65,7 @@ static void check_same(const struct fc_session_record *got, const struct fc_sess
     cr_assert_eq(got->unchanged, want->unchanged);
     cr_assert_eq(got->blob_len, want->blob_len);
     if (want->has_extra)
-        cr_assert_eq(got->extra.payload_bytes[1], want->extra.payload_bytes[1]);
+        cr_assert_eq(got->extra.payload[1], want->extra.payload[1]);
     for (uint32_t i = 0; i < got->blob_len; i++)
         cr_assert_eq(got->blob[i], (uint8_t)want->session.packets[0]);
 }
