@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/ahead.h"
 #include "base/error.h"
+#include "base/handover.h"
 
-#include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     THREAD_FROM_RECORDS = 20000, /* fewer take less time than a thread takes to start */
     /* of a batch: to put a thread to sleep and wake it takes longer than to fill or empty some hundred records, and
-     * with few batches
-     * one of the two always waits */
+     * with few batches one of the two always waits */
     RECORDS = 1024,
     BATCHES = 8
 };
@@ -28,17 +26,11 @@ struct batch {
 
 struct fc_ahead {
     struct fc_merge *merge;
-    pthread_t thread;
     bool threaded;
-    /* guarded by lock */
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    uint64_t filled, emptied; /* batches; number n is batches[n % BATCHES] */
-    bool stop;
-    /* owner: the thread from `filled` on, the caller before */
-    struct batch batches[BATCHES];
+    struct fc_handover handover;
+    struct batch batches[BATCHES]; /* its slots */
     /* owner: the caller */
-    struct batch *at; /* the batch at `emptied`, once it is filled */
+    struct batch *at; /* the batch that is being emptied */
     unsigned next;    /* record in it */
 };
 
@@ -76,23 +68,13 @@ static void fill(struct fc_merge *merge, struct batch *b)
 static void *run(void *arg)
 {
     struct fc_ahead *a = arg;
-    int more = 1;
+    int more = 1, slot;
 
-    pthread_mutex_lock(&a->lock);
-    while (more == 1) {
-        while (a->filled == a->emptied + BATCHES && !a->stop)
-            pthread_cond_wait(&a->changed, &a->lock);
-        if (a->stop)
-            break;
-        struct batch *b = &a->batches[a->filled % BATCHES];
-        pthread_mutex_unlock(&a->lock);
-        fill(a->merge, b);
-        more = b->end;
-        pthread_mutex_lock(&a->lock);
-        a->filled++;
-        pthread_cond_broadcast(&a->changed);
+    while (more == 1 && (slot = fc_handover_room(&a->handover, NULL)) >= 0) {
+        fill(a->merge, &a->batches[slot]);
+        more = a->batches[slot].end;
+        fc_handover_fill(&a->handover);
     }
-    pthread_mutex_unlock(&a->lock);
     return NULL;
 }
 
@@ -103,25 +85,17 @@ struct fc_ahead *fc_ahead_open(struct fc_merge *merge, uint64_t records, bool al
     if (!a)
         return NULL;
     a->merge = merge;
-    pthread_mutex_init(&a->lock, NULL);
-    pthread_cond_init(&a->changed, NULL);
-    if (!alone && records >= THREAD_FROM_RECORDS && sysconf(_SC_NPROCESSORS_ONLN) > 1)
-        a->threaded = pthread_create(&a->thread, NULL, run, a) == 0;
+    fc_handover_init(&a->handover, BATCHES);
+    a->threaded = !alone && records >= THREAD_FROM_RECORDS && fc_handover_start(&a->handover, run, a);
     return a;
 }
 
 /* Gives the batch at hand back, if any, and waits for the next one. */
 static void turn(struct fc_ahead *a)
 {
-    pthread_mutex_lock(&a->lock);
-    if (a->at) {
-        a->emptied++;
-        pthread_cond_broadcast(&a->changed);
-    }
-    while (a->emptied == a->filled)
-        pthread_cond_wait(&a->changed, &a->lock);
-    pthread_mutex_unlock(&a->lock);
-    a->at = &a->batches[a->emptied % BATCHES];
+    if (a->at)
+        fc_handover_empty(&a->handover, NULL);
+    a->at = &a->batches[fc_handover_next(&a->handover)];
     a->next = 0;
 }
 
@@ -144,16 +118,8 @@ void fc_ahead_close(struct fc_ahead *a)
 {
     if (!a)
         return;
-    if (a->threaded) {
-        pthread_mutex_lock(&a->lock);
-        a->stop = true;
-        pthread_cond_broadcast(&a->changed);
-        pthread_mutex_unlock(&a->lock);
-        pthread_join(a->thread, NULL);
-    }
+    fc_handover_fini(&a->handover);
     for (unsigned i = 0; i < BATCHES; i++)
         fc_buffer_fini(&a->batches[i].blobs);
-    pthread_mutex_destroy(&a->lock);
-    pthread_cond_destroy(&a->changed);
     free(a);
 }

@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Fewer take less time than a thread takes to start. */
 enum { THREAD_FROM_BUFFERS = 16 };
@@ -18,49 +17,39 @@ void fc_behind_init(struct fc_behind *b, int fd, const char *name, size_t buffer
     b->buffer_bytes = buffer_bytes;
     b->alone = alone;
     pthread_mutex_init(&b->lock, NULL);
-    pthread_cond_init(&b->changed, NULL);
+    fc_handover_init(&b->handover, FC_BEHIND_JOBS);
 }
 
 static void *run(void *arg)
 {
     struct fc_behind *b = arg;
+    struct fc_error why;
+    int slot, rc = 0; /* of the first failure: nothing is written any more */
 
-    pthread_mutex_lock(&b->lock);
-    for (;;) {
-        while (!b->count && !b->stop)
-            pthread_cond_wait(&b->changed, &b->lock);
-        if (!b->count)
-            break;
-        struct fc_behind_job job = b->jobs[b->first];
-        bool failed = b->why.code != 0;
-        struct fc_error err = {.code = 0};
-        pthread_mutex_unlock(&b->lock);
-        int rc = failed ? 0 : fc_io_write(b->fd, job.data, job.len, job.off, b->name, &err);
-        pthread_mutex_lock(&b->lock);
-        if (rc)
-            b->why = err;
-        b->spare[b->spare_count++] = job.data;
-        b->first = (b->first + 1) % FC_BEHIND_JOBS;
-        b->count--;
-        pthread_cond_broadcast(&b->changed);
+    while ((slot = fc_handover_next(&b->handover)) >= 0) {
+        const struct fc_behind_job *job = &b->jobs[slot];
+        if (rc == 0)
+            rc = fc_io_write(b->fd, job->data, job->len, job->off, b->name, &why);
+        fc_handover_empty(&b->handover, rc ? &why : NULL);
     }
-    pthread_mutex_unlock(&b->lock);
     return NULL;
 }
 
-/* What went wrong behind the caller's back. Under the lock. */
-static int failure(const struct fc_behind *b, struct fc_error *err)
+/* Exchanges buffers with a slot. Under the lock. */
+static int hand_over(struct fc_behind *b, uint64_t off, uint8_t **data, size_t len, struct fc_error *err)
 {
-    if (b->why.code && err)
-        *err = b->why;
-    return b->why.code;
-}
+    int slot = fc_handover_room(&b->handover, err);
+    struct fc_behind_job *job = &b->jobs[slot < 0 ? 0 : slot];
+    uint8_t *other = job->data;
 
-static bool start(struct fc_behind *b)
-{
-    if (!b->alone && !b->running && b->passed >= THREAD_FROM_BUFFERS && sysconf(_SC_NPROCESSORS_ONLN) > 1)
-        b->running = pthread_create(&b->thread, NULL, run, b) == 0;
-    return b->running;
+    if (slot < 0)
+        return slot;
+    if (!other && !(other = malloc(b->buffer_bytes)))
+        return fc_error_set(err, FC_E_NOMEM, b->name, FC_NO_OFFSET, "out of memory");
+    *job = (struct fc_behind_job){off, len, *data};
+    *data = other;
+    fc_handover_fill(&b->handover);
+    return 0;
 }
 
 int fc_behind_pass(struct fc_behind *b, uint64_t off, uint8_t **data, size_t len, struct fc_error *err)
@@ -68,64 +57,37 @@ int fc_behind_pass(struct fc_behind *b, uint64_t off, uint8_t **data, size_t len
     int rc = 0;
 
     pthread_mutex_lock(&b->lock);
-    b->passed++;
-    if (!start(b)) {
-        pthread_mutex_unlock(&b->lock);
-        return fc_io_write(b->fd, *data, len, off, b->name, err);
-    }
-    while (b->count == FC_BEHIND_JOBS)
-        pthread_cond_wait(&b->changed, &b->lock);
-    uint8_t *other = b->spare_count ? b->spare[--b->spare_count] : malloc(b->buffer_bytes);
-    if (!other) {
-        rc = fc_error_set(err, FC_E_NOMEM, b->name, FC_NO_OFFSET, "out of memory");
-    } else if ((rc = failure(b, err))) {
-        b->spare[b->spare_count++] = other;
-    } else {
-        b->jobs[(b->first + b->count++) % FC_BEHIND_JOBS] = (struct fc_behind_job){off, len, *data};
-        *data = other;
-        pthread_cond_broadcast(&b->changed);
-    }
+    bool threaded = !b->alone && ++b->passed >= THREAD_FROM_BUFFERS && fc_handover_start(&b->handover, run, b);
+    if (threaded)
+        rc = hand_over(b, off, data, len, err);
     pthread_mutex_unlock(&b->lock);
-    return rc;
+    return threaded ? rc : fc_io_write(b->fd, *data, len, off, b->name, err);
 }
 
-static bool overlaps(const struct fc_behind *b, uint64_t off, size_t len)
+static bool overlaps(const struct fc_behind_job *job, uint64_t off, size_t len)
 {
-    for (unsigned i = 0; i < b->count; i++) {
-        const struct fc_behind_job *job = &b->jobs[(b->first + i) % FC_BEHIND_JOBS];
-        if (job->off < off + len && off < job->off + job->len)
-            return true;
-    }
-    return false;
+    return job->off < off + len && off < job->off + job->len;
 }
 
 void fc_behind_settle(struct fc_behind *b, uint64_t off, size_t len)
 {
     pthread_mutex_lock(&b->lock);
-    while (overlaps(b, off, len))
-        pthread_cond_wait(&b->changed, &b->lock);
+    uint64_t n = b->handover.filled, least = n < FC_BEHIND_JOBS ? 0 : n - FC_BEHIND_JOBS;
+    while (n > least && !overlaps(&b->jobs[(n - 1) % FC_BEHIND_JOBS], off, len))
+        n--;
     pthread_mutex_unlock(&b->lock);
+    fc_handover_settle(&b->handover, n, NULL);
 }
 
 int fc_behind_stop(struct fc_behind *b, struct fc_error *err)
 {
-    pthread_mutex_lock(&b->lock);
-    b->stop = true;
-    pthread_cond_broadcast(&b->changed);
-    bool running = b->running;
-    pthread_mutex_unlock(&b->lock);
-    if (running)
-        pthread_join(b->thread, NULL);
-    b->running = false;
-    b->stop = false;
-    return failure(b, err);
+    return fc_handover_stop(&b->handover, err);
 }
 
 void fc_behind_fini(struct fc_behind *b)
 {
-    fc_behind_stop(b, NULL);
-    for (unsigned i = 0; i < b->spare_count; i++)
-        free(b->spare[i]);
+    fc_handover_fini(&b->handover);
+    for (unsigned i = 0; i < FC_BEHIND_JOBS; i++)
+        free(b->jobs[i].data);
     pthread_mutex_destroy(&b->lock);
-    pthread_cond_destroy(&b->changed);
 }

@@ -11,11 +11,9 @@
 #ifndef FC_STORE_BEHIND_H
 #define FC_STORE_BEHIND_H
 
-#include <flowcarve/error.h>
-#include <pthread.h>
-#include <stdbool.h>
+#include "base/handover.h"
+
 #include <stddef.h>
-#include <stdint.h>
 
 enum { FC_BEHIND_JOBS = 4 };
 
@@ -25,21 +23,15 @@ struct fc_behind {
     const char *name; /* for messages */
     size_t buffer_bytes;
     bool alone;
-    /* guarded by lock */
+    /* guarded by lock, which makes one of all that hand over */
     pthread_mutex_t lock;
-    pthread_cond_t changed;
-    pthread_t thread;
-    bool running, stop;
     uint64_t passed; /* buffers in all */
+    struct fc_handover handover;
     struct fc_behind_job {
         uint64_t off;
         size_t len;
-        uint8_t *data;
-    } jobs[FC_BEHIND_JOBS]; /* first, first + 1...; the first is being written */
-    unsigned first, count;
-    uint8_t *spare[FC_BEHIND_JOBS];
-    unsigned spare_count;
-    struct fc_error why; /* of the first failure */
+        uint8_t *data;      /* stays when it is written, for the next one */
+    } jobs[FC_BEHIND_JOBS]; /* the slots; who empties them only reads */
 };
 
 /* buffer_bytes: of all buffers that are handed over; alone: no thread, all is written at once. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/bulk.h"
 #include "base/error.h"
+#include "base/handover.h"
 #include "base/vector.h"
 #include "store/btree.h"
 #include "store/db.h"
@@ -11,18 +12,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Below this, a second thread would take longer to start than it helps; and one builder at a time leaves no gaps. */
 enum { THREAD_FROM_ROWS = 50000 };
-
-/* Who builds the indexes besides. */
-struct helper {
-    pthread_t thread;
-    bool runs;
-    struct fc_error err;
-    int rc;
-};
 
 struct fc_bulk {
     struct fc_pages pages;
@@ -44,8 +36,8 @@ struct fc_bulk {
     int64_t epoch, ready; /* of the sessions that come; of the entries that are built */
     uint64_t rows;        /* of this epoch so far */
     bool alone;
-    atomic_uint next; /* index whose entries nobody builds yet */
-    struct helper helper;
+    atomic_uint next;          /* index whose entries nobody builds yet: taken by the caller and the helper */
+    struct fc_handover helper; /* who builds the indexes besides: one slot, filled when they are ready */
 };
 
 static uint32_t *root_of(struct fc_bulk_roots *roots, const char *name)
@@ -110,6 +102,7 @@ int fc_bulk_new(int fd, const char *name, bool alone, const struct fc_bulk_roots
         return fc_error_set(err, FC_E_NOMEM, name, FC_NO_OFFSET, "out of memory");
     b->alone = alone;
     b->next = FC_SESSION_INDEXES;
+    fc_handover_init(&b->helper, 1);
     if ((rc = fc_pages_open(&b->pages, fd, name, alone, err))) {
         fc_bulk_free(b);
         return rc;
@@ -136,8 +129,7 @@ void fc_bulk_free(struct fc_bulk *b)
 {
     if (!b)
         return;
-    if (b->helper.runs)
-        pthread_join(b->helper.thread, NULL);
+    fc_handover_fini(&b->helper);
     fc_btree_free(b->session);
     fc_btree_free(b->fields);
     fc_btree_free(b->open);
@@ -167,26 +159,19 @@ static int build_indexes(struct fc_bulk *b, struct fc_error *err)
 static void *run_helper(void *arg)
 {
     struct fc_bulk *b = arg;
+    struct fc_error why;
 
-    b->helper.rc = build_indexes(b, &b->helper.err);
+    while (fc_handover_next(&b->helper) >= 0)
+        fc_handover_empty(&b->helper, build_indexes(b, &why) ? &why : NULL);
     return NULL;
 }
 
 /* Builds what is ready, or what the helper has not come to yet. */
 static int settle(struct fc_bulk *b, struct fc_error *err)
 {
-    int rc = build_indexes(b, err);
+    int rc = build_indexes(b, err), other = fc_handover_settle(&b->helper, b->helper.filled, rc ? NULL : err);
 
-    if (!b->helper.runs)
-        return rc;
-    pthread_join(b->helper.thread, NULL);
-    b->helper.runs = false;
-    if (rc == 0 && b->helper.rc) {
-        rc = b->helper.rc;
-        if (err)
-            *err = b->helper.err;
-    }
-    return rc;
+    return rc ? rc : other;
 }
 
 /* Makes the entries of the epoch ready, and lets a second thread build them where that pays and there is one. */
@@ -200,8 +185,8 @@ static int turn(struct fc_bulk *b, struct fc_error *err)
         fc_session_index_turn(&b->index[i]);
     b->ready = b->epoch;
     b->next = 0;
-    b->helper.runs = !b->alone && b->rows >= THREAD_FROM_ROWS && sysconf(_SC_NPROCESSORS_ONLN) > 1 &&
-                     pthread_create(&b->helper.thread, NULL, run_helper, b) == 0;
+    if (!b->alone && b->rows >= THREAD_FROM_ROWS && fc_handover_start(&b->helper, run_helper, b))
+        fc_handover_fill(&b->helper);
     b->rows = 0;
     return 0;
 }
