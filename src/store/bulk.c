@@ -257,6 +257,7 @@ int fc_bulk_session(struct fc_bulk *b, int64_t id, const struct fc_session_recor
     char text[FC_COMMUNITY_ID_SIZE];
     const char *community = (fields & FC_FIELD_COMMUNITY_ID) && fc_community_id(&r->key, text) ? text : NULL;
 
+    b->rows++;
     if (rc == 0)
         rc = append(b, b->session, id, fc_session_row(&b->row, r), err);
     for (unsigned i = FC_INDEX_COMMUNITY + 1; i < FC_SESSION_INDEXES && rc == 0; i++)
