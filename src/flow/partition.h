@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside of the flow table: what table.c (packets and sessions), index.c (finding flows), wheel.c (their end) and
- * spill.c share.
+ * Inside of the flow table: what table.c (hand-over, and who does what with a partition), apply.c (packets and
+ * sessions), index.c (finding flows), wheel.c (their end) and spill.c share.
  */
 #ifndef FC_FLOW_PARTITION_H
 #define FC_FLOW_PARTITION_H
@@ -147,6 +147,15 @@ static inline bool fc_flow_is_wide(const struct fc_flow *f)
     return f->key.rest & FC_SHORT_WIDE;
 }
 
+/* Has it in the cache in a while. */
+static inline void fc_flow_fetch(const struct fc_partition *p, uint32_t number)
+{
+    const uint8_t *f = (const uint8_t *)fc_flow_at(p, number);
+
+    __builtin_prefetch(f, 1);
+    __builtin_prefetch(f + 64, 1);
+}
+
 /* index.c. The flow of a note's key, or FC_NO_FLOW. wide: the whole key, where it is not short. */
 #define FC_NO_FLOW UINT32_MAX
 uint32_t fc_partition_find(const struct fc_partition *p, uint32_t hash, const struct fc_short_key *key,
@@ -176,12 +185,16 @@ void fc_wheel_fini(struct fc_partition *p);
 /* Calls `done` when all readers that are there now are gone. */
 void fc_table_later(struct fc_table *table, struct rcu_head *head, void (*done)(struct rcu_head *head));
 
-/* table.c. Emits a flow's session; last: no packet can continue it but one of a later capture. */
+/* apply.c. Emits a flow's session; last: no packet can continue it but one of a later capture. */
 int fc_flow_emit(struct fc_partition *p, const struct fc_flow *f, bool last, struct fc_advancer *a);
+/* The same, and its positions are given back. */
+int fc_flow_finish(struct fc_partition *p, struct fc_flow *f, bool last, struct fc_advancer *a);
 /* Gives back what positions take. */
 void fc_flow_drop_positions(struct fc_partition *p, struct fc_flow *f);
 /* Applies a note, in its turn; side: what it has at its side, NULL: nothing. */
 int fc_partition_apply(struct fc_partition *p, const struct fc_note *note, const struct fc_place *place,
                        const struct fc_side *side, struct fc_advancer *a);
+/* Applies the notes of the lane on top up to `stop`. 1: the lane is at its end. */
+int fc_partition_follow(struct fc_partition *p, const struct fc_place *stop, struct fc_advancer *a);
 
 #endif

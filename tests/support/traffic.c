@@ -237,7 +237,7 @@ static void count_in(struct traffic *t, struct traffic_file *f, uint32_t id, uin
         p->rec.data = NULL;
         p->file = id;
         if (p->packet.malformed)
-            p->packet.key.port[1] = (uint16_t)id; /* a session a file, as src/index/pipeline.c has it */
+            p->packet.key.port[1] = (uint16_t)id; /* a session a file, as src/index/claim.c has it */
         if (f->first_ns == FC_TIME_NONE)
             f->first_ns = rec.ts_ns;
         if (rec.ts_ns > t->clock_ns)
