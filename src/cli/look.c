@@ -10,8 +10,7 @@ bool fc_is_iface(const char *value)
     return *value && *value != '@' && value[strspn(value, "0123456789,- ")];
 }
 
-struct fc_look *fc_look_begin(const char *command, const char *iface, const char *filter, uint32_t fields,
-                              bool quiet)
+struct fc_look *fc_look_begin(const char *command, const char *iface, const char *filter, uint32_t fields, bool quiet)
 {
     const struct fc_look_options o = {.filter = filter, .fields = fields, .stop = &fc_stop};
     struct fc_look *look;
@@ -37,8 +36,9 @@ void fc_look_end(struct fc_look *look, bool quiet)
     fc_look_result(look, &r);
     if (quiet)
         return;
-    fprintf(stderr, "%s, %s received by the filter, %s dropped by the kernel", fc_human_things(r.given, "packet", b[0], sizeof b[0]),
-            fc_human_count(r.received, b[1], sizeof b[1]), fc_human_count(r.dropped, b[2], sizeof b[2]));
+    fprintf(stderr, "%s, %s received by the filter, %s dropped by the kernel",
+            fc_human_things(r.given, "packet", b[0], sizeof b[0]), fc_human_count(r.received, b[1], sizeof b[1]),
+            fc_human_count(r.dropped, b[2], sizeof b[2]));
     if (r.dropped_iface)
         fprintf(stderr, ", %s by the interface", fc_human_count(r.dropped_iface, b[0], sizeof b[0]));
     fputc('\n', stderr);

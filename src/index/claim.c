@@ -72,7 +72,8 @@ int fc_worker_scan(struct fc_worker *w, struct fc_chunk *c, struct fc_error *err
         c->record_bytes += rec.next_off - rec.off;
         if (fc_chunk_time(c, rec.ts_ns, rec.off))
             return fc_no_memory(err);
-        if ((c->records & LOOK) == 0 && (fc_pipeline_interrupted(p) || atomic_load_explicit(&w->s->failed, memory_order_relaxed)))
+        if ((c->records & LOOK) == 0 &&
+            (fc_pipeline_interrupted(p) || atomic_load_explicit(&w->s->failed, memory_order_relaxed)))
             return fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
         if ((rc = scan_record(w, c, &rec, err)))
             return rc;

@@ -34,14 +34,15 @@ static int check_unchanged(struct fc_pipeline *p, struct fc_scan_file *f, struct
     struct stat st;
 
     if (file->fd >= 0 ? fstat(file->fd, &st) : stat(file->path, &st))
-        return fc_pipeline_spoiled(p, f, fc_error_errno(err, FC_E_IO, file->path, FC_NO_OFFSET, "cannot be looked at again"));
+        return fc_pipeline_spoiled(p, f,
+                                   fc_error_errno(err, FC_E_IO, file->path, FC_NO_OFFSET, "cannot be looked at again"));
     f->grown = (uint64_t)st.st_size > file->stored_size;
     int64_t mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
     bool same = (uint64_t)st.st_size == file->stored_size && mtime_ns == file->mtime_ns;
     if (st.st_dev == file->dev && st.st_ino == file->ino && (same || f->grown))
         return 0;
-    return fc_pipeline_spoiled(p, f,
-                   fc_error_set(err, FC_E_CHANGED, file->path, FC_NO_OFFSET, "has changed while it was being indexed"));
+    return fc_pipeline_spoiled(
+        p, f, fc_error_set(err, FC_E_CHANGED, file->path, FC_NO_OFFSET, "has changed while it was being indexed"));
 }
 
 /* All of it is committed. Under the lock. */

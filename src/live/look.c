@@ -119,7 +119,8 @@ static const struct flow *find_flow(struct fc_look *look, const struct fc_packet
 {
     *place = fc_hash48(&packet->key, look->seed) % FC_LOOK_FLOWS;
     struct flow *f = &look->flow[*place];
-    bool answer = packet->got & FC_WANT_TCP && (packet->tcp_flags & (FC_TCP_SYN | FC_TCP_ACK)) == (FC_TCP_SYN | FC_TCP_ACK);
+    bool answer =
+        packet->got & FC_WANT_TCP && (packet->tcp_flags & (FC_TCP_SYN | FC_TCP_ACK)) == (FC_TCP_SYN | FC_TCP_ACK);
 
     if (f->number && memcmp(&f->key, &packet->key, sizeof f->key) == 0)
         return f;
@@ -134,12 +135,12 @@ static void take(struct fc_look *look, const struct pcap_pkthdr *h, const u_char
     struct fc_session_packet *now = &look->now;
 
     *now = (struct fc_session_packet){.path = look->iface, .number = ++look->given};
-    now->record = (struct fc_record){
-        .ts_ns = (int64_t)h->ts.tv_sec * 1000000000 + (int64_t)h->ts.tv_usec * (look->nanoseconds ? 1 : 1000),
-        .data = data,
-        .caplen = h->caplen,
-        .origlen = h->len,
-        .link_type = look->link_type};
+    now->record = (struct fc_record){.ts_ns = (int64_t)h->ts.tv_sec * 1000000000 +
+                                              (int64_t)h->ts.tv_usec * (look->nanoseconds ? 1 : 1000),
+                                     .data = data,
+                                     .caplen = h->caplen,
+                                     .origlen = h->len,
+                                     .link_type = look->link_type};
     fc_decode(look->link_type, data, h->caplen, h->len, look->fields | FC_WANT_KEY | FC_WANT_TCP, &now->packet);
     const struct flow *f = find_flow(look, &now->packet, &now->nth);
     now->session = f->number;
