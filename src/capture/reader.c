@@ -146,7 +146,13 @@ bool fc_file_unfinished(const struct fc_file *file, bool ends)
 int64_t fc_reader_pread(struct fc_reader *reader, void *buf, size_t n, uint64_t off)
 {
     const struct fc_file *file = reader->file;
-    int64_t got = fc_file_read(file, buf, n, off, &reader->why);
+    int64_t got = 0;
+
+    if (reader->stop && __atomic_load_n(reader->stop, __ATOMIC_RELAXED)) {
+        fc_error_set(&reader->why, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
+        return fc_reader_fail(reader, FC_E_INTERRUPTED);
+    }
+    got = fc_file_read(file, buf, n, off, &reader->why);
 
     if (got < 0) {
         fc_reader_fail(reader, (int)got);

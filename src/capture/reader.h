@@ -66,7 +66,8 @@ struct fc_reader {
     size_t buf_len;   /* bytes in buf */
     uint64_t pos;     /* file offset of the next record */
     uint64_t limit;   /* stop at records that start here or later */
-    int failed;       /* 0, or the code that every later call repeats */
+    const int *stop; /* set behind fc_reader_init(), may be NULL; once *stop is not 0 reading fails: FC_E_INTERRUPTED */
+    int failed;      /* 0, or the code that every later call repeats */
     struct fc_error why;
     uint64_t damage_off;          /* FC_E_DAMAGED: first byte that could not be understood */
     uint64_t damage_next;         /* FC_E_DAMAGED: where to go on when that is plain, else 0 */

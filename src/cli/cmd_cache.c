@@ -52,18 +52,23 @@ static const struct fc_grid_column columns[] = {
 
 enum { COLUMNS = sizeof columns / sizeof columns[0] };
 
-/* A row of the list. */
-static int write_index(struct fc_grid *grid, const char *path, const struct stat *st)
+/* A row of the list. *read becomes false where an index could not be read, which is told; another version's is none. */
+static int write_index(struct fc_grid *grid, const char *path, const struct stat *st, bool *read)
 {
     char used[FC_TEXT_MAX], size[48], captures[48] = "", records[48] = "";
     const bool people = grid->format == FC_ROWS_TABLE;
     struct fc_file_list list = {0};
     struct fc_db *db = NULL;
+    struct fc_error err;
     uint64_t sum = 0;
-    int rc = fc_db_open(path, &db, NULL);
+    int rc = fc_db_open(path, &db, &err);
 
     if (rc == 0)
-        rc = fc_files_list(db, false, NULL, &list, NULL);
+        rc = fc_files_list(db, false, NULL, &list, &err);
+    if (rc && rc != FC_E_SCHEMA && rc != FC_E_FORMAT) {
+        fc_complain_error(&err);
+        *read = false;
+    }
     for (size_t i = 0; i < list.count; i++)
         sum += list.items[i].records;
     *fc_text_time(used, (int64_t)st->st_mtim.tv_sec * 1000000000) = '\0';
@@ -96,6 +101,7 @@ static int walk(const struct args *a, const char *folder, enum fc_row_format for
     struct fc_grid grid = {.out = out, .format = format, .column = columns, .columns = COLUMNS};
     uint64_t count = 0, bytes = 0;
     int status = FC_EXIT_OK;
+    bool read = true;
     char b[2][48];
 
     if (!out || (!dir && errno != ENOENT)) {
@@ -112,15 +118,20 @@ static int walk(const struct args *a, const char *folder, enum fc_row_format for
     for (struct dirent *e; dir && (e = readdir(dir));) {
         struct stat st;
         char *path;
-        if (!fc_cache_is_index(e->d_name) || asprintf(&path, "%s/%s", folder, e->d_name) < 0)
+        if (!fc_cache_is_index(e->d_name))
             continue;
+        if (asprintf(&path, "%s/%s", folder, e->d_name) < 0) {
+            fc_complain("out of memory");
+            status = FC_EXIT_ERROR;
+            break;
+        }
         if (lstat(path, &st) == 0 && S_ISREG(st.st_mode)) {
             if (clear && fc_cache_remove(path) != 0) {
                 fc_complain("%s: %s", path, strerror(errno));
                 status = FC_EXIT_ERROR;
             } else if (clear && a->verbose) {
                 fc_complain("removed %s", path);
-            } else if (!clear && write_index(&grid, path, &st) != 0) {
+            } else if (!clear && write_index(&grid, path, &st, &read) != 0) {
                 fc_complain("out of memory");
                 status = FC_EXIT_ERROR;
             }
@@ -135,6 +146,7 @@ static int walk(const struct args *a, const char *folder, enum fc_row_format for
         fc_grid_finish(&grid);
     int written = fc_rows_end(out, 1);
     free(out);
+    status = read ? status : FC_EXIT_ERROR;
     if (!a->quiet && status == FC_EXIT_OK)
         fprintf(stderr, "%s %s%s, %s%s\n", fc_human_count(count, b[0], sizeof b[0]), count == 1 ? "index" : "indexes",
                 clear ? " removed" : "", fc_human_bytes(bytes, b[1], sizeof b[1]),

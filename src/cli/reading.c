@@ -72,6 +72,18 @@ int fc_cache_remove(const char *db)
     return unlink(db) == 0 || errno == ENOENT ? 0 : -1;
 }
 
+/* One with a name of its own, and what was begun of it. */
+static void remove_temporary(const char *db)
+{
+    char *site;
+
+    if (asprintf(&site, "%s.new", db) >= 0) {
+        unlink(site);
+        free(site);
+    }
+    fc_cache_remove(db);
+}
+
 /* mkdir -p; what is made is the owner's alone. */
 static bool make_folder(char *path)
 {
@@ -208,7 +220,7 @@ static int index_apart(const struct fc_kept_index *kept, char **paths, int count
         fc_complain("cannot start a process: %s", strerror(errno));
     else if (ended_by) {
         if (doomed)
-            fc_cache_remove(doomed);
+            remove_temporary(doomed);
         signal(ended_by, SIG_DFL);
         raise(ended_by);
     }
@@ -371,7 +383,7 @@ const char *fc_reading_db(struct fc_reading *r, const char *command, const char 
 int fc_reading_end(struct fc_reading *r, int status)
 {
     if (r->temporary)
-        fc_cache_remove(r->db);
+        remove_temporary(r->db);
     for (unsigned i = 0; r->temporary && i < sizeof signals / sizeof signals[0]; i++) {
         struct sigaction now;
         if (sigaction(signals[i], NULL, &now) == 0 && now.sa_handler == remove_doomed)

@@ -122,6 +122,8 @@ static int walk(struct fc_inputs *in, const char *folder, const struct stat *own
         return memory ? FC_E_NOMEM : 0;
     }
     for (int i = 0; i < n; i++) {
+        if (in->stop && __atomic_load_n(in->stop, __ATOMIC_RELAXED))
+            rc = FC_E_INTERRUPTED;
         const char *slash = folder[strlen(folder) - 1] == '/' ? "" : "/";
         char *path = NULL;
         if (rc == 0 && asprintf(&path, "%s%s%s", folder, slash, entries[i]->d_name) < 0)
@@ -267,6 +269,7 @@ int fc_inputs_collect(struct fc_inputs *in, const char *const *paths, size_t cou
 {
     int rc = 0;
 
+    in->stop = save->stop;
     for (size_t i = 0; i < count && rc == 0; i++) {
         struct stat st;
         int known = stat(paths[i], &st);
@@ -274,7 +277,7 @@ int fc_inputs_collect(struct fc_inputs *in, const char *const *paths, size_t cou
             rc = save_stream(in, paths[i], save, err);
         else if ((rc = known == 0 && S_ISDIR(st.st_mode) ? walk(in, paths[i], &st, result)
                                                          : add(in, strdup(paths[i]), true, known == 0 ? &st : NULL)))
-            fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
+            fc_error_set(err, rc, NULL, FC_NO_OFFSET, "%s", fc_strerror(rc));
     }
     if (rc == 0)
         tell_links(in, result);

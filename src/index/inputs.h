@@ -24,6 +24,7 @@ struct fc_inputs {
     size_t count, room;
     struct fc_input_folders folders, links; /* that were walked; symbolic links to folders */
     unsigned streams;
+    const int *stop; /* ends the walk */
 };
 
 /* Where a stream goes, that is read once and cannot be carved from; and what ends looking at files. */

@@ -386,7 +386,8 @@ static int unpack(struct look *l, const struct fc_known_files *list, const struc
         fc_print_init(print);
     while (rc == 0 && !stream.ended && stream.off <= most) {
         uint64_t off = stream.off, at = off;
-        int64_t n = fc_stream_read(&stream, buf);
+        bool stopped = l->plan->stop && __atomic_load_n(l->plan->stop, __ATOMIC_RELAXED);
+        int64_t n = stopped ? FC_E_INTERRUPTED : fc_stream_read(&stream, buf);
         if (n < 0) {
             rc = (int)n;
             break;

@@ -394,6 +394,7 @@ int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, c
 
     memset(plan, 0, sizeof *plan);
     plan->keep_copies = options->keep_copies;
+    plan->stop = save->stop;
     if (fc_reader_init(&reader, PEEK_BUFFER))
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     rc = fc_writer_last(writer, &last, &last_ns, err);

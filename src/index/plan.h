@@ -39,6 +39,7 @@ struct fc_plan {
     size_t count, room;
     uint32_t first_id; /* of the new ones */
     uint64_t bytes;    /* as stored */
+    const int *stop;   /* as in fc_index_run() */
     bool keep_copies;  /* they are indexed as if they were other captures */
     bool adding;       /* the index holds captures already, */
     bool changed;      /* and what it says of them was changed */

@@ -66,13 +66,14 @@ int fc_aside_add(struct fc_aside *s, const struct fc_record *rec, const uint8_t 
     return 0;
 }
 
-int fc_aside_sort(struct fc_aside *s, struct fc_error *err)
+int fc_aside_sort(struct fc_aside *s, const int *stop, struct fc_error *err)
 {
     int rc;
 
     if (s->written && s->memory.len && (rc = write_out(s, err)))
         return rc;
-    return s->count && fc_sorter_array(&s->list, s->count, WORDS, 63) ? no_memory(err) : 0;
+    rc = s->count ? fc_sorter_array(&s->list, s->count, WORDS, 63, stop) : 0;
+    return rc ? fc_error_set(err, rc, NULL, FC_NO_OFFSET, "%s", fc_strerror(rc)) : 0;
 }
 
 int fc_aside_next(struct fc_aside *s, struct fc_put_aside *out, const uint8_t **bytes, struct fc_error *err)

@@ -41,7 +41,7 @@ struct fc_aside {
 int fc_aside_add(struct fc_aside *aside, const struct fc_record *rec, const uint8_t *block, uint64_t place,
                  uint32_t iface, int64_t order_ns, struct fc_error *err);
 /* All are there: sorts them. FC_E_NOMEM. */
-int fc_aside_sort(struct fc_aside *aside, struct fc_error *err);
+int fc_aside_sort(struct fc_aside *aside, const int *stop, struct fc_error *err);
 /*
  * 1: *out and *bytes (the block, or the data) are the next record, valid until the next call; 0: end; FC_E_IO, _NOMEM.
  */

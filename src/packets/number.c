@@ -47,7 +47,8 @@ int fc_numbers_count(struct fc_numbers *n, struct fc_places *places, struct fc_p
         rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     else if (rc)
         *err = reader.why;
-    else
+    reader.stop = places->stop;
+    if (rc == 0)
         rc = walk(n, places, f, &reader, err);
     fc_reader_fini(&reader);
     fc_file_close(&file);

@@ -61,7 +61,7 @@ static int add_segments(void *ctx, const uint8_t *p, size_t len)
         for (uint64_t i = 1; i < s.count && rc == 0; i++) {
             if (!(p = fc_segment_next(p, end, &off)))
                 return FC_E_DAMAGED;
-            rc = add_position(f, off, session);
+            rc = (i & 0xfffff) == 0 && fc_places_stopped(places) ? FC_E_INTERRUPTED : add_position(f, off, session);
         }
     }
     return rc;
@@ -118,7 +118,7 @@ static int add_session(struct fc_places *places, struct fc_db *db, sqlite3_stmt 
     if (rc == FC_E_DAMAGED)
         return fc_error_set(err, FC_E_DB, db->path, FC_NO_OFFSET, "the row of session %lld is damaged",
                             (long long)sqlite3_column_int64(stmt, 0));
-    return rc ? fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory") : 0;
+    return rc ? fc_error_set(err, rc, NULL, FC_NO_OFFSET, "%s", fc_strerror(rc)) : 0;
 }
 
 /* Packets of the chosen sessions that are forgotten. */
@@ -187,7 +187,8 @@ static int compare_pos(const void *a, const void *b)
     return x->off < y->off ? -1 : x->off > y->off;
 }
 
-static void sort_positions(struct fc_place_file *f)
+/* 0, or FC_E_INTERRUPTED. */
+static int sort_positions(struct fc_place_file *f, const int *stop)
 {
     uint64_t *entries = (uint64_t *)f->pos;
     size_t i = 1;
@@ -195,14 +196,14 @@ static void sort_positions(struct fc_place_file *f)
     while (i < f->count && f->pos[i - 1].off <= f->pos[i].off)
         i++;
     if (i >= f->count) /* one session is in order already */
-        return;
+        return 0;
     /* sessions were added in their order, so that only offsets want sorting */
-    if (fc_sorter_array(&entries, f->count, 2, 63) == 0) {
-        f->pos = (struct fc_place *)entries;
-        f->room = f->count;
-    } else {
+    int rc = fc_sorter_array(&entries, f->count, 2, 63, stop);
+    f->pos = (struct fc_place *)entries;
+    f->room = f->count;
+    if (rc == FC_E_NOMEM)
         qsort(f->pos, f->count, sizeof *f->pos, compare_pos);
-    }
+    return rc == FC_E_INTERRUPTED ? rc : 0;
 }
 
 /* True when both names lead to the same file. */
@@ -300,13 +301,12 @@ static int look_at_all(struct fc_places *places, const char *avoid, bool read, f
         struct fc_place_file *f = &places->files[i];
         struct fc_error why;
         f->stored = &places->stored.items[i];
-        if (fc_places_stopped(places))
+        if (fc_places_stopped(places) || sort_positions(f, places->stop))
             return fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
         if (avoid && is_file(avoid, f->stored->path))
             return fc_error_set(err, FC_E_USAGE, avoid, FC_NO_OFFSET, "is a capture of the index");
         if (!f->count)
             continue;
-        sort_positions(f);
         int rc = read ? look_at(places, f, examine, ctx, &why) : 0;
         if (rc && (rc == FC_E_NOMEM || rc == FC_E_LIMIT || rc == FC_E_INTERRUPTED || !places->partial)) {
             *err = why;

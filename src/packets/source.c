@@ -127,8 +127,11 @@ static int sort_by_time(struct fc_record_source *s, struct fc_error *err)
     }
     free(f->pos); /* it takes memory enough without them */
     f->pos = NULL;
-    if (!list || fc_sorter_array(&list, f->count, 3, 63) || !(f->pos = malloc(f->count * sizeof *f->pos)))
-        rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    int sorted = list ? fc_sorter_array(&list, f->count, 3, 63, s->places->stop) : FC_E_NOMEM;
+    if (sorted == 0 && !(f->pos = malloc(f->count * sizeof *f->pos)))
+        sorted = FC_E_NOMEM;
+    if (sorted)
+        rc = fc_error_set(err, sorted, NULL, FC_NO_OFFSET, "%s", fc_strerror(sorted));
     for (size_t i = 0; i < f->count && f->pos; i++)
         f->pos[i] = (struct fc_place){list[3 * i + 1], list[3 * i + 2]};
     free(list);
@@ -182,7 +185,7 @@ static int put_aside(struct fc_record_source *s, struct fc_error *err)
             rc = fc_aside_add(&s->aside, &s->rec, s->block, i, (uint32_t)s->iface, last, err);
     }
     s->aside.used = true;
-    return rc < 0 ? rc : fc_aside_sort(&s->aside, err);
+    return rc < 0 ? rc : fc_aside_sort(&s->aside, s->places->stop, err);
 }
 
 int fc_record_source_init(struct fc_record_source *s, struct fc_places *places, struct fc_place_file *file,

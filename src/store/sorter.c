@@ -10,7 +10,8 @@ enum {
     DIGIT_BITS = 11,
     DIGITS = (64 + DIGIT_BITS - 1) / DIGIT_BITS, /* of a word */
     BUCKETS = 1 << DIGIT_BITS,
-    COUNT_MIN = 1024
+    COUNT_MIN = 1024,
+    TURN = 1 << 20 /* entries between looks at whether to stop */
 };
 
 static int no_memory(struct fc_error *err)
@@ -41,6 +42,11 @@ int fc_sorter_grow(struct fc_sorter *s, struct fc_error *err)
     return 0;
 }
 
+static bool is_stopped(const struct fc_sorter *s)
+{
+    return s->stop && __atomic_load_n(s->stop, __ATOMIC_RELAXED);
+}
+
 /* How often each value of each digit of one word occurs, from bit `low` up. */
 static void count_digits(const struct fc_sorter *s, unsigned word, unsigned low, uint32_t counts[DIGITS][BUCKETS])
 {
@@ -48,9 +54,10 @@ static void count_digits(const struct fc_sorter *s, unsigned word, unsigned low,
     unsigned digits = (64 - low + DIGIT_BITS - 1) / DIGIT_BITS;
 
     memset(counts, 0, sizeof(uint32_t) * DIGITS * BUCKETS);
-    for (size_t i = 0; i < s->count; i++, p += s->words)
-        for (unsigned d = 0; d < digits; d++)
-            counts[d][*p >> (low + d * DIGIT_BITS) & (BUCKETS - 1)]++;
+    for (size_t i = 0; i < s->count && !is_stopped(s);)
+        for (size_t end = s->count - i < TURN ? s->count : i + TURN; i < end; i++, p += s->words)
+            for (unsigned d = 0; d < digits; d++)
+                counts[d][*p >> (low + d * DIGIT_BITS) & (BUCKETS - 1)]++;
 }
 
 /* Inlined where `words` is known, so that copying an entry is no loop. */
@@ -75,12 +82,15 @@ static void distribute(const struct fc_sorter *s, const uint64_t *from, uint64_t
         next[b] = sum;
         sum += n;
     }
-    if (s->words == 1)
-        move_entries(from, to, s->count, 1, 0, shift, next);
-    else if (s->words == 2)
-        move_entries(from, to, s->count, 2, word, shift, next);
-    else
-        move_entries(from, to, s->count, s->words, word, shift, next);
+    for (size_t i = 0, n; i < s->count && !is_stopped(s); i += n, from += n * s->words) {
+        n = s->count - i < TURN ? s->count - i : TURN;
+        if (s->words == 1)
+            move_entries(from, to, n, 1, 0, shift, next);
+        else if (s->words == 2)
+            move_entries(from, to, n, 2, word, shift, next);
+        else
+            move_entries(from, to, n, s->words, word, shift, next);
+    }
 }
 
 /* True when all entries have the digit of this one. */
@@ -108,10 +118,12 @@ int fc_sorter_sort(struct fc_sorter *s, struct fc_error *err)
     for (unsigned word = s->words; word-- > 0;) {
         unsigned low = word == s->words - 1 ? s->sorted_bits : 0;
         count_digits(s, word, low, counts);
-        for (unsigned d = 0, shift = low; shift < 64; d++, shift += DIGIT_BITS) {
+        for (unsigned d = 0, shift = low; shift < 64 && !is_stopped(s); d++, shift += DIGIT_BITS) {
             if (same_digit(s, counts[d], s->entry[word], shift))
                 continue;
             distribute(s, s->entry, other, word, shift, counts[d]);
+            if (is_stopped(s))
+                break; /* not all of them are there */
             uint64_t *t = s->entry;
             s->entry = other;
             other = t;
@@ -120,12 +132,13 @@ int fc_sorter_sort(struct fc_sorter *s, struct fc_error *err)
     }
     free(counts);
     free(other);
-    return 0;
+    return is_stopped(s) ? fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted") : 0;
 }
 
-int fc_sorter_array(uint64_t **entries, size_t count, unsigned words, unsigned sorted_bits)
+int fc_sorter_array(uint64_t **entries, size_t count, unsigned words, unsigned sorted_bits, const int *stop)
 {
-    struct fc_sorter s = {.words = words, .sorted_bits = sorted_bits, .count = count, .room = count, .entry = *entries};
+    struct fc_sorter s = {
+        .words = words, .sorted_bits = sorted_bits, .count = count, .room = count, .entry = *entries, .stop = stop};
     int rc = fc_sorter_sort(&s, NULL);
 
     *entries = s.entry;

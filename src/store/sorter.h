@@ -19,6 +19,7 @@ struct fc_sorter {
     unsigned words, sorted_bits;
     size_t count, room; /* entries */
     uint64_t *entry;
+    const int *stop; /* may be NULL; what is sorted may take seconds */
 };
 
 /*
@@ -44,13 +45,13 @@ static inline int fc_sorter_add(struct fc_sorter *s, const uint64_t *entry, stru
     return 0;
 }
 
-/* Sorts what was added. FC_E_NOMEM, also for 2^32 entries and more: nothing has changed. */
+/* Sorts what was added. FC_E_NOMEM, also for 2^32 entries and more: nothing has changed. FC_E_INTERRUPTED: by *stop. */
 int fc_sorter_sort(struct fc_sorter *sorter, struct fc_error *err);
 
 /*
  * The same for `count` entries of one's own. *entries is from malloc(), and may be other memory of `count` entries
- * behind.
+ * behind. stop: NULL, or once *stop is not 0: FC_E_INTERRUPTED, in some order.
  */
-int fc_sorter_array(uint64_t **entries, size_t count, unsigned words, unsigned sorted_bits);
+int fc_sorter_array(uint64_t **entries, size_t count, unsigned words, unsigned sorted_bits, const int *stop);
 
 #endif

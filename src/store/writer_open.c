@@ -33,21 +33,26 @@ static bool vacant(const char *path)
 }
 
 /*
- * A site that a killed run has left is empty, or a database of one name with our application_id; anything else is
- * somebody's file, also what cannot be read.
+ * A site that a killed run has left is empty, or a database of one name with our application_id, or begins with zeros
+ * where the power went before its first page was on the disk; anything else is somebody's file, also what cannot be
+ * read.
  */
 static bool is_site(int fd)
 {
     static const uint8_t id[4] = {FC_APPLICATION_ID >> 24, FC_APPLICATION_ID >> 16 & 0xff,
                                   FC_APPLICATION_ID >> 8 & 0xff, FC_APPLICATION_ID & 0xff};
     enum { ID_OFF = 68, HEAD = 100 };
+    static const uint8_t zeros[HEAD];
     uint8_t head[HEAD];
     struct stat st;
 
     if (fstat(fd, &st) != 0 || st.st_nlink != 1)
         return false;
-    return st.st_size == 0 || (pread(fd, head, sizeof head, 0) == sizeof head &&
-                               memcmp(head, "SQLite format 3", 16) == 0 && memcmp(head + ID_OFF, id, sizeof id) == 0);
+    if (st.st_size == 0)
+        return true;
+    return pread(fd, head, sizeof head, 0) == sizeof head &&
+           (memcmp(head, zeros, sizeof head) == 0 ||
+            (memcmp(head, "SQLite format 3", 16) == 0 && memcmp(head + ID_OFF, id, sizeof id) == 0));
 }
 
 /*

@@ -36,6 +36,7 @@ struct loading {
     struct fc_verify_positions *all;
     const struct fc_stored_files *files;
     struct fc_pieces pieces;
+    const int *stop;
 };
 
 /* Segments of the latest session. */
@@ -59,6 +60,8 @@ static int add_segments(void *ctx, const uint8_t *p, size_t len)
         for (uint64_t i = 0; i < s.count && rc == 0; i++) {
             if (i && !(p = fc_segment_next(p, end, &off)))
                 return FC_E_DAMAGED;
+            if ((i & 0xfffff) == 0xfffff && load->stop && __atomic_load_n(load->stop, __ATOMIC_RELAXED))
+                return FC_E_INTERRUPTED;
             rc = add(&all->lists[f - files->items], off, session);
             all->sessions[session].positions += rc == 0;
         }
@@ -101,10 +104,10 @@ static int add_session(struct loading *load, sqlite3_stmt *stmt)
 }
 
 /* Sessions were added in their order, so that only offsets want sorting. */
-static int sort_list(struct fc_verify_list *l)
+static int sort_list(struct fc_verify_list *l, const int *stop)
 {
     uint64_t *entries = (uint64_t *)l->pos;
-    int rc = l->count ? fc_sorter_array(&entries, l->count, 2, 63) : 0;
+    int rc = l->count ? fc_sorter_array(&entries, l->count, 2, 63, stop) : 0;
 
     l->pos = (struct fc_verify_pos *)entries;
     return rc;
@@ -141,9 +144,10 @@ static int load_forgotten(struct fc_verify_positions *all, struct fc_db *db,
 }
 
 int fc_verify_positions_load(struct fc_db *db, const struct fc_stored_files *files, struct fc_verify_positions *all,
-                             void (*damaged)(void *, int64_t, const char *), void *ctx, struct fc_error *err)
+                             void (*damaged)(void *, int64_t, const char *), void *ctx, const int *stop,
+                             struct fc_error *err)
 {
-    struct loading load = {all, files, {.sql = db->sql}};
+    struct loading load = {all, files, {.sql = db->sql}, stop};
     sqlite3_stmt *stmt = NULL;
     int rc = 0, step = SQLITE_DONE;
 
@@ -167,9 +171,9 @@ int fc_verify_positions_load(struct fc_db *db, const struct fc_stored_files *fil
     if (rc == 0 && step == SQLITE_DONE)
         rc = load_forgotten(all, db, damaged, ctx);
     for (size_t i = 0; i < all->list_count && rc == 0; i++)
-        rc = sort_list(&all->lists[i]);
+        rc = sort_list(&all->lists[i], stop);
     if (rc && rc != FC_E_DB)
-        fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
+        fc_error_set(err, rc, NULL, FC_NO_OFFSET, "%s", fc_strerror(rc));
     else if (rc || step != SQLITE_DONE)
         rc = fc_db_error(db->sql, db->path, err, "cannot read the index");
     sqlite3_finalize(stmt);

@@ -38,10 +38,10 @@ struct fc_verify_positions {
 
 /*
  * Loads them. damaged(ctx, id, cause) is called for a session whose row or positions are none; it is left out.
- * FC_E_NOMEM, FC_E_IO, FC_E_DB. fc_verify_positions_fini() frees in any case.
+ * FC_E_NOMEM, FC_E_IO, FC_E_DB, FC_E_INTERRUPTED by *stop. fc_verify_positions_fini() frees in any case.
  */
 int fc_verify_positions_load(struct fc_db *db, const struct fc_stored_files *files, struct fc_verify_positions *all,
-                             void (*damaged)(void *ctx, int64_t id, const char *cause), void *ctx,
+                             void (*damaged)(void *ctx, int64_t id, const char *cause), void *ctx, const int *stop,
                              struct fc_error *err);
 void fc_verify_positions_fini(struct fc_verify_positions *all);
 

@@ -250,6 +250,7 @@ static int check_content(struct verify *v, struct fc_verify_file *row, const str
     struct fc_reader reader;
     int rc = fc_reader_init(&reader, FC_READER_BUFFER);
 
+    reader.stop = v->stop;
     if (rc == 0)
         rc = fc_reader_start(&reader, file, 0, UINT64_MAX, NULL);
     if (rc)
@@ -509,7 +510,7 @@ static int run(struct verify *v, struct fc_error *err)
     if (rc || (rc = fc_stored_files_load(v->db, &v->files, err)))
         return rc;
     fc_door_init(&v->door, &v->settings);
-    if ((rc = fc_verify_positions_load(v->db, &v->files, &v->all, damaged_session, v, err)))
+    if ((rc = fc_verify_positions_load(v->db, &v->files, &v->all, damaged_session, v, v->stop, err)))
         return rc;
     r->files = calloc(v->files.count + 1, sizeof *r->files);
     if (!r->files)

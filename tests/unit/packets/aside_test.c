@@ -24,7 +24,7 @@ static void there_and_back(unsigned count, bool blocks)
         rec.next_off = rec.off + BYTES + 32;
         cr_assert_eq(fc_aside_add(&aside, &rec, blocks ? bytes : NULL, i, i % 3, (int64_t)(count - i / 2), &err), 0);
     }
-    cr_assert_eq(fc_aside_sort(&aside, &err), 0);
+    cr_assert_eq(fc_aside_sort(&aside, NULL, &err), 0);
     for (unsigned n = 0; n < count; n++) {
         cr_assert_eq(fc_aside_next(&aside, &got, &at, &err), 1);
         unsigned i = (unsigned)got.place;
@@ -64,7 +64,7 @@ Test(aside, nothing_is_nothing)
     struct fc_error err;
     const uint8_t *at;
 
-    cr_assert_eq(fc_aside_sort(&aside, &err), 0);
+    cr_assert_eq(fc_aside_sort(&aside, NULL, &err), 0);
     cr_assert_eq(fc_aside_next(&aside, &got, &at, &err), 0);
     fc_aside_fini(&aside);
 }
