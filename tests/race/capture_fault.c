@@ -125,7 +125,7 @@ static void restore(const char *from, const char *to)
 int main(void)
 {
     struct rng rng = {test_seed("capture_fault")};
-    char folder[] = "/tmp/flowcarve-fault-XXXXXX", victim[200], *whole = NULL, *without = NULL, *rows;
+    char folder[100], victim[200], *whole = NULL, *without = NULL, *rows;
     struct fc_index_result result;
     struct fc_rules rules;
     struct traffic t;
@@ -136,6 +136,7 @@ int main(void)
     struct traffic_options o = {
         .rules = &rules, .mask = FC_WANT_ALL, .files = 3, .packets = 3000, .keys = 16, .overlap = true, .padding = 600};
     traffic_make(&t, &rng, &o);
+    snprintf(folder, sizeof folder, "%s/flowcarve-fault-XXXXXX", test_scratch());
     if (!mkdtemp(folder))
         abort();
     snprintf(victim, sizeof victim, "%s/b.pcap", folder);

@@ -105,12 +105,13 @@ static int compare_jobs(const struct traffic *t, const char *folder, bool adding
 
 int main(void)
 {
-    char folder[] = "/tmp/flowcarve-race-XXXXXX";
+    char folder[100];
     struct rng rng = {test_seed("index_race")};
     struct fc_rules rules;
     int failed = 0;
 
     fc_rules_profile(&rules, "zeek");
+    snprintf(folder, sizeof folder, "%s/flowcarve-race-XXXXXX", test_scratch());
     if (!mkdtemp(folder))
         abort();
     for (int adding = 0; adding < 2 && !failed; adding++) {

@@ -548,7 +548,7 @@ static void fail_once(struct scene *s, enum kind kind, uint64_t from, uint64_t t
 static void sweep(void (*fail)(struct scene *, enum kind, uint64_t, uint64_t), struct scene *s, enum kind kind,
                   uint64_t n)
 {
-    uint64_t most = test_rounds(4) * (kind == MALLOC ? 4 : 1);
+    uint64_t most = test_rounds(2) * (kind == MALLOC ? 4 : 1);
     uint64_t strata = n < most ? n : most;
 
     for (uint64_t i = 0; i < strata; i++) {
@@ -735,7 +735,7 @@ int main(void)
     o.packets = 3200;
     o.overlap = false;
     traffic_make(&many, &rng, &o);
-    strcpy(folder, "/tmp/flowcarve-store-XXXXXX");
+    snprintf(folder, sizeof folder, "%s/flowcarve-store-XXXXXX", test_scratch());
     if (!mkdtemp(folder))
         abort();
     snprintf(db, sizeof db, "%s/test.db", folder);

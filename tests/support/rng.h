@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct rng {
     uint64_t state;
@@ -62,6 +63,14 @@ static inline uint64_t test_number(const char *variable, uint64_t otherwise)
     const char *text = getenv(variable);
 
     return text && *text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+/* Where files of tests go: TMPDIR, else memory, where fsync() costs nothing, else the usual place. */
+static inline const char *test_scratch(void)
+{
+    const char *named = getenv("TMPDIR");
+
+    return named && *named ? named : access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
 }
 
 /* The suite's seed, printed. */

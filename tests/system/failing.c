@@ -154,7 +154,7 @@ int posix_memalign(void **out, size_t alignment, size_t n)
 void *mmap(void *at, size_t n, int protection, int flags, int fd, off_t off)
 {
     return fails(flags & MAP_ANONYMOUS ? K_memory : K_map) == 1 ? MAP_FAILED
-                                                               : REAL(mmap)(at, n, protection, flags, fd, off);
+                                                                : REAL(mmap)(at, n, protection, flags, fd, off);
 }
 
 /* ---- the log: changes to the files of one file system, by inode, and to its names */
@@ -163,7 +163,8 @@ static bool logs(int fd, uint64_t *inode)
 {
     struct stat st;
 
-    if (log_fd < 0 || REAL(fstat)(fd, &st) != 0 || st.st_dev != log_dev || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
+    if (log_fd < 0 || REAL(fstat)(fd, &st) != 0 || st.st_dev != log_dev ||
+        !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
         return false;
     *inode = st.st_ino;
     return true;
@@ -173,8 +174,8 @@ static bool logs(int fd, uint64_t *inode)
 static void note(char kind, uint64_t inode, uint64_t off, const void *data, size_t n)
 {
     char head[80];
-    int len = snprintf(head, sizeof head, "%c %llu %llu %zu\n", kind, (unsigned long long)inode,
-                       (unsigned long long)off, n);
+    int len =
+        snprintf(head, sizeof head, "%c %llu %llu %zu\n", kind, (unsigned long long)inode, (unsigned long long)off, n);
 
     if (real_write(log_fd, head, (size_t)len) != len || real_write(log_fd, data, n) != (ssize_t)n)
         abort();
@@ -211,7 +212,7 @@ static int opened(int fd, const char *path, int flags, bool was)
 }
 
 #define OPEN(name)                                                                                                     \
-    int name(const char *path, int flags, ...)                                                                        \
+    int name(const char *path, int flags, ...)                                                                         \
     {                                                                                                                  \
         va_list ap;                                                                                                    \
         va_start(ap, flags);                                                                                           \

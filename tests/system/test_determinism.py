@@ -8,6 +8,8 @@ from support import S, T0, LONG, dump, index, sessions, tcp, udp
 JOBS = ('1', '2', '8')
 CHUNKS = ('64k', '100001', '1M', None)
 MEMORY = ('16M', None)
+MANY = '9000' if LONG else '5000'
+SOME = (('1', None, None), ('1', '64k', '16M'), ('2', '100001', None), ('2', '64k', '16M'), ('8', '64k', None), ('8', '1M', None))
 FIELDS = ('proto', 'client_addr', 'client_port', 'server_addr', 'server_port', 'client_packets', 'server_packets',
           'client_bytes', 'server_bytes')
 
@@ -16,11 +18,8 @@ class Compared(support.TestCase):
     """Compares all settings with one another, and the result with the truth."""
 
     def settings(self):
-        for jobs, chunk, memory in itertools.product(JOBS, CHUNKS, MEMORY):
-            # memory only matters to the spools; all of the product would be more of the same
-            if LONG or memory is None or chunk == '64k':
-                yield ['--jobs', jobs] + (['--chunk-size', chunk] if chunk else []) + (
-                    ['--memory', memory] if memory else [])
+        for jobs, chunk, memory in itertools.product(JOBS, CHUNKS, MEMORY) if LONG else SOME:
+            yield ['--jobs', jobs] + (['--chunk-size', chunk] if chunk else []) + (['--memory', memory] if memory else [])
 
     def check_settings(self, files, *options):
         """Indexes with all settings; the first database."""
@@ -103,7 +102,7 @@ class Corpus(Compared):
         self.corpus('--packets', '9000', '--files', '3', '--overlap', '--sessions', '300')
 
     def test_backward_times(self):
-        self.corpus('--packets', '9000', '--backward', '5', '--sessions', '300', ends=False)
+        self.corpus('--packets', MANY, '--backward', '5', '--sessions', '300', ends=False)
 
     def test_backward_times_in_overlapping_taps_with_port_reuse(self):
         # which packet opens what is a matter of order here, so fcgen's truth is not asked
@@ -111,13 +110,13 @@ class Corpus(Compared):
                     '--port-reuse', '50', '--clients', '8', '--servers', '8', truth=False)
 
     def test_port_reuse(self):
-        self.corpus('--packets', '9000', '--sessions', '700', '--port-reuse', '60')
+        self.corpus('--packets', MANY, '--sessions', '700', '--port-reuse', '60')
 
     def test_fragments_in_order(self):
-        self.corpus('--packets', '9000', '--fragments', '40', '--proto', 'tcp=30,udp=70', '--sessions', '300')
+        self.corpus('--packets', MANY, '--fragments', '40', '--proto', 'tcp=30,udp=70', '--sessions', '300')
 
     def test_fragments_in_disorder(self):
-        self.corpus('--packets', '9000', '--fragments', '40', '--fragment-disorder', '--proto', 'tcp=20,udp=80',
+        self.corpus('--packets', MANY, '--fragments', '40', '--fragment-disorder', '--proto', 'tcp=20,udp=80',
                     '--sessions', '300', '--files', '5', ends=False)
 
     def test_fragments_in_disorder_over_taps(self):
@@ -125,21 +124,21 @@ class Corpus(Compared):
                     '--sessions', '200', '--files', '3', '--overlap', ends=False)
 
     def test_pcapng_with_three_interfaces(self):
-        self.corpus('--packets', '9000', '--format', 'pcapng', '--interfaces', '3', '--ns', '--sessions', '300',
+        self.corpus('--packets', MANY, '--format', 'pcapng', '--interfaces', '3', '--ns', '--sessions', '300',
                     name='c.pcapng')
 
     def test_big_endian(self):
-        self.corpus('--packets', '9000', '--big-endian', '--sessions', '300')
+        self.corpus('--packets', MANY, '--big-endian', '--sessions', '300')
 
     def test_big_endian_pcapng_over_files(self):
-        self.corpus('--packets', '9000', '--big-endian', '--format', 'pcapng', '--interfaces', '2', '--files', '3',
+        self.corpus('--packets', MANY, '--big-endian', '--format', 'pcapng', '--interfaces', '2', '--files', '3',
                     '--sessions', '300', name='c.pcapng')
 
     def test_payload_that_looks_like_a_capture(self):
-        self.corpus('--packets', '9000', '--payload', 'capture', '--sizes', 'full', '--sessions', '300')
+        self.corpus('--packets', MANY, '--payload', 'capture', '--sizes', 'full', '--sessions', '300')
 
     def test_cut_packets(self):
-        self.corpus('--packets', '9000', '--snaplen', '80', '--sessions', '300')
+        self.corpus('--packets', MANY, '--snaplen', '80', '--sessions', '300')
 
     def test_more_sessions_than_memory(self):
         n = 400000 if LONG else 60000
@@ -147,7 +146,7 @@ class Corpus(Compared):
                     check_twin=False)
 
     def test_all_optional_fields(self):
-        self.corpus('--packets', '9000', '--sessions', '300', '--vlan', '30', '--files', '2', '--overlap',
+        self.corpus('--packets', MANY, '--sessions', '300', '--vlan', '30', '--files', '2', '--overlap',
                     index_options=['--fields', 'all'])
 
     def test_key_with_vlan(self):
@@ -157,7 +156,7 @@ class Corpus(Compared):
 
     def test_profiles(self):
         """Traffic with silences of many minutes, under every profile, against the twin."""
-        files = self.slow(60, '--packets', '9000', '--sessions', '200', '--port-reuse', '30', '--rate', '200',
+        files = self.slow(60, '--packets', MANY, '--sessions', '200', '--port-reuse', '30', '--rate', '200',
                           '--clients', '20', '--servers', '5', '--files', '3', '--concurrent', '20')
         counts = {}
         for profile in twin.PROFILES:

@@ -253,7 +253,7 @@ class Later(support.TestCase):
         data, notes = support.read_bytes(good), select(good, 'SELECT seq, state FROM open_fragment')
         self.assertEqual(len(notes), 3)
         r = support.rng('notes')
-        for _ in range(support.rounds(60, 3000)):
+        for _ in range(support.rounds(30, 3000)):
             seq, state = r.choice(notes)
             state = bytearray(state)
             for _ in range(r.choice((1, 1, 4))):
@@ -288,7 +288,7 @@ class Later(support.TestCase):
         self.assertEqual(notes[0], notes[1])
 
     def test_any_traffic_cut_anywhere(self):
-        for i in range(support.rounds(12, 400)):
+        for i in range(support.rounds(6, 400)):
             r = support.rng('fragments', i)
             packets, tunnel = [], r.choice((gre, vxlan))
             for ident in range(r.randrange(2, 9)):

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "btree_support.h"
+#include "rng.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@ static char folder[64], paths[4][96], text_buf[4096];
 const char *bt_path(unsigned slot)
 {
     if (!folder[0]) {
-        snprintf(folder, sizeof folder, "/tmp/fc-btree-XXXXXX");
+        snprintf(folder, sizeof folder, "%s/fc-btree-XXXXXX", test_scratch());
         cr_assert(mkdtemp(folder));
     }
     snprintf(paths[slot], sizeof paths[slot], "%s/%u.db", folder, slot);

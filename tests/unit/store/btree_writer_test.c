@@ -198,7 +198,7 @@ Test(btree_writer, every_row_and_statistic_is_that_of_the_twin)
     static const int kinds[] = {0, 0, 0, FC_ADDR_IPV4, FC_ADDR_IPV6, FC_ADDR_MAC};
     uint64_t seed = test_seed("writer");
 
-    for (uint64_t i = 0; i < test_rounds(60); i++) {
+    for (uint64_t i = 0; i < test_rounds(40); i++) {
         struct rng rng = {seed + i};
         struct plan plan = {.seed = seed + i,
                             .sessions = (unsigned)rng_below(&rng, rng_chance(&rng, 30) ? 5 : 3000),
@@ -211,9 +211,10 @@ Test(btree_writer, every_row_and_statistic_is_that_of_the_twin)
 
 Test(btree_writer, epochs_give_the_same)
 {
-    /* from 50,000 sessions of an epoch on, two threads build indexes; the third one has a single session */
+    /* from 50,000 sessions of an epoch on, two threads build indexes; the last one has a single session */
+    unsigned epochs = test_number("FLOWCARVE_TEST_LONG", 0) ? 2 : 1;
     struct plan plan = {
-        .seed = 5, .sessions = 2 * FC_EPOCH_SESSIONS + 1, .blob_max = 20, .fields = FC_FIELD_COMMUNITY_ID};
+        .seed = 5, .sessions = epochs * FC_EPOCH_SESSIONS + 1, .blob_max = 20, .fields = FC_FIELD_COMMUNITY_ID};
 
     compare(&plan);
 }
