@@ -5,7 +5,7 @@ Damage inside of captures: what is whole is found, what is found is true, every 
 
 Good captures are changed in known ways, so that the truth is known: a record whose bytes are all untouched is *whole*, one
 of which some byte was changed is *hurt*. Found where no record of either kind starts, it is *false*.
-FLOWCARVE_TEST_LONG=1 does 10,000 changes.
+FLOWCARVE_TEST_LONG=1 does 50,000 changes, and asks more of the indexes.
 """
 import collections, gzip, itertools, lzma, os, struct, subprocess, unittest
 import support
@@ -142,7 +142,7 @@ class Damage(support.TestCase):
     def test_what_is_whole_is_found_and_what_is_found_is_true(self):
         r = support.rng('damage')
         tally = collections.defaultdict(collections.Counter)
-        left, batch = support.rounds(320, 10000), 40
+        left, batch = support.rounds(320, 50000), 40
         while left > 0:
             truths, db = [], self.path('x.db')
             folder = self.path('d')
@@ -155,6 +155,9 @@ class Damage(support.TestCase):
             index(db, '-q', '--keep-copies', '--jobs', '2', folder)
             self.judge(db, truths, tally)
             verify(db, ok=0)
+            if support.LONG:
+                flowcarve('carve', '-q', '-d', db, '-w', '-')
+                flowcarve('packets', '-q', '-d', db, *r.choice((('--fields', 'all', '-f', 'json'), ('--tree', '-x', '-f', 'table'))))
             self.clean(folder, db)
             left -= batch
         total = sum(tally.values(), collections.Counter())

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Files that are made: under their name when they are whole, for their owner alone unless others are let in."""
-import grp, os, signal, subprocess, time
+import grp, os, shutil, signal, subprocess, time
 
 import support
 from support import flowcarve, index
@@ -23,7 +23,7 @@ class Whole(support.TestCase):
         flowcarve('carve', '-q', '-d', db, '-w', self.path('whole'))
         whole = support.read_bytes(self.path('whole'))
         before = self.listing()
-        for i in range(support.rounds(20, 300)):
+        for i in range(support.rounds(20, 150)):
             old = i % 2 and self.write('o.pcap', b'old')
             with self.start('carve', '-q', '-d', db, '-w', 'o.pcap') as p:
                 while p.poll() is None and not support.has_unnamed(p.pid):
@@ -38,6 +38,66 @@ class Whole(support.TestCase):
                 os.remove(self.path('o.pcap'))
             self.assertEqual(self.listing(), before)
         self.assertGreater(kills, 5)
+
+    def killed(self, p, seconds):
+        """Kills it within so many seconds of its first file; False: it had ended."""
+        while p.poll() is None and not support.has_unnamed(p.pid) and not self.listing('out'):
+            pass
+        time.sleep(self.random.uniform(0, seconds))
+        p.kill()
+        p.communicate()
+        return p.returncode != 0
+
+    def test_files_of_sessions_that_are_killed(self):
+        """Each file is whole; the same command makes the others."""
+        self.random, db, kills = support.rng('killed files'), self.path('x.db'), 0
+        index(db, '-q', *self.fcgen('c.pcap', '--packets', '20000', '--sizes', 'small', '--sessions', '800'))
+        os.mkdir(self.path('out'))
+        for words in (['carve', '-q', '-d', db, '--split', 'out'], ['follow', '-q', '-d', db, '--to', 'out', 'tcp']):
+            flowcarve(*words, cwd=self.folder)
+            whole = {n: support.read_bytes(self.path('out', n)) for n in self.listing('out')}
+            for i in range(support.rounds(4, 100)):
+                for n in self.listing('out'):
+                    os.remove(self.path('out', n))
+                with self.start(*words) as p:
+                    kills += self.killed(p, .1)
+                there = self.listing('out')
+                for n in there:
+                    self.assertTrue(support.read_bytes(self.path('out', n)) == whole.get(n), n)
+                flowcarve(*words, cwd=self.folder, ok=(0, 1))
+                self.assertEqual(self.listing('out'), sorted(whole))
+            for n in self.listing('out'):
+                os.remove(self.path('out', n))
+        self.assertGreater(kills, 1)
+
+    def test_streams_and_indexes_on_the_way_that_are_killed(self):
+        f, = self.fcgen('c.pcap', '--packets', '60000', '--sizes', 'small')
+        self.random, kills, data, env = support.rng('killed streams'), 0, support.read_bytes(f), {'XDG_CACHE_HOME': self.path('cache')}
+        os.mkdir(self.path('out'))
+        count = flowcarve('query', '-c', '-r', f, env=env).text
+        for i in range(support.rounds(6, 200)):
+            shutil.rmtree(self.path('cache'), True)
+            for n in self.listing('out'):
+                os.remove(self.path('out', n))
+            if i % 2:
+                with open(f, 'rb') as stream, self.start('index', '-q', '-d', 'out/x.db', '--spool', 'out/s.pcap', '-', stdin=stream) as p:
+                    kills += self.killed(p, .2)
+                there = self.listing('out')
+                self.assertLessEqual(set(there), {'s.pcap', 'x.db', 'x.db.new'})
+                if 's.pcap' in there:
+                    self.assertTrue(support.read_bytes(self.path('out', 's.pcap')) == data)
+                if 'x.db' in there:
+                    self.assertEqual(flowcarve('query', '-c', '-d', self.path('out', 'x.db')).text, count)
+                    self.assertIn('s.pcap', there)
+            else:
+                with subprocess.Popen([support.FLOWCARVE, 'query', '-c', '-r', f], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                      env=support.environment(**env)) as p:
+                    time.sleep(self.random.uniform(0, .2))
+                    p.kill()
+                    p.communicate()
+                    kills += p.returncode != 0
+            self.assertEqual(flowcarve('query', '-c', '-r', f, env=env).text, count)
+        self.assertGreater(kills, 1)
 
     def test_a_stream_that_ends_early(self):
         """By SIGKILL there is no spool; by a signal that asks there is what has come, which does not come again."""
