@@ -565,6 +565,7 @@ static int carve_filter(const struct args *a, struct fc_db *db, struct fc_filter
         return FC_EXIT_ERROR;
     }
     filter = wider ? wider : filter;
+    fc_catch_signals(); /* until here nothing is to be tidied up, and looking sessions up may take its time */
     if (a->list)
         status = list_positions(a, db, filter);
     else
@@ -634,7 +635,6 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
         a->o.compression = fc_compression_by_suffix(a->path);
     fc_id_list_sort(&a->ids);
     a->db = fc_reading_db(&a->reading, "carve", a->db, words, &a->zone, 0, a->quiet);
-    fc_catch_signals();
     fc_lift_descriptors(); /* captures that overlap in time are open at once */
     if (a->db)
         status = carve_text(a, words);

@@ -491,13 +491,16 @@ static int follow_text(const struct args *a, const char *text)
         status = grep_sessions(a, db, filter);
         rc = 0;
     } else if (a->folder) {
+        fc_catch_signals();
         status = follow_to_files(a, db, filter);
         rc = 0;
     } else if ((rc = find_session(a, db, filter, &session)) == 0) {
         status = FC_EXIT_NONE;
     }
-    if (rc > 0)
+    if (rc > 0) {
+        fc_catch_signals();
         status = follow_session(a, db, filter, &session);
+    }
     fc_db_close(db);
     fc_filter_free(filter);
     return status;
@@ -646,7 +649,6 @@ static int follow_words(struct args *a, int argc, char **argv, int first)
         status = follow_iface(a, text);
     } else if (text) {
         a->db = fc_reading_db(&a->reading, "follow", a->db, text, &a->zone, 0, a->quiet);
-        fc_catch_signals();
         fc_lift_descriptors(); /* captures that overlap in time are open at once */
         if (a->db)
             status = follow_text(a, text);

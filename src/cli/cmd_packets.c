@@ -319,6 +319,7 @@ static int packets_text(const struct args *a, const char *text, struct fc_packet
     if (begun && a->ids.given && fc_filter_narrow(filter, a->ids.items, a->ids.count) != 0) {
         fc_complain("out of memory");
     } else if (begun && (!a->log->path || fc_log_option_narrow(a->log, "packets", a->quiet, db, filter))) {
+        fc_catch_signals();
         fc_sandbox_enter_beside(a->db, NULL, false);
         status = open_packets(a, db, filter, columns);
         if (!a->quiet)
@@ -406,7 +407,6 @@ static int packets_words(struct args *a, int argc, char **argv, int first)
     } else if (words) {
         fc_id_list_sort(&a->ids);
         a->db = fc_reading_db(&a->reading, "packets", a->db, words, &a->zone, 0, a->quiet);
-        fc_catch_signals();
         fc_lift_descriptors(); /* captures that overlap in time are open at once */
         if (a->db)
             status = packets_text(a, words, &columns);
