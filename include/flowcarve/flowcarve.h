@@ -10,6 +10,7 @@
 #include <flowcarve/error.h>
 #include <flowcarve/files.h>
 #include <flowcarve/index.h>
+#include <flowcarve/live.h>
 #include <flowcarve/log.h>
 #include <flowcarve/newfile.h>
 #include <flowcarve/packets.h>

@@ -257,7 +257,9 @@ static int check_unchanged(struct fc_pipeline *p, struct fc_scan_file *f, struct
     const struct fc_file *file = &f->plan->file;
     struct stat st;
 
-    if (file->fd >= 0 ? fstat(file->fd, &st) : stat(file->path, &st))
+    int fd = file->fd >= 0 ? file->fd : file->held;
+
+    if (fd >= 0 ? fstat(fd, &st) : stat(file->path, &st))
         return spoiled(p, f, fc_error_errno(err, FC_E_IO, file->path, FC_NO_OFFSET, "cannot be looked at again"));
     f->grown = (uint64_t)st.st_size > file->stored_size;
     int64_t mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
