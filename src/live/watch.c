@@ -9,7 +9,7 @@
 
 #include <flowcarve/live.h>
 
-#include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -276,6 +276,10 @@ static int index_picked(struct fc_watch *w, const struct pick *p, const int *sto
     }
     fc_index_result_fini(&result);
     free(offered);
+#if defined __GLIBC__
+    if (now - start > SECOND) /* what a large run has taken is not needed for those that come */
+        malloc_trim(0);
+#endif
     return rc == FC_E_FORMAT ? 0 : rc;
 }
 
