@@ -275,12 +275,18 @@ static int load_sessions(struct run *run, int64_t clock_ns, struct fc_error *err
 {
     const struct fc_rules *rules = &run->settings.rules;
     struct priors p = {.run = run};
-    struct fc_prior_options options = {rules, clock_ns, INT64_MIN, prior, &p};
+    struct fc_prior_options options = {rules, clock_ns, INT64_MIN, INT64_MAX, prior, &p};
     int64_t from_ns = INT64_MIN;
     int rc;
 
     for (size_t i = 0; i < run->plan.count && from_ns == INT64_MIN; i++)
         from_ns = run->plan.files[i].first_ns; /* FC_TIME_NONE is INT64_MIN */
+    for (size_t i = 0; i < run->plan.count; i++)
+        if (run->plan.files[i].bound_ns < options.begin_ns)
+            options.begin_ns = run->plan.files[i].bound_ns;
+    /* a later fragment has the place of its first one */
+    if (__builtin_sub_overflow(options.begin_ns, FC_FRAGMENT_WINDOW_NS, &options.begin_ns))
+        options.begin_ns = INT64_MIN;
     if (!__builtin_sub_overflow(from_ns, fc_rules_longest_ns(rules), &from_ns))
         options.from_ns = from_ns;
     fc_shelf_init(&p.shelf, fc_table_stock(run->pipeline.table));
