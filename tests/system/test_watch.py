@@ -473,7 +473,9 @@ class Beside(Watching):
 
     def test_signals_and_faults_at_the_start(self):
         w = self.watch()
+        self.until(lambda: 'no capture has come' in flowcarve('query', '-d', self.db, ok=2).err, 'it is not told', w)
         w.end(signal.SIGINT, -signal.SIGINT)
+        self.assertIn('no such index', flowcarve('query', '-d', self.db, ok=2).err)
         self.assertEqual(self.listing(), ['caps'])
         self.assertRegex(flowcarve('watch', '-d', self.db, self.path('none'), ok=2).err, r'none: cannot be watched: No such file')
         self.assertRegex(flowcarve('watch', '-d', self.db, self.one(0), ok=2).err, r'0\.pcap: is no folder')
