@@ -164,11 +164,15 @@ static int check_roots(struct fc_looker *l, struct fc_error *err)
 
 static int look(struct fc_looker *l, struct fc_error *err)
 {
+    bool again = __atomic_exchange_n(&l->again, false, __ATOMIC_RELAXED);
     int rc = 0;
 
-    if (!l->poll_ns) {
+    if (l->poll_ns && again) {
+        fc_poll_fini(&l->poll); /* nothing is known: all is new */
+        (void)fc_poll_walk(&l->poll, (const char *const *)l->folders, l->count);
+    } else if (!l->poll_ns) {
         rc = fc_notify_read(&l->notify, err);
-        if (rc == 0 && l->notify.overflown)
+        if (rc == 0 && (l->notify.overflown || again))
             rc = look_everywhere(l, false, err);
         if (rc == FC_E_NOMEM) /* what was missed by that is looked for */
             l->notify.overflown = true;
@@ -219,6 +223,11 @@ int fc_looker_start(struct fc_looker *l, struct fc_error *err)
         return fc_error_errno(err, FC_E_LIMIT, NULL, FC_NO_OFFSET, "no thread can be started");
     l->started = true;
     return 0;
+}
+
+void fc_looker_again(struct fc_looker *l)
+{
+    __atomic_store_n(&l->again, true, __ATOMIC_RELAXED);
 }
 
 void fc_looker_close(struct fc_looker *l)

@@ -24,6 +24,7 @@ struct fc_looker {
     size_t count;
     int64_t poll_ns; /* how often folders are walked; 0: inotify tells */
     int wake;        /* an eventfd: it is to end */
+    bool again;      /* atomic: all is to be noted once more */
     pthread_t thread;
     bool started;
 };
@@ -37,6 +38,8 @@ int fc_looker_open(struct fc_looker *looker, const char *index, const char *cons
                    int64_t poll_ns, struct fc_changes *changes, struct fc_error *err);
 /* FC_E_LIMIT: no thread can be had. */
 int fc_looker_start(struct fc_looker *looker, struct fc_error *err);
+/* Notes all that is in the folders once more, within a second. Any thread. */
+void fc_looker_again(struct fc_looker *looker);
 void fc_looker_close(struct fc_looker *looker);
 
 #endif

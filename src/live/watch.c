@@ -41,6 +41,8 @@ struct fc_watch {
     int64_t failed_ns;         /* how long the last failure was waited for; 0: none */
     int64_t again_ns;          /* what was put back is to be looked at again then; INT64_MAX: it waits for news */
     uint64_t missed;
+    bool has_index;    /* there is one, as far as is known, */
+    uint64_t dev, ino; /* which was this file behind the last run; 0: it had gone by then */
 };
 
 static void on_notice(void *ctx, const struct fc_notice *notice)
@@ -270,6 +272,8 @@ static int index_picked(struct fc_watch *w, const struct pick *p, const int *sto
     w->next_ns = start + w->o.commit_ns;
     rc = fc_index_input(w->db_path, &input, &w->index, NULL, stop, &result, err);
     int64_t now = fc_live_now();
+    if (rc == 0 && has_changed_index(&result))
+        w->has_index = true;
     if (rc == 0 && has_changed_index(&result) && w->o.committed) {
         const struct fc_watch_commit commit = {&result, now - since_ns, now - start, w->missed};
         w->o.committed(w->o.ctx, &commit);
@@ -316,12 +320,37 @@ static void succeed(struct fc_watch *w)
     w->failure.code = FC_OK;
 }
 
+static void see_index(const struct fc_watch *w, uint64_t *dev, uint64_t *ino)
+{
+    struct stat st;
+    bool there = stat(w->db_path, &st) == 0;
+
+    *dev = there ? st.st_dev : 0;
+    *ino = there ? st.st_ino : 0;
+}
+
+/* Somebody has removed the index, or put another one in its place: what is in the folders may be new to it. */
+static void check_index(struct fc_watch *w)
+{
+    struct fc_error what;
+    uint64_t dev, ino;
+
+    see_index(w, &dev, &ino);
+    if (!w->has_index || (ino && dev == w->dev && ino == w->ino))
+        return;
+    w->has_index = false;
+    fc_error_set(&what, FC_OK, w->db_path, FC_NO_OFFSET, "is not the one that it was: all is looked at once more");
+    word(w, &what);
+    fc_looker_again(&w->looker);
+}
+
 static int run_once(struct fc_watch *w, const int *stop, struct fc_error *err)
 {
     struct fc_change_list all;
     struct pick p;
     int rc;
 
+    check_index(w);
     w->again_ns = INT64_MAX;
     fc_changes_take(&w->changes, &all);
     rc = pick_init(&p, all.count) ? fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory") : 0;
@@ -338,6 +367,8 @@ static int run_once(struct fc_watch *w, const int *stop, struct fc_error *err)
     } else if (p.named.count + p.nameless.count) {
         succeed(w);
     }
+    see_index(w, &w->dev, &w->ino);
+    w->has_index |= w->ino != 0;
     (void)fc_changes_back(&w->changes, &all);
     (void)fc_changes_back(&w->changes, &p.later);
     fc_change_list_fini(&w->changes, &p.named);

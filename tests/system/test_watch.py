@@ -13,8 +13,8 @@ from test_sandbox import status
 class Watch:
     """A watch that is running, and what it has said so far."""
 
-    def __init__(self, *words, cwd):
-        self.p = subprocess.Popen([support.FLOWCARVE, 'watch', *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    def __init__(self, words, cwd):
+        self.p = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                   stderr=subprocess.PIPE, cwd=cwd, env=support.environment())
         self.said = ''
         self.reader = threading.Thread(target=self.read)
@@ -66,7 +66,7 @@ class Watching(support.TestCase):
                 w.wait()
 
     def watch(self, *words, options=('--commit', '20ms')):
-        w = Watch('-d', self.db, *options, *(words or (self.caps,)), cwd=self.folder)
+        w = Watch([support.FLOWCARVE, 'watch', '-d', self.db, *options, *(words or (self.caps,))], cwd=self.folder)
         self.watches.append(w)
         self.until(lambda: 'watching' in w.said or w.p.poll() is not None, 'it does not begin', w)
         return w
@@ -504,6 +504,21 @@ class Beside(Watching):
         self.assertEqual(select(self.db, 'SELECT count(*) FROM run'), runs)
         self.assert_as_at_once()
 
+    def test_an_index_that_is_removed_is_made_anew(self):
+        for options in (['--commit', '20ms'], ['--commit', '20ms', '--poll', '30ms']):
+            for n in range(3):
+                self.one(n)
+            w = self.watch(options=options)
+            self.until_packets(3, w)
+            os.remove(self.db)
+            self.one(3)
+            self.until_packets(4, w)
+            self.assertIn('x.db: is not the one that it was', w.said)
+            w.end()
+            self.assert_as_at_once(ids=False)
+            os.remove(self.db)
+            os.remove(self.path('caps', '3.pcap'))
+
     def test_an_index_that_is_locked(self):
         self.one(0)
         w = self.watch()
@@ -572,6 +587,22 @@ class Beside(Watching):
         w.end()
         self.assertNotIn('tried again', w.said)
         self.assert_as_at_once()
+
+    def test_folders_are_walked_where_there_are_no_more_watches(self):
+        os.makedirs(self.path('caps', 'a', 'b'))
+        self.one(0)
+        for limit, n, why in (('watches', 2, 'max_user_watches is reached'), ('instances', 0, 'inotify cannot be had')):
+            script = 'echo %d > /proc/sys/user/max_inotify_%s && exec "$@"' % (n, limit)
+            words = ['unshare', '-Ur', 'sh', '-c', script, 'sh', support.FLOWCARVE, 'watch', '-d', self.db, self.caps]
+            if subprocess.run([*words[:5], ':'], stderr=subprocess.DEVNULL, check=False).returncode:
+                self.skipTest('no user namespace with limits of its own can be had')
+            w = Watch(words=words, cwd=self.folder)
+            self.watches.append(w)
+            self.until(lambda: why in w.said or w.p.poll() is not None, 'it is not told', w)
+            self.until_packets(1, w)
+            w.end()
+            self.assertIn('all folders are looked through every 5 s', w.said)
+            os.remove(self.db)
 
     @unittest.skipIf(support.sanitized(), 'sanitizers need what the sandbox gives up')
     def test_it_is_in_the_sandbox_with_all_threads(self):
