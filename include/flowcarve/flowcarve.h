@@ -11,6 +11,7 @@
 #include <flowcarve/fields.h>
 #include <flowcarve/files.h>
 #include <flowcarve/index.h>
+#include <flowcarve/live.h>
 #include <flowcarve/log.h>
 #include <flowcarve/look.h>
 #include <flowcarve/newfile.h>

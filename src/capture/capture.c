@@ -8,7 +8,6 @@
 #include "capture/section.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,49 +71,43 @@ FC_EXPORT int fc_capture_open(const char *path, struct fc_capture **out, struct 
     return rc;
 }
 
-static int open_descriptor(int fd, const char *name, struct fc_capture **out, struct fc_error *err)
-{
-    struct fc_capture *capture = fd < 0 ? NULL : calloc(1, sizeof *capture);
-
-    if (fd < 0)
-        return fc_error_errno(err, errno == EMFILE || errno == ENFILE ? FC_E_LIMIT : FC_E_IO, name, FC_NO_OFFSET,
-                              "cannot open");
-    if (!capture) {
-        close(fd);
-        return fc_error_set(err, FC_E_NOMEM, name, FC_NO_OFFSET, "out of memory");
-    }
-    int rc = fc_file_take(fd, name, UINT64_MAX, &capture->file, err);
-    if (rc == 0)
-        return start(capture, out, err);
-    free(capture);
-    return rc;
-}
-
 FC_EXPORT int fc_capture_open_fd(int fd, const char *name, struct fc_capture **out, struct fc_error *err)
 {
+    struct fc_capture *capture = calloc(1, sizeof *capture);
+
     *out = NULL;
-    return open_descriptor(fcntl(fd, F_DUPFD_CLOEXEC, 0), name, out, err);
+    if (!capture)
+        return fc_error_set(err, FC_E_NOMEM, name, FC_NO_OFFSET, "out of memory");
+    int rc = fd < 0 ? fc_error_set(err, FC_E_IO, name, FC_NO_OFFSET, "cannot open: no descriptor")
+                    : fc_file_open_held(fd, name, UINT64_MAX, &capture->file, err);
+    if (rc) {
+        free(capture);
+        return rc;
+    }
+    capture->file.held = -1; /* it stays the caller's */
+    return start(capture, out, err);
 }
 
 FC_EXPORT int fc_capture_open_memory(const void *bytes, size_t len, const char *name, struct fc_capture **out,
                                      struct fc_error *err)
 {
-    int fd = memfd_create("flowcarve", MFD_CLOEXEC);
+    int fd = memfd_create("flowcarve", MFD_CLOEXEC), rc = 0;
 
     *out = NULL;
-    for (size_t done = 0; fd >= 0 && done < len;) {
+    if (fd < 0)
+        return fc_error_errno(err, errno == EMFILE || errno == ENFILE ? FC_E_LIMIT : FC_E_IO, name, FC_NO_OFFSET,
+                              "cannot open");
+    for (size_t done = 0; done < len && rc == 0;) {
         ssize_t n = write(fd, (const char *)bytes + done, len - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            int rc = fc_error_errno(err, errno == ENOMEM || errno == ENOSPC ? FC_E_NOMEM : FC_E_IO, name, FC_NO_OFFSET,
-                                    "cannot keep it in memory");
-            close(fd);
-            return rc;
-        }
-        done += (size_t)n;
+        if (n >= 0)
+            done += (size_t)n;
+        else if (errno != EINTR)
+            rc = fc_error_errno(err, errno == ENOMEM || errno == ENOSPC ? FC_E_NOMEM : FC_E_IO, name, FC_NO_OFFSET,
+                                "cannot keep it in memory");
     }
-    return open_descriptor(fd, name, out, err);
+    rc = rc ? rc : fc_capture_open_fd(fd, name, out, err);
+    close(fd);
+    return rc;
 }
 
 FC_EXPORT int fc_capture_seek(struct fc_capture *capture, uint64_t off, struct fc_error *err)

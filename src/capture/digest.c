@@ -67,13 +67,13 @@ static int take_stream(const struct fc_file *file, uint8_t *buf, XXH3_state_t *s
     return rc;
 }
 
-/* Opens the name again. False: it cannot be, or is another file. */
+/* Opens it again. False: it cannot be, or is another file. */
 static bool open_again(const struct fc_file *file, struct fc_file *again)
 {
     struct stat st;
 
     *again = *file;
-    again->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    again->fd = fc_file_again(file);
     if (again->fd < 0)
         return false;
     if (fstat(again->fd, &st) == 0 && st.st_dev == file->dev && st.st_ino == file->ino &&

@@ -133,25 +133,32 @@ int fc_file_open(const char *path, struct fc_file *file, struct fc_error *err)
 
 int fc_file_open_first(const char *path, uint64_t bytes, struct fc_file *file, struct fc_error *err)
 {
-    /* O_NONBLOCK: opening a FIFO must not hang; it means nothing for regular files */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-    if (fd >= 0)
-        return fc_file_take(fd, path, bytes, file, err);
-    memset(file, 0, sizeof *file);
-    file->fd = -1;
-    return fc_error_errno(err, errno == EMFILE || errno == ENFILE ? FC_E_LIMIT : FC_E_IO, path, FC_NO_OFFSET,
-                          "cannot open");
+    return fc_file_open_held(-1, path, bytes, file, err);
 }
 
-int fc_file_take(int fd, const char *path, uint64_t bytes, struct fc_file *file, struct fc_error *err)
+static int open_or_duplicate(int held, const char *path)
+{
+    /* O_NONBLOCK: opening a FIFO must not hang; it means nothing for regular files */
+    return held >= 0 ? fcntl(held, F_DUPFD_CLOEXEC, 0) : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
+int fc_file_again(const struct fc_file *file)
+{
+    return open_or_duplicate(file->held, file->path);
+}
+
+int fc_file_open_held(int held, const char *path, uint64_t bytes, struct fc_file *file, struct fc_error *err)
 {
     struct timespec now;
     struct stat st;
     int rc;
 
     memset(file, 0, sizeof *file);
-    file->fd = fd;
+    file->held = held;
+    file->fd = open_or_duplicate(held, path);
+    if (file->fd < 0)
+        return fc_error_errno(err, errno == EMFILE || errno == ENFILE ? FC_E_LIMIT : FC_E_IO, path, FC_NO_OFFSET,
+                              "cannot open");
     clock_gettime(CLOCK_REALTIME, &now);
     if (fstat(file->fd, &st) != 0) {
         rc = fc_error_errno(err, FC_E_IO, path, FC_NO_OFFSET, "cannot stat");
@@ -197,7 +204,7 @@ void fc_file_close(struct fc_file *file)
     fc_file_rest(file);
     free(file->path);
     memset(file, 0, sizeof *file);
-    file->fd = -1;
+    file->fd = file->held = -1;
 }
 
 static int64_t clamp_time(__int128 ns)

@@ -30,6 +30,7 @@ struct fc_pcap {
 
 struct fc_file {
     int fd;
+    int held; /* another descriptor of it, that its owner keeps open: it is read whatever its name leads to; -1: none */
     char *path;
     uint64_t stored_size; /* bytes of the file, when opened */
     uint64_t size;        /* the same; of a compressed file FC_SIZE_UNKNOWN, or the stream's where that is known */
@@ -47,8 +48,10 @@ struct fc_file {
 int fc_file_open(const char *path, struct fc_file *file, struct fc_error *err);
 /* The same of its first `bytes` bytes, as if it had no more. */
 int fc_file_open_first(const char *path, uint64_t bytes, struct fc_file *file, struct fc_error *err);
-/* The same of an open file, which is called `path` in messages. The descriptor belongs to it, also behind a failure. */
-int fc_file_take(int fd, const char *path, uint64_t bytes, struct fc_file *file, struct fc_error *err);
+/* The same of a file that is open, and may have lost its name; -1: by its name. `held` must outlive the file. */
+int fc_file_open_held(int held, const char *path, uint64_t bytes, struct fc_file *file, struct fc_error *err);
+/* One more descriptor of what is open, or what its name leads to now; -1 and errno. */
+int fc_file_again(const struct fc_file *file);
 /*
  * The time of the last change that tells whether the file is the one that was opened; FC_TIME_NONE: it was so lately
  * that another one might have the same time.

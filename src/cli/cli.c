@@ -54,9 +54,14 @@ void fc_catch_signals(void)
     signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error like a full disk, behind which is tidied up */
 }
 
+int fc_stop_signal(void)
+{
+    return __atomic_load_n(&asked_by, __ATOMIC_RELAXED);
+}
+
 void fc_die_of_signal(void)
 {
-    int number = __atomic_load_n(&asked_by, __ATOMIC_RELAXED);
+    int number = fc_stop_signal();
     sigset_t one;
 
     if (!number)

@@ -36,8 +36,9 @@ struct fc_command {
     int (*run)(int argc, char **argv);
 };
 
-extern const struct fc_command fc_command_index, fc_command_query, fc_command_top, fc_command_stats, fc_command_packets,
-    fc_command_follow, fc_command_carve, fc_command_verify, fc_command_files, fc_command_forget, fc_command_cache;
+extern const struct fc_command fc_command_index, fc_command_watch, fc_command_query, fc_command_top, fc_command_stats,
+    fc_command_packets, fc_command_follow, fc_command_carve, fc_command_verify, fc_command_files, fc_command_forget,
+    fc_command_cache;
 
 /*
  * Parses argv[1..] of a command. For each option `set` gets its place in the table and its value; it returns 0, or -1
@@ -117,6 +118,8 @@ const char *fc_pending_term(uint64_t bytes, char *buf, size_t size);
 /* Set by SIGHUP, SIGINT and SIGTERM once fc_catch_signals() was called. */
 extern int fc_stop;
 void fc_catch_signals(void);
+/* The signal that was the first, 0: none has come. */
+int fc_stop_signal(void);
 
 /*
  * Behind a command that failed: when a signal has stopped it, ends the process by that signal, as a program does that

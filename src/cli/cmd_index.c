@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cmd_index.h"
 #include "cli/cli.h"
+#include "cli/index_options.h"
 #include "cli/json.h"
 #include "cli/progress.h"
 #include "cli/sandbox.h"
@@ -13,46 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    DB,
-    JOBS,
-    FIELDS,
-    FILTER,
-    EXCLUDE,
-    PROFILE,
-    TIMEOUT,
-    KEY,
-    OUTER,
-    CHUNK,
-    MEMORY,
-    SPOOL,
-    MODE,
-    GROUP,
-    STRICT,
-    WAIT,
-    COPIES,
-    JSON,
-    QUIET,
-    VERBOSE
-};
+enum { DB, SPOOL = DB + 1 + FC_INDEX_OPTIONS, MODE, GROUP, STRICT, WAIT, COPIES, JSON, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
-    [JOBS] = {"jobs", 'j', "N", "threads (default: one a processor)"},
-#define NAME(FIELD, bit, name, want) name ", "
-    [FIELDS] = {"fields", 0, "LIST", "also index: " FC_FIELDS(NAME) "or all"},
-    [FILTER] = {"filter", 0, "BPF", "leave out records that this filter (see pcap-filter(7)) does not match"},
-    [EXCLUDE] = {"exclude-net", 0, "CIDR,...",
-                 "leave out records with an address in one of these ranges: those of its session, so of a tunnel the "
-                 "inner ones (--outer: the outer ones)"},
-    [PROFILE] = {"profile", 0, "NAME", "session rules of: flowcarve, wireshark, zeek, suricata, arkime, yaf"},
-    [TIMEOUT] =
-        {"timeout", 0, "P=S,...",
-         "change timeouts, seconds or 'never': tcp-new, tcp, tcp-closed, udp-new, udp, icmp, sctp, other, active"},
-    [KEY] = {"key", 0, "LIST", "make these ids part of a session's key: vlan,tunnel"},
-    [OUTER] = {"outer", 0, NULL, "make sessions of the outermost IP addresses, not of the innermost"},
-    [CHUNK] = {"chunk-size", 0, "BYTES", "how much of a file a thread reads at a time (64k to 1G, default up to 16M)"},
-    [MEMORY] = {"memory", 0, "BYTES", "memory to aim at (from 16M, default 512M)"},
+    FC_INDEX_OPTION_TABLE(DB + 1),
     [SPOOL] = {"spool", 0, "FILE", "write the stream that is indexed ('-': standard input) to this new file"},
     [MODE] = FC_OPTION_MODE,
     [GROUP] = FC_OPTION_GROUP,
@@ -65,89 +31,40 @@ static const struct fc_option options[] = {
     {0},
 };
 
-static const struct fc_values values[] = {
-#define WORD(FIELD, bit, name, want) name " "
-    {"fields", FC_FIELDS(WORD) "all"},
-    {"profile", "flowcarve wireshark zeek suricata arkime yaf"},
-    {"key", "vlan tunnel"},
-    {"timeout", "tcp-new= tcp= tcp-closed= udp-new= udp= icmp= sctp= other= active="},
-    {0},
-};
-
 struct args {
     const char *db;
-    struct fc_index_options o;
-    char *fields, *exclude_net, *timeouts, *key; /* lists, which may come in several options */
-    bool strict, quiet, verbose, outer, json;
+    struct fc_index_words words;
+    bool strict, quiet, verbose, json;
 };
 
 static int set(void *ctx, int option, const char *value)
 {
     struct args *a = ctx;
-    int64_t n;
 
+    if (option > DB && option < SPOOL)
+        return fc_index_option(&a->words, "index", option - DB - 1, value);
     switch (option) {
     case DB:
         a->db = value;
         return 0;
-    case JOBS:
-        if (!fc_number_option(value, 1, 256, &n)) {
-            fc_complain("index: --jobs takes a number from 1 to 256, not '%s'", value);
-            return -1;
-        }
-        a->o.jobs = (unsigned)n;
-        return 0;
-    case FIELDS:
-        return fc_list_option(&a->fields, value);
-    case FILTER:
-        if (a->o.filter) {
-            fc_complain("index: --filter may be given once; join filters by 'and' or 'or'");
-            return -1;
-        }
-        a->o.filter = value;
-        return 0;
-    case EXCLUDE:
-        return fc_list_option(&a->exclude_net, value);
-    case PROFILE:
-        a->o.profile = value;
-        return 0;
-    case TIMEOUT:
-        return fc_list_option(&a->timeouts, value);
-    case KEY:
-        return fc_list_option(&a->key, value);
-    case OUTER:
-        a->outer = true;
-        return 0;
-    case CHUNK:
-        if (!fc_size_option(value, &a->o.chunk_bytes) || a->o.chunk_bytes < 65536 || a->o.chunk_bytes > (1 << 30)) {
-            fc_complain("index: --chunk-size takes 64k to 1G, not '%s'", value);
-            return -1;
-        }
-        return 0;
-    case MEMORY:
-        if (!fc_size_option(value, &a->o.memory_bytes) || a->o.memory_bytes < (16 << 20)) {
-            fc_complain("index: --memory takes 16M or more, not '%s'", value);
-            return -1;
-        }
-        return 0;
     case SPOOL:
-        a->o.spool = value;
+        a->words.o.spool = value;
         return 0;
     case MODE:
-        return fc_mode_option("index", value, &a->o.rights);
+        return fc_mode_option("index", value, &a->words.o.rights);
     case GROUP:
-        return fc_group_option("index", value, &a->o.rights);
+        return fc_group_option("index", value, &a->words.o.rights);
     case STRICT:
         a->strict = true;
         return 0;
     case WAIT:
-        a->o.wait = true;
+        a->words.o.wait = true;
         return 0;
     case JSON:
         a->json = true;
         return 0;
     case COPIES:
-        a->o.keep_copies = true;
+        a->words.o.keep_copies = true;
         return 0;
     case QUIET:
         a->quiet = true;
@@ -217,23 +134,23 @@ static void confine(void *ctx, bool names)
 {
     struct show *s = ctx;
 
-    fc_sandbox_enter_beside(s->args->db, s->args->o.spool, names);
+    fc_sandbox_enter_beside(s->args->db, s->args->words.o.spool, names);
 }
 
 static int run_shown(struct args *a, char **words, int count, struct fc_index_result *result, struct fc_error *err)
 {
     struct show show = {.args = a};
 
-    a->o.ready = confine;
-    a->o.ready_ctx = &show;
+    a->words.o.ready = confine;
+    a->words.o.ready_ctx = &show;
     fc_bar_init(&show.bar, a->quiet, a->verbose);
-    a->o.notice = notice;
-    a->o.notice_ctx = &show;
+    a->words.o.notice = notice;
+    a->words.o.notice_ctx = &show;
     if (show.bar.terminal || show.bar.lines) {
-        a->o.progress = fc_bar_show;
-        a->o.progress_ctx = &show.bar;
+        a->words.o.progress = fc_bar_show;
+        a->words.o.progress_ctx = &show.bar;
     }
-    int rc = fc_index_run(a->db, (const char *const *)words, (size_t)count, &a->o, NULL, &fc_stop, result, err);
+    int rc = fc_index_run(a->db, (const char *const *)words, (size_t)count, &a->words.o, NULL, &fc_stop, result, err);
     fc_bar_end(&show.bar, rc == 0);
     tell_rest(&show);
     return rc;
@@ -344,13 +261,9 @@ static int index_all(struct args *a, int argc, char **argv, int first)
             return FC_EXIT_ERROR;
         }
     }
-    if (a->outer && fc_list_option(&a->key, "outer"))
+    if (fc_index_words_end(&a->words))
         return FC_EXIT_ERROR;
     a->db = fc_db_name(a->db);
-    a->o.fields = a->fields;
-    a->o.exclude_net = a->exclude_net;
-    a->o.timeouts = a->timeouts;
-    a->o.key = a->key;
     fc_catch_signals();
     int rc = run_shown(a, argv + first, argc - first, &result, &err);
     if (rc)
@@ -371,7 +284,7 @@ int fc_index_kept(const struct fc_kept_index *kept, char **paths, int count)
 {
     struct args a = {.db = kept->db,
                      .quiet = kept->quiet,
-                     .o = {.wait = true, .unsynced = true, .fields = kept->all ? "all" : NULL}};
+                     .words.o = {.wait = true, .unsynced = true, .fields = kept->all ? "all" : NULL}};
     struct fc_index_result r;
     struct fc_error err = {0};
     char b[3][48];
@@ -397,10 +310,7 @@ static int run(int argc, char **argv)
 
     if (rc < 0)
         rc = index_all(&a, argc, argv, first);
-    free(a.fields);
-    free(a.exclude_net);
-    free(a.timeouts);
-    free(a.key);
+    fc_index_words_fini(&a.words);
     return rc;
 }
 
@@ -419,6 +329,6 @@ const struct fc_command fc_command_index = {
         "--fields, --filter, --exclude-net, --profile, --timeout, --key and --outer are kept in the index and hold "
         "for all that is added to it. Lists may be given in several options.\n",
     .options = options,
-    .values = values,
+    .values = fc_index_values,
     .run = run,
 };

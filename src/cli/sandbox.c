@@ -169,6 +169,8 @@ static const uint16_t calls[] = {
     SYS_fdatasync,
     SYS_syncfs,
     SYS_ftruncate,
+    SYS_inotify_add_watch,
+    SYS_inotify_rm_watch,
     SYS_fallocate,
     SYS_fadvise64,
     SYS_readahead,

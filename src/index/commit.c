@@ -31,9 +31,10 @@ static int check_start(struct fc_chunk *c)
 static int check_unchanged(struct fc_pipeline *p, struct fc_scan_file *f, struct fc_error *err)
 {
     const struct fc_file *file = &f->plan->file;
+    const int fd = file->fd >= 0 ? file->fd : file->held;
     struct stat st;
 
-    if (file->fd >= 0 ? fstat(file->fd, &st) : stat(file->path, &st))
+    if (fd >= 0 ? fstat(fd, &st) : stat(file->path, &st))
         return fc_pipeline_spoiled(p, f,
                                    fc_error_errno(err, FC_E_IO, file->path, FC_NO_OFFSET, "cannot be looked at again"));
     f->grown = (uint64_t)st.st_size > file->stored_size;

@@ -131,7 +131,7 @@ static void take_print(struct suspect *s)
         s->printed = true;
         return;
     }
-    if ((view.fd = open(view.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) < 0)
+    if ((view.fd = fc_file_again(&view)) < 0)
         return;
     s->printed = fc_file_prints(&view, view.stored_size, &prints, &why) == 0;
     s->print = prints.stored;

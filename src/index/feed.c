@@ -136,7 +136,7 @@ static void drop_blocks(struct fc_feed *feed, size_t n)
 static int open_again(struct fc_feed *feed, struct fc_file *file, struct fc_error *err)
 {
     const struct fc_file *planned = &feed->plan->file;
-    int rc = fc_file_open_first(planned->path, planned->stored_size, file, err);
+    int rc = fc_file_open_held(planned->held, planned->path, planned->stored_size, file, err);
 
     if (rc)
         return rc;

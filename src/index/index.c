@@ -4,6 +4,8 @@
 #include "base/ticker.h"
 #include "index/finish.h"
 #include "index/libpcap.h"
+#include "index/run.h"
+#include "store/watch_lock.h"
 #include "store/writer.h"
 
 #include <stdlib.h>
@@ -273,12 +275,18 @@ static int load_sessions(struct run *run, int64_t clock_ns, struct fc_error *err
 {
     const struct fc_rules *rules = &run->settings.rules;
     struct priors p = {.run = run};
-    struct fc_prior_options options = {rules, clock_ns, INT64_MIN, prior, &p};
+    struct fc_prior_options options = {rules, clock_ns, INT64_MIN, INT64_MAX, prior, &p};
     int64_t from_ns = INT64_MIN;
     int rc;
 
     for (size_t i = 0; i < run->plan.count && from_ns == INT64_MIN; i++)
         from_ns = run->plan.files[i].first_ns; /* FC_TIME_NONE is INT64_MIN */
+    for (size_t i = 0; i < run->plan.count; i++)
+        if (run->plan.files[i].bound_ns < options.begin_ns)
+            options.begin_ns = run->plan.files[i].bound_ns;
+    /* a later fragment has the place of its first one */
+    if (__builtin_sub_overflow(options.begin_ns, FC_FRAGMENT_WINDOW_NS, &options.begin_ns))
+        options.begin_ns = INT64_MIN;
     if (!__builtin_sub_overflow(from_ns, fc_rules_longest_ns(rules), &from_ns))
         options.from_ns = from_ns;
     fc_shelf_init(&p.shelf, fc_table_stock(run->pipeline.table));
@@ -460,17 +468,18 @@ static int plan_again(struct run *run, const char *const *paths, size_t count, c
     return rc;
 }
 
-static int plan_and_read(struct run *run, const char *db_path, const char *const *paths, size_t path_count,
-                         const struct fc_index_options *o, struct fc_progress *progress, const int *stop,
-                         struct fc_index_result *result, struct fc_error *err)
+static int plan_and_read(struct run *run, const struct fc_index_input *in, const struct fc_index_options *o,
+                         struct fc_progress *progress, const int *stop, struct fc_index_result *result,
+                         struct fc_error *err)
 {
-    const struct fc_plan_options options = {{o->spool, &o->rights, db_path, stop}, o->keep_copies, jobs_of(o)};
-    int rc = fc_plan_make(&run->plan, paths, path_count, &options, run->writer, result, err);
+    const struct fc_plan_options options = {
+        {o->spool, &o->rights, run->db_path, stop}, o->keep_copies, jobs_of(o), in->offered, in->offered_count};
+    int rc = fc_plan_make(&run->plan, in->paths, in->path_count, &options, run->writer, result, err);
 
     if (rc)
         return rc;
     if (run->plan.count && (rc = fc_writer_begin(run->writer, err)) &&
-        (rc < 0 || (rc = plan_again(run, paths, path_count, &options, result, err))))
+        (rc < 0 || (rc = plan_again(run, in->paths, in->path_count, &options, result, err))))
         return rc;
     if (!run->plan.count) {
         if (run->plan.changed && (rc = fc_writer_commit(run->writer, NULL, err)))
@@ -484,9 +493,9 @@ static int plan_and_read(struct run *run, const char *db_path, const char *const
     return read_and_write(run, o, progress, stop, result, err);
 }
 
-static int plan_and_run(struct run *run, const char *db_path, const char *const *paths, size_t path_count,
-                        const struct fc_index_options *o, struct fc_progress *progress, const int *stop,
-                        struct fc_index_result *result, struct fc_error *err)
+static int plan_and_run(struct run *run, const struct fc_index_input *in, const struct fc_index_options *o,
+                        struct fc_progress *progress, const int *stop, struct fc_index_result *result,
+                        struct fc_error *err)
 {
     struct fc_ticker ticker;
     int rc = run->fresh ? fc_settings_init(&run->settings, o, err) : settings_of_index(run, o, err);
@@ -500,28 +509,29 @@ static int plan_and_run(struct run *run, const char *db_path, const char *const 
         o->ready(o->ready_ctx, filter);
     }
     fc_ticker_start(&ticker, progress, o->progress, o->progress_ctx); /* a thread: behind ready() */
-    rc = plan_and_read(run, db_path, paths, path_count, o, progress, stop, result, err);
+    rc = plan_and_read(run, in, o, progress, stop, result, err);
     fc_ticker_stop(&ticker);
     return rc;
 }
 
-/* Opens the index; with `wait` asks again until no other process writes it. */
-static int open_writer(struct run *run, const char *db_path, bool wait, const int *stop, struct fc_error *err)
+/* Opens the index; with `wait` asks again until no other process writes it. watched: that is no matter, it is us. */
+static int open_writer(struct run *run, bool watched, bool wait, const int *stop, struct fc_error *err)
 {
     const struct timespec pause = {.tv_nsec = 100000000};
     int rc;
 
-    while ((rc = fc_writer_open(db_path, &run->writer, &run->fresh, err)) == FC_E_BUSY && wait) {
+    while (((rc = watched ? 0 : fc_watch_lock_check(run->db_path, err)) ||
+            (rc = fc_writer_open(run->db_path, &run->writer, &run->fresh, err))) &&
+           rc == FC_E_BUSY && wait) {
         if (stop && __atomic_load_n(stop, __ATOMIC_RELAXED))
-            return fc_error_set(err, FC_E_INTERRUPTED, db_path, FC_NO_OFFSET, "interrupted");
+            return fc_error_set(err, FC_E_INTERRUPTED, run->db_path, FC_NO_OFFSET, "interrupted");
         nanosleep(&pause, NULL); /* a signal ends it early */
     }
     return rc;
 }
 
-FC_EXPORT int fc_index_run(const char *db_path, const char *const *paths, size_t path_count,
-                           const struct fc_index_options *options, struct fc_progress *progress, const int *stop,
-                           struct fc_index_result *result, struct fc_error *err)
+int fc_index_input(const char *db_path, const struct fc_index_input *in, const struct fc_index_options *options,
+                   struct fc_progress *progress, const int *stop, struct fc_index_result *result, struct fc_error *err)
 {
     struct fc_index_options o = options ? *options : (struct fc_index_options){0};
     struct fc_progress own = {0};
@@ -537,8 +547,8 @@ FC_EXPORT int fc_index_run(const char *db_path, const char *const *paths, size_t
     if (o.chunk_bytes && (o.chunk_bytes < 65536 || o.chunk_bytes > FC_CHUNK_MAX))
         return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "chunk size must be 65536 to %llu bytes",
                             (unsigned long long)FC_CHUNK_MAX);
-    rc = open_writer(&run, db_path, o.wait, stop, err);
     run.db_path = db_path;
+    rc = open_writer(&run, in->watched, o.wait, stop, err);
     if (rc == 0) {
         fc_writer_set_stop(run.writer, stop);
         if (o.unsynced)
@@ -546,7 +556,7 @@ FC_EXPORT int fc_index_run(const char *db_path, const char *const *paths, size_t
         rc = fc_writer_give_rights(run.writer, &o.rights, err);
     }
     if (rc == 0)
-        rc = plan_and_run(&run, db_path, paths, path_count, &o, progress ? progress : &own, stop, result, err);
+        rc = plan_and_run(&run, in, &o, progress ? progress : &own, stop, result, err);
     fini_pipeline(&run);
     fc_plan_fini(&run.plan);
     fc_settings_fini(&run.settings);
@@ -554,6 +564,15 @@ FC_EXPORT int fc_index_run(const char *db_path, const char *const *paths, size_t
     if (rc && err->code != rc) /* memory that ran out where there is no more to say of it */
         fc_error_set(err, rc, NULL, FC_NO_OFFSET, "%s", fc_strerror(rc));
     return rc;
+}
+
+FC_EXPORT int fc_index_run(const char *db_path, const char *const *paths, size_t path_count,
+                           const struct fc_index_options *options, struct fc_progress *progress, const int *stop,
+                           struct fc_index_result *result, struct fc_error *err)
+{
+    const struct fc_index_input input = {.paths = paths, .path_count = path_count};
+
+    return fc_index_input(db_path, &input, options, progress, stop, result, err);
 }
 
 FC_EXPORT void fc_index_result_fini(struct fc_index_result *result)

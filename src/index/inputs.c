@@ -31,7 +31,7 @@ static int add(struct fc_inputs *in, char *path, bool named, const struct stat *
         in->room = room;
     }
     struct fc_input *i = &in->items[in->count++];
-    *i = (struct fc_input){.path = path, .named = named};
+    *i = (struct fc_input){.path = path, .named = named, .held = -1};
     if (st) {
         i->dev = st->st_dev;
         i->ino = st->st_ino;
@@ -284,6 +284,33 @@ int fc_inputs_collect(struct fc_inputs *in, const char *const *paths, size_t cou
     if (rc == 0 && save->path && !in->streams)
         rc = fc_error_set(err, FC_E_USAGE, save->path, FC_NO_OFFSET, "there is no stream ('-' or a FIFO) to spool");
     return rc;
+}
+
+static int offer(struct fc_inputs *in, const struct fc_offered *o, struct fc_index_result *result)
+{
+    char *path = strdup(o->path);
+    struct stat st;
+    int rc = 0;
+
+    if (!path)
+        return FC_E_NOMEM;
+    if (o->held < 0 && (lstat(path, &st) != 0 || !S_ISDIR(st.st_mode)))
+        return visit(in, path, result);
+    if (o->held < 0 || fstat(o->held, &st) != 0)
+        free(path);
+    else if ((rc = add(in, path, false, &st)) == 0)
+        in->items[in->count - 1].held = o->held;
+    return rc;
+}
+
+int fc_inputs_offer(struct fc_inputs *in, const struct fc_offered *offered, size_t count,
+                    struct fc_index_result *result, struct fc_error *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = offer(in, &offered[i], result);
+    return rc ? fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory") : 0;
 }
 
 void fc_inputs_fini(struct fc_inputs *in)

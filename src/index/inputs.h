@@ -8,6 +8,7 @@
 struct fc_input {
     char *path;
     bool named;        /* by the user himself, not found in a folder */
+    int held;          /* see struct fc_offered */
     uint64_t dev, ino; /* 0: it is not there */
     uint64_t size;
     int64_t mtime_ns, ctime_ns;
@@ -35,6 +36,12 @@ struct fc_save {
     const int *stop;
 };
 
+/* A file that somebody has found in a folder. */
+struct fc_offered {
+    const char *path;
+    int held; /* a descriptor by which it is read, also when it has lost its name since; -1: none */
+};
+
 /*
  * Collects the files of `paths`; folders are walked to the bottom in the order of names, without following symbolic
  * links to folders. What cannot be read, or is left out, is noted in the result. A stream ("-" or a FIFO) is written to
@@ -43,6 +50,9 @@ struct fc_save {
  */
 int fc_inputs_collect(struct fc_inputs *inputs, const char *const *paths, size_t count, const struct fc_save *save,
                       struct fc_index_result *result, struct fc_error *err);
+/* Adds files that were found; what has gone since, or is no file, is passed over. FC_E_NOMEM. */
+int fc_inputs_offer(struct fc_inputs *inputs, const struct fc_offered *offered, size_t count,
+                    struct fc_index_result *result, struct fc_error *err);
 void fc_inputs_fini(struct fc_inputs *inputs);
 
 #endif

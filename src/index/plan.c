@@ -193,7 +193,7 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, size_t o
             *err = why;
         return rc < 0 ? rc : 0;
     }
-    rc = fc_file_open(input->path, &f.file, &why);
+    rc = fc_file_open_held(input->held, input->path, UINT64_MAX, &f.file, &why);
     if (rc == FC_E_FORMAT && plan->adding && (failed = fc_known_replaced(plan, writer, input->path, err)))
         return failed;
     if (rc == FC_E_NOMEM || rc == FC_E_LIMIT) {
@@ -401,6 +401,8 @@ int fc_plan_make(struct fc_plan *plan, const char *const *paths, size_t count, c
     plan->adding = rc == 0 && last != 0;
     if (rc == 0)
         rc = fc_inputs_collect(&inputs, paths, count, save, result, err);
+    if (rc == 0)
+        rc = fc_inputs_offer(&inputs, options->offered, options->offered_count, result, err);
     for (size_t i = 0; i < inputs.count && rc == 0; i++)
         rc = save->stop && __atomic_load_n(save->stop, __ATOMIC_RELAXED)
                  ? fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted")
@@ -437,7 +439,7 @@ int fc_plan_reopen(struct fc_plan_file *f, struct fc_error *err)
 
     if (f->file.fd >= 0 || f->file.compression != FC_COMPRESSION_NONE)
         return 0;
-    if ((rc = fc_file_open_first(f->file.path, f->file.stored_size, &again, err)))
+    if ((rc = fc_file_open_held(f->file.held, f->file.path, f->file.stored_size, &again, err)))
         return rc;
     if (again.dev != f->file.dev || again.ino != f->file.ino || again.size < f->file.size ||
         again.compression != f->file.compression || again.format != f->file.format) {

@@ -54,8 +54,10 @@ void fc_notice_add(struct fc_index_result *result, int kind, const struct fc_err
 /* How a plan is made. */
 struct fc_plan_options {
     struct fc_save save;
-    bool keep_copies; /* else a capture with the content of another one is left out */
-    unsigned jobs;    /* threads that may look for copies */
+    bool keep_copies;                 /* else a capture with the content of another one is left out */
+    unsigned jobs;                    /* threads that may look for copies */
+    const struct fc_offered *offered; /* besides what is named */
+    size_t offered_count;
 };
 
 /*

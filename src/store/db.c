@@ -4,6 +4,7 @@
 #include "base/export.h"
 #include "store/lock_holder.h"
 #include "store/schema.h"
+#include "store/watch_lock.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -231,6 +232,9 @@ static int fail_missing(const char *path, struct fc_error *err)
     if (making)
         fc_lock_holder_text(site, who, sizeof who);
     free(site);
+    if (!making && fc_watch_lock_check(path, NULL) == FC_E_BUSY)
+        return fc_error_set(err, FC_E_MISSING, path, FC_NO_OFFSET,
+                            "there is no index yet: no capture has come to the folders that flowcarve watch looks at");
     return making
                ? fc_error_set(err, FC_E_MISSING, path, FC_NO_OFFSET,
                               "this index is being made and appears when it is complete (%s)", who)

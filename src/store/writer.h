@@ -209,6 +209,7 @@ struct fc_prior_options {
     const struct fc_rules *rules;
     int64_t clock_ns; /* of the index */
     int64_t from_ns;
+    int64_t begin_ns; /* nothing has its place before: what is closed, and had expired by then, is left out */
     int (*prior)(void *ctx, const struct fc_flow_key *key, int64_t id, const struct fc_session_sum *session);
     void *ctx;
 };

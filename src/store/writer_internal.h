@@ -96,7 +96,7 @@ enum fc_writer_stmt_id {
     FC_WRITER_STMTS
 };
 
-enum { FC_WRITER_OWN = 5 };
+enum { FC_WRITER_OWN = 6 };
 
 /* A batch of open sessions that is being written. */
 struct fc_open_batch {
@@ -116,7 +116,7 @@ struct fc_writer {
     char *folder; /* of place */
     struct {
         uint64_t dev, ino;
-    } own[FC_WRITER_OWN]; /* the index, its site, what SQLite keeps beside */
+    } own[FC_WRITER_OWN]; /* the index, its site, the lock of who watches, what SQLite keeps beside */
     unsigned own_count;
     char *site;  /* where a fresh index is made, or many sessions that are added */
     int lock_fd; /* the site, locked; -1: there is none */

@@ -273,7 +273,7 @@ static void change_mode(struct fc_writer *w, bool wal, int most_ms)
 
 static void note_own(struct fc_writer *w)
 {
-    static const char *const ends[FC_WRITER_OWN] = {"", ".new", "-journal", "-wal", "-shm"};
+    static const char *const ends[FC_WRITER_OWN] = {"", ".new", ".watch", "-journal", "-wal", "-shm"};
     struct stat st;
     char *name;
 

@@ -165,6 +165,8 @@ static int give_closed(struct priors *p)
         if (fc_key_from_row(stmt->raw, 1, &key, &client))
             return fc_writer_damaged(p->w, id, p->err);
         from_row(stmt->raw, client, key.proto, &session);
+        if (fc_session_expiry_ns(o->rules, key.proto, &session) < o->begin_ns)
+            continue;
         rc = o->prior(o->ctx, &key, id, &session);
     }
     fc_stmt_reset(stmt);

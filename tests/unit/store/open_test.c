@@ -357,7 +357,7 @@ Test(open, all_come_back_when_some_capture_is_older)
         say(w, i, false, FC_NEVER);
     end(w);
     w = begin(path, false, T0);
-    struct fc_prior_options options = {&rules, T0, INT64_MIN, take, &g};
+    struct fc_prior_options options = {&rules, T0, INT64_MIN, INT64_MIN, take, &g};
     cr_assert_eq(fc_writer_priors(w, &options, &err), 0, "%s", err.cause);
     cr_assert_eq(g.open + g.closed, 3000);
     cr_assert(g.open >= 1333 && g.closed > 500);
@@ -414,7 +414,7 @@ Test(open, sessions_that_were_forgotten_are_passed_over)
             cr_expect_eq(ask(recall, i), 0, "%s: session %u", changes[k], i + 1);
         fc_recall_close(recall);
         fc_rules_profile(&rules, "wireshark");
-        struct fc_prior_options options = {&rules, T0, INT64_MIN, take, &g};
+        struct fc_prior_options options = {&rules, T0, INT64_MIN, INT64_MIN, take, &g};
         cr_expect_eq(fc_writer_priors(w, &options, &err), 0, "%s: %s", changes[k], err.cause);
         fc_writer_close(w);
     }

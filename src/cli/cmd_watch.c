@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/cli.h"
+#include "cli/index_options.h"
+#include "cli/sandbox.h"
+
+#include <flowcarve/live.h>
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { DB, COMMIT = DB + 1 + FC_INDEX_OPTIONS, POLL, MODE, GROUP, COPIES, QUIET, VERBOSE };
+
+static const struct fc_option options[] = {
+    [DB] = FC_OPTION_DB,
+    FC_INDEX_OPTION_TABLE(DB + 1),
+    [COMMIT] = {"commit", 0, "TIME", "add to the index at most that often (default: 1s)"},
+    [POLL] = {"poll", 0, "TIME",
+              "look through the folders that often, where the kernel tells nothing of changes (default: 5s on file "
+              "systems of a network, else never)"},
+    [MODE] = FC_OPTION_MODE,
+    [GROUP] = FC_OPTION_GROUP,
+    [COPIES] = {"keep-copies", 0, NULL, "also index captures that have the content of another one"},
+    [QUIET] = {"quiet", 'q', NULL, "tell of what went wrong alone"},
+    [VERBOSE] = {"verbose", 'v', NULL, "a line for each time something is added, and for files passed over"},
+    {0},
+};
+
+struct args {
+    const char *db;
+    struct fc_index_words words;
+    int64_t commit_ns, poll_ns;
+    bool quiet, verbose;
+};
+
+static int set(void *ctx, int option, const char *value)
+{
+    struct args *a = ctx;
+
+    if (option > DB && option < COMMIT)
+        return fc_index_option(&a->words, "watch", option - DB - 1, value);
+    switch (option) {
+    case DB:
+        a->db = value;
+        return 0;
+    case COMMIT:
+    case POLL:
+        if (fc_duration_option(value, option == COMMIT ? &a->commit_ns : &a->poll_ns))
+            return 0;
+        fc_complain("watch: --%s takes a time, such as 500ms, 5s or 1m, not '%s'", options[option].name, value);
+        return -1;
+    case MODE:
+        return fc_mode_option("watch", value, &a->words.o.rights);
+    case GROUP:
+        return fc_group_option("watch", value, &a->words.o.rights);
+    case COPIES:
+        a->words.o.keep_copies = true;
+        return 0;
+    case QUIET:
+        a->quiet = true;
+        return 0;
+    default:
+        a->verbose = true;
+        return 0;
+    }
+}
+
+/* What was added since the last line that told of it. */
+struct sum {
+    uint64_t files, grown, packets, sessions, continued;
+    int64_t lag_ns;
+};
+
+struct log {
+    const struct args *args;
+    struct sum sum;
+    uint64_t missed, missed_told;
+    int64_t told_ns; /* when there was the last such line; 0: none yet */
+};
+
+static int64_t now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static void tell_sum(struct log *log)
+{
+    struct sum *s = &log->sum;
+    char b[5][48], missed[96] = "";
+
+    if (log->missed > log->missed_told) {
+        char n[48];
+        snprintf(missed, sizeof missed, "; %s gone before %s could be read",
+                 fc_human_things(log->missed - log->missed_told, "file", n, sizeof n),
+                 log->missed - log->missed_told == 1 ? "it" : "they");
+    }
+    if (s->files || s->grown || s->continued || *missed)
+        fc_complain("%s new, %s grown: %s in %s new, %s continued; %.1f s behind at most%s",
+                    fc_human_things(s->files, "file", b[0], sizeof b[0]), fc_human_count(s->grown, b[1], sizeof b[1]),
+                    fc_human_things(s->packets, "packet", b[2], sizeof b[2]),
+                    fc_human_things(s->sessions, "session", b[3], sizeof b[3]),
+                    fc_human_count(s->continued, b[4], sizeof b[4]), (double)s->lag_ns / 1e9, missed);
+    log->missed_told = log->missed;
+    *s = (struct sum){0};
+    log->told_ns = now_ns();
+}
+
+static void committed(void *ctx, const struct fc_watch_commit *c)
+{
+    struct log *log = ctx;
+    struct sum *s = &log->sum;
+
+    s->files += c->result->files;
+    s->grown += c->result->files_grown;
+    s->packets += c->result->packets;
+    s->sessions += c->result->sessions;
+    s->continued += c->result->continued;
+    s->lag_ns = c->lag_ns > s->lag_ns ? c->lag_ns : s->lag_ns;
+    log->missed = c->missed;
+    if (!log->args->quiet && (log->args->verbose || !log->told_ns))
+        tell_sum(log);
+}
+
+static void idle(void *ctx)
+{
+    const int64_t minute_ns = INT64_C(60) * 1000000000;
+    struct log *log = ctx;
+
+    if (!log->args->quiet && log->told_ns && now_ns() - log->told_ns >= minute_ns)
+        tell_sum(log);
+}
+
+/* Of captures: what is known of them for good, and what is wrong with them. */
+static void notice(void *ctx, const struct fc_notice *n)
+{
+    const struct args *a = ((struct log *)ctx)->args;
+    bool wrong = n->kind == FC_NOTICE_REFUSED || n->kind == FC_NOTICE_DAMAGE || n->kind == FC_NOTICE_FILTER;
+    bool rare = n->kind == FC_NOTICE_SKIPPED || n->kind == FC_NOTICE_OLDER;
+    char text[FC_ERROR_TEXT_MAX];
+
+    if (!wrong && (a->quiet || (rare && !a->verbose)))
+        return;
+    fc_complain("%s%s",
+                n->kind == FC_NOTICE_SKIPPED   ? "skipped: "
+                : n->kind == FC_NOTICE_REFUSED ? ""
+                                               : "warning: ",
+                fc_error_text(&n->what, text, sizeof text));
+}
+
+static void word(void *ctx, const struct fc_error *what)
+{
+    const struct args *a = ((struct log *)ctx)->args;
+    char text[FC_ERROR_TEXT_MAX];
+
+    if (what->code)
+        fc_complain("%s; it is tried again", fc_error_text(what, text, sizeof text));
+    else if (!a->quiet)
+        fc_complain_error(what);
+}
+
+/* From here on captures are parsed. */
+static void confine(void *ctx, bool names)
+{
+    fc_sandbox_enter_beside(((struct log *)ctx)->args->db, NULL, names);
+}
+
+static void tell_start(const struct args *a, const struct fc_watch *watch, int count)
+{
+    int64_t poll_ns = fc_watch_poll_ns(watch);
+    char b[2][48], how[96];
+
+    if (poll_ns)
+        snprintf(how, sizeof how, "looked through every %g s", (double)poll_ns / 1e9);
+    else
+        snprintf(how, sizeof how, "%s with those below", fc_human_count(fc_watch_folders(watch), b[0], sizeof b[0]));
+    fc_complain("watching %s for %s, %s", fc_human_things((uint64_t)count, "folder", b[1], sizeof b[1]), a->db, how);
+}
+
+/* SIGTERM is how a watch is meant to end; other signals mean what they mean to all commands. */
+static int watch_all(struct args *a, int argc, char **argv, int first)
+{
+    struct log log = {.args = a};
+    struct fc_watch *watch;
+    struct fc_error err = {0};
+
+    if (first == argc) {
+        fc_complain("watch: no folder given (see 'flowcarve watch --help')");
+        return FC_EXIT_ERROR;
+    }
+    if (fc_index_words_end(&a->words))
+        return FC_EXIT_ERROR;
+    a->db = fc_db_name(a->db);
+    fc_catch_signals();
+    fc_lift_descriptors();
+    const struct fc_watch_options o = {&a->words.o, a->commit_ns, a->poll_ns, notice, word,
+                                       committed,   idle,         confine,    &log};
+    int rc = fc_watch_open(a->db, (const char *const *)argv + first, (size_t)(argc - first), &o, &watch, &err);
+    if (rc == 0) {
+        if (!a->quiet)
+            tell_start(a, watch, argc - first);
+        rc = fc_watch_run(watch, &fc_stop, &err);
+        fc_watch_close(watch);
+    }
+    if (!a->quiet && (log.sum.files || log.sum.grown))
+        tell_sum(&log);
+    if (rc == FC_E_INTERRUPTED)
+        return fc_stop_signal() == SIGTERM ? FC_EXIT_OK : FC_EXIT_ERROR;
+    fc_complain_error(&err);
+    return FC_EXIT_ERROR;
+}
+
+static int run(int argc, char **argv)
+{
+    struct args a = {0};
+    int first, rc = fc_options_parse(&fc_command_watch, argc, argv, set, &a, &first);
+
+    if (rc < 0)
+        rc = watch_all(&a, argc, argv, first);
+    fc_index_words_fini(&a.words);
+    return rc;
+}
+
+const struct fc_command fc_command_watch = {
+    .name = "watch",
+    .usage = "[OPTION...] FOLDER...",
+    .summary = "index what other programs write into folders, as they write",
+    .details =
+        "All that is in the folders, and below, is indexed, and then what comes, until SIGTERM ends it, with status 0, "
+        "or another signal. A file that is being written is indexed up to its last whole record, and read on; a file "
+        "that is deleted before its turn comes is read all the same. What an index is made with is kept in it, as by "
+        "'flowcarve index'. Other commands may use the index meanwhile, but for 'index' and another 'watch'. Captures "
+        "are read, and never changed nor deleted.\n"
+        "What was added is told in a line a minute, when there was something.\n",
+    .options = options,
+    .values = fc_index_values,
+    .run = run,
+};
