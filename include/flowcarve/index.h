@@ -78,7 +78,8 @@ enum fc_notice_kind {
     FC_NOTICE_WAL,     /* the index has a -wal file beside it, since somebody was reading it */
     FC_NOTICE_PENDING, /* it ends inside a record, or early: the next run goes on when it has grown */
     FC_NOTICE_LINK,    /* a symbolic link in a folder to a folder that is not searched */
-    FC_NOTICE_COPY     /* passed over: it holds, plain or compressed, what another one does */
+    FC_NOTICE_COPY,    /* passed over: it holds, plain or compressed, what another one does */
+    FC_NOTICE_TIMES    /* it has times outside of 1677 to 2262, which the index holds as the nearest of these */
 };
 
 /* Something the user should know of one capture. */

@@ -79,7 +79,7 @@ enum { NOTICES_SHOWN = 20 }; /* of a kind, unless all are asked for */
 
 struct show {
     const struct args *args;
-    uint64_t notices[FC_NOTICE_COPY + 1];
+    uint64_t notices[FC_NOTICE_TIMES + 1];
     struct fc_bar bar;
 };
 
@@ -91,7 +91,7 @@ static void notice(void *ctx, const struct fc_notice *n)
     char text[FC_ERROR_TEXT_MAX];
     bool quiet = n->kind == FC_NOTICE_WAL || n->kind == FC_NOTICE_OLDER || n->kind == FC_NOTICE_PIECE ||
                  n->kind == FC_NOTICE_GROWN || n->kind == FC_NOTICE_PENDING || n->kind == FC_NOTICE_LINK ||
-                 n->kind == FC_NOTICE_COPY;
+                 n->kind == FC_NOTICE_COPY || n->kind == FC_NOTICE_TIMES;
 
     if (n->kind == FC_NOTICE_SKIPPED ? !a->verbose : quiet && a->quiet)
         return;
@@ -120,10 +120,11 @@ static void tell_rest(const struct show *s)
                                         [FC_NOTICE_WAL] = "of readers",
                                         [FC_NOTICE_PENDING] = "of ends that are not whole",
                                         [FC_NOTICE_LINK] = "of links to folders",
-                                        [FC_NOTICE_COPY] = "of copies"};
+                                        [FC_NOTICE_COPY] = "of copies",
+                                        [FC_NOTICE_TIMES] = "of times"};
     char b[48];
 
-    for (int i = 0; i <= FC_NOTICE_COPY && !s->args->verbose; i++)
+    for (int i = 0; i <= FC_NOTICE_TIMES && !s->args->verbose; i++)
         if (s->notices[i] > NOTICES_SHOWN)
             fc_complain("and %s more %s (-v shows all)", fc_human_count(s->notices[i] - NOTICES_SHOWN, b, sizeof b),
                         kinds[i]);

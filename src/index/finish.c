@@ -122,6 +122,18 @@ static void note_pending(struct fc_index_result *result, const struct fc_scan_fi
     fc_notice_add(result, FC_NOTICE_PENDING, &why);
 }
 
+/* A word on times that 64 bits of nanoseconds cannot say; a carve has them as they were. */
+static void note_times(struct fc_index_result *result, const struct fc_scan_file *f)
+{
+    struct fc_error why;
+
+    if (f->last_ns != INT64_MAX && f->first_ns != FC_TIME_NONE + 1)
+        return;
+    fc_error_set(&why, FC_OK, f->plan->file.path, FC_NO_OFFSET,
+                 "has times outside of 1677 to 2262; the index holds the nearest of these");
+    fc_notice_add(result, FC_NOTICE_TIMES, &why);
+}
+
 /* The same numbers, of what was read now. */
 static void count_file(struct fc_index_result *result, const struct fc_scan_file *f)
 {
@@ -192,6 +204,7 @@ static int write_files(struct fc_pipeline *p, struct fc_writer *writer, struct f
         count_file(result, f);
         note_damage(result, f);
         note_pending(result, f);
+        note_times(result, f);
         if (f->grown) {
             struct fc_error why;
             fc_error_set(&why, FC_OK, file->path, FC_NO_OFFSET,

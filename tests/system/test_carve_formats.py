@@ -295,6 +295,9 @@ class CarveFormats(support.TestCase):
                 self.assertEqual(self.carve([f], '-f', 'pcapng'), read_bytes(f))
                 if resol == 6:
                     self.assertEqual(self.carve([f]), read_bytes(f), 'a pcap cannot hold these')
+                r = index(self.path('told.db'), f)
+                self.assertEqual('t.pcapng: has times outside of 1677 to 2262' in r.err, resol == 6, r)
+                os.remove(self.path('told.db'))
 
     def test_packets_without_a_time(self):
         d = [udp('10.0.0.1', i, '10.0.0.2', 2, bytes(i)) for i in range(4)]
