@@ -162,7 +162,7 @@ class Comes(Watching):
 
     def test_what_is_compressed_after_rotation_is_no_other_capture(self):
         """gzip writes for a while, beside what it reads, and deletes that then: at no time are packets counted twice."""
-        datas, counts = self.captures(3, '--packets', '3000', '--sessions', '100')
+        datas, counts = self.captures(2, '--packets', '2000', '--sessions', '80')
         w, total, looks = self.watch(), 0, 0
 
         def look():
