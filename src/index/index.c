@@ -553,6 +553,8 @@ int fc_index_input(const char *db_path, const struct fc_index_input *in, const s
         fc_writer_set_stop(run.writer, stop);
         if (o.unsynced)
             fc_writer_set_unsynced(run.writer);
+        if (in->watched)
+            fc_writer_set_staying(run.writer);
         rc = fc_writer_give_rights(run.writer, &o.rights, err);
     }
     if (rc == 0)

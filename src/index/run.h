@@ -10,7 +10,11 @@ struct fc_index_input {
     size_t path_count;
     const struct fc_offered *offered; /* files besides; their descriptors stay open until the run has ended */
     size_t offered_count;
-    bool watched; /* the caller has the lock of store/watch_lock.h, which keeps others out */
+    /*
+     * The caller has the lock of store/watch_lock.h, which keeps others out, and adds again soon: the index stays in WAL
+     * mode (store/writer.h, fc_writer_set_staying())
+     */
+    bool watched;
 };
 
 int fc_index_input(const char *db_path, const struct fc_index_input *input, const struct fc_index_options *options,

@@ -5,7 +5,9 @@
 #include "index/run.h"
 #include "live/looker.h"
 #include "live/told.h"
+#include "store/db.h"
 #include "store/watch_lock.h"
+#include "store/writer.h"
 
 #include <flowcarve/live.h>
 
@@ -41,8 +43,9 @@ struct fc_watch {
     int64_t failed_ns;         /* how long the last failure was waited for; 0: none */
     int64_t again_ns;          /* what was put back is to be looked at again then; INT64_MAX: it waits for news */
     uint64_t missed;
-    bool has_index;    /* there is one, as far as is known, */
-    uint64_t dev, ino; /* which was this file behind the last run; 0: it had gone by then */
+    bool has_index;     /* there is one, as far as is known, */
+    struct fc_db *held; /* keeps its -wal in place between runs; NULL: there is none yet */
+    uint64_t dev, ino;  /* which was this file behind the last run; 0: it had gone by then */
 };
 
 static void on_notice(void *ctx, const struct fc_notice *notice)
@@ -102,11 +105,25 @@ FC_EXPORT int fc_watch_open(const char *db_path, const char *const *folders, siz
     return 0;
 }
 
+/* Of the index and what lies beside it, unless somebody reads: then the next who writes does it. */
+static void make_one_file(struct fc_watch *w)
+{
+    struct fc_writer *writer;
+    struct stat st;
+    bool fresh;
+
+    fc_db_close(w->held);
+    w->held = NULL;
+    if (w->has_index && stat(w->db_path, &st) == 0 && fc_writer_open(w->db_path, &writer, &fresh, NULL) == 0)
+        fc_writer_close(writer);
+}
+
 FC_EXPORT void fc_watch_close(struct fc_watch *w)
 {
     if (!w)
         return;
     fc_looker_close(&w->looker);
+    make_one_file(w);
     fc_changes_fini(&w->changes);
     fc_watch_lock_release(&w->lock);
     free(w->db_path);
@@ -329,6 +346,17 @@ static void see_index(const struct fc_watch *w, uint64_t *dev, uint64_t *ino)
     *ino = there ? st.st_ino : 0;
 }
 
+/* A look at it makes the connection one that counts. */
+static void hold_index(struct fc_watch *w)
+{
+    char *value = NULL;
+
+    if (!w->held && w->has_index)
+        (void)fc_db_open(w->db_path, &w->held, NULL);
+    if (w->held && fc_db_meta(w->held, "profile", &value, NULL) == 0)
+        free(value);
+}
+
 /* Somebody has removed the index, or put another one in its place: what is in the folders may be new to it. */
 static void check_index(struct fc_watch *w)
 {
@@ -339,6 +367,8 @@ static void check_index(struct fc_watch *w)
     if (!w->has_index || (ino && dev == w->dev && ino == w->ino))
         return;
     w->has_index = false;
+    fc_db_close(w->held);
+    w->held = NULL;
     fc_error_set(&what, FC_OK, w->db_path, FC_NO_OFFSET, "is not the one that it was: all is looked at once more");
     word(w, &what);
     fc_looker_again(&w->looker);
@@ -369,6 +399,8 @@ static int run_once(struct fc_watch *w, const int *stop, struct fc_error *err)
     }
     see_index(w, &w->dev, &w->ino);
     w->has_index |= w->ino != 0;
+    if (rc == 0)
+        hold_index(w);
     (void)fc_changes_back(&w->changes, &all);
     (void)fc_changes_back(&w->changes, &p.later);
     fc_change_list_fini(&w->changes, &p.named);

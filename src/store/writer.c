@@ -146,6 +146,8 @@ static int commit_site(struct fc_writer *w, int64_t *sync_ns, struct fc_error *e
 
     if ((rc = fc_conn_commit(&w->conn, err)))
         return rc;
+    if (w->stays)
+        fc_writer_be_wal(w); /* nobody reads it yet */
     fc_writer_close_sql(w);
     start = now_ns();
     if (!w->unsynced && fc_io_sync(w->lock_fd) != 0)

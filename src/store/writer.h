@@ -106,6 +106,13 @@ void fc_writer_set_alone(struct fc_writer *writer);
 /* The commit does not wait for the disk: a machine that goes down may leave half an index. */
 void fc_writer_set_unsynced(struct fc_writer *writer);
 
+/*
+ * Additions leave the index in WAL mode, for who adds every second: each change of the mode waits for a moment without
+ * readers. Somebody should hold the index open meanwhile, so that the -wal stays. A writer that is opened and closed
+ * without this makes it one file again.
+ */
+void fc_writer_set_staying(struct fc_writer *writer);
+
 /* So many sessions will come, those of the index first; said before the first one. Many are added in bulk. */
 void fc_writer_expect(struct fc_writer *writer, uint64_t sessions);
 

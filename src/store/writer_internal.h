@@ -131,6 +131,7 @@ struct fc_writer {
     const int *stop;
     bool alone;
     bool unsynced;
+    bool stays; /* in WAL mode */
     struct fc_bulk *bulk;
     struct fc_spans spans;
     struct fc_open_batch open;
@@ -183,6 +184,8 @@ extern unsigned fc_writer_bulk_from; /* so many sessions pay; tests set it, befo
 int fc_writer_add_bulk(struct fc_writer *writer, struct fc_error *err);
 /* Outside of a transaction: what is in the -wal goes to the index, which is then one file again, if nobody reads. */
 void fc_writer_end_adding(struct fc_writer *writer);
+/* Puts the database into WAL mode, if nobody reads it. */
+void fc_writer_be_wal(struct fc_writer *writer);
 
 /* To the bulk stage, if this session can go there: 1, else 0, or a negative code. */
 int fc_writer_to_bulk(struct fc_writer *writer, const struct fc_session_record *record, struct fc_error *err);

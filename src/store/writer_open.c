@@ -333,12 +333,47 @@ int fc_writer_begin(struct fc_writer *w, struct fc_error *err)
     return run != w->run;
 }
 
+/*
+ * What is in the -wal is put into the file now and then, as far as nobody reads what was there before; where readers have
+ * kept that from being all of it for long, one moment is waited for, or the -wal would grow for ever.
+ */
+static void stay(struct fc_writer *w)
+{
+    enum { SOME = 4 << 20, MUCH = 64 << 20, MOMENT_MS = 2000 };
+    struct stat st = {.st_size = 0};
+    char *wal = NULL;
+
+    if (asprintf(&wal, "%s-wal", w->place) < 0)
+        return;
+    if (stat(wal, &st) == 0 && st.st_size >= SOME) {
+        sqlite3_busy_timeout(w->conn.db, st.st_size >= MUCH ? MOMENT_MS : 0);
+        (void)sqlite3_exec(w->conn.db,
+                           st.st_size >= MUCH ? "PRAGMA wal_checkpoint(TRUNCATE)" : "PRAGMA wal_checkpoint(PASSIVE)",
+                           NULL, NULL, NULL);
+    }
+    free(wal);
+}
+
+void fc_writer_be_wal(struct fc_writer *w)
+{
+    change_mode(w, true, 0);
+}
+
+void fc_writer_set_staying(struct fc_writer *w)
+{
+    w->stays = true;
+}
+
 void fc_writer_end_adding(struct fc_writer *w)
 {
     if (!w->conn.db || !sqlite3_get_autocommit(w->conn.db))
         return;
     sqlite3_busy_timeout(w->conn.db, 0); /* who reads may do so for hours */
     fc_conn_stop(&w->conn, NULL);
+    if (w->stays && is_wal(w)) {
+        stay(w);
+        return;
+    }
     change_mode(w, false, BACK_MS);
     w->wal_left = is_wal(w);
 }
