@@ -580,9 +580,9 @@ static int follow_iface(struct args *a, const char *filter)
 
     if (a->db || a->id || a->folder || a->grep || a->log->path || a->reading.count || a->o.partial ||
         a->format == FC_FOLLOW_RAW) {
-        fc_complain(
-            "follow: payload of an interface comes without an index, as ascii, hex or json; not with --db, --id, "
-            "--read, --from, --to, --grep or --partial");
+        fc_complain("follow: --id takes the number of one session; or an interface, whose payload comes without an "
+                    "index, as ascii, hex or json: not '%s' with --db, --id, --read, --from, --to, --grep or --partial",
+                    a->iface);
         return status;
     }
     if (!(r.look = fc_look_begin("follow", a->iface, filter, FC_WANT_PAYLOAD, a->quiet)))

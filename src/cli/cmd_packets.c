@@ -400,8 +400,9 @@ static int packets_words(struct args *a, int argc, char **argv, int first)
     if (words && a->iface) {
         bool index = a->db || a->reading.count || a->reading.no_keep || a->log->path || a->partial || a->ids.given;
         if (index)
-            fc_complain("packets: packets of an interface come without an index; not with --db, --read, --from, "
-                        "--partial or IDs");
+            fc_complain("packets: --id takes IDs as 1,5-30, @FILE or -; or an interface, whose packets come without an "
+                        "index: not '%s' with --db, --read, --from, --partial or IDs",
+                        a->iface);
         else
             status = look_at(a, words, &columns);
     } else if (words) {
