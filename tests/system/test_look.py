@@ -114,7 +114,7 @@ class Look(support.TestCase):
     def test_what_is_refused(self):
         for words, says in ((('packets', '-i', 'nosuch'), 'nosuch: cannot capture'), (('packets', '-i', 'lo', 'tcp prt 80'), 'pcap-filter'),
                             (('packets', '-i', 'lo', '-d', 'x.db'), 'without an index'), (('packets', '-i', 'lo', '-i', '3'), 'without an index'),
-                            (('follow', '-i', 'lo', '-f', 'raw'), 'as ascii, hex or json'), (('follow', '-i', 'lo', '--grep', 'x'), 'not with'),
+                            (('follow', '-i', 'lo', '-f', 'raw'), 'as ascii, hex or json'), (('follow', '-i', 'lo', '--grep', 'x'), "not 'lo' with"),
                             (('packets', '-i', 'lo', '-i', 'eth0'), 'one interface')):
             self.assert_says(support.flowcarve(*words, ok=2), says)
 
