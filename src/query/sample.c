@@ -2,6 +2,7 @@
 #include "query/sample.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/handover.h"
 #include "flow/positions.h"
 #include "query/ast.h"
 #include "query/filter.h"
@@ -213,6 +214,123 @@ static int take_selected(struct samples *r, sqlite3_stmt *stmt, enum fc_samples 
     return rc;
 }
 
+/* ---------------------------------------------------------------- in two threads */
+
+enum { BATCH = 512, SLOTS = 4, THREAD_FROM_ROWS = 100000 };
+
+/* Rows that a thread of its own has read and nobody has taken yet. */
+struct ahead {
+    struct fc_handover handover;
+    struct fc_db *db;
+    int64_t root;
+    struct batch {
+        unsigned count;
+        bool last;
+        struct fc_sample sample[BATCH];
+    } batch[SLOTS];
+    struct batch *at; /* the reader's own: that it fills; NULL: none */
+    int end;          /* why the last one is the last */
+    struct fc_error why;
+};
+
+static void hand_over(struct ahead *a, bool last)
+{
+    a->at->last = last;
+    a->at = NULL;
+    fc_handover_fill(&a->handover);
+}
+
+/* Has a batch to fill. False: nobody wants more. */
+static bool begin_batch(struct ahead *a)
+{
+    int slot = fc_handover_room(&a->handover, NULL);
+
+    if (slot < 0)
+        return false;
+    a->at = &a->batch[slot];
+    a->at->count = 0;
+    return true;
+}
+
+static int note_row(void *ctx, int64_t id, const struct fc_scan_value *values)
+{
+    struct ahead *a = ctx;
+
+    (void)id;
+    if (!a->at && !begin_batch(a))
+        return FC_E_INTERRUPTED;
+    read_sample(values, &a->at->sample[a->at->count++]);
+    if (a->at->count == BATCH)
+        hand_over(a, false);
+    return 0;
+}
+
+static void *read_ahead(void *arg)
+{
+    struct ahead *a = arg;
+
+    a->end = fc_table_scan(a->db, a->root, COLUMNS, note_row, a, &a->why);
+    if (a->at || begin_batch(a))
+        hand_over(a, true);
+    return NULL;
+}
+
+/* Takes what the thread has read. The handle of the index is the thread's until it has ended. */
+static int take_batches(struct ahead *a, struct samples *r)
+{
+    bool last = false;
+    int rc = 0;
+
+    while (rc == 0 && !last) {
+        struct batch *b = &a->batch[fc_handover_next(&a->handover)];
+        for (unsigned i = 0; i < b->count && rc == 0; i++)
+            rc = r->take(r->ctx, &b->sample[i]);
+        last = b->last;
+        fc_handover_empty(&a->handover, NULL);
+    }
+    fc_handover_stop(&a->handover, NULL);
+    if (rc == 0 && a->end) {
+        rc = a->end;
+        if (r->err)
+            *r->err = a->why;
+    }
+    return rc;
+}
+
+/* By the highest ID. What is wrong with the index shows when it is read. */
+static bool has_many(struct fc_db *db)
+{
+    sqlite3_stmt *stmt;
+    bool many = false;
+
+    if (sqlite3_prepare_v2(fc_db_sqlite(db), "SELECT max(id) FROM session", -1, &stmt, NULL) == SQLITE_OK)
+        many = sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int64(stmt, 0) >= THREAD_FROM_ROWS;
+    sqlite3_finalize(stmt);
+    return many;
+}
+
+/* Where there are many rows, they are read by one thread and added up by another. */
+static int scan(struct samples *r, int64_t root)
+{
+    struct ahead *a = NULL;
+    int rc;
+
+    if (has_many(r->db) && (a = malloc(sizeof *a))) {
+        a->db = r->db;
+        a->root = root;
+        a->at = NULL;
+        fc_handover_init(&a->handover, SLOTS);
+    }
+    if (a && fc_handover_start(&a->handover, read_ahead, a))
+        rc = take_batches(a, r);
+    else
+        rc = fc_table_scan(r->db, root, COLUMNS, take_row, r, r->err);
+    if (a)
+        fc_handover_fini(&a->handover);
+    free(a);
+    return rc;
+}
+
 int fc_samples_read(struct fc_db *db, const struct fc_filter *filter, enum fc_samples what, bool by_start,
                     fc_sample_take *take, void *ctx, struct fc_error *err)
 {
@@ -231,7 +349,7 @@ int fc_samples_read(struct fc_db *db, const struct fc_filter *filter, enum fc_sa
         (rc = fc_table_scan_root(db, "session", &root, err)))
         return rc;
     if (root)
-        return fc_table_scan(db, root, COLUMNS, take_row, &r, err);
+        return scan(&r, root);
     rc = fc_filter_prepare(filter, db, selects[what], by_start ? "ORDER BY s.start_ns, s.id" : "ORDER BY s.id", &stmt,
                            err);
     if (rc)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """`top` and `stats`: against sums of our own over the view `sessions`, read by plain SQLite, and against tshark's."""
-import collections, csv, io, json, math, os, re, sqlite3, subprocess, time, unittest
+import collections, csv, io, json, math, os, re, signal, sqlite3, struct, subprocess, time, unittest
 
 import support
 from support import T0, flowcarve, index, select, tcp, udp
@@ -236,6 +236,33 @@ class Top(support.TestCase):
             support.write(bad, bytes(data))
             r = flowcarve('top', '-d', bad, '--by', 'protocol', '--format', 'json', ok=(0, 1, 2))
             self.assertEqual(r.rc == 2, bool(r.err), r)
+
+    def test_many_sessions_come_from_another_thread(self):
+        db = self.path('many.db')
+        index(db, '-q', *self.fcgen('many.pcap', '--packets', '220000', '--sessions', '110000', '--concurrent', '5000', '--sizes', 'small'))
+        sql = sqlite3.connect(db)
+        want = sql.execute('SELECT server_addr, count(*), sum(client_packets + server_packets), sum(client_bytes + server_bytes),'
+                           ' count(DISTINCT client_addr) FROM sessions GROUP BY 1 ORDER BY 4 DESC, 1 LIMIT 500').fetchall()
+        rows = list(csv.reader(io.StringIO(flowcarve('top', '-d', db, '--by', 'server', '-f', 'csv', '-n', '500', '--columns',
+                                                     'sessions,packets,bytes,peers').text)))[1:]
+        self.assertEqual(sorted((r[0], *map(int, r[1:])) for r in rows if int(r[3]) > want[-1][3]),
+                         sorted(w for w in want if w[3] > want[-1][3]))
+        self.assertGreater(len(rows), 400)
+        p = subprocess.Popen([support.FLOWCARVE, 'top', '-d', db, '--by', 'pair', '-f', 'csv'], stdout=subprocess.DEVNULL)
+        p.send_signal(signal.SIGINT)  # before, while or behind: it ends
+        self.assertIn(p.wait(30), (0, -signal.SIGINT))
+        root = sql.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'session'").fetchone()[0]
+        size = sql.execute('PRAGMA page_size').fetchone()[0]
+        sql.close()
+        with open(db, 'r+b') as f:  # the child that comes in the middle of the root leads nowhere
+            f.seek((root - 1) * size)
+            page = f.read(size)
+            self.assertEqual(page[0], 5)
+            cells = struct.unpack_from('>H', page, 3)[0]
+            at = struct.unpack_from('>H', page, 12 + 2 * (cells // 2))[0]
+            f.seek((root - 1) * size + at)
+            f.write(b'\x7f\xff\xff\xff')
+        self.assert_says(flowcarve('top', '-d', db, '--by', 'server', '-f', 'csv', ok=2), 'many.db')
 
     def test_a_page_that_leads_back(self):
         db = self.make(packets=3000)
