@@ -3,7 +3,8 @@
  * Sessions for sums: what is added up of each, without text and without memory of its own. Where all sessions are asked
  * for, they come from the pages of the table (store/table_scan.h), else from a SELECT.
  *
- * Threads: as the handle of the index. Memory: a sample is valid during the call that gets it.
+ * Threads: as the handle of the index; rows of large ones are read by a thread that ends before the call does. Memory:
+ * a sample is valid during the call that gets it; 300 KB for that thread.
  */
 #ifndef FC_QUERY_SAMPLE_H
 #define FC_QUERY_SAMPLE_H
