@@ -273,7 +273,7 @@ def handing_over(bench, name, c, db):
     ours = {
         "packets": lambda: Run([bench.flowcarve, "packets", "-d", db, "-f", "tsv", "--id", str(s["id"])]),
         "follow": lambda: Run([bench.flowcarve, "follow", "-q", "-d", db, "--id", str(s["id"])]),
-        "grep": lambda: Run([bench.flowcarve, "follow", "-q", "-d", db, "--grep", "[a-z]{3}[0-9]{3}", "-w", bench.scratch("grep")]),
+        "grep": lambda: Run([bench.flowcarve, "follow", "-q", "-d", db, "--grep", "[a-z]{2}[0-9]{2}", "-w", bench.scratch("grep")]),
         "carve --from": lambda: Run([bench.flowcarve, "carve", "-q", "-d", db, "--from", log, "-w", out]),
         "carve --split": lambda: Run([bench.flowcarve, "carve", "-q", "-d", db, "--split", folder, "-i", "1-10000"]),
     }
