@@ -84,8 +84,9 @@ struct fc_capture;
 int fc_capture_open(const char *path, struct fc_capture **out, struct fc_error *err);
 
 /*
- * The same of an open file, from its beginning whatever its place is: a regular one, or one in memory (memfd_create(2)).
- * The handle has a descriptor of its own; `fd` stays the caller's. name: what messages call it. Codes as above.
+ * The same of an open file, from its beginning whatever its place is: a regular one, or one in memory
+ * (memfd_create(2)). The handle has a descriptor of its own; `fd` stays the caller's. name: what messages call it.
+ * Codes as above.
  */
 int fc_capture_open_fd(int fd, const char *name, struct fc_capture **out, struct fc_error *err);
 
@@ -108,8 +109,8 @@ int fc_capture_resync(struct fc_capture *capture, struct fc_damage *lost, struct
 
 /*
  * Goes to the record at `off`, one that this handle has given before, or to the first one (off 0): it is the next. Also
- * behind the end and behind a failure. FC_E_USAGE: no record so far was at `off` or behind it. FC_E_IO, FC_E_NOMEM; then
- * the handle is only good for another seek, or for being closed.
+ * behind the end and behind a failure. FC_E_USAGE: no record so far was at `off` or behind it. FC_E_IO, FC_E_NOMEM;
+ * then the handle is only good for another seek, or for being closed.
  */
 int fc_capture_seek(struct fc_capture *capture, uint64_t off, struct fc_error *err);
 

@@ -51,8 +51,8 @@ enum {
     TEXT(community_id, COMMUNITY_ID, "COMMUNITY-ID", FC_COMMUNITY_ID_SIZE - 1)
 
 /*
- * For columns of a kind that are of no concern. Where items of a list are made of columns, each brings the comma in front
- * of it.
+ * For columns of a kind that are of no concern. Where items of a list are made of columns, each brings the comma in
+ * front of it.
  */
 #define FC_FIELD_SKIP(...)
 

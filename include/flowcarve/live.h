@@ -12,7 +12,8 @@
  *
  * Threads: a handle belongs to one thread, which all callbacks are called by; it has another one that looks. *stop may
  * be set from any thread or signal handler. Memory: beside what a run of fc_index_run() takes, some 100 bytes a folder,
- * and as many a file that has changed; where folders are walked 150 a file. Descriptors: a quarter of the limit at most.
+ * and as many a file that has changed; where folders are walked 150 a file. Descriptors: a quarter of the limit at
+ * most.
  */
 #ifndef FLOWCARVE_LIVE_H
 #define FLOWCARVE_LIVE_H
@@ -52,7 +53,7 @@ struct fc_watch_options {
      * that grow or are replaced while they are read, readers that keep a -wal. May be NULL.
      */
     void (*notice)(void *ctx, const struct fc_notice *notice);
-    /* Told of all else: a folder that is gone, a run that failed (code is not FC_OK) and is tried again. May be NULL. */
+    /* Told of all else: a folder that is gone, a run that failed (code is not FC_OK) and is tried again; or NULL. */
     void (*word)(void *ctx, const struct fc_error *what);
     /* After each run that has changed the index. May be NULL. */
     void (*committed)(void *ctx, const struct fc_watch_commit *commit);
@@ -80,7 +81,9 @@ int fc_watch_open(const char *db_path, const char *const *folders, size_t count,
  */
 int fc_watch_run(struct fc_watch *watch, const int *stop, struct fc_error *err);
 
-/* How it watches, after fc_watch_open(): folders, with those below (0: not known); how often they are walked, 0: never. */
+/*
+ * How it watches, after fc_watch_open(): folders, with those below (0: not known); how often they are walked, 0: never.
+ */
 size_t fc_watch_folders(const struct fc_watch *watch);
 int64_t fc_watch_poll_ns(const struct fc_watch *watch);
 

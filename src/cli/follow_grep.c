@@ -306,23 +306,17 @@ static int take(struct search *s, struct line *l, const struct fc_piece *piece)
     return add(s, l, p, (size_t)(end - p));
 }
 
-static struct followed *find(const struct search *s, int64_t id)
+static int by_id(const void *a, const void *b)
 {
-    size_t low = 0, high = s->count;
+    const struct followed *x = a, *y = b;
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (s->sessions[middle].id < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return &s->sessions[low];
+    return (x->id > y->id) - (x->id < y->id);
 }
 
 static int take_piece(struct search *s, const struct fc_piece *piece, struct fc_error *err)
 {
-    struct followed *session = find(s, piece->session);
+    const struct followed key = {.id = piece->session};
+    struct followed *session = bsearch(&key, s->sessions, s->count, sizeof key, by_id);
     struct line *l = &session->lines[piece->from];
 
     if (s->o->direction >= 0 && piece->from != FC_FROM_UNKNOWN && (int)piece->from != s->o->direction)
@@ -339,13 +333,6 @@ static int take_piece(struct search *s, const struct fc_piece *piece, struct fc_
 }
 
 /* ---- sessions */
-
-static int by_id(const void *a, const void *b)
-{
-    const struct followed *x = a, *y = b;
-
-    return (x->id > y->id) - (x->id < y->id);
-}
 
 static int open_batch(struct search *s, struct fc_db *db, struct fc_follow **follow, struct fc_error *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One run of indexing, of what is named and of files that were found otherwise. Threads and errors: flowcarve/index.h. */
+/* One run of indexing, of what is named and of files that were found otherwise. Threads, errors: flowcarve/index.h. */
 #ifndef FC_INDEX_RUN_H
 #define FC_INDEX_RUN_H
 
@@ -11,8 +11,8 @@ struct fc_index_input {
     const struct fc_offered *offered; /* files besides; their descriptors stay open until the run has ended */
     size_t offered_count;
     /*
-     * The caller has the lock of store/watch_lock.h, which keeps others out, and adds again soon: the index stays in WAL
-     * mode (store/writer.h, fc_writer_set_staying())
+     * The caller has the lock of store/watch_lock.h, which keeps others out, and adds again soon: the index stays in
+     * WAL mode (store/writer.h, fc_writer_set_staying())
      */
     bool watched;
 };

@@ -66,7 +66,7 @@ bool fc_changes_news(struct fc_changes *changes, int64_t *first_ns, int64_t *las
 
 /* Takes all; to be given to fc_change_list_fini(), or back. */
 void fc_changes_take(struct fc_changes *changes, struct fc_change_list *out);
-/* Gives back what is not indexed; that is no news. Empties the list. What there is no memory for is forgotten: FC_E_NOMEM. */
+/* Gives back what is not indexed; that is no news. Empties the list. FC_E_NOMEM: some of it is forgotten. */
 int fc_changes_back(struct fc_changes *changes, struct fc_change_list *list);
 /* Closes what is held. */
 void fc_change_list_fini(struct fc_changes *changes, struct fc_change_list *list);

@@ -31,8 +31,8 @@ struct fc_looker {
 
 /*
  * poll_ns 0: inotify, unless it cannot be had or a folder is on a network: then folders are walked every 5 s, and a
- * word in `changes` says so. All that is in the folders is noted. FC_E_USAGE: one is no folder; FC_E_IO, FC_E_NOMEM. The
- * looker can be closed in any case.
+ * word in `changes` says so. All that is in the folders is noted. FC_E_USAGE: one is no folder; FC_E_IO, FC_E_NOMEM.
+ * The looker can be closed in any case.
  */
 int fc_looker_open(struct fc_looker *looker, const char *index, const char *const *folders, size_t count,
                    int64_t poll_ns, struct fc_changes *changes, struct fc_error *err);

@@ -334,8 +334,8 @@ int fc_writer_begin(struct fc_writer *w, struct fc_error *err)
 }
 
 /*
- * What is in the -wal is put into the file now and then, as far as nobody reads what was there before; where readers have
- * kept that from being all of it for long, one moment is waited for, or the -wal would grow for ever.
+ * What is in the -wal is put into the file now and then, as far as nobody reads what was there before; where readers
+ * have kept that from being all of it for long, one moment is waited for, or the -wal would grow for ever.
  */
 static void stay(struct fc_writer *w)
 {

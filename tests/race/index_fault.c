@@ -189,7 +189,7 @@ static void addition(struct bench *b, uint64_t from, uint64_t to)
     unlink(b->db);
 }
 
-/* Every one by FLOWCARVE_TEST_LONG; else, from another one on by the seed, some: fewer under sanitizers, which are slow. */
+/* Every one by FLOWCARVE_TEST_LONG; else, from another one on by the seed, some: fewer under slow sanitizers. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { STRIDE = 8 };
 #else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A folder that is watched while a thread makes, renames, replaces and deletes captures in it: by inotify, and by walking.
- * What is there in the end is in the index.
+ * A folder that is watched while a thread makes, renames, replaces and deletes captures in it: by inotify, and by
+ * walking. What is there in the end is in the index.
  */
 #include "maker.h"
 #include "rng.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loaded into a program by LD_PRELOAD it counts what the program asks of the system and of memory, fails some of it, and
- * notes what is written, for test_failing.py and test_power.py. The C library's own calls (those of stdio) do not pass
- * here.
+ * Loaded into a program by LD_PRELOAD it counts what the program asks of the system and of memory, fails some of it,
+ * and notes what is written, for test_failing.py and test_power.py. The C library's own calls (those of stdio) do not
+ * pass here.
  *
  *   FAILING_CALL   a kind of call; those numbered FAILING_FROM to FAILING_TO, from 0, fail
  *   FAILING_HOW    EIO, ENOSPC..., as a number; 0: half of what was asked is read or written, once

@@ -25,7 +25,7 @@ unsigned test_below(uint64_t *state, unsigned n);
 
 /* Seed of a random suite: FLOWCARVE_TEST_SEED, or a fixed one; printed. */
 uint64_t test_seed(void);
-/* Rounds of a random suite: FLOWCARVE_TEST_ROUNDS, or the suite's own number; ten times as many by FLOWCARVE_TEST_LONG. */
+/* Rounds of a random suite: FLOWCARVE_TEST_ROUNDS, or the suite's own number, tenfold by FLOWCARVE_TEST_LONG. */
 unsigned test_rounds(unsigned normal);
 
 /* Sessions of a random index. vlan, mpls and tunnel of a row point into its own text. */
