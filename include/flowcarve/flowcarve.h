@@ -18,6 +18,7 @@
 #include <flowcarve/packets.h>
 #include <flowcarve/progress.h>
 #include <flowcarve/query.h>
+#include <flowcarve/recorder.h>
 #include <flowcarve/state.h>
 #include <flowcarve/stream.h>
 #include <flowcarve/text.h>

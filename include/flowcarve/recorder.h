@@ -61,7 +61,7 @@ struct fc_recorder_counts {
 /* What was written since the last call of `committed`. */
 struct fc_recorder_commit {
     const struct fc_index_result *result; /* valid during the call; all 0 when nothing had to be added */
-    int64_t lag_ns;                       /* age of the oldest packet that was added, in the recorder */
+    int64_t lag_ns;                       /* from when the first of these packets was written until it was visible */
     int64_t took_ns;                      /* the commit */
     uint64_t files;                       /* so many have been completed since the last call */
 };
@@ -71,12 +71,12 @@ struct fc_recorder_options {
     const struct fc_index_options *index;
     int64_t commit_ns;       /* from the start of a commit to that of the next one; 0: a second */
     uint64_t commit_packets; /* sooner when so many wait for it; 0: no number does that */
-    uint64_t rotate_bytes;   /* a file is at most that long; 0: 1 GiB. At least 1 MiB */
+    uint64_t rotate_bytes;   /* a file ends before it has more, but for some kB; 0: 1 GiB. At least 1 MiB */
     int64_t rotate_ns;       /* a file ends when the wall clock passes a multiple of this since 1970; 0: no time does */
     uint64_t memory_bytes;   /* of packets on their way to a file; 0: 64 MiB. At least 4 MiB */
     bool wait;               /* fc_recorder_add() waits for room, and drops nothing unless the recorder ends */
     const char *prefix;      /* of the files' names, without '/'; NULL: "flowcarve" */
-    /* As in fc_watch_options; may be NULL. */
+    /* As in fc_watch_options, and `ready` by fc_recorder_open(); may be NULL. */
     void (*notice)(void *ctx, const struct fc_notice *notice);
     void (*word)(void *ctx, const struct fc_error *what);
     void (*committed)(void *ctx, const struct fc_recorder_commit *commit);
@@ -129,7 +129,10 @@ void fc_recorder_tell(struct fc_recorder *recorder, uint32_t interface, uint64_t
  */
 int fc_recorder_run(struct fc_recorder *recorder, const int *stop, struct fc_error *err);
 
-/* All that was added until now is in the index when it returns. Errors as fc_index_run(); it may be called again. */
+/*
+ * All that was added before fc_recorder_until() was called last is in the index when it returns, unless packets of
+ * another input are waited for. Errors as fc_index_run(), FC_E_IO; it may be called again.
+ */
 int fc_recorder_commit(struct fc_recorder *recorder, struct fc_error *err);
 
 /* Ends the file before its next packet, if it has any. Any thread, or a signal handler. */

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -35,6 +36,8 @@ int64_t fc_file_stored(const struct fc_file *file, void *buf, size_t n, uint64_t
     size_t done = 0;
 
     n = left < n ? (size_t)left : n;
+    if (file->tail)
+        done = fc_tail_read(file->tail, buf, n, file->tail_base + off);
     while (done < n) {
         ssize_t r = pread(file->fd, (char *)buf + done, n - done, (off_t)(off + done));
         if (r < 0 && errno == EINTR)
@@ -136,10 +139,54 @@ int fc_file_open_first(const char *path, uint64_t bytes, struct fc_file *file, s
     return fc_file_open_held(-1, path, bytes, file, err);
 }
 
+char *fc_file_part(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    char *part;
+
+    return asprintf(&part, "%.*s.%s.part", (int)(name - path), path, name) < 0 ? NULL : part;
+}
+
+/*
+ * What to do by a name, or else by the one that the file has until it is whole. It may get its own name in between, so
+ * that is tried once more.
+ */
+static int by_either(const char *path, int (*call)(void *ctx, const char *path), void *ctx)
+{
+    int rc = call(ctx, path);
+
+    if (rc >= 0 || errno != ENOENT)
+        return rc;
+    char *part = fc_file_part(path);
+    if (!part) {
+        errno = ENOMEM;
+        return rc;
+    }
+    rc = call(ctx, part);
+    free(part);
+    return rc < 0 && errno == ENOENT ? call(ctx, path) : rc;
+}
+
+static int try_stat(void *ctx, const char *path)
+{
+    return stat(path, ctx);
+}
+
+int fc_file_stat(const char *path, struct stat *st)
+{
+    return by_either(path, try_stat, st);
+}
+
+static int try_open(void *ctx, const char *path)
+{
+    (void)ctx;
+    /* O_NONBLOCK: opening a FIFO must not hang; it means nothing for regular files */
+    return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
 static int open_or_duplicate(int held, const char *path)
 {
-    /* O_NONBLOCK: opening a FIFO must not hang; it means nothing for regular files */
-    return held >= 0 ? fcntl(held, F_DUPFD_CLOEXEC, 0) : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    return held >= 0 ? fcntl(held, F_DUPFD_CLOEXEC, 0) : by_either(path, try_open, NULL);
 }
 
 int fc_file_again(const struct fc_file *file)

@@ -7,6 +7,9 @@
 #define FC_CAPTURE_FILE_H
 
 #include "capture/source.h"
+#include "capture/tail.h"
+
+#include <sys/stat.h>
 
 /*
  * A pcap file header, and what the records behind it are like. A record header outside of the habits is odd: it is
@@ -31,6 +34,8 @@ struct fc_pcap {
 struct fc_file {
     int fd;
     int held; /* another descriptor of it, that its owner keeps open: it is read whatever its name leads to; -1: none */
+    struct fc_tail *tail; /* where its last bytes are to be had without reading the file; NULL: nowhere */
+    uint64_t tail_base;   /* the file's first byte there */
     char *path;
     uint64_t stored_size; /* bytes of the file, when opened */
     uint64_t size;        /* the same; of a compressed file FC_SIZE_UNKNOWN, or the stream's where that is known */
@@ -50,6 +55,13 @@ int fc_file_open(const char *path, struct fc_file *file, struct fc_error *err);
 int fc_file_open_first(const char *path, uint64_t bytes, struct fc_file *file, struct fc_error *err);
 /* The same of a file that is open, and may have lost its name; -1: by its name. `held` must outlive the file. */
 int fc_file_open_held(int held, const char *path, uint64_t bytes, struct fc_file *file, struct fc_error *err);
+/*
+ * What a file is called while it is written and indexed at once (flowcarve/recorder.h): "dir/.NAME.part" of "dir/NAME",
+ * a new string, or NULL. Opening a path tries that name where there is none of its own.
+ */
+char *fc_file_part(const char *path);
+/* stat(), which does so, too. */
+int fc_file_stat(const char *path, struct stat *st);
 /* One more descriptor of what is open, or what its name leads to now; -1 and errno. */
 int fc_file_again(const struct fc_file *file);
 /*

@@ -34,7 +34,7 @@ static bool is_untouched(const struct fc_stored_file *f)
 {
     struct stat st;
 
-    return f->ctime_ns != FC_TIME_NONE && stat(f->path, &st) == 0 && (uint64_t)st.st_size == f->size &&
+    return f->ctime_ns != FC_TIME_NONE && fc_file_stat(f->path, &st) == 0 && (uint64_t)st.st_size == f->size &&
            st.st_dev == f->dev && st.st_ino == f->ino && time_ns(&st.st_mtim) == f->mtime_ns &&
            time_ns(&st.st_ctim) == f->ctime_ns;
 }

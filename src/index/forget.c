@@ -33,7 +33,7 @@ static bool is_deleted(const char *path)
     char *folder;
     bool deleted;
 
-    if (lstat(path, &st) == 0 || errno != ENOENT || !(folder = fc_path_folder(path)))
+    if (lstat(path, &st) == 0 || errno != ENOENT || fc_file_stat(path, &st) == 0 || !(folder = fc_path_folder(path)))
         return false;
     deleted = stat(folder, &st) == 0;
     free(folder);

@@ -298,8 +298,14 @@ static int offer(struct fc_inputs *in, const struct fc_offered *o, struct fc_ind
         return visit(in, path, result);
     if (o->held < 0 || fstat(o->held, &st) != 0)
         free(path);
-    else if ((rc = add(in, path, false, &st)) == 0)
-        in->items[in->count - 1].held = o->held;
+    else if ((rc = add(in, path, false, &st)) == 0) {
+        struct fc_input *i = &in->items[in->count - 1];
+        i->held = o->held;
+        i->bytes = o->bytes;
+        i->tail = o->tail;
+        i->tail_base = o->tail_base;
+        i->size = o->bytes && o->bytes < i->size ? o->bytes : i->size;
+    }
     return rc;
 }
 

@@ -5,10 +5,15 @@
 
 #include <flowcarve/index.h>
 
+struct fc_tail;
+
 struct fc_input {
     char *path;
-    bool named;        /* by the user himself, not found in a folder */
-    int held;          /* see struct fc_offered */
+    bool named; /* by the user himself, not found in a folder */
+    int held;   /* see struct fc_offered; so are these: */
+    uint64_t bytes;
+    struct fc_tail *tail;
+    uint64_t tail_base;
     uint64_t dev, ino; /* 0: it is not there */
     uint64_t size;
     int64_t mtime_ns, ctime_ns;
@@ -39,7 +44,10 @@ struct fc_save {
 /* A file that somebody has found in a folder. */
 struct fc_offered {
     const char *path;
-    int held; /* a descriptor by which it is read, also when it has lost its name since; -1: none */
+    int held;             /* a descriptor by which it is read, also when it has lost its name since; -1: none */
+    uint64_t bytes;       /* so many of it, as if it had no more; 0: all that there are */
+    struct fc_tail *tail; /* as in struct fc_file */
+    uint64_t tail_base;
 };
 
 /*

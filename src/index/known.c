@@ -26,7 +26,7 @@ enum place { EMPTY, LINK, OTHER, ELSEWHERE /* it cannot be told */ };
 
 static enum place look_at(const struct fc_known_file *k, uint64_t dev, uint64_t ino, struct stat *st)
 {
-    if (stat(k->path, st) != 0)
+    if (fc_file_stat(k->path, st) != 0)
         return errno == ENOENT || errno == ENOTDIR ? EMPTY : ELSEWHERE;
     return st->st_dev == dev && st->st_ino == ino ? LINK : OTHER;
 }

@@ -193,7 +193,7 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, size_t o
             *err = why;
         return rc < 0 ? rc : 0;
     }
-    rc = fc_file_open_held(input->held, input->path, UINT64_MAX, &f.file, &why);
+    rc = fc_file_open_held(input->held, input->path, input->bytes ? input->bytes : UINT64_MAX, &f.file, &why);
     if (rc == FC_E_FORMAT && plan->adding && (failed = fc_known_replaced(plan, writer, input->path, err)))
         return failed;
     if (rc == FC_E_NOMEM || rc == FC_E_LIMIT) {
@@ -207,6 +207,8 @@ static int add_file(struct fc_plan *plan, const struct fc_input *input, size_t o
         fc_notice_add(result, refused ? FC_NOTICE_REFUSED : FC_NOTICE_SKIPPED, &why);
         return 0;
     }
+    f.file.tail = input->tail;
+    f.file.tail_base = input->tail_base;
     read_once(&f.file);
     rc = peek(reader, &f, &why);
     if (rc == 0 && plan->adding)

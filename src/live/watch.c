@@ -3,11 +3,10 @@
 #include "base/export.h"
 #include "capture/stream.h"
 #include "index/run.h"
+#include "live/keeping.h"
 #include "live/looker.h"
 #include "live/told.h"
-#include "store/db.h"
 #include "store/watch_lock.h"
-#include "store/writer.h"
 
 #include <flowcarve/live.h>
 
@@ -25,8 +24,7 @@
 /* A file comes with several events, and is to be indexed once: waited for is a moment of silence. */
 #define SILENCE_NS (20 * MS)
 #define SILENCE_MOST_NS (200 * MS)
-#define LOOK_NS (100 * MS) /* at `stop`, and whether a callback is due */
-#define FAILED_MOST_NS (60 * SECOND)
+#define LOOK_NS (100 * MS)          /* at `stop`, and whether a callback is due */
 #define UNFINISHED_NS (10 * SECOND) /* who has written nothing for so long has ended */
 
 struct fc_watch {
@@ -38,14 +36,9 @@ struct fc_watch {
     struct fc_looker looker;
     struct fc_told told;
     struct fc_error start_err; /* of the thread that looks */
-    struct fc_error failure;   /* the last run's; code FC_OK: it did not fail */
-    int64_t next_ns;           /* no run before that */
-    int64_t failed_ns;         /* how long the last failure was waited for; 0: none */
-    int64_t again_ns;          /* what was put back is to be looked at again then; INT64_MAX: it waits for news */
+    struct fc_keeping keeping;
+    int64_t again_ns; /* what was put back is to be looked at again then; INT64_MAX: it waits for news */
     uint64_t missed;
-    bool has_index;     /* there is one, as far as is known, */
-    struct fc_db *held; /* keeps its -wal in place between runs; NULL: there is none yet */
-    uint64_t dev, ino;  /* which was this file behind the last run; 0: it had gone by then */
 };
 
 static void on_notice(void *ctx, const struct fc_notice *notice)
@@ -91,7 +84,9 @@ FC_EXPORT int fc_watch_open(const char *db_path, const char *const *folders, siz
     if (!w->o.commit_ns)
         w->o.commit_ns = COMMIT_NS;
     w->again_ns = INT64_MAX;
-    if (!(w->db_path = strdup(db_path)) || fc_changes_init(&w->changes))
+    w->db_path = strdup(db_path);
+    w->keeping.db_path = w->db_path;
+    if (!w->db_path || fc_changes_init(&w->changes))
         rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     else if (!count)
         rc = fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "no folder to watch");
@@ -105,25 +100,12 @@ FC_EXPORT int fc_watch_open(const char *db_path, const char *const *folders, siz
     return 0;
 }
 
-/* Of the index and what lies beside it, unless somebody reads: then the next who writes does it. */
-static void make_one_file(struct fc_watch *w)
-{
-    struct fc_writer *writer;
-    struct stat st;
-    bool fresh;
-
-    fc_db_close(w->held);
-    w->held = NULL;
-    if (w->has_index && stat(w->db_path, &st) == 0 && fc_writer_open(w->db_path, &writer, &fresh, NULL) == 0)
-        fc_writer_close(writer);
-}
-
 FC_EXPORT void fc_watch_close(struct fc_watch *w)
 {
     if (!w)
         return;
     fc_looker_close(&w->looker);
-    make_one_file(w);
+    fc_keeping_end(&w->keeping);
     fc_changes_fini(&w->changes);
     fc_watch_lock_release(&w->lock);
     free(w->db_path);
@@ -140,8 +122,10 @@ FC_EXPORT int64_t fc_watch_poll_ns(const struct fc_watch *w)
     return w->looker.poll_ns;
 }
 
-static void word(struct fc_watch *w, const struct fc_error *what)
+static void word(void *ctx, const struct fc_error *what)
 {
+    const struct fc_watch *w = ctx;
+
     if (w->o.word)
         w->o.word(w->o.ctx, what);
 }
@@ -263,7 +247,7 @@ static int offer(const struct pick *p, struct fc_offered **out, int64_t *since_n
     *since_ns = INT64_MAX;
     for (size_t i = 0; i < p->named.count + p->nameless.count; i++) {
         const struct fc_change *c = i < p->named.count ? &p->named.items[i] : &p->nameless.items[i - p->named.count];
-        offered[n++] = (struct fc_offered){c->path, c->held};
+        offered[n++] = (struct fc_offered){.path = c->path, .held = c->held};
         *since_ns = c->since_ns < *since_ns ? c->since_ns : *since_ns;
     }
     return 0;
@@ -286,11 +270,11 @@ static int index_picked(struct fc_watch *w, const struct pick *p, const int *sto
         return fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
     const struct fc_index_input input = {
         .offered = offered, .offered_count = p->named.count + p->nameless.count, .watched = true};
-    w->next_ns = start + w->o.commit_ns;
+    w->keeping.next_ns = start + w->o.commit_ns;
     rc = fc_index_input(w->db_path, &input, &w->index, NULL, stop, &result, err);
     int64_t now = fc_live_now();
     if (rc == 0 && has_changed_index(&result))
-        w->has_index = true;
+        w->keeping.has_index = true;
     if (rc == 0 && has_changed_index(&result) && w->o.committed) {
         const struct fc_watch_commit commit = {&result, now - since_ns, now - start, w->missed};
         w->o.committed(w->o.ctx, &commit);
@@ -304,83 +288,14 @@ static int index_picked(struct fc_watch *w, const struct pick *p, const int *sto
     return rc == FC_E_FORMAT ? 0 : rc;
 }
 
-static bool is_for_ever(int rc)
-{
-    return rc == FC_E_INTERRUPTED || rc == FC_E_USAGE || rc == FC_E_SCHEMA || rc == FC_E_FILTER;
-}
-
-/* Told when it begins, and when its cause is another one. */
-static void fail(struct fc_watch *w, const struct fc_error *why)
-{
-    bool same = w->failure.code == why->code && strcmp(w->failure.cause, why->cause) == 0 &&
-                strcmp(w->failure.file, why->file) == 0;
-
-    w->failed_ns = w->failed_ns ? w->failed_ns * 2 : SECOND;
-    if (w->failed_ns > FAILED_MOST_NS)
-        w->failed_ns = FAILED_MOST_NS;
-    w->next_ns = fc_live_now() + w->failed_ns;
-    w->again_ns = 0;
-    w->failure = *why;
-    if (!same)
-        word(w, why);
-}
-
-static void succeed(struct fc_watch *w)
-{
-    struct fc_error what;
-
-    if (w->failed_ns) {
-        fc_error_set(&what, FC_OK, w->db_path, FC_NO_OFFSET, "is up to date again");
-        word(w, &what);
-    }
-    w->failed_ns = 0;
-    w->failure.code = FC_OK;
-}
-
-static void see_index(const struct fc_watch *w, uint64_t *dev, uint64_t *ino)
-{
-    struct stat st;
-    bool there = stat(w->db_path, &st) == 0;
-
-    *dev = there ? st.st_dev : 0;
-    *ino = there ? st.st_ino : 0;
-}
-
-/* A look at it makes the connection one that counts. */
-static void hold_index(struct fc_watch *w)
-{
-    char *value = NULL;
-
-    if (!w->held && w->has_index)
-        (void)fc_db_open(w->db_path, &w->held, NULL);
-    if (w->held && fc_db_meta(w->held, "profile", &value, NULL) == 0)
-        free(value);
-}
-
-/* Somebody has removed the index, or put another one in its place: what is in the folders may be new to it. */
-static void check_index(struct fc_watch *w)
-{
-    struct fc_error what;
-    uint64_t dev, ino;
-
-    see_index(w, &dev, &ino);
-    if (!w->has_index || (ino && dev == w->dev && ino == w->ino))
-        return;
-    w->has_index = false;
-    fc_db_close(w->held);
-    w->held = NULL;
-    fc_error_set(&what, FC_OK, w->db_path, FC_NO_OFFSET, "is not the one that it was: all is looked at once more");
-    word(w, &what);
-    fc_looker_again(&w->looker);
-}
-
 static int run_once(struct fc_watch *w, const int *stop, struct fc_error *err)
 {
     struct fc_change_list all;
     struct pick p;
     int rc;
 
-    check_index(w);
+    if (fc_keeping_lost(&w->keeping, word, w))
+        fc_looker_again(&w->looker);
     w->again_ns = INT64_MAX;
     fc_changes_take(&w->changes, &all);
     rc = pick_init(&p, all.count) ? fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory") : 0;
@@ -392,21 +307,20 @@ static int run_once(struct fc_watch *w, const int *stop, struct fc_error *err)
     if (rc) {
         (void)fc_changes_back(&w->changes, &p.nameless);
         (void)fc_changes_back(&w->changes, &p.named);
-        if (!is_for_ever(rc))
-            fail(w, err);
+        if (!fc_keeping_for_ever(rc)) {
+            fc_keeping_fail(&w->keeping, err, word, w);
+            w->again_ns = 0;
+        }
     } else if (p.named.count + p.nameless.count) {
-        succeed(w);
+        fc_keeping_succeed(&w->keeping, word, w);
     }
-    see_index(w, &w->dev, &w->ino);
-    w->has_index |= w->ino != 0;
-    if (rc == 0)
-        hold_index(w);
+    fc_keeping_see(&w->keeping, rc != 0);
     (void)fc_changes_back(&w->changes, &all);
     (void)fc_changes_back(&w->changes, &p.later);
     fc_change_list_fini(&w->changes, &p.named);
     fc_change_list_fini(&w->changes, &p.nameless);
     fc_change_list_fini(&w->changes, &p.dropped);
-    return is_for_ever(rc) ? rc : 0;
+    return fc_keeping_for_ever(rc) ? rc : 0;
 }
 
 /* How long there is nothing to do; 0: a run is due. */
@@ -417,7 +331,7 @@ static int64_t wait_ns(struct fc_watch *w)
     if (fc_changes_news(&w->changes, &first, &last))
         due = last + SILENCE_NS < first + SILENCE_MOST_NS ? last + SILENCE_NS : first + SILENCE_MOST_NS;
     due = w->again_ns < due ? w->again_ns : due;
-    due = w->next_ns > due ? w->next_ns : due;
+    due = w->keeping.next_ns > due ? w->keeping.next_ns : due;
     return due <= now ? 0 : due - now < LOOK_NS ? due - now : LOOK_NS;
 }
 

@@ -194,7 +194,7 @@ int fc_stored_file_open(struct fc_stored_file *stored, struct fc_file *file, str
     if (stored->gone)
         return fc_error_set(err, FC_E_MISSING, stored->path, FC_NO_OFFSET,
                             "the capture is gone: another one has its name by now");
-    if (stat(stored->path, &st) != 0)
+    if (fc_file_stat(stored->path, &st) != 0)
         return errno == ENOENT || errno == ENOTDIR
                    ? fc_error_set(err, FC_E_MISSING, stored->path, FC_NO_OFFSET, "the capture is missing")
                    : fc_error_errno(err, FC_E_IO, stored->path, FC_NO_OFFSET, "cannot open the capture");

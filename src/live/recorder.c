@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/error.h"
+#include "base/export.h"
+#include "base/io.h"
+#include "base/vector.h"
+#include "index/run.h"
+#include "live/changes.h"
+#include "live/keeping.h"
+#include "live/told.h"
+#include "live/tree.h"
+#include "live/writing.h"
+#include "store/watch_lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MS INT64_C(1000000)
+#define SECOND (1000 * MS)
+#define LOOK_NS (100 * MS)    /* at `stop`, and whether a callback is due */
+#define FLUSH_MOST_NS SECOND  /* so long a commit waits for what a disk does not take */
+#define ROTATE_BYTES ((uint64_t)1 << 30)
+#define MEMORY_BYTES ((uint64_t)64 << 20)
+enum { LEAST_FILE = 1 << 20, LEAST_MEMORY = 4 << 20, OPEN_MOST = 64 };
+
+/* Files of this folder that are to be looked at besides, by their names. */
+struct named {
+    char **paths;
+    size_t count, room;
+};
+
+struct fc_recorder {
+    char *db_path;
+    struct fc_recorder_options o;
+    struct fc_index_options index;
+    struct fc_watch_lock lock;
+    int folder; /* its descriptor, locked: one recorder a folder */
+    struct fc_told told;
+    struct fc_keeping keeping;
+    struct fc_writing writing;
+    struct named left; /* by a recorder before this one; or files that could not be kept open */
+    struct fc_interface_counts indexed[FC_INTERFACES_MAX];
+    uint64_t files; /* complete since the last call of `committed` */
+    bool readied;
+    int failing; /* code of what the thread that writes cannot do, as it was told; 0: nothing */
+};
+
+static int no_memory(struct fc_error *err)
+{
+    return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+}
+
+static void on_notice(void *ctx, const struct fc_notice *notice)
+{
+    struct fc_recorder *r = ctx;
+
+    if (r->o.notice && notice->kind != FC_NOTICE_GROWN && notice->kind != FC_NOTICE_WAL &&
+        fc_told_new(&r->told, notice))
+        r->o.notice(r->o.ctx, notice);
+}
+
+static void on_ready(void *ctx, bool names)
+{
+    struct fc_recorder *r = ctx;
+
+    if (!r->readied && r->o.ready)
+        r->o.ready(r->o.ctx, names);
+    r->readied = true;
+}
+
+static void word(void *ctx, const struct fc_error *what)
+{
+    const struct fc_recorder *r = ctx;
+
+    if (r->o.word)
+        r->o.word(r->o.ctx, what);
+}
+
+static int add_name(void *ctx, const char *path)
+{
+    struct named *n = &((struct fc_recorder *)ctx)->left;
+    char *copy = strdup(path);
+
+    if (!copy || fc_vector_reserve(&n->paths, &n->room, n->count + 1, sizeof *n->paths)) {
+        free(copy);
+        return FC_E_NOMEM;
+    }
+    n->paths[n->count++] = copy;
+    return 0;
+}
+
+static void clear_names(struct named *n)
+{
+    for (size_t i = 0; i < n->count; i++)
+        free(n->paths[i]);
+    n->count = 0;
+}
+
+/* ---- opening */
+
+static int check_options(const struct fc_recorder_options *o, struct fc_error *err)
+{
+    if (o->rotate_bytes && o->rotate_bytes < LEAST_FILE)
+        return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "files are of 1 MiB at least");
+    if (o->memory_bytes && o->memory_bytes < LEAST_MEMORY)
+        return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "at least 4 MiB of memory are needed");
+    if (o->rotate_ns < 0 || o->commit_ns < 0)
+        return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "a time is negative");
+    if (o->prefix && (!*o->prefix || strchr(o->prefix, '/') || *o->prefix == '.'))
+        return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "'%s' cannot be how names of files begin", o->prefix);
+    return 0;
+}
+
+static int lock_folder(struct fc_recorder *r, struct fc_error *err)
+{
+    const char *folder = r->writing.folder;
+
+    if ((r->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+        return fc_error_errno(err, errno == ENOENT || errno == ENOTDIR ? FC_E_USAGE : FC_E_IO, folder, FC_NO_OFFSET,
+                              "cannot record into this folder");
+    if (access(folder, W_OK | X_OK) != 0)
+        return fc_error_errno(err, FC_E_IO, folder, FC_NO_OFFSET, "cannot record into this folder");
+    if (flock(r->folder, LOCK_EX | LOCK_NB) != 0)
+        return fc_error_set(err, FC_E_BUSY, folder, FC_NO_OFFSET, "another process records into this folder");
+    return 0;
+}
+
+/* Names in the index are of the folder as it really is. */
+static int set_options(struct fc_recorder *r, const char *db_path, const char *folder,
+                       const struct fc_recorder_options *options, struct fc_error *err)
+{
+    struct fc_writing *w = &r->writing;
+
+    r->o = options ? *options : (struct fc_recorder_options){0};
+    int rc = check_options(&r->o, err);
+    if (rc)
+        return rc;
+    if (r->o.index)
+        r->index = *r->o.index;
+    r->index.wait = false;
+    r->index.spool = NULL;
+    r->index.progress = NULL;
+    r->index.notice = on_notice;
+    r->index.ready = on_ready;
+    r->index.notice_ctx = r->index.ready_ctx = r;
+    r->o.commit_ns = r->o.commit_ns ? r->o.commit_ns : SECOND;
+    w->rights = r->index.rights;
+    w->rotate_bytes = r->o.rotate_bytes ? r->o.rotate_bytes : ROTATE_BYTES;
+    w->rotate_ns = r->o.rotate_ns;
+    w->signal_packets = r->o.commit_packets;
+    w->prefix = strdup(r->o.prefix ? r->o.prefix : "flowcarve");
+    w->folder = realpath(folder, NULL);
+    if (!w->folder && errno != ENOMEM)
+        return fc_error_errno(err, FC_E_USAGE, folder, FC_NO_OFFSET, "cannot record into this folder");
+    r->db_path = strdup(db_path);
+    r->keeping.db_path = r->db_path;
+    r->o.index = NULL;
+    r->o.prefix = NULL;
+    return r->db_path && w->folder && w->prefix ? 0 : no_memory(err);
+}
+
+/* A run of nothing tells whether the options fit, and makes the process ready. */
+static int run_of_nothing(struct fc_recorder *r, struct fc_error *err)
+{
+    const struct fc_index_input input = {.watched = true};
+    struct fc_index_result result;
+    int rc = fc_index_input(r->db_path, &input, &r->index, NULL, NULL, &result, err);
+
+    fc_index_result_fini(&result);
+    fc_keeping_see(&r->keeping, rc != 0);
+    return rc == FC_E_FORMAT ? 0 : rc;
+}
+
+FC_EXPORT int fc_recorder_open(const char *db_path, const char *folder, const struct fc_recorder_options *options,
+                               struct fc_recorder **out, struct fc_error *err)
+{
+    struct fc_recorder *r = calloc(1, sizeof *r);
+    struct fc_error local;
+    int rc;
+
+    *out = NULL;
+    err = err ? err : &local;
+    if (!r)
+        return no_memory(err);
+    r->lock.fd = r->folder = -1;
+    rc = fc_writing_init(&r->writing, options && options->memory_bytes ? options->memory_bytes : MEMORY_BYTES,
+                         options && options->wait);
+    rc = rc ? no_memory(err) : set_options(r, db_path, folder, options, err);
+    rc = rc ? rc : fc_watch_lock_take(db_path, &r->lock, err);
+    rc = rc ? rc : lock_folder(r, err);
+    rc = rc ? rc : run_of_nothing(r, err);
+    rc = rc ? rc : fc_part_recover(r->writing.folder, r->writing.prefix, add_name, word, r, err);
+    rc = rc ? rc : fc_writing_start(&r->writing, err);
+    if (rc)
+        fc_recorder_close(r);
+    else
+        *out = r;
+    return rc;
+}
+
+FC_EXPORT void fc_recorder_close(struct fc_recorder *r)
+{
+    if (!r)
+        return;
+    fc_writing_stop(&r->writing);
+    for (const struct fc_written *f = r->writing.files; f; f = f->next)
+        if (f->complete && f->part.hidden)
+            (void)fc_part_finish((struct fc_part *)(uintptr_t)&f->part, r->writing.folder, NULL);
+    fc_keeping_end(&r->keeping);
+    fc_watch_lock_release(&r->lock);
+    if (r->folder >= 0)
+        close(r->folder);
+    fc_writing_fini(&r->writing);
+    clear_names(&r->left);
+    free(r->left.paths);
+    free(r->db_path);
+    free(r);
+}
+
+/* ---- what feeds it */
+
+static const char *copy(const char *text, bool *ok)
+{
+    const char *made = text ? strdup(text) : NULL;
+
+    *ok &= !text || made;
+    return made;
+}
+
+FC_EXPORT int fc_recorder_add_interface(struct fc_recorder *r, const struct fc_recorder_interface *iface, uint32_t *out,
+                                        struct fc_error *err)
+{
+    struct fc_writing *w = &r->writing;
+    struct fc_recorder_interface mine = *iface;
+    bool ok = true;
+    int rc = 0;
+
+    mine.name = copy(iface->name, &ok);
+    mine.description = copy(iface->description, &ok);
+    mine.filter = copy(iface->filter, &ok);
+    mine.tsresol = iface->tsresol ? iface->tsresol : 9;
+    pthread_mutex_lock(&w->lock);
+    if (!ok)
+        rc = no_memory(err);
+    else if (mine.tsresol != 6 && mine.tsresol != 9)
+        rc = fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "times are in µs or ns");
+    else if (w->interface_count == FC_INTERFACES_MAX)
+        rc = fc_error_set(err, FC_E_LIMIT, NULL, FC_NO_OFFSET, "no more than %d interfaces", FC_INTERFACES_MAX);
+    if (rc == 0) {
+        *out = w->interface_count++;
+        w->interfaces[*out] = mine;
+        w->batches.tsresol[*out] = mine.tsresol;
+    }
+    pthread_mutex_unlock(&w->lock);
+    if (rc) {
+        free((char *)(uintptr_t)mine.name);
+        free((char *)(uintptr_t)mine.description);
+        free((char *)(uintptr_t)mine.filter);
+    }
+    return rc;
+}
+
+FC_EXPORT int fc_recorder_add_input(struct fc_recorder *r, struct fc_recorder_input **out, struct fc_error *err)
+{
+    return fc_batches_input(&r->writing.batches, out) ? no_memory(err) : 0;
+}
+
+FC_EXPORT void fc_recorder_tell(struct fc_recorder *r, uint32_t interface, uint64_t dropped_kernel,
+                                uint64_t dropped_iface)
+{
+    pthread_mutex_lock(&r->writing.lock);
+    if (interface < r->writing.interface_count) {
+        r->writing.counts[interface].kernel = dropped_kernel;
+        r->writing.counts[interface].iface = dropped_iface;
+    }
+    pthread_mutex_unlock(&r->writing.lock);
+}
+
+FC_EXPORT void fc_recorder_rotate(struct fc_recorder *r)
+{
+    __atomic_store_n(&r->writing.rotate, true, __ATOMIC_RELAXED);
+}
+
+FC_EXPORT void fc_recorder_count(struct fc_recorder *r, uint32_t interface, struct fc_recorder_counts *out)
+{
+    *out = (struct fc_recorder_counts){0};
+    pthread_mutex_lock(&r->writing.lock);
+    for (uint32_t i = 0; i < r->writing.interface_count; i++) {
+        if (interface != UINT32_MAX && interface != i)
+            continue;
+        fc_writing_sum(&r->writing, i, out);
+        out->indexed += r->indexed[i].recorded;
+    }
+    pthread_mutex_unlock(&r->writing.lock);
+}
+
+/* ---- commits */
+
+/* What a commit is of: bytes of files, and what was counted when these were there. */
+struct snapshot {
+    struct fc_offered *offered;
+    struct of_file {
+        struct fc_written *file; /* of offered[i] */
+        bool complete;
+    } * files;
+    size_t count, named;       /* the last `named` are by name alone */
+    struct fc_interface_counts counts[FC_INTERFACES_MAX];
+    int64_t first_ns;
+};
+
+static void settle(struct fc_writing *w)
+{
+    int64_t until_ns = fc_live_now() + FLUSH_MOST_NS;
+    const struct timespec until = {until_ns / SECOND, until_ns % SECOND};
+
+    pthread_mutex_lock(&w->lock);
+    uint64_t mine = ++w->flush_wanted;
+    pthread_mutex_unlock(&w->lock);
+    fc_batches_wake(&w->batches);
+    pthread_mutex_lock(&w->lock);
+    while (w->started && w->flush_done < mine && pthread_cond_timedwait(&w->changed, &w->lock, &until) == 0) {
+    }
+    pthread_mutex_unlock(&w->lock);
+}
+
+static size_t count_files(const struct fc_writing *w)
+{
+    size_t n = 0;
+
+    for (const struct fc_written *f = w->files; f; f = f->next)
+        n++;
+    return n;
+}
+
+/* With the lock of the writing held. */
+static int take_snapshot(struct fc_recorder *r, struct snapshot *s)
+{
+    struct fc_writing *w = &r->writing;
+    size_t n = count_files(w) + r->left.count;
+
+    *s = (struct snapshot){0};
+    s->offered = malloc((n + 1) * sizeof *s->offered);
+    s->files = malloc((n + 1) * sizeof *s->files);
+    if (!s->offered || !s->files)
+        return FC_E_NOMEM;
+    for (struct fc_written *f = w->files; f; f = f->next) {
+        if (f->size == f->committed && !(f->complete && f->part.hidden))
+            continue;
+        s->files[s->count] = (struct of_file){f, f->complete};
+        s->offered[s->count++] = (struct fc_offered){f->part.path, f->part.fd, f->size, &w->tail, f->base};
+    }
+    for (s->named = 0; s->named < r->left.count; s->named++)
+        s->offered[s->count++] = (struct fc_offered){.path = r->left.paths[s->named], .held = -1};
+    memcpy(s->counts, w->counts, sizeof s->counts);
+    s->first_ns = w->first_ns;
+    w->first_ns = 0;
+    w->due = false;
+    return 0;
+}
+
+/* What the index is to have is on the disk before: a file's bytes, and its name. */
+static int sync_files(struct fc_recorder *r, const struct snapshot *s, struct fc_error *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < s->count - s->named && rc == 0; i++) {
+        struct fc_written *f = s->files[i].file;
+        if (s->files[i].complete)
+            rc = fc_part_finish(&f->part, r->writing.folder, err);
+        else if (fdatasync(f->part.fd) != 0)
+            rc = fc_error_errno(err, FC_E_IO, f->part.path, FC_NO_OFFSET, "cannot write to disk");
+        if (rc == 0 && !f->begun && fc_io_sync_folder(r->writing.folder) != 0)
+            rc = fc_error_errno(err, FC_E_IO, r->writing.folder, FC_NO_OFFSET, "cannot write the folder to disk");
+        f->begun |= rc == 0;
+    }
+    return rc;
+}
+
+/* With the lock of the writing held: those that are done with go, and too many that are not are known by name alone. */
+static int drop_files(struct fc_recorder *r)
+{
+    struct fc_writing *w = &r->writing;
+    struct fc_written **at = &w->files;
+    size_t open = count_files(w);
+    int rc = 0;
+
+    while (*at && rc == 0) {
+        struct fc_written *f = *at;
+        bool done = f->complete && !f->part.hidden && f->committed == f->size;
+        if (!done && (!f->complete || f->part.hidden || open <= OPEN_MOST)) {
+            at = &f->next;
+            continue;
+        }
+        if (!done && (rc = add_name(r, f->part.path)))
+            break;
+        if (!(*at = f->next))
+            w->last = at;
+        r->files++;
+        open--;
+        fc_part_fini(&f->part);
+        free(f);
+    }
+    return rc;
+}
+
+static void end_snapshot(struct fc_recorder *r, struct snapshot *s, bool committed)
+{
+    struct fc_writing *w = &r->writing;
+
+    pthread_mutex_lock(&w->lock);
+    for (size_t i = 0; committed && i < s->count - s->named; i++)
+        s->files[i].file->committed = s->offered[i].bytes;
+    if (committed)
+        memcpy(r->indexed, s->counts, sizeof r->indexed);
+    else if (s->first_ns && (!w->first_ns || s->first_ns < w->first_ns))
+        w->first_ns = s->first_ns;
+    if (committed && s->named)
+        clear_names(&r->left);
+    (void)drop_files(r); /* without memory they stay */
+    pthread_mutex_unlock(&w->lock);
+    free(s->offered);
+    free(s->files);
+}
+
+static void tell_commit(struct fc_recorder *r, const struct fc_index_result *result, int64_t since_ns, int64_t start_ns)
+{
+    int64_t now = fc_live_now();
+    const struct fc_recorder_commit commit = {result, since_ns ? now - since_ns : 0, now - start_ns, r->files};
+
+    r->files = 0;
+    if (r->o.committed)
+        r->o.committed(r->o.ctx, &commit);
+}
+
+/* What the thread that writes cannot do is told here, when it begins and when it ends. */
+static void pass_words_on(struct fc_recorder *r)
+{
+    struct fc_error why;
+
+    pthread_mutex_lock(&r->writing.lock);
+    why = r->writing.why;
+    pthread_mutex_unlock(&r->writing.lock);
+    if (why.code && why.code != r->failing)
+        word(r, &why);
+    if (!why.code && r->failing) {
+        fc_error_set(&why, FC_OK, r->writing.folder, FC_NO_OFFSET, "can be written to again");
+        word(r, &why);
+    }
+    r->failing = why.code;
+}
+
+static int commit(struct fc_recorder *r, const int *stop, struct fc_error *err)
+{
+    struct fc_index_result result = {0};
+    struct snapshot s;
+    int64_t start_ns = fc_live_now();
+    int rc;
+
+    settle(&r->writing);
+    pass_words_on(r);
+    if (fc_keeping_lost(&r->keeping, word, r) &&
+        fc_part_recover(r->writing.folder, r->writing.prefix, add_name, word, r, err) == FC_E_NOMEM)
+        return FC_E_NOMEM;
+    pthread_mutex_lock(&r->writing.lock);
+    rc = take_snapshot(r, &s);
+    pthread_mutex_unlock(&r->writing.lock);
+    rc = rc ? no_memory(err) : sync_files(r, &s, err);
+    if (rc == 0 && s.count) {
+        const struct fc_index_input input = {.offered = s.offered, .offered_count = s.count, .watched = true};
+        rc = fc_index_input(r->db_path, &input, &r->index, NULL, stop, &result, err);
+        rc = rc == FC_E_FORMAT ? 0 : rc; /* an index of nothing is not made */
+        fc_keeping_see(&r->keeping, rc != 0);
+    }
+    end_snapshot(r, &s, rc == 0);
+    if (rc == 0)
+        tell_commit(r, &result, s.first_ns, start_ns);
+    fc_index_result_fini(&result);
+    return rc;
+}
+
+FC_EXPORT int fc_recorder_commit(struct fc_recorder *r, struct fc_error *err)
+{
+    struct fc_error local;
+
+    return commit(r, NULL, err ? err : &local);
+}
+
+/* Until it is due, or a moment is over. */
+static bool wait_for_due(struct fc_recorder *r)
+{
+    int64_t now = fc_live_now(), wait = r->keeping.next_ns - now;
+    struct fc_writing *w = &r->writing;
+
+    if (wait <= 0)
+        return true;
+    int64_t until_ns = now + (wait < LOOK_NS ? wait : LOOK_NS);
+    const struct timespec until = {until_ns / SECOND, until_ns % SECOND};
+    pthread_mutex_lock(&w->lock);
+    if (!w->due || r->keeping.failed_ns)
+        pthread_cond_timedwait(&w->changed, &w->lock, &until);
+    bool due = w->due && !r->keeping.failed_ns;
+    pthread_mutex_unlock(&w->lock);
+    return due || fc_live_now() >= r->keeping.next_ns;
+}
+
+FC_EXPORT int fc_recorder_run(struct fc_recorder *r, const int *stop, struct fc_error *err)
+{
+    struct fc_error local;
+    int rc = 0;
+
+    err = err ? err : &local;
+    while (!(stop && __atomic_load_n(stop, __ATOMIC_RELAXED))) {
+        if (r->o.idle)
+            r->o.idle(r->o.ctx);
+        if (!wait_for_due(r))
+            continue;
+        r->keeping.next_ns = fc_live_now() + r->o.commit_ns;
+        rc = commit(r, NULL, err);
+        if (fc_keeping_for_ever(rc))
+            return rc;
+        if (rc)
+            fc_keeping_fail(&r->keeping, err, word, r);
+        else
+            fc_keeping_succeed(&r->keeping, word, r);
+    }
+    fc_writing_stop(&r->writing);
+    rc = commit(r, NULL, err);
+    return rc ? rc : fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
+}
