@@ -28,7 +28,7 @@ struct fc_input_counts {
 struct fc_recorder_input {
     struct fc_batches *batches;
     struct fc_recorder_input *next; /* does not change */
-    struct fc_batch *current; /* being filled, by the input's thread; NULL: none yet */
+    struct fc_batch *current;       /* being filled, by the input's thread; NULL: none yet */
     struct fc_input_counts counts[FC_INTERFACES_MAX];
     /* guarded by the lock of `batches` */
     struct fc_batch *first, **last; /* handed over */

@@ -13,10 +13,10 @@
 #include <stdint.h>
 
 struct fc_keeping {
-    const char *db_path; /* the owner's */
-    bool has_index;      /* there is one, as far as is known, */
-    struct fc_db *held;  /* NULL: there is none yet */
-    uint64_t dev, ino;   /* which was this file behind the last run; 0: it had gone by then */
+    const char *db_path;     /* the owner's */
+    bool has_index;          /* there is one, as far as is known, */
+    struct fc_db *held;      /* NULL: there is none yet */
+    uint64_t dev, ino;       /* which was this file behind the last run; 0: it had gone by then */
     struct fc_error failure; /* the last run's; code FC_OK: it did not fail */
     int64_t failed_ns;       /* how long the last failure was waited for; 0: none */
     int64_t next_ns;         /* by fc_live_now(): no run before that */

@@ -22,8 +22,8 @@
 
 #define MS INT64_C(1000000)
 #define SECOND (1000 * MS)
-#define LOOK_NS (100 * MS)    /* at `stop`, and whether a callback is due */
-#define FLUSH_MOST_NS SECOND  /* so long a commit waits for what a disk does not take */
+#define LOOK_NS (100 * MS)   /* at `stop`, and whether a callback is due */
+#define FLUSH_MOST_NS SECOND /* so long a commit waits for what a disk does not take */
 #define ROTATE_BYTES ((uint64_t)1 << 30)
 #define MEMORY_BYTES ((uint64_t)64 << 20)
 enum { LEAST_FILE = 1 << 20, LEAST_MEMORY = 4 << 20, OPEN_MOST = 64 };
@@ -308,7 +308,7 @@ struct snapshot {
         struct fc_written *file; /* of offered[i] */
         bool complete;
     } * files;
-    size_t count, named;       /* the last `named` are by name alone */
+    size_t count, named; /* the last `named` are by name alone */
     struct fc_interface_counts counts[FC_INTERFACES_MAX];
     int64_t first_ns;
 };

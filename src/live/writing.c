@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define MS INT64_C(1000000)
-#define LOOK_NS (50 * MS)  /* at the clock, and for what an input that says nothing has left */
+#define LOOK_NS (50 * MS)   /* at the clock, and for what an input that says nothing has left */
 #define AGAIN_NS (100 * MS) /* where a file cannot be made or written */
 enum { PIECE = 1 << 20, ALIGNED = 64 << 10 };
 

@@ -55,9 +55,9 @@ struct fc_writing {
     struct fc_error why; /* what the thread cannot do; code FC_OK: nothing */
 
     /* the thread's own */
-    struct fc_written *now; /* NULL: there is no file */
-    uint64_t written;       /* up to there the tail is in files */
-    uint32_t described;     /* so many interfaces are in the file */
+    struct fc_written *now;           /* NULL: there is no file */
+    uint64_t written;                 /* up to there the tail is in files */
+    uint32_t described;               /* so many interfaces are in the file */
     int64_t started_ns, rotate_at_ns; /* wall clock */
     uint64_t packets;                 /* in the file */
     uint64_t since_signal;

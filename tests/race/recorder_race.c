@@ -3,8 +3,8 @@
  * A recorder that two threads feed as fast as they can, while a third one rotates and asks for counts, and commits go
  * on. In the end each packet is in the index, or counted as dropped; files are in the order of time.
  */
-#include <flowcarve/recorder.h>
 #include <flowcarve/db.h>
+#include <flowcarve/recorder.h>
 #include <flowcarve/verify.h>
 
 #include <pthread.h>
@@ -31,7 +31,8 @@ static int stop;
 
 static void make_frame(uint8_t *frame, int feeder, int n)
 {
-    static const uint8_t head[] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, FRAME - 14, 0, 0, 0, 0, 64, 17};
+    static const uint8_t head[] = {2, 0, 0,    0, 0, 1,          2, 0, 0, 0, 0,  2,
+                                   8, 0, 0x45, 0, 0, FRAME - 14, 0, 0, 0, 0, 64, 17};
 
     memset(frame, 0, FRAME);
     memcpy(frame, head, sizeof head);
