@@ -39,7 +39,9 @@ static uint8_t *put_option(uint8_t *p, uint32_t code, const void *data, size_t n
 
 static uint8_t *put_text(uint8_t *p, uint32_t code, const char *text)
 {
-    return text && *text ? put_option(p, code, text, strnlen(text, FC_BLOCK_OPTION)) : p;
+    size_t n = text ? strlen(text) : 0;
+
+    return n ? put_option(p, code, text, n < FC_BLOCK_OPTION ? n : FC_BLOCK_OPTION) : p;
 }
 
 /* Times and counts of statistics: a time has its high half first. */

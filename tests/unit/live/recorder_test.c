@@ -46,9 +46,9 @@ static void start(struct place *p, const struct fc_recorder_options *options)
 /* One flow, a packet each ms. Returns how many were not taken. */
 static uint64_t add(struct place *p, int count, uint32_t origlen)
 {
-    static const uint8_t frame[FRAME] = {
-        2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, FRAME - 14, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0,
-        0, 2, 4, 1, 0, 53, 0, FRAME - 34};
+    static const uint8_t frame[FRAME] = {2,    0, 0,  0,          0, 1, 2, 0, 0,  0,  0, 2,         8,  0,
+                                         0x45, 0, 0,  FRAME - 14, 0, 0, 0, 0, 64, 17, 0, 0,         10, 0,
+                                         0,    1, 10, 0,          0, 2, 4, 1, 0,  53, 0, FRAME - 34};
     uint64_t refused = 0;
 
     for (int i = 0; i < count; i++, p->now_ns += 1000000) {
@@ -316,7 +316,8 @@ Test(recorder, refuses_what_cannot_be)
     cr_assert_eq(fc_recorder_open(q.db, q.folder, &tiny, &q.recorder, &err), FC_E_USAGE);
     cr_assert_eq(fc_recorder_open(q.db, q.folder, &path, &q.recorder, &err), FC_E_USAGE);
     const struct fc_recorder_packet before = {-1, p.interface, 4, 4, data}, longer = {0, p.interface, 4, 3, data},
-                                    other = {0, p.interface + 1, 4, 4, data}, huge = {0, p.interface, 262145, 262145, data};
+                                    other = {0, p.interface + 1, 4, 4, data},
+                                    huge = {0, p.interface, 262145, 262145, data};
     cr_assert_eq(fc_recorder_add(p.input, &before), FC_E_USAGE);
     cr_assert_eq(fc_recorder_add(p.input, &longer), FC_E_USAGE);
     cr_assert_eq(fc_recorder_add(p.input, &other), FC_E_USAGE);
