@@ -21,6 +21,7 @@
 #include <flowcarve/recorder.h>
 #include <flowcarve/state.h>
 #include <flowcarve/stream.h>
+#include <flowcarve/tap.h>
 #include <flowcarve/text.h>
 #include <flowcarve/top.h>
 #include <flowcarve/value.h>

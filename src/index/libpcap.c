@@ -37,6 +37,7 @@ static const struct {
     {"pcap_get_selectable_fd", offsetof(struct fc_libpcap, get_selectable_fd)},
     {"pcap_datalink", offsetof(struct fc_libpcap, datalink)},
     {"pcap_setfilter", offsetof(struct fc_libpcap, setfilter)},
+    {"pcap_dispatch", offsetof(struct fc_libpcap, dispatch)},
     {"pcap_stats", offsetof(struct fc_libpcap, stats)},
     {"pcap_statustostr", offsetof(struct fc_libpcap, statustostr)},
 };

@@ -34,6 +34,7 @@ struct fc_libpcap {
     __typeof__(pcap_get_selectable_fd) *get_selectable_fd;
     __typeof__(pcap_datalink) *datalink;
     __typeof__(pcap_setfilter) *setfilter;
+    __typeof__(pcap_dispatch) *dispatch;
     __typeof__(pcap_stats) *stats;
     __typeof__(pcap_statustostr) *statustostr;
 };
