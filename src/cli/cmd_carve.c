@@ -514,7 +514,7 @@ static int split_to(const struct args *a, struct fc_db *db, const struct fc_filt
         const char *folders[] = {NULL, a->folder};
         char *index = fc_sandbox_folder(a->db);
         folders[0] = index;
-        fc_sandbox_enter(folders, 2, false);
+        fc_sandbox_enter(folders, 2, 0);
         free(index);
     }
     fc_bar_init(&bar, a->quiet, a->verbose);

@@ -440,7 +440,7 @@ static int follow_to_files(const struct args *a, struct fc_db *db, const struct 
     int rc = fc_new_folder(a->folder, &a->rights, &err);
 
     if (rc == 0)
-        fc_sandbox_enter((const char *const[]){index, a->folder}, 2, false);
+        fc_sandbox_enter((const char *const[]){index, a->folder}, 2, 0);
     free(index);
     fc_bar_init(&bar, a->quiet, a->verbose);
     struct fc_follow_files o = {.folder = a->folder,

@@ -370,7 +370,7 @@ static int look_at(const struct args *a, const char *filter, struct fc_packet_co
 
     if (!look)
         return status;
-    fc_sandbox_enter(NULL, 0, false);
+    fc_sandbox_enter(NULL, 0, 0);
     if (begin_show(&show, a, columns, FC_LOOK_FLOWS)) {
         int rc = write_arriving(&show, look);
         status = fc_rows_end(show.grid.out, 1);

@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -37,11 +38,11 @@ char *fc_sandbox_folder(const char *path)
 
 #if defined FC_SANITIZED
 
-unsigned fc_sandbox_enter(const char *const *folders, unsigned count, bool names)
+unsigned fc_sandbox_enter(const char *const *folders, unsigned count, unsigned needs)
 {
     (void)folders;
     (void)count;
-    (void)names;
+    (void)needs;
     return 0;
 }
 
@@ -266,9 +267,17 @@ static const uint16_t name_calls[] = {SYS_socket,     SYS_connect,     SYS_bind,
                                       SYS_recvfrom,   SYS_sendmsg,     SYS_sendmmsg,    SYS_recvmsg,
                                       SYS_setsockopt, SYS_getsockname, SYS_getpeername, SYS_shutdown};
 
+/*
+ * To open an interface again: by sockets of packets, and a local one, which libpcap asks for what the driver can do and
+ * which can be connected to nothing.
+ */
+_Static_assert((AF_PACKET & AF_UNIX) == AF_UNIX && !((AF_PACKET ^ AF_UNIX) & ((AF_PACKET ^ AF_UNIX) - 1)),
+               "one bit tells them apart");
+static const uint16_t packet_calls[] = {SYS_setsockopt, SYS_bind, SYS_getsockname, SYS_recvfrom, SYS_eventfd2};
+
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 
-enum { PROGRAM_MAX = 60 + 2 * (COUNT(calls) + COUNT(name_calls)) };
+enum { PROGRAM_MAX = 66 + 2 * (COUNT(calls) + COUNT(name_calls) + COUNT(packet_calls)) };
 
 struct program {
     struct sock_filter code[PROGRAM_MAX];
@@ -319,8 +328,9 @@ static void allow_when(struct program *p, long call, unsigned arg, uint32_t mask
  * What is not known is answered as by a kernel that does not have it (ENOSYS), so that a C library with newer calls
  * takes the older ones.
  */
-static bool confine_calls(bool names)
+static bool confine_calls(unsigned needs)
 {
+    const bool names = needs & FC_NEED_NAMES;
     struct program program = {.len = 0}, *p = &program;
 #if defined __s390x__
     enum { CLONE_FLAGS = 1 };
@@ -347,6 +357,10 @@ static bool confine_calls(bool names)
     allow(p, calls, COUNT(calls));
     if (names)
         allow(p, name_calls, COUNT(name_calls));
+    else if (needs & FC_NEED_PACKETS)
+        allow_when(p, SYS_socket, 0, ~(AF_PACKET ^ AF_UNIX), AF_UNIX);
+    if (needs & FC_NEED_PACKETS)
+        allow(p, packet_calls, COUNT(packet_calls));
     answer(p, SECCOMP_RET_ERRNO | ENOSYS);
     struct sock_fprog whole = {.len = p->len, .filter = p->code};
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &whole) == 0;
@@ -354,15 +368,15 @@ static bool confine_calls(bool names)
 
 #else
 
-static bool confine_calls(bool names)
+static bool confine_calls(unsigned needs)
 {
-    (void)names;
+    (void)needs;
     return false; /* the numbers of this machine's calls are not known here */
 }
 
 #endif
 
-unsigned fc_sandbox_enter(const char *const *folders, unsigned count, bool names)
+unsigned fc_sandbox_enter(const char *const *folders, unsigned count, unsigned needs)
 {
     const char *word = getenv("FLOWCARVE_SANDBOX");
 
@@ -371,8 +385,8 @@ unsigned fc_sandbox_enter(const char *const *folders, unsigned count, bool names
     /* without it only root may give up anything */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return 0;
-    unsigned force = confine_files(folders, count, names) ? FC_SANDBOX_FILES : 0;
-    return force | (confine_calls(names) ? FC_SANDBOX_CALLS : 0);
+    unsigned force = confine_files(folders, count, needs & FC_NEED_NAMES) ? FC_SANDBOX_FILES : 0;
+    return force | (confine_calls(needs) ? FC_SANDBOX_CALLS : 0);
 }
 
 #endif
@@ -381,7 +395,15 @@ void fc_sandbox_enter_beside(const char *index, const char *output, bool names)
 {
     char *folders[] = {index ? fc_sandbox_folder(index) : NULL, output ? fc_sandbox_folder(output) : NULL};
 
-    fc_sandbox_enter((const char *const *)folders, 2, names);
+    fc_sandbox_enter((const char *const *)folders, 2, names ? FC_NEED_NAMES : 0);
     free(folders[0]);
     free(folders[1]);
+}
+
+void fc_sandbox_enter_capture(const char *index, const char *folder, bool names)
+{
+    char *beside = fc_sandbox_folder(index);
+
+    fc_sandbox_enter((const char *const[]){beside, folder}, 2, FC_NEED_PACKETS | (names ? FC_NEED_NAMES : 0));
+    free(beside);
 }

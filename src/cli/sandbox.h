@@ -16,18 +16,26 @@
 /* What is in force. */
 enum { FC_SANDBOX_FILES = 1, FC_SANDBOX_CALLS = 2 };
 
+/* What is still to be done, and so is not given up. */
+enum {
+    FC_NEED_NAMES = 1,  /* hosts are looked up, for which a process loads libraries and asks the network */
+    FC_NEED_PACKETS = 2 /* interfaces are opened to capture from them: sockets of packets, and no others */
+};
+
 /*
  * folders: those in which files may be made, changed and removed, beside the one for SQLite's temporary files; NULLs
- * are passed over. names: hosts are still to be looked up, for which a process loads libraries and asks the network.
- * Returns FC_SANDBOX_*, 0 where nothing can be had.
+ * are passed over. needs: FC_NEED_*. Returns FC_SANDBOX_*, 0 where nothing can be had.
  */
-unsigned fc_sandbox_enter(const char *const *folders, unsigned count, bool names);
+unsigned fc_sandbox_enter(const char *const *folders, unsigned count, unsigned needs);
 
 /*
  * The same for a command: files may be made beside the index and beside `output` (either may be NULL). Who reads an
  * index makes files beside it, too, while another run adds to it.
  */
 void fc_sandbox_enter_beside(const char *index, const char *output, bool names);
+
+/* The same for one that captures: files may be made beside the index and in the folder. */
+void fc_sandbox_enter_capture(const char *index, const char *folder, bool names);
 
 /* The folder that a file lies in, through a link as the last part; a new string. NULL: there is none, or no memory. */
 char *fc_sandbox_folder(const char *path);

@@ -137,7 +137,7 @@ class Completion(support.TestCase):
         rest = {'carve': [('-w', self.path('out'))], 'follow': [('1',)], 'index': [(self.path('none.pcap'),)],
                 'top': [('--by', 'host'), ('--by', 'pair'), ('--by', 'port')]}
         for command, option, words in re.findall(r"'(\w+) --([a-z-]+)'.*?_flowcarve_\w+ '(.*?)'", script):
-            if command == 'watch':  # has those of index out of the same table, and does not end by itself
+            if command in ('watch', 'capture'):  # have those of index out of the same table, and do not end by themselves
                 continue
             for word in words.split():
                 word += '60' if word.endswith('=') else ''

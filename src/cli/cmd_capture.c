@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/capture_log.h"
+#include "cli/cli.h"
+#include "cli/index_options.h"
+#include "cli/sandbox.h"
+#include "cli/user.h"
+
+#include <flowcarve/tap.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    DB,
+    INTERFACE,
+    WRITE,
+    SNAPLEN,
+    BUFFER,
+    PROMISCUOUS,
+    THREADS,
+    ROTATE,
+    COMMIT,
+    USER,
+    MODE,
+    GROUP,
+    INDEX,
+    QUIET = INDEX + FC_INDEX_OPTIONS,
+    VERBOSE
+};
+
+static const struct fc_option options[] = {
+    [DB] = FC_OPTION_DB,
+    [INTERFACE] = {"interface", 'i', "IFACE", "capture from it, or from 'any'; may be given several times"},
+    [WRITE] = {"write", 'w', "DIR", "the folder for the captures, which must be there"},
+    [SNAPLEN] = {"snaplen", 's', "BYTES", "keep so much of each packet (default, and at most: 262144)"},
+    [BUFFER] = {"buffer", 'B', "BYTES", "the kernel's buffer for each thread (1M to 2046M, default 32M)"},
+    [PROMISCUOUS] = {"promiscuous", 0, NULL, "also packets that are meant for others"},
+    [THREADS] = {"threads", 0, "N", "threads an interface, among which its flows are divided (1 to 64, default 1)"},
+    [ROTATE] =
+        {"rotate", 0, "BYTES,TIME",
+         "begin a new file when one is as long (default: 1G), and whenever the clock has gone on by so much, such "
+         "as 1G,60s; either may be left out"},
+    [COMMIT] = {"commit", 0, "TIME", "add to the index that often (default: 1s)"},
+    [USER] = {"user", 'Z', "USER", "go on as this user once the interfaces are open"},
+    [MODE] = FC_OPTION_MODE,
+    [GROUP] = FC_OPTION_GROUP,
+    FC_INDEX_OPTION_TABLE(INDEX),
+    [QUIET] = {"quiet", 'q', NULL, "tell of what went wrong alone"},
+    [VERBOSE] = {"verbose", 'v', NULL, "a line for each time something is added"},
+    {0},
+};
+
+struct args {
+    const char *db, *folder;
+    const char **interfaces;
+    size_t count;
+    struct fc_index_words words;
+    struct fc_tap_options tap;
+    struct fc_recorder_options recorder;
+    struct fc_user user;
+    bool quiet, verbose;
+};
+
+/* All that is at work. */
+struct work {
+    const struct args *args;
+    struct fc_tap *tap;
+    struct fc_recorder *recorder;
+    struct fc_capture_log log;
+    int ended; /* the tap gives nothing more */
+};
+
+static int add_interface(struct args *a, const char *name)
+{
+    const char **more = realloc(a->interfaces, (a->count + 1) * sizeof *more);
+
+    if (!more) {
+        fc_complain("out of memory");
+        return -1;
+    }
+    a->interfaces = more;
+    a->interfaces[a->count++] = name;
+    return 0;
+}
+
+/* "1G,60s", "1G", "60s". What may be both, as "5m", is neither. */
+static int set_rotate(struct args *a, const char *value)
+{
+    struct fc_recorder_options *o = &a->recorder;
+    const char *comma = strchr(value, ',');
+    char size[32];
+    uint64_t bytes;
+    int64_t ns;
+
+    snprintf(size, sizeof size, "%.*s", (int)(comma ? comma - value : 31), value);
+    bool is_size = fc_size_option(size, &bytes), is_time = fc_duration_option(comma ? comma + 1 : value, &ns);
+    if (comma ? !is_size || !is_time : is_size == is_time) {
+        fc_complain("capture: --rotate takes bytes, a time, or both, such as 1G, 60s or 1G,60s, not '%s'%s", value,
+                    is_size && !comma ? ", which may be either: 5M are bytes, 300s a time" : "");
+        return -1;
+    }
+    o->rotate_bytes = is_size ? bytes : 0;
+    o->rotate_ns = is_time ? ns : 0;
+    if ((is_size && bytes < 1 << 20) || (is_time && ns < 1000000000)) {
+        fc_complain("capture: --rotate takes at least 1M and 1s, not '%s'", value);
+        return -1;
+    }
+    return 0;
+}
+
+static int set_number(const char *name, const char *value, int64_t low, int64_t high, uint32_t *out)
+{
+    int64_t n;
+
+    if (!fc_number_option(value, low, high, &n)) {
+        fc_complain("capture: --%s takes a number from %d to %d, not '%s'", name, (int)low, (int)high, value);
+        return -1;
+    }
+    *out = (uint32_t)n;
+    return 0;
+}
+
+static int set_buffer(struct args *a, const char *value)
+{
+    uint64_t bytes;
+
+    if (!fc_size_option(value, &bytes) || bytes < FC_TAP_BUFFER_MIN || bytes > FC_TAP_BUFFER_MAX) {
+        fc_complain("capture: --buffer takes 1M to 2046M, not '%s'", value);
+        return -1;
+    }
+    a->tap.buffer = (uint32_t)bytes;
+    return 0;
+}
+
+static int set(void *ctx, int option, const char *value)
+{
+    struct args *a = ctx;
+
+    if (option >= INDEX && option < QUIET)
+        return fc_index_option(&a->words, "capture", option - INDEX, value);
+    switch (option) {
+    case DB:
+        a->db = value;
+        return 0;
+    case INTERFACE:
+        return add_interface(a, value);
+    case WRITE:
+        a->folder = value;
+        return 0;
+    case SNAPLEN:
+        return set_number("snaplen", value, 0, 262144, &a->tap.snaplen);
+    case BUFFER:
+        return set_buffer(a, value);
+    case PROMISCUOUS:
+        a->tap.promiscuous = true;
+        return 0;
+    case THREADS:
+        return set_number("threads", value, 1, FC_TAP_THREADS_MAX, &a->tap.threads);
+    case ROTATE:
+        return set_rotate(a, value);
+    case COMMIT:
+        if (fc_duration_option(value, &a->recorder.commit_ns))
+            return 0;
+        fc_complain("capture: --commit takes a time, such as 500ms, 5s or 1m, not '%s'", value);
+        return -1;
+    case MODE:
+        return fc_mode_option("capture", value, &a->words.o.rights);
+    case GROUP:
+        return fc_group_option("capture", value, &a->words.o.rights);
+    case USER:
+        return fc_user_option("capture", value, &a->user);
+    case QUIET:
+        a->quiet = true;
+        return 0;
+    default:
+        a->verbose = true;
+        return 0;
+    }
+}
+
+static void committed(void *ctx, const struct fc_recorder_commit *commit)
+{
+    fc_capture_log_commit(&((struct work *)ctx)->log, commit);
+}
+
+static void idle(void *ctx)
+{
+    fc_capture_log_idle(&((struct work *)ctx)->log);
+}
+
+static void notice(void *ctx, const struct fc_notice *n)
+{
+    fc_capture_log_notice(&((struct work *)ctx)->log, n);
+}
+
+static void word(void *ctx, const struct fc_error *what)
+{
+    fc_capture_log_word(&((struct work *)ctx)->log, what);
+}
+
+static void tell_start(const struct args *a)
+{
+    char *names = fc_join_words((int)a->count, (char **)a->interfaces);
+
+    fc_complain("capturing from %s into %s for %s", names ? names : "", a->folder, a->db);
+    free(names);
+}
+
+/* From here on there are threads, and packets are parsed. */
+static void confine(void *ctx, bool names)
+{
+    const struct args *a = ((struct work *)ctx)->args;
+
+    fc_sandbox_enter_capture(a->db, a->folder, names);
+}
+
+static struct fc_recorder *to_rotate; /* by SIGHUP; NULL: there is none */
+
+static void on_hangup(int number)
+{
+    struct fc_recorder *recorder = __atomic_load_n(&to_rotate, __ATOMIC_RELAXED);
+
+    (void)number;
+    if (recorder)
+        fc_recorder_rotate(recorder);
+}
+
+/* nohup(1) has it ignored, and it stays so. */
+static void catch_hangup(void)
+{
+    const struct sigaction action = {.sa_handler = on_hangup, .sa_flags = SA_RESTART};
+    struct sigaction before;
+
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, NULL);
+}
+
+static int record(struct work *w, struct fc_error *err)
+{
+    const struct args *a = w->args;
+    struct fc_recorder_options o = a->recorder;
+    int rc;
+
+    o.index = &a->words.o;
+    o.notice = notice;
+    o.word = word;
+    o.committed = committed;
+    o.idle = idle;
+    o.ready = confine;
+    o.ctx = w;
+    if ((rc = fc_recorder_open(a->db, a->folder, &o, &w->recorder, err)))
+        return rc;
+    fc_capture_log_start(&w->log, w->recorder, a->quiet, a->verbose);
+    if ((rc = fc_tap_start(w->tap, w->recorder, err)))
+        return rc;
+    __atomic_store_n(&to_rotate, w->recorder, __ATOMIC_RELAXED);
+    catch_hangup();
+    if (!a->quiet)
+        tell_start(a);
+    rc = fc_recorder_run(w->recorder, &w->ended, err);
+    __atomic_store_n(&to_rotate, NULL, __ATOMIC_RELAXED);
+    return rc;
+}
+
+/* The rights that opening takes are given up before anything is made: files are the user's that was asked for. */
+static int become_user(const struct args *a, struct fc_error *err)
+{
+    int rc;
+
+    if (!a->user.name)
+        return 0;
+    rc = fc_user_become(&a->user, err);
+    return rc ? rc : fc_user_may_write(a->folder, a->db, err);
+}
+
+static int capture(struct args *a)
+{
+    struct work w = {.args = a};
+    struct fc_error err = {0};
+
+    a->tap.stop = &fc_stop;
+    a->tap.ended = &w.ended;
+    a->tap.word = word;
+    a->tap.ctx = &w;
+    fc_catch_signals();
+    fc_lift_descriptors();
+    int rc = fc_tap_open(a->interfaces, a->count, &a->tap, &w.tap, &err);
+    if (rc == FC_E_FILTER)
+        fc_complain("capture: the filter of an interface is one of pcap-filter(7)");
+    rc = rc ? rc : become_user(a, &err);
+    rc = rc ? rc : record(&w, &err);
+    fc_tap_close(w.tap);
+    if (w.recorder) {
+        fc_capture_log_end(&w.log);
+        fc_recorder_close(w.recorder);
+    }
+    if (rc == FC_E_INTERRUPTED)
+        return fc_stop_signal() == SIGTERM ? FC_EXIT_OK : FC_EXIT_ERROR;
+    fc_complain_error(&err);
+    return FC_EXIT_ERROR;
+}
+
+static int check(struct args *a)
+{
+    const char *missing = !a->count ? "no interface (-i)" : !a->folder ? "no folder (-w)" : NULL;
+
+    if (missing) {
+        fc_complain("capture: %s given (see 'flowcarve capture --help')", missing);
+        return -1;
+    }
+    return fc_index_words_end(&a->words);
+}
+
+static int run(int argc, char **argv)
+{
+    struct args a = {0};
+    char *filter = NULL;
+    int first, rc = fc_options_parse(&fc_command_capture, argc, argv, set, &a, &first);
+
+    if (rc < 0 && check(&a))
+        rc = FC_EXIT_ERROR;
+    if (rc < 0 && !(filter = fc_join_words(argc - first, argv + first))) {
+        fc_complain("out of memory");
+        rc = FC_EXIT_ERROR;
+    }
+    if (rc < 0) {
+        a.db = fc_db_name(a.db);
+        a.tap.filter = filter;
+        rc = capture(&a);
+    }
+    free(filter);
+    free(a.interfaces);
+    fc_index_words_fini(&a.words);
+    return rc;
+}
+
+const struct fc_command fc_command_capture = {
+    .name = "capture",
+    .usage = "[OPTION...] -i IFACE... -w DIR [BPF]",
+    .summary = "capture from interfaces into files that are indexed as they grow",
+    .details =
+        "Packets that BPF matches, as in pcap-filter(7), are written into pcapng files in the folder, and are in "
+        "the index a second later, until SIGTERM ends it, with status 0, or another signal; SIGHUP begins a new file. "
+        "--filter and --exclude-net are another thing: what they leave out is in the files, and not in the index. A "
+        "file that is being written has a name with a dot in front. Other commands may use the index meanwhile, but "
+        "for "
+        "'index', 'watch' and another 'capture'. After a crash it goes on where it was.\n"
+        "This takes the right to capture (CAP_NET_RAW), which is all that is kept of those of root behind --user. An "
+        "interface that goes away is opened again when it is back.\n"
+        "How much comes, and how much was dropped by whom, is told in a line a minute, and at the end.\n",
+    .options = options,
+    .values = fc_index_values,
+    .run = run,
+};
