@@ -160,9 +160,6 @@ static bool begin_file(struct fc_writing *w)
     *w->last = file;
     w->last = &file->next;
     w->now = file;
-    memcpy(w->at_start, w->counts, sizeof w->at_start);
-    for (uint32_t i = 0; i < w->interface_count; i++)
-        w->at_start[i].recorded = w->mine[i].recorded;
     pthread_mutex_unlock(&w->lock);
     return append(w, head, fc_block_section(head));
 }
@@ -181,6 +178,7 @@ static bool describe(struct fc_writing *w)
     return ok;
 }
 
+/* Since those of the file before: what was dropped between two files is in the later one. */
 static bool put_statistics(struct fc_writing *w)
 {
     uint8_t block[FC_BLOCK_HEAD_MAX];
@@ -192,7 +190,7 @@ static bool put_statistics(struct fc_writing *w)
     memcpy(told, w->counts, sizeof told);
     pthread_mutex_unlock(&w->lock);
     for (uint32_t i = 0; i < w->described && ok; i++) {
-        const struct fc_interface_counts *from = &w->at_start[i];
+        struct fc_interface_counts *from = &w->told[i];
         struct fc_block_statistics s = {.start_ns = w->started_ns,
                                         .end_ns = now_ns,
                                         .recorded = w->mine[i].recorded - from->recorded,
@@ -200,6 +198,9 @@ static bool put_statistics(struct fc_writing *w)
                                         .dropped_iface = told[i].iface - from->iface};
         s.received = s.recorded + s.dropped_kernel;
         ok = append(w, block, fc_block_statistics(block, i, w->interfaces[i].tsresol, &s));
+        from->recorded = w->mine[i].recorded;
+        from->kernel = told[i].kernel;
+        from->iface = told[i].iface;
     }
     return ok;
 }

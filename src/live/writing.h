@@ -61,7 +61,8 @@ struct fc_writing {
     int64_t started_ns, rotate_at_ns; /* wall clock */
     uint64_t packets;                 /* in the file */
     uint64_t since_signal;
-    struct fc_interface_counts mine[FC_INTERFACES_MAX], at_start[FC_INTERFACES_MAX];
+    struct fc_interface_counts mine[FC_INTERFACES_MAX];
+    struct fc_interface_counts told[FC_INTERFACES_MAX]; /* by statistics of the files before */
 };
 
 /* 0, FC_E_NOMEM. The fields that are options are the caller's to fill. */
