@@ -8,8 +8,10 @@ import statistics
 import subprocess
 import time
 
+from . import peers
 from .additions import number, verified
 from .capture import Index, Wrong
+from .process import Run, have, warm
 
 FILES = 100
 PACKETS = 200        # of each
@@ -106,3 +108,47 @@ def watch(bench, name):
     come(bench, name, c, "a capture after a pause", ["--commit", "100ms"], lambda i: .2)
     # by the default of a second each waits for its turn: at all times of that second
     come(bench, name, c, "captures at any time, a commit a second", [], lambda i: (i * 37 % 100) / 100)
+
+
+def feed(bench, c, folder, threads):
+    def call():
+        shutil.rmtree(folder, True)
+        os.mkdir(folder)
+        r = Run([bench.fcfeed, "-d", os.path.join(folder, "x.db"), "-w", folder, "-t", str(threads), c.path],
+                stdout=bench.scratch("fed"))
+        if r.status == 0:  # what it says is from when all was in memory
+            with open(bench.scratch("fed"), encoding="ascii") as f:
+                packets, _, wall, r.cpu, dropped, r.commits, r.longest = map(float, f.read().split())
+            r.wall = wall
+            if packets != c.packets or dropped:
+                raise Wrong("record: %d packets, %d dropped, and must be %d" % (packets, dropped, c.packets))
+        return r
+    return call
+
+
+def record(bench, name):
+    """Packets out of memory into files and a committed index, with as many as there is room for, and none dropped."""
+    for preset in "mix", "small":
+        c = bench.capture(preset, bench.args.scale * .2)
+        warm(c.files)
+        folder, db = bench.scratch("recorded"), bench.scratch("peer.db")
+        bench.say("%s: %s" % (name, preset))
+        commands = {"1 thread": feed(bench, c, folder, 1), "2 threads": feed(bench, c, folder, 2),
+                    "index of the file": bench.index(db, [c.path], "-j2")}
+        if have("tcpdump"):
+            commands["tcpdump"] = lambda: Run(peers.tcpdump("-r", c.path, "-w", bench.scratch("copy.pcap")))
+        t = bench.times("%s %s" % (name, preset), commands)
+        index = Index(os.path.join(folder, "x.db"))
+        got = index.one("SELECT (SELECT sum(records) FROM files), (SELECT count(*) FROM session)")
+        index.close()
+        if got != (c.packets, c.sessions):
+            raise Wrong("record: %d packets of %d sessions, and must be %d of %d" % (*got, c.packets, c.sessions))
+        verified(bench, name, os.path.join(folder, "x.db"))
+        for what in "1 thread", "2 threads":
+            last = t[what].runs[-1]
+            bench.report.row(name, "%s, %s that feeds" % (preset, what) if what[0] == "1" else "%s, %s that feed" % (preset, what),
+                             t[what].wall, "s", "tcpdump -r FILE -w COPY" if "tcpdump" in t else "",
+                             t["tcpdump"].wall if "tcpdump" in t else None,
+                             note="%.2f M packets/s; CPU a packet %.2f us; %d commits, the longest %.2f s; index of the file, 2 threads: %.2f s"
+                             % (c.packets / t[what].wall / 1e6, last.cpu / c.packets * 1e6, last.commits, last.longest / 1e3,
+                                t["index of the file"].wall))

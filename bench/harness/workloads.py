@@ -27,6 +27,7 @@ class Bench:
         self.args, self.report, self.say = args, report, say
         self.flowcarve = os.path.join(args.build, "flowcarve")
         self.fcgen = os.path.join(args.build, "bench", "fcgen")
+        self.fcfeed = os.path.join(args.build, "bench", "fcfeed")
         self.micro = os.path.join(args.build, "bench", "micro")
         self.made = []  # captures, which --keep keeps
         self.folder = tempfile.mkdtemp(prefix="run-", dir=args.dir)  # of all else
@@ -589,4 +590,4 @@ def bursts(bench, name):
 # cold behind mix, whose capture it takes
 WORKLOADS = {"start": start, "mix": single, "cold": cold, "small": single, "elephant": single, "pcapng": pcapng, "many": many, "crowd": crowd, "long": long,
              "taps": taps, "bursts": bursts, "adding": additions.adding, "piece": additions.piece,
-             "onebyone": additions.onebyone, "known": additions.known, "watch": live.watch, "micro": micro}
+             "onebyone": additions.onebyone, "known": additions.known, "watch": live.watch, "record": live.record, "micro": micro}
