@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Writes schema/*.sql as C strings to OUT, one literal a line.
 set(text "/* generated from schema/, do not edit */\n#include \"store/schema.h\"\n")
-foreach(name flowcarve indexes)
+foreach(name flowcarve indexes loss)
     file(READ ${DIR}/${name}.sql sql)
     string(REPLACE "\\" "\\\\" sql "${sql}")
     string(REPLACE "\"" "\\\"" sql "${sql}")

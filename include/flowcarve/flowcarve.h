@@ -14,6 +14,7 @@
 #include <flowcarve/live.h>
 #include <flowcarve/log.h>
 #include <flowcarve/look.h>
+#include <flowcarve/loss.h>
 #include <flowcarve/newfile.h>
 #include <flowcarve/packets.h>
 #include <flowcarve/progress.h>

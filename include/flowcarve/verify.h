@@ -6,7 +6,8 @@
  * library's reader, and libpcap where it can read the capture, find as many records as were indexed; is every record in
  * exactly one session, and fits it, or was left out by the index's filter; is every byte a header, a record, another
  * block or listed as damage; do the sessions' sums and times agree with their records. Of the database: is it sound,
- * and is every session in all that it is found by (indexes, ports, spans of time, Community IDs).
+ * and is every session in all that it is found by (indexes, ports, spans of time, Community IDs). Where it was captured
+ * live: is each packet that table `loss` counts recorded or dropped, and does the index have those that are recorded.
  *
  * Threads: one at a time per db handle. Memory: 16 bytes a packet, 16 more while those of a capture are put in order,
  * one capture at a time, and 128 a session; behind that up to 256 MiB of the database and 32 bytes a session.

@@ -6,6 +6,7 @@
 #include "index/libpcap.h"
 #include "index/settings.h"
 #include "verify/lookup.h"
+#include "verify/loss.h"
 #include "verify/positions.h"
 
 #include <flowcarve/verify.h>
@@ -545,6 +546,8 @@ static int run(struct verify *v, struct fc_error *err)
     if (rc == 0 && complete) /* with a capture missing every sum would differ */
         check_sessions(v);
     fc_verify_positions_fini(&v->all);
+    if (rc == 0)
+        rc = fc_verify_loss(v->db, not_found, v, err);
     return rc ? rc : fc_verify_lookup(v->db, not_found, v, err);
 }
 
