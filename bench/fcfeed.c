@@ -179,7 +179,8 @@ int main(int argc, char **argv)
         else
             return 2;
     if (!db || !folder || optind + 1 != argc || threads < 1 || threads > MOST_THREADS) {
-        fputs("usage: fcfeed -d DB -w FOLDER [-t THREADS] [-l] CAPTURE   (-l: loses what there is no room for)\n", stderr);
+        fputs("usage: fcfeed -d DB -w FOLDER [-t THREADS] [-l] CAPTURE   (-l: loses what there is no room for)\n",
+              stderr);
         return 2;
     }
     return load(&run, argv[optind], threads) || record(&run, db, folder, threads, wait);

@@ -21,6 +21,7 @@
 #include <flowcarve/query.h>
 #include <flowcarve/recorder.h>
 #include <flowcarve/state.h>
+#include <flowcarve/status.h>
 #include <flowcarve/stream.h>
 #include <flowcarve/tap.h>
 #include <flowcarve/text.h>

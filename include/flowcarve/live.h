@@ -29,6 +29,7 @@ extern "C" {
 #endif
 
 struct fc_watch;
+struct fc_status;
 
 /* What a run has added. */
 struct fc_watch_commit {
@@ -40,8 +41,8 @@ struct fc_watch_commit {
 
 struct fc_watch_options {
     /*
-     * How each run is made. Not used: wait, spool, notice, ready and the progress of it; see below. `chunk_bytes` to
-     * `key` as for fc_index_run(). May be NULL.
+     * How each run is made. Not used: wait, spool, notice and ready; see below. `chunk_bytes` to `key` as for
+     * fc_index_run(); `progress` is called during each run. May be NULL.
      */
     const struct fc_index_options *index;
     int64_t commit_ns; /* at least so long from the start of a run to that of the next one; 0: a second */
@@ -86,6 +87,17 @@ int fc_watch_run(struct fc_watch *watch, const int *stop, struct fc_error *err);
  */
 size_t fc_watch_folders(const struct fc_watch *watch);
 int64_t fc_watch_poll_ns(const struct fc_watch *watch);
+
+/* What is not in the index yet, but was noticed: so many files; since when the oldest is waited for, 0: there is none. */
+struct fc_watch_behind {
+    uint64_t files;
+    int64_t lag_ns;
+};
+/* From any callback, also from that of the progress, and where nothing runs. */
+void fc_watch_behind(struct fc_watch *watch, struct fc_watch_behind *out);
+
+/* Tells it to whoever asks; see <flowcarve/status.h>. From one callback at a time. It does not wait for anything. */
+void fc_watch_tell(struct fc_watch *watch, const struct fc_status *status);
 
 /* Ends; NULL is allowed. */
 void fc_watch_close(struct fc_watch *watch);

@@ -80,8 +80,8 @@ void fc_loss_close(struct fc_loss_log *log);
  * Calls back for each row of which some part lies in from_ns <= t < to_ns, in the order in which they were written,
  * until that gives other than 0, which is returned. 0 also when nothing was ever lost. FC_E_DB, FC_E_IO, FC_E_NOMEM.
  */
-int fc_loss_read(struct fc_db *db, int64_t from_ns, int64_t to_ns, int (*call)(void *ctx, const struct fc_loss_row *row),
-                 void *ctx, struct fc_error *err);
+int fc_loss_read(struct fc_db *db, int64_t from_ns, int64_t to_ns,
+                 int (*call)(void *ctx, const struct fc_loss_row *row), void *ctx, struct fc_error *err);
 
 /*
  * Forgets rows that end before before_ns, as retention does; *rows (may be NULL): so many. Takes turns with who writes.

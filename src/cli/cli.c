@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 int fc_stop;
 
@@ -91,15 +93,43 @@ const char *fc_db_name(const char *option)
     return option ? option : env && *env ? env : "flowcarve.db";
 }
 
+/* Is standard error the journal, which takes a level in front of a line, and knows the program? */
+static bool is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat st;
+
+    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
+           st.st_dev == device && st.st_ino == inode;
+}
+
+static void put_line(enum fc_level level, const char *fmt, va_list ap)
+{
+    char raw[FC_ERROR_TEXT_MAX + 256], line[4 * sizeof raw], head[16] = "flowcarve: ";
+
+    vsnprintf(raw, sizeof raw, fmt, ap);
+    if (is_journal())
+        snprintf(head, sizeof head, "<%d>", (int)level);
+    fprintf(stderr, "%s%s\n", head, fc_text_show(raw, line, sizeof line));
+}
+
 void fc_complain(const char *fmt, ...)
 {
-    char raw[FC_ERROR_TEXT_MAX + 256], line[4 * sizeof raw];
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(raw, sizeof raw, fmt, ap);
+    put_line(FC_LEVEL_ERROR, fmt, ap);
     va_end(ap);
-    fprintf(stderr, "flowcarve: %s\n", fc_text_show(raw, line, sizeof line));
+}
+
+void fc_log(enum fc_level level, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    put_line(level, fmt, ap);
+    va_end(ap);
 }
 
 void fc_complain_error(const struct fc_error *err)

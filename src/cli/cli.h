@@ -38,7 +38,7 @@ struct fc_command {
 
 extern const struct fc_command fc_command_index, fc_command_watch, fc_command_capture, fc_command_query, fc_command_top,
     fc_command_stats, fc_command_packets, fc_command_follow, fc_command_carve, fc_command_verify, fc_command_files,
-    fc_command_forget, fc_command_cache;
+    fc_command_forget, fc_command_status, fc_command_cache;
 
 /*
  * Parses argv[1..] of a command. For each option `set` gets its place in the table and its value; it returns 0, or -1
@@ -85,6 +85,10 @@ const char *fc_db_name(const char *option);
 void fc_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void fc_complain_error(const struct fc_error *err);
 
+/* The same, of commands that run for long. Where that is the journal, "<LEVEL>" stands in place of the name. */
+enum fc_level { FC_LEVEL_ERROR = 3, FC_LEVEL_WARNING = 4, FC_LEVEL_INFO = 6 }; /* those of syslog(3) */
+void fc_log(enum fc_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* Standard output is complete: FC_EXIT_OK; or it is not, which is said, and FC_EXIT_ERROR. */
 int fc_output_done(void);
 
@@ -126,6 +130,13 @@ int fc_stop_signal(void);
  * does not catch it. A shell then ends its loop, and sees 128 and the number as exit status. Else it returns.
  */
 void fc_die_of_signal(void);
+
+/* Of a command that writes a file for Prometheus. */
+#define FC_OPTION_METRICS                                                                                              \
+    {                                                                                                                  \
+        "metrics", 0, "FILE",                                                                                          \
+            "write numbers for Prometheus into this file, once a second (rights: 644, or as --mode says)"              \
+    }
 
 /* Lets this process have as many files open as it may: the lower limit is meant for programs that use select(). */
 void fc_lift_descriptors(void);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
 #include "cli/index_options.h"
+#include "cli/monitor.h"
 #include "cli/sandbox.h"
 
 #include <flowcarve/live.h>
@@ -11,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { DB, COMMIT = DB + 1 + FC_INDEX_OPTIONS, POLL, MODE, GROUP, COPIES, QUIET, VERBOSE };
+enum { DB, COMMIT = DB + 1 + FC_INDEX_OPTIONS, POLL, METRICS, MODE, GROUP, COPIES, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -20,6 +21,7 @@ static const struct fc_option options[] = {
     [POLL] = {"poll", 0, "TIME",
               "look through the folders that often, where the kernel tells nothing of changes (default: 5s on file "
               "systems of a network, else never)"},
+    [METRICS] = FC_OPTION_METRICS,
     [MODE] = FC_OPTION_MODE,
     [GROUP] = FC_OPTION_GROUP,
     [COPIES] = {"keep-copies", 0, NULL, "also index captures that have the content of another one"},
@@ -29,7 +31,7 @@ static const struct fc_option options[] = {
 };
 
 struct args {
-    const char *db;
+    const char *db, *metrics;
     struct fc_index_words words;
     int64_t commit_ns, poll_ns;
     bool quiet, verbose;
@@ -51,6 +53,9 @@ static int set(void *ctx, int option, const char *value)
             return 0;
         fc_complain("watch: --%s takes a time, such as 500ms, 5s or 1m, not '%s'", options[option].name, value);
         return -1;
+    case METRICS:
+        a->metrics = value;
+        return 0;
     case MODE:
         return fc_mode_option("watch", value, &a->words.o.rights);
     case GROUP:
@@ -75,6 +80,9 @@ struct sum {
 
 struct log {
     const struct args *args;
+    struct fc_watch *watch;
+    struct fc_monitor monitor;
+    struct fc_status counts; /* since the start, of commits */
     struct sum sum;
     uint64_t missed, missed_told;
     int64_t told_ns; /* when there was the last such line; 0: none yet */
@@ -100,14 +108,53 @@ static void tell_sum(struct log *log)
                  log->missed - log->missed_told == 1 ? "it" : "they");
     }
     if (s->files || s->grown || s->continued || *missed)
-        fc_complain("%s new, %s grown: %s in %s new, %s continued; %.1f s behind at most%s",
-                    fc_human_things(s->files, "file", b[0], sizeof b[0]), fc_human_count(s->grown, b[1], sizeof b[1]),
-                    fc_human_things(s->packets, "packet", b[2], sizeof b[2]),
-                    fc_human_things(s->sessions, "session", b[3], sizeof b[3]),
-                    fc_human_count(s->continued, b[4], sizeof b[4]), (double)s->lag_ns / 1e9, missed);
+        fc_log(FC_LEVEL_INFO, "%s new, %s grown: %s in %s new, %s continued; %.1f s behind at most%s",
+               fc_human_things(s->files, "file", b[0], sizeof b[0]), fc_human_count(s->grown, b[1], sizeof b[1]),
+               fc_human_things(s->packets, "packet", b[2], sizeof b[2]),
+               fc_human_things(s->sessions, "session", b[3], sizeof b[3]),
+               fc_human_count(s->continued, b[4], sizeof b[4]), (double)s->lag_ns / 1e9, missed);
     log->missed_told = log->missed;
     *s = (struct sum){0};
     log->told_ns = now_ns();
+}
+
+/* The monitor asks by its lock what was counted, perhaps during a run. */
+static void fill(void *ctx, struct fc_status *s)
+{
+    struct log *log = ctx;
+    const struct fc_progress *p = &log->monitor.seen;
+    struct fc_watch_behind behind;
+
+    fc_watch_behind(log->watch, &behind);
+    s->packets = log->counts.packets + p->records;
+    s->bytes = log->counts.bytes + p->bytes_done;
+    s->files = log->counts.files;
+    s->sessions = log->counts.sessions;
+    s->missed = log->counts.missed;
+    s->commits = log->counts.commits;
+    s->commit_took_ns = log->counts.commit_took_ns;
+    s->waiting = behind.files;
+    s->lag_ns = behind.lag_ns;
+}
+
+static void tell(void *ctx, const struct fc_status *s)
+{
+    fc_watch_tell(((struct log *)ctx)->watch, s);
+}
+
+/* The run's own counts are among those since the start now. */
+static void count(struct log *log, const struct fc_watch_commit *c)
+{
+    pthread_mutex_lock(&log->monitor.lock);
+    log->counts.packets += c->result->records;
+    log->counts.bytes += c->result->bytes;
+    log->counts.files += c->result->files;
+    log->counts.sessions += c->result->sessions;
+    log->counts.missed = c->missed;
+    log->counts.commits++;
+    log->counts.commit_took_ns = c->took_ns;
+    memset(&log->monitor.seen, 0, sizeof log->monitor.seen);
+    pthread_mutex_unlock(&log->monitor.lock);
 }
 
 static void committed(void *ctx, const struct fc_watch_commit *c)
@@ -115,6 +162,7 @@ static void committed(void *ctx, const struct fc_watch_commit *c)
     struct log *log = ctx;
     struct sum *s = &log->sum;
 
+    count(log, c);
     s->files += c->result->files;
     s->grown += c->result->files_grown;
     s->packets += c->result->packets;
@@ -131,6 +179,7 @@ static void idle(void *ctx)
     const int64_t minute_ns = INT64_C(60) * 1000000000;
     struct log *log = ctx;
 
+    fc_monitor_tick(&log->monitor);
     if (!log->args->quiet && log->told_ns && now_ns() - log->told_ns >= minute_ns)
         tell_sum(log);
 }
@@ -145,28 +194,36 @@ static void notice(void *ctx, const struct fc_notice *n)
 
     if (!wrong && (a->quiet || (rare && !a->verbose)))
         return;
-    fc_complain("%s%s",
-                n->kind == FC_NOTICE_SKIPPED   ? "skipped: "
-                : n->kind == FC_NOTICE_REFUSED ? ""
-                                               : "warning: ",
-                fc_error_text(&n->what, text, sizeof text));
+    fc_log(n->kind == FC_NOTICE_REFUSED ? FC_LEVEL_ERROR
+           : wrong                      ? FC_LEVEL_WARNING
+                                        : FC_LEVEL_INFO,
+           "%s%s",
+           n->kind == FC_NOTICE_SKIPPED   ? "skipped: "
+           : n->kind == FC_NOTICE_REFUSED ? ""
+                                          : "warning: ",
+           fc_error_text(&n->what, text, sizeof text));
 }
 
 static void word(void *ctx, const struct fc_error *what)
 {
-    const struct args *a = ((struct log *)ctx)->args;
+    struct log *log = ctx;
     char text[FC_ERROR_TEXT_MAX];
 
-    if (what->code)
+    if (what->code) {
+        fc_monitor_failed(&log->monitor, what);
         fc_complain("%s; it is tried again", fc_error_text(what, text, sizeof text));
-    else if (!a->quiet)
-        fc_complain_error(what);
+    } else if (!log->args->quiet) {
+        fc_log(FC_LEVEL_INFO, "%s", fc_error_text(what, text, sizeof text));
+    }
 }
 
 /* From here on captures are parsed. */
 static void confine(void *ctx, bool names)
 {
-    fc_sandbox_enter_beside(((struct log *)ctx)->args->db, NULL, names);
+    struct log *log = ctx;
+
+    fc_sandbox_enter_beside(log->args->db, log->args->metrics, names);
+    fc_monitor_ready(&log->monitor);
 }
 
 static void tell_start(const struct args *a, const struct fc_watch *watch, int count)
@@ -178,14 +235,38 @@ static void tell_start(const struct args *a, const struct fc_watch *watch, int c
         snprintf(how, sizeof how, "looked through every %g s", (double)poll_ns / 1e9);
     else
         snprintf(how, sizeof how, "%s with those below", fc_human_count(fc_watch_folders(watch), b[0], sizeof b[0]));
-    fc_complain("watching %s for %s, %s", fc_human_things((uint64_t)count, "folder", b[1], sizeof b[1]), a->db, how);
+    fc_log(FC_LEVEL_INFO, "watching %s for %s, %s", fc_human_things((uint64_t)count, "folder", b[1], sizeof b[1]),
+           a->db, how);
+}
+
+/* Until a signal, or an error. */
+static int run_watch(struct log *log, const char *const *folders, int count, struct fc_error *err)
+{
+    const struct args *a = log->args;
+    const struct fc_monitor_options o = {.role = FC_STATUS_WATCH,
+                                         .db = a->db,
+                                         .metrics = a->metrics,
+                                         .rights = a->words.o.rights,
+                                         .what = folders,
+                                         .what_count = count,
+                                         .fill = fill,
+                                         .tell = tell,
+                                         .ctx = log};
+
+    if (fc_monitor_open(&log->monitor, &o))
+        return FC_E_IO;
+    if (!a->quiet)
+        tell_start(a, log->watch, count);
+    int rc = fc_watch_run(log->watch, &fc_stop, err);
+    fc_monitor_close(&log->monitor);
+    return rc;
 }
 
 /* SIGTERM is how a watch is meant to end; other signals mean what they mean to all commands. */
 static int watch_all(struct args *a, int argc, char **argv, int first)
 {
+    const char *const *folders = (const char *const *)argv + first;
     struct log log = {.args = a};
-    struct fc_watch *watch;
     struct fc_error err = {0};
 
     if (first == argc) {
@@ -195,22 +276,23 @@ static int watch_all(struct args *a, int argc, char **argv, int first)
     if (fc_index_words_end(&a->words))
         return FC_EXIT_ERROR;
     a->db = fc_db_name(a->db);
+    a->words.o.progress = fc_monitor_progress;
+    a->words.o.progress_ctx = &log.monitor;
     fc_catch_signals();
     fc_lift_descriptors();
     const struct fc_watch_options o = {&a->words.o, a->commit_ns, a->poll_ns, notice, word,
                                        committed,   idle,         confine,    &log};
-    int rc = fc_watch_open(a->db, (const char *const *)argv + first, (size_t)(argc - first), &o, &watch, &err);
+    int rc = fc_watch_open(a->db, folders, (size_t)(argc - first), &o, &log.watch, &err);
     if (rc == 0) {
-        if (!a->quiet)
-            tell_start(a, watch, argc - first);
-        rc = fc_watch_run(watch, &fc_stop, &err);
-        fc_watch_close(watch);
+        rc = run_watch(&log, folders, argc - first, &err);
+        fc_watch_close(log.watch);
     }
     if (!a->quiet && (log.sum.files || log.sum.grown))
         tell_sum(&log);
     if (rc == FC_E_INTERRUPTED)
         return fc_stop_signal() == SIGTERM ? FC_EXIT_OK : FC_EXIT_ERROR;
-    fc_complain_error(&err);
+    if (err.code) /* else it is said */
+        fc_complain_error(&err);
     return FC_EXIT_ERROR;
 }
 

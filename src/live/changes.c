@@ -229,6 +229,20 @@ bool fc_changes_news(struct fc_changes *c, int64_t *first_ns, int64_t *last_ns)
     return news;
 }
 
+size_t fc_changes_waiting(struct fc_changes *c, int64_t *since_ns)
+{
+    size_t count;
+
+    *since_ns = INT64_MAX;
+    pthread_mutex_lock(&c->lock);
+    count = c->list.count;
+    for (size_t i = 0; i < count; i++)
+        if (c->list.items[i].since_ns < *since_ns)
+            *since_ns = c->list.items[i].since_ns;
+    pthread_mutex_unlock(&c->lock);
+    return count;
+}
+
 void fc_changes_take(struct fc_changes *c, struct fc_change_list *out)
 {
     pthread_mutex_lock(&c->lock);

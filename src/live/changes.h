@@ -64,6 +64,9 @@ void fc_changes_wait(struct fc_changes *changes, int64_t most_ns);
 /* Has something come since the last take? *first_ns, *last_ns: when the first and the last of it did. */
 bool fc_changes_news(struct fc_changes *changes, int64_t *first_ns, int64_t *last_ns);
 
+/* So many files wait; *since_ns: of which the oldest was noticed first then, when there is one. */
+size_t fc_changes_waiting(struct fc_changes *changes, int64_t *since_ns);
+
 /* Takes all; to be given to fc_change_list_fini(), or back. */
 void fc_changes_take(struct fc_changes *changes, struct fc_change_list *out);
 /* Gives back what is not indexed; that is no news. Empties the list. FC_E_NOMEM: some of it is forgotten. */

@@ -191,7 +191,7 @@ FC_EXPORT int fc_recorder_open(const char *db_path, const char *folder, const st
     rc = fc_writing_init(&r->writing, options && options->memory_bytes ? options->memory_bytes : MEMORY_BYTES,
                          options && options->wait);
     rc = rc ? no_memory(err) : set_options(r, db_path, folder, options, err);
-    rc = rc ? rc : fc_watch_lock_take(db_path, &r->lock, err);
+    rc = rc ? rc : fc_watch_lock_take(db_path, &r->index.rights, &r->lock, err);
     rc = rc ? rc : lock_folder(r, err);
     rc = rc ? rc : run_of_nothing(r, err);
     rc = rc ? rc : fc_part_recover(r->writing.folder, r->writing.prefix, add_name, word, r, err);

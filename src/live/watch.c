@@ -9,6 +9,7 @@
 #include "store/watch_lock.h"
 
 #include <flowcarve/live.h>
+#include <flowcarve/status.h>
 
 #include <malloc.h>
 #include <stdlib.h>
@@ -39,6 +40,8 @@ struct fc_watch {
     struct fc_keeping keeping;
     int64_t again_ns; /* what was put back is to be looked at again then; INT64_MAX: it waits for news */
     uint64_t missed;
+    uint64_t running; /* so many files are being indexed, */
+    int64_t since_ns; /* the oldest of which was noticed then; both are read by others */
 };
 
 static void on_notice(void *ctx, const struct fc_notice *notice)
@@ -77,7 +80,6 @@ FC_EXPORT int fc_watch_open(const char *db_path, const char *const *folders, siz
     w->o.index = NULL;
     w->index.wait = false;
     w->index.spool = NULL;
-    w->index.progress = NULL;
     w->index.notice = on_notice;
     w->index.ready = on_ready;
     w->index.notice_ctx = w->index.ready_ctx = w;
@@ -90,7 +92,7 @@ FC_EXPORT int fc_watch_open(const char *db_path, const char *const *folders, siz
         rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     else if (!count)
         rc = fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "no folder to watch");
-    else if ((rc = fc_watch_lock_take(db_path, &w->lock, err)) == 0)
+    else if ((rc = fc_watch_lock_take(db_path, &w->index.rights, &w->lock, err)) == 0)
         rc = fc_looker_open(&w->looker, db_path, folders, count, w->o.poll_ns, &w->changes, err);
     if (rc) {
         fc_watch_close(w);
@@ -120,6 +122,23 @@ FC_EXPORT size_t fc_watch_folders(const struct fc_watch *w)
 FC_EXPORT int64_t fc_watch_poll_ns(const struct fc_watch *w)
 {
     return w->looker.poll_ns;
+}
+
+FC_EXPORT void fc_watch_behind(struct fc_watch *w, struct fc_watch_behind *out)
+{
+    int64_t oldest;
+    uint64_t running = __atomic_load_n(&w->running, __ATOMIC_RELAXED);
+    int64_t since = __atomic_load_n(&w->since_ns, __ATOMIC_RELAXED);
+
+    out->files = fc_changes_waiting(&w->changes, &oldest) + running;
+    if (running && since < oldest)
+        oldest = since;
+    out->lag_ns = out->files ? fc_live_now() - oldest : 0;
+}
+
+FC_EXPORT void fc_watch_tell(struct fc_watch *w, const struct fc_status *status)
+{
+    fc_watch_lock_tell(&w->lock, status->role, status, sizeof *status);
 }
 
 static void word(void *ctx, const struct fc_error *what)
@@ -271,7 +290,10 @@ static int index_picked(struct fc_watch *w, const struct pick *p, const int *sto
     const struct fc_index_input input = {
         .offered = offered, .offered_count = p->named.count + p->nameless.count, .watched = true};
     w->keeping.next_ns = start + w->o.commit_ns;
+    __atomic_store_n(&w->since_ns, since_ns, __ATOMIC_RELAXED);
+    __atomic_store_n(&w->running, input.offered_count, __ATOMIC_RELAXED);
     rc = fc_index_input(w->db_path, &input, &w->index, NULL, stop, &result, err);
+    __atomic_store_n(&w->running, 0, __ATOMIC_RELAXED);
     int64_t now = fc_live_now();
     if (rc == 0 && has_changed_index(&result))
         w->keeping.has_index = true;

@@ -330,8 +330,7 @@ FC_EXPORT int fc_loss_write(struct fc_loss_log *log, bool all, struct fc_error *
     if (!is_due(log, all) || !has_index(log->path))
         return 0;
     if ((rc = begin(&conn, &has_table, err)) == 0 &&
-        (has_table || (rc = fc_conn_exec(&conn, fc_schema_loss, err)) == 0) &&
-        (rc = put_rows(log, &conn, err)) == 0)
+        (has_table || (rc = fc_conn_exec(&conn, fc_schema_loss, err)) == 0) && (rc = put_rows(log, &conn, err)) == 0)
         rc = fc_conn_commit(&conn, err);
     fc_conn_close(&conn);
     if (rc == 0)
@@ -352,9 +351,10 @@ FC_EXPORT int fc_loss_forget(const char *db_path, int64_t before_ns, uint64_t *r
         return fc_error_set(err, FC_E_MISSING, db_path, FC_NO_OFFSET, "no such index");
     if ((rc = begin(&conn, &has_table, err)) == 0 && has_table) {
         /* they are in the order of their times, but for a clock that was set back: what is kept is never looked at */
-        fc_stmt_prepare(&stmt, &conn,
-                        "DELETE FROM loss WHERE id < ifnull((SELECT id FROM loss WHERE end_ns >= ?1 ORDER BY id LIMIT 1),"
-                        " 9223372036854775807)");
+        fc_stmt_prepare(
+            &stmt, &conn,
+            "DELETE FROM loss WHERE id < ifnull((SELECT id FROM loss WHERE end_ns >= ?1 ORDER BY id LIMIT 1),"
+            " 9223372036854775807)");
         fc_stmt_int(&stmt, 1, before_ns);
         if ((rc = fc_stmt_run(&stmt, err)) == 0 && rows)
             *rows = (uint64_t)sqlite3_changes(conn.db);

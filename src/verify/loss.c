@@ -38,10 +38,9 @@ static void wrong_row(struct check *c, sqlite3_stmt *row)
     if (times)
         snprintf(text, sizeof text, "loss %" PRId64 ": its numbers cannot be", number(row, 0));
     else
-        snprintf(text, sizeof text, "loss %" PRId64 ": %" PRId64 " packets received are not %" PRId64
-                 " recorded and %" PRId64 " dropped",
-                 number(row, 0), number(row, 2), number(row, 3),
-                 number(row, 4));
+        snprintf(text, sizeof text,
+                 "loss %" PRId64 ": %" PRId64 " packets received are not %" PRId64 " recorded and %" PRId64 " dropped",
+                 number(row, 0), number(row, 2), number(row, 3), number(row, 4));
     c->sound &= !times;
     c->differ(c->ctx, text);
 }
@@ -51,10 +50,9 @@ static void wrong_capture(struct check *c, sqlite3_stmt *row)
     char text[240];
 
     snprintf(text, sizeof text,
-             "loss: %" PRId64 " packets were recorded by the capture that began at %" PRId64
-             " ns, captures %" PRId64 " to %" PRId64 " have %" PRId64,
-             number(row, 3), number(row, 0), number(row, 1),
-             number(row, 2), number(row, 4));
+             "loss: %" PRId64 " packets were recorded by the capture that began at %" PRId64 " ns, captures %" PRId64
+             " to %" PRId64 " have %" PRId64,
+             number(row, 3), number(row, 0), number(row, 1), number(row, 2), number(row, 4));
     c->differ(c->ctx, text);
 }
 
@@ -70,8 +68,8 @@ int fc_verify_loss(struct fc_db *db, void (*differ)(void *ctx, const char *text)
 {
     static const char rows[] =
         "SELECT id, end_ns < start_ns OR min(received, recorded, dropped_kernel, dropped_queue, dropped_disk,"
-        " dropped_iface) < 0 OR max(received, recorded, dropped_kernel, dropped_queue, dropped_disk, dropped_iface) > " MOST
-        " AS broken, received, recorded, dropped_kernel + dropped_queue + dropped_disk AS dropped FROM loss"
+        " dropped_iface) < 0 OR max(received, recorded, dropped_kernel, dropped_queue, dropped_disk, dropped_iface) "
+        "> " MOST " AS broken, received, recorded, dropped_kernel + dropped_queue + dropped_disk AS dropped FROM loss"
         " WHERE broken OR received <> recorded + dropped ORDER BY id LIMIT 100";
     static const char captures[] =
         "SELECT *, (SELECT ifnull(sum(records), 0) FROM files WHERE id BETWEEN first AND last) AS held FROM"

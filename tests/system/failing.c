@@ -6,6 +6,8 @@
  *
  *   FAILING_CALL   a kind of call; those numbered FAILING_FROM to FAILING_TO, from 0, fail
  *   FAILING_HOW    EIO, ENOSPC..., as a number; 0: half of what was asked is read or written, once
+ *   FAILING_HANG   a file; while it is there, calls that wait for the disk do not return, and a file FAILING_HANG.reached is
+ *                  made when one is made
  *   FAILING_COUNTS a file that gets the number of calls of each kind, in the end
  *   FAILING_LOG    a file that gets each change to the files of folder FAILING_FOLDER (test_power.py knows its form)
  */
@@ -22,6 +24,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define KINDS(X) X(memory) X(open) X(read) X(write) X(sync) X(size) X(name) X(look) X(map) X(close)
@@ -96,11 +99,28 @@ __attribute__((destructor)) static void end(void)
             break;
 }
 
+/* A disk that does not answer. */
+static void hang(void)
+{
+    const struct timespec pause = {.tv_nsec = 5000000};
+    const char *file = getenv("FAILING_HANG");
+    char reached[4096];
+
+    if (!file || access(file, F_OK) != 0)
+        return;
+    snprintf(reached, sizeof reached, "%s.reached", file);
+    close(REAL(open)(reached, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    while (access(file, F_OK) == 0)
+        nanosleep(&pause, NULL);
+}
+
 /* 0: it is done as always; 1: it fails, with errno; 2: half of it is done. */
 static int fails(enum kind kind)
 {
     unsigned long i = atomic_fetch_add(&calls[kind], 1);
 
+    if (kind == K_sync)
+        hang();
     if ((int)kind != failing || i < from || i >= to)
         return 0;
     errno = how;
