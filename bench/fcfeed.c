@@ -149,7 +149,7 @@ static int record(struct run *run, const char *db, const char *folder, unsigned 
     double end = now(), after = cpu();
     for (unsigned i = 0; i < threads; i++)
         pthread_join(run->threads[i], NULL);
-    fc_recorder_count(run->recorder, UINT32_MAX, &counts);
+    fc_recorder_count(run->recorder, NULL, &counts);
     fc_recorder_close(run->recorder);
     if (rc != FC_E_INTERRUPTED)
         return fail("cannot record", &err);

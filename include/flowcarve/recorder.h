@@ -6,7 +6,7 @@
  * second: queries, also for sessions that go on, and carves see it then. A file has a hidden name (".NAME.part") while
  * it is written, and its own when it is whole and on the disk; other commands find it by either. What the index has of
  * a file is on the disk: neither a kill nor a power loss takes a packet from it, and the next recorder on this folder
- * goes on where this one has ended.
+ * goes on where this one has ended. What was dropped, and when, is in table `loss` (loss.h), by the names of interfaces.
  *
  * Threads: each input belongs to one thread, which is never kept waiting unless the option `wait` asks for that: what
  * there is no room for is dropped, and counted by its cause. fc_recorder_run() and fc_recorder_commit() belong to one
@@ -28,6 +28,7 @@ extern "C" {
 #endif
 
 struct fc_recorder;
+struct fc_status;
 struct fc_recorder_input;
 
 /* Where packets come from, as a pcapng says it. Strings are copied; NULL: nothing is said. */
@@ -56,6 +57,7 @@ struct fc_recorder_counts {
     uint64_t dropped_queue;  /* no room was left in memory, */
     uint64_t dropped_disk;   /* and that as the disk was too slow, or full */
     uint64_t recorded_bytes; /* of packets, as recorded */
+    int64_t lag_ns; /* for so long the oldest packet waits that is not in the index, of all interfaces; 0: none does */
 };
 
 /* What was written since the last call of `committed`. */
@@ -138,8 +140,11 @@ int fc_recorder_commit(struct fc_recorder *recorder, struct fc_error *err);
 /* Ends the file before its next packet, if it has any. Any thread, or a signal handler. */
 void fc_recorder_rotate(struct fc_recorder *recorder);
 
-/* What was counted so far, of one interface or (UINT32_MAX) all of them. Any thread. */
-void fc_recorder_count(struct fc_recorder *recorder, uint32_t interface, struct fc_recorder_counts *counts);
+/* What was counted so far, of the interfaces of this name or (NULL) all of them. Any thread. */
+void fc_recorder_count(struct fc_recorder *recorder, const char *name, struct fc_recorder_counts *counts);
+
+/* Tells it to whoever asks; see <flowcarve/status.h>. One thread at a time. It does not wait for anything. */
+void fc_recorder_publish(struct fc_recorder *recorder, const struct fc_status *status);
 
 /*
  * Ends: what was added is written and the file is ended; it is committed by fc_recorder_run() or fc_recorder_commit()

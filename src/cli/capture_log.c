@@ -49,7 +49,7 @@ static void tell_rate(struct fc_capture_log *log)
     int64_t ns = now_ns();
     double s = (double)(ns - log->then_ns) / (double)second_ns;
 
-    fc_recorder_count(log->recorder, UINT32_MAX, &now);
+    fc_recorder_count(log->recorder, NULL, &now);
     double packets = (double)(now.recorded - log->then.recorded) / s;
     double bytes = (double)(now.recorded_bytes - log->then.recorded_bytes) / s;
     uint64_t lost = say_dropped(&log->then, &now, dropped, sizeof dropped);
@@ -71,7 +71,7 @@ static void tell_dropped(struct fc_capture_log *log)
     char text[256];
     uint64_t lost;
 
-    fc_recorder_count(log->recorder, UINT32_MAX, &now);
+    fc_recorder_count(log->recorder, NULL, &now);
     if (!(lost = say_dropped(&log->dropped, &now, text, sizeof text)))
         return;
     fc_complain("warning: %s dropped: %s", fc_human_things(lost, "packet", (char[48]){0}, 48), text);
@@ -128,7 +128,7 @@ void fc_capture_log_end(struct fc_capture_log *log)
     struct fc_recorder_counts now;
     char dropped[256], b[3][48];
 
-    fc_recorder_count(log->recorder, UINT32_MAX, &now);
+    fc_recorder_count(log->recorder, NULL, &now);
     uint64_t lost = say_dropped(&none, &now, dropped, sizeof dropped);
     if (!log->quiet || lost)
         fc_complain("%s received, %s recorded (%s); dropped: %s",

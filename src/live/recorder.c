@@ -11,6 +11,9 @@
 #include "live/writing.h"
 #include "store/watch_lock.h"
 
+#include <flowcarve/loss.h>
+#include <flowcarve/status.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -45,6 +48,11 @@ struct fc_recorder {
     struct fc_writing writing;
     struct named left; /* by a recorder before this one; or files that could not be kept open */
     struct fc_interface_counts indexed[FC_INTERFACES_MAX];
+    int64_t committing_ns; /* guarded by the lock of `writing`: as its first_ns, of what is being committed */
+    struct fc_loss_log *loss;
+    int64_t started_ns;  /* by the wall clock */
+    uint32_t loss_begun; /* so many interfaces are in that */
+    bool loss_failed;
     uint64_t files; /* complete since the last call of `committed` */
     bool readied;
     int failing; /* code of what the thread that writes cannot do, as it was told; 0: nothing */
@@ -79,6 +87,14 @@ static void word(void *ctx, const struct fc_error *what)
 
     if (r->o.word)
         r->o.word(r->o.ctx, what);
+}
+
+static int64_t wall_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * SECOND + now.tv_nsec;
 }
 
 static int add_name(void *ctx, const char *path)
@@ -144,7 +160,6 @@ static int set_options(struct fc_recorder *r, const char *db_path, const char *f
         r->index = *r->o.index;
     r->index.wait = false;
     r->index.spool = NULL;
-    r->index.progress = NULL;
     r->index.notice = on_notice;
     r->index.ready = on_ready;
     r->index.notice_ctx = r->index.ready_ctx = r;
@@ -194,6 +209,8 @@ FC_EXPORT int fc_recorder_open(const char *db_path, const char *folder, const st
     rc = rc ? rc : fc_watch_lock_take(db_path, &r->index.rights, &r->lock, err);
     rc = rc ? rc : lock_folder(r, err);
     rc = rc ? rc : run_of_nothing(r, err);
+    r->started_ns = wall_ns();
+    rc = rc ? rc : fc_loss_open(db_path, r->started_ns, &r->loss, err);
     rc = rc ? rc : fc_part_recover(r->writing.folder, r->writing.prefix, add_name, word, r, err);
     rc = rc ? rc : fc_writing_start(&r->writing, err);
     if (rc)
@@ -211,6 +228,7 @@ FC_EXPORT void fc_recorder_close(struct fc_recorder *r)
     for (const struct fc_written *f = r->writing.files; f; f = f->next)
         if (f->complete && f->part.hidden)
             (void)fc_part_finish((struct fc_part *)(uintptr_t)&f->part, r->writing.folder, NULL);
+    fc_loss_close(r->loss);
     fc_keeping_end(&r->keeping);
     fc_watch_lock_release(&r->lock);
     if (r->folder >= 0)
@@ -286,17 +304,32 @@ FC_EXPORT void fc_recorder_rotate(struct fc_recorder *r)
     __atomic_store_n(&r->writing.rotate, true, __ATOMIC_RELAXED);
 }
 
-FC_EXPORT void fc_recorder_count(struct fc_recorder *r, uint32_t interface, struct fc_recorder_counts *out)
+static const char *name_of(const struct fc_recorder_interface *iface)
 {
+    return iface->name ? iface->name : "";
+}
+
+FC_EXPORT void fc_recorder_count(struct fc_recorder *r, const char *name, struct fc_recorder_counts *out)
+{
+    struct fc_writing *w = &r->writing;
+    int64_t now = fc_live_now(), since_ns;
+
     *out = (struct fc_recorder_counts){0};
-    pthread_mutex_lock(&r->writing.lock);
-    for (uint32_t i = 0; i < r->writing.interface_count; i++) {
-        if (interface != UINT32_MAX && interface != i)
+    pthread_mutex_lock(&w->lock);
+    for (uint32_t i = 0; i < w->interface_count; i++) {
+        if (name && strcmp(name, name_of(&w->interfaces[i])) != 0)
             continue;
-        fc_writing_sum(&r->writing, i, out);
+        fc_writing_sum(w, i, out);
         out->indexed += r->indexed[i].recorded;
     }
-    pthread_mutex_unlock(&r->writing.lock);
+    since_ns = r->committing_ns ? r->committing_ns : w->first_ns;
+    out->lag_ns = since_ns ? now - since_ns : 0;
+    pthread_mutex_unlock(&w->lock);
+}
+
+FC_EXPORT void fc_recorder_publish(struct fc_recorder *r, const struct fc_status *status)
+{
+    fc_watch_lock_tell(&r->lock, status->role, status, sizeof *status);
 }
 
 /* ---- commits */
@@ -357,7 +390,7 @@ static int take_snapshot(struct fc_recorder *r, struct snapshot *s)
     for (s->named = 0; s->named < r->left.count; s->named++)
         s->offered[s->count++] = (struct fc_offered){.path = r->left.paths[s->named], .held = -1};
     memcpy(s->counts, w->counts, sizeof s->counts);
-    s->first_ns = w->first_ns;
+    s->first_ns = r->committing_ns = w->first_ns;
     w->first_ns = 0;
     w->due = false;
     return 0;
@@ -419,6 +452,7 @@ static void end_snapshot(struct fc_recorder *r, struct snapshot *s, bool committ
         memcpy(r->indexed, s->counts, sizeof r->indexed);
     else if (s->first_ns && (!w->first_ns || s->first_ns < w->first_ns))
         w->first_ns = s->first_ns;
+    r->committing_ns = 0;
     if (committed && s->named)
         clear_names(&r->left);
     (void)drop_files(r); /* without memory they stay */
@@ -435,6 +469,51 @@ static void tell_commit(struct fc_recorder *r, const struct fc_index_result *res
     r->files = 0;
     if (r->o.committed)
         r->o.committed(r->o.ctx, &commit);
+}
+
+/* The first of its name, whose row of table `loss` has the sums of all. */
+static bool is_first_of_name(const struct fc_writing *w, uint32_t interface)
+{
+    for (uint32_t i = 0; i < interface; i++)
+        if (strcmp(name_of(&w->interfaces[i]), name_of(&w->interfaces[interface])) == 0)
+            return false;
+    return true;
+}
+
+static int note_losses(struct fc_recorder *r, bool last, struct fc_error *err)
+{
+    struct fc_writing *w = &r->writing;
+    struct fc_recorder_counts counts;
+    struct fc_loss_counts loss;
+    int64_t now_ns = wall_ns();
+    int rc = 0;
+
+    pthread_mutex_lock(&w->lock);
+    uint32_t count = w->interface_count; /* those that are there do not change */
+    pthread_mutex_unlock(&w->lock);
+    for (uint32_t i = 0; i < count && rc == 0; i++) {
+        const char *name = name_of(&w->interfaces[i]);
+        if (!is_first_of_name(w, i))
+            continue;
+        if (i >= r->loss_begun)
+            rc = fc_loss_add(r->loss, name, r->started_ns, &(struct fc_loss_counts){0}, err);
+        fc_recorder_count(r, name, &counts);
+        fc_status_recorded(&counts, &loss);
+        rc = rc ? rc : fc_loss_add(r->loss, name, now_ns, &loss, err);
+        r->loss_begun = i >= r->loss_begun && rc == 0 ? i + 1 : r->loss_begun;
+    }
+    return rc ? rc : fc_loss_write(r->loss, last, err);
+}
+
+/* That they cannot be written is told once. */
+static void tell_losses(struct fc_recorder *r, bool last)
+{
+    struct fc_error why;
+    bool failed = note_losses(r, last, &why) != 0;
+
+    if (failed && !r->loss_failed)
+        word(r, &why);
+    r->loss_failed = failed;
 }
 
 /* What the thread that writes cannot do is told here, when it begins and when it ends. */
@@ -454,7 +533,7 @@ static void pass_words_on(struct fc_recorder *r)
     r->failing = why.code;
 }
 
-static int commit(struct fc_recorder *r, const int *stop, struct fc_error *err)
+static int commit(struct fc_recorder *r, bool last, struct fc_error *err)
 {
     struct fc_index_result result = {0};
     struct snapshot s;
@@ -472,11 +551,13 @@ static int commit(struct fc_recorder *r, const int *stop, struct fc_error *err)
     rc = rc ? no_memory(err) : sync_files(r, &s, err);
     if (rc == 0 && s.count) {
         const struct fc_index_input input = {.offered = s.offered, .offered_count = s.count, .watched = true};
-        rc = fc_index_input(r->db_path, &input, &r->index, NULL, stop, &result, err);
+        rc = fc_index_input(r->db_path, &input, &r->index, NULL, NULL, &result, err);
         rc = rc == FC_E_FORMAT ? 0 : rc; /* an index of nothing is not made */
         fc_keeping_see(&r->keeping, rc != 0);
     }
     end_snapshot(r, &s, rc == 0);
+    if (rc == 0)
+        tell_losses(r, last);
     if (rc == 0)
         tell_commit(r, &result, s.first_ns, start_ns);
     fc_index_result_fini(&result);
@@ -487,7 +568,7 @@ FC_EXPORT int fc_recorder_commit(struct fc_recorder *r, struct fc_error *err)
 {
     struct fc_error local;
 
-    return commit(r, NULL, err ? err : &local);
+    return commit(r, false, err ? err : &local);
 }
 
 /* Until it is due, or a moment is over. */
@@ -520,7 +601,7 @@ FC_EXPORT int fc_recorder_run(struct fc_recorder *r, const int *stop, struct fc_
         if (!wait_for_due(r))
             continue;
         r->keeping.next_ns = fc_live_now() + r->o.commit_ns;
-        rc = commit(r, NULL, err);
+        rc = commit(r, false, err);
         if (fc_keeping_for_ever(rc))
             return rc;
         if (rc)
@@ -529,6 +610,6 @@ FC_EXPORT int fc_recorder_run(struct fc_recorder *r, const int *stop, struct fc_
             fc_keeping_succeed(&r->keeping, word, r);
     }
     fc_writing_stop(&r->writing);
-    rc = commit(r, NULL, err);
+    rc = commit(r, true, err);
     return rc ? rc : fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
 }
