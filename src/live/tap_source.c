@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     BATCH = 4096,   /* packets, between two looks at the clock */
@@ -218,11 +219,9 @@ static void drain(struct fc_tap_lane *l)
 }
 
 /* All sockets are closed. True: they are open again. */
-static bool open_again(struct fc_tap_source *s)
+static bool open_again(struct fc_tap_source *s, struct fc_error *err)
 {
-    struct fc_error err;
-
-    if (open_all(s, &err) || name_it(s, &err)) {
+    if (open_all(s, err) || name_it(s, err)) {
         close_all(s);
         return false;
     }
@@ -232,11 +231,32 @@ static bool open_again(struct fc_tap_source *s)
     return true;
 }
 
+static bool exists(const char *name)
+{
+    char path[128];
+
+    snprintf(path, sizeof path, "/sys/class/net/%.100s", name);
+    return access(path, F_OK) == 0;
+}
+
+/* With the lock held. *told: why one that is there cannot be opened. */
+static void try_it(struct fc_tap_source *s, bool *told)
+{
+    struct fc_error err;
+
+    if (open_again(s, &err))
+        word(s, FC_OK, "the interface is back");
+    else if (!*told && exists(s->name)) {
+        word(s, FC_E_IO, "the interface is back: %s", err.cause);
+        *told = true;
+    }
+}
+
 /* Until the interface is there again: true. False: this is to end. */
 static bool wait_for_it(struct fc_tap_lane *l)
 {
     struct fc_tap_source *s = l->source;
-    bool first, there = false;
+    bool first, there = false, told = false;
     int64_t next_ns = 0;
 
     pthread_mutex_lock(&s->lock);
@@ -250,8 +270,7 @@ static bool wait_for_it(struct fc_tap_lane *l)
         pause_ms(PAUSE_MS);
         pthread_mutex_lock(&s->lock);
         if (l == s->lanes && s->out == s->count && fc_live_now() >= next_ns) {
-            if (open_again(s))
-                word(s, FC_OK, "the interface is back");
+            try_it(s, &told);
             next_ns = fc_live_now() + RETRY_MS * ms_ns;
         }
         there = !s->broken;
