@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,9 +20,13 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* A local socket that a process outside of it has, with a name of the kernel's choice. */
+static struct sockaddr_un other_end = {.sun_family = AF_UNIX};
+static socklen_t other_size = sizeof other_end;
 static char folder[] = "/tmp/flowcarve-sandbox-XXXXXX", inside[80], outside[80];
 
 /* 0: it was done. */
@@ -49,6 +54,32 @@ static int try_inet(void)
 static int try_unix(void)
 {
     return socket(AF_UNIX, SOCK_STREAM, 0) < 0;
+}
+
+static int try_packets(void)
+{
+    return socket(AF_PACKET, SOCK_RAW, 0) < 0;
+}
+
+/* What a socket of packets, once opened, is read by. */
+static int try_ring(void)
+{
+    struct sockaddr_ll nowhere = {.sll_family = AF_PACKET};
+    const struct tpacket_req ring = {1 << 16, 4, 1 << 11, 128};
+    int fd = socket(AF_PACKET, SOCK_RAW, 0), version = TPACKET_V2;
+
+    return fd < 0 || bind(fd, (struct sockaddr *)&nowhere, sizeof nowhere) ||
+           setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof version) ||
+           setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &ring, sizeof ring) ||
+           mmap(NULL, 4 << 16, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED;
+}
+
+/* A local socket may be had to ask drivers, but it leads nowhere. */
+static int try_connecting(void)
+{
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+    return fd < 0 || connect(fd, (const struct sockaddr *)&other_end, other_size);
 }
 
 static int try_code(void)
@@ -182,31 +213,36 @@ static int try_dying(void)
 static const struct attempt {
     const char *what;
     int (*make)(void);
-    unsigned by;  /* FC_SANDBOX_* of which one refuses it, or 0 */
-    bool network; /* not refused while hosts are looked up */
+    unsigned by;    /* FC_SANDBOX_* of which one refuses it, or 0 */
+    unsigned needs; /* FC_NEED_* of which one lets it be done all the same */
 } attempts[] = {
-    {"start a program", try_exec, FC_SANDBOX_CALLS | FC_SANDBOX_FILES, false},
-    {"become two processes", try_fork, FC_SANDBOX_CALLS, false},
-    {"open a socket", try_inet, FC_SANDBOX_CALLS, true},
-    {"open a local socket", try_unix, FC_SANDBOX_CALLS, true},
-    {"make code", try_code, FC_SANDBOX_CALLS, true},
-    {"make data code", try_making_code, FC_SANDBOX_CALLS, true},
-    {"look into another process", try_looking_into_others, FC_SANDBOX_CALLS, false},
-    {"be traced", try_ptrace, FC_SANDBOX_CALLS, false},
-    {"signal another process", try_signal, FC_SANDBOX_CALLS, false},
-    {"make a file elsewhere", try_new_file, FC_SANDBOX_FILES, false},
-    {"write a file elsewhere", try_old_file, FC_SANDBOX_FILES, false},
-    {"remove a file elsewhere", try_removing, FC_SANDBOX_FILES, false},
-    {"make a folder", try_folder, FC_SANDBOX_FILES | FC_SANDBOX_CALLS, false},
-    {"move a file out", try_moving_out, FC_SANDBOX_FILES, false},
-    {"make a link", try_symlink, FC_SANDBOX_FILES | FC_SANDBOX_CALLS, false},
-    {"read a file", try_reading, 0, false},
-    {"make an output", try_output, 0, false},
-    {"start a thread", try_thread, 0, false},
-    {"die of a signal", try_dying, 0, false},
+    {"start a program", try_exec, FC_SANDBOX_CALLS | FC_SANDBOX_FILES, 0},
+    {"become two processes", try_fork, FC_SANDBOX_CALLS, 0},
+    {"open a socket", try_inet, FC_SANDBOX_CALLS, FC_NEED_NAMES},
+    {"open a local socket", try_unix, FC_SANDBOX_CALLS, FC_NEED_NAMES | FC_NEED_PACKETS},
+    {"connect to another process", try_connecting, FC_SANDBOX_CALLS, FC_NEED_NAMES},
+    {"open a socket of packets", try_packets, FC_SANDBOX_CALLS, FC_NEED_NAMES | FC_NEED_PACKETS},
+    {"listen to an interface", try_ring, FC_SANDBOX_CALLS, FC_NEED_NAMES | FC_NEED_PACKETS},
+    {"make code", try_code, FC_SANDBOX_CALLS, FC_NEED_NAMES},
+    {"make data code", try_making_code, FC_SANDBOX_CALLS, FC_NEED_NAMES},
+    {"look into another process", try_looking_into_others, FC_SANDBOX_CALLS, 0},
+    {"be traced", try_ptrace, FC_SANDBOX_CALLS, 0},
+    {"signal another process", try_signal, FC_SANDBOX_CALLS, 0},
+    {"make a file elsewhere", try_new_file, FC_SANDBOX_FILES, 0},
+    {"write a file elsewhere", try_old_file, FC_SANDBOX_FILES, 0},
+    {"remove a file elsewhere", try_removing, FC_SANDBOX_FILES, 0},
+    {"make a folder", try_folder, FC_SANDBOX_FILES | FC_SANDBOX_CALLS, 0},
+    {"move a file out", try_moving_out, FC_SANDBOX_FILES, 0},
+    {"make a link", try_symlink, FC_SANDBOX_FILES | FC_SANDBOX_CALLS, 0},
+    {"read a file", try_reading, 0, 0},
+    {"make an output", try_output, 0, 0},
+    {"start a thread", try_thread, 0, 0},
+    {"die of a signal", try_dying, 0, 0},
 };
 
-enum where { FREE, CONFINED, IN_A_THREAD, WITH_NAMES };
+enum where { FREE, CONFINED, IN_A_THREAD, WITH_NAMES, WITH_PACKETS };
+
+static const unsigned needs[] = {[WITH_NAMES] = FC_NEED_NAMES, [WITH_PACKETS] = FC_NEED_PACKETS};
 
 static void *in_thread(void *arg)
 {
@@ -225,7 +261,7 @@ static bool done(const struct attempt *a, enum where where, unsigned *force)
     if (pipe(pipes) || (child = fork()) < 0)
         abort();
     if (child == 0) {
-        *force = where == FREE ? 0 : fc_sandbox_enter((const char *const[]){NULL, inside}, 2, where == WITH_NAMES);
+        *force = where == FREE ? 0 : fc_sandbox_enter((const char *const[]){NULL, inside}, 2, needs[where]);
         if (write(pipes[1], force, sizeof *force) != sizeof *force)
             abort();
         pthread_t thread;
@@ -259,7 +295,8 @@ static int prepare(void)
 
 int main(void)
 {
-    static const char *const names[] = {"without the sandbox", "in it", "in a thread of it", "in it, with names"};
+    static const char *const names[] = {"without the sandbox", "in it", "in a thread of it", "in it, with names",
+                                        "in it, with packets"};
     int failures = 0, refused = 0;
     char command[120];
     unsigned force;
@@ -268,13 +305,20 @@ int main(void)
     puts("built with sanitizers: there is no sandbox");
     return 77;
 #endif
+    const bool may_capture = try_packets() == 0;
+    const int listener = socket(AF_UNIX, SOCK_DGRAM, 0);
+    if (bind(listener, (const struct sockaddr *)&other_end, sizeof other_end.sun_family) ||
+        getsockname(listener, (struct sockaddr *)&other_end, &other_size))
+        return 1;
     signal(SIGURG, SIG_IGN);
     if (prepare())
         return 1;
     for (size_t i = 0; i < sizeof attempts / sizeof attempts[0]; i++)
-        for (enum where where = FREE; where <= WITH_NAMES; where++) {
+        for (enum where where = FREE; where <= WITH_PACKETS; where++) {
             const struct attempt *a = &attempts[i];
-            bool was = done(a, where, &force), may = !(a->by & force) || (where == WITH_NAMES && a->network);
+            if ((a->make == try_packets || a->make == try_ring) && !may_capture)
+                continue;
+            bool was = done(a, where, &force), may = !(a->by & force) || a->needs & needs[where];
             refused += !was;
             if (was != may)
                 failures += fprintf(stderr, "to %s was %s %s (in force: %u)\n", a->what, was ? "possible" : "refused",

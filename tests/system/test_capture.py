@@ -7,6 +7,7 @@ import contextlib, ctypes, glob, itertools, json, os, pwd, re, shutil, signal, s
 
 import support
 from support import FLOWCARVE, S, T0, flowcarve, index, select, sessions, udp, udp_fragments, verify
+from test_sandbox import status
 from test_watch import Watch
 
 CLONE_NEWNET = 0x40000000
@@ -218,6 +219,21 @@ class Capture(support.TestCase):
         self.assertEqual(self.facts(ours), self.facts(support.read_capture(self.path('beside.pcap'))))
         self.assertTrue(0 < len(ours) < sent)
         self.assertEqual(max(r.caplen for r in ours), 70)
+        verify(self.db)
+
+    def test_what_comes_while_it_begins_comes_once(self):
+        """Before a socket shares the packets with others it gets all of them."""
+        made, = self.fcgen('made.pcap', '--packets', '4000', '--sizes', 'small')
+        with subprocess.Popen(self.wires.inside(support.tool('tcpreplay'), '-i', 'tx0', '--pps', '50000', '-l', '0', made),
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as sender:
+            w = self.capture('--threads', '8', '-B', '2M')
+            self.until(lambda: self.packets() > 1000, 'nothing comes', w)
+            if not support.sanitized():
+                self.assertEqual(set(status(w.p.pid)), {(2, 1)})
+            self.end(w)  # and while it ends
+            sender.kill()
+        ours, (received, recorded, dropped) = self.facts(self.recorded()), self.counts(w)
+        self.assertEqual((len(set(ours)), recorded + dropped, recorded), (len(ours), received, len(ours)))
         verify(self.db)
 
     # ---- what is lost
