@@ -293,8 +293,8 @@ static void print_work(const struct fc_status *s, bool verbose)
     printf("           %12s packets/s, %9s/s over the last minute\n",
            fc_human_count((uint64_t)s->packets_per_s[1], b[0], TEXT),
            fc_human_bytes((uint64_t)s->bytes_per_s[1], b[1], TEXT));
-    printf("done       %s, %s of %s in %s\n", fc_human_things(s->packets, "packet", b[0], TEXT),
-           fc_human_things(s->sessions, "new session", b[1], TEXT), fc_human_bytes(s->bytes, b[2], TEXT),
+    printf("done       %s, %s\n           in %s, %s\n", fc_human_things(s->packets, "packet", b[0], TEXT),
+           fc_human_bytes(s->bytes, b[1], TEXT), fc_human_things(s->sessions, "new session", b[2], TEXT),
            fc_human_things(s->files, "new capture", b[3], TEXT));
     if (s->missed)
         printf("           %s gone before %s could be read\n", fc_human_things(s->missed, "file", b[0], TEXT),
@@ -310,9 +310,9 @@ static void print_loss(const char *name, const struct fc_loss_counts *c)
                                 c->dropped_queue, c->dropped_disk, c->dropped_iface};
     char b[TEXT];
 
-    printf("%-11.11s", name);
+    printf("%-13.13s", name);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        printf("%*s", i < 2 ? 15 : 9, fc_human_count(numbers[i], b, TEXT));
+        printf(" %*s", i < 2 ? 14 : 8, fc_human_count(numbers[i], b, TEXT));
     putchar('\n');
 }
 
@@ -322,7 +322,8 @@ static void print_losses(const struct fc_status *s)
 
     if (!s->interface_count)
         return;
-    printf("\n%-11s%15s%15s%9s%9s%9s%9s\n", "PACKETS", "RECEIVED", "RECORDED", "KERNEL", "QUEUE", "DISK", "IFACE");
+    printf("\n%-13s %14s %14s %8s %8s %8s %8s\n", "PACKETS", "RECEIVED", "RECORDED", "KERNEL", "QUEUE", "DISK",
+           "IFACE");
     for (uint32_t i = 0; i < s->interface_count; i++) {
         print_loss(fc_text_show(s->interfaces[i].name, b, sizeof b), &s->interfaces[i].total);
         print_loss("  1 minute", &s->interfaces[i].minute);
