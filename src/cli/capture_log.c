@@ -53,12 +53,12 @@ static void tell_rate(struct fc_capture_log *log)
     double packets = (double)(now.recorded - log->then.recorded) / s;
     double bytes = (double)(now.recorded_bytes - log->then.recorded_bytes) / s;
     uint64_t lost = say_dropped(&log->then, &now, dropped, sizeof dropped);
-    fc_complain("%s packets/s, %s/s: %s, %s continued; %.1f s behind at most; dropped: %s",
-                fc_human_count((uint64_t)(packets + .5), b[0], sizeof b[0]),
-                fc_human_bytes((uint64_t)(bytes + .5), b[1], sizeof b[1]),
-                fc_human_things(log->sessions, "new session", b[2], sizeof b[2]),
-                fc_human_count(log->continued, b[3], sizeof b[3]), (double)log->lag_ns / (double)second_ns,
-                lost ? dropped : "none");
+    fc_log(FC_LEVEL_INFO, "%s packets/s, %s/s: %s, %s continued; %.1f s behind at most; dropped: %s",
+           fc_human_count((uint64_t)(packets + .5), b[0], sizeof b[0]),
+           fc_human_bytes((uint64_t)(bytes + .5), b[1], sizeof b[1]),
+           fc_human_things(log->sessions, "new session", b[2], sizeof b[2]),
+           fc_human_count(log->continued, b[3], sizeof b[3]), (double)log->lag_ns / (double)second_ns,
+           lost ? dropped : "none");
     log->then = now;
     log->then_ns = ns;
     log->lag_ns = 0;
@@ -74,7 +74,7 @@ static void tell_dropped(struct fc_capture_log *log)
     fc_recorder_count(log->recorder, NULL, &now);
     if (!(lost = say_dropped(&log->dropped, &now, text, sizeof text)))
         return;
-    fc_complain("warning: %s dropped: %s", fc_human_things(lost, "packet", (char[48]){0}, 48), text);
+    fc_log(FC_LEVEL_WARNING, "warning: %s dropped: %s", fc_human_things(lost, "packet", (char[48]){0}, 48), text);
     log->dropped = now;
     log->dropped_ns = now_ns();
 }
@@ -109,7 +109,7 @@ void fc_capture_log_notice(const struct fc_capture_log *log, const struct fc_not
     char text[FC_ERROR_TEXT_MAX];
 
     if (wrong || log->verbose)
-        fc_complain("warning: %s", fc_error_text(&n->what, text, sizeof text));
+        fc_log(wrong ? FC_LEVEL_WARNING : FC_LEVEL_INFO, "warning: %s", fc_error_text(&n->what, text, sizeof text));
 }
 
 void fc_capture_log_word(const struct fc_capture_log *log, const struct fc_error *what)
@@ -119,7 +119,7 @@ void fc_capture_log_word(const struct fc_capture_log *log, const struct fc_error
     if (what->code)
         fc_complain("%s; it is tried again", fc_error_text(what, text, sizeof text));
     else if (!log->quiet)
-        fc_complain_error(what);
+        fc_log(FC_LEVEL_INFO, "%s", fc_error_text(what, text, sizeof text));
 }
 
 void fc_capture_log_end(struct fc_capture_log *log)
@@ -131,8 +131,8 @@ void fc_capture_log_end(struct fc_capture_log *log)
     fc_recorder_count(log->recorder, NULL, &now);
     uint64_t lost = say_dropped(&none, &now, dropped, sizeof dropped);
     if (!log->quiet || lost)
-        fc_complain("%s received, %s recorded (%s); dropped: %s",
-                    fc_human_things(now.received, "packet", b[0], sizeof b[0]),
-                    fc_human_count(now.recorded, b[1], sizeof b[1]),
-                    fc_human_bytes(now.recorded_bytes, b[2], sizeof b[2]), lost ? dropped : "none");
+        fc_log(lost ? FC_LEVEL_WARNING : FC_LEVEL_INFO, "%s received, %s recorded (%s); dropped: %s",
+               fc_human_things(now.received, "packet", b[0], sizeof b[0]),
+               fc_human_count(now.recorded, b[1], sizeof b[1]), fc_human_bytes(now.recorded_bytes, b[2], sizeof b[2]),
+               lost ? dropped : "none");
 }

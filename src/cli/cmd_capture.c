@@ -2,6 +2,7 @@
 #include "cli/capture_log.h"
 #include "cli/cli.h"
 #include "cli/index_options.h"
+#include "cli/monitor.h"
 #include "cli/sandbox.h"
 #include "cli/user.h"
 
@@ -22,6 +23,7 @@ enum {
     THREADS,
     ROTATE,
     COMMIT,
+    METRICS,
     USER,
     MODE,
     GROUP,
@@ -43,6 +45,7 @@ static const struct fc_option options[] = {
          "begin a new file when one is as long (default: 1G), and whenever the clock has gone on by so much, such "
          "as 1G,60s; either may be left out"},
     [COMMIT] = {"commit", 0, "TIME", "add to the index that often (default: 1s)"},
+    [METRICS] = FC_OPTION_METRICS,
     [USER] = {"user", 'Z', "USER", "go on as this user once the interfaces are open"},
     [MODE] = FC_OPTION_MODE,
     [GROUP] = FC_OPTION_GROUP,
@@ -53,7 +56,7 @@ static const struct fc_option options[] = {
 };
 
 struct args {
-    const char *db, *folder;
+    const char *db, *folder, *metrics;
     const char **interfaces;
     size_t count;
     struct fc_index_words words;
@@ -69,7 +72,9 @@ struct work {
     struct fc_tap *tap;
     struct fc_recorder *recorder;
     struct fc_capture_log log;
-    int ended; /* the tap gives nothing more */
+    struct fc_monitor monitor;
+    struct fc_status counts; /* since the start, of commits */
+    int ended;               /* the tap gives nothing more */
 };
 
 static int add_interface(struct args *a, const char *name)
@@ -165,6 +170,9 @@ static int set(void *ctx, int option, const char *value)
             return 0;
         fc_complain("capture: --commit takes a time, such as 500ms, 5s or 1m, not '%s'", value);
         return -1;
+    case METRICS:
+        a->metrics = value;
+        return 0;
     case MODE:
         return fc_mode_option("capture", value, &a->words.o.rights);
     case GROUP:
@@ -180,14 +188,59 @@ static int set(void *ctx, int option, const char *value)
     }
 }
 
+/* The monitor asks by its lock what was counted, perhaps during a commit. */
+static void fill(void *ctx, struct fc_status *s)
+{
+    struct work *w = ctx;
+    struct fc_recorder_counts counts;
+    struct fc_loss_counts of_one;
+
+    if (!w->recorder) /* it is being opened */
+        return;
+    fc_recorder_count(w->recorder, NULL, &counts);
+    s->packets = counts.received;
+    s->bytes = counts.recorded_bytes;
+    s->waiting = counts.waiting + counts.recorded - counts.indexed;
+    s->lag_ns = counts.lag_ns;
+    s->files = w->counts.files;
+    s->sessions = w->counts.sessions;
+    s->commits = w->counts.commits;
+    s->commit_took_ns = w->counts.commit_took_ns;
+    s->interface_count = 0;
+    for (size_t i = 0; i < w->args->count; i++) {
+        fc_recorder_count(w->recorder, w->args->interfaces[i], &counts);
+        fc_status_recorded(&counts, &of_one);
+        fc_status_interface(s, w->args->interfaces[i], &of_one);
+    }
+}
+
+static void tell(void *ctx, const struct fc_status *s)
+{
+    struct work *w = ctx;
+
+    if (w->recorder)
+        fc_recorder_publish(w->recorder, s);
+}
+
 static void committed(void *ctx, const struct fc_recorder_commit *commit)
 {
-    fc_capture_log_commit(&((struct work *)ctx)->log, commit);
+    struct work *w = ctx;
+
+    pthread_mutex_lock(&w->monitor.lock);
+    w->counts.files += commit->files;
+    w->counts.sessions += commit->result->sessions;
+    w->counts.commits++;
+    w->counts.commit_took_ns = commit->took_ns;
+    pthread_mutex_unlock(&w->monitor.lock);
+    fc_capture_log_commit(&w->log, commit);
 }
 
 static void idle(void *ctx)
 {
-    fc_capture_log_idle(&((struct work *)ctx)->log);
+    struct work *w = ctx;
+
+    fc_monitor_tick(&w->monitor);
+    fc_capture_log_idle(&w->log);
 }
 
 static void notice(void *ctx, const struct fc_notice *n)
@@ -197,14 +250,18 @@ static void notice(void *ctx, const struct fc_notice *n)
 
 static void word(void *ctx, const struct fc_error *what)
 {
-    fc_capture_log_word(&((struct work *)ctx)->log, what);
+    struct work *w = ctx;
+
+    if (what->code)
+        fc_monitor_failed(&w->monitor, what);
+    fc_capture_log_word(&w->log, what);
 }
 
 static void tell_start(const struct args *a)
 {
     char *names = fc_join_words((int)a->count, (char **)a->interfaces);
 
-    fc_complain("capturing from %s into %s for %s", names ? names : "", a->folder, a->db);
+    fc_log(FC_LEVEL_INFO, "capturing from %s into %s for %s", names ? names : "", a->folder, a->db);
     free(names);
 }
 
@@ -213,7 +270,7 @@ static void confine(void *ctx, bool names)
 {
     const struct args *a = ((struct work *)ctx)->args;
 
-    fc_sandbox_enter_capture(a->db, a->folder, names);
+    fc_sandbox_enter_capture(a->db, a->folder, a->metrics, names);
 }
 
 static struct fc_recorder *to_rotate; /* by SIGHUP; NULL: there is none */
@@ -243,7 +300,10 @@ static int record(struct work *w, struct fc_error *err)
     struct fc_recorder_options o = a->recorder;
     int rc;
 
-    o.index = &a->words.o;
+    struct fc_index_options index = a->words.o;
+    index.progress = fc_monitor_progress;
+    index.progress_ctx = &w->monitor;
+    o.index = &index;
     o.notice = notice;
     o.word = word;
     o.committed = committed;
@@ -252,6 +312,7 @@ static int record(struct work *w, struct fc_error *err)
     o.ctx = w;
     if ((rc = fc_recorder_open(a->db, a->folder, &o, &w->recorder, err)))
         return rc;
+    fc_monitor_ready(&w->monitor);
     fc_capture_log_start(&w->log, w->recorder, a->quiet, a->verbose);
     if ((rc = fc_tap_start(w->tap, w->recorder, err)))
         return rc;
@@ -275,6 +336,32 @@ static int become_user(const struct args *a, struct fc_error *err)
     return rc ? rc : fc_user_may_write(a->folder, a->db, err);
 }
 
+static int monitor_and_record(struct work *w, struct fc_error *err)
+{
+    const struct args *a = w->args;
+    const struct fc_monitor_options o = {.role = FC_STATUS_CAPTURE,
+                                         .db = a->db,
+                                         .metrics = a->metrics,
+                                         .rights = a->words.o.rights,
+                                         .what = a->interfaces,
+                                         .what_count = (int)a->count,
+                                         .fill = fill,
+                                         .tell = tell,
+                                         .ctx = w};
+
+    if (fc_monitor_open(&w->monitor, &o))
+        return FC_E_IO; /* it is said */
+    int rc = record(w, err);
+    fc_tap_close(w->tap);
+    w->tap = NULL;
+    fc_monitor_close(&w->monitor);
+    if (w->recorder) {
+        fc_capture_log_end(&w->log);
+        fc_recorder_close(w->recorder);
+    }
+    return rc;
+}
+
 static int capture(struct args *a)
 {
     struct work w = {.args = a};
@@ -290,15 +377,12 @@ static int capture(struct args *a)
     if (rc == FC_E_FILTER)
         fc_complain("capture: the filter of an interface is one of pcap-filter(7)");
     rc = rc ? rc : become_user(a, &err);
-    rc = rc ? rc : record(&w, &err);
+    rc = rc ? rc : monitor_and_record(&w, &err);
     fc_tap_close(w.tap);
-    if (w.recorder) {
-        fc_capture_log_end(&w.log);
-        fc_recorder_close(w.recorder);
-    }
     if (rc == FC_E_INTERRUPTED)
         return fc_stop_signal() == SIGTERM ? FC_EXIT_OK : FC_EXIT_ERROR;
-    fc_complain_error(&err);
+    if (err.code) /* else it is said */
+        fc_complain_error(&err);
     return FC_EXIT_ERROR;
 }
 

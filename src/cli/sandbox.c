@@ -400,10 +400,11 @@ void fc_sandbox_enter_beside(const char *index, const char *output, bool names)
     free(folders[1]);
 }
 
-void fc_sandbox_enter_capture(const char *index, const char *folder, bool names)
+void fc_sandbox_enter_capture(const char *index, const char *folder, const char *output, bool names)
 {
-    char *beside = fc_sandbox_folder(index);
+    char *beside = fc_sandbox_folder(index), *other = output ? fc_sandbox_folder(output) : NULL;
 
-    fc_sandbox_enter((const char *const[]){beside, folder}, 2, FC_NEED_PACKETS | (names ? FC_NEED_NAMES : 0));
+    fc_sandbox_enter((const char *const[]){beside, folder, other}, 3, FC_NEED_PACKETS | (names ? FC_NEED_NAMES : 0));
     free(beside);
+    free(other);
 }

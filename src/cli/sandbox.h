@@ -34,8 +34,8 @@ unsigned fc_sandbox_enter(const char *const *folders, unsigned count, unsigned n
  */
 void fc_sandbox_enter_beside(const char *index, const char *output, bool names);
 
-/* The same for one that captures: files may be made beside the index and in the folder. */
-void fc_sandbox_enter_capture(const char *index, const char *folder, bool names);
+/* The same for one that captures: files may be made beside the index, beside `output` (or NULL) and in the folder. */
+void fc_sandbox_enter_capture(const char *index, const char *folder, const char *output, bool names);
 
 /* The folder that a file lies in, through a link as the last part; a new string. NULL: there is none, or no memory. */
 char *fc_sandbox_folder(const char *path);
