@@ -14,7 +14,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { MOST_THREADS = 16, UNTIL = 2000 };
+enum { MOST_THREADS = 16, UNTIL = 2000, PAUSE_EVERY = 50 };
 
 struct packet {
     struct fc_recorder_packet packet;
@@ -30,6 +30,7 @@ struct run {
     uint64_t commits;
     int64_t longest_ns;
     int stop, left;
+    int pause_ms, commit_ms; /* 0: none; a second */
 };
 
 struct feeder {
@@ -90,8 +91,11 @@ static void *feed(void *arg)
     struct fc_recorder_input *input = run->inputs[f->number];
 
     for (size_t i = 0; i < run->count; i++) {
-        if (i % UNTIL == 0)
+        if (i % UNTIL == 0 || (run->pause_ms && i % PAUSE_EVERY == 0)) {
+            const struct timespec pause = {run->pause_ms / 1000, run->pause_ms % 1000 * 1000000L};
             fc_recorder_until(input, run->packets[i].packet.time_ns);
+            nanosleep(&pause, NULL);
+        }
         if (run->packets[i].thread == f->number)
             (void)fc_recorder_add(input, &run->packets[i].packet);
     }
@@ -125,7 +129,12 @@ static double cpu(void)
 
 static int record(struct run *run, const char *db, const char *folder, unsigned threads, bool wait)
 {
-    const struct fc_recorder_options o = {.wait = wait, .committed = committed, .word = word, .ctx = run};
+    const struct fc_recorder_options o = {.wait = wait,
+                                          .commit_ns = (int64_t)run->commit_ms * 1000000,
+                                          .rotate_bytes = 1 << (run->pause_ms ? 20 : 30),
+                                          .committed = committed,
+                                          .word = word,
+                                          .ctx = run};
     const struct fc_recorder_interface iface = {.name = "memory", .link_type = 1};
     struct feeder feeders[MOST_THREADS];
     struct fc_recorder_counts counts;
@@ -167,7 +176,7 @@ int main(int argc, char **argv)
     bool wait = true;
     int c;
 
-    while ((c = getopt(argc, argv, "d:w:t:l")) != -1)
+    while ((c = getopt(argc, argv, "d:w:t:lp:c:")) != -1)
         if (c == 'd')
             db = optarg;
         else if (c == 'w')
@@ -176,10 +185,15 @@ int main(int argc, char **argv)
             threads = (unsigned)atoi(optarg);
         else if (c == 'l')
             wait = false;
+        else if (c == 'p')
+            run.pause_ms = atoi(optarg);
+        else if (c == 'c')
+            run.commit_ms = atoi(optarg);
         else
             return 2;
     if (!db || !folder || optind + 1 != argc || threads < 1 || threads > MOST_THREADS) {
-        fputs("usage: fcfeed -d DB -w FOLDER [-t THREADS] [-l] CAPTURE   (-l: loses what there is no room for)\n",
+        fputs("usage: fcfeed -d DB -w FOLDER [-t THREADS] [-l] [-p MS] [-c MS] CAPTURE\n"
+              "-l: loses what there is no room for; -p: pauses after each 50 packets; -c: commits that often\n",
               stderr);
         return 2;
     }

@@ -18,7 +18,6 @@ static const struct {
     size_t place;
 } symbols[] = {
     {"pcap_open_dead", offsetof(struct fc_libpcap, open_dead)},
-    {"pcap_open_offline", offsetof(struct fc_libpcap, open_offline)},
     {"pcap_fopen_offline", offsetof(struct fc_libpcap, fopen_offline)},
     {"pcap_next_ex", offsetof(struct fc_libpcap, next_ex)},
     {"pcap_compile", offsetof(struct fc_libpcap, compile)},

@@ -14,7 +14,6 @@
 
 struct fc_libpcap {
     __typeof__(pcap_open_dead) *open_dead;
-    __typeof__(pcap_open_offline) *open_offline;
     __typeof__(pcap_fopen_offline) *fopen_offline;
     __typeof__(pcap_next_ex) *next_ex;
     __typeof__(pcap_compile) *compile;

@@ -73,13 +73,21 @@ int fc_part_create(const char *folder, const char *prefix, const struct fc_right
     return FC_E_IO;
 }
 
+/* Nobody else makes such names; should one be taken all the same, neither file is lost. */
+static int rename_to_free(const char *from, const char *to)
+{
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    return errno == EINVAL || errno == ENOSYS ? rename(from, to) : -1; /* a file system without that */
+}
+
 int fc_part_finish(struct fc_part *part, const char *folder, struct fc_error *err)
 {
     if (!part->hidden)
         return 0;
     if (fc_io_sync(part->fd) != 0)
         return fc_error_errno(err, FC_E_IO, part->hidden, FC_NO_OFFSET, "cannot write to disk");
-    if (rename(part->hidden, part->path) != 0)
+    if (rename_to_free(part->hidden, part->path) != 0)
         return fc_error_errno(err, FC_E_IO, part->hidden, FC_NO_OFFSET, "cannot rename");
     free(part->hidden);
     part->hidden = NULL;

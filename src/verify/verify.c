@@ -265,7 +265,10 @@ static int check_content(struct verify *v, struct fc_verify_file *row, const str
     return rc;
 }
 
-/* A compressed capture as a stream for libpcap, which reads plain ones only. */
+/*
+ * A capture as a stream for libpcap, which by name reads plain ones only, and all that there is by then: more than was
+ * indexed, where it grows.
+ */
 struct unpacked {
     struct fc_file file;
     uint64_t off;
@@ -299,15 +302,16 @@ static bool is_systems(int why)
 }
 
 /* NULL: with errno. */
-static pcap_t *open_libpcap(const struct fc_libpcap *libpcap, const char *path, char *message)
+static pcap_t *open_libpcap(const struct fc_libpcap *libpcap, const struct fc_stored_file *stored, char *message)
 {
+    enum { STREAM_BUFFER = 256 << 10 };
     static const cookie_io_functions_t functions = {.read = unpacked_read, .close = unpacked_close};
     struct unpacked *u = calloc(1, sizeof *u);
     FILE *stream = NULL;
     pcap_t *p = NULL;
 
     struct fc_error err;
-    int rc = u ? fc_file_open(path, &u->file, &err) : FC_E_NOMEM, why;
+    int rc = u ? fc_file_open_first(stored->path, stored->size, &u->file, &err) : FC_E_NOMEM, why;
 
     if (rc) {
         if (u)
@@ -317,10 +321,9 @@ static pcap_t *open_libpcap(const struct fc_libpcap *libpcap, const char *path, 
         return NULL;
     }
     errno = 0;
-    if (!u->file.source)
-        p = libpcap->open_offline(path, message);
-    else
-        stream = fopencookie(u, "r", functions);
+    stream = fopencookie(u, "r", functions);
+    if (stream)
+        setvbuf(stream, NULL, _IOFBF, STREAM_BUFFER);
     if (stream)
         p = libpcap->fopen_offline(stream, message);
     why = errno;
@@ -348,7 +351,7 @@ static void ask_libpcap(struct verify *v, struct fc_verify_file *row, const stru
     const u_char *data;
     struct fc_error err = {.code = 0};
     const struct fc_libpcap *libpcap = fc_libpcap(&err);
-    pcap_t *p = libpcap ? open_libpcap(libpcap, path, message) : NULL;
+    pcap_t *p = libpcap ? open_libpcap(libpcap, stored, message) : NULL;
     int64_t n = 0;
     int rc = PCAP_ERROR, why = errno;
 
@@ -428,8 +431,7 @@ static int check_file(struct verify *v, size_t i, struct fc_error *err)
         differ(v, row, stored->path, why.off, "%.200s", why.cause);
         return 0;
     }
-    if (!stored->grown) /* it would read on */
-        ask_libpcap(v, row, stored);
+    ask_libpcap(v, row, stored);
     v->bytes_before += stored->stream_size;
     told(v, stored, 0);
     rc = check_content(v, row, stored, &file, err);

@@ -17,6 +17,7 @@ import tempfile, unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 FLOWCARVE = os.path.abspath(os.environ.get('FLOWCARVE') or os.path.join(ROOT, 'build/dev/flowcarve'))
+FCFEED = os.path.abspath(os.environ.get('FCFEED') or os.path.join(ROOT, 'build/dev/bench/fcfeed'))
 FCGEN = os.path.abspath(os.environ.get('FCGEN') or os.path.join(ROOT, 'build/dev/bench/fcgen'))
 CAPTURES = os.environ.get('FLOWCARVE_CAPTURES') or None
 ORACLE = os.environ.get('FLOWCARVE_ORACLE') or None

@@ -99,7 +99,7 @@ class Power(support.TestCase):
         return {os.path.join(folder, f): os.stat(os.path.join(folder, f)).st_ino
                 for folder, _, files in os.walk(self.work) for f in files}
 
-    def crash(self, words, check, stdin=None):
+    def crash(self, words, check, stdin=None, program=support.FLOWCARVE):
         """check(path -> bytes, done): what is looked at on each disk."""
         first = self.listing_of_work()
         contents = {inode: support.read_bytes(path) for path, inode in first.items()}
@@ -109,7 +109,7 @@ class Power(support.TestCase):
             os.remove(log)
         env = {'LD_PRELOAD': FAILING, 'FAILING_LOG': log, 'FAILING_FOLDER': self.work, 'TMPDIR': self.folder}
         with open(stdin or os.devnull, 'rb') as stream:
-            support.run(support.FLOWCARVE, *words, cwd=self.work, env=env, stdin=stream)
+            support.run(program, *words, cwd=self.work, env=env, stdin=stream)
         changes = read_log(log)
         disk = Disk(self.work, first, contents)
         made = {p: support.read_bytes(p) for p in self.listing_of_work()}
@@ -199,6 +199,29 @@ class Power(support.TestCase):
             else:
                 self.assertFalse(done)
         self.crash(['index', '-q', '-d', 'x.db', '--spool', 's.pcap', '-'], check, stdin=self.a)
+
+    def test_recording(self):
+        """What the index has of a capture that is being written is in it; the next recorder goes on with all that."""
+        feed = lambda ms, *a: ['-d', 'x.db', '-w', '.', '-c', str(ms), *a]  # noqa: E731
+        seen = set()
+
+        def check(there, done):
+            db, held = self.path('w', 'x.db'), 0
+            if os.path.exists(db):
+                self.assertEqual(select(db, 'PRAGMA integrity_check'), [('ok',)])
+                held, = select(db, 'SELECT ifnull(sum(records), 0) FROM files')[0]
+                if held:
+                    support.verify(db)
+            self.assertEqual(held, 400 if done else held)
+            seen.add(held)
+            support.run(support.FCFEED, *feed(1000, self.b), cwd=self.work)
+            now, = select(db, 'SELECT sum(records) FROM files')[0]
+            self.assertGreaterEqual(now, held + 400)
+            self.assertLessEqual(now, 800)
+            support.verify(db)
+            self.assertEqual([n for n in self.names() if n.endswith('.part')], [])
+        self.crash(feed(40, '-p', '30', self.a), check, program=support.FCFEED)
+        self.assertGreater(len(seen), 2)
 
     def test_a_carve(self):
         index(self.path('x.db'), '-q', self.a)
