@@ -13,7 +13,8 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- The journal: a row for each time that something was written, in that order. What it made: files and sessions with
+-- The journal: a row for each time that something was written, in that order. Where captures are deleted by limits (`flowcarve
+-- watch --keep`), rows of which no capture is left go, but for the last 4096. What it made: files and sessions with
 -- these IDs (first behind last: none; so of a run that has forgotten captures), which do not come again when they are
 -- forgotten. `changed`: the sessions of runs before that it changed, ascending, as varints: the distance from each to the one
 -- before it, the first from 0. Provisional sessions are not noted: each run makes them anew.
@@ -35,7 +36,8 @@ CREATE TABLE protocols (
 
 -- One row a capture, in the order in which they take part in the index. Every offset in this database is one in the
 -- capture's own bytes: of a compressed file, in the stream that it holds. Of a capture that is forgotten (its `forgotten` is
--- records - ignored) this row is all that is left.
+-- records - ignored) this row is all that is left, and `resume` tells when that was: byte 0: 2; byte 1: bit 0: the capture is
+-- deleted, so that this row may go, too; 8 bytes little-endian: ns since 1970. (Forgotten by earlier versions, it is as below.)
 CREATE TABLE files (
     id          INTEGER PRIMARY KEY,
     path        NOT NULL,            -- TEXT, or BLOB when the name is not UTF-8

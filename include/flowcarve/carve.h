@@ -62,7 +62,8 @@ struct fc_carve_result {
     uint64_t bytes_decoded;     /* that came out of compressed ones, to get at what was carved */
     uint64_t bytes_written;     /* of captures, before they are compressed */
     uint64_t packets_missing;   /* left out by `partial` */
-    uint64_t packets_forgotten; /* of these sessions, that `forget` has taken out of the index: not carved, no error */
+    uint64_t packets_forgotten; /* of these sessions, that the index has no more (fc_forget(), retain.h): no error */
+    int64_t forgotten_ns;       /* since when, by the captures of their time: the last one; 0: that is not known */
     struct fc_error *missing;   /* why, one a capture; owned by the result */
     size_t missing_count;
     uint64_t files_written, files_skipped; /* of fc_carve_split() */

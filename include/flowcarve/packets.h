@@ -67,7 +67,8 @@ struct fc_packets_result {
     uint64_t bytes_read;        /* from captures, as they are stored */
     uint64_t bytes_decoded;     /* that came out of compressed ones */
     uint64_t missing;           /* packets left out by `partial` */
-    uint64_t forgotten;         /* packets of these sessions that `forget` has taken out of the index */
+    uint64_t forgotten;         /* packets of these sessions that the index has no more (fc_forget(), retain.h) */
+    int64_t forgotten_ns;       /* since when, by the captures of their time: the last one; 0: that is not known */
     const struct fc_error *why; /* of what is missing, one a capture; valid as long as the handle */
     size_t why_count;
 };

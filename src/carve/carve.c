@@ -21,6 +21,7 @@ static void fill_result(struct fc_carving *c, struct fc_carve_result *result)
                                        .bytes_written = c->out.written,
                                        .packets_missing = r.missing,
                                        .packets_forgotten = r.forgotten,
+                                       .forgotten_ns = r.forgotten_ns,
                                        .missing = c->packets.places.missing,
                                        .missing_count = r.why_count};
     c->packets.places.missing = NULL;

@@ -204,6 +204,8 @@ static void add_read(struct split *s, const struct fc_packets *packets)
     s->result->bytes_read += r.bytes_read;
     s->result->bytes_decoded += r.bytes_decoded;
     s->result->packets_forgotten += r.forgotten;
+    if (r.forgotten_ns > s->result->forgotten_ns)
+        s->result->forgotten_ns = r.forgotten_ns;
 }
 
 static int filter_of(const struct item *items, size_t count, struct fc_filter **out, struct fc_error *err)

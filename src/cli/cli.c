@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
+#include "cli/table_cell.h"
 
 #include <flowcarve/text.h>
 
@@ -212,7 +213,9 @@ bool fc_duration_option(const char *text, int64_t *ns)
                  {"s", 1000000000},
                  {"m", INT64_C(60) * 1000000000},
                  {"h", INT64_C(3600) * 1000000000},
-                 {"d", INT64_C(86400) * 1000000000}};
+                 {"d", INT64_C(86400) * 1000000000},
+                 {"w", INT64_C(7) * 86400 * 1000000000},
+                 {"y", INT64_C(365) * 86400 * 1000000000}};
     char *end;
 
     errno = 0;
@@ -286,6 +289,16 @@ const char *fc_human_things(uint64_t n, const char *thing, char *buf, size_t siz
     char count[32];
 
     snprintf(buf, size, "%s %s%s", fc_human_count(n, count, sizeof count), thing, n == 1 ? "" : "s");
+    return buf;
+}
+
+const char *fc_gone_since(int64_t ns, char *buf, size_t size)
+{
+    char time[FC_CELL_MAX];
+
+    if (ns)
+        fc_cell_time(time, ns, 0, false);
+    snprintf(buf, size, "%s%s%s", ns ? ": packets gone since " : "", ns ? time : "", ns ? " UTC" : "");
     return buf;
 }
 

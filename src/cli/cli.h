@@ -97,7 +97,7 @@ bool fc_size_option(const char *text, uint64_t *bytes);
 /* A whole number from low to high. */
 bool fc_number_option(const char *text, int64_t low, int64_t high, int64_t *number);
 
-/* "100us", "500ms", "10s", "1m", "2h", "7d", above 0. */
+/* "100us", "500ms", "10s", "1m", "2h", "7d", "2w", "1y" (365 days), above 0. */
 bool fc_duration_option(const char *text, int64_t *ns);
 
 /*
@@ -108,6 +108,9 @@ int fc_list_option(char **list, const char *value);
 
 /* The words joined by blanks, a new string; NULL without memory. */
 char *fc_join_words(int count, char **words);
+
+/* ": packets gone since 2024-05-31 10:00:00 UTC", ns since 1970; "" for 0: not known. Returns buf. */
+const char *fc_gone_since(int64_t ns, char *buf, size_t size);
 
 /* "1.5 GB". Returns buf. */
 const char *fc_human_bytes(uint64_t bytes, char *buf, size_t size);

@@ -266,7 +266,7 @@ static bool print_json(const struct args *a, const struct fc_carve_result *r)
 
 static void report(const struct args *a, const struct fc_carve_result *r)
 {
-    char b[4][48], text[FC_ERROR_TEXT_MAX];
+    char b[4][48], since[80], text[FC_ERROR_TEXT_MAX];
 
     for (size_t i = 0; i < r->missing_count; i++)
         fc_complain("warning: %s; left out", fc_error_text(&r->missing[i], text, sizeof text));
@@ -280,7 +280,8 @@ static void report(const struct args *a, const struct fc_carve_result *r)
     if (r->packets_missing)
         fprintf(stderr, "; %s missing", fc_human_things(r->packets_missing, "packet", b[3], sizeof b[3]));
     if (r->packets_forgotten)
-        fprintf(stderr, "; %s forgotten", fc_human_things(r->packets_forgotten, "packet", b[3], sizeof b[3]));
+        fprintf(stderr, "; %s forgotten%s", fc_human_things(r->packets_forgotten, "packet", b[3], sizeof b[3]),
+                fc_gone_since(r->forgotten_ns, since, sizeof since));
     if (a->verbose)
         fprintf(stderr, "; %s read from captures", fc_human_bytes(r->bytes_read, b[3], sizeof b[3]));
     if (a->verbose && r->bytes_decoded)
@@ -295,7 +296,7 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
     struct fc_target target;
     struct fc_error err;
     struct fc_bar bar;
-    char b[48];
+    char b[48], since[80];
     int status = FC_EXIT_ERROR, rc = fc_target_open(&target, a->path, &a->rights, &err);
 
     if (rc == 0)
@@ -311,8 +312,9 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
     fc_bar_end(&bar, rc == 0);
     if (rc == 0 && result.sessions && !result.packets && result.packets_forgotten && !result.packets_missing) {
         fc_target_abandon(&target);
-        fc_complain("nothing to carve: %s of what matches, all forgotten",
-                    fc_human_things(result.packets_forgotten, "packet", b, sizeof b));
+        fc_complain("nothing to carve: %s of what matches, all forgotten%s",
+                    fc_human_things(result.packets_forgotten, "packet", b, sizeof b),
+                    fc_gone_since(result.forgotten_ns, since, sizeof since));
         status = FC_EXIT_NONE;
     } else if (rc == 0 && result.sessions && !result.packets && !result.packets_missing) {
         fc_target_abandon(&target);

@@ -197,7 +197,9 @@ static void report(const struct args *a, const struct sums *sums, const struct f
     if (a->format == FC_FOLLOW_RAW && sums->gaps > GAPS_TOLD)
         fc_complain("warning: and %s more", fc_human_things(sums->gaps - GAPS_TOLD, "gap", b[0], sizeof b[0]));
     if (r->forgotten)
-        fc_complain("warning: %s of the session forgotten", fc_human_things(r->forgotten, "packet", b[0], sizeof b[0]));
+        fc_complain("warning: %s of the session forgotten%s",
+                    fc_human_things(r->forgotten, "packet", b[0], sizeof b[0]),
+                    fc_gone_since(r->forgotten_ns, text, sizeof text));
     if (!all && !sums->gaps)
         fc_complain(a->direction == BOTH ? "no payload" : "no payload in this direction");
     if (a->verbose && a->direction != FC_FROM_SERVER)
@@ -391,6 +393,7 @@ static int write_matches(const struct args *a, void *ctx, struct fc_error *err)
 
 static void report_matches(const struct args *a, const struct fc_follow_grep_result *r)
 {
+    char since[80];
     char b[3][48];
 
     if (r->given_up)
@@ -402,7 +405,8 @@ static void report_matches(const struct args *a, const struct fc_follow_grep_res
         fc_complain("warning: %s, %s, not searched", fc_human_things(r->gaps, "gap", b[0], sizeof b[0]),
                     fc_human_things(r->gap_bytes, "byte", b[1], sizeof b[1]));
     if (r->forgotten)
-        fc_complain("warning: %s forgotten, not searched", fc_human_things(r->forgotten, "packet", b[0], sizeof b[0]));
+        fc_complain("warning: %s forgotten, not searched%s", fc_human_things(r->forgotten, "packet", b[0], sizeof b[0]),
+                    fc_gone_since(r->forgotten_ns, since, sizeof since));
     if (!r->sessions)
         fc_complain("no session matches");
     else if (!r->lines || a->verbose)

@@ -224,8 +224,9 @@ static void report(const struct args *a, struct fc_db *db, const struct fc_packe
     if (a->quiet)
         return;
     if (r->forgotten)
-        fc_complain("warning: %s of what matches forgotten",
-                    fc_human_things(r->forgotten, "packet", b[0], sizeof b[0]));
+        fc_complain("warning: %s of what matches forgotten%s",
+                    fc_human_things(r->forgotten, "packet", b[0], sizeof b[0]),
+                    fc_gone_since(r->forgotten_ns, text, sizeof text));
     if (!r->sessions && !(a->ids.given && fc_id_list_tell_missing(&a->ids, db, "no session matches; ")))
         fc_complain("no session matches");
     if (r->sessions && a->ids.given && r->sessions < fc_id_list_ids(&a->ids))

@@ -370,6 +370,8 @@ static int search_batch(struct search *s, struct fc_db *db, struct fc_error *err
         fc_follow_result(follow, &r);
         s->result->missing += r.missing;
         s->result->forgotten += r.forgotten;
+        if (r.forgotten_ns > s->result->forgotten_ns)
+            s->result->forgotten_ns = r.forgotten_ns;
         for (size_t i = 0; i < r.why_count; i++) {
             char text[FC_ERROR_TEXT_MAX];
             fc_complain("warning: %s; left out", fc_error_text(&r.why[i], text, sizeof text));

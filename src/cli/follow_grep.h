@@ -33,7 +33,8 @@ struct fc_follow_grep_result {
     uint64_t gaps, gap_bytes; /* not searched */
     uint64_t given_up;        /* lines on which the expression took too many steps */
     uint64_t missing;         /* packets, by `follow.partial` */
-    uint64_t forgotten;       /* packets */
+    uint64_t forgotten;       /* packets, */
+    int64_t forgotten_ns;     /* and since when; 0: that is not known */
 };
 
 /* Searches all sessions that the filter selects. 0, also when `out` has failed, or a code with *err. */

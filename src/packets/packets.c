@@ -323,6 +323,7 @@ FC_EXPORT void fc_packets_result(const struct fc_packets *p, struct fc_packets_r
                                          .bytes_decoded = p->bytes_decoded,
                                          .missing = p->places.packets_missing,
                                          .forgotten = p->places.forgotten,
+                                         .forgotten_ns = p->places.forgotten_ns,
                                          .why = p->places.missing,
                                          .why_count = p->places.missing_count};
     for (size_t i = 0; i < p->opened && p->read; i++) {

@@ -5,6 +5,7 @@
 #include "flow/key.h"
 #include "flow/positions.h"
 #include "query/filter.h"
+#include "store/forgotten.h"
 #include "store/piece.h"
 #include "store/sorter.h"
 
@@ -121,21 +122,51 @@ static int add_session(struct fc_places *places, struct fc_db *db, sqlite3_stmt 
     return rc ? fc_error_set(err, rc, NULL, FC_NO_OFFSET, "%s", fc_strerror(rc)) : 0;
 }
 
-/* Packets of the chosen sessions that are forgotten. */
-static int count_forgotten(struct fc_db *db, sqlite3_stmt **stmt, int64_t id, uint64_t *packets, struct fc_error *err)
+/* Packets of the session added last that are forgotten. */
+static int count_forgotten(struct fc_places *places, struct fc_db *db, sqlite3_stmt **stmt, struct fc_error *err)
 {
     static const char select[] = "SELECT packets FROM session_forgotten WHERE id = ?";
+    const struct fc_place_session *session = &places->sessions[places->session_count - 1];
     int step;
 
     if (!*stmt && sqlite3_prepare_v2(db->sql, select, -1, stmt, NULL) != SQLITE_OK)
         return fc_db_error(db->sql, db->path, err, "cannot read the index");
-    sqlite3_bind_int64(*stmt, 1, id);
-    if ((step = sqlite3_step(*stmt)) == SQLITE_ROW)
-        *packets += (uint64_t)sqlite3_column_int64(*stmt, 0);
-    else if (step != SQLITE_DONE)
+    sqlite3_bind_int64(*stmt, 1, session->id);
+    if ((step = sqlite3_step(*stmt)) == SQLITE_ROW) {
+        bool first = !places->forgotten;
+        places->forgotten += (uint64_t)sqlite3_column_int64(*stmt, 0);
+        if (first || session->start_ns < places->forgotten_low_ns)
+            places->forgotten_low_ns = session->start_ns;
+        if (first || session->end_ns > places->forgotten_high_ns)
+            places->forgotten_high_ns = session->end_ns;
+    } else if (step != SQLITE_DONE) {
         return fc_db_error(db->sql, db->path, err, "cannot read the index");
+    }
     sqlite3_reset(*stmt);
     return 0;
+}
+
+/* Which captures a session had is not in the index any more: those of its time are asked. */
+static int find_forgotten_since(struct fc_places *places, struct fc_db *db, struct fc_error *err)
+{
+    struct fc_forgotten_mark mark;
+    sqlite3_stmt *stmt = NULL;
+    int step = sqlite3_prepare_v2(
+        db->sql,
+        "SELECT resume FROM files WHERE forgotten > 0 AND (first_ns IS NULL OR first_ns <= ?2 AND last_ns >= ?1)", -1,
+        &stmt, NULL);
+
+    if (step == SQLITE_OK) {
+        sqlite3_bind_int64(stmt, 1, places->forgotten_low_ns);
+        sqlite3_bind_int64(stmt, 2, places->forgotten_high_ns);
+        while ((step = sqlite3_step(stmt)) == SQLITE_ROW)
+            if (fc_forgotten_mark_get(sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0), &mark) &&
+                mark.time_ns > places->forgotten_ns)
+                places->forgotten_ns = mark.time_ns;
+    }
+    int rc = step == SQLITE_DONE ? 0 : fc_db_error(db->sql, db->path, err, "cannot read the index");
+    sqlite3_finalize(stmt);
+    return rc;
 }
 
 static int any_forgotten(struct fc_db *db, bool *any, struct fc_error *err)
@@ -170,14 +201,14 @@ static int collect(struct fc_places *places, struct fc_db *db, const struct fc_f
     while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW) {
         rc = add_session(places, db, stmt, &pieces, err);
         if (rc == 0 && any)
-            rc = count_forgotten(db, &forgotten, sqlite3_column_int64(stmt, 0), &places->forgotten, err);
+            rc = count_forgotten(places, db, &forgotten, err);
     }
     sqlite3_finalize(forgotten);
     if (rc == 0 && step != SQLITE_DONE)
         rc = fc_db_error(db->sql, db->path, err, "cannot read the index");
     sqlite3_finalize(stmt);
     fc_pieces_fini(&pieces);
-    return rc;
+    return rc == 0 && places->forgotten ? find_forgotten_since(places, db, err) : rc;
 }
 
 static int compare_pos(const void *a, const void *b)

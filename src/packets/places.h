@@ -43,10 +43,12 @@ struct fc_places {
     bool partial;     /* records that have changed are left out */
     uint64_t changed; /* so many were, and why the first one */
     struct fc_error changed_why;
-    uint32_t mask;            /* what fc_decode() must be asked for: to compare keys, and what is wanted */
-    int64_t low_ns, high_ns;  /* times of the chosen sessions; FC_TIME_NONE: none has any */
-    bool timeless;            /* there is a session without times */
-    uint64_t forgotten;       /* packets of the sessions that the index has no positions of any more */
+    uint32_t mask;           /* what fc_decode() must be asked for: to compare keys, and what is wanted */
+    int64_t low_ns, high_ns; /* times of the chosen sessions; FC_TIME_NONE: none has any */
+    bool timeless;           /* there is a session without times */
+    uint64_t forgotten;      /* packets of the sessions that the index has no positions of any more */
+    int64_t forgotten_low_ns, forgotten_high_ns; /* times of these sessions */
+    int64_t forgotten_ns;     /* when the last capture of that time was forgotten, since 1970; 0: that is not known */
     struct fc_error *missing; /* captures left out by `partial`, and why */
     size_t missing_count;
     uint64_t packets_missing;   /* in them */

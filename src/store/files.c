@@ -91,6 +91,7 @@ static int load_file(struct fc_db *db, sqlite3_stmt *stmt, struct fc_stored_file
     f.ctime_ns = sqlite3_column_type(stmt, 23) == SQLITE_NULL ? FC_TIME_NONE : sqlite3_column_int64(stmt, 23);
     f.dev = (uint64_t)sqlite3_column_int64(stmt, 24);
     f.ino = (uint64_t)sqlite3_column_int64(stmt, 25);
+    f.marked = fc_forgotten_mark_get(sqlite3_column_blob(stmt, 26), (size_t)sqlite3_column_bytes(stmt, 26), &f.mark);
     f.db = db;
     files->items[files->count++] = f;
     return 0;
@@ -141,7 +142,9 @@ static int load_interfaces(struct fc_db *db, struct fc_stored_files *files, stru
     return rc;
 }
 
-int fc_stored_files_load(struct fc_db *db, struct fc_stored_files *files, struct fc_error *err)
+/* `most` below 0: all */
+static int load_rows(struct fc_db *db, int64_t behind, int64_t most, struct fc_stored_files *files,
+                     struct fc_error *err)
 {
     sqlite3_stmt *stmt = NULL;
     size_t room = 0;
@@ -152,16 +155,35 @@ int fc_stored_files_load(struct fc_db *db, struct fc_stored_files *files, struct
                            "SELECT id, path, relative, size, stored_fingerprint, end_off, records, ignored, backward,"
                            " damaged, first_ns, header_bytes, record_bytes, other_bytes, lost_bytes, stream_size,"
                            " pending_bytes, gone, forgotten, last_ns, format, compression, mtime_ns, ctime_ns, device,"
-                           " inode FROM files ORDER BY id",
+                           " inode, resume FROM files WHERE id > ?1 ORDER BY id LIMIT ?2",
                            -1, &stmt, NULL) != SQLITE_OK)
         return fc_db_error(db->sql, db->path, err, "cannot read the index");
+    sqlite3_bind_int64(stmt, 1, behind);
+    sqlite3_bind_int64(stmt, 2, most);
     while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW)
         rc = load_file(db, stmt, files, &room, err);
     if (rc == 0 && step != SQLITE_DONE)
         rc = fc_db_error(db->sql, db->path, err, "cannot read the index");
     sqlite3_finalize(stmt);
+    return rc;
+}
+
+int fc_stored_files_load(struct fc_db *db, struct fc_stored_files *files, struct fc_error *err)
+{
+    int rc = load_rows(db, INT64_MIN, -1, files, err);
+
     if (rc == 0)
         rc = load_interfaces(db, files, err);
+    if (rc)
+        fc_stored_files_fini(files);
+    return rc;
+}
+
+int fc_stored_files_some(struct fc_db *db, uint32_t behind, size_t most, struct fc_stored_files *files,
+                         struct fc_error *err)
+{
+    int rc = load_rows(db, behind, (int64_t)most, files, err);
+
     if (rc)
         fc_stored_files_fini(files);
     return rc;

@@ -5,6 +5,7 @@
 
 #include "capture/reader.h"
 #include "store/db.h"
+#include "store/forgotten.h"
 
 struct fc_stored_file {
     uint32_t id;
@@ -15,7 +16,9 @@ struct fc_stored_file {
     uint64_t dev, ino;
     bool gone;          /* another content stands under its name */
     uint64_t forgotten; /* packets whose positions the index has no more */
-    bool grown;         /* fc_stored_file_open() has found that there is more of it by now */
+    bool marked;        /* all of them, and it is known since when; and whether the capture is deleted */
+    struct fc_forgotten_mark mark;
+    bool grown; /* fc_stored_file_open() has found that there is more of it by now */
     uint64_t records, ignored, backward;
     int64_t first_ns, last_ns;   /* earliest and latest time; FC_TIME_NONE */
     struct fc_interface *ifaces; /* in file order */
@@ -36,6 +39,10 @@ struct fc_stored_files {
  */
 int fc_stored_files_load(struct fc_db *db, struct fc_stored_files *files, struct fc_error *err);
 void fc_stored_files_fini(struct fc_stored_files *files);
+
+/* Loads up to `most` captures with an ID above `behind`, without their interfaces. As above. */
+int fc_stored_files_some(struct fc_db *db, uint32_t behind, size_t most, struct fc_stored_files *files,
+                         struct fc_error *err);
 
 /*
  * Calls range(ctx, off, length) for the damage of a capture that the index lists, by offset, until it returns other

@@ -200,3 +200,13 @@ void fc_writer_set_stop(struct fc_writer *w, const int *stop)
     w->stop = stop;
     fc_conn_stop(&w->conn, stop);
 }
+
+void fc_writer_set_late(struct fc_writer *w, int64_t late_ns)
+{
+    w->late_ns = late_ns;
+}
+
+bool fc_writer_is_late(const struct fc_writer *w)
+{
+    return w->late_ns && now_ns() >= w->late_ns;
+}

@@ -119,6 +119,9 @@ void fc_writer_expect(struct fc_writer *writer, uint64_t sessions);
 /* *stop, when not NULL, becoming other than 0 ends what is running in the database with FC_E_INTERRUPTED. */
 void fc_writer_set_stop(struct fc_writer *writer, const int *stop);
 
+/* Forgetting ends behind the transaction during which CLOCK_MONOTONIC passes that; 0: it does not. */
+void fc_writer_set_late(struct fc_writer *writer, int64_t late_ns);
+
 /* After the commit: somebody was reading, so that the index has a -wal beside it until the next writer comes. */
 bool fc_writer_wal_left(const struct fc_writer *writer);
 
@@ -252,12 +255,36 @@ int fc_writer_session(struct fc_writer *writer, const struct fc_session_record *
 /*
  * Forgets the positions of a capture, in transactions of its own; what they have done stays when a later one fails, and
  * once more goes on there. keep: sessions of which no packet is left stay with their counts. Adds to *sum.
+ * FC_E_INTERRUPTED: it has become late, and there is more to do.
  */
 struct fc_forgotten {
     uint64_t files, packets, sessions; /* sessions: those that went */
 };
 int fc_writer_forget_file(struct fc_writer *writer, uint32_t file, bool keep, struct fc_forgotten *sum,
                           struct fc_error *err);
+
+/*
+ * What is left of a capture all of whose packets are forgotten, and of sessions without packets; in the transaction at
+ * hand. Codes of all of them: FC_E_DB, FC_E_IO, FC_E_NOMEM.
+ */
+
+/* Notes that a capture is forgotten, as of now unless it has been noted; and, of one that is deleted, that its row may
+ * go some day. */
+int fc_writer_mark_forgotten(struct fc_writer *writer, uint32_t file, bool deleted, struct fc_error *err);
+/* Drops the row of a capture that is forgotten, unless it has the last ID: 1 dropped, 0 it has. */
+int fc_writer_drop_file(struct fc_writer *writer, uint32_t file, struct fc_error *err);
+/*
+ * Drops sessions that were kept without packets: those of spans of 4096 IDs all of whose sessions have ended before
+ * `before_ns`, or have no times; up to `most` spans, from that of *from on. *from: where to go on; 0: at the end.
+ * Adds to *sessions.
+ */
+int fc_writer_drop_kept(struct fc_writer *writer, int64_t before_ns, unsigned most, int64_t *from, uint64_t *sessions,
+                        struct fc_error *err);
+/*
+ * Drops rows of the journal, but for its last 4096, that are of no captures any more; looks at `most` of them, behind
+ * run *from. *from: as above.
+ */
+int fc_writer_drop_runs(struct fc_writer *writer, unsigned most, int64_t *from, struct fc_error *err);
 
 /* Makes what was written the index, on disk when this returns 0. sync_ns: time spent waiting for the disk; may be NULL.
  */

@@ -78,24 +78,10 @@ static int next_transaction(struct forget *f)
     return count_left(f); /* somebody else may have come between */
 }
 
-/* A session without positions. */
 static int drop_session(struct forget *f, int64_t id)
 {
-    int rc =
-        run(f, FC_STMT_FORGET_SPAN,
-            "UPDATE session_span SET (packets, bytes) = (SELECT packets - client_packets - server_packets,"
-            " bytes - client_bytes - server_bytes FROM session WHERE id = ?1) WHERE first_id = ((?1 - 1) >> 12 << 12)"
-            " + 1 + 0 * ?2",
-            id, 0);
-
-    if (rc == 0)
-        rc = run(f, FC_STMT_FORGET_FIELDS, "DELETE FROM session_fields WHERE id = ?1 + 0 * ?2", id, 0);
-    if (rc == 0)
-        rc = run(f, FC_STMT_FORGET_COUNT, "DELETE FROM session_forgotten WHERE id = ?1 + 0 * ?2", id, 0);
-    if (rc == 0)
-        rc = run(f, FC_STMT_FORGET_SESSION, "DELETE FROM session WHERE id = ?1 + 0 * ?2", id, 0);
     f->sessions++;
-    return rc;
+    return fc_writer_drop_session(f->w, id, f->err);
 }
 
 /* Writes a change; of a session of which nothing is left it goes. */
@@ -134,6 +120,17 @@ static int apply(struct forget *f, const struct change *c)
     return run(f, FC_STMT_FORGET_ADD,
                "INSERT INTO session_forgotten VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET packets = packets + ?2",
                c->id, (int64_t)c->packets);
+}
+
+/* Between two batches: whether there is time for another one. */
+static int next_batch(struct forget *f)
+{
+    bool done = f->packets != 0;
+    int rc = next_transaction(f);
+
+    return rc == 0 && done && !f->together && fc_writer_is_late(f->w)
+               ? fc_error_set(f->err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted")
+               : rc;
 }
 
 /* A session has as many rows as runs have added to it, and is changed once. Without blobs. */
@@ -244,7 +241,7 @@ static int forget_beside(struct forget *f, bool provisional)
                                               provisional ? some : all);
         size_t count = 0;
         int64_t id = 0;
-        if ((rc = next_transaction(f)))
+        if ((rc = next_batch(f)))
             break;
         fc_stmt_int(stmt, 1, f->file);
         fc_stmt_int(stmt, 2, BATCH);
@@ -283,7 +280,7 @@ static int forget_inside(struct forget *f, int64_t low, int64_t high)
                                               "SELECT id, positions FROM session WHERE id BETWEEN ?1 AND ?2 AND"
                                               " length(positions) > 0 ORDER BY id");
         size_t count = 0;
-        if ((rc = next_transaction(f)))
+        if ((rc = next_batch(f)))
             break;
         fc_stmt_int(stmt, 1, low);
         fc_stmt_int(stmt, 2, high);
@@ -420,24 +417,9 @@ static int forget_waiting(struct forget *f)
     return rc ? rc : next_transaction(f);
 }
 
-/*
- * Spans and ports of sessions that went, span by span. A session has packets: a span without any has no session. Where
- * some of a span are left, so are the ports of all: these are looked up in the rows.
- */
-static int sweep(struct forget *f)
-{
-    return fc_writer_exec(f->w,
-                          "DELETE FROM session_port WHERE epoch IN (SELECT (first_id - 1) >> 18 FROM session_span"
-                          " WHERE packets = 0) AND EXISTS (SELECT 1 FROM session_span"
-                          " WHERE first_id = (epoch << 18) + (block >> 6 << 12) + 1 AND packets = 0);"
-                          "DELETE FROM session_span WHERE packets = 0",
-                          f->err);
-}
-
 int fc_writer_forget_file(struct fc_writer *w, uint32_t file, bool keep, struct fc_forgotten *sum, struct fc_error *err)
 {
     struct forget f = {.w = w, .file = file, .keep = keep, .sum = sum, .err = err};
-    char text[96];
     int rc = count_left(&f);
 
     if (rc || !f.left)
@@ -452,14 +434,8 @@ int fc_writer_forget_file(struct fc_writer *w, uint32_t file, bool keep, struct 
                                         "the packets of file %u are not all in its sessions", file),
                            err);
     /* with the last of its packets, so that no run that is interrupted leaves it to nobody */
-    if (rc == 0)
-        rc = sweep(&f);
-    static const char *const tables[] = {"interfaces", "seek_points", "damage"};
-    for (size_t i = 0; i < sizeof tables / sizeof tables[0] && rc == 0; i++) {
-        snprintf(text, sizeof text, "DELETE FROM %s WHERE file = %u", tables[i], file);
-        rc = fc_writer_exec(w, text, err);
-    }
-    if (rc == 0)
+    if (rc == 0 && (rc = fc_writer_sweep_spans(w, err)) == 0 && (rc = fc_writer_drop_places(w, file, err)) == 0 &&
+        (rc = fc_writer_mark_forgotten(w, file, false, err)) == 0)
         rc = next_transaction(&f);
     sum->files += rc == 0;
     return rc;

@@ -93,6 +93,14 @@ enum fc_writer_stmt_id {
     FC_STMT_HAS_SESSION,
     FC_STMT_SESSION,
     FC_STMT_SESSIONS_UNTIL,
+    FC_STMT_GET_MARK,
+    FC_STMT_MARK,
+    FC_STMT_DROP_COPIES,
+    FC_STMT_DROP_FILE,
+    FC_STMT_KEPT,
+    FC_STMT_OLD_SPAN,
+    FC_STMT_RUNS_END,
+    FC_STMT_DROP_RUNS,
     FC_WRITER_STMTS
 };
 
@@ -129,6 +137,7 @@ struct fc_writer {
     bool began;        /* a new session has come */
     uint64_t expected; /* sessions still to come, as was said */
     const int *stop;
+    int64_t late_ns; /* by CLOCK_MONOTONIC; 0: never */
     bool alone;
     bool unsynced;
     bool stays; /* in WAL mode */
@@ -205,6 +214,16 @@ int fc_writer_end_open(struct fc_writer *writer, struct fc_error *err);
  */
 int fc_writer_open_row(struct fc_writer *writer, const struct fc_open_entry *entry, struct fc_flow_key *key,
                        struct fc_session_sum *session, struct fc_error *err);
+/* Is it later than was asked for? */
+bool fc_writer_is_late(const struct fc_writer *writer);
+/*
+ * writer_drop.c. A session without positions; spans of which no session is left, and their ports: a session has
+ * packets, so a span without any has none, and where some of a span are left, so are the ports of all, which are looked
+ * up in the rows; what is known of a capture beside its row.
+ */
+int fc_writer_drop_session(struct fc_writer *writer, int64_t id, struct fc_error *err);
+int fc_writer_sweep_spans(struct fc_writer *writer, struct fc_error *err);
+int fc_writer_drop_places(struct fc_writer *writer, uint32_t file, struct fc_error *err);
 /* Ports of a session are noted. */
 int fc_writer_add_ports(struct fc_writer *writer, int64_t id, const struct fc_flow_key *key, struct fc_error *err);
 

@@ -428,7 +428,9 @@ static uint64_t digest(const char *scene)
             strcpy(query, "SELECT id, path, relative, size, stream_size, compression, mtime_ns, device, inode,"
                           " fingerprint, stored_fingerprint, begin, format, byte_order, link_types, records, ignored,"
                           " malformed, first_ns, last_ns, backward, end_off, header_bytes, record_bytes, other_bytes,"
-                          " lost_bytes, damaged, pending_bytes, gone, forgotten, resume FROM files ORDER BY id");
+                          " lost_bytes, damaged, pending_bytes, gone, forgotten,"
+                          " CASE substr(resume, 1, 1) WHEN x'02' THEN substr(resume, 1, 2) ELSE resume END"
+                          " FROM files ORDER BY id");
         if (strcmp(tables[i], "run") == 0) /* but those that noted names and times */
             strcpy(query, "SELECT first_file, last_file, first_session, last_session, changed FROM run"
                           " WHERE first_file <= last_file OR first_session <= last_session OR length(changed) > 0");

@@ -519,7 +519,7 @@ def check_index(db, read=read_capture, ordered_ids=True, gaps=False):
             fail('session_span does not have the sums of the sessions')
         # of sessions that went, ports stay until all of their span have gone
         pairs = {(r[2], port, r[3]) for r in pairs for port in r[:2]}
-        more = {p for p in set(ports) - pairs if not forgotten or (p[0] << 18) + (p[2] >> 6 << 12) + 1 not in spans}
+        more = {p for p in set(ports) - pairs if not (forgotten or gaps) or (p[0] << 18) + (p[2] >> 6 << 12) + 1 not in spans}
         if pairs - set(ports) or more:
             fail('session_port does not have the ports of the sessions: %r', sorted(more)[:5])
         stats = {r[0]: r[1:] for r in c.execute('SELECT id, records, ignored, first_ns, last_ns FROM files')}

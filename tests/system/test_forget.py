@@ -463,8 +463,8 @@ class Beside(Base):
         begin = time.monotonic()
         flowcarve('forget', '-d', whole, '-q', *files[:2])
         seconds = time.monotonic() - begin
-        # but for the journal, which notes the runs that ended
-        want = support.dump(whole, ('run', 'session_port'))
+        # but for the journal, which notes the runs that ended, and when it was
+        want = support.dump(whole, ('run', 'session_port', 'files.resume'))
         total = sum(f[0] for f in self.files()[:2])
         r, stopped, between = support.rng('forget-int'), 0, 0
         for k in range(200 if support.LONG else 12):
@@ -487,7 +487,7 @@ class Beside(Base):
                 self.check()
             forget(self.db, '-q', *files[:2], ok=(0, 1))
             self.assertEqual(select(self.db, 'PRAGMA integrity_check'), [('ok',)])
-            self.assert_same_dump(want, support.dump(self.db, ('run', 'session_port')))
+            self.assert_same_dump(want, support.dump(self.db, ('run', 'session_port', 'files.resume')))
         self.assertGreater(stopped, 3)
         self.assertGreater(between, 1, 'none was stopped in the middle')
         self.check()
