@@ -20,6 +20,7 @@
 #include <flowcarve/progress.h>
 #include <flowcarve/query.h>
 #include <flowcarve/recorder.h>
+#include <flowcarve/retain.h>
 #include <flowcarve/state.h>
 #include <flowcarve/status.h>
 #include <flowcarve/stream.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An index that is kept up to date while other programs write captures: rings, folders that grow, files that are being
- * written. Captures are read only; none is ever deleted or changed.
+ * written. Captures are read only; none is ever changed, nor deleted unless limits are given (`retain`).
  *
  * A file is indexed up to its last whole record and read on as it grows. One that is deleted before its turn comes is
  * read all the same, as it is held open from when something was heard of it: its sessions are in the index then, and
@@ -20,6 +20,7 @@
 
 #include <flowcarve/error.h>
 #include <flowcarve/index.h>
+#include <flowcarve/retain.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -63,11 +64,20 @@ struct fc_watch_options {
     /* As in fc_index_options, once, in front of the first run and before there are other threads. May be NULL. */
     void (*ready)(void *ctx, bool names);
     void *ctx;
+    /*
+     * The oldest captures in the folders are deleted and forgotten until these limits hold, behind commits and every
+     * 10 s (flowcarve/retain.h). So is forgotten what others have deleted, when it has been gone for 10 s, or for three
+     * times poll_ns if that is longer. NULL: neither is. Copied.
+     */
+    const struct fc_retain_limits *retain;
+    /* Of each capture that was deleted; of each step (fc_retain_step()). May be NULL. */
+    void (*deleted)(void *ctx, const struct fc_retain_deleted *deleted);
+    void (*retained)(void *ctx, const struct fc_retain_result *result);
 };
 
 /*
  * Begins to watch the folders and all below them; symbolic links to folders are not followed. The options, but for
- * `index` itself, are copied; strings must stay. FC_E_USAGE: one of them is no folder. FC_E_BUSY: another process
+ * `index` itself, are copied; strings must stay. FC_E_USAGE: one of them is no folder, or limits that cannot be kept. FC_E_BUSY: another process
  * watches for this index, which is told. FC_E_IO, FC_E_DB, FC_E_NOMEM. On success *out must go to fc_watch_close().
  */
 int fc_watch_open(const char *db_path, const char *const *folders, size_t count, const struct fc_watch_options *options,

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "cli/index_options.h"
 #include "cli/monitor.h"
+#include "cli/retain_options.h"
 #include "cli/sandbox.h"
 
 #include <flowcarve/live.h>
@@ -12,7 +13,9 @@
 #include <string.h>
 #include <time.h>
 
-enum { DB, COMMIT = DB + 1 + FC_INDEX_OPTIONS, POLL, METRICS, MODE, GROUP, COPIES, QUIET, VERBOSE };
+enum { DB, COMMIT = DB + 1 + FC_INDEX_OPTIONS, POLL, METRICS, DELETE, RETAIN };
+
+enum { MODE = RETAIN + FC_RETAIN_OPTIONS, GROUP, COPIES, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -22,19 +25,25 @@ static const struct fc_option options[] = {
               "look through the folders that often, where the kernel tells nothing of changes (default: 5s on file "
               "systems of a network, else never)"},
     [METRICS] = FC_OPTION_METRICS,
+    [DELETE] = {"delete-captures", 0, NULL, "delete captures in the folders, as the limits below say"},
+    FC_RETAIN_OPTION_TABLE(RETAIN),
     [MODE] = FC_OPTION_MODE,
     [GROUP] = FC_OPTION_GROUP,
     [COPIES] = {"keep-copies", 0, NULL, "also index captures that have the content of another one"},
     [QUIET] = {"quiet", 'q', NULL, "tell of what went wrong alone"},
-    [VERBOSE] = {"verbose", 'v', NULL, "a line for each time something is added, and for files passed over"},
+    [VERBOSE] = {"verbose", 'v', NULL,
+                 "a line for each time something is added, each capture deleted, and files passed over"},
     {0},
 };
 
 struct args {
     const char *db, *metrics;
     struct fc_index_words words;
+    struct fc_retain_limits limits;
     int64_t commit_ns, poll_ns;
-    bool quiet, verbose;
+    bool deletes, quiet, verbose;
+    const char *const *folders;
+    int folder_count;
 };
 
 static int set(void *ctx, int option, const char *value)
@@ -43,6 +52,8 @@ static int set(void *ctx, int option, const char *value)
 
     if (option > DB && option < COMMIT)
         return fc_index_option(&a->words, "watch", option - DB - 1, value);
+    if (option >= RETAIN && option < MODE)
+        return fc_retain_option(&a->limits, "watch", option - RETAIN, value);
     switch (option) {
     case DB:
         a->db = value;
@@ -55,6 +66,9 @@ static int set(void *ctx, int option, const char *value)
         return -1;
     case METRICS:
         a->metrics = value;
+        return 0;
+    case DELETE:
+        a->deletes = true;
         return 0;
     case MODE:
         return fc_mode_option("watch", value, &a->words.o.rights);
@@ -84,8 +98,10 @@ struct log {
     struct fc_monitor monitor;
     struct fc_status counts; /* since the start, of commits */
     struct sum sum;
+    struct fc_retain_sum deleted;
     uint64_t missed, missed_told;
-    int64_t told_ns; /* when there was the last such line; 0: none yet */
+    int64_t told_ns;         /* when there was the last such line; 0: none yet */
+    int64_t deleted_told_ns; /* the same of what was deleted */
 };
 
 static int64_t now_ns(void)
@@ -174,6 +190,18 @@ static void committed(void *ctx, const struct fc_watch_commit *c)
         tell_sum(log);
 }
 
+static void deleted(void *ctx, const struct fc_retain_deleted *d)
+{
+    struct log *log = ctx;
+
+    if (log->args->quiet)
+        return;
+    if (log->args->verbose)
+        fc_retain_tell_one(d);
+    else
+        fc_retain_add(&log->deleted, d);
+}
+
 static void idle(void *ctx)
 {
     const int64_t minute_ns = INT64_C(60) * 1000000000;
@@ -182,6 +210,10 @@ static void idle(void *ctx)
     fc_monitor_tick(&log->monitor);
     if (!log->args->quiet && log->told_ns && now_ns() - log->told_ns >= minute_ns)
         tell_sum(log);
+    if (log->deleted.deleted && (!log->deleted_told_ns || now_ns() - log->deleted_told_ns >= minute_ns)) {
+        fc_retain_tell(&log->deleted);
+        log->deleted_told_ns = now_ns();
+    }
 }
 
 /* Of captures: what is known of them for good, and what is wrong with them. */
@@ -221,8 +253,12 @@ static void word(void *ctx, const struct fc_error *what)
 static void confine(void *ctx, bool names)
 {
     struct log *log = ctx;
+    const struct args *a = log->args;
 
-    fc_sandbox_enter_beside(log->args->db, log->args->metrics, names);
+    if (a->deletes)
+        fc_sandbox_enter_deleting(a->db, a->metrics, a->folders, (unsigned)a->folder_count, names);
+    else
+        fc_sandbox_enter_beside(a->db, a->metrics, names);
     fc_monitor_ready(&log->monitor);
 }
 
@@ -262,6 +298,23 @@ static int run_watch(struct log *log, const char *const *folders, int count, str
     return rc;
 }
 
+/* -1: options that do not go together, which is said. */
+static int check(struct args *a)
+{
+    bool given = fc_retain_given(&a->limits) || a->limits.keep_sessions_ns;
+
+    if (given && !a->deletes) {
+        fc_complain("watch: --keep, --min-free and --keep-sessions delete captures of others: only with "
+                    "--delete-captures");
+        return -1;
+    }
+    if (a->deletes && !fc_retain_given(&a->limits)) {
+        fc_complain("watch: --delete-captures needs a limit: --keep or --min-free");
+        return -1;
+    }
+    return fc_retain_end(&a->limits, "watch");
+}
+
 /* SIGTERM is how a watch is meant to end; other signals mean what they mean to all commands. */
 static int watch_all(struct args *a, int argc, char **argv, int first)
 {
@@ -273,22 +326,34 @@ static int watch_all(struct args *a, int argc, char **argv, int first)
         fc_complain("watch: no folder given (see 'flowcarve watch --help')");
         return FC_EXIT_ERROR;
     }
-    if (fc_index_words_end(&a->words))
+    if (check(a) || fc_index_words_end(&a->words))
         return FC_EXIT_ERROR;
+    a->folders = (const char *const *)argv + first;
+    a->folder_count = argc - first;
     a->db = fc_db_name(a->db);
     a->words.o.progress = fc_monitor_progress;
     a->words.o.progress_ctx = &log.monitor;
     fc_catch_signals();
     fc_lift_descriptors();
-    const struct fc_watch_options o = {&a->words.o, a->commit_ns, a->poll_ns, notice, word,
-                                       committed,   idle,         confine,    &log};
-    int rc = fc_watch_open(a->db, folders, (size_t)(argc - first), &o, &log.watch, &err);
+    const struct fc_watch_options o = {.index = &a->words.o,
+                                       .commit_ns = a->commit_ns,
+                                       .poll_ns = a->poll_ns,
+                                       .notice = notice,
+                                       .word = word,
+                                       .committed = committed,
+                                       .idle = idle,
+                                       .ready = confine,
+                                       .ctx = &log,
+                                       .retain = a->deletes ? &a->limits : NULL,
+                                       .deleted = deleted};
+    int rc = fc_watch_open(a->db, a->folders, (size_t)a->folder_count, &o, &log.watch, &err);
     if (rc == 0) {
         rc = run_watch(&log, folders, argc - first, &err);
         fc_watch_close(log.watch);
     }
     if (!a->quiet && (log.sum.files || log.sum.grown))
         tell_sum(&log);
+    fc_retain_tell(&log.deleted);
     if (rc == FC_E_INTERRUPTED)
         return fc_stop_signal() == SIGTERM ? FC_EXIT_OK : FC_EXIT_ERROR;
     if (err.code) /* else it is said */
@@ -316,7 +381,11 @@ const struct fc_command fc_command_watch = {
         "or another signal. A file that is being written is indexed up to its last whole record, and read on; a file "
         "that is deleted before its turn comes is read all the same. What an index is made with is kept in it, as by "
         "'flowcarve index'. Other commands may use the index meanwhile, but for 'index' and another 'watch'. Captures "
-        "are read, and never changed nor deleted.\n"
+        "are read, and never changed; they are deleted with --delete-captures alone.\n"
+        "With it the oldest captures go, by their last packet, until all limits hold: those in the folders and below "
+        "that the index has, when the file is the one that was indexed and nobody writes it. What others have deleted "
+        "is forgotten, too. A session goes with the last of its packets, unless --keep-sessions keeps it: 'query' "
+        "finds it then, and 'carve' says since when its packets are gone.\n"
         "What was added is told in a line a minute, when there was something.\n",
     .options = options,
     .values = fc_index_values,

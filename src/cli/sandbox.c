@@ -46,6 +46,15 @@ unsigned fc_sandbox_enter(const char *const *folders, unsigned count, unsigned n
     return 0;
 }
 
+void fc_sandbox_enter_deleting(const char *index, const char *output, const char *const *folders, unsigned count,
+                               bool names)
+{
+    (void)index;
+    (void)output;
+    (void)names;
+    fc_sandbox_enter(folders, count, 0);
+}
+
 #else
 
 /* ---- Files: landlock(7). The numbers are those of linux/landlock.h, which is older than the kernel in places. ---- */
@@ -90,10 +99,18 @@ static size_t fill(struct ruleset *r, long version, bool names)
     return version >= 6 ? sizeof *r : version >= 4 ? offsetof(struct ruleset, scoped) : offsetof(struct ruleset, net);
 }
 
+/* Folders in which files may be made, changed and removed; and those in which they may be removed. */
+struct places {
+    const char *const *folders;
+    unsigned count;
+    const char *const *deleted;
+    unsigned deleted_count;
+};
+
 /* False: the folder is there, but cannot be allowed. */
-static bool allow_writing(long rules, const struct ruleset *r, const char *folder)
+static bool allow_in(long rules, const struct ruleset *r, const char *folder, uint64_t what)
 {
-    struct path_rule rule = {.allowed = WRITING & r->files, .parent = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC)};
+    struct path_rule rule = {.allowed = what & r->files, .parent = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC)};
     bool done =
         rule.parent < 0 ? errno == ENOENT || errno == ENOTDIR : syscall(ADD_RULE, rules, PATH_BENEATH, &rule, 0) == 0;
 
@@ -114,7 +131,7 @@ static const char *temporary_folder(void)
     return ".";
 }
 
-static bool confine_files(const char *const *folders, unsigned count, bool names)
+static bool confine_files(const struct places *places, bool names)
 {
     long version = syscall(CREATE_RULESET, NULL, 0, WANT_VERSION);
     struct ruleset r;
@@ -125,9 +142,11 @@ static bool confine_files(const char *const *folders, unsigned count, bool names
     long rules = syscall(CREATE_RULESET, &r, size, 0);
     if (rules < 0)
         return false;
-    bool done = allow_writing(rules, &r, temporary_folder());
-    for (unsigned i = 0; i < count; i++)
-        done = done && (!folders[i] || allow_writing(rules, &r, folders[i]));
+    bool done = allow_in(rules, &r, temporary_folder(), WRITING);
+    for (unsigned i = 0; i < places->count; i++)
+        done = done && (!places->folders[i] || allow_in(rules, &r, places->folders[i], WRITING));
+    for (unsigned i = 0; i < places->deleted_count; i++)
+        done = done && allow_in(rules, &r, places->deleted[i], REMOVE_FILE);
     done = done && syscall(RESTRICT_SELF, rules, 0) == 0;
     close((int)rules);
     return done;
@@ -376,7 +395,7 @@ static bool confine_calls(unsigned needs)
 
 #endif
 
-unsigned fc_sandbox_enter(const char *const *folders, unsigned count, unsigned needs)
+static unsigned enter(const struct places *places, unsigned needs)
 {
     const char *word = getenv("FLOWCARVE_SANDBOX");
 
@@ -385,8 +404,23 @@ unsigned fc_sandbox_enter(const char *const *folders, unsigned count, unsigned n
     /* without it only root may give up anything */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return 0;
-    unsigned force = confine_files(folders, count, needs & FC_NEED_NAMES) ? FC_SANDBOX_FILES : 0;
+    unsigned force = confine_files(places, needs & FC_NEED_NAMES) ? FC_SANDBOX_FILES : 0;
     return force | (confine_calls(needs) ? FC_SANDBOX_CALLS : 0);
+}
+
+unsigned fc_sandbox_enter(const char *const *folders, unsigned count, unsigned needs)
+{
+    return enter(&(struct places){.folders = folders, .count = count}, needs);
+}
+
+void fc_sandbox_enter_deleting(const char *index, const char *output, const char *const *folders, unsigned count,
+                               bool names)
+{
+    char *beside[] = {fc_sandbox_folder(index), output ? fc_sandbox_folder(output) : NULL};
+
+    enter(&(struct places){(const char *const *)beside, 2, folders, count}, names ? FC_NEED_NAMES : 0);
+    free(beside[0]);
+    free(beside[1]);
 }
 
 #endif

@@ -37,6 +37,13 @@ void fc_sandbox_enter_beside(const char *index, const char *output, bool names);
 /* The same for one that captures: files may be made beside the index, beside `output` (or NULL) and in the folder. */
 void fc_sandbox_enter_capture(const char *index, const char *folder, const char *output, bool names);
 
+/*
+ * The same for a command that deletes captures: files may be made beside the index and beside `output` (or NULL), and
+ * removed in these folders.
+ */
+void fc_sandbox_enter_deleting(const char *index, const char *output, const char *const *folders, unsigned count,
+                               bool names);
+
 /* The folder that a file lies in, through a link as the last part; a new string. NULL: there is none, or no memory. */
 char *fc_sandbox_folder(const char *path);
 

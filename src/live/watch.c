@@ -4,6 +4,7 @@
 #include "capture/stream.h"
 #include "index/run.h"
 #include "live/keeping.h"
+#include "live/limits.h"
 #include "live/looker.h"
 #include "live/told.h"
 #include "store/watch_lock.h"
@@ -27,6 +28,7 @@
 #define SILENCE_MOST_NS (200 * MS)
 #define LOOK_NS (100 * MS)          /* at `stop`, and whether a callback is due */
 #define UNFINISHED_NS (10 * SECOND) /* who has written nothing for so long has ended */
+#define GONE_NS (10 * SECOND)
 
 struct fc_watch {
     char *db_path;
@@ -42,6 +44,7 @@ struct fc_watch {
     uint64_t missed;
     uint64_t running; /* so many files are being indexed, */
     int64_t since_ns; /* the oldest of which was noticed then; both are read by others */
+    struct fc_limits limits;
 };
 
 static void on_notice(void *ctx, const struct fc_notice *notice)
@@ -62,6 +65,29 @@ static void on_ready(void *ctx, bool names)
     if (w->o.ready)
         w->o.ready(w->o.ctx, names);
     (void)fc_looker_start(&w->looker, &w->start_err);
+}
+
+/* How long a capture that has no name any more may be on its way to another one. */
+static struct fc_retain_limits limits_of(const struct fc_watch *w)
+{
+    struct fc_retain_limits limits = *w->o.retain;
+
+    if (!limits.gone_ns && w->looker.poll_ns)
+        limits.gone_ns = w->looker.poll_ns * 3 > GONE_NS ? w->looker.poll_ns * 3 : GONE_NS;
+    return limits;
+}
+
+static int open_limits(struct fc_watch *w, const char *const *folders, size_t count, struct fc_error *err)
+{
+    struct fc_retain_limits limits;
+
+    w->limits =
+        (struct fc_limits){.deleted = w->o.deleted, .retained = w->o.retained, .word = w->o.word, .ctx = w->o.ctx};
+    if (!w->o.retain)
+        return 0;
+    limits = limits_of(w);
+    w->o.retain = NULL;
+    return fc_limits_open(&w->limits, w->db_path, folders, count, &limits, err);
 }
 
 FC_EXPORT int fc_watch_open(const char *db_path, const char *const *folders, size_t count,
@@ -92,8 +118,9 @@ FC_EXPORT int fc_watch_open(const char *db_path, const char *const *folders, siz
         rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     else if (!count)
         rc = fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "no folder to watch");
-    else if ((rc = fc_watch_lock_take(db_path, &w->index.rights, &w->lock, err)) == 0)
-        rc = fc_looker_open(&w->looker, db_path, folders, count, w->o.poll_ns, &w->changes, err);
+    else if ((rc = fc_watch_lock_take(db_path, &w->index.rights, &w->lock, err)) == 0 &&
+             (rc = fc_looker_open(&w->looker, db_path, folders, count, w->o.poll_ns, &w->changes, err)) == 0)
+        rc = open_limits(w, folders, count, err);
     if (rc) {
         fc_watch_close(w);
         return rc;
@@ -107,6 +134,7 @@ FC_EXPORT void fc_watch_close(struct fc_watch *w)
     if (!w)
         return;
     fc_looker_close(&w->looker);
+    fc_limits_close(&w->limits);
     fc_keeping_end(&w->keeping);
     fc_changes_fini(&w->changes);
     fc_watch_lock_release(&w->lock);
@@ -295,8 +323,10 @@ static int index_picked(struct fc_watch *w, const struct pick *p, const int *sto
     rc = fc_index_input(w->db_path, &input, &w->index, NULL, stop, &result, err);
     __atomic_store_n(&w->running, 0, __ATOMIC_RELAXED);
     int64_t now = fc_live_now();
-    if (rc == 0 && has_changed_index(&result))
+    if (rc == 0 && has_changed_index(&result)) {
         w->keeping.has_index = true;
+        fc_limits_soon(&w->limits);
+    }
     if (rc == 0 && has_changed_index(&result) && w->o.committed) {
         const struct fc_watch_commit commit = {&result, now - since_ns, now - start, w->missed};
         w->o.committed(w->o.ctx, &commit);
@@ -345,6 +375,17 @@ static int run_once(struct fc_watch *w, const int *stop, struct fc_error *err)
     return fc_keeping_for_ever(rc) ? rc : 0;
 }
 
+/* ---- limits */
+
+/* Has the index all that was heard of? */
+static bool is_settled(struct fc_watch *w)
+{
+    int64_t first, last;
+
+    return w->looker.started && !w->keeping.failed_ns && w->again_ns == INT64_MAX &&
+           !fc_changes_news(&w->changes, &first, &last);
+}
+
 /* How long there is nothing to do; 0: a run is due. */
 static int64_t wait_ns(struct fc_watch *w)
 {
@@ -371,8 +412,10 @@ FC_EXPORT int fc_watch_run(struct fc_watch *w, const int *stop, struct fc_error 
             return fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
         if ((wait = wait_ns(w)) == 0)
             rc = run_once(w, stop, err);
-        else
+        else if (!w->keeping.has_index || !fc_limits_due(&w->limits))
             fc_changes_wait(&w->changes, wait);
+        if (rc == 0 && w->keeping.has_index)
+            fc_limits_keep(&w->limits, is_settled(w));
         if (rc == 0 && w->o.idle)
             w->o.idle(w->o.ctx);
         if (rc == 0 && w->start_err.code)

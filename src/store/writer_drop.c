@@ -70,8 +70,8 @@ int fc_writer_mark_forgotten(struct fc_writer *w, uint32_t file, bool deleted, s
     fc_stmt_int(stmt, 1, file);
     if ((rc = fc_stmt_step(stmt, err)) < 0)
         return rc;
-    if (rc == 0 || !fc_forgotten_mark_get(sqlite3_column_blob(stmt->raw, 0),
-                                          (size_t)sqlite3_column_bytes(stmt->raw, 0), &mark)) {
+    if (rc == 0 ||
+        !fc_forgotten_mark_get(sqlite3_column_blob(stmt->raw, 0), (size_t)sqlite3_column_bytes(stmt->raw, 0), &mark)) {
         clock_gettime(CLOCK_REALTIME, &now);
         mark = (struct fc_forgotten_mark){.time_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec};
     }

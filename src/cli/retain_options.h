@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* Options by which captures are kept and deleted, as the commands share them that do. Threads: the main one. */
+#ifndef FC_CLI_RETAIN_OPTIONS_H
+#define FC_CLI_RETAIN_OPTIONS_H
+
+#include "cli/cli.h"
+
+#include <flowcarve/retain.h>
+
+enum fc_retain_option_id { FC_RETAIN_KEEP, FC_RETAIN_MIN_FREE, FC_RETAIN_SESSIONS, FC_RETAIN_OPTIONS /* how many */ };
+
+/* Their entries in a command's table, from place `at` on. */
+#define FC_RETAIN_OPTION_TABLE(at)                                                                                     \
+    [(at) +                                                                                                            \
+        FC_RETAIN_KEEP] = {"keep", 0, "LIMIT,...",                                                                     \
+                           "delete the oldest captures that are more than this: bytes, with those of the index, as "   \
+                           "500G or 2T; or age of the last packet, as 12h, 30d or 1y"},                                \
+        [(at) + FC_RETAIN_MIN_FREE] = {"min-free", 0, "PART",                                                          \
+                                       "or that leave less of their disk free, whatever fills it: 10% or 50G"},        \
+        [(at) + FC_RETAIN_SESSIONS] = {                                                                                \
+            "keep-sessions", 0, "TIME",                                                                                \
+            "keep sessions until their last packet is so old (1y; or 'forever'), also without packets (default: they " \
+            "go with their packets)"}
+
+/* Takes one of them. -1 when its value is no good, which is said. */
+int fc_retain_option(struct fc_retain_limits *limits, const char *command, int option, const char *value);
+/* Is there a limit of captures? */
+bool fc_retain_given(const struct fc_retain_limits *limits);
+/* All are taken. -1 when they do not go together, which is said. */
+int fc_retain_end(const struct fc_retain_limits *limits, const char *command);
+
+/* What was deleted since it was told last: a line. */
+struct fc_retain_sum {
+    uint64_t deleted, deleted_bytes;
+    int64_t last_ns; /* latest packet of these; INT64_MIN: none has a time */
+};
+void fc_retain_add(struct fc_retain_sum *sum, const struct fc_retain_deleted *deleted);
+/* Empties it; says nothing when there is nothing. */
+void fc_retain_tell(struct fc_retain_sum *sum);
+/* A line for one. */
+void fc_retain_tell_one(const struct fc_retain_deleted *deleted);
+
+#endif
