@@ -21,29 +21,59 @@ static int run(struct fc_writer *w, enum fc_writer_stmt_id id, const char *sql, 
     return fc_stmt_run(stmt, err);
 }
 
+/* IDs come in their order, so that a span is changed once for many sessions. */
+int fc_writer_flush_dropped(struct fc_writer *w, struct fc_error *err)
+{
+    struct fc_dropped *d = &w->dropped;
+
+    if (!d->packets && !d->bytes)
+        return 0;
+    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_FORGET_SPAN,
+                                          "UPDATE session_span SET packets = packets - ?2, bytes = bytes - ?3"
+                                          " WHERE first_id = ?1");
+    fc_stmt_int(stmt, 1, d->span);
+    fc_stmt_int(stmt, 2, d->packets);
+    fc_stmt_int(stmt, 3, d->bytes);
+    d->packets = d->bytes = 0;
+    return fc_stmt_run(stmt, err);
+}
+
 int fc_writer_drop_session(struct fc_writer *w, int64_t id, struct fc_error *err)
 {
-    int rc = run(w, FC_STMT_FORGET_SPAN,
-                 "UPDATE session_span SET (packets, bytes) = (SELECT packets - client_packets - server_packets,"
-                 " bytes - client_bytes - server_bytes FROM session WHERE id = ?1) WHERE first_id = ((?1 - 1) >> 12"
-                 " << 12) + 1",
-                 id, err);
+    struct fc_dropped *d = &w->dropped;
+    int64_t span = ((id - 1) >> 12) * SPAN + 1;
+    int rc = span == d->span ? 0 : fc_writer_flush_dropped(w, err);
 
+    d->span = span;
     if (rc == 0)
         rc = run(w, FC_STMT_FORGET_FIELDS, "DELETE FROM session_fields WHERE id = ?1", id, err);
     if (rc == 0)
         rc = run(w, FC_STMT_FORGET_COUNT, "DELETE FROM session_forgotten WHERE id = ?1", id, err);
-    return rc ? rc : run(w, FC_STMT_FORGET_SESSION, "DELETE FROM session WHERE id = ?1", id, err);
+    if (rc)
+        return rc;
+    struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_FORGET_SESSION,
+                                          "DELETE FROM session WHERE id = ?1 RETURNING client_packets + server_packets,"
+                                          " client_bytes + server_bytes");
+    fc_stmt_int(stmt, 1, id);
+    if ((rc = fc_stmt_step(stmt, err)) == 1) {
+        d->packets += sqlite3_column_int64(stmt->raw, 0);
+        d->bytes += sqlite3_column_int64(stmt->raw, 1);
+        rc = fc_stmt_step(stmt, err);
+    }
+    return rc;
 }
 
 int fc_writer_sweep_spans(struct fc_writer *w, struct fc_error *err)
 {
-    return fc_writer_exec(w,
-                          "DELETE FROM session_port WHERE epoch IN (SELECT (first_id - 1) >> 18 FROM session_span"
-                          " WHERE packets = 0) AND EXISTS (SELECT 1 FROM session_span"
-                          " WHERE first_id = (epoch << 18) + (block >> 6 << 12) + 1 AND packets = 0);"
-                          "DELETE FROM session_span WHERE packets = 0",
-                          err);
+    int rc = fc_writer_flush_dropped(w, err);
+
+    return rc ? rc
+              : fc_writer_exec(w,
+                               "DELETE FROM session_port WHERE epoch IN (SELECT (first_id - 1) >> 18 FROM session_span"
+                               " WHERE packets = 0) AND EXISTS (SELECT 1 FROM session_span"
+                               " WHERE first_id = (epoch << 18) + (block >> 6 << 12) + 1 AND packets = 0);"
+                               "DELETE FROM session_span WHERE packets = 0",
+                               err);
 }
 
 int fc_writer_drop_places(struct fc_writer *w, uint32_t file, struct fc_error *err)

@@ -34,6 +34,7 @@ struct change {
     uint64_t packets;
     uint8_t *blob; /* from malloc(); NULL: as it is */
     size_t len;
+    bool last; /* nothing is left of it anywhere */
 };
 
 static int run(struct forget *f, enum fc_writer_stmt_id id, const char *sql, int64_t a, int64_t b)
@@ -65,7 +66,8 @@ static int next_transaction(struct forget *f)
 
     if (!f->packets || f->together)
         return 0;
-    if ((rc = run(f, FC_STMT_FORGET_FILE, "UPDATE files SET forgotten = forgotten + ?2 WHERE id = ?1", f->file,
+    if ((rc = fc_writer_flush_dropped(f->w, f->err)) ||
+        (rc = run(f, FC_STMT_FORGET_FILE, "UPDATE files SET forgotten = forgotten + ?2 WHERE id = ?1", f->file,
                   (int64_t)f->packets)) ||
         (rc = fc_conn_commit(conn, f->err)))
         return rc;
@@ -93,6 +95,8 @@ static int apply(struct forget *f, const struct change *c)
 
     f->packets += c->packets;
     f->left -= c->packets < f->left ? c->packets : f->left;
+    if (c->last && (!f->keep || c->id < 0))
+        return drop_session(f, c->id);
     if (c->blob) {
         stmt = fc_writer_stmt(w, FC_STMT_FORGET_INLINE, "UPDATE session SET positions = ?2 WHERE id = ?1");
         fc_stmt_int(stmt, 1, c->id);
@@ -277,7 +281,7 @@ static int forget_inside(struct forget *f, int64_t low, int64_t high)
 
     while (rc == 1) {
         struct fc_stmt *stmt = fc_writer_stmt(f->w, FC_STMT_FORGET_ROWS,
-                                              "SELECT id, positions FROM session WHERE id BETWEEN ?1 AND ?2 AND"
+                                              "SELECT id, positions, flags FROM session WHERE id BETWEEN ?1 AND ?2 AND"
                                               " length(positions) > 0 ORDER BY id");
         size_t count = 0;
         if ((rc = next_batch(f)))
@@ -289,6 +293,7 @@ static int forget_inside(struct forget *f, int64_t low, int64_t high)
             if ((rc =
                      make_change(f, sqlite3_column_blob(stmt->raw, 1), (size_t)sqlite3_column_bytes(stmt->raw, 1), &c)))
                 break;
+            c.last = !c.len && !(sqlite3_column_int64(stmt->raw, 2) & FC_ROW_MORE);
             if (c.packets)
                 changes[count++] = c;
             low++;

@@ -117,6 +117,11 @@ struct fc_open_batch {
     bool written; /* by this run, some */
 };
 
+/* What sessions that were dropped have had, of one span; to be taken from its row. */
+struct fc_dropped {
+    int64_t span, packets, bytes;
+};
+
 struct fc_writer {
     struct fc_conn conn;
     char *path;   /* as given */
@@ -157,6 +162,7 @@ struct fc_writer {
     struct fc_buffer changed; /* IDs of its sessions that this run has changed, as the journal has them */
     int64_t last_changed;
     struct fc_positions positions;
+    struct fc_dropped dropped;
 };
 
 /* Notes the latest run, file and session that there are: what comes behind is the run's. */
@@ -217,11 +223,12 @@ int fc_writer_open_row(struct fc_writer *writer, const struct fc_open_entry *ent
 /* Is it later than was asked for? */
 bool fc_writer_is_late(const struct fc_writer *writer);
 /*
- * writer_drop.c. A session without positions; spans of which no session is left, and their ports: a session has
+ * writer_drop.c. A session without positions, of which its span knows when that is flushed; spans of which no session is left, and their ports: a session has
  * packets, so a span without any has none, and where some of a span are left, so are the ports of all, which are looked
  * up in the rows; what is known of a capture beside its row.
  */
 int fc_writer_drop_session(struct fc_writer *writer, int64_t id, struct fc_error *err);
+int fc_writer_flush_dropped(struct fc_writer *writer, struct fc_error *err); /* in front of a commit */
 int fc_writer_sweep_spans(struct fc_writer *writer, struct fc_error *err);
 int fc_writer_drop_places(struct fc_writer *writer, uint32_t file, struct fc_error *err);
 /* Ports of a session are noted. */
