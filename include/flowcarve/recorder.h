@@ -85,12 +85,19 @@ struct fc_recorder_options {
     void (*idle)(void *ctx);
     void (*ready)(void *ctx, bool names);
     void *ctx;
+    /*
+     * The oldest captures in the folder are deleted and forgotten until these limits hold, and rows of table `loss` with
+     * the sessions of their time, as in fc_watch_options; file_bytes and file_ns are not used. May be NULL. Copied.
+     */
+    const struct fc_retain_limits *retain;
+    void (*deleted)(void *ctx, const struct fc_retain_deleted *deleted);
+    void (*retained)(void *ctx, const struct fc_retain_result *result);
 };
 
 /*
  * Begins to record into a folder, and takes up what a recorder before it has left there without an end: that is in the
  * index with the first commit. The options are copied, strings too, but for those in `index`, which must stay.
- * FC_E_USAGE: options out of their range, no folder. FC_E_BUSY: another process watches or records for this index, or
+ * FC_E_USAGE: options out of their range, limits that cannot be kept, no folder. FC_E_BUSY: another process watches or records for this index, or
  * into this folder. FC_E_IO, FC_E_NOMEM, FC_E_LIMIT: no thread can be had. On success *out must go to
  * fc_recorder_close().
  */

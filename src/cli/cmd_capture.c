@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/index_options.h"
 #include "cli/monitor.h"
+#include "cli/retain_options.h"
 #include "cli/sandbox.h"
 #include "cli/user.h"
 
@@ -24,7 +25,8 @@ enum {
     ROTATE,
     COMMIT,
     METRICS,
-    USER,
+    RETAIN,
+    USER = RETAIN + FC_RETAIN_OPTIONS,
     MODE,
     GROUP,
     INDEX,
@@ -46,6 +48,7 @@ static const struct fc_option options[] = {
          "as 1G,60s; either may be left out"},
     [COMMIT] = {"commit", 0, "TIME", "add to the index that often (default: 1s)"},
     [METRICS] = FC_OPTION_METRICS,
+    FC_RETAIN_OPTION_TABLE(RETAIN),
     [USER] = {"user", 'Z', "USER", "go on as this user once the interfaces are open"},
     [MODE] = FC_OPTION_MODE,
     [GROUP] = FC_OPTION_GROUP,
@@ -62,6 +65,7 @@ struct args {
     struct fc_index_words words;
     struct fc_tap_options tap;
     struct fc_recorder_options recorder;
+    struct fc_retain_limits limits;
     struct fc_user user;
     bool quiet, verbose;
 };
@@ -73,6 +77,7 @@ struct work {
     struct fc_recorder *recorder;
     struct fc_capture_log log;
     struct fc_monitor monitor;
+    struct fc_retain_sum deleted;
     struct fc_status counts; /* since the start, of commits */
     int ended;               /* the tap gives nothing more */
 };
@@ -145,6 +150,8 @@ static int set(void *ctx, int option, const char *value)
 
     if (option >= INDEX && option < QUIET)
         return fc_index_option(&a->words, "capture", option - INDEX, value);
+    if (option >= RETAIN && option < USER)
+        return fc_retain_option(&a->limits, "capture", option - RETAIN, value);
     switch (option) {
     case DB:
         a->db = value;
@@ -206,6 +213,7 @@ static void fill(void *ctx, struct fc_status *s)
     s->sessions = w->counts.sessions;
     s->commits = w->counts.commits;
     s->commit_took_ns = w->counts.commit_took_ns;
+    fc_retain_status(&w->args->limits, &w->counts, s);
     s->interface_count = 0;
     for (size_t i = 0; i < w->args->count; i++) {
         fc_recorder_count(w->recorder, w->args->interfaces[i], &counts);
@@ -235,11 +243,31 @@ static void committed(void *ctx, const struct fc_recorder_commit *commit)
     fc_capture_log_commit(&w->log, commit);
 }
 
+static void deleted(void *ctx, const struct fc_retain_deleted *d)
+{
+    struct work *w = ctx;
+
+    if (!w->args->quiet && w->args->verbose)
+        fc_retain_tell_one(d);
+    else if (!w->args->quiet)
+        fc_retain_add(&w->deleted, d);
+}
+
+static void retained(void *ctx, const struct fc_retain_result *r)
+{
+    struct work *w = ctx;
+
+    pthread_mutex_lock(&w->monitor.lock);
+    fc_retain_count(&w->counts, r);
+    pthread_mutex_unlock(&w->monitor.lock);
+}
+
 static void idle(void *ctx)
 {
     struct work *w = ctx;
 
     fc_monitor_tick(&w->monitor);
+    fc_retain_tell_in_time(&w->deleted, false);
     fc_capture_log_idle(&w->log);
 }
 
@@ -309,6 +337,9 @@ static int record(struct work *w, struct fc_error *err)
     o.committed = committed;
     o.idle = idle;
     o.ready = confine;
+    o.retain = fc_retain_given(&a->limits) ? &a->limits : NULL;
+    o.deleted = deleted;
+    o.retained = retained;
     o.ctx = w;
     if ((rc = fc_recorder_open(a->db, a->folder, &o, &w->recorder, err)))
         return rc;
@@ -356,6 +387,7 @@ static int monitor_and_record(struct work *w, struct fc_error *err)
     w->tap = NULL;
     fc_monitor_close(&w->monitor);
     if (w->recorder) {
+        fc_retain_tell_in_time(&w->deleted, true);
         fc_capture_log_end(&w->log);
         fc_recorder_close(w->recorder);
     }
@@ -394,7 +426,11 @@ static int check(struct args *a)
         fc_complain("capture: %s given (see 'flowcarve capture --help')", missing);
         return -1;
     }
-    return fc_index_words_end(&a->words);
+    if (a->limits.keep_sessions_ns && !fc_retain_given(&a->limits)) {
+        fc_complain("capture: --keep-sessions needs a limit of captures: --keep or --min-free");
+        return -1;
+    }
+    return fc_retain_end(&a->limits, "capture") ? -1 : fc_index_words_end(&a->words);
 }
 
 static int run(int argc, char **argv)

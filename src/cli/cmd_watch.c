@@ -100,8 +100,7 @@ struct log {
     struct sum sum;
     struct fc_retain_sum deleted;
     uint64_t missed, missed_told;
-    int64_t told_ns;         /* when there was the last such line; 0: none yet */
-    int64_t deleted_told_ns; /* the same of what was deleted */
+    int64_t told_ns; /* when there was the last such line; 0: none yet */
 };
 
 static int64_t now_ns(void)
@@ -149,6 +148,7 @@ static void fill(void *ctx, struct fc_status *s)
     s->missed = log->counts.missed;
     s->commits = log->counts.commits;
     s->commit_took_ns = log->counts.commit_took_ns;
+    fc_retain_status(&log->args->limits, &log->counts, s);
     s->waiting = behind.files;
     s->lag_ns = behind.lag_ns;
 }
@@ -202,6 +202,15 @@ static void deleted(void *ctx, const struct fc_retain_deleted *d)
         fc_retain_add(&log->deleted, d);
 }
 
+static void retained(void *ctx, const struct fc_retain_result *r)
+{
+    struct log *log = ctx;
+
+    pthread_mutex_lock(&log->monitor.lock);
+    fc_retain_count(&log->counts, r);
+    pthread_mutex_unlock(&log->monitor.lock);
+}
+
 static void idle(void *ctx)
 {
     const int64_t minute_ns = INT64_C(60) * 1000000000;
@@ -210,10 +219,7 @@ static void idle(void *ctx)
     fc_monitor_tick(&log->monitor);
     if (!log->args->quiet && log->told_ns && now_ns() - log->told_ns >= minute_ns)
         tell_sum(log);
-    if (log->deleted.deleted && (!log->deleted_told_ns || now_ns() - log->deleted_told_ns >= minute_ns)) {
-        fc_retain_tell(&log->deleted);
-        log->deleted_told_ns = now_ns();
-    }
+    fc_retain_tell_in_time(&log->deleted, false);
 }
 
 /* Of captures: what is known of them for good, and what is wrong with them. */
@@ -345,7 +351,8 @@ static int watch_all(struct args *a, int argc, char **argv, int first)
                                        .ready = confine,
                                        .ctx = &log,
                                        .retain = a->deletes ? &a->limits : NULL,
-                                       .deleted = deleted};
+                                       .deleted = deleted,
+                                       .retained = retained};
     int rc = fc_watch_open(a->db, a->folders, (size_t)a->folder_count, &o, &log.watch, &err);
     if (rc == 0) {
         rc = run_watch(&log, folders, argc - first, &err);
@@ -353,7 +360,7 @@ static int watch_all(struct args *a, int argc, char **argv, int first)
     }
     if (!a->quiet && (log.sum.files || log.sum.grown))
         tell_sum(&log);
-    fc_retain_tell(&log.deleted);
+    fc_retain_tell_in_time(&log.deleted, true);
     if (rc == FC_E_INTERRUPTED)
         return fc_stop_signal() == SIGTERM ? FC_EXIT_OK : FC_EXIT_ERROR;
     if (err.code) /* else it is said */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* A limit by itself: one of bytes has a unit, which minutes ('m') share with none. */
 static int set_limit(struct fc_retain_limits *l, const char *command, const char *word)
@@ -121,10 +122,48 @@ void fc_retain_tell(struct fc_retain_sum *sum)
     char b[3][48], time[96];
 
     if (sum->deleted)
-        fc_complain("%s deleted, %s%s", fc_human_things(sum->deleted, "capture", b[0], sizeof b[0]),
-                    fc_human_bytes(sum->deleted_bytes, b[1], sizeof b[1]),
-                    until(sum->last_ns != INT64_MIN, sum->last_ns, time, sizeof time));
+        fc_log(FC_LEVEL_INFO, "%s deleted, %s%s", fc_human_things(sum->deleted, "capture", b[0], sizeof b[0]),
+               fc_human_bytes(sum->deleted_bytes, b[1], sizeof b[1]),
+               until(sum->last_ns != INT64_MIN, sum->last_ns, time, sizeof time));
     *sum = (struct fc_retain_sum){0};
+}
+
+static int64_t now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+void fc_retain_tell_in_time(struct fc_retain_sum *sum, bool end)
+{
+    const int64_t minute_ns = INT64_C(60) * 1000000000, now = now_ns();
+
+    if (!sum->deleted || (!end && sum->told_ns && now - sum->told_ns < minute_ns))
+        return;
+    fc_retain_tell(sum);
+    sum->told_ns = now;
+}
+
+void fc_retain_count(struct fc_status *counts, const struct fc_retain_result *r)
+{
+    counts->deleted_files += r->deleted;
+    counts->deleted_bytes += r->deleted_bytes;
+    counts->forgotten_sessions += r->sessions;
+    counts->captures_bytes = r->capture_bytes;
+}
+
+void fc_retain_status(const struct fc_retain_limits *limits, const struct fc_status *counts, struct fc_status *s)
+{
+    s->keep_bytes = limits->keep_bytes;
+    s->keep_ns = limits->keep_ns;
+    s->keep_sessions_ns = limits->keep_sessions_ns;
+    s->min_free_bytes = limits->min_free_bytes;
+    s->deleted_files = counts->deleted_files;
+    s->deleted_bytes = counts->deleted_bytes;
+    s->forgotten_sessions = counts->forgotten_sessions;
+    s->captures_bytes = counts->captures_bytes;
 }
 
 void fc_retain_tell_one(const struct fc_retain_deleted *d)
@@ -133,6 +172,6 @@ void fc_retain_tell_one(const struct fc_retain_deleted *d)
         [FC_RETAIN_BYTES] = "--keep, bytes", [FC_RETAIN_AGE] = "--keep, age", [FC_RETAIN_FREE] = "--min-free"};
     char b[48], time[96];
 
-    fc_complain("deleted %s (%s): %s%s", d->path, whys[d->why], fc_human_bytes(d->bytes, b, sizeof b),
-                until(d->has_time, d->last_ns, time, sizeof time));
+    fc_log(FC_LEVEL_INFO, "deleted %s (%s): %s%s", d->path, whys[d->why], fc_human_bytes(d->bytes, b, sizeof b),
+           until(d->has_time, d->last_ns, time, sizeof time));
 }

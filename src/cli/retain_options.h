@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 
 #include <flowcarve/retain.h>
+#include <flowcarve/status.h>
 
 enum fc_retain_option_id { FC_RETAIN_KEEP, FC_RETAIN_MIN_FREE, FC_RETAIN_SESSIONS, FC_RETAIN_OPTIONS /* how many */ };
 
@@ -33,10 +34,16 @@ int fc_retain_end(const struct fc_retain_limits *limits, const char *command);
 struct fc_retain_sum {
     uint64_t deleted, deleted_bytes;
     int64_t last_ns; /* latest packet of these; INT64_MIN: none has a time */
+    int64_t told_ns; /* monotonic; 0: nothing was told yet */
 };
 void fc_retain_add(struct fc_retain_sum *sum, const struct fc_retain_deleted *deleted);
 /* Empties it; says nothing when there is nothing. */
 void fc_retain_tell(struct fc_retain_sum *sum);
+/* The same once a minute at most; end: now. */
+void fc_retain_tell_in_time(struct fc_retain_sum *sum, bool end);
+/* Adds what a step has done to what is told of the process, and puts that, with the limits, into its status. */
+void fc_retain_count(struct fc_status *counts, const struct fc_retain_result *result);
+void fc_retain_status(const struct fc_retain_limits *limits, const struct fc_status *counts, struct fc_status *s);
 /* A line for one. */
 void fc_retain_tell_one(const struct fc_retain_deleted *deleted);
 

@@ -6,6 +6,7 @@
 #include "index/run.h"
 #include "live/changes.h"
 #include "live/keeping.h"
+#include "live/limits.h"
 #include "live/told.h"
 #include "live/tree.h"
 #include "live/writing.h"
@@ -25,7 +26,8 @@
 
 #define MS INT64_C(1000000)
 #define SECOND (1000 * MS)
-#define LOOK_NS (100 * MS)   /* at `stop`, and whether a callback is due */
+#define LOOK_NS (100 * MS) /* at `stop`, and whether a callback is due */
+#define FORGET_NS (3600 * SECOND)
 #define FLUSH_MOST_NS SECOND /* so long a commit waits for what a disk does not take */
 #define ROTATE_BYTES ((uint64_t)1 << 30)
 #define MEMORY_BYTES ((uint64_t)64 << 20)
@@ -45,6 +47,9 @@ struct fc_recorder {
     int folder; /* its descriptor, locked: one recorder a folder */
     struct fc_told told;
     struct fc_keeping keeping;
+    struct fc_limits limits;
+    int64_t losses_ns; /* so old may rows of table `loss` get; 0: for ever. By the wall clock, as forgot_ns: */
+    int64_t forgot_ns; /* when they were looked at last */
     struct fc_writing writing;
     struct named left; /* by a recorder before this one; or files that could not be kept open */
     struct fc_interface_counts indexed[FC_INTERFACES_MAX];
@@ -179,6 +184,24 @@ static int set_options(struct fc_recorder *r, const char *db_path, const char *f
     return r->db_path && w->folder && w->prefix ? 0 : no_memory(err);
 }
 
+/* A file is as long as it may get, or as long as the clock lets it be written. */
+static int open_limits(struct fc_recorder *r, struct fc_error *err)
+{
+    const char *folder = r->writing.folder;
+    struct fc_retain_limits limits;
+
+    r->limits =
+        (struct fc_limits){.deleted = r->o.deleted, .retained = r->o.retained, .word = r->o.word, .ctx = r->o.ctx};
+    if (!r->o.retain)
+        return 0;
+    limits = *r->o.retain;
+    r->o.retain = NULL;
+    limits.file_bytes = r->writing.rotate_bytes;
+    limits.file_ns = r->writing.rotate_ns;
+    r->losses_ns = limits.keep_sessions_ns > limits.keep_ns ? limits.keep_sessions_ns : limits.keep_ns;
+    return fc_limits_open(&r->limits, r->db_path, &folder, 1, &limits, err);
+}
+
 /* A run of nothing tells whether the options fit, and makes the process ready. */
 static int run_of_nothing(struct fc_recorder *r, struct fc_error *err)
 {
@@ -208,6 +231,7 @@ FC_EXPORT int fc_recorder_open(const char *db_path, const char *folder, const st
     rc = rc ? no_memory(err) : set_options(r, db_path, folder, options, err);
     rc = rc ? rc : fc_watch_lock_take(db_path, &r->index.rights, &r->lock, err);
     rc = rc ? rc : lock_folder(r, err);
+    rc = rc ? rc : open_limits(r, err);
     rc = rc ? rc : run_of_nothing(r, err);
     r->started_ns = wall_ns();
     rc = rc ? rc : fc_loss_open(db_path, r->started_ns, &r->loss, err);
@@ -229,6 +253,7 @@ FC_EXPORT void fc_recorder_close(struct fc_recorder *r)
         if (f->complete && f->part.hidden)
             (void)fc_part_finish((struct fc_part *)(uintptr_t)&f->part, r->writing.folder, NULL);
     fc_loss_close(r->loss);
+    fc_limits_close(&r->limits);
     fc_keeping_end(&r->keeping);
     fc_watch_lock_release(&r->lock);
     if (r->folder >= 0)
@@ -502,7 +527,13 @@ static int note_losses(struct fc_recorder *r, bool last, struct fc_error *err)
         rc = rc ? rc : fc_loss_add(r->loss, name, now_ns, &loss, err);
         r->loss_begun = i >= r->loss_begun && rc == 0 ? i + 1 : r->loss_begun;
     }
-    return rc ? rc : fc_loss_write(r->loss, last, err);
+    rc = rc ? rc : fc_loss_write(r->loss, last, err);
+    if (rc == 0 && r->losses_ns && r->losses_ns != INT64_MAX && now_ns - r->forgot_ns > FORGET_NS) {
+        rc = fc_loss_forget(r->db_path, now_ns - r->losses_ns, NULL, err);
+        r->forgot_ns = now_ns;
+        rc = rc == FC_E_MISSING || rc == FC_E_BUSY ? 0 : rc;
+    }
+    return rc;
 }
 
 /* That they cannot be written is told once. */
@@ -556,8 +587,10 @@ static int commit(struct fc_recorder *r, bool last, struct fc_error *err)
         fc_keeping_see(&r->keeping, rc != 0);
     }
     end_snapshot(r, &s, rc == 0);
-    if (rc == 0)
+    if (rc == 0) {
         tell_losses(r, last);
+        fc_limits_soon(&r->limits);
+    }
     if (rc == 0)
         tell_commit(r, &result, s.first_ns, start_ns);
     fc_index_result_fini(&result);
@@ -598,6 +631,8 @@ FC_EXPORT int fc_recorder_run(struct fc_recorder *r, const int *stop, struct fc_
     while (!(stop && __atomic_load_n(stop, __ATOMIC_RELAXED))) {
         if (r->o.idle)
             r->o.idle(r->o.ctx);
+        if (r->keeping.has_index)
+            fc_limits_keep(&r->limits, !r->keeping.failed_ns && !r->left.count);
         if (!wait_for_due(r))
             continue;
         r->keeping.next_ns = fc_live_now() + r->o.commit_ns;
