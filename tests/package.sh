@@ -93,6 +93,15 @@ wireshark() {
             "$(tcpdump -nr tcp.pcap 2>/dev/null | wc -l)" ]
 }
 
+# services are there for who wants them: none is enabled, their user is
+serves() {
+    for unit in watch capture; do
+        grep -q "^ExecStart=/usr/bin/flowcarve $unit " "/usr/lib/systemd/system/flowcarve-$unit@.service" || return 1
+    done
+    [ "$(getent passwd flowcarve | cut -d: -f6,7)" = /var/lib/flowcarve:/usr/sbin/nologin ] &&
+        [ -z "$(find /etc/systemd /run/systemd -name 'flowcarve*' 2>/dev/null)" ] && [ ! -e /var/lib/flowcarve ]
+}
+
 if dpkg-query -W -f='${Status}' flowcarve 2>/dev/null | grep -q 'ok installed'; then
     echo "flowcarve is installed here; this test would take it off"
     trap 'rm -rf "$dir"' EXIT
@@ -102,7 +111,8 @@ present -d >folders
 check 'nothing of it was there before' test -z "$(present -f)"
 check 'holds program, library, headers, pages, completions' holds bin/flowcarve 'libflowcarve\.so\.0' 'libflowcarve\.so' 'libflowcarve\.a' \
     include/flowcarve/flowcarve.h pkgconfig/flowcarve.pc man1/flowcarve.1 man5/flowcarve-db.5 man7/flowcarve-filter.7 \
-    bash-completion/completions/flowcarve zsh/site-functions/_flowcarve vendor_completions.d/flowcarve.fish wireshark/extcap/flowcarve
+    bash-completion/completions/flowcarve zsh/site-functions/_flowcarve vendor_completions.d/flowcarve.fish wireshark/extcap/flowcarve \
+    'systemd/system/flowcarve-watch@\.service' 'systemd/system/flowcarve-capture@\.service'
 check 'depends on what it is linked with and what it loads' depends
 check 'installs' dpkg --install "$deb"
 check 'tells its version' sh -c "/usr/bin/flowcarve --version | grep -qx 'flowcarve $(dpkg-deb -f "$deb" Version)'"
@@ -110,7 +120,9 @@ check 'indexes, finds and carves' asks
 check 'a program is compiled with its library' compiles
 check 'completes words in bash' completes
 check 'is an interface of Wireshark' wireshark
+check 'has services that are not enabled, and their user' serves
 check 'is taken off' dpkg --purge flowcarve
+check 'takes its user off' sh -c '! getent passwd flowcarve'
 check 'leaves no file' test -z "$(present -f)"
 check 'leaves no folder' sh -c "test -z \"\$(printf '%s\n' '$(present -d)' | grep -vxFf folders)\""
 printf '%d passed, %d failed\n' "$passed" "$failed"

@@ -318,6 +318,17 @@ class Service(Watched):
         os.close(read)
         os.close(write)
 
+class Units(support.TestCase):
+    def test_systemd_has_no_complaint(self):
+        """Of the units as they are installed, but for the names of a program, a user and a page that are not here."""
+        for name, instance in (('watch', 'var-captures'), ('capture', 'eth1')):
+            text = support.read_bytes(os.path.join(os.path.dirname(support.FLOWCARVE), 'flowcarve-%s@.service' % name)).decode()
+            text = re.sub(r'(?m)^(ExecStart=)\S+/flowcarve ', lambda m: m.group(1) + support.FLOWCARVE + ' ', text)
+            text = re.sub(r'(?m)^Documentation=.*\n', '', re.sub(r'(?m)^(User|Group)=.*', r'\1=root', text))
+            unit = self.write('flowcarve-%s@%s.service' % (name, instance), text.encode())
+            r = support.run(support.tool('systemd-analyze'), 'verify', unit, ok=None)
+            self.assertEqual((r.rc, r.text + r.err), (0, ''))
+
 
 if __name__ == '__main__':
     support.main()
