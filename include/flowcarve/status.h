@@ -106,13 +106,14 @@ void fc_status_interface(struct fc_status *s, const char *name, const struct fc_
 
 enum fc_status_state {
     FC_STATUS_STOPPED, /* nothing keeps the index up to date; s is empty */
-    FC_STATUS_RUNNING, /* s is what it has told last; role FC_STATUS_NONE: nothing yet, or in another version's way */
-    FC_STATUS_KILLED   /* s is what a process has told last that has not come to its end */
+    /* s is what it has told last; role FC_STATUS_NONE: nothing yet, or not to us, or in another version's way */
+    FC_STATUS_RUNNING,
+    FC_STATUS_KILLED /* s is what a process has told last that has not come to its end */
 };
 
 /*
- * What the process that keeps the index up to date tells, without disturbing it. There need be no index. FC_E_IO: it
- * may not be read. FC_E_NOMEM.
+ * What the process that keeps the index up to date tells, without disturbing it. There need be no index. FC_E_IO,
+ * FC_E_NOMEM.
  */
 int fc_status_read(const char *db_path, enum fc_status_state *state, struct fc_status *s, struct fc_error *err);
 

@@ -41,6 +41,7 @@ struct fc_loss_log {
     int64_t capture_ns;
     int64_t first_file;
     int64_t written_ns; /* when anything was last, by the times that are told */
+    bool written;       /* the index has the table by us */
     struct interface *interfaces;
     size_t interface_count;
     struct row *rows;
@@ -186,6 +187,10 @@ FC_EXPORT int fc_loss_add(struct fc_loss_log *log, const char *name, int64_t now
     struct fc_loss_counts c = since(totals, &f->totals);
     int64_t from_ns = f->until_ns == INT64_MIN || f->until_ns > now_ns ? now_ns : f->until_ns;
     bool dropped = c.dropped_kernel || c.dropped_queue || c.dropped_disk || c.dropped_iface;
+    if (f->until_ns == INT64_MIN && !dropped && !c.received) { /* it begins here */
+        f->until_ns = now_ns;
+        return 0;
+    }
     struct row *r = f->last != NONE ? &log->rows[f->last] : NULL;
     if (!r || (!goes_on(r, from_ns, now_ns, dropped) && log->count < ROWS_MAX)) {
         if (!(r = new_row(log)))
@@ -270,6 +275,8 @@ static int put_rows(struct fc_loss_log *log, struct fc_conn *conn, struct fc_err
     int64_t last_file = 0;
     int rc = fc_conn_number(conn, "SELECT max(id) FROM files", &last_file, err);
 
+    if (last_file + 1 < log->first_file)
+        log->first_file = 1;
     for (size_t i = 0; rc >= 0 && i < log->count; i++)
         if (log->rows[i].unwritten)
             rc = put_row(log, conn, &insert, &update, &log->rows[i], last_file, err);
@@ -295,7 +302,27 @@ static void leave_out_written(struct fc_loss_log *log)
     log->count = kept;
 }
 
-/* A transaction on an index of ours; *made: it has the table. */
+/*
+ * The index is another one by now, with other captures. What is noted of rows in the one before is not to be in this
+ * one: where they go on is not known.
+ */
+static void begin_anew(struct fc_loss_log *log)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < log->count; i++) {
+        struct interface *f = &log->interfaces[log->rows[i].interface];
+        bool keep = !log->rows[i].id;
+        if (f->last == i)
+            f->last = keep ? kept : NONE;
+        if (keep)
+            log->rows[kept++] = log->rows[i];
+    }
+    log->count = kept;
+    log->first_file = 1;
+}
+
+/* A transaction on an index of ours. */
 static int begin(struct fc_conn *conn, bool *has_table, struct fc_error *err)
 {
     int64_t id = 0, version = 0, tables = 0;
@@ -329,13 +356,21 @@ FC_EXPORT int fc_loss_write(struct fc_loss_log *log, bool all, struct fc_error *
 
     if (!is_due(log, all) || !has_index(log->path))
         return 0;
-    if ((rc = begin(&conn, &has_table, err)) == 0 &&
-        (has_table || (rc = fc_conn_exec(&conn, fc_schema_loss, err)) == 0) && (rc = put_rows(log, &conn, err)) == 0)
+    rc = begin(&conn, &has_table, err);
+    if (rc == 0 && !has_table) {
+        if (log->written)
+            begin_anew(log);
+        log->written = false;
+        rc = fc_conn_exec(&conn, fc_schema_loss, err);
+    }
+    if (rc == 0 && (rc = put_rows(log, &conn, err)) == 0)
         rc = fc_conn_commit(&conn, err);
     fc_conn_close(&conn);
-    if (rc == 0)
-        leave_out_written(log);
-    return rc;
+    if (rc)
+        return rc;
+    leave_out_written(log);
+    log->written = true;
+    return 0;
 }
 
 FC_EXPORT int fc_loss_forget(const char *db_path, int64_t before_ns, uint64_t *rows, struct fc_error *err)

@@ -189,13 +189,16 @@ int fc_watch_lock_read(const char *index, void *note, size_t size, struct fc_wat
     const struct timespec pause = {.tv_nsec = 2000000};
     char *path = lock_path(index);
     struct stat st;
+    pid_t pid;
     int rc = 0;
 
     *found = (struct fc_watch_note){0};
     if (!path)
         return fc_error_set(err, FC_E_NOMEM, index, FC_NO_OFFSET, "out of memory");
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
+    if (fd < 0 && errno == EACCES)
+        found->held = fc_lock_holder(path, &pid);
+    else if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
         rc = fc_error_errno(err, FC_E_IO, path, FC_NO_OFFSET, "cannot open");
     if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
         found->held = flock(fd, LOCK_SH | LOCK_NB) != 0;

@@ -61,7 +61,7 @@ struct fc_watch_note {
 
 /*
  * Reads the note, which is to have `size` bytes; what is written at that moment is read again, for 100 ms at most. No
- * file: all 0. FC_E_IO: it may not be read; FC_E_NOMEM.
+ * file: all 0. One that may not be read: `held`, as far as the system tells of locks. FC_E_IO, FC_E_NOMEM.
  */
 int fc_watch_lock_read(const char *index, void *note, size_t size, struct fc_watch_note *found, struct fc_error *err);
 

@@ -7,6 +7,7 @@
 #include "rng.h"
 
 #include <flowcarve/live.h>
+#include <flowcarve/status.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdlib.h>
@@ -94,11 +95,32 @@ static bool is_there(const struct writer *w, sqlite3 *db, int i)
 
 struct watching {
     struct writer *w;
+    struct fc_watch *watch;
+    struct fc_status_meter *meter;
+    struct fc_status status;
     const char *db;
     int stop;
     time_t until;
     bool found;
 };
+
+/* During runs, by another thread, and between them. */
+static void tell(struct watching *x, uint64_t records)
+{
+    struct fc_watch_behind behind;
+
+    fc_watch_behind(x->watch, &behind);
+    x->status.waiting = behind.files;
+    x->status.lag_ns = behind.lag_ns;
+    x->status.packets = records;
+    fc_status_measure(x->meter, &x->status);
+    fc_watch_tell(x->watch, &x->status);
+}
+
+static void progress(void *ctx, const struct fc_progress *now)
+{
+    tell(ctx, now->records);
+}
 
 /* Between runs: ends the watch when all is there, or it is too late. */
 static void look(void *ctx)
@@ -106,6 +128,7 @@ static void look(void *ctx)
     struct watching *x = ctx;
     sqlite3 *db = NULL;
 
+    tell(x, 0);
     if (time(NULL) > x->until)
         __atomic_store_n(&x->stop, 1, __ATOMIC_RELAXED);
     if (!__atomic_load_n(&x->w->done, __ATOMIC_ACQUIRE))
@@ -125,11 +148,11 @@ static int watch(const char *folder, int64_t poll_ns)
     struct writer w = {.done = false};
     char db[96], text[1200];
     struct watching x = {.w = &w, .db = db, .until = time(NULL) + SECONDS};
-    const struct fc_index_options index = {.jobs = 2, .unsynced = true, .keep_copies = true};
+    const struct fc_index_options index = {
+        .jobs = 2, .unsynced = true, .keep_copies = true, .progress = progress, .progress_ctx = &x};
     const struct fc_watch_options o = {
         .index = &index, .commit_ns = 1000000, .poll_ns = poll_ns, .idle = look, .ctx = &x};
     const char *folders[] = {w.folder};
-    struct fc_watch *watch;
     struct fc_error err = {0};
     pthread_t thread;
 
@@ -141,12 +164,15 @@ static int watch(const char *folder, int64_t poll_ns)
         snprintf(sub, sizeof sub, "%s/%d", w.folder, i);
         mkdir(sub, 0700);
     }
-    int rc = fc_watch_open(db, folders, 1, &o, &watch, &err);
+    int rc = fc_status_meter_new(&x.meter, &err);
+    if (rc == 0)
+        rc = fc_watch_open(db, folders, 1, &o, &x.watch, &err);
     if (rc == 0 && pthread_create(&thread, NULL, write_captures, &w) == 0) {
-        rc = fc_watch_run(watch, &x.stop, &err);
+        rc = fc_watch_run(x.watch, &x.stop, &err);
         pthread_join(thread, NULL);
     }
-    fc_watch_close(watch);
+    fc_watch_close(x.watch);
+    fc_status_meter_free(x.meter);
     if (rc != FC_E_INTERRUPTED)
         fprintf(stderr, "watch_race: %s\n", fc_error_text(&err, text, sizeof text));
     else if (!x.found)

@@ -154,7 +154,7 @@ Test(loss, what_is_forgotten_is_gone_and_a_row_that_goes_on_comes_again)
         add(log, "eth0", s, (uint64_t)s, (uint64_t)s);
     cr_assert_eq(fc_loss_write(log, true, NULL), 0);
     cr_assert_eq(fc_loss_forget(path, T0 + 4 * S, &rows, NULL), 0);
-    cr_assert_eq(rows, 4); /* the start, which has no length, and those that end with seconds 1 to 3 */
+    cr_assert_eq(rows, 3);
     add(log, "eth0", 11, 11, 10);
     cr_assert_eq(fc_loss_write(log, true, NULL), 0);
     cr_assert_eq(fc_loss_forget(path, T0 + 100 * S, &rows, NULL), 0);
@@ -165,6 +165,34 @@ Test(loss, what_is_forgotten_is_gone_and_a_row_that_goes_on_comes_again)
     cr_assert_eq(number("SELECT count(*) FROM loss"), 1);
     cr_assert_eq(number("SELECT recorded FROM loss"), 2);
     cr_assert_eq(fc_loss_forget("/tmp/flowcarve-no-such.db", T0, &rows, NULL), FC_E_MISSING);
+    unlink(path);
+}
+
+Test(loss, an_index_that_is_another_one_has_nothing_of_the_one_before)
+{
+    name_index();
+    make_index();
+    struct fc_conn c = {.name = path};
+    cr_assert_eq(fc_conn_open(&c, path, SQLITE_OPEN_READWRITE, NULL), 0);
+    cr_assert_eq(
+        sqlite3_exec(c.db,
+                     "INSERT INTO files SELECT 500, 'c', 1, 0, 0, 'none', 0, 0, 0, 0, 0, 0, 0, 'pcap', 'little',"
+                     " '1', 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, x''",
+                     NULL, NULL, NULL),
+        SQLITE_OK, "%s", sqlite3_errmsg(c.db));
+    fc_conn_close(&c);
+    struct fc_loss_log *log = begin();
+    add(log, "eth0", 1, 100, 0);
+    cr_assert_eq(fc_loss_write(log, true, NULL), 0);
+    cr_assert_eq(number("SELECT first_file FROM loss"), 501);
+    unlink(path);
+    make_index();
+    add(log, "eth0", 2, 110, 0);
+    add(log, "eth0", 3, 113, 1);
+    cr_assert_eq(fc_loss_write(log, true, NULL), 0);
+    cr_assert_eq(number("SELECT sum(recorded) FROM loss"), 3);
+    cr_assert_eq(number("SELECT max(first_file) FROM loss"), 1);
+    fc_loss_close(log);
     unlink(path);
 }
 
