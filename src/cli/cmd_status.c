@@ -377,9 +377,9 @@ static void print_index(const struct facts *f)
     if (i->has_time)
         printf("           from %s to %s\n", time_text(i->first_ns, b[0]), time_text(i->last_ns, b[1]));
     if (c->received)
-        printf("           %s lost while captured, of %s\n",
-               fc_human_things(c->dropped_kernel + c->dropped_queue + c->dropped_disk, "packet", b[0], TEXT),
-               fc_human_count(c->received, b[1], TEXT));
+        printf("           %s of %s lost while captured\n",
+               fc_human_count(c->dropped_kernel + c->dropped_queue + c->dropped_disk, b[0], TEXT),
+               fc_human_things(c->received, "packet", b[1], TEXT));
     printf("disk       %s of captures, %s of index; %s of %s are free\n", fc_human_bytes(i->captures_bytes, b[0], TEXT),
            fc_human_bytes(i->bytes, b[1], TEXT), fc_human_bytes(i->free_bytes, b[2], TEXT),
            fc_human_bytes(i->disk_bytes, b[3], TEXT));

@@ -113,7 +113,7 @@ class Status(Watched):
         with support.open_db(self.db, True) as c:
             c.executescript(support.read_bytes(LOSS).decode())
             c.execute("INSERT INTO loss VALUES (NULL, 1, 'eth0', 1, 2, 1000, 958, 40, 2, 0, 7, 1, 2)")
-        self.assertIn('42 packets lost while captured, of 1,000', self.status().text)
+        self.assertIn('42 of 1,000 packets lost while captured', self.status().text)
         self.assertEqual(self.facts_now()['loss_dropped_kernel'], 40)
 
     def test_what_went_wrong_is_told_and_how_far_it_is_behind(self):
