@@ -20,7 +20,7 @@
 #define GONE_NS (10 * SECOND)
 #define BUSY_NS (10 * SECOND)   /* until one that is being written is tried again, */
 #define FAILED_NS (60 * SECOND) /* and one that could not be deleted */
-#define TIDY_NS (10 * SECOND)
+#define TIDY_NS (60 * SECOND)
 
 enum { SPANS = 4, RUNS = 10000, ROWS = 1000 /* of one step */ };
 
@@ -384,13 +384,14 @@ static int forget_one(struct step *s, struct fc_writer *w, struct fc_retained *i
 {
     struct fc_forgotten sum = {0};
     bool done = item->state == FC_RETAINED_DONE;
+    enum fc_forgotten_how how = item->state == FC_RETAINED_DELETED ? FC_FORGOTTEN_DELETED : FC_FORGOTTEN_ABSENT;
     int rc = done ? 0 : fc_writer_forget_file(w, item->id, keeps_sessions(s, item), &sum, s->err);
 
     s->result->forgotten_packets += sum.packets;
     s->result->sessions += sum.sessions;
     if (rc == FC_E_INTERRUPTED)
         return 0;
-    if (rc == 0 && !done && (rc = fc_writer_mark_forgotten(w, item->id, true, s->err)) == 0) {
+    if (rc == 0 && !done && (rc = fc_writer_mark_forgotten(w, item->id, how, s->err)) == 0) {
         s->result->forgotten++;
         item->state = FC_RETAINED_DONE;
     }
@@ -454,7 +455,7 @@ static int forget_all(struct step *s)
         rc = forget_due(s, w);
     if (rc == 0 && tidies)
         rc = tidy(s, w);
-    if (rc == 0)
+    if (rc == 0 && fc_writer_has_changed(w))
         rc = fc_writer_commit(w, NULL, s->err);
     fc_writer_close(w);
     if (rc) /* what was done by then may be undone: the rows tell */

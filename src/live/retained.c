@@ -99,8 +99,11 @@ static bool look(const struct fc_stored_file *f, const char *folder, struct fc_r
     struct stat st = {0};
     bool there = lstat(f->path, &st) == 0, nothing = !there && (errno == ENOENT || errno == ENOTDIR);
 
-    if (f->marked && f->mark.deleted) {
+    if (f->marked && f->mark.how == FC_FORGOTTEN_DELETED) {
         item->state = there && is_same(f, &st) ? FC_RETAINED_LOST : FC_RETAINED_DONE;
+    } else if (f->marked && f->mark.how == FC_FORGOTTEN_ABSENT) {
+        /* it has come back: it takes room as others do */
+        item->state = there && S_ISREG(st.st_mode) && st.st_ino == f->ino ? FC_RETAINED_HERE : FC_RETAINED_DONE;
     } else if (f->gone) {
         item->state = FC_RETAINED_ABSENT;
     } else if (there && !forgotten) {

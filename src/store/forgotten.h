@@ -9,9 +9,16 @@
 
 enum { FC_FORGOTTEN_BYTES = 2 + 8 };
 
+/* Whether its row, by which it is known, may go some day. */
+enum fc_forgotten_how {
+    FC_FORGOTTEN_KEPT = 0, /* not: it may be there */
+    FC_FORGOTTEN_DELETED,  /* as it was deleted by limits, */
+    FC_FORGOTTEN_ABSENT    /* or was not there any more */
+};
+
 struct fc_forgotten_mark {
     int64_t time_ns; /* when that was, ns since 1970 */
-    bool deleted;    /* the capture is deleted, so that its row is needed no more */
+    enum fc_forgotten_how how;
 };
 
 /* Writes FC_FORGOTTEN_BYTES. */

@@ -201,6 +201,11 @@ void fc_writer_set_stop(struct fc_writer *w, const int *stop)
     fc_conn_stop(&w->conn, stop);
 }
 
+bool fc_writer_has_changed(const struct fc_writer *w)
+{
+    return sqlite3_total_changes(w->conn.db) != w->changes;
+}
+
 void fc_writer_set_late(struct fc_writer *w, int64_t late_ns)
 {
     w->late_ns = late_ns;

@@ -20,6 +20,7 @@
 #include "capture/stream.h"
 #include "flow/clock.h"
 #include "flow/fragment.h"
+#include "store/forgotten.h"
 #include "store/record.h"
 
 #include <flowcarve/capture.h>
@@ -121,6 +122,9 @@ void fc_writer_set_stop(struct fc_writer *writer, const int *stop);
 
 /* Forgetting ends behind the transaction during which CLOCK_MONOTONIC passes that; 0: it does not. */
 void fc_writer_set_late(struct fc_writer *writer, int64_t late_ns);
+
+/* Has it changed anything? */
+bool fc_writer_has_changed(const struct fc_writer *writer);
 
 /* After the commit: somebody was reading, so that the index has a -wal beside it until the next writer comes. */
 bool fc_writer_wal_left(const struct fc_writer *writer);
@@ -268,9 +272,8 @@ int fc_writer_forget_file(struct fc_writer *writer, uint32_t file, bool keep, st
  * hand. Codes of all of them: FC_E_DB, FC_E_IO, FC_E_NOMEM.
  */
 
-/* Notes that a capture is forgotten, as of now unless it has been noted; and, of one that is deleted, that its row may
- * go some day. */
-int fc_writer_mark_forgotten(struct fc_writer *writer, uint32_t file, bool deleted, struct fc_error *err);
+/* Notes that a capture is forgotten, as of now unless it has been noted, and whether its row may go. */
+int fc_writer_mark_forgotten(struct fc_writer *writer, uint32_t file, enum fc_forgotten_how how, struct fc_error *err);
 /* Drops the row of a capture that is forgotten, unless it has the last ID: 1 dropped, 0 it has. */
 int fc_writer_drop_file(struct fc_writer *writer, uint32_t file, struct fc_error *err);
 /*

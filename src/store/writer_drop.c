@@ -4,7 +4,6 @@
  * does not grow: sessions without packets, what their spans say, rows of captures that are deleted, the journal's.
  */
 #include "base/error.h"
-#include "store/forgotten.h"
 #include "store/writer_internal.h"
 
 #include <stdio.h>
@@ -89,7 +88,7 @@ int fc_writer_drop_places(struct fc_writer *w, uint32_t file, struct fc_error *e
     return rc;
 }
 
-int fc_writer_mark_forgotten(struct fc_writer *w, uint32_t file, bool deleted, struct fc_error *err)
+int fc_writer_mark_forgotten(struct fc_writer *w, uint32_t file, enum fc_forgotten_how how, struct fc_error *err)
 {
     struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_GET_MARK, "SELECT resume FROM files WHERE id = ?");
     struct fc_forgotten_mark mark;
@@ -106,7 +105,8 @@ int fc_writer_mark_forgotten(struct fc_writer *w, uint32_t file, bool deleted, s
         mark = (struct fc_forgotten_mark){.time_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec};
     }
     fc_stmt_reset(stmt);
-    mark.deleted |= deleted;
+    if (how)
+        mark.how = how;
     stmt = fc_writer_stmt(w, FC_STMT_MARK, "UPDATE files SET resume = ?2 WHERE id = ?1");
     fc_stmt_int(stmt, 1, file);
     fc_forgotten_mark_put(&mark, bytes);

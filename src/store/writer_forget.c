@@ -440,7 +440,7 @@ int fc_writer_forget_file(struct fc_writer *w, uint32_t file, bool keep, struct 
                            err);
     /* with the last of its packets, so that no run that is interrupted leaves it to nobody */
     if (rc == 0 && (rc = fc_writer_sweep_spans(w, err)) == 0 && (rc = fc_writer_drop_places(w, file, err)) == 0 &&
-        (rc = fc_writer_mark_forgotten(w, file, false, err)) == 0)
+        (rc = fc_writer_mark_forgotten(w, file, FC_FORGOTTEN_KEPT, err)) == 0)
         rc = next_transaction(&f);
     sum->files += rc == 0;
     return rc;

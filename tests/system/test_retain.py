@@ -367,6 +367,34 @@ class Crashes(Base):
         self.assertEqual(k.step(T0).forgotten, 2)
         self.assertEqual(self.count(), 0)
 
+    def test_what_was_away_and_comes_back(self):
+        """It was forgotten, and is not deleted for that: it takes room as others do."""
+        files = self.make(3)
+        os.rename(files[0], self.path('away'))
+        k = self.keeper(age=50 * DAY, sessions=FOREVER)
+        k.step(T0)
+        self.assertEqual(k.step(T0).forgotten, 1)
+        os.rename(self.path('away'), files[0])
+        s = k.step(T0)
+        s = k.step(T0)
+        self.assertEqual((s.deleted, s.captures, s.capture_bytes), ([], 3, self.taken(files)))
+        self.assertEqual(k.step(T0 + 50 * DAY + 4 * S).deleted, files[:1])
+        self.assertEqual((self.count(), self.count('files')), (12, 3))
+        self.check()
+
+    def test_nothing_is_written_for_nothing(self):
+        files = self.make(3)
+        k = self.keeper(age=DAY, sessions=FOREVER)
+        self.assertEqual(k.step(T0 + DAY + 4 * S).forgotten, 1)
+        k.end()
+        before = support.read_bytes(self.db), self.taken_by_index()
+        for _ in range(3):
+            k = self.keeper(age=DAY, sessions=10 * DAY)
+            self.assertEqual(k.step(T0 + DAY + 4 * S).deleted, [])
+            k.end()
+        self.assertEqual((support.read_bytes(self.db), self.taken_by_index()), before)
+        self.assertEqual(self.there(files), [False, True, True])
+
     def test_a_deletion_that_the_disk_has_lost(self):
         """What was deleted is there again, as it was: by a power loss, here by another link."""
         files = self.make(3)
