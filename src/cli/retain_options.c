@@ -119,7 +119,7 @@ static const char *until(bool has_time, int64_t last_ns, char *buf, size_t size)
 
 void fc_retain_tell(struct fc_retain_sum *sum)
 {
-    char b[3][48], time[96];
+    char b[2][48], time[FC_CELL_MAX + 32];
 
     if (sum->deleted)
         fc_log(FC_LEVEL_INFO, "%s deleted, %s%s", fc_human_things(sum->deleted, "capture", b[0], sizeof b[0]),
@@ -170,7 +170,7 @@ void fc_retain_tell_one(const struct fc_retain_deleted *d)
 {
     static const char *const whys[] = {
         [FC_RETAIN_BYTES] = "--keep, bytes", [FC_RETAIN_AGE] = "--keep, age", [FC_RETAIN_FREE] = "--min-free"};
-    char b[48], time[96];
+    char b[48], time[FC_CELL_MAX + 32];
 
     fc_log(FC_LEVEL_INFO, "deleted %s (%s): %s%s", d->path, whys[d->why], fc_human_bytes(d->bytes, b, sizeof b),
            until(d->has_time, d->last_ns, time, sizeof time));
