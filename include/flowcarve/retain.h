@@ -75,6 +75,8 @@ struct fc_retain_result {
     uint64_t captures, capture_bytes;      /* in the folders */
     uint64_t index_bytes;
     int64_t oldest_ns; /* last packet of the capture that is next; INT64_MIN: there is none */
+    /* of the disk of the first folder: what is free for others than root, and what is to be */
+    uint64_t free_bytes, min_free_bytes;
 };
 
 /*

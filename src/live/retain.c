@@ -175,6 +175,7 @@ static void sum_up(struct step *s)
 {
     const struct fc_retained_set *set = &s->r->set;
     struct fc_retain_result *result = s->result;
+    struct statvfs disk;
 
     result->captures = result->capture_bytes = 0;
     result->oldest_ns = INT64_MIN;
@@ -188,6 +189,10 @@ static void sum_up(struct step *s)
             result->oldest_ns = item->last_ns;
     }
     result->index_bytes = size_beside(s->r, "") + size_beside(s->r, "-wal");
+    if (statvfs(set->folders[0], &disk) == 0) {
+        result->free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+        result->min_free_bytes = needs(&s->r->o.limits, &disk);
+    }
 }
 
 /* What its disk lacks, in bytes, and which device that is; 0: nothing. */
