@@ -87,7 +87,7 @@ struct fc_recorder_options {
     void *ctx;
     /*
      * The oldest captures in the folder are deleted and forgotten until these limits hold, and rows of table `loss` with
-     * the sessions of their time, as in fc_watch_options; file_bytes and file_ns are not used. May be NULL. Copied.
+     * the sessions of their time, as in fc_watch_options; file_bytes, file_ns and own are set here. May be NULL. Copied.
      */
     const struct fc_retain_limits *retain;
     void (*deleted)(void *ctx, const struct fc_retain_deleted *deleted);

@@ -40,6 +40,8 @@ struct fc_retain_limits {
      * counts, and without packets. INT64_MAX: for ever. They go 4096 at a time, with the last that ends.
      */
     int64_t keep_sessions_ns;
+    /* Nobody but the caller writes captures in these folders, and they are whole: none is left alone for 10 s. */
+    bool own;
     /* What one capture takes at most, and its time: limits below that cannot be kept. 0: not known */
     uint64_t file_bytes;
     int64_t file_ns;

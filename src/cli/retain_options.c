@@ -152,6 +152,7 @@ void fc_retain_count(struct fc_status *counts, const struct fc_retain_result *r)
     counts->deleted_bytes += r->deleted_bytes;
     counts->forgotten_sessions += r->sessions;
     counts->captures_bytes = r->capture_bytes;
+    counts->min_free_bytes = r->min_free_bytes;
 }
 
 void fc_retain_status(const struct fc_retain_limits *limits, const struct fc_status *counts, struct fc_status *s)
@@ -159,7 +160,7 @@ void fc_retain_status(const struct fc_retain_limits *limits, const struct fc_sta
     s->keep_bytes = limits->keep_bytes;
     s->keep_ns = limits->keep_ns;
     s->keep_sessions_ns = limits->keep_sessions_ns;
-    s->min_free_bytes = limits->min_free_bytes;
+    s->min_free_bytes = counts->min_free_bytes ? counts->min_free_bytes : limits->min_free_bytes;
     s->deleted_files = counts->deleted_files;
     s->deleted_bytes = counts->deleted_bytes;
     s->forgotten_sessions = counts->forgotten_sessions;

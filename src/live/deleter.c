@@ -115,10 +115,10 @@ enum fc_deletion fc_deleter_delete(struct fc_deleter *d, struct fc_stored_file *
     }
     if ((rc = compare(f, &st, why)))
         return rc == FC_E_CHANGED || rc == FC_E_MISSING ? FC_DELETION_OTHER : FC_DELETION_FAILED;
-    if (has_changed_lately(&st, now_ns))
+    if (!d->own && has_changed_lately(&st, now_ns))
         return FC_DELETION_BUSY;
     fd = openat(d->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    bool written = fd < 0 ? newest : is_written(fd, newest);
+    bool written = fd < 0 ? newest && !d->own : is_written(fd, newest && !d->own);
     if (fd >= 0)
         close(fd);
     if (written)

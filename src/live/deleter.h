@@ -12,6 +12,7 @@
 
 /* Deletions are on the disk when fc_deleter_sync() returns. */
 struct fc_deleter {
+    bool own;     /* nobody else writes here: what has changed lately is whole as well */
     char *folder; /* of the last one; NULL: all is on the disk */
     int fd;
 };

@@ -198,6 +198,7 @@ static int open_limits(struct fc_recorder *r, struct fc_error *err)
     r->o.retain = NULL;
     limits.file_bytes = r->writing.rotate_bytes;
     limits.file_ns = r->writing.rotate_ns;
+    limits.own = true;
     r->losses_ns = limits.keep_sessions_ns > limits.keep_ns ? limits.keep_sessions_ns : limits.keep_ns;
     return fc_limits_open(&r->limits, r->db_path, &folder, 1, &limits, err);
 }
@@ -597,11 +598,19 @@ static int commit(struct fc_recorder *r, bool last, struct fc_error *err)
     return rc;
 }
 
+static void keep_limits(struct fc_recorder *r)
+{
+    if (r->keeping.has_index)
+        fc_limits_keep(&r->limits, !r->keeping.failed_ns && !r->left.count);
+}
+
 FC_EXPORT int fc_recorder_commit(struct fc_recorder *r, struct fc_error *err)
 {
     struct fc_error local;
 
-    return commit(r, false, err ? err : &local);
+    int rc = commit(r, false, err ? err : &local);
+    keep_limits(r);
+    return rc;
 }
 
 /* Until it is due, or a moment is over. */
@@ -631,8 +640,7 @@ FC_EXPORT int fc_recorder_run(struct fc_recorder *r, const int *stop, struct fc_
     while (!(stop && __atomic_load_n(stop, __ATOMIC_RELAXED))) {
         if (r->o.idle)
             r->o.idle(r->o.ctx);
-        if (r->keeping.has_index)
-            fc_limits_keep(&r->limits, !r->keeping.failed_ns && !r->left.count);
+        keep_limits(r);
         if (!wait_for_due(r))
             continue;
         r->keeping.next_ns = fc_live_now() + r->o.commit_ns;

@@ -18,6 +18,7 @@
 #define SECOND INT64_C(1000000000)
 #define BUDGET_NS (SECOND / 4)
 #define GONE_NS (10 * SECOND)
+#define OWN_BUSY_NS SECOND      /* until one is tried again that is held open, of one's own, */
 #define BUSY_NS (10 * SECOND)   /* until one that is being written is tried again, */
 #define FAILED_NS (60 * SECOND) /* and one that could not be deleted */
 #define TIDY_NS (60 * SECOND)
@@ -137,6 +138,7 @@ FC_EXPORT int fc_retain_open(const char *db_path, const char *const *folders, si
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     }
     r->o = *options;
+    r->deleter.own = r->o.limits.own;
     if (!r->o.limits.gone_ns)
         r->o.limits.gone_ns = GONE_NS;
     if (!count)
@@ -277,7 +279,7 @@ static int delete_one(struct step *s, struct fc_retained *item, enum fc_retain_w
 
     if (rc)
         return rc;
-    item->since_ns = s->mono_ns + BUSY_NS;
+    item->since_ns = s->mono_ns + (s->r->o.limits.own ? OWN_BUSY_NS : BUSY_NS);
     if (row.count == 1 && row.items[0].id == item->id && !row.items[0].gone) {
         bool newest = fc_retained_is_newest(&s->r->set, item);
         switch (fc_deleter_delete(&s->r->deleter, &row.items[0], newest, s->now_ns, &what)) {

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -298,6 +299,42 @@ Test(recorder, waits_for_a_disk_that_takes_nothing_and_drops_what_it_must)
     cr_assert_eq(counts.received, counts.recorded + refused);
     cr_assert_eq(ask(&p, "SELECT sum(records) FROM files"), (int64_t)counts.recorded);
     cr_assert_eq(carve_all(&p), counts.recorded);
+    clean(&p);
+}
+
+static uint64_t size_of_captures(const struct place *p)
+{
+    char command[200];
+    uint64_t sum = 0;
+
+    snprintf(command, sizeof command, "cat %s/flowcarve-*.pcapng %s/.flowcarve-*.part 2>/dev/null | wc -c", p->folder,
+             p->folder);
+    FILE *f = popen(command, "r");
+    cr_assert(f && fscanf(f, "%" SCNu64, &sum) == 1 && pclose(f) == 0);
+    return sum;
+}
+
+Test(recorder, keeps_limits_and_what_was_found)
+{
+    const struct fc_retain_limits limits = {.keep_bytes = 4 << 20, .keep_sessions_ns = INT64_MAX};
+    const struct fc_recorder_options o = {.rotate_bytes = 1 << 20, .wait = true, .retain = &limits};
+    struct place p = make_place();
+    struct fc_recorder_counts counts;
+
+    start(&p, &o);
+    for (int i = 0; i < 12; i++) {
+        add(&p, 10000, FRAME);
+        commit(&p);
+        usleep(110000); /* limits are looked at ten times a second at most */
+        commit(&p);
+        cr_assert_lt(size_of_captures(&p), (4 << 20) + 200000);
+    }
+    fc_recorder_count(p.recorder, NULL, &counts);
+    cr_assert_eq(counts.indexed, 120000);
+    cr_assert_eq(ask(&p, "SELECT client_packets FROM session"), 120000, "what was found stays");
+    cr_assert_gt(ask(&p, "SELECT sum(forgotten) FROM files"), 0);
+    uint64_t left = carve_all(&p);
+    cr_assert_eq((int64_t)left, 120000 - ask(&p, "SELECT sum(forgotten) FROM files"));
     clean(&p);
 }
 
