@@ -247,7 +247,7 @@ static void try_it(struct fc_tap_source *s, bool *told)
     if (open_again(s, &err))
         word(s, FC_OK, "the interface is back");
     else if (!*told && exists(s->name)) {
-        word(s, FC_E_IO, "the interface is back: %s", err.cause);
+        word(s, FC_E_IO, "%s", err.cause);
         *told = true;
     }
 }
