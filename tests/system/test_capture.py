@@ -45,6 +45,11 @@ class Wires:
         for name in ('tx%d' % i, 'rx%d' % i) if up else ():
             self.link('set', name, 'up')
 
+    def ready(self):
+        """Do all carry packets? One of which the other end was down does so only some time after that is up again."""
+        said = subprocess.run(['ip', '-j', '-n', self.name, 'link', 'show', 'type', 'veth'], check=True, stdout=subprocess.PIPE).stdout
+        return {link['operstate'] for link in json.loads(said)} == {'UP'}
+
     def inside(self, *words):
         return ['ip', 'netns', 'exec', self.name, *words]
 
@@ -96,6 +101,7 @@ class Capture(support.TestCase):
         except OSError as e:
             self.skipTest('no network namespace can be had: %s' % e)
         self.addCleanup(self.wires.remove)
+        self.until(self.wires.ready, 'the interfaces do not come up')
         self.caps, self.db = self.path('caps'), self.path('x.db')
         os.mkdir(self.caps)
         self.running = []
@@ -271,11 +277,11 @@ class Capture(support.TestCase):
     def away(self, *options):
         w = self.capture(*options)
         self.send(100, 1)
-        for i, name in enumerate(('rx0', 'tx0')):
+        for i in range(2):
             self.wires.link('set', 'rx0', 'down')
             self.until(lambda: w.said.count('the interface is down') > i, 'it does not see it', w)
             self.wires.link('set', 'rx0', 'up')
-            self.until(lambda: w.said.count('is up again') > i, 'it does not see it', w)
+            self.until(lambda: w.said.count('is up again') > i and self.wires.ready(), 'it does not see it', w)
             self.send(100, 2 + i)
         for i in range(2):
             self.send(50, 4 + i)  # what is in the kernel when it goes is not lost
@@ -283,7 +289,7 @@ class Capture(support.TestCase):
             if i == 0:
                 self.until(lambda: 'the interface is gone' in w.said, 'it does not see it', w)
             self.wires.add(0)
-            self.until(lambda: w.said.count('the interface is back') > i, 'it does not see it', w)
+            self.until(lambda: w.said.count('the interface is back') > i and self.wires.ready(), 'it does not see it', w)
             self.send(100, 6 + i)
         self.end(w)
         self.assertEqual(sorted((s['client_port'], s['client_packets']) for s in sessions(self.db)),
