@@ -144,6 +144,14 @@ class Capture(support.TestCase):
         self.assertRegex(said, r'Failed packets: +0\n')
         return int(re.search(r'Successful packets: +(\d+)', said).group(1))
 
+    def play(self, path, *options, to='tx0'):
+        """The same beside the test, and until it ends at the most."""
+        p = subprocess.Popen(self.wires.inside(support.tool('tcpreplay'), '-i', to, *options, path), stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+        self.addCleanup(p.wait)
+        self.addCleanup(p.kill)
+        return p
+
     def end(self, w, number=signal.SIGTERM, ok=0):
         self.assertLess(w.end(number, ok), SECOND)
         return w.said
@@ -237,14 +245,12 @@ class Capture(support.TestCase):
     def test_what_comes_while_it_begins_comes_once(self):
         """Before a socket shares the packets with others it gets all of them."""
         made, = self.fcgen('made.pcap', '--packets', '4000', '--sizes', 'small')
-        with subprocess.Popen(self.wires.inside(support.tool('tcpreplay'), '-i', 'tx0', '--pps', '50000', '-l', '0', made),
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as sender:
-            w = self.capture('--threads', '8', '-B', '2M')
-            self.until(lambda: self.packets() > 1000, 'nothing comes', w)
-            if not support.sanitized():
-                self.assertEqual(set(status(w.p.pid)), {(2, 1)})
-            self.end(w)  # and while it ends
-            sender.kill()
+        self.play(made, '--pps', '50000', '-l', '0')
+        w = self.capture('--threads', '8', '-B', '2M')
+        self.until(lambda: self.packets() > 1000, 'nothing comes', w)
+        if not support.sanitized():
+            self.assertEqual(set(status(w.p.pid)), {(2, 1)})
+        self.end(w)  # and while it ends
         ours, (received, recorded, dropped) = self.facts(self.recorded()), self.counts(w)
         self.assertEqual((len(set(ours)), recorded + dropped, recorded), (len(ours), received, len(ours)))
         verify(self.db)
@@ -373,8 +379,7 @@ class Capture(support.TestCase):
         seen = 0
         for i in range(3):
             w = self.capture('--rotate', '1M')
-            beside = subprocess.Popen(self.wires.inside(support.tool('tcpreplay'), '-i', 'tx0', '--pps', '20000', made),
-                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            beside = self.play(made, '--pps', '20000')
             self.send(10, 7)
             self.until(lambda: self.packets() >= seen + 2000 * (i + 1) and self.of_port(7) == [10 * (i + 1)],
                        'nothing is committed', w)
@@ -400,8 +405,7 @@ class Two(Capture):
     def test_two_interfaces_into_one_index(self):
         made, = self.fcgen('made.pcap', '--packets', '3000', '--sizes', 'small')
         w = self.capture('--threads', '2', interfaces=('rx0', 'rx1'))
-        other = subprocess.Popen(self.wires.inside(support.tool('tcpreplay'), '-i', 'tx1', '--pps', '10000', made),
-                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        other = self.play(made, '--pps', '10000', to='tx1')
         self.replay(made, '--pps', '10000')
         self.assertEqual(other.wait(), 0)
         self.end(w)

@@ -8,10 +8,13 @@ from support import flowcarve, index
 
 
 def status(pid):
-    """(Seccomp, NoNewPrivs) of each thread."""
+    """(Seccomp, NoNewPrivs) of each thread that has not ended meanwhile."""
     found = []
     for task in os.listdir('/proc/%d/task' % pid):
-        text = support.read_bytes('/proc/%d/task/%s/status' % (pid, task)).decode()
+        try:
+            text = support.read_bytes('/proc/%d/task/%s/status' % (pid, task)).decode()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
         found.append(tuple(int(re.search(r'(?m)^%s:\s+(\d+)' % name, text).group(1)) for name in ('Seccomp', 'NoNewPrivs')))
     return found
 
