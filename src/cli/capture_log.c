@@ -53,8 +53,8 @@ static void tell_rate(struct fc_capture_log *log)
     double packets = (double)(now.recorded - log->then.recorded) / s;
     double bytes = (double)(now.recorded_bytes - log->then.recorded_bytes) / s;
     uint64_t lost = say_dropped(&log->then, &now, dropped, sizeof dropped);
-    fc_log(FC_LEVEL_INFO, "%s packets/s, %s/s: %s, %s continued; %.1f s behind at most; dropped: %s",
-           fc_human_count((uint64_t)(packets + .5), b[0], sizeof b[0]),
+    fc_log(FC_LEVEL_INFO, "%s/s, %s/s: %s, %s continued; %.1f s behind at most; dropped: %s",
+           fc_human_things((uint64_t)(packets + .5), "packet", b[0], sizeof b[0]),
            fc_human_bytes((uint64_t)(bytes + .5), b[1], sizeof b[1]),
            fc_human_things(log->sessions, "new session", b[2], sizeof b[2]),
            fc_human_count(log->continued, b[3], sizeof b[3]), (double)log->lag_ns / (double)second_ns,
