@@ -127,8 +127,8 @@ class Capture(support.TestCase):
         self.assertIsNone(w.p.poll(), w.said)
         return w
 
-    def capture(self, *words, commit='50ms', interfaces=('rx0',), db=None):
-        return self.start(FLOWCARVE, 'capture', '-d', db or self.db, '-w', self.caps, '--commit', commit,
+    def capture(self, *words, commit='50ms', interfaces=('rx0',), by=()):
+        return self.start(*by, FLOWCARVE, 'capture', '-d', self.db, '-w', self.caps, '--commit', commit,
                           *[w for i in interfaces for w in ('-i', i)], *words, begins='capturing')
 
     def tcpdump(self, *words):
@@ -334,6 +334,26 @@ class Capture(support.TestCase):
         self.assertEqual(set(seen[-1]['Uid'].split()), {str(user.pw_uid)})
         self.assertEqual({int(seen[-1][k], 16) for k in ('CapPrm', 'CapEff')}, {1 << 13})
         self.assertEqual((seen[-1]['NoNewPrivs'], int(seen[-1]['CapAmb'], 16)), ('1', 0))
+
+    def test_with_the_right_to_capture_alone(self):
+        """As of a program that setcap(8) has given it, or of a service that has no other."""
+        setpriv = support.tool('setpriv')
+        os.chmod(self.folder, 0o777)
+        os.chmod(self.caps, 0o777)
+        w = self.capture(by=(setpriv, '--reuid', 'nobody', '--clear-groups', '--inh-caps', '+net_raw', '--ambient-caps', '+net_raw'))
+        self.send(100, 1)
+        self.end(w)
+        self.assertEqual((self.counts(w), self.of_port(1)), ((100, 100, 0), [100]))
+        self.assertEqual({os.stat(f).st_uid for f in glob.glob(self.path('caps', '*'))}, {pwd.getpwnam('nobody').pw_uid})
+
+    def test_all_interfaces(self):
+        w = self.capture(interfaces=('any',))
+        self.send(100, 1)
+        self.end(w)
+        ours = self.recorded()
+        self.assertEqual((len(ours), {r.linktype for r in ours}), (200, {113}))  # each leaves one of them and comes to the other
+        self.assertEqual(self.of_port(1), [200])
+        verify(self.db)
 
     def test_what_is_refused(self):
         mine = ('capture', '-d', self.db)
