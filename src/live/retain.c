@@ -43,8 +43,8 @@ struct fc_retain {
 struct step {
     struct fc_retain *r;
     struct fc_db *db;
-    int64_t now_ns; /* the wall clock */
-    int64_t mono_ns, until_ns;
+    int64_t now_ns;                      /* the wall clock */
+    int64_t begin_ns, mono_ns, until_ns; /* before all captures were looked at; after that; and what time there is */
     bool settled;
     struct fc_retain_result *result;
     struct fc_error *err;
@@ -377,7 +377,7 @@ static bool is_due(const struct step *s, const struct fc_retained *item)
     case FC_RETAINED_DELETED:
         return true;
     case FC_RETAINED_ABSENT:
-        return s->settled && s->mono_ns - item->since_ns >= s->r->o.limits.gone_ns;
+        return s->settled && s->begin_ns - item->since_ns >= s->r->o.limits.gone_ns;
     case FC_RETAINED_DONE:
         /* the last row of all stays */
         return !keeps_sessions(s, item) && item->id < s->r->set.last;
@@ -398,13 +398,15 @@ static int forget_one(struct step *s, struct fc_writer *w, struct fc_retained *i
     s->result->sessions += sum.sessions;
     if (rc == FC_E_INTERRUPTED)
         return 0;
+    item->before = item->state;
+    item->touched = true;
     if (rc == 0 && !done && (rc = fc_writer_mark_forgotten(w, item->id, how, s->err)) == 0) {
         s->result->forgotten++;
         item->state = FC_RETAINED_DONE;
     }
     if (rc == 0 && !keeps_sessions(s, item)) {
         if ((rc = fc_writer_drop_file(w, item->id, s->err)) == 1)
-            item->id = 0;
+            item->dropped = true;
     }
     return rc < 0 ? rc : 1;
 }
@@ -465,10 +467,7 @@ static int forget_all(struct step *s)
     if (rc == 0 && fc_writer_has_changed(w))
         rc = fc_writer_commit(w, NULL, s->err);
     fc_writer_close(w);
-    if (rc) /* what was done by then may be undone: the rows tell */
-        fc_retained_clear(&s->r->set);
-    else
-        fc_retained_compact(&s->r->set);
+    fc_retained_settle(&s->r->set, rc == 0);
     return rc;
 }
 
@@ -491,11 +490,10 @@ FC_EXPORT int fc_retain_step(struct fc_retain *r, int64_t now_ns, bool settled, 
                              struct fc_retain_result *result, struct fc_error *err)
 {
     struct fc_error local;
-    struct step s = {.r = r, .now_ns = now_ns, .mono_ns = fc_live_now(), .settled = settled, .result = result};
+    struct step s = {.r = r, .now_ns = now_ns, .begin_ns = fc_live_now(), .settled = settled, .result = result};
     int rc;
 
     s.err = err ? err : &local;
-    s.until_ns = s.mono_ns + (budget_ns ? budget_ns : BUDGET_NS);
     memset(result, 0, sizeof *result);
     result->oldest_ns = INT64_MIN;
     check_index(r);
@@ -503,8 +501,11 @@ FC_EXPORT int fc_retain_step(struct fc_retain *r, int64_t now_ns, bool settled, 
         return 0;
     if ((rc = fc_db_open(r->db_path, &s.db, s.err)))
         return rc;
-    if ((rc = fc_retained_look(&r->set, s.db, s.err)) == 0)
+    if ((rc = fc_retained_look(&r->set, s.db, s.err)) == 0) {
+        s.mono_ns = fc_live_now();
+        s.until_ns = s.mono_ns + (budget_ns ? budget_ns : BUDGET_NS);
         rc = delete_all(&s);
+    }
     fc_db_close(s.db); /* before it is written: closing gives up the locks of all that this process has of the file */
     return rc ? rc : forget_all(&s);
 }

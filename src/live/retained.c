@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { SOME = 1000, LAST = 16 };
+enum { MANY = 1000, SOME = 250, LAST = 16 };
 
 int fc_retained_init(struct fc_retained_set *set, const char *const *folders, size_t count, struct fc_error *err)
 {
@@ -180,11 +180,11 @@ static int examine(struct fc_retained_set *set, const struct fc_stored_file *f)
     return 0;
 }
 
-static int look_behind(struct fc_retained_set *set, struct fc_db *db, uint32_t *behind, size_t *count,
+static int look_behind(struct fc_retained_set *set, struct fc_db *db, size_t most, uint32_t *behind, size_t *count,
                        struct fc_error *err)
 {
     struct fc_stored_files rows;
-    int rc = fc_stored_files_some(db, *behind, SOME, &rows, err);
+    int rc = fc_stored_files_some(db, *behind, most, &rows, err);
 
     if (rc)
         return rc;
@@ -200,15 +200,15 @@ static int look_behind(struct fc_retained_set *set, struct fc_db *db, uint32_t *
 int fc_retained_look(struct fc_retained_set *set, struct fc_db *db, struct fc_error *err)
 {
     bool first = set->last == 0;
-    size_t count = SOME;
+    size_t count = MANY;
     int rc = 0;
 
     set->last -= set->last < LAST ? set->last : LAST; /* the last ones may be growing */
-    while (rc == 0 && count == SOME)
-        rc = look_behind(set, db, &set->last, &count, err);
+    while (rc == 0 && count == MANY)
+        rc = look_behind(set, db, MANY, &set->last, &count, err);
     if (rc || first)
         return rc;
-    rc = look_behind(set, db, &set->turn, &count, err);
+    rc = look_behind(set, db, SOME, &set->turn, &count, err);
     if (count < SOME)
         set->turn = 0;
     return rc;
@@ -238,12 +238,18 @@ bool fc_retained_is_newest(const struct fc_retained_set *set, const struct fc_re
     return true;
 }
 
-void fc_retained_compact(struct fc_retained_set *set)
+void fc_retained_settle(struct fc_retained_set *set, bool committed)
 {
     size_t kept = 0;
 
-    for (size_t i = 0; i < set->count; i++)
-        if (set->items[i].id)
-            set->items[kept++] = set->items[i];
+    for (size_t i = 0; i < set->count; i++) {
+        struct fc_retained *item = &set->items[i];
+        if (item->touched && !committed)
+            item->state = item->before;
+        if (!item->dropped || !committed)
+            set->items[kept++] = *item;
+    }
     set->count = kept;
+    for (size_t i = 0; i < kept; i++)
+        set->items[i].touched = set->items[i].dropped = false;
 }

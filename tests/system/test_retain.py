@@ -382,17 +382,31 @@ class Crashes(Base):
         self.assertEqual((self.count(), self.count('files')), (12, 3))
         self.check()
 
+    def test_while_another_process_writes(self):
+        """What is deleted is forgotten later; the disk does not wait for that."""
+        files = self.make(3)
+        k = self.keeper(age=DAY)
+        with support.open_db(self.db, True) as c:
+            c.execute('BEGIN IMMEDIATE')
+            s = k.step(T0 + DAY + 4 * S)
+            self.assertEqual((s.deleted, s.forgotten, s.code), (files[:1], 0, -15))
+            self.assertIn('is being written', s.words[0])
+            c.execute('ROLLBACK')
+        s = k.step(T0 + DAY + 4 * S)
+        self.assertEqual((s.deleted, s.forgotten, s.sessions, s.code), ([], 1, 4, 0))
+        self.check()
+
     def test_nothing_is_written_for_nothing(self):
         files = self.make(3)
         k = self.keeper(age=DAY, sessions=FOREVER)
         self.assertEqual(k.step(T0 + DAY + 4 * S).forgotten, 1)
         k.end()
-        before = support.read_bytes(self.db), self.taken_by_index()
+        before = hash(support.read_bytes(self.db)), self.taken_by_index()
         for _ in range(3):
             k = self.keeper(age=DAY, sessions=10 * DAY)
             self.assertEqual(k.step(T0 + DAY + 4 * S).deleted, [])
             k.end()
-        self.assertEqual((support.read_bytes(self.db), self.taken_by_index()), before)
+        self.assertEqual((hash(support.read_bytes(self.db)), self.taken_by_index()), before)
         self.assertEqual(self.there(files), [False, True, True])
 
     def test_a_deletion_that_the_disk_has_lost(self):
@@ -539,10 +553,10 @@ class Watched(Watching):
 
     def test_a_month(self):
         """Feeding and deleting at one rate: nothing grows. A day is twelve captures here."""
-        rounds, each = (1000, 6) if LONG else (50, 6)
+        rounds, each = (1000, 6) if LONG else (40, 6)
         data = support.read_bytes(self.fcgen('seed.pcap', '--packets', '600', '--sessions', '120', '--sizes', 'small', '--concurrent', '20')[0])
         packets = support.as_packets(support.parse_capture(data))
-        w = self.watch(options=('--commit', '10ms', '--delete-captures', '--keep', '10M'))
+        w = self.watch(options=('--commit', '10ms', '--delete-captures', '--keep', '8M'))
         sizes, rss, captures, seconds = [], [], [], []
         for k in range(rounds):
             for i in range(k * each, (k + 1) * each):  # other clients in each
@@ -564,7 +578,9 @@ class Watched(Watching):
             sizes[0] >> 10, sizes[-1] >> 10, captures[0] >> 10, captures[-1] >> 10, rss[0], rss[-1],
             1000 * sum(seconds[2 * some:3 * some]) / some, 1000 * sum(seconds[-some:]) / some), file=sys.stderr)
         self.assertLess(max(sizes), min(sizes) * 1.2, sizes)
-        self.assertLess(max(captures), min(captures) * 1.2, captures)
+        third = len(captures) // 3  # they make room for the -wal, which grows by leaps
+        self.assertLess(sum(captures[-third:]), sum(captures[:third]) * 1.2, captures)
+        self.assertGreater(sum(captures[-third:]), sum(captures[:third]) / 1.2, captures)
         if not support.sanitized():  # which keeps what is freed for some time
             self.assertLess(max(rss), min(rss) * 1.1, rss)
         left = len(os.listdir(self.caps))
