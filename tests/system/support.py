@@ -11,7 +11,7 @@ Environment:
   FLOWCARVE_TEST_LONG   1: more rounds everywhere
   FLOWCARVE_TEST_SEED   seed of everything random (printed when a test fails)
 """
-import collections, contextlib, functools, glob, gzip, hashlib, json, os, random, shutil, signal, sqlite3, struct, subprocess, sys
+import collections, contextlib, functools, glob, gzip, json, os, random, shutil, signal, sqlite3, struct, subprocess, sys
 import tempfile, unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -340,9 +340,9 @@ def select(db, sql, *values):
 
 def dump(db, leave_out=()):
     """
-    The text of `.dump`; columns `table.column` in leave_out are set aside first, tables by their name; of session_positions
-    only the division, not the positions. files.ctime_ns always: whether it is there depends on how long ago the captures
-    were written.
+    All that is in the index, as text: its schema and a line for each row. Columns `table.column` in leave_out are set aside
+    first, tables by their name; of session_positions only the division, not the positions. files.ctime_ns always: whether it
+    is there depends on how long ago the captures were written.
     """
     with open_db(db) as disk, contextlib.closing(sqlite3.connect(':memory:', isolation_level=None)) as c:
         disk.backup(c)
@@ -352,7 +352,11 @@ def dump(db, leave_out=()):
         for item in ('files.ctime_ns',) + tuple(leave_out):
             table, _, column = item.partition('.')
             c.execute('DELETE FROM %s' % table if not column else 'UPDATE %s SET %s = 0' % (table, column))
-        return '\n'.join(c.iterdump())
+        lines = [sql for (sql,) in c.execute('SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type, name')]
+        for (table,) in c.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall():
+            lines.append(table)
+            lines += map(repr, c.execute('SELECT * FROM "%s"' % table))
+        return '\n'.join(lines)
 
 
 def pages(db):
@@ -569,8 +573,9 @@ def check_index(db, read=read_capture, ordered_ids=True, gaps=False):
             fail('session %d: start, duration %r; records have %r', sid, (start, duration), want)
         if ordered_ids and sid > 0:
             # the first packet is not the earliest where fragments have waited for it, or were given up 60 s later
-            first = min((f for p in pos for f in ((counted[p], p), (counted[p] + 60 * S, p)) if not before or f >= before),
-                        default=None)
+            first = min((counted[p], p) for p in pos)
+            if before and first < before:
+                first = min((f for p in pos for f in ((counted[p], p), (counted[p] + 60 * S, p)) if f >= before), default=None)
             if not first:
                 fail('session %d starts before the one in front of it (%r)', sid, before)
             before = first
@@ -588,7 +593,7 @@ def check_index(db, read=read_capture, ordered_ids=True, gaps=False):
 
 
 def key_of(record):
-    return (record.ts_ns or 0, record.caplen, record.origlen, hashlib.sha1(record.data).digest(), record.linktype)
+    return (record.ts_ns or 0, record.caplen, record.origlen, record.data, record.linktype)
 
 
 def multiset(records):

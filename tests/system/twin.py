@@ -99,11 +99,15 @@ def key(p):
 def count(times):
     """The counted times of a capture whose records have these times."""
     out, counted, shift, behind = [], None, 0, 0
+    known = [MOST if t is None else t for t in times]
     for n, t in enumerate(times):
         if t is not None:
             u = min(t + shift, MOST)
             if counted is None or u > counted:
-                votes = [min(v + shift, MOST) for v in times[n + 1:n + 1 + VOTERS] if v is not None]
+                if min(known[n + 1:n + 1 + VOTERS], default=MOST) + shift >= u:  # nobody votes against it
+                    votes = []
+                else:
+                    votes = [min(v + shift, MOST) for v in times[n + 1:n + 1 + VOTERS] if v is not None]
                 if 2 * sum(v < u for v in votes) > len(votes):
                     counted = min(votes) if counted is None else counted
                 else:
