@@ -178,6 +178,12 @@ def read_capture(path):
 
 
 def parse_capture(d):
+    return list(_parse(d) if len(d) < 4 << 20 else _parse.__wrapped__(d))
+
+
+@functools.lru_cache(64)
+def _parse(d):
+    """By what the bytes are: one test asks for the same capture again and again."""
     if d[:4] in PCAP_MAGIC:
         return list(_read_pcap(d))
     if d[:4] == b'\x0a\x0d\x0d\x0a':
