@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Killed, interrupted, out of space, out of descriptors, odd names, damaged indexes: nothing is lost, nothing crashes."""
-import contextlib, glob, gzip, json, os, re, resource, shutil, signal, sqlite3, subprocess, sys, time, unittest
+import contextlib, functools, glob, gzip, json, os, re, resource, shutil, signal, sqlite3, subprocess, sys, time, unittest
 
 import support
 from support import S, T0, flowcarve, index, select, sessions, udp
@@ -19,18 +19,26 @@ def ended(p, seconds=support.SECONDS):
 
 
 class Killed(support.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.shared = support.tempfile.mkdtemp(prefix='fc-', dir=support.scratch())
+        cls.addClassCleanup(shutil.rmtree, cls.shared, True)
+        made = support.fcgen(os.path.join(cls.shared, 'c.pcap'), '--packets', '60000', '--sizes', 'small',
+                             '--packets-per-session', '4', '--files', '6')
+        # how long a run takes here, so that kills fall into it
+        db, start = os.path.join(cls.shared, 'whole.db'), time.monotonic()
+        index(db, '-q', *made)
+        cls.seconds = time.monotonic() - start
+        cls.want = select(db, 'SELECT count(*), sum(client_packets + server_packets) FROM session')
+        cls.made = made
+
     def setUp(self):
         super().setUp()
         os.mkdir(self.path('caps'))
-        self.files = self.fcgen('caps/c.pcap', '--packets', '120000', '--sizes', 'small', '--packets-per-session', '4',
-                                '--files', '6')
+        self.files = [self.path('caps', os.path.basename(f)) for f in self.made]
+        for f, name in zip(self.made, self.files):
+            os.link(f, name)
         self.db = self.path('x.db')
-        # how long a run takes here, so that kills fall into it
-        start = time.monotonic()
-        index(self.path('whole.db'), '-q', *self.files)
-        self.seconds = time.monotonic() - start
-        self.want = select(self.path('whole.db'), 'SELECT count(*), sum(client_packets + server_packets) FROM session')
-        os.remove(self.path('whole.db'))
         self.r = support.rng('kill', self.id())
 
     def kill_at_random(self, number, words):
@@ -242,7 +250,7 @@ class Space(support.TestCase):
     def setUp(self):
         super().setUp()
         os.mkdir(self.path('caps'))
-        self.files = self.fcgen('caps/c.pcap', '--packets', '60000', '--sizes', 'small', '--packets-per-session', '3',
+        self.files = self.fcgen('caps/c.pcap', '--packets', '30000', '--sizes', 'small', '--packets-per-session', '3',
                                 '--files', '2')
         self.db = self.path('x.db')
 
@@ -748,46 +756,55 @@ class Names(support.TestCase):
 class Damaged(support.TestCase):
     """An index with anything in it: questions may fail, with a message; they do not crash, hang or eat all memory."""
 
-    def setUp(self):
-        super().setUp()
-        self.files = self.fcgen('c.pcap', '--packets', '1500', '--sessions', '60', '--files', '2')
-        self.files += self.fcgen('d.pcapng', '--packets', '300', '--format', 'pcapng', '--interfaces', '2', '--seed', '2')
-        self.good = self.path('good.db')
+    @classmethod
+    def setUpClass(cls):
+        cls.shared = support.tempfile.mkdtemp(prefix='fc-', dir=support.scratch())
+        cls.addClassCleanup(shutil.rmtree, cls.shared, True)
+        path = functools.partial(os.path.join, cls.shared)
+        cls.files = support.fcgen(path('c.pcap'), '--packets', '1500', '--sessions', '60', '--files', '2')
+        cls.files += support.fcgen(path('d.pcapng'), '--packets', '300', '--format', 'pcapng', '--interfaces', '2', '--seed', '2')
+        cls.good = path('good.db')
         # rows in all tables: sessions that go on, fragments that wait, a capture in the middle of growing, one forgotten
-        self.grows = self.write('g.pcap', support.pcap_bytes([
+        cls.grows = support.write(path('g.pcap'), support.pcap_bytes([
             (T0 + i * S, udp('10.0.0.%d' % (i % 5 + 1), 1000, '10.1.0.1', 53, bytes(i % 40))) for i in range(200)]))
         late = support.udp_fragments('10.0.0.1', 9, '10.1.0.2', 9, 77)[1:]
-        zipped = self.write('z.pcap.gz', gzip.compress(support.pcap_bytes([(T0 + 300 * S + i, p) for i, p in enumerate(late)])))
-        old = self.write('old.pcap', support.pcap_bytes([
+        zipped = support.write(path('z.pcap.gz'), gzip.compress(support.pcap_bytes(
+            [(T0 + 300 * S + i, p) for i, p in enumerate(late)])))
+        old = support.write(path('old.pcap'), support.pcap_bytes([
             (T0 + i * S, udp('10.0.0.%d' % (i % 3 + 1), 1000, '10.1.0.1', 53)) for i in range(20)]))
-        self.others = [self.grows, zipped, old]
-        index(self.good, '-q', '--fields', 'all', old)
-        index(self.good, '-q', *self.files)
-        index(self.good, '-q', self.grows, zipped)
-        with open(self.grows, 'ab') as f:
+        others = [cls.grows, zipped, old]
+        index(cls.good, '-q', '--fields', 'all', old)
+        index(cls.good, '-q', *cls.files)
+        index(cls.good, '-q', cls.grows, zipped)
+        with open(cls.grows, 'ab') as f:
             f.write(support.pcap_bytes([(T0 + (200 + i) * S, udp('10.0.0.%d' % (i % 5 + 1), 1000, '10.1.0.1', 53))
                                         for i in range(20)])[24:])
-        flowcarve('forget', '-q', '-d', self.good, '--keep-sessions', old)
+        flowcarve('forget', '-q', '-d', cls.good, '--keep-sessions', old)
+        cls.known = {support.key_of(r)[1:4] for f in cls.files + others
+                     for r in support.parse_capture(support.uncompressed(support.read_bytes(f)))}
+        ids = flowcarve('query', '-d', cls.good, '-f', 'tsv', '-C', 'community-id', '--community-id').text.splitlines()
+        cls.log = support.write(path('ids.txt'), '\n'.join(ids[1:30]).encode())
+        cls.cache = path('cache')
+        flowcarve('query', '-c', '-r', cls.files[0], env={'XDG_CACHE_HOME': cls.cache})
+        cls.kept, = glob.glob(os.path.join(cls.cache, 'flowcarve', '*.db'))
+        if not support.sanitized():  # no command takes more than 2 GB of address space
+            before = resource.getrlimit(resource.RLIMIT_AS)
+            cls.addClassCleanup(resource.setrlimit, resource.RLIMIT_AS, before)
+            resource.setrlimit(resource.RLIMIT_AS, (2 << 30, before[1]))
+
+    def setUp(self):
+        super().setUp()
         self.db = self.path('x.db')
         self.r = support.rng('damaged', self.id())
-        ids = flowcarve('query', '-d', self.good, '-f', 'tsv', '-C', 'community-id', '--community-id').text.splitlines()
-        self.log = self.write('ids.txt', '\n'.join(ids[1:30]).encode())
-        flowcarve('query', '-c', '-r', self.files[0], env={'XDG_CACHE_HOME': self.path('cache')})
-        self.kept, = glob.glob(self.path('cache', 'flowcarve', '*.db'))
 
     def ask(self, what):
-        sanitized = support.sanitized()
-
-        def limit():  # 2 GB of address space
-            if not sanitized:
-                resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
         out = self.path('o.cap')
         for words in self.questions(out):
             db = ['-d', self.db] if '-r' not in words and words[0] != 'cache' else []
             if not db:
                 shutil.copy(self.db, self.kept)
             try:
-                r = flowcarve(words[0], *db, *words[1:], ok=(0, 1, 2), seconds=60, preexec_fn=limit, env={'XDG_CACHE_HOME': self.path('cache')})
+                r = flowcarve(words[0], *db, *words[1:], ok=(0, 1, 2), seconds=60, env={'XDG_CACHE_HOME': self.cache})
             except AssertionError as e:
                 kept = os.path.join(support.scratch(), 'fc-damaged-%s.db' % self.r.randrange(10**6))
                 shutil.copy(self.db, kept)
@@ -813,7 +830,7 @@ class Damaged(support.TestCase):
                 ['carve', '--from', self.log, '-w', out], ['carve', '--list'], ['carve', '--with-peers', '1m,1m', '-i', '2', '-w', out],
                 ['files'], ['files', 'check'], ['cache'], ['query', '-c', '-r', self.files[0]], ['packets', '-r', self.files[0]]]
         if not support.LONG:
-            return [some[i] for i in sorted(self.r.sample(range(len(some)), 5))]
+            return [some[i] for i in sorted(self.r.sample(range(len(some)), 4))]
         return some + [['files', 'relocate', self.grows, out], ['forget', '--gone'], ['index', '-q', self.grows], ['forget', self.files[0]]]
 
     asked = 0
@@ -825,15 +842,12 @@ class Damaged(support.TestCase):
 
     def check_output(self, out, what):
         """What a carve put under its name is a capture of records that exist."""
-        if not hasattr(self, 'known'):
-            self.known = {support.key_of(r)[1:4] for f in self.files + self.others
-                          for r in support.parse_capture(support.uncompressed(support.read_bytes(f)))}
         for rec in support.read_capture(out):  # times hang on the interfaces that the index tells of
             self.assertTrue(support.key_of(rec)[1:4] in self.known, what + ': carved what is in no capture')
 
     def test_flipped_bytes(self):
         data = support.read_bytes(self.good)
-        for i in range(support.rounds(40, 400)):
+        for i in range(support.rounds(30, 400)):
             d = bytearray(data)
             for _ in range(self.r.choice((1, 1, 3, 20, 200))):
                 d[self.r.randrange(100 if self.r.random() < .1 else len(d))] = self.r.randrange(256)
@@ -877,7 +891,7 @@ class Damaged(support.TestCase):
             'session_positions', 'session_forgotten', 'session_span', 'session_port', 'seek_points', 'open_fragment')}
         cases = [(t, c, v) for t in columns for c in columns[t] for v in self.VALUES
                  if not (c in ('id', 'proto') and t != 'session')]
-        for table, column, value in self.r.sample(cases, support.rounds(45, 400)):
+        for table, column, value in self.r.sample(cases, support.rounds(36, 400)):
             what = '%s.%s = %r' % (table, column, value if not isinstance(value, (str, bytes)) else value[:20])
             one = self.r.random() < .5
             try:
@@ -917,9 +931,9 @@ class Damaged(support.TestCase):
                       v(1) + v(2) + v(24) + v(h), b'\0' + v(h) + b'\x10a', b'\0' + v(h)]
         blobs += [b'\0' + v(100) + b'\xff' * 30, b'\0' + v(100) + b'\x1fa\0\0' + b'\xff' * 5, b'\0' + v(5) + b'\x14a\x09\0',
                   b'\0' + v(1 << 30) + b'\x1fa\1\0' + b'\xff' * 4000 + b'\0', b'\0' + v(0), b'\0' + v(3) + b'\x30\1\1']
-        blobs += [self.r.randbytes(self.r.randrange(1, 60)) for _ in range(support.rounds(15, 100))]
+        blobs += [self.r.randbytes(self.r.randrange(1, 60)) for _ in range(support.rounds(8, 100))]
         blobs += [b'\0' + v(self.r.randrange(300)) + self.r.randbytes(self.r.randrange(1, 60))
-                  for _ in range(support.rounds(15, 100))]
+                  for _ in range(support.rounds(8, 100))]
         for blob in blobs:
             self.changed(('UPDATE session SET positions = ? WHERE id = 5', (blob,)))
             self.ask('positions %s' % blob[:40].hex())
