@@ -312,7 +312,7 @@ Test(format, addresses_protocols_and_times_agree_with_the_view)
     sqlite3_prepare_v2(sql, "INSERT OR REPLACE INTO session VALUES(1,?,0,?,6,?,1,zeroblob(16),2,1,1,1,1,0,0,0,x'')", -1,
                        &in, NULL);
     sqlite3_prepare_v2(sql, "SELECT client_addr, start, proto FROM sessions", -1, &view, NULL);
-    for (unsigned i = 0; i < test_rounds(4000); i++) {
+    for (unsigned i = 0; i < test_rounds(1500); i++) {
         uint8_t addr[16];
         int64_t start = (int64_t)(test_random(&state) >> 1) >> test_below(&state, 60);
         uint32_t proto = test_below(&state, 5) << 16 | test_below(&state, 3) << 8 | test_below(&state, 256);

@@ -629,7 +629,7 @@ Test(parse, survives_random_bytes_and_broken_filters)
     uint64_t state = test_seed();
     char text[2000];
 
-    for (unsigned i = 0, rounds = test_rounds(10000); i < rounds; i++) {
+    for (unsigned i = 0, rounds = test_rounds(4000); i < rounds; i++) {
         struct fc_filter_error where = {0};
         struct fc_filter *filter;
         unsigned len = test_below(&state, 60);

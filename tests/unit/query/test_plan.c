@@ -225,7 +225,7 @@ Test(plan, windows_of_time_lose_no_session)
     struct test_index *index = new_index();
     uint64_t state = test_seed();
 
-    for (unsigned i = 0; i < test_rounds(100); i++) {
+    for (unsigned i = 0; i < test_rounds(50); i++) {
         int64_t after = test_below(&state, 52000), before = after + (int64_t)test_below(&state, 100 << i % 10);
         char text[100];
         struct fc_filter *filter;

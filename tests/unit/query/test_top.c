@@ -69,7 +69,7 @@ static void compare(struct test_index *index, const struct fc_top_options *o, co
 Test(top, gives_the_same_by_parts_and_by_a_select)
 {
     uint64_t state = test_seed();
-    struct test_index *index = test_index_new(&state, 200, ALL_FIELDS);
+    struct test_index *index = test_index_new(&state, test_rounds(1) > 1 ? 200 : 80, ALL_FIELDS);
 
     for (int by = FC_TOP_TOTAL; by <= FC_TOP_TIME; by++) {
         struct fc_top_options o = {.by = (enum fc_top_by)by,

@@ -299,7 +299,7 @@ static void try_shapes(const char *suite, uint64_t rounds, unsigned rows_max, si
 {
     uint64_t seed = test_seed(suite);
 
-    rounds = (unsigned)test_rounds(rounds / 2);
+    rounds = (unsigned)test_rounds(rounds / 4);
     for (uint64_t i = 0; i < rounds; i++) {
         struct rng rng = {seed + i};
         struct shape s = {.rows = (unsigned)rng_below(&rng, rng_chance(&rng, 20) ? 4 : rows_max),
@@ -346,7 +346,7 @@ Test(btree, rows_of_megabytes)
 Test(btree, every_small_number_of_rows)
 {
     uint64_t seed = test_seed("small");
-    unsigned step = test_number("FLOWCARVE_TEST_LONG", 0) ? 1 : 5;
+    unsigned step = test_number("FLOWCARVE_TEST_LONG", 0) ? 1 : 9;
 
     /* past the first split of leaf and of interior pages, of table and index */
     for (unsigned n = (unsigned)(seed % step); n < 700; n += step) {
@@ -358,9 +358,9 @@ Test(btree, every_small_number_of_rows)
 
 Test(btree, three_levels_and_more)
 {
-    static const struct shape shapes[] = {{.rows = 400000, .a_size = none, .b_size = none},
+    static const struct shape shapes[] = {{.rows = 300000, .a_size = none, .b_size = none},
                                           {.rows = 9000, .a_size = tiny, .b_size = at_local_max},
-                                          {.rows = 100000, .a_size = usual, .b_size = usual, .threads = true}};
+                                          {.rows = 60000, .a_size = usual, .b_size = usual, .threads = true}};
 
     for (unsigned i = 0; i < 3; i++) {
         const char *said = live(i, &shapes[i]);
@@ -370,7 +370,7 @@ Test(btree, three_levels_and_more)
 
 Test(btree, the_page_at_the_lock_byte_is_left_out)
 {
-    for (unsigned page = 6; page < 90; page++) {
+    for (unsigned page = 6; page < 90; page += test_number("FLOWCARVE_TEST_LONG", 0) ? 1 : 2) {
         struct shape s = {.rows = 3000, .a_size = usual, .b_size = tiny, .lock_page = page, .threads = page % 5 == 0};
         cr_assert_eq(sqlite3_test_control(SQLITE_TESTCTRL_PENDING_BYTE, (page - 1) * FC_PAGE_SIZE) > 0, 1);
         const char *said = live(page, &s);

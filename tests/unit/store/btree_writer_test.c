@@ -209,6 +209,24 @@ Test(btree_writer, every_row_and_statistic_is_that_of_the_twin)
     }
 }
 
+/* What the twin would say of the tables beside the sessions, which no integrity check looks at. */
+static const char *check_beside(sqlite3 *sql)
+{
+    if (bt_number(sql,
+                  "WITH p(epoch, port, block) AS (SELECT id - 1 >> 18, client_port, id - 1 >> 6 & 4095 FROM session"
+                  " WHERE client_port IS NOT NULL UNION SELECT id - 1 >> 18, server_port, id - 1 >> 6 & 4095"
+                  " FROM session WHERE server_port IS NOT NULL)"
+                  "SELECT (SELECT count(*) FROM p) = (SELECT count(*) FROM session_port) AND NOT EXISTS"
+                  " (SELECT epoch, port, block FROM session_port EXCEPT SELECT * FROM p)") != 1)
+        return "session_port is not that of the sessions";
+    if (bt_number(sql, "WITH s(first_id, packets) AS (SELECT (id - 1) / 4096 * 4096 + 1,"
+                       " sum(client_packets + server_packets) FROM session GROUP BY 1)"
+                       "SELECT (SELECT count(*) FROM s) = (SELECT count(*) FROM session_span) AND NOT EXISTS"
+                       " (SELECT first_id, packets FROM session_span EXCEPT SELECT * FROM s)") != 1)
+        return "session_span is not that of the sessions";
+    return NULL;
+}
+
 Test(btree_writer, epochs_give_the_same)
 {
     /* from 50,000 sessions of an epoch on, two threads build indexes; the last one has a single session */
@@ -216,7 +234,20 @@ Test(btree_writer, epochs_give_the_same)
     struct plan plan = {
         .seed = 5, .sessions = epochs * FC_EPOCH_SESSIONS + 1, .blob_max = 20, .fields = FC_FIELD_COMMUNITY_ID};
 
-    compare(&plan);
+    if (epochs > 1) {
+        compare(&plan);
+        return;
+    }
+    /* its twin takes most of the time, and differs in nothing that the rows of an index have to do with epochs */
+    const char *path = bt_path(0);
+    make(path, &plan, false);
+    sqlite3 *sql = bt_open(path);
+    const char *why = bt_check(sql);
+    cr_assert_str_eq(why, "ok");
+    why = check_beside(sql);
+    cr_assert_null(why, "%s", why);
+    cr_assert_eq(bt_number(sql, "SELECT count(*) FROM session"), plan.sessions);
+    sqlite3_close(sql);
 }
 
 Test(btree_writer, a_blob_of_megabytes)
