@@ -134,6 +134,7 @@ struct fc_table {
     struct fc_recaller recaller; /* find NULL: nobody is asked */
     struct fc_stock stock;
     struct fc_spill_file spill;
+    atomic_bool handed;                       /* something was: call_rcu() is to do it */
     struct fc_partition partitions[FC_PARTS]; /* of the last one the queue alone is used */
 };
 

@@ -29,6 +29,7 @@ static bool can_start_rcu(void)
 void fc_table_later(struct fc_table *t, struct rcu_head *head, void (*done)(struct rcu_head *))
 {
     if (!t->alone) {
+        atomic_store_explicit(&t->handed, true, memory_order_relaxed);
         call_rcu(head, done);
         return;
     }
@@ -54,8 +55,8 @@ static void wait_for_callbacks(const struct fc_table *t)
 {
     struct fence fence;
 
-    if (t->alone)
-        return;
+    if (t->alone || !atomic_load_explicit(&t->handed, memory_order_relaxed))
+        return; /* nothing is to come, and liburcu lets ten milliseconds pass before it calls anything */
     sem_init(&fence.passed, 0, 0);
     call_rcu(&fence.rcu, pass);
     while (sem_wait(&fence.passed) != 0)

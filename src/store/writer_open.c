@@ -264,12 +264,13 @@ static void change_mode(struct fc_writer *w, bool wal, int most_ms)
 {
     const char *text =
         wal ? "PRAGMA journal_mode = WAL" : "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE";
-    int rc = SQLITE_BUSY;
 
     /* also where something has broken the connection; only who reads is waited for */
-    for (int ms = 0; is_wal(w) != wal && (rc & 0xff) == SQLITE_BUSY && ms <= most_ms;
-         ms += sqlite3_sleep(1 + getpid() % 4))
-        rc = sqlite3_exec(w->conn.db, text, NULL, NULL, NULL);
+    for (int ms = 0; is_wal(w) != wal && ms <= most_ms; ms += sqlite3_sleep(1 + getpid() % 4)) {
+        int rc = sqlite3_exec(w->conn.db, text, NULL, NULL, NULL);
+        if ((rc & 0xff) != SQLITE_BUSY || is_wal(w) == wal)
+            break;
+    }
 }
 
 static void note_own(struct fc_writer *w)
