@@ -193,7 +193,7 @@ static void addition(struct bench *b, uint64_t from, uint64_t to)
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { STRIDE = 8 };
 #else
-enum { STRIDE = 4 };
+enum { STRIDE = 6 };
 #endif
 
 static void every_allocation(struct bench *b, void (*step)(struct bench *, uint64_t, uint64_t), const char *name)
