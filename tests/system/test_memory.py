@@ -5,7 +5,7 @@ import sys
 import support
 from support import index, select
 
-FIXED = 16 << 20  # libraries, windows, SQLite's pages
+FIXED = 12 << 20  # libraries, windows, SQLite's pages
 
 
 class Memory(support.TestCase):
@@ -23,7 +23,7 @@ class Memory(support.TestCase):
 
     def check(self, options, carve, verify):
         """Bytes a packet; a session has 56 and 128."""
-        packets = 2000000
+        packets = 1000000
         files = self.fcgen('c.pcap', '--packets', str(packets), '--sizes', '60-64', *options)
         db = self.path('x.db')
         index(db, '-q', *files)
@@ -38,7 +38,7 @@ class Memory(support.TestCase):
         self.check(('--sessions', '200'), 32, 32)
 
     def test_many_sessions(self):
-        self.check(('--sessions', '300000'), 32, 32)
+        self.check(('--sessions', '150000'), 32, 32)
 
     def test_times_that_run_backwards(self):
         self.check(('--sessions', '200', '--backward', '5'), 48, 32)
