@@ -131,7 +131,7 @@ class Completion(support.TestCase):
     def test_words_that_are_offered_are_taken(self):
         """By the program itself, which has its own lists."""
         db = self.path('i.db')
-        support.index(db, '-q', '--fields', 'all', *self.fcgen('t', '--sessions', '20'))
+        support.index(db, '-q', '--fields', 'all', *self.fcgen('t', '--packets', '300', '--sessions', '20'))
         script = support.read_bytes(self.path('completion.bash')).decode()
         # what another run would need besides; of top some columns are those of one grouping alone
         rest = {'carve': [('-w', self.path('out'))], 'follow': [('1',)], 'index': [(self.path('none.pcap'),)],
