@@ -341,7 +341,7 @@ class Formats(support.TestCase):
         rows = [r for r in rows if r['status'] == 'ok' and 'z:' not in r['features'] and ',' not in r['linktypes'] and
                 20 < int(r['packets']) < 2000 and r['linktypes'].split(':')[0] in ('1', '113', '276', '101', '0')]
         r = support.rng('variants')
-        return [os.path.join(support.CAPTURES, x['path']) for x in r.sample(rows, min(len(rows), support.rounds(3, 30)))]
+        return [os.path.join(support.CAPTURES, x['path']) for x in r.sample(rows, min(len(rows), support.rounds(1, 30)))]
 
     # ---- what is no capture
 
