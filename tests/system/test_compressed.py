@@ -461,7 +461,7 @@ class Compressed(support.TestCase):
             want = {a: support.flowcarve('carve', '-q', '-d', good, '-w', '-', *a).out for a in ((), ('--id', str(sid)))}
             points = select(good, 'SELECT rowid, off, stored_off, state FROM seek_points')
             self.assertTrue(points, name)
-            for _ in range(support.rounds(4, 150)):
+            for _ in range(support.rounds(3, 150)):
                 db = shutil.copy(good, self.path('bad.db'))
                 with support.open_db(db, True) as c:
                     for rowid, off, stored, state in points:

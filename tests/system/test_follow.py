@@ -231,7 +231,7 @@ class ToFiles(support.TestCase):
 
     def test_each_end_of_each_session(self):
         db, out = self.path('x.db'), self.path('out')
-        index(db, '-q', *self.fcgen('c.pcap', '--packets', '450', '--ipv6', '30', '--fragments', '5'))
+        index(db, '-q', *self.fcgen('c.pcap', '--packets', '700', '--sessions', '90', '--ipv6', '30', '--fragments', '5'))
         r = flowcarve('follow', '-d', db, '--to', out)
         rows = [json.loads(line) for line in flowcarve('query', '-d', db, '-f', 'json').text.splitlines()]
         self.assert_says(r, '%d files of %d sessions written' % (len(os.listdir(out)), len(rows)))
@@ -331,7 +331,8 @@ class Grep(Flow):
     def test_at_random(self):
         """All lines of all sessions, against raw bytes; several batches of sessions."""
         db = self.path('made.db')
-        index(db, '-q', *self.fcgen('c.pcap', '--packets', str(support.rounds(1500, 60000))))
+        index(db, '-q', *self.fcgen('c.pcap', '--packets', str(support.rounds(3000, 60000)),
+                                      '--sessions', str(support.rounds(120, 12000))))
         found = collections.Counter((int(s), f) for s, f, _, _ in self.lines('[A-Z][a-z]\\d'))
         want = collections.Counter()
         for row in support.sessions(db):

@@ -62,8 +62,8 @@ class Later(support.TestCase):
         for f in files:
             index(db, '-q', *options, f)
             support.check_index(db, ordered_ids=False, gaps=True)
-            support.verify(db)
             given = self.check_ids(db, given)
+        support.verify(db)
         again = self.path('again.db')
         if os.path.exists(again):
             os.remove(again)

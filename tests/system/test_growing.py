@@ -86,7 +86,7 @@ class Growing(support.TestCase):
 
     def test_random_slices(self):
         packets = self.packets()
-        for round in range(support.rounds(2, 20)):
+        for round in range(support.rounds(1, 20)):
             for name, data in self.containers(packets):
                 r = support.rng('slices', name, round)
                 with self.subTest(name, round=round):

@@ -145,7 +145,7 @@ class Life(support.TestCase):
 
     def test_any_order(self):
         first = int(os.environ.get('LIFE_FIRST', 0))
-        for seed in range(first, first + support.rounds(12, 300)):
+        for seed in range(first, first + support.rounds(8, 300)):
             self.live(support.SEED * 1000 + seed)
 
 
