@@ -69,13 +69,13 @@ class Adding(support.TestCase):
                 os.remove(f)
 
     def test_any_number_of_threads_and_any_memory(self):
-        """With little memory, sessions of the index are evicted while they are still being loaded: in 16M, 50,000 have no room."""
-        files = self.captures('--packets', '150000', '--port-reuse', '30')
+        """With little memory, sessions are put aside while those of the index are still being loaded."""
+        files = self.captures('--packets', '80000', '--port-reuse', '30', '--packets-per-session', '1', files=2)
         texts = []
-        for options in (('--jobs', '1'), ('--jobs', '2', '--chunk-size', '1M', '--memory', '16M')):
+        for options in (('--jobs', '1'), ('--jobs', '2', '--chunk-size', '64k', '--memory', '16M')):
             db = self.path('x%d.db' % len(texts))
-            for f in files:
-                index(db, '-q', *options, f)
+            index(db, '-q', '--fields', 'all', *options, files[0])
+            index(db, '-q', *options, files[1])
             texts.append(dump(db))
             self.assert_same_dump(texts[0], texts[-1], ' '.join(options))
 
