@@ -55,6 +55,24 @@ struct fc_file_list {
 int fc_files_list(struct fc_db *db, bool check, const int *stop, struct fc_file_list *out, struct fc_error *err);
 void fc_file_list_fini(struct fc_file_list *list);
 
+/* A range of bytes of a capture of which nothing could be made; of no length: damage to compressed data. */
+struct fc_listed_damage {
+    uint32_t file; /* its ID */
+    const char *path;
+    uint64_t off, length; /* bytes */
+    const char *cause;    /* a sentence without a full stop */
+};
+
+/* A code other than 0 ends the listing and is given back. What `damage` has is valid during the call. */
+typedef int fc_damage_take(void *ctx, const struct fc_listed_damage *damage);
+
+/*
+ * Lists the damage of a capture by its ID, or of all (0), in the order of captures and offsets, as far as the index has
+ * it (the first 65,536 ranges of each). FC_E_USAGE: there is no such capture. FC_E_NOMEM, FC_E_IO, FC_E_DB,
+ * FC_E_INTERRUPTED.
+ */
+int fc_damage_list(struct fc_db *db, uint32_t file, fc_damage_take *take, void *ctx, struct fc_error *err);
+
 /* "present", "pending" and so on. */
 const char *fc_presence_name(enum fc_presence presence);
 

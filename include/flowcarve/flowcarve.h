@@ -5,12 +5,15 @@
 
 #include <flowcarve/capture.h>
 #include <flowcarve/carve.h>
+#include <flowcarve/complete.h>
 #include <flowcarve/db.h>
 #include <flowcarve/decode.h>
 #include <flowcarve/error.h>
 #include <flowcarve/fields.h>
 #include <flowcarve/files.h>
+#include <flowcarve/histogram.h>
 #include <flowcarve/index.h>
+#include <flowcarve/layers.h>
 #include <flowcarve/live.h>
 #include <flowcarve/log.h>
 #include <flowcarve/look.h>
@@ -24,6 +27,7 @@
 #include <flowcarve/state.h>
 #include <flowcarve/status.h>
 #include <flowcarve/stream.h>
+#include <flowcarve/summary.h>
 #include <flowcarve/tap.h>
 #include <flowcarve/text.h>
 #include <flowcarve/top.h>

@@ -38,7 +38,11 @@ struct fc_packets_options {
     bool numbers;    /* count the records of each capture up to the last one that is asked for */
     uint32_t fields; /* FC_WANT_*: what is decoded, beside the key */
     const char
-        *avoid;      /* path that an output will replace, or NULL: FC_E_USAGE when it is the index or a capture of it */
+        *avoid; /* path that an output will replace, or NULL: FC_E_USAGE when it is the index or a capture of it */
+    /* with `one`: no packets but the one whose record is at `off` of the capture of ID `file`, if the sessions have it */
+    bool one;
+    uint32_t file;
+    uint64_t off;
     const int *stop; /* as in fc_index_run(); may be NULL */
 };
 

@@ -104,6 +104,13 @@ struct fc_query_options {
     const char *sort;  /* "KEY" or "KEY:desc" of the output's keys; NULL: by id */
     int64_t limit;     /* sessions at the most; 0 or less: all */
     bool community_id; /* compute it where the index does not hold it */
+    int64_t offset;    /* sessions that are passed over in front, which takes as long as finding them */
+    /*
+     * What fc_query_rest() gave of an earlier query with the same filter and sort: goes on behind it. NULL: from the
+     * beginning. FC_E_USAGE: it is none, or of another sort.
+     */
+    const char *after;
+    bool rest; /* with a limit: look for what is behind it, for fc_query_rest() */
 };
 
 /* Columns that every index holds, for those that a filter names. */
@@ -135,6 +142,14 @@ int fc_query_next(struct fc_query *query, struct fc_session *row, struct fc_erro
 
 /* FC_FIELD_* bits of the columns that the sessions can have: what the index holds, and what the options ask for. */
 uint32_t fc_query_fields(const struct fc_query *query);
+
+/*
+ * Once fc_query_next() has given 0: the place behind the limit, as `after` takes it, valid until the query is closed;
+ * NULL: nothing is left there, or options->rest was not set. It is the last session's place in the order, as of when
+ * that was made, and not a number of rows: whoever goes on there gets no session twice that has not changed, and misses
+ * none, whatever was added meanwhile.
+ */
+const char *fc_query_rest(const struct fc_query *query);
 void fc_query_close(struct fc_query *query);
 
 /* A capture that holds packets of a session. */
@@ -162,6 +177,16 @@ void fc_session_files_close(struct fc_session_files *files);
 
 /* Number of sessions that match, without reading them out. Negative code on failure. */
 int64_t fc_query_count(struct fc_db *db, const struct fc_filter *filter, struct fc_error *err);
+
+/* What finding the sessions of a filter reads, about. */
+struct fc_query_cost {
+    int64_t sessions; /* of the index */
+    int64_t reads;    /* sessions to be looked at */
+    bool scan;        /* the table is read from front to end */
+};
+
+/* Estimates it from the indexes, in some milliseconds. `filter` may be NULL. Codes as fc_query_open(). */
+int fc_query_cost(struct fc_db *db, const struct fc_filter *filter, struct fc_query_cost *cost, struct fc_error *err);
 
 /* What a filter comes to. Strings; NULL where there is no such thing. */
 struct fc_explain {

@@ -135,6 +135,48 @@ FC_EXPORT void fc_file_list_fini(struct fc_file_list *list)
     memset(list, 0, sizeof *list);
 }
 
+/* The rows of `damage` of one capture or of all; what they name that there is not is passed over. */
+static int take_damage(struct fc_db *db, const struct fc_stored_files *files, sqlite3_stmt *stmt, fc_damage_take *take,
+                       void *ctx, struct fc_error *err)
+{
+    int rc = 0, step = SQLITE_DONE;
+
+    while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW) {
+        const char *cause = (const char *)sqlite3_column_text(stmt, 3);
+        const struct fc_stored_file *f = fc_stored_files_find(files, (uint32_t)sqlite3_column_int64(stmt, 0));
+        struct fc_listed_damage damage = {.off = (uint64_t)sqlite3_column_int64(stmt, 1),
+                                          .length = (uint64_t)sqlite3_column_int64(stmt, 2),
+                                          .cause = cause ? cause : ""};
+        if (!f)
+            continue;
+        damage.file = f->id;
+        damage.path = f->path;
+        rc = take(ctx, &damage);
+    }
+    return rc == 0 && step != SQLITE_DONE ? fc_db_error(db->sql, db->path, err, "cannot read the index") : rc;
+}
+
+FC_EXPORT int fc_damage_list(struct fc_db *db, uint32_t file, fc_damage_take *take, void *ctx, struct fc_error *err)
+{
+    static const char select[] = "SELECT file, off, length, cause FROM damage WHERE ?1 IN (0, file) ORDER BY file, off";
+    struct fc_stored_files files;
+    sqlite3_stmt *stmt = NULL;
+    int rc = fc_stored_files_load(db, &files, err);
+
+    if (rc)
+        return rc;
+    if (file && !fc_stored_files_find(&files, file))
+        rc = fc_error_set(err, FC_E_USAGE, db->path, FC_NO_OFFSET, "there is no capture %u", (unsigned)file);
+    else if (sqlite3_prepare_v2(db->sql, select, -1, &stmt, NULL) != SQLITE_OK ||
+             sqlite3_bind_int64(stmt, 1, file) != SQLITE_OK)
+        rc = fc_db_error(db->sql, db->path, err, "cannot read the index");
+    else
+        rc = take_damage(db, &files, stmt, take, ctx, err);
+    sqlite3_finalize(stmt);
+    fc_stored_files_fini(&files);
+    return rc;
+}
+
 FC_EXPORT const char *fc_presence_name(enum fc_presence presence)
 {
     static const char *const names[] = {"present", "pending",    "grown", "changed",

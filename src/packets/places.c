@@ -41,6 +41,13 @@ static int add_position(struct fc_place_file *f, uint64_t off, uint64_t session)
     return 0;
 }
 
+static int add_wanted(const struct fc_places *places, struct fc_place_file *f, uint64_t off, uint64_t session)
+{
+    bool other = off != places->one_off || places->stored.items[f - places->files].id != places->one_file;
+
+    return places->one && other ? 0 : add_position(f, off, session);
+}
+
 /* Adds segments of the latest session. FC_E_DAMAGED: they cannot be what flowcarve has written. */
 static int add_segments(void *ctx, const uint8_t *p, size_t len)
 {
@@ -58,11 +65,12 @@ static int add_segments(void *ctx, const uint8_t *p, size_t len)
             return FC_E_DAMAGED;
         struct fc_place_file *f = &places->files[stored - places->stored.items];
         uint64_t off = s.first_off;
-        rc = add_position(f, off, session);
+        rc = add_wanted(places, f, off, session);
         for (uint64_t i = 1; i < s.count && rc == 0; i++) {
             if (!(p = fc_segment_next(p, end, &off)))
                 return FC_E_DAMAGED;
-            rc = (i & 0xfffff) == 0 && fc_places_stopped(places) ? FC_E_INTERRUPTED : add_position(f, off, session);
+            rc = (i & 0xfffff) == 0 && fc_places_stopped(places) ? FC_E_INTERRUPTED
+                                                                 : add_wanted(places, f, off, session);
         }
     }
     return rc;
@@ -259,7 +267,7 @@ int fc_places_note(struct fc_places *places, const struct fc_error *why, uint64_
 
 int fc_places_check(const struct fc_places *places, const char *path, struct fc_error *err)
 {
-    for (size_t i = 0; i < places->session_count && !places->partial; i++)
+    for (size_t i = 0; i < places->session_count && !places->partial && !places->one; i++)
         if (!places->sessions[i].enough && !fc_shown_fits(places->sessions[i].shown))
             return fc_error_set(err, FC_E_CHANGED, path, FC_NO_OFFSET,
                                 "a session has fragments of a tunnel that it is not in: a capture has changed");
@@ -362,14 +370,18 @@ int fc_places_make(struct fc_places *places, struct fc_db *db, const struct fc_f
     places->partial = options->partial;
     places->mask = options->fields;
     places->stop = options->stop;
+    places->one = options->one;
+    places->one_file = options->file;
+    places->one_off = options->off;
     if (options->avoid && is_file(options->avoid, db->path))
         return fc_error_set(err, FC_E_USAGE, options->avoid, FC_NO_OFFSET, "is the index");
     /* one state of the index: captures may be added to it meanwhile */
     if (sqlite3_exec(db->sql, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
         return fc_db_error(db->sql, db->path, err, "cannot read the index");
-    sqlite3_progress_handler(db->sql, 100000, stopped, places);
+    if (places->stop) /* it comes before that of the handle */
+        sqlite3_progress_handler(db->sql, 100000, stopped, places);
     rc = read_index(places, db, filter, err);
-    sqlite3_progress_handler(db->sql, 0, NULL, NULL);
+    fc_db_set_stop(db, db->stop);
     sqlite3_exec(db->sql, "COMMIT", NULL, NULL, NULL);
     return rc ? rc : look_at_all(places, options->avoid, !options->positions, examine, ctx, err);
 }

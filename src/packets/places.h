@@ -40,6 +40,9 @@ struct fc_places {
     struct fc_place_file *files; /* one a stored file */
     struct fc_place_session *sessions;
     size_t session_count, session_room;
+    bool one; /* of all positions only that at one_off of the capture one_file is wanted */
+    uint32_t one_file;
+    uint64_t one_off;
     bool partial;     /* records that have changed are left out */
     uint64_t changed; /* so many were, and why the first one */
     struct fc_error changed_why;

@@ -15,6 +15,7 @@
 #include "query/read.h"
 #include "store/db.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,10 @@ struct fc_query {
     size_t id_count, id_room, id_next;
     unsigned version; /* of the index, when the IDs were collected */
     bool done;
+    /* for what is behind the limit, where that is asked for */
+    bool by_id, wants_rest;
+    int64_t given, limit, last_id;
+    char *rest;
     struct fc_session *rows; /* room for PAGE_ROWS */
     size_t count, at, page_rows;
     struct fc_arena arena; /* of the rows at hand */
@@ -167,20 +172,121 @@ static int add_id(struct fc_query *q, int64_t id)
     return 0;
 }
 
-static int collect_ids(struct fc_query *q, const struct sort_key *key, int64_t limit, struct fc_error *err)
+/* ---- Places in an order: "n:80:42", a value and the session's ID. What they hold is a client's to forge. */
+
+/* Of a row that has an ID and a value. A string for sqlite3_free(); NULL without memory. */
+static char *write_place(sqlite3_stmt *stmt)
+{
+    long long id = sqlite3_column_int64(stmt, 0);
+    int type = sqlite3_column_type(stmt, 1);
+
+    if (type == SQLITE_NULL)
+        return sqlite3_mprintf("0::%lld", id);
+    if (type == SQLITE_INTEGER)
+        return sqlite3_mprintf("n:%lld:%lld", sqlite3_column_int64(stmt, 1), id);
+    const uint8_t *bytes = sqlite3_column_blob(stmt, 1);
+    int len = sqlite3_column_bytes(stmt, 1);
+    char *hex = sqlite3_malloc64(2 * (sqlite3_uint64)len + 1), *place = NULL;
+    if (hex) {
+        for (int i = 0; i < len; i++)
+            sprintf(hex + 2 * i, "%02x", bytes[i]);
+        hex[2 * len] = '\0';
+        place = sqlite3_mprintf("%c:%s:%lld", type == SQLITE_TEXT ? 't' : 'b', hex, id);
+    }
+    sqlite3_free(hex);
+    return place;
+}
+
+static bool is_number(const char *text, const char *end)
+{
+    char *stop;
+
+    errno = 0;
+    strtoll(text, &stop, 10);
+    return (*text == '-' || (*text >= '0' && *text <= '9')) && stop == end && errno == 0;
+}
+
+/* A place as a literal of SQL, NULL where the value is one, and the ID. False: it is none. */
+static bool read_place(const char *place, char **value, int64_t *id)
+{
+    const char *from = *place && place[1] == ':' ? place + 2 : NULL, *colon = from ? strchr(from, ':') : NULL;
+    size_t digits = colon ? (size_t)(colon - from) : 0;
+    enum { VALUE_MAX = 4096 };
+
+    *value = NULL;
+    if (!colon || !is_number(colon + 1, colon + strlen(colon)) || digits > VALUE_MAX)
+        return false;
+    *id = strtoll(colon + 1, NULL, 10);
+    if (*place == '0')
+        return digits == 0;
+    if (*place == 'n' ? !is_number(from, colon) : strspn(from, "0123456789abcdef") != digits || digits % 2)
+        return false;
+    if (*place == 'n')
+        *value = sqlite3_mprintf("%.*s", (int)digits, from);
+    else if (*place == 'b' || *place == 't')
+        *value = sqlite3_mprintf(*place == 'b' ? "x'%.*s'" : "CAST(x'%.*s' AS TEXT)", (int)digits, from);
+    return *value != NULL;
+}
+
+static int fail_place(struct fc_error *err)
+{
+    return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "that is no place in this order to go on from");
+}
+
+/* The filter, and what is behind a place: NULL comes first in SQLite's order, and equal values by IDs. */
+static int go_on_behind(struct fc_query *q, const struct sort_key *key, const char *after, struct fc_error *err)
+{
+    char *value, *text;
+    int64_t id;
+
+    if (!read_place(after, &value, &id))
+        return fail_place(err);
+    const char *sign = q->descending ? "<" : ">";
+    if (key == sort_keys)
+        text = sqlite3_mprintf("(%s) AND +s.id %s %lld", q->where.where, sign, id);
+    else if (value)
+        text = sqlite3_mprintf("(%s) AND (%s %s %s OR (%s = %s AND s.id > %lld)%s%s%s)", q->where.where, key->sql, sign,
+                               value, key->sql, value, id, q->descending ? " OR " : "", q->descending ? key->sql : "",
+                               q->descending ? " IS NULL" : "");
+    else
+        text = sqlite3_mprintf("(%s) AND (%s IS NULL AND s.id > %lld%s%s%s)", q->where.where, key->sql, id,
+                               q->descending ? "" : " OR ", q->descending ? "" : key->sql,
+                               q->descending ? "" : " IS NOT NULL");
+    sqlite3_free(value);
+    char *where = text ? strdup(text) : NULL;
+    sqlite3_free(text);
+    if (!where)
+        return fail_memory(q, err);
+    free(q->where.where);
+    q->where.where = where;
+    q->next = q->descending ? id - (id != INT64_MIN) : id + (id != INT64_MAX);
+    return 0;
+}
+
+static int collect_ids(struct fc_query *q, const struct sort_key *key, int64_t limit, int64_t offset,
+                       struct fc_error *err)
 {
     const char *order = q->descending ? " DESC" : "";
     sqlite3_stmt *stmt;
     int step = SQLITE_DONE;
-    int rc = prepare(q,
-                     sqlite3_mprintf("SELECT s.id FROM " SESSIONS " WHERE %s ORDER BY %s%s%s LIMIT %lld", join_of(q),
-                                     q->where.where, key->sql, order, key == sort_keys ? "" : ", s.id", limit),
-                     1, &stmt, err);
+    int rc = prepare(
+        q,
+        sqlite3_mprintf("SELECT s.id, %s FROM " SESSIONS " WHERE %s ORDER BY %s%s%s LIMIT %lld OFFSET %lld", key->sql,
+                        join_of(q), q->where.where, key->sql, order, key == sort_keys ? "" : ", s.id", limit, offset),
+        1, &stmt, err);
 
-    while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW)
-        if (add_id(q, sqlite3_column_int64(stmt, 0)))
+    while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW) {
+        if (q->wants_rest && q->id_count == (size_t)q->limit) /* one more than is wanted */
+            break;
+        if (add_id(q, sqlite3_column_int64(stmt, 0)) ||
+            (q->wants_rest && q->id_count == (size_t)q->limit && !(q->rest = write_place(stmt))))
             rc = fail_memory(q, err);
-    if (rc == 0 && step != SQLITE_DONE)
+    }
+    if (rc == 0 && step == SQLITE_DONE) { /* nothing is behind it */
+        sqlite3_free(q->rest);
+        q->rest = NULL;
+    }
+    if (rc == 0 && step != SQLITE_DONE && step != SQLITE_ROW)
         rc = fail_read(q, err);
     q->version = version_of(q);
     sqlite3_finalize(stmt);
@@ -208,23 +314,52 @@ static int read_few(struct fc_query *q, int64_t limit, struct fc_error *err)
     return rc;
 }
 
-static int begin(struct fc_query *q, const struct sort_key *key, int64_t limit, struct fc_error *err)
+/* Moves the beginning of a scan behind so many sessions. */
+static int pass_over(struct fc_query *q, int64_t offset, struct fc_error *err)
 {
+    sqlite3_stmt *stmt;
+    int step, rc = prepare(q,
+                           sqlite3_mprintf("SELECT s.id FROM " SESSIONS " WHERE %s ORDER BY s.id%s LIMIT 1 OFFSET %lld",
+                                           join_of(q), q->where.where, q->descending ? " DESC" : "", offset),
+                           1, &stmt, err);
+
+    if (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW)
+        q->next = sqlite3_column_int64(stmt, 0);
+    else if (rc == 0 && step == SQLITE_DONE)
+        q->done = true;
+    else if (rc == 0)
+        rc = fail_read(q, err);
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
+static int begin(struct fc_query *q, const struct sort_key *key, const struct fc_query_options *o, int64_t limit,
+                 struct fc_error *err)
+{
+    int64_t offset = o && o->offset > 0 ? o->offset : 0;
     int rc;
 
-    q->scan = key == sort_keys && !q->where.lists;
+    q->by_id = key == sort_keys;
+    q->scan = q->by_id && !q->where.lists;
     q->page_rows = q->scan ? PAGE_FIRST : PAGE_ROWS;
-    q->left = limit;
     q->next = q->descending ? INT64_MAX : INT64_MIN;
+    q->limit = limit;
+    q->wants_rest = o && o->rest && limit > 0 && limit < INT64_MAX;
+    limit += q->wants_rest;
+    q->left = limit;
+    if (o && o->after && (rc = go_on_behind(q, key, o->after, err)))
+        return rc;
+    if (q->scan && offset && ((rc = pass_over(q, offset, err)) || q->done))
+        return rc;
     if (q->scan)
         return prepare(q,
                        sqlite3_mprintf(SELECT_ROWS SESSIONS " WHERE %s AND s.id %s ? ORDER BY s.id%s LIMIT ?",
                                        fields_of(q), join_of(q), q->where.where,
                                        q->descending ? "<=" : ">=", q->descending ? " DESC" : ""),
                        1, &q->page, err);
-    if (key == sort_keys && q->where.candidates <= PAGE_ROWS && ((rc = read_few(q, limit, err)) || q->done))
+    if (q->by_id && !offset && q->where.candidates <= PAGE_ROWS && ((rc = read_few(q, limit, err)) || q->done))
         return rc;
-    rc = collect_ids(q, key, limit, err);
+    rc = collect_ids(q, key, limit, offset, err);
     return rc ? rc : prepare(q, sqlite3_mprintf(SELECT_ROWS LISTED, fields_of(q), join_of(q)), 0, &q->page, err);
 }
 
@@ -256,7 +391,7 @@ FC_EXPORT int fc_query_open(struct fc_db *db, const struct fc_filter *filter, co
     q->descending = descending;
     q->community_id = options && options->community_id && !(fields & FC_FIELD_COMMUNITY_ID);
     rc = fc_filter_compile(filter, db, &q->where, err);
-    if (rc || (rc = begin(q, key, limit, err))) {
+    if (rc || (rc = begin(q, key, options, limit, err))) {
         fc_query_close(q);
         return rc;
     }
@@ -345,8 +480,22 @@ FC_EXPORT int fc_query_next(struct fc_query *q, struct fc_session *row, struct f
             return rc;
         }
     }
+    if (q->wants_rest && q->given == q->limit) { /* one more than is wanted */
+        q->at = q->count = 0;
+        q->done = true;
+        if (q->by_id && !q->rest && !(q->rest = sqlite3_mprintf("n:%lld:%lld", q->last_id, q->last_id)))
+            return fail_memory(q, err);
+        return 0;
+    }
     *row = q->rows[q->at++];
+    q->given++;
+    q->last_id = row->id;
     return 1;
+}
+
+FC_EXPORT const char *fc_query_rest(const struct fc_query *query)
+{
+    return query->rest;
 }
 
 FC_EXPORT void fc_query_close(struct fc_query *q)
@@ -357,6 +506,7 @@ FC_EXPORT void fc_query_close(struct fc_query *q)
     sqlite3_finalize(q->checked);
     fc_filter_sql_fini(&q->where);
     fc_arena_fini(&q->arena);
+    sqlite3_free(q->rest);
     free(q->ids);
     free(q->rows);
     free(q);
@@ -365,6 +515,30 @@ FC_EXPORT void fc_query_close(struct fc_query *q)
 FC_EXPORT uint32_t fc_query_fields(const struct fc_query *query)
 {
     return query->fields | (query->community_id ? (uint32_t)FC_FIELD_COMMUNITY_ID : 0);
+}
+
+FC_EXPORT int fc_query_cost(struct fc_db *db, const struct fc_filter *filter, struct fc_query_cost *cost,
+                            struct fc_error *err)
+{
+    struct fc_filter_sql sql;
+    sqlite3_stmt *stmt = NULL;
+    int rc = fc_filter_compile(filter, db, &sql, err);
+
+    if (rc)
+        return rc;
+    /* IDs from 1 on; provisional ones below 0 */
+    if (sqlite3_prepare_v2(fc_db_sqlite(db), "SELECT max(id) - min(min(id), 0) FROM session", -1, &stmt, NULL) ==
+            SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW) {
+        cost->sessions = sqlite3_column_int64(stmt, 0);
+        cost->scan = !sql.lists;
+        cost->reads = cost->scan || sql.candidates > cost->sessions ? cost->sessions : sql.candidates;
+    } else {
+        rc = fc_db_error(fc_db_sqlite(db), db->path, err, "cannot read the index");
+    }
+    sqlite3_finalize(stmt);
+    fc_filter_sql_fini(&sql);
+    return rc;
 }
 
 FC_EXPORT int64_t fc_query_count(struct fc_db *db, const struct fc_filter *filter, struct fc_error *err)

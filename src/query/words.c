@@ -262,6 +262,11 @@ bool fc_service_port(const char *name, uint16_t *port, unsigned *known)
     return *known || built_in_service(name, port, known);
 }
 
+const char *fc_service_at(unsigned i)
+{
+    return i < COUNT(services) ? services[i].name : NULL;
+}
+
 uint16_t fc_word_application(const char *word)
 {
     for (size_t i = 0; i < COUNT(applications); i++)

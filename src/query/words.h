@@ -83,6 +83,9 @@ const char *fc_word_like(const char *word);
  */
 bool fc_service_port(const char *name, uint16_t *port, unsigned *known);
 
+/* The i-th name of a service that the built-in table has; NULL past the last. */
+const char *fc_service_at(unsigned i);
+
 /* The port by which a protocol above layer 4 is found ("dns", "TLS"), 0 when the word is none. */
 uint16_t fc_word_application(const char *word);
 

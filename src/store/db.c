@@ -307,6 +307,19 @@ out:
     return rc;
 }
 
+static int is_stopped(void *db)
+{
+    return fc_db_is_stopped(db);
+}
+
+FC_EXPORT void fc_db_set_stop(struct fc_db *db, const int *stop)
+{
+    enum { STEPS = 10000 }; /* of SQLite's machine: less than a millisecond */
+
+    db->stop = stop;
+    sqlite3_progress_handler(db->sql, stop ? STEPS : 0, is_stopped, db);
+}
+
 FC_EXPORT void fc_db_close(struct fc_db *db)
 {
     if (!db)

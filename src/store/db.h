@@ -15,6 +15,7 @@ struct fc_db {
     char *folder; /* folder of the database, symbolic links resolved: relative captures start here */
     bool fields_known;
     uint32_t fields; /* FC_FIELD_* of the index, when known: they are settled when it is made */
+    const int *stop; /* see fc_db_set_stop(); NULL: none */
 };
 
 /* The connection; owned by db. */
@@ -27,6 +28,11 @@ int fc_db_error(sqlite3 *sql, const char *path, struct fc_error *err, const char
 
 /* Value of a row of `meta` copied to a new string ("" when there is none). FC_E_NOMEM, FC_E_IO, FC_E_DB. */
 int fc_db_meta(struct fc_db *db, const char *name, char **value, struct fc_error *err);
+
+static inline bool fc_db_is_stopped(const struct fc_db *db)
+{
+    return db->stop && __atomic_load_n(db->stop, __ATOMIC_RELAXED);
+}
 
 /*
  * Opens path with sqlite3_open_v2(), as the name of a file whatever it looks like: neither ":memory:" nor "file:..."

@@ -102,6 +102,8 @@ static int read_page(struct scan *s, int64_t page, const uint8_t **bytes)
 
     if (page < 1 || page > s->pages || ++s->seen > s->pages)
         return fail_damaged(s, page < 1 ? 1 : page);
+    if (fc_db_is_stopped(s->db))
+        return fc_error_set(s->err, FC_E_INTERRUPTED, s->db->path, FC_NO_OFFSET, "interrupted");
     if (at < 0 || at >= s->held) {
         int64_t want = at == s->held ? most : 1;
 

@@ -580,7 +580,7 @@ FC_EXPORT int fc_verify(struct fc_db *db, const struct fc_verify_options *option
     if (rc == 0)
         FC_PROGRESS_SET(&v.progress, phase, FC_PHASE_DONE);
     fc_ticker_stop(&ticker);
-    sqlite3_progress_handler(db->sql, 0, NULL, NULL);
+    fc_db_set_stop(db, db->stop);
     if (rc && stopped(&v))
         rc = fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
     fc_door_fini(&v.door);

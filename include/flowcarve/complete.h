@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What may stand at a place of a filter: the words of the language, and the values that it knows by name. Addresses and
+ * files are an index's, and not offered here. Threads: any. Memory: the text of a proposal is valid during the call that
+ * gets it.
+ */
+#ifndef FLOWCARVE_COMPLETE_H
+#define FLOWCARVE_COMPLETE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct fc_proposal {
+    const char *text;
+    const char *kind;  /* "word", "protocol", "service", "state", "flag", "tunnel", "time", "unit"; static string */
+    const char *about; /* a phrase for people, or NULL; static string */
+};
+
+/* False: no more are wanted. */
+typedef bool fc_proposal_take(void *ctx, const struct fc_proposal *proposal);
+
+/*
+ * Proposes what may replace the word that ends at byte `at` of `text` (NUL-terminated; at most its length), the best
+ * first: what begins with the word, then what has it inside. *start: where that word begins; equal to `at` where none
+ * does. *names_file: the name of a capture may stand there, which is for the caller to propose.
+ */
+void fc_filter_complete(const char *text, size_t at, fc_proposal_take *take, void *ctx, size_t *start,
+                        bool *names_file);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
