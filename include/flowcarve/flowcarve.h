@@ -24,6 +24,7 @@
 #include <flowcarve/query.h>
 #include <flowcarve/recorder.h>
 #include <flowcarve/retain.h>
+#include <flowcarve/serve.h>
 #include <flowcarve/state.h>
 #include <flowcarve/status.h>
 #include <flowcarve/stream.h>

@@ -55,6 +55,11 @@ void fc_sandbox_enter_deleting(const char *index, const char *output, const char
     fc_sandbox_enter(folders, count, 0);
 }
 
+void fc_sandbox_enter_server(const char *index)
+{
+    (void)index;
+}
+
 #else
 
 /* ---- Files: landlock(7). The numbers are those of linux/landlock.h, which is older than the kernel in places. ---- */
@@ -286,6 +291,16 @@ static const uint16_t name_calls[] = {SYS_socket,     SYS_connect,     SYS_bind,
                                       SYS_recvfrom,   SYS_sendmsg,     SYS_sendmmsg,    SYS_recvmsg,
                                       SYS_setsockopt, SYS_getsockname, SYS_getpeername, SYS_shutdown};
 
+/* To talk to those who connect. There is no socket() among them: what is listened at is open. */
+static const uint16_t server_calls[] = {
+    SYS_accept4,    SYS_recvfrom, SYS_recvmsg,     SYS_sendto,      SYS_sendmsg,
+    SYS_setsockopt, SYS_shutdown, SYS_getsockname, SYS_getpeername, SYS_sendfile,
+    SYS_pipe2,      SYS_eventfd2, SYS_epoll_ctl,   SYS_epoll_pwait, SYS_epoll_create1,
+#if defined SYS_epoll_wait
+    SYS_epoll_wait,
+#endif
+};
+
 /*
  * To open an interface again: by sockets of packets, and a local one, which libpcap asks for what the driver can do and
  * which can be connected to nothing.
@@ -296,7 +311,7 @@ static const uint16_t packet_calls[] = {SYS_setsockopt, SYS_bind, SYS_getsocknam
 
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 
-enum { PROGRAM_MAX = 66 + 2 * (COUNT(calls) + COUNT(name_calls) + COUNT(packet_calls)) };
+enum { PROGRAM_MAX = 66 + 2 * (COUNT(calls) + COUNT(name_calls) + COUNT(packet_calls) + COUNT(server_calls)) };
 
 struct program {
     struct sock_filter code[PROGRAM_MAX];
@@ -380,6 +395,8 @@ static bool confine_calls(unsigned needs)
         allow_when(p, SYS_socket, 0, ~(AF_PACKET ^ AF_UNIX), AF_UNIX);
     if (needs & FC_NEED_PACKETS)
         allow(p, packet_calls, COUNT(packet_calls));
+    if (needs & FC_NEED_CLIENTS)
+        allow(p, server_calls, COUNT(server_calls));
     answer(p, SECCOMP_RET_ERRNO | ENOSYS);
     struct sock_fprog whole = {.len = p->len, .filter = p->code};
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &whole) == 0;
@@ -421,6 +438,14 @@ void fc_sandbox_enter_deleting(const char *index, const char *output, const char
     enter(&(struct places){(const char *const *)beside, 2, folders, count}, names ? FC_NEED_NAMES : 0);
     free(beside[0]);
     free(beside[1]);
+}
+
+void fc_sandbox_enter_server(const char *index)
+{
+    char *folder = fc_sandbox_folder(index);
+
+    enter(&(struct places){.folders = (const char *const *)&folder, .count = 1}, FC_NEED_CLIENTS);
+    free(folder);
 }
 
 #endif

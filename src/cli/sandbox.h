@@ -18,8 +18,9 @@ enum { FC_SANDBOX_FILES = 1, FC_SANDBOX_CALLS = 2 };
 
 /* What is still to be done, and so is not given up. */
 enum {
-    FC_NEED_NAMES = 1,  /* hosts are looked up, for which a process loads libraries and asks the network */
-    FC_NEED_PACKETS = 2 /* interfaces are opened to capture from them: sockets of packets, and no others */
+    FC_NEED_NAMES = 1,   /* hosts are looked up, for which a process loads libraries and asks the network */
+    FC_NEED_CLIENTS = 4, /* who connects is answered */
+    FC_NEED_PACKETS = 2  /* interfaces are opened to capture from them: sockets of packets, and no others */
 };
 
 /*
@@ -43,6 +44,12 @@ void fc_sandbox_enter_capture(const char *index, const char *folder, const char 
  */
 void fc_sandbox_enter_deleting(const char *index, const char *output, const char *const *folders, unsigned count,
                                bool names);
+
+/*
+ * The same for a server that has its socket and all files that it needs but captures and the index: it may talk to those
+ * who connect, and connect to nobody.
+ */
+void fc_sandbox_enter_server(const char *index);
 
 /* The folder that a file lies in, through a link as the last part; a new string. NULL: there is none, or no memory. */
 char *fc_sandbox_folder(const char *path);

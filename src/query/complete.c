@@ -52,7 +52,7 @@ static const struct word starts[] = {
     {NULL, NULL},
 };
 static const struct word joins[] = {{"and", "both must hold"}, {"or", "one of them"}, {NULL, NULL}};
-static const struct word protocols[] = {{"tcp", NULL}, {"udp", NULL},  {"icmp", NULL}, {"icmp6", NULL}, {"sctp", NULL},
+static const struct word protocols[] = {{"tcp", NULL}, {"udp", NULL},  {"icmp", NULL},  {"icmp6", NULL}, {"sctp", NULL},
                                         {"arp", NULL}, {"ip", "IPv4"}, {"ip6", "IPv6"}, {NULL, NULL}};
 static const struct word states[] = {{"new", "one end only, or not answered yet"},
                                      {"established", "both ends have sent"},
@@ -68,11 +68,11 @@ static const struct word of_ends[] = {{"host", NULL},    {"port", NULL},  {"net"
                                       {"packets", NULL}, {"bytes", NULL}, {"payload", NULL}, {"ttl", NULL},
                                       {"flags", NULL},   {NULL, NULL}};
 static const struct word by[] = {{"by", NULL}, {NULL, NULL}};
-static const struct word compares[] = {{"over", NULL},     {"under", NULL},   {"at least", NULL},
+static const struct word compares[] = {{"over", NULL},    {"under", NULL},   {"at least", NULL},
                                        {"at most", NULL}, {"between", NULL}, {NULL, NULL}};
 static const struct word times[] = {{"today", NULL},   {"yesterday", NULL}, {"1h ago", NULL},
                                     {"24h ago", NULL}, {"7d ago", NULL},    {NULL, NULL}};
-static const struct word units[] = {{"1k", "1000"},   {"1M", "1000 k"},   {"1G", "1000 M"},
+static const struct word units[] = {{"1k", "1000"},  {"1M", "1000 k"},   {"1G", "1000 M"},
                                     {"1Ki", "1024"}, {"1Mi", "1024 Ki"}, {NULL, NULL}};
 static const struct word lengths[] = {{"100ms", NULL}, {"1s", NULL}, {"1m", "a minute"},
                                       {"1h", NULL},    {"1d", NULL}, {NULL, NULL}};
@@ -150,7 +150,8 @@ static bool is_condition(const char *text, size_t len)
     /* in an open parenthesis the rest of it counts */
     for (size_t i = 0; front && !is && i < len; i++)
         if (front[i] == '(')
-            is = front[i + 1 + strspn(front + i + 1, " \t\r\n(")] && fc_filter_parse(front + i + 1, 1, &filter, NULL) == 0;
+            is = front[i + 1 + strspn(front + i + 1, " \t\r\n(")] &&
+                 fc_filter_parse(front + i + 1, 1, &filter, NULL) == 0;
     fc_filter_free(filter);
     free(front);
     return is;

@@ -49,8 +49,7 @@ static int fail_memory(struct making *m)
 /* The length behind `length`, a multiple of it. */
 static int64_t next_length(int64_t length)
 {
-    static const int64_t between[] = {2,         10,        30,         60,         120,  600, 1800,
-                                      3600, 2 * 3600, 6 * 3600, 12 * 3600, 86400};
+    static const int64_t between[] = {2, 10, 30, 60, 120, 600, 1800, 3600, 2 * 3600, 6 * 3600, 12 * 3600, 86400};
     int64_t unit = length >= DAY ? DAY : 1, part = length / unit;
 
     if (length < 2 * SECOND || length >= DAY) {
@@ -215,9 +214,11 @@ static int read_sums(struct making *m)
         while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW) {
             int64_t behind = sqlite3_column_int64(stmt, 4) - sqlite3_column_int64(stmt, 0) + 1;
             int64_t start = sqlite3_column_int64(stmt, 1);
-            struct fc_histogram_sum sum = {
-                (uint64_t)(behind < 0 ? 0 : behind > FC_SPAN_SESSIONS ? FC_SPAN_SESSIONS : behind),
-                (uint64_t)sqlite3_column_int64(stmt, 2), (uint64_t)sqlite3_column_int64(stmt, 3)};
+            struct fc_histogram_sum sum = {(uint64_t)(behind < 0                  ? 0
+                                                      : behind > FC_SPAN_SESSIONS ? FC_SPAN_SESSIONS
+                                                                                  : behind),
+                                           (uint64_t)sqlite3_column_int64(stmt, 2),
+                                           (uint64_t)sqlite3_column_int64(stmt, 3)};
             if (first && sqlite3_column_type(stmt, 5) != SQLITE_NULL)
                 next_ns = sqlite3_column_int64(stmt, 5);
             first = false;

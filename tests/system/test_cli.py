@@ -55,7 +55,7 @@ class Cli(support.TestCase):
     def test_help(self):
         self.golden('help', '--help')
         self.golden('help-filter', 'help', 'filter')
-        for command in ('index', 'watch', 'capture', 'query', 'top', 'stats', 'packets', 'follow', 'carve', 'verify', 'files', 'forget', 'status', 'cache'):
+        for command in ('index', 'watch', 'capture', 'query', 'top', 'stats', 'packets', 'follow', 'carve', 'verify', 'files', 'forget', 'status', 'cache', 'serve'):
             self.golden('help-' + command, command, '--help')
             self.assertEqual(flowcarve(command, '-h').out, flowcarve(command, '--help').out)
         self.assertEqual(flowcarve('-h').out, flowcarve('--help').out)

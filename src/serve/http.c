@@ -1,0 +1,736 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/error.h"
+#include "serve/request.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+enum {
+    TARGET_MAX = 16384,
+    BODY_MAX = 4096,
+    MEMORY = 65536, /* of a connection: its request line and headers */
+    CONNECTIONS = 10000,
+    QUIET_S = 30, /* a client that takes nothing for so long has gone */
+    PIECE = 65536
+};
+
+/* ---- headers */
+
+struct headers {
+    const char *host, *origin, *fetch_site, *fetch_dest, *authorization, *cookie, *content_type, *content_length,
+        *transfer_encoding, *if_none_match;
+    bool twice; /* one of which there must be one alone */
+};
+
+static enum MHD_Result take_header(void *ctx, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+    struct headers *h = ctx;
+    const struct {
+        const char *name;
+        const char **to;
+    } wanted[] = {{"Host", &h->host},
+                  {"Origin", &h->origin},
+                  {"Sec-Fetch-Site", &h->fetch_site},
+                  {"Sec-Fetch-Dest", &h->fetch_dest},
+                  {"Authorization", &h->authorization},
+                  {"Cookie", &h->cookie},
+                  {"Content-Type", &h->content_type},
+                  {"Content-Length", &h->content_length},
+                  {"Transfer-Encoding", &h->transfer_encoding},
+                  {"If-None-Match", &h->if_none_match}};
+
+    (void)kind;
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
+        if (strcasecmp(wanted[i].name, key) == 0) {
+            h->twice |= *wanted[i].to != NULL;
+            *wanted[i].to = value ? value : "";
+        }
+    return MHD_YES;
+}
+
+static struct headers read_headers(struct fc_request *r)
+{
+    struct headers h = {0};
+
+    r->serve->mhd->get_connection_values(r->connection, MHD_HEADER_KIND, take_header, &h);
+    return h;
+}
+
+/* ---- answers */
+
+static const char policy[] = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+                             "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+                             "require-trusted-types-for 'script'";
+
+static void put_header(struct fc_request *r, struct MHD_Response *response, const char *name, const char *value)
+{
+    r->serve->mhd->add_response_header(response, name, value);
+}
+
+static enum MHD_Result queue(struct fc_request *r, int status, struct MHD_Response *response)
+{
+    if (!response)
+        return MHD_NO;
+    put_header(r, response, "Content-Security-Policy", policy);
+    put_header(r, response, "X-Content-Type-Options", "nosniff");
+    put_header(r, response, "Referrer-Policy", "no-referrer");
+    put_header(r, response, "Cross-Origin-Opener-Policy", "same-origin");
+    put_header(r, response, "Cross-Origin-Resource-Policy", "same-origin");
+    r->status = status;
+    r->sending = true;
+    fc_line_busy(r->serve, r->line, true);
+    enum MHD_Result rc = r->serve->mhd->queue_response(r->connection, (unsigned)status, response);
+    r->serve->mhd->destroy_response(response);
+    return rc;
+}
+
+static struct MHD_Response *json_response(struct fc_request *r)
+{
+    struct fc_json *j = &r->ask.out;
+    struct MHD_Response *response;
+
+    r->sent = j->len;
+    response = r->serve->mhd->create_response_from_buffer(j->len, j->text, MHD_RESPMEM_MUST_FREE);
+    if (response) {
+        *j = (struct fc_json){0};
+        put_header(r, response, "Content-Type", r->ask.type ? r->ask.type : "application/json; charset=utf-8");
+        put_header(r, response, "Cache-Control", "no-store");
+    }
+    return response;
+}
+
+/* Sends what the request's `ask` has. */
+static enum MHD_Result send_answer(struct fc_request *r)
+{
+    int status = r->ask.status ? r->ask.status : 200;
+    struct MHD_Response *response = r->ask.out.failed ? NULL : json_response(r);
+
+    if (response && status == 401)
+        put_header(r, response, "WWW-Authenticate", "Bearer");
+    if (response && status == 503)
+        put_header(r, response, "Retry-After", "1");
+    /* of a request whose body is not read nothing can follow */
+    if (response && !r->route && status >= 400)
+        put_header(r, response, "Connection", "close");
+    return queue(r, status, response);
+}
+
+static enum MHD_Result refuse(struct fc_request *r, int status, const char *code, const char *message)
+{
+    fc_ask_fail(&r->ask, status, code, "%s", message);
+    r->failed = true;
+    return send_answer(r);
+}
+
+static enum MHD_Result refuse_method(struct fc_request *r, const char *allow)
+{
+    fc_ask_fail(&r->ask, 405, "method", "this takes %s", allow);
+    r->failed = true;
+    struct MHD_Response *response = r->ask.out.failed ? NULL : json_response(r);
+    if (response) {
+        put_header(r, response, "Allow", allow);
+        put_header(r, response, "Connection", "close");
+    }
+    return queue(r, 405, response);
+}
+
+/* ---- who asks, and from where */
+
+static bool is_host(const struct fc_serve *serve, const char *host, const char *name, bool v6)
+{
+    char with_port[512];
+    int usual = serve->tls ? 443 : 80;
+
+    snprintf(with_port, sizeof with_port, v6 ? "[%s]:%d" : "%s:%d", name, serve->port);
+    if (strcasecmp(host, with_port) == 0)
+        return true;
+    *strrchr(with_port, ':') = '\0';
+    return serve->port == usual && strcasecmp(host, with_port) == 0;
+}
+
+static bool is_ours(const struct fc_serve *serve, const char *host)
+{
+    static const char *const loopback[] = {"127.0.0.1", "localhost"};
+
+    for (int i = 0; i < 2; i++)
+        if (is_host(serve, host, loopback[i], false))
+            return true;
+    if (is_host(serve, host, "::1", true) || is_host(serve, host, serve->address, serve->v6))
+        return true;
+    for (size_t i = 0; i < serve->hosts; i++)
+        if (is_host(serve, host, serve->host[i], strchr(serve->host[i], ':')))
+            return true;
+    return false;
+}
+
+/* True when it is another page that asks. A document of the page itself may be opened from anywhere. */
+static bool is_foreign(const struct fc_request *r, const struct headers *h)
+{
+    char own[600];
+    bool document = strcmp(r->ask.params.path, "/") == 0 && h->fetch_dest && strcmp(h->fetch_dest, "document") == 0;
+
+    snprintf(own, sizeof own, "%s://%s", r->serve->tls ? "https" : "http", h->host);
+    if (h->origin && strcasecmp(h->origin, own) != 0)
+        return true;
+    return h->fetch_site && strcmp(h->fetch_site, "same-origin") != 0 && strcmp(h->fetch_site, "none") != 0 &&
+           !document;
+}
+
+/* The value of our cookie, of FC_SECRET_SIZE - 1 characters. */
+static bool find_cookie(const struct fc_serve *serve, const char *cookies, char value[FC_SECRET_SIZE])
+{
+    size_t name = strlen(serve->cookie);
+
+    for (const char *p = cookies; p && *p; p += strcspn(p, ";"), p += *p == ';') {
+        p += strspn(p, " ");
+        if (strncmp(p, serve->cookie, name) == 0 && p[name] == '=' &&
+            strcspn(p + name + 1, "; ") == FC_SECRET_SIZE - 1) {
+            memcpy(value, p + name + 1, FC_SECRET_SIZE - 1);
+            value[FC_SECRET_SIZE - 1] = '\0';
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A client whose certificate is signed by the CA given. */
+static bool has_certificate(struct fc_request *r)
+{
+    const struct fc_mhd *mhd = r->serve->mhd;
+    const union MHD_ConnectionInfo *info =
+        r->serve->client_ca ? mhd->get_connection_info(r->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION) : NULL;
+    gnutls_x509_crt_t cert;
+    unsigned status = 1, count = 0;
+    char name[FC_WHO_MAX - 16];
+    size_t size = sizeof name;
+
+    if (!info || mhd->certificate_verify_peers2(info->tls_session, &status) < 0 || status)
+        return false;
+    const gnutls_datum_t *list = mhd->certificate_get_peers(info->tls_session, &count);
+    if (!list || !count || mhd->x509_crt_init(&cert) < 0)
+        return false;
+    bool known = mhd->x509_crt_import(cert, &list[0], GNUTLS_X509_FMT_DER) >= 0;
+    if (known && mhd->x509_crt_get_dn(cert, name, &size) < 0)
+        strcpy(name, "?");
+    mhd->x509_crt_deinit(cert);
+    if (known) {
+        snprintf(r->who.name, sizeof r->who.name, "certificate %s", name);
+        r->who.scopes = FC_SCOPE_ALL;
+    }
+    return known;
+}
+
+/* A token that is shown must be good, whatever else there is. */
+static bool is_known(struct fc_request *r, const struct headers *h)
+{
+    char cookie[FC_SECRET_SIZE];
+
+    if (h->authorization)
+        return strncasecmp(h->authorization, "Bearer ", 7) == 0 &&
+               fc_auth_token(&r->serve->auth, h->authorization + 7, &r->who);
+    if (h->cookie && find_cookie(r->serve, h->cookie, cookie) && fc_auth_cookie(&r->serve->auth, cookie, &r->who))
+        return true;
+    return has_certificate(r);
+}
+
+static void note_address(struct fc_request *r)
+{
+    const union MHD_ConnectionInfo *info =
+        r->serve->mhd->get_connection_info(r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char host[64] = "?", port[16] = "?";
+
+    if (info && info->client_addr)
+        getnameinfo(info->client_addr,
+                    info->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in),
+                    host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+    snprintf(r->from, sizeof r->from, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+/* ---- files of the page */
+
+static enum MHD_Result send_asset(struct fc_request *r, const struct headers *h)
+{
+    const char *path = strcmp(r->ask.params.path, "/") == 0 ? "/index.html" : r->ask.params.path;
+    const struct fc_asset *a = NULL;
+
+    for (size_t i = 0; i < fc_asset_count && !a; i++)
+        if (strcmp(fc_assets[i].path, path) == 0)
+            a = &fc_assets[i];
+    if (!a)
+        return refuse(r, 404, "not_found", "there is nothing of that name");
+    bool same = h->if_none_match && strstr(h->if_none_match, a->etag);
+    struct MHD_Response *response = r->serve->mhd->create_response_from_buffer(
+        same ? 0 : a->size, (void *)(uintptr_t)a->bytes, MHD_RESPMEM_PERSISTENT);
+    if (response) {
+        put_header(r, response, "Content-Type", a->type);
+        put_header(r, response, "ETag", a->etag);
+        put_header(r, response, "Cache-Control", "no-cache");
+    }
+    r->sent = same ? 0 : a->size;
+    return queue(r, same ? 304 : 200, response);
+}
+
+/* ---- login */
+
+/* {"token": "..."}, in which a token needs no escaping. */
+static bool read_login(char *body, char **token)
+{
+    static const char blanks[] = " \t\r\n";
+    char *p = body + strspn(body, blanks);
+
+    if (*p++ != '{')
+        return false;
+    p += strspn(p, blanks);
+    if (strncmp(p, "\"token\"", 7) != 0)
+        return false;
+    p += 7 + strspn(p + 7, blanks);
+    if (*p++ != ':')
+        return false;
+    p += strspn(p, blanks);
+    if (*p++ != '"')
+        return false;
+    *token = p;
+    p += strcspn(p, "\"\\");
+    if (*p != '"')
+        return false;
+    *p++ = '\0';
+    p += strspn(p, blanks);
+    return *p == '}' && !p[1 + strspn(p + 1, blanks)];
+}
+
+static enum MHD_Result send_login(struct fc_request *r)
+{
+    char cookie[FC_SECRET_SIZE], header[256], *token;
+    struct fc_json *j = &r->ask.out;
+
+    if (strlen(r->body) != r->body_len || !read_login(r->body, &token))
+        return refuse(r, 400, "request", "the body is {\"token\": \"...\"}");
+    if (!fc_auth_login(&r->serve->auth, token, cookie, &r->who))
+        return refuse(r, 401, "unauthorized", "this token is not known, or was used");
+    fc_json_mark(j, '{');
+    fc_json_put_text(j, "who", r->who.name);
+    fc_json_key(j, "scopes");
+    fc_put_scopes(j, r->who.scopes);
+    fc_json_mark(j, '}');
+    struct MHD_Response *response = j->failed ? NULL : json_response(r);
+    snprintf(header, sizeof header, "%s=%s; HttpOnly; SameSite=Strict; Path=/%s", r->serve->cookie, cookie,
+             r->serve->tls ? "; Secure" : "");
+    if (response)
+        put_header(r, response, "Set-Cookie", header);
+    explicit_bzero(cookie, sizeof cookie);
+    return queue(r, 200, response);
+}
+
+static enum MHD_Result send_logout(struct fc_request *r)
+{
+    struct headers h = read_headers(r);
+    char cookie[FC_SECRET_SIZE], header[256];
+
+    if (h.cookie && find_cookie(r->serve, h.cookie, cookie))
+        fc_auth_logout(&r->serve->auth, cookie);
+    fc_json_mark(&r->ask.out, '{');
+    fc_json_mark(&r->ask.out, '}');
+    struct MHD_Response *response = r->ask.out.failed ? NULL : json_response(r);
+    snprintf(header, sizeof header, "%s=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0", r->serve->cookie);
+    if (response)
+        put_header(r, response, "Set-Cookie", header);
+    return queue(r, 200, response);
+}
+
+static enum MHD_Result begin_post(struct fc_request *r, const struct headers *h)
+{
+    static const char json[] = "application/json";
+    const char *path = r->ask.params.path;
+    bool login = strcmp(path, "/v1/login") == 0;
+
+    if (!login && strcmp(path, "/v1/logout") != 0)
+        return strncmp(path, "/v1/", 4) == 0 ? refuse_method(r, "GET, HEAD")
+                                             : refuse(r, 404, "not_found", "there is nothing of that name");
+    if (r->ask.params.count)
+        return refuse(r, 400, "parameter", "there are no parameters here");
+    if ((login || h->content_type) && (!h->content_type || strncasecmp(h->content_type, json, sizeof json - 1) != 0 ||
+                                       (h->content_type[sizeof json - 1] && h->content_type[sizeof json - 1] != ';')))
+        return refuse(r, 415, "request", "the body is application/json");
+    if (h->transfer_encoding || (h->content_length && strlen(h->content_length) > 4))
+        return refuse(r, 413, "too_large", "the body has 4096 bytes at the most, and tells how many");
+    if (!(r->body = calloc(1, BODY_MAX + 1)))
+        return MHD_NO;
+    return MHD_YES;
+}
+
+static enum MHD_Result go_on_post(struct fc_request *r, const char *data, size_t *size)
+{
+    if (r->sending) { /* refused already */
+        *size = 0;
+        return MHD_YES;
+    }
+    if (*size) {
+        if (*size > BODY_MAX - r->body_len) {
+            *size = 0;
+            return refuse(r, 413, "too_large", "the body has 4096 bytes at the most");
+        }
+        memcpy(r->body + r->body_len, data, *size);
+        r->body_len += *size;
+        *size = 0;
+        return MHD_YES;
+    }
+    return strcmp(r->ask.params.path, "/v1/login") == 0 ? send_login(r) : send_logout(r);
+}
+
+/* ---- questions */
+
+static const struct fc_route routes[] = {
+    {"status", fc_answer_status, FC_SCOPE_METADATA, 0},
+    {"sessions", fc_answer_sessions, FC_SCOPE_METADATA, FC_ROUTE_HEAVY},
+    {"count", fc_answer_count, FC_SCOPE_METADATA, FC_ROUTE_HEAVY},
+    {"cost", fc_answer_cost, FC_SCOPE_METADATA, 0},
+    {"histogram", fc_answer_histogram, FC_SCOPE_METADATA, FC_ROUTE_HEAVY},
+    {"top", fc_answer_top, FC_SCOPE_METADATA, FC_ROUTE_HEAVY},
+    {"complete", fc_answer_complete, FC_SCOPE_METADATA, 0},
+    {"filter", fc_answer_filter, FC_SCOPE_METADATA, 0},
+    {"files", fc_answer_files, FC_SCOPE_METADATA, 0},
+    {"damage", fc_answer_damage, FC_SCOPE_METADATA, 0},
+    {"carve", fc_answer_carve, FC_SCOPE_PACKETS, FC_ROUTE_STREAM},
+    {"", fc_answer_session, FC_SCOPE_METADATA, FC_ROUTE_ID},
+    {"/packets", fc_answer_packets, FC_SCOPE_PACKETS, FC_ROUTE_ID | FC_ROUTE_HEAVY},
+    {"/packet", fc_answer_packet, FC_SCOPE_PACKETS, FC_ROUTE_ID},
+    {"/follow", fc_answer_follow, FC_SCOPE_PACKETS, FC_ROUTE_ID | FC_ROUTE_STREAM},
+};
+
+/* The ID behind "sessions/", up to 18 digits; the byte behind it, NULL: it is none. */
+static const char *read_id(const char *path, int64_t *id)
+{
+    static const char front[] = "sessions/";
+    const char *digits = path + sizeof front - 1;
+
+    if (strncmp(path, front, sizeof front - 1) != 0)
+        return NULL;
+    size_t len = strspn(digits + (*digits == '-'), "0123456789");
+    if (!len || len > 18)
+        return NULL;
+    *id = strtoll(digits, NULL, 10);
+    return digits + (*digits == '-') + len;
+}
+
+static const struct fc_route *find_route(const char *path, int64_t *id)
+{
+    const char *behind = read_id(path, id);
+
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        const char *name = routes[i].flags & FC_ROUTE_ID ? behind : path;
+        if (name && strcmp(name, routes[i].path) == 0)
+            return &routes[i];
+    }
+    return NULL;
+}
+
+/* "begin" in the audit log. */
+static bool note_begin(struct fc_request *r)
+{
+    struct fc_audit_line line = {.number = r->number, .who = r->who.name, .from = r->from, .target = r->target};
+
+    return r->audited = fc_audit_write(&r->serve->audit, &line);
+}
+
+static enum MHD_Result begin_question(struct fc_request *r, const struct headers *h, const char *method,
+                                      const char *version)
+{
+    bool head = strcmp(method, "HEAD") == 0;
+
+    if (!is_known(r, h))
+        return refuse(r, 401, "unauthorized", "a token or a cookie is needed, and none that is known came");
+    const struct fc_route *route = find_route(r->ask.params.path + 4, &r->ask.id);
+    if (!route)
+        return refuse(r, 404, "not_found", "there is nothing of that name");
+    if (!(r->who.scopes & route->scope))
+        return refuse(r, 403, "forbidden", "the scopes of this token do not reach so far");
+    if (route->flags & FC_ROUTE_STREAM && head)
+        return refuse_method(r, "GET");
+    /* before, the end of the connection was the end of what is sent, whatever the reason */
+    if (route->flags & FC_ROUTE_STREAM && strcmp(version, "HTTP/1.1") != 0)
+        return refuse(r, 505, "request", "a stream needs HTTP/1.1");
+    if (route->scope == FC_SCOPE_PACKETS && !note_begin(r))
+        return refuse(r, 503, "busy", "the audit log cannot be written");
+    r->route = route;
+    r->ask.who = r->who.name;
+    r->ask.scopes = r->who.scopes;
+    if (!fc_pool_reserve(r)) {
+        r->route = NULL;
+        return refuse(r, 503, "busy", "there is too much to do at the moment");
+    }
+    fc_line_busy(r->serve, r->line, true);
+    r->serve->mhd->suspend_connection(r->connection);
+    fc_pool_begin(r);
+    return MHD_YES;
+}
+
+/* ---- streams */
+
+static ssize_t read_stream(void *ctx, uint64_t pos, char *buf, size_t max)
+{
+    struct fc_request *r = ctx;
+    ssize_t n;
+
+    (void)pos;
+    if (r->head_at < r->head_len) {
+        size_t part = r->head_len - r->head_at < max ? r->head_len - r->head_at : max;
+        memcpy(buf, r->head + r->head_at, part);
+        r->head_at += part;
+        n = (ssize_t)part;
+    } else {
+        n = fc_pool_read(r, buf, max);
+    }
+    if (n > 0)
+        r->sent += (uint64_t)n;
+    if (n == 0)
+        return fc_pool_failed(r) ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
+    return n < 0 ? 0 : n;
+}
+
+static bool begins_with(const struct fc_request *r, const char *bytes, size_t len)
+{
+    return r->head_len >= len && memcmp(r->head, bytes, len) == 0;
+}
+
+/* What a capture is by its first bytes. */
+static void put_capture(struct fc_request *r, struct MHD_Response *response)
+{
+    static const struct {
+        const char *bytes;
+        size_t len;
+        const char *type, *suffix;
+    } kinds[] = {{"\x0a\x0d\x0d\x0a", 4, "application/x-pcapng", "pcapng"},
+                 {"\x1f\x8b", 2, "application/gzip", "pcap.gz"},
+                 {"\x28\xb5\x2f\xfd", 4, "application/zstd", "pcap.zst"},
+                 {"\x04\x22\x4d\x18", 4, "application/x-lz4", "pcap.lz4"},
+                 {"\xfd"
+                  "7zXZ",
+                  5, "application/x-xz", "pcap.xz"}};
+    const char *type = "application/vnd.tcpdump.pcap", *suffix = "pcap";
+    char text[192];
+
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (begins_with(r, kinds[i].bytes, kinds[i].len)) {
+            type = kinds[i].type;
+            suffix = kinds[i].suffix;
+        }
+    snprintf(text, sizeof text, "attachment; filename=\"%s.%s\"", r->ask.name, suffix);
+    put_header(r, response, "Content-Type", type);
+    put_header(r, response, "Content-Disposition", text);
+}
+
+/* The first bytes have come, or there are none and it is known why. */
+static enum MHD_Result begin_stream(struct fc_request *r)
+{
+    if (!r->head && !(r->head = malloc(PIECE)))
+        return MHD_NO;
+    ssize_t n = fc_pool_read(r, r->head, PIECE);
+    if (n < 0)
+        return MHD_YES; /* it waits */
+    if (n == 0 && fc_pool_failed(r) && r->ask.status)
+        return send_answer(r);
+    r->head_len = (size_t)n;
+    struct MHD_Response *response =
+        r->serve->mhd->create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE, read_stream, r, NULL);
+    if (response) {
+        put_header(r, response, "Cache-Control", "no-store");
+        if (*r->ask.name)
+            put_capture(r, response);
+        else
+            put_header(r, response, "Content-Type", r->ask.type ? r->ask.type : "application/octet-stream");
+    }
+    return queue(r, 200, response);
+}
+
+/* ---- libmicrohttpd's calls */
+
+static enum MHD_Result begin(struct fc_request *r, const char *method, const char *version)
+{
+    struct headers h = read_headers(r);
+    bool post = strcmp(method, "POST") == 0, api = strncmp(r->ask.params.path, "/v1/", 4) == 0;
+
+    note_address(r);
+    if (strlen(r->target) > TARGET_MAX)
+        return refuse(r, 414, "too_large", "the URL has 16384 bytes at the most");
+    if (r->wrong || h.twice || !h.host)
+        return refuse(r, 400, "request", r->wrong ? r->wrong : h.twice ? "a header comes twice" : "there is no Host");
+    if (!is_ours(r->serve, h.host))
+        return refuse(r, 421, "host", "this is not a name of this server; serve --host NAME makes it one");
+    if (is_foreign(r, &h))
+        return refuse(r, 403, "forbidden", "another page asks");
+    if (post)
+        return begin_post(r, &h);
+    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+        return refuse_method(r, "GET, HEAD");
+    if (h.transfer_encoding || (h.content_length && strcmp(h.content_length, "0") != 0))
+        return refuse(r, 400, "request", "a question has no body");
+    if (api && (strcmp(r->ask.params.path, "/v1/login") == 0 || strcmp(r->ask.params.path, "/v1/logout") == 0))
+        return refuse_method(r, "POST");
+    return api ? begin_question(r, &h, method, version) : send_asset(r, &h);
+}
+
+static enum MHD_Result handle(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
+                              const char *version, const char *data, size_t *size, void **con_cls)
+{
+    struct fc_request *r = *con_cls;
+
+    (void)ctx;
+    (void)connection;
+    (void)url;
+    if (!r || !r->line)
+        return MHD_NO;
+    if (!r->seen) {
+        r->seen = true;
+        return begin(r, method, version);
+    }
+    if (r->route)
+        return r->route->flags & FC_ROUTE_STREAM ? begin_stream(r) : send_answer(r);
+    if (r->body)
+        return go_on_post(r, data, size);
+    *size = 0;
+    return MHD_YES;
+}
+
+/* A request begins: its target is all that is known. */
+static void *begin_request(void *ctx, const char *target, struct MHD_Connection *connection)
+{
+    struct fc_serve *serve = ctx;
+    const union MHD_ConnectionInfo *info =
+        serve->mhd->get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct fc_request *r = calloc(1, sizeof *r);
+
+    if (!r)
+        return NULL;
+    r->serve = serve;
+    r->connection = connection;
+    r->line = info ? info->socket_context : NULL;
+    r->refs = 1;
+    r->in_fd = r->out_fd = -1;
+    r->number = atomic_fetch_add(&serve->requests, 1) + 1;
+    r->begun_ns = fc_serve_now();
+    r->target = strdup(target);
+    r->text = strdup(target);
+    r->ask.db_path = serve->db;
+    r->ask.deadline_ns = serve->deadline_ns;
+    if (!r->target || !r->text) {
+        fc_request_release(r);
+        return NULL;
+    }
+    r->wrong = strlen(target) > TARGET_MAX ? "the URL is too long" : fc_params_read(r->text, &r->ask.params);
+    if (!r->ask.params.path)
+        r->ask.params.path = r->text;
+    return r;
+}
+
+void fc_request_release(struct fc_request *r)
+{
+    if (atomic_fetch_sub(&r->refs, 1) > 1)
+        return;
+    fc_json_fini(&r->ask.out);
+    free(r->target);
+    free(r->text);
+    if (r->body)
+        explicit_bzero(r->body, BODY_MAX);
+    free(r->body);
+    free(r->head);
+    free(r);
+}
+
+static void end_request(void *ctx, struct MHD_Connection *connection, void **con_cls,
+                        enum MHD_RequestTerminationCode code)
+{
+    struct fc_request *r = *con_cls;
+
+    (void)ctx;
+    (void)connection;
+    if (!r)
+        return;
+    *con_cls = NULL;
+    bool stream = r->route && r->route->flags & FC_ROUTE_STREAM;
+    bool whole = code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    const char *how = whole ? r->status < 400 ? "complete" : "refused" : "abandoned";
+    if (stream && !whole && fc_pool_failed(r) && __atomic_load_n(&r->stop, __ATOMIC_RELAXED) != FC_STOP_LEFT)
+        how = "failed";
+    if (r->audited) {
+        struct fc_audit_line line = {.number = r->number,
+                                     .who = r->who.name,
+                                     .from = r->from,
+                                     .target = r->target,
+                                     .end = true,
+                                     .status = r->status,
+                                     .bytes = r->sent,
+                                     .sessions = r->ask.sessions,
+                                     .packets = r->ask.packets,
+                                     .how = how};
+        fc_audit_write(&r->serve->audit, &line);
+    }
+    fc_serve_log(r, how);
+    if (r->line)
+        fc_line_busy(r->serve, r->line, false);
+    fc_pool_leave(r);
+}
+
+static void note_connection(void *ctx, struct MHD_Connection *connection, void **socket_context,
+                            enum MHD_ConnectionNotificationCode code)
+{
+    struct fc_serve *serve = ctx;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info =
+            serve->mhd->get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        *socket_context = info ? fc_line_open(serve, info->connect_fd) : NULL;
+    } else if (*socket_context) {
+        fc_line_close(serve, *socket_context);
+        *socket_context = NULL;
+    }
+}
+
+__attribute__((format(printf, 2, 0))) static void say_nothing(void *ctx, const char *fmt, va_list ap)
+{
+    (void)ctx;
+    (void)fmt;
+    (void)ap;
+}
+
+/* Connections that there are descriptors for: a stream has two more, and reads captures. */
+static unsigned connection_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > 2 * CONNECTIONS)
+        return CONNECTIONS;
+    return (unsigned)limit.rlim_cur / 2;
+}
+
+int fc_http_start(struct fc_serve *serve, struct fc_error *err)
+{
+    enum { IO_THREADS = 2 };
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME |
+                     (serve->v6 ? MHD_USE_IPv6 : 0) | (serve->tls ? MHD_USE_TLS : 0);
+    const struct MHD_OptionItem none = {MHD_OPTION_END, 0, NULL};
+    struct MHD_OptionItem tls[] = {
+        {serve->tls ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0, serve->cert},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, serve->key},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0,
+         (void *)(uintptr_t) "SECURE128:+SECURE192:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:%SERVER_PRECEDENCE"},
+        {serve->client_ca ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0, serve->client_ca},
+        none};
+
+    serve->daemon = serve->mhd->start_daemon(
+        flags, 0, NULL, NULL, handle, serve, MHD_OPTION_EXTERNAL_LOGGER, say_nothing, NULL, MHD_OPTION_LISTEN_SOCKET,
+        serve->listen, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)IO_THREADS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)MEMORY, MHD_OPTION_CONNECTION_LIMIT, connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)QUIET_S, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
+        MHD_OPTION_URI_LOG_CALLBACK, begin_request, serve, MHD_OPTION_NOTIFY_COMPLETED, end_request, serve,
+        MHD_OPTION_NOTIFY_CONNECTION, note_connection, serve, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+    if (serve->daemon)
+        return 0;
+    return fc_error_set(err, FC_E_IO, NULL, FC_NO_OFFSET, "the server cannot be started%s",
+                        serve->tls ? "; perhaps certificate and key do not belong together" : "");
+}
