@@ -119,7 +119,8 @@ static void propose_protocols(struct completing *c)
         bool usual = false;
         for (const struct word *w = protocols; w->text; w++)
             usual |= strcmp(w->text, name) == 0;
-        if (!usual)
+        /* link types are many, and nobody looks for them by a part of their names */
+        if (!usual && !(c->inside && strncmp(name, "link-", 5) == 0))
             propose(c, name, "protocol", NULL);
     }
 }
