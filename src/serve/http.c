@@ -357,7 +357,9 @@ static enum MHD_Result begin_post(struct fc_request *r, const struct headers *h)
     if ((login || h->content_type) && (!h->content_type || strncasecmp(h->content_type, json, sizeof json - 1) != 0 ||
                                        (h->content_type[sizeof json - 1] && h->content_type[sizeof json - 1] != ';')))
         return refuse(r, 415, "request", "the body is application/json");
-    if (h->transfer_encoding || (h->content_length && strlen(h->content_length) > 4))
+    size_t digits = h->content_length ? strspn(h->content_length, "0123456789") : 0;
+    if (h->transfer_encoding || (h->content_length && (h->content_length[digits] || digits > 4)) ||
+        (h->content_length && atoi(h->content_length) > BODY_MAX))
         return refuse(r, 413, "too_large", "the body has 4096 bytes at the most, and tells how many");
     if (!(r->body = calloc(1, BODY_MAX + 1)))
         return MHD_NO;
@@ -371,10 +373,8 @@ static enum MHD_Result go_on_post(struct fc_request *r, const char *data, size_t
         return MHD_YES;
     }
     if (*size) {
-        if (*size > BODY_MAX - r->body_len) {
-            *size = 0;
-            return refuse(r, 413, "too_large", "the body has 4096 bytes at the most");
-        }
+        if (*size > BODY_MAX - r->body_len) /* more than was said, which cannot be */
+            return MHD_NO;
         memcpy(r->body + r->body_len, data, *size);
         r->body_len += *size;
         *size = 0;
@@ -653,9 +653,10 @@ static void end_request(void *ctx, struct MHD_Connection *connection, void **con
         return;
     *con_cls = NULL;
     bool stream = r->route && r->route->flags & FC_ROUTE_STREAM;
-    bool whole = code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    bool left = __atomic_load_n(&r->stop, __ATOMIC_RELAXED) == FC_STOP_LEFT;
+    bool whole = code == MHD_REQUEST_TERMINATED_COMPLETED_OK && !left;
     const char *how = whole ? r->status < 400 ? "complete" : "refused" : "abandoned";
-    if (stream && !whole && fc_pool_failed(r) && __atomic_load_n(&r->stop, __ATOMIC_RELAXED) != FC_STOP_LEFT)
+    if (stream && !whole && !left && fc_pool_failed(r))
         how = "failed";
     if (r->audited) {
         struct fc_audit_line line = {.number = r->number,

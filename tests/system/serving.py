@@ -92,8 +92,8 @@ class Server:
     def socket(self, timeout=30):
         return socket.create_connection((self.host, self.port), timeout)
 
-    def send(self, data, timeout=30):
-        """What comes back for these bytes, until the server closes."""
+    def send(self, data, timeout=1):
+        """What comes back for these bytes, until the server closes or has no more to say."""
         s = self.socket(timeout)
         try:
             s.sendall(data)
@@ -115,7 +115,7 @@ def receive(s):
     while True:
         try:
             data = s.recv(65536)
-        except (ConnectionResetError, BrokenPipeError):
+        except (ConnectionResetError, BrokenPipeError, TimeoutError):
             break
         if not data:
             break
