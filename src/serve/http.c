@@ -385,51 +385,6 @@ static enum MHD_Result go_on_post(struct fc_request *r, const char *data, size_t
 
 /* ---- questions */
 
-static const struct fc_route routes[] = {
-    {"status", fc_answer_status, FC_SCOPE_METADATA, 0},
-    {"sessions", fc_answer_sessions, FC_SCOPE_METADATA, FC_ROUTE_HEAVY},
-    {"count", fc_answer_count, FC_SCOPE_METADATA, FC_ROUTE_HEAVY},
-    {"cost", fc_answer_cost, FC_SCOPE_METADATA, 0},
-    {"histogram", fc_answer_histogram, FC_SCOPE_METADATA, FC_ROUTE_HEAVY},
-    {"top", fc_answer_top, FC_SCOPE_METADATA, FC_ROUTE_HEAVY},
-    {"complete", fc_answer_complete, FC_SCOPE_METADATA, 0},
-    {"filter", fc_answer_filter, FC_SCOPE_METADATA, 0},
-    {"files", fc_answer_files, FC_SCOPE_METADATA, 0},
-    {"damage", fc_answer_damage, FC_SCOPE_METADATA, 0},
-    {"carve", fc_answer_carve, FC_SCOPE_PACKETS, FC_ROUTE_STREAM},
-    {"", fc_answer_session, FC_SCOPE_METADATA, FC_ROUTE_ID},
-    {"/packets", fc_answer_packets, FC_SCOPE_PACKETS, FC_ROUTE_ID | FC_ROUTE_HEAVY},
-    {"/packet", fc_answer_packet, FC_SCOPE_PACKETS, FC_ROUTE_ID},
-    {"/follow", fc_answer_follow, FC_SCOPE_PACKETS, FC_ROUTE_ID | FC_ROUTE_STREAM},
-};
-
-/* The ID behind "sessions/", up to 18 digits; the byte behind it, NULL: it is none. */
-static const char *read_id(const char *path, int64_t *id)
-{
-    static const char front[] = "sessions/";
-    const char *digits = path + sizeof front - 1;
-
-    if (strncmp(path, front, sizeof front - 1) != 0)
-        return NULL;
-    size_t len = strspn(digits + (*digits == '-'), "0123456789");
-    if (!len || len > 18)
-        return NULL;
-    *id = strtoll(digits, NULL, 10);
-    return digits + (*digits == '-') + len;
-}
-
-static const struct fc_route *find_route(const char *path, int64_t *id)
-{
-    const char *behind = read_id(path, id);
-
-    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-        const char *name = routes[i].flags & FC_ROUTE_ID ? behind : path;
-        if (name && strcmp(name, routes[i].path) == 0)
-            return &routes[i];
-    }
-    return NULL;
-}
-
 /* "begin" in the audit log. */
 static bool note_begin(struct fc_request *r)
 {
@@ -445,7 +400,7 @@ static enum MHD_Result begin_question(struct fc_request *r, const struct headers
 
     if (!is_known(r, h))
         return refuse(r, 401, "unauthorized", "a token or a cookie is needed, and none that is known came");
-    const struct fc_route *route = find_route(r->ask.params.path + 4, &r->ask.id);
+    const struct fc_route *route = fc_route_find(r->ask.params.path + 4, &r->ask.id);
     if (!route)
         return refuse(r, 404, "not_found", "there is nothing of that name");
     if (!(r->who.scopes & route->scope))

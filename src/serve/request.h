@@ -23,6 +23,7 @@
 #include "serve/audit.h"
 #include "serve/auth.h"
 #include "serve/mhd.h"
+#include "serve/route.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -30,15 +31,6 @@
 struct fc_serve;
 
 enum fc_stop_why { FC_STOP_NOT, FC_STOP_DEADLINE, FC_STOP_LEFT, FC_STOP_CLOSING };
-
-enum { FC_ROUTE_STREAM = 1, FC_ROUTE_HEAVY = 2, FC_ROUTE_ID = 4 };
-
-/* What a path is answered by. */
-struct fc_route {
-    const char *path; /* behind "/v1/"; with FC_ROUTE_ID behind "/v1/sessions/ID" */
-    fc_answer *answer;
-    unsigned scope, flags;
-};
 
 /* A client's connection. */
 struct fc_line {

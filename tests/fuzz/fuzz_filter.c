@@ -1,44 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Any text as a filter; what parses is asked of a small index, and must be answered. */
 #include "fuzz.h"
+#include "small_index.h"
 
-#include <flowcarve/index.h>
 #include <flowcarve/query.h>
 
 #include <string.h>
-#include <unistd.h>
 
 static struct fc_db *db;
-
-/* Two packets, one of them IPv6, without a session row there would be nothing to compare. */
-static void make_index(void)
-{
-    static const uint8_t capture[] = {
-        0xd4, 0xc3, 0xb2, 0xa1, 2, 0,  4,    0, 0,  0,  0, 0,  0,    0,    0,    0,    0,    0, 4,   0,    1, 0, 0,  0,
-        0,    0,    0x53, 0x65, 0, 0,  0,    0, 42, 0,  0, 0,  42,   0,    0,    0,    2,    0, 0,   0,    0, 2, 2,  0,
-        0,    0,    0,    1,    8, 0,  0x45, 0, 0,  28, 0, 0,  0,    0,    64,   17,   0,    0, 10,  0,    0, 1, 10, 0,
-        0,    2,    4,    0,    0, 53, 0,    8, 0,  0,  0, 0,  0x53, 0x65, 0,    0,    0,    0, 62,  0,    0, 0, 62, 0,
-        0,    0,    2,    0,    0, 0,  0,    2, 2,  0,  0, 0,  0,    1,    0x86, 0xdd, 0x60, 0, 0,   0,    0, 8, 17, 64,
-        0x20, 1,    0xd,  0xb8, 0, 0,  0,    0, 0,  0,  0, 0,  0,    0,    0,    1,    0x20, 1, 0xd, 0xb8, 0, 0, 0,  0,
-        0,    0,    0,    0,    0, 0,  0,    2, 4,  0,  0, 53, 0,    8,    0,    0};
-    char folder[] = "/tmp/flowcarve-fuzz-XXXXXX", pcap[64], name[64];
-    struct fc_index_options options = {.fields = "all", .jobs = 1};
-    struct fc_index_result result;
-    struct fc_error err;
-    const char *paths[] = {pcap};
-
-    HOLDS(mkdtemp(folder));
-    snprintf(pcap, sizeof pcap, "%s/a.pcap", folder);
-    snprintf(name, sizeof name, "%s/a.db", folder);
-    FILE *f = fopen(pcap, "wb");
-    HOLDS(f && fwrite(capture, 1, sizeof capture, f) == sizeof capture && fclose(f) == 0);
-    HOLDS(fc_index_run(name, paths, 1, &options, NULL, NULL, &result, &err) == 0 && result.sessions == 2);
-    fc_index_result_fini(&result);
-    HOLDS(fc_db_open(name, &db, &err) == 0);
-    unlink(pcap);
-    unlink(name); /* open all the same */
-    rmdir(folder);
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -51,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!db) {
         setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
-        make_index();
+        db = fc_fuzz_index(false);
     }
     HOLDS(text);
     memcpy(text, data, size);

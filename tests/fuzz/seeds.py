@@ -116,6 +116,14 @@ def main():
                  'file a.pcap,"b (c).pcap"', 'at 2023-11-14 22:13 or on 20131021', 'between 2013-5-2 22:20 and 22:30', 'during yesterday 8:05',
                  'after 1700000000.5 and before 1700000000123', '10.0.0.1:53,[2001:db8::1]:53', 'client host 10.0.0.1 or server 10.0.0.2', 'greater 100 and less 2000', '((((tcp))))', 'tcp[13] & 2 != 0', "host '10.0.0.1"):
         seed('fuzz_filter', text.encode())
+    for target in ('sessions?filter=tcp+and+port+443&sort=bytes:desc&limit=3&columns=id,bytes,files', 'sessions?from=2023-11-14&until=2h+ago&offset=1',
+                   'sessions?cursor=k1.0123456789abcdef.n:80:1&sort=server_port', 'count?filter=udp', 'cost?filter=host+10.0.0.1', 'status',
+                   'histogram?by=proto&buckets=7&exact=true', 'top?by=pair&peers=true&limit=2&sort=peers', 'complete?filter=tcp+and+po&at=9&limit=3',
+                   'complete?filter=port+80,ht', 'filter?filter=port+53&from=2014-01-01', 'sessions/1', 'sessions/1/packets?first=1&limit=2&columns=all&direction=client',
+                   'sessions/1/packet?file=1&offset=24', 'sessions/2/packet?file=1&offset=82&format=raw', 'sessions/1/follow?format=json&max_bytes=9',
+                   'sessions/-1/follow?direction=server&format=raw&partial=true', 'carve?ids=1,2-3&format=pcapng&comments=true', 'carve?compress=gzip&first_packets=1',
+                   'files?check=true', 'damage?file=1&limit=5', 'count?filter=%F0%9D%84%9E+hsot'):
+        seed('fuzz_request', b'/v1/' + target.encode())
     v = lambda n: bytes([n]) if n < 128 else bytes([n & 127 | 128]) + v(n >> 7)
     for segments in ([(1, [24])], [(1, [24, 100, 5000]), (2, [24])], [(3, list(range(24, 9000, 60)))]):
         plain = b''.join(v(f) + v(len(o)) + v(o[0]) + b''.join(v(b - a) for a, b in zip(o, o[1:])) for f, o in segments)
