@@ -654,8 +654,8 @@ __attribute__((format(printf, 2, 0))) static void say_nothing(void *ctx, const c
     (void)ap;
 }
 
-/* Connections that there are descriptors for: a stream has two more, and reads captures. */
-static unsigned connection_limit(void)
+/* A stream has two descriptors more, and reads captures. */
+unsigned fc_http_connections(void)
 {
     struct rlimit limit;
 
@@ -681,7 +681,7 @@ int fc_http_start(struct fc_serve *serve, struct fc_error *err)
     serve->daemon = serve->mhd->start_daemon(
         flags, 0, NULL, NULL, handle, serve, MHD_OPTION_EXTERNAL_LOGGER, say_nothing, NULL, MHD_OPTION_LISTEN_SOCKET,
         serve->listen, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)IO_THREADS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)MEMORY, MHD_OPTION_CONNECTION_LIMIT, connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT,
+        (size_t)MEMORY, MHD_OPTION_CONNECTION_LIMIT, fc_http_connections(), MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)QUIET_S, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
         MHD_OPTION_URI_LOG_CALLBACK, begin_request, serve, MHD_OPTION_NOTIFY_COMPLETED, end_request, serve,
         MHD_OPTION_NOTIFY_CONNECTION, note_connection, serve, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);

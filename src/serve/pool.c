@@ -354,6 +354,13 @@ static struct MHD_Connection *take_event(struct fc_pool *p, uint64_t what)
     return r->connection;
 }
 
+static void end_line(struct fc_line *line)
+{
+    if (!line->ending)
+        shutdown(line->fd, SHUT_RDWR);
+    line->ending = true;
+}
+
 static void look_at_times(struct fc_serve *serve)
 {
     struct fc_pool *p = &serve->pool;
@@ -364,7 +371,7 @@ static void look_at_times(struct fc_serve *serve)
             stop_work(r, FC_STOP_DEADLINE);
     for (struct fc_line *line = p->lines; line; line = line->next)
         if (!line->busy && now - line->since_ns > LINE_NS)
-            shutdown(line->fd, SHUT_RDWR);
+            end_line(line);
 }
 
 static void *watch_all(void *arg)
@@ -399,6 +406,17 @@ static void *watch_all(void *arg)
 
 /* ---- connections */
 
+/* Who has been here longest and says nothing goes first: so connections that are only held keep nobody out. */
+static void make_room(struct fc_pool *p)
+{
+    struct fc_line *line = p->oldest;
+
+    while (line && (line->busy || line->ending))
+        line = line->prev;
+    if (line)
+        end_line(line);
+}
+
 struct fc_line *fc_line_open(struct fc_serve *serve, int fd)
 {
     struct fc_line *line = calloc(1, sizeof *line);
@@ -409,10 +427,15 @@ struct fc_line *fc_line_open(struct fc_serve *serve, int fd)
     line->fd = fd;
     line->since_ns = fc_serve_now();
     pthread_mutex_lock(&p->lock);
+    if (p->line_count >= p->line_most)
+        make_room(p);
     line->next = p->lines;
     if (p->lines)
         p->lines->prev = line;
+    else
+        p->oldest = line;
     p->lines = line;
+    p->line_count++;
     pthread_mutex_unlock(&p->lock);
     return line;
 }
@@ -436,6 +459,9 @@ void fc_line_close(struct fc_serve *serve, struct fc_line *line)
         p->lines = line->next;
     if (line->next)
         line->next->prev = line->prev;
+    else
+        p->oldest = line->prev;
+    p->line_count--;
     pthread_mutex_unlock(&p->lock);
     free(line);
 }
@@ -454,13 +480,14 @@ static void init_locks(struct fc_pool *p)
     pthread_condattr_destroy(&clock);
 }
 
-int fc_pool_start(struct fc_serve *serve, unsigned threads, struct fc_error *err)
+int fc_pool_start(struct fc_serve *serve, unsigned threads, unsigned connections, struct fc_error *err)
 {
     struct fc_pool *p = &serve->pool;
     struct epoll_event woken = {.events = EPOLLIN, .data.u64 = 0};
 
     memset(p, 0, sizeof *p);
     init_locks(p);
+    p->line_most = connections - connections / 8;
     p->heavy_most = threads > 2 ? threads / 2 : 1;
     p->wake[0] = p->wake[1] = -1;
     p->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -503,7 +530,7 @@ void fc_pool_stop(struct fc_serve *serve)
     for (struct fc_request *r = p->alive; r; r = r->next)
         stop_work(r, FC_STOP_CLOSING);
     for (struct fc_line *line = p->lines; line; line = line->next)
-        shutdown(line->fd, SHUT_RDWR);
+        end_line(line);
     pthread_cond_broadcast(&p->work);
     while (p->streams)
         pthread_cond_wait(&p->quiet, &p->lock);

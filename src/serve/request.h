@@ -36,6 +36,7 @@ enum fc_stop_why { FC_STOP_NOT, FC_STOP_DEADLINE, FC_STOP_LEFT, FC_STOP_CLOSING 
 struct fc_line {
     int fd;
     bool busy;        /* a request of it is being answered */
+    bool ending;      /* it was shut down, and MHD will find out */
     int64_t since_ns; /* when it came, or the last answer was sent */
     struct fc_line *prev, *next;
 };
@@ -85,7 +86,8 @@ struct fc_pool {
     pthread_cond_t work, quiet;
     struct fc_request *first, *last; /* the queue */
     struct fc_request *alive;        /* all that are being worked at or sent */
-    struct fc_line *lines;
+    struct fc_line *lines, *oldest;
+    unsigned line_count, line_most; /* more make room by ending those that say nothing */
     unsigned queued, heavy, heavy_most, streams, threads;
     bool closing;
     pthread_t *thread, watcher;
@@ -93,7 +95,8 @@ struct fc_pool {
     int epoll, wake[2];
 };
 
-int fc_pool_start(struct fc_serve *serve, unsigned threads, struct fc_error *err);
+/* connections: so many there may be. */
+int fc_pool_start(struct fc_serve *serve, unsigned threads, unsigned connections, struct fc_error *err);
 /* Breaks off what is under way, so that connections can be closed; waits for all work to end. */
 void fc_pool_stop(struct fc_serve *serve);
 void fc_pool_fini(struct fc_serve *serve);
@@ -144,6 +147,8 @@ void fc_serve_log(struct fc_request *request, const char *how);
 
 /* ---- HTTP (http.c) */
 
+/* Connections that there are descriptors for. */
+unsigned fc_http_connections(void);
 int fc_http_start(struct fc_serve *serve, struct fc_error *err);
 
 /* ---- files of the page (assets.c, and what CMake makes of web/) */

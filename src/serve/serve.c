@@ -247,7 +247,7 @@ FC_EXPORT const char *fc_serve_url(const struct fc_serve *serve)
 FC_EXPORT int fc_serve_run(struct fc_serve *s, const int *stop, struct fc_error *err)
 {
     enum { LOOK_MS = 100 };
-    int rc = fc_pool_start(s, s->threads, err);
+    int rc = fc_pool_start(s, s->threads, fc_http_connections(), err);
 
     if (rc == 0)
         rc = fc_http_start(s, err);

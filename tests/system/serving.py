@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A running `flowcarve serve`, and a client of it: Python's own, so that what is sent is what a test says."""
-import http.client, json, os, socket, ssl, subprocess, threading, time, urllib.parse
+import http.client, json, os, socket, subprocess, urllib.parse
 
 import support
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """`flowcarve serve`: each answer is the one that the command line gives, or that of a naive reading of its rows."""
-import base64, collections, ctypes, json, os, shutil, subprocess, unittest
+import base64, collections, ctypes, json, os, subprocess, time, unittest
 
 import serving, support
 from serving import METADATA, PACKETS, TOKEN, Server, target
@@ -410,6 +410,31 @@ class Growing(support.TestCase):
                 for i in unchanged:
                     self.assertEqual(ids.count(i), 1, (sort, i))
                 self.assertFalse(os.path.exists(self.path('x.db-wal')), 'the server keeps nothing open for long')
+
+    def test_beside_a_watch(self):
+        """Sessions that are open and grow, of an index that is kept in WAL mode."""
+        os.mkdir(self.path('in'))
+        packets = [(support.T0 + i * 1000000, support.udp('10.0.0.1', 1000 + i % 3, '10.0.0.2', 53, b'%03d' % i)) for i in range(90)]
+        whole = support.pcap_bytes(packets)
+        one = (len(whole) - 24) // 90
+        support.write(self.path('in/a.pcap'), whole[:24 + 30 * one])
+        watch = subprocess.Popen([support.FLOWCARVE, 'watch', '-q', '-d', self.path('x.db'), '--commit', '50ms', self.path('in')], env=support.environment())
+        self.addCleanup(watch.wait)
+        self.addCleanup(watch.terminate)
+        self.wait_for(lambda: os.path.exists(self.path('x.db')))
+        with Server(self, self.path('x.db')) as server:
+            for so_far in (30, 60, 90):
+                with open(self.path('in/a.pcap'), 'ab') as f:
+                    f.write(whole[f.tell():24 + so_far * one])
+                self.wait_for(lambda: server.get('/v1/status')['index']['packets'] == so_far)
+                self.assertEqual([r['client_packets'] for r in server.get('/v1/sessions')['sessions']], [so_far // 3] * 3)
+                self.assertEqual(len(support.parse_capture(server.raw('/v1/carve'))), so_far)
+
+    def wait_for(self, condition):
+        begun = time.monotonic()
+        while not condition():
+            self.assertLess(time.monotonic() - begun, 30)
+            time.sleep(.02)
 
     def test_another_index_of_that_name(self):
         self.fcgen('0.pcap', '--packets', '500', '--sessions', '20')

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What `flowcarve serve` does not let pass: who may not ask, pages of others, broken requests, clients that are slow or leave."""
-import http.client, json, os, random, re, resource, shutil, socket, ssl, stat, struct, subprocess, threading, time, unittest
+import json, os, re, resource, shutil, socket, ssl, stat, subprocess, time, unittest
 
 import serving, support
 from serving import METADATA, PACKETS, TOKEN, Server, receive, target

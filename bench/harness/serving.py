@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""A server that is asked by 1, 8 and 64 clients at a time, and a carve that goes through it."""
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+import urllib.parse
+
+from .additions import number
+from .capture import Wrong
+from .process import Run, warm
+
+CLIENTS = (1, 8, 64)
+SECONDS = 4          # that each question is asked for
+TOKEN = "b" * 40
+
+
+class Server:
+    """`flowcarve serve` with its own token; ended by end()."""
+
+    def __init__(self, bench, db):
+        tokens = bench.scratch("tokens")
+        with open(tokens, "w") as f:
+            f.write("bench metadata,packets %s\n" % TOKEN)
+        os.chmod(tokens, 0o600)
+        self.p = subprocess.Popen([bench.flowcarve, "serve", "-d", db, "-l", "127.0.0.1:0", "--tokens", tokens],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        url = self.p.stdout.readline().decode()
+        if not url:
+            raise Wrong("serve: it does not start")
+        self.port = urllib.parse.urlsplit(url).port
+
+    def request(self, path):
+        return ("GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer %s\r\n\r\n" % (path, self.port, TOKEN)).encode()
+
+    def connect(self):
+        s = socket.create_connection(("127.0.0.1", self.port))
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return s
+
+    def end(self):
+        self.p.send_signal(signal.SIGTERM)
+        if self.p.wait() != 0:
+            raise Wrong("serve: ended with %d" % self.p.returncode)
+        self.p.stdout.close()
+
+
+def ask(s, request):
+    """The body of the answer, which tells its length."""
+    s.sendall(request)
+    data = bytearray()
+    while b"\r\n\r\n" not in data:
+        part = s.recv(65536)
+        if not part:
+            raise Wrong("serve: the connection was closed")
+        data += part
+    head, _, body = bytes(data).partition(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200"):
+        raise Wrong("serve: %r" % (head[:100] + body[:300]))
+    left = int(re.search(rb"(?i)content-length: (\d+)", head).group(1)) - len(body)
+    parts = [body]
+    while left > 0:
+        parts.append(s.recv(min(left, 1 << 20)))
+        left -= len(parts[-1])
+    return b"".join(parts)
+
+
+def press(server, request, clients, seconds):
+    """Seconds that each answer took, of so many clients at a time that ask again at once."""
+    times, failures, end = [], [], time.monotonic() + seconds
+
+    def client():
+        try:
+            s = server.connect()
+            while time.monotonic() < end:
+                begun = time.monotonic()
+                ask(s, request)
+                times.append(time.monotonic() - begun)
+            s.close()
+        except (OSError, Wrong) as e:
+            failures.append(e)
+
+    threads = [threading.Thread(target=client) for _ in range(clients)]
+    begun = time.monotonic()
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    if failures:
+        raise Wrong("serve: %s" % failures[0])
+    return sorted(times), time.monotonic() - begun
+
+
+def take(server, path):
+    """Takes a stream; its bytes and the seconds that it took."""
+    s = server.connect()
+    begun, count, last = time.monotonic(), 0, b""
+    s.sendall(server.request(path).replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    while True:
+        part = s.recv(1 << 20)
+        if not part:
+            break
+        count += len(part)
+        last = (last + part)[-5:]
+    if last != b"0\r\n\r\n":
+        raise Wrong("serve: the stream is not whole")
+    return count, time.monotonic() - begun
+
+
+def serve(bench, name):
+    c = bench.capture("small")
+    db = bench.scratch("serve.db")
+    warm(c.files)
+    r = bench.index(db, [c.path], "-j2")()
+    if r.status != 0:
+        raise Wrong("serve: index ended with %d" % r.status)
+    server = Server(bench, db)
+    try:
+        s = server.connect()
+        status = json.loads(ask(s, server.request("/v1/status")))["index"]
+        if (status["sessions"], status["packets"]) != (c.sessions, c.packets):
+            raise Wrong("serve: %s" % status)
+        middle = json.loads(ask(s, server.request("/v1/sessions?limit=1&offset=%d" % (c.sessions // 2))))["sessions"][0]
+        port = middle["server_port"] or 443
+        minute = urllib.parse.urlencode({"from": "%d" % (middle["start_ns"] // 10**9), "until": "%d" % (middle["start_ns"] // 10**9 + 60)})
+        s.close()
+        questions = {
+            "sessions, the first 100": "/v1/sessions?limit=100",
+            "sessions of a host": "/v1/sessions?limit=100&filter=host+" + (middle["client_addr"] or "10.0.0.1"),
+            "sessions of a port in a minute": "/v1/sessions?limit=100&filter=port+%d&%s" % (port, minute),
+            "histogram of all": "/v1/histogram",
+            "histogram of a minute, by state": "/v1/histogram?by=state&" + minute,
+            "packets of a session": "/v1/sessions/%d/packets" % middle["id"],
+            "largest 100 of all": "/v1/sessions?limit=100&sort=bytes:desc",
+        }
+        for what, path in questions.items():
+            for clients in CLIENTS:
+                press(server, server.request(path), clients, .5)
+                times, took = press(server, server.request(path), clients, SECONDS)
+                bench.report.row(name, "%s: p50, %d client%s" % (what, clients, "s" * (clients > 1)), times[len(times) // 2], "s",
+                                 note="%s requests/s; p99 %.4f s" % (number(round(len(times) / took)), times[int(len(times) * .99)]))
+        out = bench.scratch("carve.pcap")
+        got = bench.times(name, {"carve": lambda: Run([bench.flowcarve, "carve", "-q", "-d", db, "port", "443", "-w", out])}, runs=3)
+        size = os.path.getsize(out)
+        best = min(take(server, "/v1/carve?filter=port+443")[1] for _ in range(3))
+        bench.report.row(name, "carve of a port over HTTP", best, "s", "carve -w FILE", got["carve"].wall, note="%s MB" % number(size // 10**6))
+    finally:
+        server.end()
