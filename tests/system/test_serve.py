@@ -449,6 +449,42 @@ class Growing(support.TestCase):
             self.assertEqual(server.error('/v1/count', 500, 'internal')['file'], self.path('x.db'))
 
 
+class Times(support.TestCase):
+    def test_histograms_of_10_ns_and_of_500_years(self):
+        option, block = support.option, support.block
+        nanoseconds = option('<', 9, bytes([9]))
+        for name, offsets in (('narrow', [(0, support.T0 + i) for i in range(0, 30, 3)]),
+                              ('wide', [(-6_000_000_000, 0), (-1, 0), (0, 0), (0, 1), (0, support.T0), (6_000_000_000, 5), (0, 2**63 - 1), (-9_000_000_000, 0)]),
+                              ('one', [(0, 5)]), ('none', [])):
+            parts, times = [support.shb()], []
+            for i, (offset, ns) in enumerate(offsets):
+                parts.append(support.idb('<', 1, nanoseconds + option('<', 14, offset.to_bytes(8, 'little', signed=True))))
+                data = support.udp('10.0.0.1', 1000 + i, '10.0.0.2', 53, b'x')
+                parts.append(support.epb('<', i, ns, data))
+                times.append(offset * 10**9 + ns)
+            if not times:  # a packet without a time
+                parts.append(support.idb('<', 1))
+                data = support.udp('10.0.0.1', 1, '10.0.0.2', 53, b'x')
+                parts.append(block('<', 3, len(data).to_bytes(4, 'little') + data))
+            support.write(self.path(name + '.pcapng'), b''.join(parts))
+            index(self.path(name + '.db'), '-q', self.path(name + '.pcapng'))
+            with Server(self, self.path(name + '.db')) as server:
+                for buckets in (2, 3, 10, 200, 2000):
+                    h = server.get('/v1/histogram', buckets=buckets)
+                    self.assertEqual(h['timeless']['sessions'], 0 if times else 1)
+                    if not times:
+                        self.assertEqual((h['count'], h['groups']), (0, []))
+                        continue
+                    self.assertLessEqual(h['count'], buckets)
+                    wanted = collections.Counter((max(-2**63 + 1, min(t, 2**63 - 1)) - h['start_ns']) // h['bucket_ns'] for t in times)
+                    found = {i: n for i, n in enumerate(h['groups'][0]['sessions']) if n}
+                    self.assertEqual(sum(found.values()), len(times))
+                    if h['bucket_ns'] < 2**62:
+                        self.assertEqual(found, dict(wanted), (name, buckets))
+                    # the least length that will do
+                    self.assertTrue(h['bucket_ns'] == 1 or h['count'] * 5 > buckets or buckets < 10, (name, buckets, h['count'], h['bucket_ns']))
+
+
 class Captures(support.TestCase):
     def test_captures_that_are_missing_or_changed(self):
         packets = [(support.T0 + i * 1000000, support.udp('10.0.0.1', 1000 + i, '10.0.0.2', 53, b'%03d' % i)) for i in range(20)]
