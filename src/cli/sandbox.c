@@ -55,9 +55,10 @@ void fc_sandbox_enter_deleting(const char *index, const char *output, const char
     fc_sandbox_enter(folders, count, 0);
 }
 
-void fc_sandbox_enter_server(const char *index)
+unsigned fc_sandbox_enter_server(const char *index)
 {
     (void)index;
+    return 0;
 }
 
 #else
@@ -440,12 +441,13 @@ void fc_sandbox_enter_deleting(const char *index, const char *output, const char
     free(beside[1]);
 }
 
-void fc_sandbox_enter_server(const char *index)
+unsigned fc_sandbox_enter_server(const char *index)
 {
     char *folder = fc_sandbox_folder(index);
+    unsigned force = enter(&(struct places){.folders = (const char *const *)&folder, .count = 1}, FC_NEED_CLIENTS);
 
-    enter(&(struct places){.folders = (const char *const *)&folder, .count = 1}, FC_NEED_CLIENTS);
     free(folder);
+    return force;
 }
 
 #endif

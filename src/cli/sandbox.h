@@ -47,9 +47,9 @@ void fc_sandbox_enter_deleting(const char *index, const char *output, const char
 
 /*
  * The same for a server that has its socket and all files that it needs but captures and the index: it may talk to those
- * who connect, and connect to nobody.
+ * who connect, and connect to nobody. Returns as that.
  */
-void fc_sandbox_enter_server(const char *index);
+unsigned fc_sandbox_enter_server(const char *index);
 
 /* The folder that a file lies in, through a link as the last part; a new string. NULL: there is none, or no memory. */
 char *fc_sandbox_folder(const char *path);

@@ -240,7 +240,7 @@ static const struct attempt {
     {"die of a signal", try_dying, 0, 0},
 };
 
-enum where { FREE, CONFINED, IN_A_THREAD, WITH_NAMES, WITH_PACKETS };
+enum where { FREE, CONFINED, IN_A_THREAD, AS_SERVER, WITH_NAMES, WITH_PACKETS };
 
 static const unsigned needs[] = {[WITH_NAMES] = FC_NEED_NAMES, [WITH_PACKETS] = FC_NEED_PACKETS};
 
@@ -261,7 +261,11 @@ static bool done(const struct attempt *a, enum where where, unsigned *force)
     if (pipe(pipes) || (child = fork()) < 0)
         abort();
     if (child == 0) {
-        *force = where == FREE ? 0 : fc_sandbox_enter((const char *const[]){NULL, inside}, 2, needs[where]);
+        char index[96];
+        snprintf(index, sizeof index, "%s/x.db", inside);
+        *force = where == FREE        ? 0
+                 : where == AS_SERVER ? fc_sandbox_enter_server(index)
+                                      : fc_sandbox_enter((const char *const[]){NULL, inside}, 2, needs[where]);
         if (write(pipes[1], force, sizeof *force) != sizeof *force)
             abort();
         pthread_t thread;
@@ -295,8 +299,9 @@ static int prepare(void)
 
 int main(void)
 {
-    static const char *const names[] = {"without the sandbox", "in it", "in a thread of it", "in it, with names",
-                                        "in it, with packets"};
+    static const char *const names[] = {"without the sandbox", "in it",
+                                        "in a thread of it",   "in that of a server",
+                                        "in it, with names",   "in it, with packets"};
     int failures = 0, refused = 0;
     char command[120];
     unsigned force;
