@@ -154,14 +154,28 @@ static bool is_host(const struct fc_serve *serve, const char *host, const char *
     return serve->port == usual && strcasecmp(host, with_port) == 0;
 }
 
-static bool is_ours(const struct fc_serve *serve, const char *host)
+/* An address as a number is what no name can be made to lead to: that at which the client has come is ours. */
+static bool is_here(const struct fc_request *r, const char *host)
+{
+    struct sockaddr_storage here = {0};
+    socklen_t size = sizeof here;
+    char name[64];
+
+    if (getsockname(r->line->fd, (struct sockaddr *)&here, &size) != 0 ||
+        getnameinfo((struct sockaddr *)&here, size, name, sizeof name, NULL, 0, NI_NUMERICHOST) != 0)
+        return false;
+    return is_host(r->serve, host, name, here.ss_family == AF_INET6);
+}
+
+static bool is_ours(const struct fc_request *r, const char *host)
 {
     static const char *const loopback[] = {"127.0.0.1", "localhost"};
+    const struct fc_serve *serve = r->serve;
 
     for (int i = 0; i < 2; i++)
         if (is_host(serve, host, loopback[i], false))
             return true;
-    if (is_host(serve, host, "::1", true) || is_host(serve, host, serve->address, serve->v6))
+    if (is_host(serve, host, "::1", true) || is_host(serve, host, serve->address, serve->v6) || is_here(r, host))
         return true;
     for (size_t i = 0; i < serve->hosts; i++)
         if (is_host(serve, host, serve->host[i], strchr(serve->host[i], ':')))
@@ -515,7 +529,7 @@ static enum MHD_Result begin(struct fc_request *r, const char *method, const cha
         return refuse(r, 414, "too_large", "the URL has 16384 bytes at the most");
     if (r->wrong || h.twice || !h.host)
         return refuse(r, 400, "request", r->wrong ? r->wrong : h.twice ? "a header comes twice" : "there is no Host");
-    if (!is_ours(r->serve, h.host))
+    if (!is_ours(r, h.host))
         return refuse(r, 421, "host", "this is not a name of this server; serve --host NAME makes it one");
     if (is_foreign(r, &h))
         return refuse(r, 403, "forbidden", "another page asks");

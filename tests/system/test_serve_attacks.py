@@ -181,6 +181,10 @@ class Starting(Case):
                             '-addext', 'subjectAltName=IP:127.0.0.1'], check=True, capture_output=True)
         return cert, key
 
+    def curl(self, server, cert, address, *headers):
+        words = [w for h in ('Authorization: Bearer ' + TOKEN, *headers) for w in ('-H', h)]
+        return support.run(support.tool('curl'), '-sSik', *words, 'https://%s:%d/v1/count' % (address, server.port)).text
+
     def test_tls(self):
         cert, key = self.certificate('server')
         ca = self.certificate('ca')
@@ -188,6 +192,8 @@ class Starting(Case):
         trust = ssl.create_default_context(cafile=cert)
         with self.serve('--tls-cert', cert, '--tls-key', key, '--client-ca', ca[0], '--audit', self.path('audit'), tls=trust, listen='0.0.0.0:0') as server:
             self.assertTrue(server.url.startswith('https://0.0.0.0:'), server.url)
+            self.assertIn('HTTP/1.1 200', self.curl(server, cert, '127.0.0.9'), 'an address at which it came')
+            self.assertIn('HTTP/1.1 421', self.curl(server, cert, '127.0.0.9', 'Host: 127.0.0.8:%d' % server.port))
             server.host = '127.0.0.1'
             self.assertEqual(server.get('/v1/count')['packets'], 3000)
             self.assertEqual(server.raw('/v1/carve'), flowcarve('carve', '-q', '-d', self.db, '-w', '-').out)
