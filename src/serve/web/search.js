@@ -51,8 +51,8 @@ export function Search({ error, onCommand }) {
             if (document.activeElement !== input.current) return;
             setList(answer.items.length ? answer : null);
             choose(-1);
-        } catch {
-            close();
+        } catch (problem) {
+            if (problem.name !== 'AbortError') setList(null); // else a later question is on its way
         }
     };
     const past = () => {
@@ -111,7 +111,7 @@ export function Search({ error, onCommand }) {
                 aria-label="Filter" aria-expanded=${!!list} aria-controls="proposals" aria-autocomplete="list" aria-invalid=${!!(error && wrong)}
                 aria-describedby=${error && wrong ? 'wrong' : undefined} aria-activedescendant=${chosen >= 0 ? 'proposal-' + chosen : undefined}
                 placeholder="host 10.0.0.5 and port 443      ( / to type, ? for help )"
-                onInput=${(event) => (setText(event.target.value), setWrong(false), complete())} onKeyDown=${onKey} onBlur=${close} />
+                onInput=${(event) => (setText(event.target.value), setWrong(false), event.target.value ? complete() : past())} onKeyDown=${onKey} onBlur=${close} />
             <button type="button" class="quiet" aria-label="Saved and recent filters" title="Saved and recent filters"
                 onMouseDown=${(event) => event.preventDefault()} onClick=${() => (input.current.focus(), list?.past ? close() : past())}>▾</button>
             ${list &&
