@@ -4,8 +4,9 @@
 set -eu
 build=$(readlink -f "$1")
 PATH=$build:$build/bench:$PATH
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+dir=$build/demo
+rm -rf "$dir"
+mkdir "$dir"
 cd "$dir"
 
 run() {
@@ -25,3 +26,4 @@ run "flowcarve carve --id $id -w one.pcap"
 run "tcpdump -c 4 -nr one.pcap 2>/dev/null"
 run "flowcarve carve 'icmp or icmp6' -w - | tcpdump -c 3 -nr - 2>/dev/null"
 run "flowcarve verify"
+printf '\nThe same in a browser:\n    cd %s && ../flowcarve serve\nand open the URL that it prints: docs/web.md tells of the page.\n' "$dir"

@@ -23,6 +23,8 @@ const count = (db, filter) => { // exit status 1: none
     }
 };
 
+const complaints = []; // of the policy of content, errors of scripts, a server that dies
+
 // --- the server ---
 const servers = [];
 async function serve(db, port = 0) {
@@ -37,14 +39,17 @@ async function serve(db, port = 0) {
         child.on('exit', (code) => lost(new Error(`serve has ended: ${code} ${out}`)));
     });
     const server = { child, once: url, base: url.split('/#')[0], port: new URL(url).port };
-    server.end = () => new Promise((ended) => (child.once('exit', ended), child.kill('SIGTERM')));
+    server.end = () => new Promise((ended) => {
+        child.removeAllListeners('exit');
+        child.once('exit', (code) => (code && complaints.push(`serve has ended with status ${code}`), ended()));
+        child.kill('SIGTERM');
+    });
     servers.push(server);
     return server;
 }
 
 // --- tests ---
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu'] });
-const complaints = []; // of the policy of content, and errors of scripts
 async function open(options = {}) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 720 }, acceptDownloads: true, ...options });
     context.setDefaultTimeout(10000);

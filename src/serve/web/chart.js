@@ -7,6 +7,7 @@ const S = 1e9, DAY = 86400 * S;
 const STEPS = [];
 for (let e = 1; e < S; e *= 10) STEPS.push(e, 2 * e, 5 * e);
 STEPS.push(...[1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200].map((s) => s * S), DAY, 2 * DAY, 7 * DAY, 14 * DAY);
+const COUNTS = [...Array(16).keys()].flatMap((e) => [10 ** e, 2 * 10 ** e, 5 * 10 ** e]); // no halves of a session
 const MONTHS = [1, 2, 3, 6, 12, 24, 60, 120, 240, 600, 1200];
 
 // Places of labels between two times, about `room` of them: [ns], and what of a time differs from one to the next
@@ -54,7 +55,7 @@ export function options(width, height, origin, yText, relative) {
                   return t.out.map((ns) => Number(ns - origin));
               },
               values: (u, at) => at.map((x, i) => (relative ? duration(x / 1e9) || '0' : label(origin + BigInt(x), step, i === 0))) },
-            { ...axis(), size: 58, gap: 4, space: 22, values: (u, at) => at.map((y) => (y === null ? '' : yText(y).replace(/\.0+(?!\d)/, ''))) },
+            { ...axis(), size: 58, gap: 4, space: 22, incrs: COUNTS, values: (u, at) => at.map((y) => (y === null ? '' : yText(y).replace(/\.0+(?!\d)/, ''))) },
         ],
     };
 }
@@ -145,7 +146,7 @@ export function Histogram({ answer, by, height }) {
                 const a = u.valToPos(at, 'x', true), b = u.valToPos(at + step, 'x', true);
                 const high = u.valToPos(tops[g][i], 'y', true), low = g ? u.valToPos(tops[g - 1][i], 'y', true) : top + tall;
                 const gap = b - a > 4 * devicePixelRatio ? devicePixelRatio : 0;
-                u.ctx.fillRect(a, Math.min(high, low - 1), Math.max(b - a - gap, 1), Math.max(low - high, 1));
+                u.ctx.fillRect(a, Math.min(high, low - 1), Math.max(b - a - gap, 2), Math.max(low - high, 1));
             });
         });
         u.ctx.restore();
@@ -224,7 +225,7 @@ export function Histogram({ answer, by, height }) {
                 ${data?.earlier?.sessions > 0 && html`<span title="They are in the table, but not in the bars">${number(data.earlier.sessions)} began earlier</span>`}
                 ${data?.timeless?.sessions > 0 && html`<span>${number(data.timeless.sessions)} without a time</span>`}
                 ${data && !data.exact && html`<span title="From the sums of each 4096 sessions, which is much faster">≈ from sums</span>`}</div>
-            <span class="dim">${data?.count ? `bars of ${duration(data.bucket_ns / 1e9)} · ${zone()}` : zone()}</span>
+            <span class="dim">${data?.count > 1 ? `bars of ${duration(data.bucket_ns / 1e9)} · ${zone()}` : zone()}</span>
         </div>
         ${error ? html`<p class="empty">${error.code === 'filter' ? '' : error.message}</p>` : data && !shown ? html`<p class="empty">nothing to draw</p>`
         : html`<${Plot} make=${make} deps=${[data, y, zone(), url.from, url.until]} label=${words} height=${height} />`}

@@ -50,7 +50,7 @@ function Rate({ of, label, text }) {
         opts.series = [{}, { stroke: css('--c1'), width: 1.5, points: { show: x.length < 2 } }];
         return { opts, data: [x, steps.map(([, rate]) => rate)] };
     };
-    return html`<section aria-label=${label}><h3>${label} <span class="dim">${steps.length ? text(steps.at(-1)[1]) : ''}</span></h3><${Plot} make=${make} deps=${[samples.length, zone()]} label=${label} height=${130} /></section>`;
+    return html`<section aria-label=${label}><h3>${label} <span class="dim">${steps.length ? text(steps.at(-1)[1]) : ''}</span></h3>${!steps.length && html`<p class="empty">nothing has come yet</p>`}<${Plot} make=${make} deps=${[samples.length, zone()]} label=${label} height=${130} /></section>`;
 }
 export function Status() {
     const s = server.status;

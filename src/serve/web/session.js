@@ -177,15 +177,12 @@ function Stream({ session, partial }) {
         for (const b of out) b.raw = unbase64Join(b.parts);
         return out;
     }, [pieces]);
-    let offset = { client: 0, server: 0, unknown: 0 };
     const show = (b) => {
-        const at = offset[b.from] ?? 0;
-        offset[b.from] = at + b.raw.length;
         if (as === 'hex') {
             const lines = [];
             for (let i = 0; i < b.raw.length && lines.length < LINES; i += 16) {
                 const part = [...b.raw.subarray(i, i + 16)];
-                lines.push(hex(at + i, 8) + '  ' + part.map((x, k) => hex(x, 2) + (k === 7 ? ' ' : '')).join(' ').padEnd(50) + part.map(ascii).join(''));
+                lines.push(hex(b.at + i, 8) + '  ' + part.map((x, k) => hex(x, 2) + (k === 7 ? ' ' : '')).join(' ').padEnd(50) + part.map(ascii).join(''));
             }
             return lines.join('\n');
         }
