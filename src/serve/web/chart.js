@@ -50,11 +50,11 @@ export function options(width, height, origin, yText, relative) {
         axes: [
             { ...axis(), size: relative ? 26 : 36, gap: 3, space: 95,
               splits: relative ? undefined : (u, i, min, max) => {
-                  const t = ticks(origin + BigInt(Math.floor(min)), origin + BigInt(Math.ceil(max)), Math.max(2, u.bbox.width / devicePixelRatio / 110));
+                  const t = ticks(origin + BigInt(Math.floor(min)), origin + BigInt(Math.ceil(max)), Math.max(2, u.bbox.width / devicePixelRatio / 95));
                   step = t.step;
                   return t.out.map((ns) => Number(ns - origin));
               },
-              values: (u, at) => at.map((x, i) => (relative ? duration(x / 1e9) || '0' : label(origin + BigInt(x), step, i === 0))) },
+              values: (u, at) => at.map((x, i) => (relative ? duration(x / 1e9) : label(origin + BigInt(x), step, i === 0))) },
             { ...axis(), size: 58, gap: 4, space: 22, incrs: COUNTS, values: (u, at) => at.map((y) => (y === null ? '' : yText(y).replace(/\.0+(?!\d)/, ''))) },
         ],
     };

@@ -118,6 +118,7 @@ export const short = (n) => scaled(n, ['', 'k', 'M', 'G', 'T'], 1000);
 export const plural = (n, word) => `${number(n)} ${word}${n === 1 ? '' : 's'}`;
 export function duration(s) {
     if (s === null || s === undefined) return '';
+    if (s === 0) return '0 s';
     if (s < 1e-6) return Math.round(s * 1e9) + ' ns';
     if (s < 1e-3) return +(s * 1e6).toFixed(s < 1e-4 ? 2 : 1) + ' µs';
     if (s < 1) return +(s * 1e3).toFixed(s < 0.1 ? 2 : 1) + ' ms';

@@ -115,12 +115,14 @@ function Copy({ label, text }) {
     return html`<div class="copy"><h3>${label}</h3><pre tabindex="0">${text}</pre><button onClick=${copy} aria-live="polite">${done ? 'Copied' : 'Copy'}</button></div>`;
 }
 const db = () => quoted(server.status?.index.path || 'flowcarve.db');
+// The server ends a filter with a line break in front of more, as a comment may be its last line
+const commandFilter = (filter) => (filter ? ' -- ' + quoted(filter.includes('#') ? filter : filter.replaceAll('\n', '')) : '');
 const columnsOf = () => (url.cols || '').replace(/:\d+/g, '');
 export function Command({ onClose }) {
     const { data, error } = useAnswer('filter', range());
     if (error) return html`<${Dialog} title="As command" onClose=${onClose}><p role="alert">${error.message}</p></${Dialog}>`;
     if (!data) return null;
-    const filter = data.filter ? ' -- ' + quoted(data.filter) : '';
+    const filter = commandFilter(data.filter);
     const sort = (url.sort ? ` --sort ${url.sort}` : '') + (columnsOf() ? ` --columns ${columnsOf()}` : '');
     return html`<${Dialog} title="As command" onClose=${onClose}>
         <${Copy} label="The table" text=${`flowcarve query -d ${db()}${sort}${filter}`} /><${Copy} label="How many" text=${`flowcarve query -d ${db()} --count${filter}`} />
@@ -168,7 +170,7 @@ export function Download({ what, onClose }) {
         <p><button class="main">Download</button> <span role="status">${state}</span></p></form>
         <${Copy} label="Open in Wireshark" text=${`curl -sS --fail -H "Authorization: Bearer $T" ${quoted(url_)} | wireshark -k -i -`} />
         <p class="dim">$T is a token of the file given to <code>flowcarve serve --tokens</code>. On the machine with the index it goes without server:</p>
-        <${Copy} label="By command" text=${what.ids ? `flowcarve carve -d ${db()} --id ${what.ids}${words} -w out.pcap` : `flowcarve carve -d ${db()}${words} -w out.pcap${filter.data?.filter ? ' -- ' + quoted(filter.data.filter) : ''}`} /></${Dialog}>`;
+        <${Copy} label="By command" text=${what.ids ? `flowcarve carve -d ${db()} --id ${what.ids}${words} -w out.pcap` : `flowcarve carve -d ${db()}${words} -w out.pcap${commandFilter(filter.data?.filter)}`} /></${Dialog}>`;
 }
 export const Columns = ({ onClose }) => html`<${Dialog} title="Columns" onClose=${onClose}><${ColumnDialog} /></${Dialog}>`;
 

@@ -241,7 +241,7 @@ function Course({ session, partial }) {
         return { opts, data: [order.map((i) => x[i]), ...['client', 'server'].map((d) => order.map((i) => (list[i].direction === d ? points[i] : null)))] };
     };
     return html`<div class="bar"><span class="d-client">● client</span><span class="d-server">● server</span>
-            <span class="dim">${tcp ? 'relative sequence number at the end of each segment' : 'bytes so far'}, over the time since the first packet${data.more ? `; the first ${number(MOST)} of ${number(data.total)} packets` : ''}. Drag zooms, double click shows all.</span></div>
+            <span class="dim">${tcp ? 'sequence number, from the first on' : 'bytes so far'}, over time${data.more ? `; the first ${number(MOST)} of ${number(data.total)} packets` : ''}; drag zooms, double click shows all</span></div>
         <${Plot} make=${make} deps=${[data]} label="Bytes of both ends over time" height=${Math.max(220, Math.min(460, innerHeight - 250))} />`;
 }
 
@@ -259,7 +259,7 @@ function Near({ session }) {
             <span class="dim">${data ? plural(data.sessions.length, 'session') + (data.more ? ' and more' : '') : ''}</span>
             <a class="button" href=${link({ ...params, id: undefined, tab: undefined, sel: undefined })}>Show in the table</a></div>
         ${error ? html`<p class="empty" role="alert">${error.message}</p>` : html`<div class="scroll" tabindex="0"><table class="plain"><thead><tr><th>Start</th><th class="right">Apart</th><th class="right">Duration</th><th>Proto</th><th>Client</th><th>Server</th><th class="right">Packets</th><th class="right">Bytes</th><th>State</th></tr></thead>
-            <tbody>${(data?.sessions || []).map((n) => html`<tr key=${n.id} class=${n.id === session.id ? 'on' : ''}><td><a href=${link({ id: n.id, n: undefined })}>${timeOf(n.start, 3)}</a></td><td class="right">${n.id === session.id ? 'this' : away(n.start)}</td><td class="right">${duration(n.duration)}</td><td>${n.proto}</td><td>${endpoint(n.client_addr, n.client_port)}</td><td>${endpoint(n.server_addr, n.server_port)}</td><td class="right">${number(n.packets)}</td><td class="right">${bytes(n.bytes)}</td><td class=${'s-' + n.state}>${n.state}</td></tr>`)}</tbody></table></div>`}`;
+            <tbody>${(data?.sessions || []).map((n) => html`<tr key=${n.id} class=${n.id === session.id ? 'on' : ''}><td><a href=${link({ id: n.id, n: undefined })} title=${timeOf(n.start, 9)}>${timeOf(n.start, 3).slice(timeOf(n.start, 0).slice(0, 10) === timeOf(session.start, 0).slice(0, 10) ? 11 : 0)}</a></td><td class="right">${n.id === session.id ? 'this' : away(n.start)}</td><td class="right">${duration(n.duration)}</td><td>${n.proto}</td><td>${endpoint(n.client_addr, n.client_port)}</td><td>${endpoint(n.server_addr, n.server_port)}</td><td class="right">${number(n.packets)}</td><td class="right">${bytes(n.bytes)}</td><td class=${'s-' + n.state}>${n.state}</td></tr>`)}</tbody></table></div>`}`;
 }
 
 export function Session({ onDownload, step }) {

@@ -292,7 +292,7 @@ export function Sessions({ total, again, onRows }) {
         const box = html`<span role="gridcell" class="cell tick" onClick=${(event) => (event.stopPropagation(), toggle(i, event.shiftKey))}><input type="checkbox" tabindex="-1" checked=${chosen.has(s.id)} aria-label=${'Select session ' + s.id} /></span>`;
         if (slim) return html`<div ...${rest} style=${{ top: y + 'px' }} onClick=${() => go({ id: s.id })}>${box}
             <p role="gridcell"><b>${s.proto}</b> ${endpoint(s.client_addr, s.client_port)} → ${endpoint(s.server_addr, s.server_port)}</p>
-            <p role="gridcell" class="dim">${timeOf(s.start, 3).slice(5)} · ${duration(s.duration)} · ${bytes(s.bytes)} · ${s.state}</p></div>`;
+            <p role="gridcell" class="dim">${timeOf(s.start, 0).slice(5)} · ${duration(s.duration)} · ${bytes(s.bytes)} · ${s.state}</p></div>`;
         return html`<div ...${rest} style=${{ top: y + 'px', gridTemplateColumns: template, minWidth: wide + 'px' }} onClick=${() => setRow(i)} onDblClick=${() => go({ id: s.id })}>
             ${box}${list.map((c, k) => {
                 const text = c.text(s);
