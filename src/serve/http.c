@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
+#include "serve/packed.h"
 #include "serve/request.h"
 
 #include <arpa/inet.h>
@@ -24,7 +25,7 @@ enum {
 
 struct headers {
     const char *host, *origin, *fetch_site, *fetch_dest, *authorization, *cookie, *content_type, *content_length,
-        *transfer_encoding, *if_none_match;
+        *transfer_encoding, *if_none_match, *accept_encoding;
     bool twice; /* one of which there must be one alone */
 };
 
@@ -43,7 +44,8 @@ static enum MHD_Result take_header(void *ctx, enum MHD_ValueKind kind, const cha
                   {"Content-Type", &h->content_type},
                   {"Content-Length", &h->content_length},
                   {"Transfer-Encoding", &h->transfer_encoding},
-                  {"If-None-Match", &h->if_none_match}};
+                  {"If-None-Match", &h->if_none_match},
+                  {"Accept-Encoding", &h->accept_encoding}};
 
     (void)kind;
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
@@ -268,25 +270,42 @@ static void note_address(struct fc_request *r)
 
 /* ---- files of the page */
 
+/* One that takes it less gladly than others gets the bytes as they are. */
+static bool takes_gzip(const struct headers *h)
+{
+    const char *gzip = h->accept_encoding ? strcasestr(h->accept_encoding, "gzip") : NULL;
+
+    return gzip && gzip[4] != ';';
+}
+
 static enum MHD_Result send_asset(struct fc_request *r, const struct headers *h)
 {
     const char *path = strcmp(r->ask.params.path, "/") == 0 ? "/index.html" : r->ask.params.path;
     const struct fc_asset *a = NULL;
+    size_t at = 0;
+    char tag[80];
 
-    for (size_t i = 0; i < fc_asset_count && !a; i++)
-        if (strcmp(fc_assets[i].path, path) == 0)
-            a = &fc_assets[i];
+    for (; at < fc_asset_count && !a; at++)
+        if (strcmp(fc_assets[at].path, path) == 0)
+            a = &fc_assets[at];
     if (!a)
         return refuse(r, 404, "not_found", "there is nothing of that name");
     bool same = h->if_none_match && strstr(h->if_none_match, a->etag);
+    const struct fc_packed *packed = &r->serve->packed[at - 1];
+    bool gzip = packed->bytes && takes_gzip(h);
+    size_t size = same ? 0 : gzip ? packed->size : a->size;
     struct MHD_Response *response = r->serve->mhd->create_response_from_buffer(
-        same ? 0 : a->size, (void *)(uintptr_t)a->bytes, MHD_RESPMEM_PERSISTENT);
+        size, gzip ? packed->bytes : (void *)(uintptr_t)a->bytes, MHD_RESPMEM_PERSISTENT);
     if (response) {
+        snprintf(tag, sizeof tag, "%s%s", gzip ? "W/" : "", a->etag); /* the same content, other bytes */
         put_header(r, response, "Content-Type", a->type);
-        put_header(r, response, "ETag", a->etag);
+        put_header(r, response, "ETag", tag);
         put_header(r, response, "Cache-Control", "no-cache");
+        put_header(r, response, "Vary", "Accept-Encoding");
+        if (gzip)
+            put_header(r, response, "Content-Encoding", "gzip");
     }
-    r->sent = same ? 0 : a->size;
+    r->sent = size;
     return queue(r, same ? 304 : 200, response);
 }
 

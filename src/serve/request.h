@@ -140,6 +140,7 @@ struct fc_serve {
     struct fc_auth auth;
     struct fc_audit audit;
     struct fc_pool pool;
+    struct fc_packed *packed; /* files of the page */
 };
 
 int64_t fc_serve_now(void);

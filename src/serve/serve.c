@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 #include "base/export.h"
+#include "serve/packed.h"
 #include "serve/request.h"
 
 #include <arpa/inet.h>
@@ -230,8 +231,9 @@ FC_EXPORT int fc_serve_open(const struct fc_serve_options *options, struct fc_se
     if (!s)
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     s->listen = s->audit.fd = -1;
+    s->packed = fc_packed_make();
     pthread_mutex_init(&s->log_lock, NULL);
-    int rc = open_all(s, options, err);
+    int rc = s->packed ? open_all(s, options, err) : fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     if (rc)
         fc_serve_close(s);
     else
@@ -287,6 +289,7 @@ FC_EXPORT void fc_serve_close(struct fc_serve *s)
     free_secret(s->key);
     free(s->cert);
     free(s->client_ca);
+    fc_packed_free(s->packed);
     pthread_mutex_destroy(&s->log_lock);
     free(s);
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """`flowcarve serve`: each answer is the one that the command line gives, or that of a naive reading of its rows."""
-import base64, collections, ctypes, json, os, subprocess, time, unittest
+import base64, collections, ctypes, gzip, json, os, shutil, subprocess, time, unittest
 
 import serving, support
 from serving import METADATA, PACKETS, TOKEN, Server, target
@@ -362,7 +362,7 @@ class Answers(Case):
     def check_page(self):
         status, headers, data = self.server.ask('/', token=None)
         self.assertEqual((status, headers['Content-Type']), (200, 'text/html; charset=utf-8'))
-        web = os.path.join(support.ROOT, 'src', 'serve', 'web')
+        web, total = os.path.join(support.ROOT, 'src', 'serve', 'web'), 0
         self.assertEqual(data, support.read_bytes(os.path.join(web, 'index.html')))
         for folder, _, names in os.walk(web):
             for name in (n for n in names if not n.endswith('.md')):
@@ -371,6 +371,13 @@ class Answers(Case):
                 self.assertEqual((status, data), (200, support.read_bytes(os.path.join(folder, name))), path)
                 again = self.server.ask('/' + path, token=None, headers={'If-None-Match': headers['ETag']})
                 self.assertEqual((again[0], again[2], headers['Cache-Control']), (304, b'', 'no-cache'))
+                status, small, packed = self.server.ask('/' + path, token=None, headers={'Accept-Encoding': 'br, gzip'})
+                self.assertEqual((status, small['Content-Encoding'], small['Vary']), (200, 'gzip', 'Accept-Encoding'))
+                self.assertEqual(gzip.decompress(packed), data, path)
+                again = self.server.ask('/' + path, token=None, headers={'Accept-Encoding': 'gzip', 'If-None-Match': small['ETag']})
+                self.assertEqual((again[0], again[2]), (304, b''))
+                total += len(packed)
+        self.assertLess(total, 120000) # the whole page
 
     def check_head(self):
         status, headers, data = self.server.ask('/v1/count', method='HEAD')

@@ -143,13 +143,10 @@ export function Download({ what, onClose }) {
         event.preventDefault();
         setState('asking…');
         try {
-            const head = await fetch(address, { method: 'HEAD' });
-            if (!head.ok) {
-                const stop = new AbortController();
-                const answer = await fetch(address, { signal: stop.signal });
-                if (!answer.ok) throw await failure(answer);
-                stop.abort();
-            }
+            const stop = new AbortController();
+            const answer = await fetch(address, { signal: stop.signal });
+            if (!answer.ok) throw await failure(answer);
+            stop.abort();
             const link = document.createElement('a');
             link.href = address;
             link.download = '';
