@@ -63,7 +63,7 @@ export function Status() {
     ];
     const rate = (f) => (n) => f(n) + '/s';
     return html`<div class="scroll tall" tabindex="0"><dl class="status">${facts.map(([k, v]) => html`<dt>${k}</dt><dd>${v ?? '–'}</dd>`)}</dl>
-        <p class="dim">What the index has gained since this page was opened, as by <code>flowcarve watch</code> or <code>capture</code> beside it. What a recorder has lost is in its own report.</p>
+        <p class="dim">What the index has gained since this page was opened, as by <code>flowcarve watch</code> beside it.</p>
         <div class="rates"><${Rate} of="sessions" label="Sessions" text=${rate(short)} /><${Rate} of="packets" label="Packets" text=${rate(short)} /><${Rate} of="bytes" label="Bytes" text=${rate(bytes)} /></div>
         <button onClick=${() => ask('logout', {}, null, { method: 'POST', headers: { 'Content-Type': 'application/json' } }).finally(() => tell({ problem: 'login' }))}>Sign out</button></div>`;
 }
