@@ -183,7 +183,7 @@ static int run(int argc, char **argv)
 const struct fc_command fc_command_serve = {
     .name = "serve",
     .usage = "[OPTION...]",
-    .summary = "answer questions about an index over HTTP, for a browser, curl and others",
+    .summary = "answer questions about an index over HTTP: a page, and an API",
     .details =
         "Prints the URL to open. The token in it works once; the browser gets a cookie for it that lasts as long as "
         "the "

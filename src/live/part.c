@@ -23,18 +23,17 @@ static int no_memory(struct fc_error *err)
     return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
 }
 
-/* The n-th name of this second. */
-static int name_part(const char *folder, const char *prefix, unsigned n, struct fc_part *part)
+/* Names sort by time; two of a millisecond are not given. */
+static int name_part(const char *folder, const char *prefix, struct fc_part *part)
 {
-    time_t now = time(NULL);
-    char when[32] = "", more[16] = "";
+    char when[32] = "";
+    struct timespec now;
     struct tm tm;
 
-    if (gmtime_r(&now, &tm))
-        strftime(when, sizeof when, "%Y%m%dT%H%M%SZ", &tm);
-    if (n)
-        snprintf(more, sizeof more, "-%u", n + 1);
-    if (asprintf(&part->path, "%s/%s-%s%s" SUFFIX, folder, prefix, when, more) < 0)
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (gmtime_r(&now.tv_sec, &tm))
+        strftime(when, sizeof when, "%Y%m%dT%H%M%S", &tm);
+    if (asprintf(&part->path, "%s/%s-%s.%03dZ" SUFFIX, folder, prefix, when, (int)(now.tv_nsec / 1000000)) < 0)
         part->path = NULL;
     part->hidden = part->path ? fc_file_part(part->path) : NULL;
     return part->hidden ? 0 : FC_E_NOMEM;
@@ -50,9 +49,11 @@ static int give_rights(int fd, const struct fc_rights *rights)
 int fc_part_create(const char *folder, const char *prefix, const struct fc_rights *rights, struct fc_part *part,
                    struct fc_error *err)
 {
-    for (unsigned n = 0;; n++) {
+    const struct timespec moment = {.tv_nsec = 1000000};
+
+    for (;; nanosleep(&moment, NULL)) {
         *part = (struct fc_part){.fd = -1};
-        if (name_part(folder, prefix, n, part)) {
+        if (name_part(folder, prefix, part)) {
             fc_part_fini(part);
             return no_memory(err);
         }
