@@ -31,6 +31,14 @@ class Wires:
             raise
 
     @staticmethod
+    def tidy_up():
+        """Those of runs that were killed."""
+        for name in os.listdir('/run/netns') if os.path.isdir('/run/netns') else ():
+            m = re.fullmatch(r'flowcarve-(\d+)-\d+', name)
+            if m and not os.path.exists('/proc/' + m.group(1)):
+                subprocess.run(['ip', 'netns', 'del', name], stderr=subprocess.DEVNULL)
+
+    @staticmethod
     def ip(*words):
         p = subprocess.run(['ip', *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if p.returncode:
@@ -458,4 +466,5 @@ def load_tests(loader, tests, pattern):
 
 
 if __name__ == '__main__':
+    Wires.tidy_up()
     support.main()
