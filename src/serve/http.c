@@ -117,9 +117,6 @@ static enum MHD_Result send_answer(struct fc_request *r)
         put_header(r, response, "WWW-Authenticate", "Bearer");
     if (response && status == 503)
         put_header(r, response, "Retry-After", "1");
-    /* of a request whose body is not read nothing can follow */
-    if (response && !r->route && status >= 400)
-        put_header(r, response, "Connection", "close");
     return queue(r, status, response);
 }
 
@@ -135,10 +132,8 @@ static enum MHD_Result refuse_method(struct fc_request *r, const char *allow)
     fc_ask_fail(&r->ask, 405, "method", "this takes %s", allow);
     r->failed = true;
     struct MHD_Response *response = r->ask.out.failed ? NULL : json_response(r);
-    if (response) {
+    if (response)
         put_header(r, response, "Allow", allow);
-        put_header(r, response, "Connection", "close");
-    }
     return queue(r, 405, response);
 }
 
@@ -563,6 +558,14 @@ static enum MHD_Result begin(struct fc_request *r, const char *method, const cha
     return api ? begin_question(r, &h, method, version) : send_asset(r, &h);
 }
 
+static bool has_body(struct fc_request *r, const char *method)
+{
+    struct headers h = read_headers(r);
+
+    return strcmp(method, "POST") == 0 || h.transfer_encoding ||
+           (h.content_length && strcmp(h.content_length, "0") != 0);
+}
+
 static enum MHD_Result handle(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
                               const char *version, const char *data, size_t *size, void **con_cls)
 {
@@ -575,6 +578,12 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *connection, cons
         return MHD_NO;
     if (!r->seen) {
         r->seen = true;
+        /* what is answered before all of it has come is the last on its connection: that is for what has a body */
+        if (!has_body(r, method))
+            return MHD_YES;
+    }
+    if (!r->begun) {
+        r->begun = true;
         return begin(r, method, version);
     }
     if (r->route)

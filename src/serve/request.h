@@ -50,7 +50,7 @@ struct fc_request {
     char *target; /* as it came, for logs */
     char *text;   /* the same, which `ask.params` points into */
     const char *wrong;
-    bool seen; /* its headers have come */
+    bool seen, begun; /* its headers have come; it was looked at */
     const struct fc_route *route;
     struct fc_who who;
     char from[80];

@@ -386,9 +386,16 @@ class Answers(Case):
 
     def check_one_connection_does_for_many(self):
         c = self.server.connect()
+        c.connect()
+        c.auto_open = False
+        self.addCleanup(c.close)
         for i in range(1, 30):
             self.assertEqual(self.get('/v1/sessions/%d' % i, connection=c)['session']['id'], i)
-            self.server.ask('/v1/carve?ids=%d' % i, connection=c)
+            self.assertEqual(self.server.ask('/v1/carve?ids=%d' % i, connection=c)[0], 200)
+            for path, status in (('/', 200), ('/v1/sessions?limit=x', 400), ('/v1/nothing', 404), ('/v1/login', 405)):
+                self.assertEqual(self.server.ask(path, connection=c)[0], status)
+            self.assertEqual(self.server.ask('/v1/login', 'POST', body='{"token": "%s"}' % TOKEN, headers={'Content-Type': 'application/json'},
+                                             connection=c)[0], 200)
 
 
 class Growing(support.TestCase):

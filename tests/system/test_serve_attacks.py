@@ -272,6 +272,7 @@ class Requests(Case):
             c = server.connect()
             c.request('GET', '/v1/count', headers={'Host': '127.0.0.1:%d' % server.port, 'Authorization': 'Bearer ' + TOKEN})
             self.assertEqual(c.getresponse().status, 200)
+            c.close()
 
     def test_whatever_comes(self):
         """Mutations of requests; whatever happens, the server goes on to answer, and answers are whole."""
