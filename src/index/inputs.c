@@ -4,10 +4,12 @@
 #include "base/io.h"
 #include "base/vector.h"
 #include "index/plan.h"
+#include "store/db.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,22 +194,52 @@ static int copy_stream(int from, int to, const char *name, const struct fc_save 
     return rc;
 }
 
-/* Whether a file can have this name, and be another one than the index, which may be a link to what is not there. */
+static bool is_same_place(const char *a, const char *b)
+{
+    const char *a_slash = strrchr(a, '/'), *b_slash = strrchr(b, '/');
+    char *a_folder = fc_path_folder(a), *b_folder = fc_path_folder(b);
+    bool same = a_folder && b_folder && strcmp(a_folder, b_folder) == 0 &&
+                strcmp(a_slash ? a_slash + 1 : a, b_slash ? b_slash + 1 : b) == 0;
+
+    free(a_folder);
+    free(b_folder);
+    return same;
+}
+
+/* Whether the index, which may be a link to what is not there, will have this name. */
+static bool is_index(const char *index, const char *path)
+{
+    char target[PATH_MAX], *folder, *full = NULL;
+    ssize_t n = readlink(index, target, sizeof target - 1);
+    bool same = is_same_place(index, path);
+
+    if (n < 0 || same)
+        return same;
+    target[n] = '\0';
+    folder = *target == '/' ? NULL : fc_path_folder(index);
+    same = asprintf(&full, "%s/%s", folder ? folder : "", target) >= 0 && is_same_place(full, path);
+    free(folder);
+    free(full);
+    return same;
+}
+
+/*
+ * Whether a file can have this name, and be another one than the index. The name is not made to see: where the power
+ * goes then, an empty file would have it.
+ */
 static int try_name(const struct fc_save *save, struct fc_error *err)
 {
-    struct stat made, index;
-    int fd = open(save->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    struct stat st;
+    bool there = lstat(save->path, &st) == 0;
 
-    if (fd < 0)
+    if (there)
+        errno = EEXIST;
+    if (there || errno != ENOENT)
         return fc_error_errno(err, FC_E_IO, save->path, FC_NO_OFFSET, "cannot create");
-    bool same = fstat(fd, &made) == 0 && stat(save->index, &index) == 0 && made.st_dev == index.st_dev &&
-                made.st_ino == index.st_ino;
-    close(fd);
-    unlink(save->path);
     /* a fresh index is to be renamed to what was free until now */
-    return same ? fc_error_set(err, FC_E_USAGE, save->path, FC_NO_OFFSET,
-                               "is the index; the stream needs a file of its own")
-                : 0;
+    return is_index(save->index, save->path) ? fc_error_set(err, FC_E_USAGE, save->path, FC_NO_OFFSET,
+                                                            "is the index; the stream needs a file of its own")
+                                             : 0;
 }
 
 /* Puts the file in its place, on the disk, before an index needs it. */
