@@ -73,9 +73,11 @@ class Page(unittest.TestCase):
         for name in ('day', 'hostile', 'spans'):
             os.mkdir(at(name))
         s.run(s.FCGEN, '--preset', 'demo', '-q', '-w', at('day', 'sample'))
-        s.index(at('day.db'), '--fields', 'vlan,ttl,tcp-flags,payload,community-id', at('day'))
+        s.index(at('day.db'), '--fields', 'all', at('day'))
         s.write(at('hostile', MARKUP + '.pcap'), s.pcap_bytes(hostile()))
         s.index(at('hostile.db'), at('hostile'))
+        first, second = sorted(os.listdir(at('day')))
+        s.index(at('grows.db'), at('day', first))
         for name, step in (('narrow', s.S // 1000), ('wide', 365 * 86400 * s.S)):
             s.index(at(name + '.db'), s.write(at('spans', name + '.pcap'), spread(step)))
         with open(os.open(at('tokens'), os.O_WRONLY | os.O_CREAT, 0o600), 'w') as f:
@@ -83,7 +85,7 @@ class Page(unittest.TestCase):
         os.makedirs(SCREENSHOTS, exist_ok=True)
         env = s.environment(FLOWCARVE=s.FLOWCARVE, PLAYWRIGHT=os.path.join(MODULES, 'playwright-core'), CHROMIUM=browser,
                             SCREENSHOTS=SCREENSHOTS)
-        p = subprocess.run([node, PAGE, cls.folder], capture_output=True, text=True, timeout=280, env=env)
+        p = subprocess.run([node, PAGE, cls.folder], capture_output=True, text=True, timeout=800, env=env)
         cls.results = {}
         for line in p.stdout.splitlines():
             result = json.loads(line)

@@ -204,6 +204,36 @@ const tests = {
         await page.locator('.bars[aria-label=Protocols] button', { hasText: 'udp' }).click();
         await says(page, '.totals b', `${count('day.db', 'udp')} sessions`);
     },
+    async conditions_that_it_offers_find_the_session({ page }) {
+        const wrong = await page.evaluate(async () => {
+            const { COLUMNS } = await import('/table.js');
+            const ask = async (path, params) => (await fetch('/v1/' + path + '?' + new URLSearchParams(params))).json();
+            const ids = (await Promise.all(['proto arp', 'icmp', 'vlan', 'ip6 and tcp', 'sctp', 'state reset'].map((filter) => ask('sessions', { filter, limit: 2 })))).flatMap((a) => a.sessions.map((s) => s.id));
+            const questions = [];
+            for (const id of ids) {
+                const { session } = await ask('sessions/' + id);
+                for (const c of COLUMNS) {
+                    const condition = c.filter?.(session, c.key);
+                    if (condition) questions.push(ask('count', { filter: `${condition} and id ${id}` }).then((a) => a.sessions === 1 || `${c.key}: ${condition}: ${JSON.stringify(a)}`));
+                }
+            }
+            const answers = await Promise.all(questions);
+            return answers.length < 150 ? [answers.length] : answers.filter((a) => a !== true);
+        });
+        assert.deepEqual(wrong, []);
+    },
+    async index_that_grows_is_shown({ context }) {
+        const server = await serve('grows.db');
+        const page = await tab(context, server);
+        const before = count('grows.db', 'tcp or not tcp');
+        await says(page, '.totals b', `${before} sessions`);
+        flowcarve('index', '-q', '-d', 'grows.db', 'day');
+        await page.click('text=The index has grown');
+        await says(page, '.totals b', `${count('grows.db', 'tcp or not tcp')} sessions`);
+        await visit(page, 'page=status');
+        await page.waitForFunction(() => [...document.querySelectorAll('.rates h3')].every((h) => /\/s/.test(h.innerText)));
+        await server.end();
+    },
     async columns_are_chosen_and_resized({ page }) {
         await page.keyboard.press('o');
         await page.locator('dialog label', { hasText: /^ ?ID$/ }).locator('input').check();
@@ -457,7 +487,8 @@ for (const [name, test] of Object.entries(tests)) {
     let error = null;
     const context = await open();
     try {
-        await test({ page: await tab(context, main), context, server: main });
+        const late = new Promise((_, lost) => setTimeout(lost, 100000, new Error('takes longer than 100 s')).unref());
+        await Promise.race([test({ page: await tab(context, main), context, server: main }), late]);
     } catch (problem) {
         error = problem.stack;
         for (const page of context.pages()) await shot(page, 'failed-' + name).catch(() => {});

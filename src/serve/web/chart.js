@@ -17,7 +17,11 @@ function ticks(from, until, room) {
     const out = [];
     if (step) {
         const shift = offsetOf(from), s = BigInt(step);
-        for (let t = ((from + shift) / s) * s - shift; t <= until; t += s) if (t >= from) out.push(t);
+        const end = until + (step < 3600 * S ? 0n : 7200n * 1000000000n); // the zone may change its offset on the way
+        for (let local = ((from + shift) / s) * s; local - shift <= end; local += s) {
+            const t = local - (step < 3600 * S ? shift : offsetOf(local - shift));
+            if (t >= from && t <= until) out.push(t);
+        }
         return { out, step };
     }
     const months = MONTHS.find((m) => span / (m * 30.4 * DAY) <= room) || 2400;

@@ -183,6 +183,9 @@ export function joined(condition, not) {
     return wrapped ? `${wrapped} and ${condition}` : condition;
 }
 export const addFilter = (condition, not) => go({ filter: joined(condition, not), page: undefined, id: undefined, sel: undefined });
+// Sessions of a host: '' or a side, and an address of IP or of the link
+export const hostFilter = (address, side) =>
+    !address ? null : /^(..:){5}..$/.test(address) ? `ether ${side ? (side === 'client' ? 'src ' : 'dst ') : ''}host ${address}` : `${side ? side + ' ' : ''}host ${address}`;
 export const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replace(/'/g, `'\\''`)}'`);
 export const endpoint = (addr, port) => (addr === null ? '–' : port === null ? addr : addr.includes(':') ? `[${addr}]:${port}` : `${addr}:${port}`);
 

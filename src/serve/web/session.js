@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One session: facts and files, packets with their bytes, the stream, a plot of its course, and its neighbours.
-import { html, useState, useEffect, useLayoutEffect, useRef, useMemo, url, go, link, get, ask, failure, query, useAnswer, number, bytes, short, duration, timeOf, nsOf, isoOf, zone, endpoint, addFilter, plural, css } from './core.js';
+import { html, useState, useEffect, useLayoutEffect, useRef, useMemo, url, go, link, get, ask, failure, query, useAnswer, number, bytes, short, duration, timeOf, nsOf, isoOf, zone, endpoint, hostFilter, plural, css } from './core.js';
 import { List, usePages, COLUMNS, offered, narrow } from './table.js';
 import { Plot, options } from './chart.js';
 
@@ -250,7 +250,8 @@ function Near({ session }) {
     const [who, setWho] = useState('both'), [width, setWidth] = useState('60');
     const start = nsOf(session.start), end = nsOf(session.end), room = BigInt(width) * 1000000000n;
     const [c, s] = [session.client_addr, session.server_addr];
-    const filter = !c || !s ? '' : who === 'both' ? `host ${c} and host ${s}` : who === 'client' ? `host ${c}` : who === 'server' ? `host ${s}` : `host ${c},${s}`;
+    const [hc, hs] = [hostFilter(c), hostFilter(s)];
+    const filter = !c || !s ? '' : { both: `${hc} and ${hs}`, client: hc, server: hs, any: `(${hc} or ${hs})` }[who];
     const params = { filter, from: start !== null ? isoOf(start - room) : '', until: end !== null ? isoOf(end + room) : '' };
     const { data, error } = useAnswer('sessions', { ...params, sort: 'start', limit: 300, columns: 'id,start,duration,proto,client_addr,client_port,server_addr,server_port,packets,bytes,state' });
     const away = (text) => (start === null || !text ? '' : ((n) => (n < 0 ? '−' : '+') + duration(Math.abs(n) / 1e9))(Number(nsOf(text) - start)));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Lists that draw only what is seen of them, and the table of sessions.
-import { html, useState, useEffect, useLayoutEffect, useRef, useMemo, url, go, link, get, range, kept, keep, number, bytes, duration, timeOf, nsOf, isoOf, zone, endpoint, addFilter, idsText, idsOf, plural, server } from './core.js';
+import { html, useState, useEffect, useLayoutEffect, useRef, useMemo, url, go, link, get, range, kept, keep, number, bytes, duration, timeOf, nsOf, isoOf, zone, endpoint, addFilter, hostFilter, idsText, idsOf, plural, server } from './core.js';
 
 const TALLEST = 8e6; // px; browsers draw no higher element than some 17e6
 export const narrow = matchMedia('(max-width: 700px)');
@@ -99,26 +99,27 @@ const plain = (v) => (v === null || v === undefined ? '' : String(v));
 const equal = (words) => (s, key) => (s[key] === null ? null : `${words} ${s[key]}`);
 const FLAGS = ['fin', 'syn', 'rst', 'psh', 'ack', 'urg', 'ece', 'cwr'];
 const flagList = (v) => (typeof v === 'number' ? FLAGS.filter((_, i) => (v >> i) & 1) : []);
+const PORTS = /^(tcp|udp|udplite|sctp|dccp)$/; // of others they are types
 const right = { align: 'right' };
 export const COLUMNS = [
     { key: 'id', label: 'ID', width: 72, text: (s) => String(s.id), filter: equal('id'), ...right },
     { key: 'start', label: 'Start', width: 206, text: (s) => timeOf(s.start), zoned: true },
     { key: 'end', label: 'End', width: 206, text: (s) => timeOf(s.end), zoned: true },
-    { key: 'duration', label: 'Duration', width: 88, text: (s) => duration(s.duration), filter: (s) => s.duration && `duration at least ${+s.duration.toPrecision(3)}s`, ...right },
+    { key: 'duration', label: 'Duration', width: 88, text: (s) => duration(s.duration), filter: (s) => s.duration && `duration at least ${s.duration < 1 ? s.duration.toFixed(9) : Math.floor(s.duration * 1e3) / 1e3}s`, ...right },
     { key: 'proto', label: 'Proto', width: 62, text: (s) => plain(s.proto), filter: equal('proto') },
-    { key: 'client_addr', label: 'Client', width: 180, text: (s) => plain(s.client_addr), filter: (s) => s.client_addr && `client host ${s.client_addr}` },
-    { key: 'client_port', label: 'Port', about: 'Client port', width: 62, text: (s) => plain(s.client_port), filter: (s) => s.client_port !== null && `client port ${s.client_port}`, ...right },
-    { key: 'server_addr', label: 'Server', width: 180, text: (s) => plain(s.server_addr), filter: (s) => s.server_addr && `server host ${s.server_addr}` },
-    { key: 'server_port', label: 'Port', about: 'Server port', width: 62, text: (s) => plain(s.server_port), filter: (s) => s.server_port !== null && `server port ${s.server_port}`, ...right },
+    { key: 'client_addr', label: 'Client', width: 180, text: (s) => plain(s.client_addr), filter: (s) => hostFilter(s.client_addr, 'client') },
+    { key: 'client_port', label: 'Port', about: 'Client port', width: 62, text: (s) => plain(s.client_port), filter: (s) => PORTS.test(s.proto) && `client port ${s.client_port}`, ...right },
+    { key: 'server_addr', label: 'Server', width: 180, text: (s) => plain(s.server_addr), filter: (s) => hostFilter(s.server_addr, 'server') },
+    { key: 'server_port', label: 'Port', about: 'Server port', width: 62, text: (s) => plain(s.server_port), filter: (s) => PORTS.test(s.proto) && `server port ${s.server_port}`, ...right },
     { key: 'packets', label: 'Packets', width: 86, text: (s) => number(s.packets), filter: (s) => `packets at least ${s.packets}`, ...right },
     { key: 'bytes', label: 'Bytes', width: 86, text: (s) => bytes(s.bytes), filter: (s) => `bytes at least ${s.bytes}`, ...right },
     { key: 'state', label: 'State', width: 98, text: (s) => plain(s.state), filter: equal('state') },
     ...both('packets', 'packets', 110, number, (side) => ({ filter: (s) => `${side} packets at least ${s[side + '_packets']}`, ...right })),
     ...both('bytes', 'bytes', 104, bytes, (side) => ({ filter: (s) => `${side} bytes at least ${s[side + '_bytes']}`, ...right })),
-    { key: 'vlan', label: 'VLAN', width: 70, text: (s) => plain(s.vlan), filter: (s) => s.vlan !== null && `vlan ${[].concat(s.vlan)[0]}`, needs: 'vlan' },
-    { key: 'mpls', label: 'MPLS', width: 70, text: (s) => plain(s.mpls), needs: 'mpls' },
-    { key: 'tunnel', label: 'Tunnel', width: 110, text: (s) => plain(s.tunnel), needs: 'tunnel' },
-    ...both('mac', 'MAC', 140, plain, (side) => ({ needs: 'mac', filter: (s) => s[side + '_mac'] && `${side === 'client' ? 'src' : 'dst'} ether host ${s[side + '_mac']}` })),
+    { key: 'vlan', label: 'VLAN', width: 70, text: (s) => plain(s.vlan), filter: (s) => s.vlan !== null && `vlan ${/\d+/.exec(s.vlan)}`, needs: 'vlan' },
+    { key: 'mpls', label: 'MPLS', width: 70, text: (s) => plain(s.mpls), filter: (s) => s.mpls !== null && `mpls ${/\d+/.exec(s.mpls)}`, needs: 'mpls' },
+    { key: 'tunnel', label: 'Tunnel', width: 110, text: (s) => plain(s.tunnel), filter: (s) => s.tunnel && `tunnel ${s.tunnel.split('/')[0]}`, needs: 'tunnel' },
+    ...both('mac', 'MAC', 140, plain, (side) => ({ needs: 'mac', filter: (s) => hostFilter(s[side + '_mac'], side) })),
     ...both('ttl', 'TTL', 82, plain, (side) => ({ needs: 'ttl', filter: (s) => s[side + '_ttl'] !== null && `${side} ttl ${s[side + '_ttl']}`, ...right })),
     ...both('dscp', 'DSCP', 90, plain, () => ({ needs: 'dscp', ...right })),
     ...both('tcp_flags', 'flags', 150, (v) => (typeof v === 'number' ? flagList(v).join(' ') : plain(v)), (side) => ({ needs: 'tcp-flags', filter: (s) => flagList(s[side + '_tcp_flags']).length && `${side} flags ${flagList(s[side + '_tcp_flags']).join(',')}` })),
@@ -165,7 +166,10 @@ export function ValueMenu({ menu, onClose }) {
         items.push(['Only ', condition, () => addFilter(condition)], ['Exclude ', condition, () => addFilter(condition, true)]);
         items.push(['New search ', condition, () => go({ filter: condition, sel: undefined })]);
     }
-    if (/^(client|server)_addr$/.test(column.key) && session[column.key]) items.push(['Either end ', `host ${session[column.key]}`, () => addFilter(`host ${session[column.key]}`)]);
+    if (/^(client|server)_addr$/.test(column.key) && session[column.key]) {
+        const either = hostFilter(session[column.key]);
+        items.push(['Either end ', either, () => addFilter(either)]);
+    }
     if (column.key === 'start' || column.key === 'end') {
         const time = session[column.key];
         if (time) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Who has the most: bars that filter on click, and a map of who talks to whom.
-import { html, useState, useEffect, url, go, useAnswer, range, server, number, bytes, short, duration, addFilter, endpoint, plural } from './core.js';
+import { html, useState, useEffect, url, go, useAnswer, range, server, number, bytes, short, duration, addFilter, hostFilter, plural } from './core.js';
 
 const PANELS = [
     ['client', 'Clients', (r) => r.client], ['server', 'Servers', (r) => r.server], ['pair', 'Pairs', (r) => `${r.client} → ${r.server}`],
@@ -76,7 +76,7 @@ function Map_({ again }) {
         ${[...nodes.values()].map((n) => {
             const lane = lanes.findIndex((l) => l.includes(n));
             return html`<a class=${over && over !== n.host && !n.near.some((m) => m.host === over) ? 'node off' : 'node'} tabindex="0" role="button" aria-label=${`${n.host}: ${n.near.length} pairs`} onMouseEnter=${() => setOver(n.host)} onMouseLeave=${() => setOver(null)} onFocus=${() => setOver(n.host)} onBlur=${() => setOver(null)}
-                onClick=${() => addFilter('host ' + n.host)} onKeyDown=${(e) => e.key === 'Enter' && (e.stopPropagation(), addFilter('host ' + n.host))}>
+                onClick=${() => addFilter(hostFilter(n.host))} onKeyDown=${(e) => e.key === 'Enter' && (e.stopPropagation(), addFilter(hostFilter(n.host)))}>
                 <circle cx=${x(n)} cy=${y(n)} r="4" /><text x=${x(n) + (lane === 0 ? -9 : 9)} y=${y(n) + (lane === 1 ? -6 : 4)} text-anchor=${lane === 0 ? 'end' : 'start'}>${n.host}</text></a>`;
         })}</svg></div>
         <p class="dim">Clients at the left, servers at the right${middle ? ', hosts that are both between them' : ''}; the wider, the more bytes.${data.more ? ` The ${EDGES} largest of ${number(data.groups)} pairs: narrow the filter to see others.` : ''}</p>`;
