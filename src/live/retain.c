@@ -16,13 +16,15 @@
 #include <sys/statvfs.h>
 
 #define SECOND INT64_C(1000000000)
-#define BUDGET_NS (SECOND / 4)
+#define BUDGET_NS (SECOND / 4) /* twice as much for each step in a row that has not done all, up to 2 s */
 #define GONE_NS (10 * SECOND)
 #define OWN_BUSY_NS SECOND      /* until one is tried again that is held open, of one's own, */
 #define BUSY_NS (10 * SECOND)   /* until one that is being written is tried again, */
 #define FAILED_NS (60 * SECOND) /* and one that could not be deleted */
 #define TIDY_NS (60 * SECOND)
 
+enum { WAL_MUCH = 4 << 20 }; /* as long as it may be before anything is deleted for that */
+enum { BEHIND = 3 };
 enum { SPANS = 4, RUNS = 10000, ROWS = 1000 /* of one step */ };
 
 struct fc_retain {
@@ -36,7 +38,10 @@ struct fc_retain {
     uint64_t dev, ino; /* of the index */
     int64_t tidy_ns;   /* nothing is tidied up before that */
     int64_t next_span, next_run;
-    bool short_of; /* limits cannot be kept, which was told */
+    uint64_t taken; /* by captures, when that was summed up last */
+    int64_t wal_ns; /* the -wal is not looked at before that */
+    int behind;     /* steps in a row that have not done all, up to BEHIND */
+    bool short_of;  /* limits cannot be kept, which was told */
 };
 
 /* One step. */
@@ -171,6 +176,27 @@ static void word(const struct fc_retain *r, const struct fc_error *what)
         r->o.word(r->o.ctx, what);
 }
 
+/*
+ * A -wal grows with what is written while others read, and its room is used again, but not given back. So that no
+ * captures are deleted to make room for that, it is emptied first.
+ */
+static void empty_wal(struct fc_retain *r, int64_t now_ns)
+{
+    uint64_t wal = size_beside(r, "-wal");
+    struct fc_writer *w;
+    bool fresh;
+
+    if (!r->o.limits.keep_bytes || wal < WAL_MUCH || now_ns < r->wal_ns ||
+        r->taken + size_beside(r, "") + wal <= r->o.limits.keep_bytes)
+        return;
+    if (fc_writer_open(r->db_path, &w, &fresh, NULL) == 0) {
+        fc_writer_set_staying(w);
+        fc_writer_empty_wal(w);
+        fc_writer_close(w);
+    }
+    r->wal_ns = fc_live_now() + SECOND;
+}
+
 /* ---- deleting */
 
 static void sum_up(struct step *s)
@@ -190,6 +216,7 @@ static void sum_up(struct step *s)
         if (result->oldest_ns == INT64_MIN || item->last_ns < result->oldest_ns)
             result->oldest_ns = item->last_ns;
     }
+    s->r->taken = result->capture_bytes;
     result->index_bytes = size_beside(s->r, "") + size_beside(s->r, "-wal");
     if (statvfs(set->folders[0], &disk) == 0) {
         result->free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
@@ -499,13 +526,16 @@ FC_EXPORT int fc_retain_step(struct fc_retain *r, int64_t now_ns, bool settled, 
     check_index(r);
     if (!r->ino)
         return 0;
+    empty_wal(r, s.begin_ns);
     if ((rc = fc_db_open(r->db_path, &s.db, s.err)))
         return rc;
     if ((rc = fc_retained_look(&r->set, s.db, s.err)) == 0) {
         s.mono_ns = fc_live_now();
-        s.until_ns = s.mono_ns + (budget_ns ? budget_ns : BUDGET_NS);
+        s.until_ns = s.mono_ns + (budget_ns ? budget_ns : BUDGET_NS << r->behind);
         rc = delete_all(&s);
     }
     fc_db_close(s.db); /* before it is written: closing gives up the locks of all that this process has of the file */
-    return rc ? rc : forget_all(&s);
+    rc = rc ? rc : forget_all(&s);
+    r->behind = rc || !result->more ? 0 : r->behind < BEHIND ? r->behind + 1 : BEHIND;
+    return rc;
 }

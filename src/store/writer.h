@@ -123,6 +123,9 @@ void fc_writer_set_stop(struct fc_writer *writer, const int *stop);
 /* Forgetting ends behind the transaction during which CLOCK_MONOTONIC passes that; 0: it does not. */
 void fc_writer_set_late(struct fc_writer *writer, int64_t late_ns);
 
+/* Of a writer that changes nothing: what is in the -wal goes to the index, and the -wal gets empty, if nobody reads. */
+void fc_writer_empty_wal(struct fc_writer *writer);
+
 /* Has it changed anything? */
 bool fc_writer_has_changed(const struct fc_writer *writer);
 

@@ -356,6 +356,17 @@ static void stay(struct fc_writer *w)
     free(wal);
 }
 
+void fc_writer_empty_wal(struct fc_writer *w)
+{
+    enum { MOMENT_MS = 100 };
+
+    if (!w->conn.db || w->fresh)
+        return;
+    (void)sqlite3_exec(w->conn.db, "ROLLBACK", NULL, NULL, NULL);
+    sqlite3_busy_timeout(w->conn.db, MOMENT_MS);
+    (void)sqlite3_exec(w->conn.db, "PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
+}
+
 void fc_writer_be_wal(struct fc_writer *w)
 {
     change_mode(w, true, 0);
