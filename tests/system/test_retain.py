@@ -463,6 +463,20 @@ class Sessions(Base):
         self.assertEqual(self.count('files'), 1)
         self.check()
 
+    def test_captures_of_which_losses_are_told(self):
+        """Their sums are compared as long as their rows are there."""
+        self.make(4)
+        with support.open_db(self.db, True) as c:
+            c.executescript(support.read_bytes(os.path.join(support.ROOT, 'schema', 'loss.sql')).decode())
+            c.execute('INSERT INTO loss VALUES (NULL, 1, ?, ?, ?, 16, 16, 0, 0, 0, 0, 1, 4)', ('a', T0, T0 + 4 * DAY))
+            c.commit()
+        verify(self.db)
+        k = self.keeper(age=2 * DAY)
+        self.assertEqual(k.step(T0 + 3 * DAY + 2 * S).forgotten, 1)
+        k.end()
+        self.assertEqual((self.count('files'), self.count('loss')), (3, 1))
+        verify(self.db)
+
     def test_the_journal_does_not_grow(self):
         files = self.make(3)
         with support.open_db(self.db, True) as c:
