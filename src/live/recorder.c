@@ -48,8 +48,9 @@ struct fc_recorder {
     struct fc_told told;
     struct fc_keeping keeping;
     struct fc_limits limits;
-    int64_t losses_ns; /* so old may rows of table `loss` get; 0: for ever. By the wall clock, as forgot_ns: */
-    int64_t forgot_ns; /* when they were looked at last */
+    int64_t losses_ns; /* so old may rows of table `loss` get; 0: as the oldest capture. By the wall clock, as these: */
+    int64_t oldest_ns; /* of the last packet of that, INT64_MIN: not known */
+    int64_t forgot_ns; /* when the rows were looked at last */
     struct fc_writing writing;
     struct named left; /* by a recorder before this one; or files that could not be kept open */
     struct fc_interface_counts indexed[FC_INTERFACES_MAX];
@@ -184,14 +185,31 @@ static int set_options(struct fc_recorder *r, const char *db_path, const char *f
     return r->db_path && w->folder && w->prefix ? 0 : no_memory(err);
 }
 
+static void on_retained(void *ctx, const struct fc_retain_result *result)
+{
+    struct fc_recorder *r = ctx;
+
+    r->oldest_ns = result->oldest_ns;
+    if (r->o.retained)
+        r->o.retained(r->o.ctx, result);
+}
+
+static void on_deleted(void *ctx, const struct fc_retain_deleted *deleted)
+{
+    struct fc_recorder *r = ctx;
+
+    if (r->o.deleted)
+        r->o.deleted(r->o.ctx, deleted);
+}
+
 /* A file is as long as it may get, or as long as the clock lets it be written. */
 static int open_limits(struct fc_recorder *r, struct fc_error *err)
 {
     const char *folder = r->writing.folder;
     struct fc_retain_limits limits;
 
-    r->limits =
-        (struct fc_limits){.deleted = r->o.deleted, .retained = r->o.retained, .word = r->o.word, .ctx = r->o.ctx};
+    r->oldest_ns = INT64_MIN;
+    r->limits = (struct fc_limits){.deleted = on_deleted, .retained = on_retained, .word = word, .ctx = r};
     if (!r->o.retain)
         return 0;
     limits = *r->o.retain;
@@ -506,6 +524,18 @@ static bool is_first_of_name(const struct fc_writing *w, uint32_t interface)
     return true;
 }
 
+/* Rows go with the sessions of their time. */
+static int forget_losses(struct fc_recorder *r, int64_t now_ns, struct fc_error *err)
+{
+    int64_t before_ns = r->losses_ns ? now_ns - r->losses_ns : r->oldest_ns;
+
+    if (!r->limits.retain || r->losses_ns == INT64_MAX || before_ns == INT64_MIN || now_ns - r->forgot_ns < FORGET_NS)
+        return 0;
+    int rc = fc_loss_forget(r->db_path, before_ns, NULL, err);
+    r->forgot_ns = now_ns;
+    return rc == FC_E_MISSING || rc == FC_E_BUSY ? 0 : rc;
+}
+
 static int note_losses(struct fc_recorder *r, bool last, struct fc_error *err)
 {
     struct fc_writing *w = &r->writing;
@@ -529,12 +559,7 @@ static int note_losses(struct fc_recorder *r, bool last, struct fc_error *err)
         r->loss_begun = i >= r->loss_begun && rc == 0 ? i + 1 : r->loss_begun;
     }
     rc = rc ? rc : fc_loss_write(r->loss, last, err);
-    if (rc == 0 && r->losses_ns && r->losses_ns != INT64_MAX && now_ns - r->forgot_ns > FORGET_NS) {
-        rc = fc_loss_forget(r->db_path, now_ns - r->losses_ns, NULL, err);
-        r->forgot_ns = now_ns;
-        rc = rc == FC_E_MISSING || rc == FC_E_BUSY ? 0 : rc;
-    }
-    return rc;
+    return rc ? rc : forget_losses(r, now_ns, err);
 }
 
 /* That they cannot be written is told once. */
