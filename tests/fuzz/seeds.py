@@ -82,18 +82,19 @@ def compressed():
     r = random.Random(2)
     data = support.pcap_bytes([(T0 + i * S, support.udp('10.0.0.1', i, '10.0.0.9', 53, r.choice((b'text ' * 20, r.randbytes(70)))))
                                for i in range(30)])
-    for target, kind in (('fuzz_gzip', test_compressed.gzips), ('fuzz_zstd', test_compressed.zstds),
-                         ('fuzz_lz4', test_compressed.lz4s), ('fuzz_xz', test_compressed.xzs)):
-        try:
-            # more than one block of lz4 needs 64 KiB
-            for name, blob in list(kind(data)) + (list(kind(data * 40)) if target == 'fuzz_lz4' else []):
-                blob = blob if len(blob) < 1 << 16 else blob[:5000]
-                at = r.randrange(len(blob))
-                yield target, blob
-                yield target, blob[:at]
-                yield target, blob[:at] + bytes([blob[at] ^ 1 << r.randrange(8)]) + blob[at + 1:]
-        except unittest.SkipTest:
-            pass  # without the tool fewer shapes
+    targets = {'gz': 'fuzz_gzip', 'zst': 'fuzz_zstd', 'lz4': 'fuzz_lz4', 'xz': 'fuzz_xz'}
+    for name, shape in test_compressed.SHAPES.items():
+        target = targets[name.rsplit('.', 1)[1]]
+        for of in (data, data * 40) if target == 'fuzz_lz4' else (data,):  # more than one block of lz4 needs 64 KiB
+            try:
+                blob = shape(of)
+            except unittest.SkipTest:
+                continue  # without the tool fewer shapes
+            blob = blob if len(blob) < 1 << 16 else blob[:5000]
+            at = r.randrange(len(blob))
+            yield target, blob
+            yield target, blob[:at]
+            yield target, blob[:at] + bytes([blob[at] ^ 1 << r.randrange(8)]) + blob[at + 1:]
 
 
 def main():
