@@ -46,7 +46,7 @@ static const struct fc_option options[] = {
         {"rotate", 0, "BYTES,TIME",
          "begin a new file when one is as long (default: 1G), and whenever the clock has gone on by so much, such "
          "as 1G,60s; either may be left out"},
-    [COMMIT] = {"commit", 0, "TIME", "add to the index that often (default: 1s)"},
+    [COMMIT] = {"commit", 0, "TIME,PACKETS", "add to the index that often (default: 1s), and when so many have come"},
     [METRICS] = FC_OPTION_METRICS,
     FC_RETAIN_OPTION_TABLE(RETAIN),
     [USER] = {"user", 'Z', "USER", "go on as this user once the interfaces are open"},
@@ -132,6 +132,25 @@ static int set_number(const char *name, const char *value, int64_t low, int64_t 
     return 0;
 }
 
+/* "500ms", or "5s,100000". */
+static int set_commit(struct args *a, const char *value)
+{
+    const char *comma = strchr(value, ',');
+    int64_t packets = 0;
+    char time[32];
+
+    snprintf(time, sizeof time, "%.*s", (int)(comma ? comma - value : 31), value);
+    if (!fc_duration_option(time, &a->recorder.commit_ns) ||
+        (comma && !fc_number_option(comma + 1, 1, INT64_MAX, &packets))) {
+        fc_complain("capture: --commit takes a time, such as 500ms, 5s or 1m, and perhaps a number of packets, such as "
+                    "5s,100000, not '%s'",
+                    value);
+        return -1;
+    }
+    a->recorder.commit_packets = (uint64_t)packets;
+    return 0;
+}
+
 static int set_buffer(struct args *a, const char *value)
 {
     uint64_t bytes;
@@ -173,10 +192,7 @@ static int set(void *ctx, int option, const char *value)
     case ROTATE:
         return set_rotate(a, value);
     case COMMIT:
-        if (fc_duration_option(value, &a->recorder.commit_ns))
-            return 0;
-        fc_complain("capture: --commit takes a time, such as 500ms, 5s or 1m, not '%s'", value);
-        return -1;
+        return set_commit(a, value);
     case METRICS:
         a->metrics = value;
         return 0;

@@ -263,6 +263,26 @@ Test(recorder, takes_up_what_the_index_has_not_seen)
     clean(&p);
 }
 
+Test(recorder, loses_nothing_to_a_clock_that_is_set_back)
+{
+    struct place p = make_place();
+
+    start(&p, NULL);
+    for (int round = 1; round <= 4; round++) { /* in the middle of a file, and between two */
+        add(&p, 500, FRAME);
+        commit(&p);
+        p.now_ns -= INT64_C(3600) * 1000000000;
+        add(&p, 500, FRAME);
+        if (round % 2)
+            fc_recorder_rotate(p.recorder);
+        commit(&p);
+        cr_assert_eq(ask(&p, "SELECT sum(client_packets) FROM session"), 1000 * round);
+        cr_assert_eq(carve_all(&p), 1000 * round);
+        p.now_ns += INT64_C(3601) * 1000000000;
+    }
+    clean(&p);
+}
+
 Test(recorder, waits_for_a_disk_that_takes_nothing_and_drops_what_it_must)
 {
     const struct fc_recorder_options o = {.memory_bytes = 4 << 20};
