@@ -27,7 +27,7 @@ class Server:
         with open(tokens, "w") as f:
             f.write("bench metadata,packets %s\n" % TOKEN)
         os.chmod(tokens, 0o600)
-        self.p = subprocess.Popen([bench.flowcarve, "serve", "-d", db, "-l", "127.0.0.1:0", "--tokens", tokens],
+        self.p = subprocess.Popen([bench.flowcarve, "serve", "-d", db, "-l", "127.0.0.1:0", "--tokens", tokens, "--deadline", "10m"],
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         url = self.p.stdout.readline().decode()
         if not url:
@@ -126,14 +126,14 @@ def serve(bench, name):
             raise Wrong("serve: %s" % status)
         middle = json.loads(ask(s, server.request("/v1/sessions?limit=1&offset=%d" % (c.sessions // 2))))["sessions"][0]
         port = middle["server_port"] or 443
-        minute = urllib.parse.urlencode({"from": "%d" % (middle["start_ns"] // 10**9), "until": "%d" % (middle["start_ns"] // 10**9 + 60)})
+        second = urllib.parse.urlencode({"from": "%d" % (middle["start_ns"] // 10**9), "until": "%d" % (middle["start_ns"] // 10**9 + 1)})
         s.close()
         questions = {
             "sessions, the first 100": "/v1/sessions?limit=100",
             "sessions of a host": "/v1/sessions?limit=100&filter=host+" + (middle["client_addr"] or "10.0.0.1"),
-            "sessions of a port in a minute": "/v1/sessions?limit=100&filter=port+%d&%s" % (port, minute),
+            "sessions of a port in a second": "/v1/sessions?limit=100&filter=port+%d&%s" % (port, second),
             "histogram of all": "/v1/histogram",
-            "histogram of a minute, by state": "/v1/histogram?by=state&" + minute,
+            "histogram of a second, by state": "/v1/histogram?by=state&" + second,
             "packets of a session": "/v1/sessions/%d/packets" % middle["id"],
             "largest 100 of all": "/v1/sessions?limit=100&sort=bytes:desc",
         }

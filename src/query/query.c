@@ -522,14 +522,13 @@ FC_EXPORT int fc_query_cost(struct fc_db *db, const struct fc_filter *filter, st
 {
     struct fc_filter_sql sql;
     sqlite3_stmt *stmt = NULL;
+    /* IDs from 1 on; provisional ones below 0. Each by itself is found at an end of the table. */
+    static const char count[] = "SELECT max(0, (SELECT max(id) FROM session)) - min(0, (SELECT min(id) FROM session))";
     int rc = fc_filter_compile(filter, db, &sql, err);
 
     if (rc)
         return rc;
-    /* IDs from 1 on; provisional ones below 0 */
-    static const char text[] = /* both in one SELECT would read the table */
-        "SELECT ifnull((SELECT max(id) FROM session) - min((SELECT min(id) FROM session), 0), 0)";
-    if (sqlite3_prepare_v2(fc_db_sqlite(db), text, -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
+    if (sqlite3_prepare_v2(fc_db_sqlite(db), count, -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
         cost->sessions = sqlite3_column_int64(stmt, 0);
         cost->scan = !sql.lists;
         cost->reads = cost->scan || sql.candidates > cost->sessions ? cost->sessions : sql.candidates;
