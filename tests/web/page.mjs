@@ -353,6 +353,7 @@ const tests = {
         await page.keyboard.press('Enter');
         const want = lines('day.db', 'query', 'tcp and server port 443');
         await says(page, '.totals b', `${want.length} sessions`);
+        await settled(page);
         await page.keyboard.press('Escape');
         for (const key of ['j', 'j', 'k']) await page.keyboard.press(key);
         await page.keyboard.press('Enter');
@@ -372,6 +373,8 @@ const tests = {
         await page.waitForSelector('dialog', { state: 'detached' });
         await page.keyboard.press('Escape');
         await says(page, '.totals b', `${want.length} sessions`);
+        await settled(page);
+        await page.waitForSelector('.row .value');
         await page.keyboard.press('x');
         await says(page, 'p.chosen', '1 session selected');
         for (let i = 0; i < 4; i++) await page.keyboard.press('l');

@@ -48,7 +48,6 @@ function App() {
     const [again, setAgain] = useState(0);
     const [dialog, setDialog] = useState(null);
     const [rows, setRows] = useState({});
-    const ready = useRef(false);
     const status = server.status, index = status?.index;
     useEffect(() => {
         if (server.problem === 'login') return;
@@ -63,6 +62,12 @@ function App() {
     useEffect(() => {
         if (server.grown && url.live) renew();
     }, [server.grown, url.live]);
+
+    const away = useRef(false);
+    useEffect(() => {
+        if (away.current && !server.problem) renew();
+        away.current = server.problem === 'away';
+    }, [server.problem]);
 
     const whole = !url.filter && !url.from && !url.until;
     const onSessions = !url.page && !url.id;
@@ -142,7 +147,7 @@ function App() {
                     ${count.start && html`<span title="From the first packet to the last">${duration(Number(nsOf(count.end) - nsOf(count.start)) / 1e9)}</span>`}` : html`<span class="dim">${error ? '' : counted.error ? counted.error.message : 'counting…'}</span>`}
                 ${dear && html`<span class="dim">reads ${short(cost.data.reads)} sessions, about ${seconds(cost.data.reads)}…</span>`}
                 <span class="push"></span><button onClick=${() => setDialog('columns')}>Columns…</button><button class="main" onClick=${() => download()} disabled=${!count?.sessions}>Download${chosen.size ? ' selected' : ''}…</button></div>
-            <div class=${rows.busy ? 'table busy' : 'table'}><${Sessions} total=${count?.sessions} again=${again} onRows=${(pages) => ((current.pages = pages), setRows({ error: pages.error }))} /></div>`}`}
+            <div class=${rows.busy ? 'table busy' : 'table'}><${Sessions} total=${count?.sessions} again=${again} onRows=${(pages) => ((current.pages = pages), setRows({ error: pages.error, busy: pages.busy }))} /></div>`}`}
         </main>
         ${dialog === 'help' && html`<${Help} onClose=${close} />`}${dialog === 'command' && html`<${Command} onClose=${close} />`}${dialog === 'columns' && html`<${Columns} onClose=${close} />`}
         ${dialog?.download && html`<${Download} what=${dialog.download} onClose=${close} />`}`;

@@ -5,13 +5,15 @@ import { html, useState, useEffect, useLayoutEffect, useRef, useMemo, url, go, l
 const TALLEST = 8e6; // px; browsers draw no higher element than some 17e6
 export const narrow = matchMedia('(max-width: 700px)');
 
-// Rows that come in pages: page(i) of `size` rows, asked for when seen. A page is an array, or missing while it is on its way.
+// Rows that come in pages of `size`, asked for when seen; row(i) is undefined while its page is on its way. Those of the question
+// before (another `key`) stay until the first page of the new one is here.
 export function usePages(size, load, key) {
     const [, again] = useState();
     const store = useRef({});
     if (store.current.key !== key) {
-        store.current.stop?.abort();
-        store.current = { key, pages: new Map(), asked: new Set(), stop: new AbortController() };
+        const { stop, pages, old } = store.current;
+        stop?.abort();
+        store.current = { key, pages: new Map(), asked: new Set(), stop: new AbortController(), old: pages?.size ? pages : old };
     }
     const mine = store.current;
     useEffect(() => () => store.current.stop.abort(), []);
@@ -24,16 +26,18 @@ export function usePages(size, load, key) {
         } catch (error) {
             if (error.name === 'AbortError') return;
             mine.error = error;
-            setTimeout(() => mine.asked.delete(i), 1000);
+            if (/away|busy/.test(error.code)) setTimeout(() => mine.asked.delete(i), 1000);
         }
+        mine.old = null;
         if (store.current === mine) again({});
     };
+    const shown = mine.old || mine.pages;
     const row = (i) => {
         const page = Math.floor(i / size);
-        if (i >= 0) want(page);
-        return mine.pages.get(page)?.[i % size];
+        if (i >= 0 && !mine.old) want(page);
+        return shown.get(page)?.[i % size];
     };
-    return { row, want, loaded: mine.pages, first: mine.pages.get(0), error: mine.error, answer: mine.answer };
+    return { row, want, busy: !!mine.old, loaded: shown, first: shown.get(0), error: mine.error, answer: mine.answer };
 }
 
 // `count` rows of `tall` px. draw(i) makes row i. `current`: the row that is kept in view. Where all rows are higher than an element can be, the bar of the browser
@@ -212,7 +216,7 @@ export function Sessions({ total, again, onRows }) {
     };
     const pages = usePages(PAGE, load, key);
     pages.want(0);
-    useEffect(() => onRows?.(pages), [pages.first, pages.error]);
+    useEffect(() => onRows?.(pages), [pages.first, pages.error, pages.busy]);
     const [row, setRow] = useState(0);
     const [cell, setCell] = useState(-1);
     const [menu, setMenu] = useState(null);
@@ -222,7 +226,7 @@ export function Sessions({ total, again, onRows }) {
     useEffect(() => setRow(0), [key]);
     const count = pages.first && pages.first.length < PAGE ? pages.first.length : Math.max(total ?? 0, ...[...pages.loaded].map(([i, p]) => i * PAGE + p.length));
     const at = Math.min(row, Math.max(0, count - 1));
-    current.session = pages.loaded.get(Math.floor(at / PAGE))?.[at % PAGE];
+    current.session = pages.busy ? undefined : pages.loaded.get(Math.floor(at / PAGE))?.[at % PAGE];
 
     const select = (ids, on) => {
         const next = new Set(chosen);
