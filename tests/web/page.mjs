@@ -484,20 +484,22 @@ function contrasts() {
 let failed = 0;
 const only = process.argv[3];
 const main = await serve('day.db');
+const context = await open(); // one for all, so that scripts are compiled once
 for (const [name, test] of Object.entries(tests)) {
     if (only && !name.includes(only)) continue;
     const began = Date.now();
     let error = null;
-    const context = await open();
     try {
         const late = new Promise((_, lost) => setTimeout(lost, 100000, new Error('takes longer than 100 s')).unref());
-        await Promise.race([test({ page: await tab(context, main), context, server: main }), late]);
+        const page = await tab(context, main);
+        await page.evaluate(() => localStorage.clear());
+        await Promise.race([test({ page, context, server: main }), late]);
     } catch (problem) {
         error = problem.stack;
         for (const page of context.pages()) await shot(page, 'failed-' + name).catch(() => {});
     }
     if (complaints.length) error = (error ? error + '\n' : '') + 'the browser complains: ' + complaints.splice(0).join('\n');
-    await context.close();
+    await Promise.all(context.pages().map((page) => page.close()));
     failed += !!error;
     console.log(JSON.stringify({ name, error, ms: Date.now() - began }));
 }
