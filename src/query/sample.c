@@ -46,8 +46,16 @@ struct file_packets {
     uint64_t packets;
 };
 
+/* Sessions that were active in a time: all of a filter that the pages of the table can be held against. */
+struct window {
+    bool narrow; /* false: all sessions */
+    bool has_until;
+    int64_t from_ns, until_ns; /* that one not included */
+};
+
 struct samples {
     struct fc_db *db;
+    struct window window;
     fc_sample_take *take;
     void *ctx;
     struct fc_error *err;
@@ -99,6 +107,11 @@ static inline void read_sample(const struct fc_scan_value *v, struct fc_sample *
     s->state = (int)number(&v[STATE], 4, -1);
 }
 
+static inline bool is_in(const struct window *w, const struct fc_sample *s)
+{
+    return !w->narrow || (s->has_time && s->end_ns >= w->from_ns && (!w->has_until || s->start_ns < w->until_ns));
+}
+
 static int take_row(void *ctx, int64_t id, const struct fc_scan_value *values)
 {
     struct samples *r = ctx;
@@ -106,7 +119,7 @@ static int take_row(void *ctx, int64_t id, const struct fc_scan_value *values)
 
     (void)id;
     read_sample(values, &sample);
-    return r->take(r->ctx, &sample);
+    return is_in(&r->window, &sample) ? r->take(r->ctx, &sample) : 0;
 }
 
 static void read_column(sqlite3_stmt *stmt, int column, struct fc_scan_value *v)
@@ -222,6 +235,7 @@ enum { BATCH = 512, SLOTS = 4, THREAD_FROM_ROWS = 100000 };
 struct ahead {
     struct fc_handover handover;
     struct fc_db *db;
+    struct window window;
     int64_t root;
     struct batch {
         unsigned count;
@@ -259,7 +273,9 @@ static int note_row(void *ctx, int64_t id, const struct fc_scan_value *values)
     (void)id;
     if (!a->at && !begin_batch(a))
         return FC_E_INTERRUPTED;
-    read_sample(values, &a->at->sample[a->at->count++]);
+    struct fc_sample *sample = &a->at->sample[a->at->count];
+    read_sample(values, sample);
+    a->at->count += is_in(&a->window, sample);
     if (a->at->count == BATCH)
         hand_over(a, false);
     return 0;
@@ -317,6 +333,7 @@ static int scan(struct samples *r, int64_t root)
 
     if (has_many(r->db) && (a = malloc(sizeof *a))) {
         a->db = r->db;
+        a->window = r->window;
         a->root = root;
         a->at = NULL;
         fc_handover_init(&a->handover, SLOTS);
@@ -328,6 +345,45 @@ static int scan(struct samples *r, int64_t root)
     if (a)
         fc_handover_fini(&a->handover);
     free(a);
+    return rc;
+}
+
+/* False: the filter asks for more than a time. */
+static bool read_window(const struct fc_ast *node, struct window *w)
+{
+    w->narrow = true;
+    if (node->type == FC_AST_AFTER) {
+        w->from_ns = node->lo > w->from_ns ? node->lo : w->from_ns;
+    } else if (node->type == FC_AST_BEFORE) {
+        w->until_ns = !w->has_until || node->lo < w->until_ns ? node->lo : w->until_ns;
+        w->has_until = true;
+    } else if (node->type == FC_AST_AND) {
+        for (const struct fc_ast *child = node->first; child; child = child->next)
+            if (!read_window(child, w))
+                return false;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/*
+ * Whether all pages of the table are to be read: where all sessions are wanted, or those of a time that are many, as a
+ * SELECT takes several times as long for a row.
+ */
+static int wants_scan(struct fc_db *db, const struct fc_filter *filter, struct window *w, bool *scan,
+                      struct fc_error *err)
+{
+    enum { DEARER = 6 };
+    struct fc_query_cost cost;
+    int rc;
+
+    *w = (struct window){.from_ns = INT64_MIN};
+    *scan = !filter || !filter->root;
+    if (*scan || !read_window(filter->root, w))
+        return 0;
+    if ((rc = fc_query_cost(db, filter, &cost, err)) == 0)
+        *scan = cost.reads > cost.sessions / DEARER;
     return rc;
 }
 
@@ -343,10 +399,12 @@ int fc_samples_read(struct fc_db *db, const struct fc_filter *filter, enum fc_sa
     struct samples r = {.db = db, .take = take, .ctx = ctx, .err = err, .pieces.sql = fc_db_sqlite(db)};
     sqlite3_stmt *stmt;
     int64_t root = 0;
+    bool all = false;
     int rc = 0;
 
-    if ((!filter || !filter->root) && what == FC_SAMPLES_PLAIN && !by_start &&
-        (rc = fc_table_scan_root(db, "session", &root, err)))
+    if (what == FC_SAMPLES_PLAIN && !by_start && (rc = wants_scan(db, filter, &r.window, &all, err)))
+        return rc;
+    if (all && (rc = fc_table_scan_root(db, "session", &root, err)))
         return rc;
     if (root)
         return scan(&r, root);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sessions for sums: what is added up of each, without text and without memory of its own. Where all sessions are asked
- * for, they come from the pages of the table (store/table_scan.h), else from a SELECT.
+ * for, or many of a time, they come from the pages of the table (store/table_scan.h), else from a SELECT.
  *
  * Threads: as the handle of the index; rows of large ones are read by a thread that ends before the call does. Memory:
  * a sample is valid during the call that gets it; 300 KB for that thread.

@@ -93,6 +93,16 @@ class Answers(Case):
             self.assertEqual((r['start'], r['end_ns']), (min(x['start'] for x in rows), max(x['end_ns'] for x in rows))
                              if rows else (None, None))
 
+        times = sorted(r[k] for r in self.rows for k in ('start_ns', 'end_ns'))
+        for i, j in ((0, -1), (3, -3), (100, 101), (200, 200), (len(times) // 2, -1), (0, 9)):
+            low, high = times[i], times[j]
+            rows = [r for r in self.rows if r['end_ns'] >= low and r['start_ns'] <= high]
+            text = ['%d.%09d' % divmod(t, 10**9) for t in (low, high)]
+            for filter in ('', 'not id 999999'):  # by the pages of the table, and not
+                r = self.get('/v1/count', filter=filter, **{'from': text[0], 'until': text[1]})
+                self.assertEqual((r['sessions'], r['packets']),
+                                 (len(rows), sum(x['client_packets'] + x['server_packets'] for x in rows)), (i, j, filter))
+
     def check_cost(self):
         whole, one = self.get('/v1/cost'), self.get('/v1/cost', filter='id 3')
         self.assertEqual((whole['sessions'], whole['reads'], whole['scan']), (len(self.rows), len(self.rows), True))
