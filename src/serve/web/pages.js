@@ -134,6 +134,7 @@ export function Command({ onClose }) {
 export function Download({ what, onClose }) {
     const [opts, setOpts] = useState({ format: '', direction: '', compress: '', comments: '', partial: '' });
     const [state, setState] = useState(null);
+    const one = useAnswer(/^-?\d+$/.test(what.ids) ? 'sessions/' + what.ids : null).data;
     const filter = useAnswer(what.ids ? null : 'filter', range());
     const params = what.ids ? { ids: what.ids } : range();
     const address = '/v1/carve' + query({ ...params, ...opts });
@@ -160,7 +161,7 @@ export function Download({ what, onClose }) {
     const url_ = location.origin + address;
     const words = (opts.direction ? ` --direction ${opts.direction}` : '') + (opts.format ? ` --format ${opts.format}` : '') + (opts.compress ? ` --compress ${opts.compress}` : '');
     return html`<${Dialog} title=${`Packets of ${what.what}`} onClose=${onClose}><form onSubmit=${start}>
-        <p>${what.packets !== undefined && `${plural(what.packets, 'packet')}, ${bytes(what.bytes)}. `}${what.session && html`${what.session.files.map((f) => html`<b class=${f.carvable ? 'good' : 'bad'}>${f.carvable ? '✓' : '✗'} ${f.path.split('/').pop()} ${f.carvable ? '' : f.state} </b>`)}`}</p>
+        <p>${[what, one?.session].map((k) => k?.packets !== undefined && `${plural(k.packets, 'packet')}, ${bytes(k.bytes)}. `)}${one && html`${one.files.map((f) => html`<b class=${f.carvable ? 'good' : 'bad'}>${f.carvable ? '✓' : '✗'} ${f.path.split('/').pop()} ${f.carvable ? '' : f.state} </b>`)}`}</p>
         <div class="grid">${choice('format', 'Format', [['', 'pcap, or pcapng where needed'], ['pcap', 'pcap'], ['pcapng', 'pcapng']])}${choice('direction', 'Direction', [['', 'both'], ['client', 'sent by the client'], ['server', 'sent by the server']])}
             ${choice('compress', 'Compress', [['', 'no'], ['gzip', 'gzip'], ['zstd', 'zstd'], ['lz4', 'lz4'], ['xz', 'xz']])}
             <label class="check"><input type="checkbox" checked=${!!opts.partial} onChange=${set('partial')} /> leave out captures that are missing</label></div>

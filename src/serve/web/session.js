@@ -65,14 +65,14 @@ function Packets({ session, files, total, partial }) {
         choose(Math.max(0, Math.min(count - 1, at + step)));
     };
     const relative = (p) => (p.seq_raw === null || p.seq_raw === undefined ? '' : number((p.seq_raw - (bases.current[p.direction] ?? p.seq_raw) + 2 ** 32) % 2 ** 32));
-    const head = html`<div class="head prow" role="row"><span class="right">No.</span><span class="right">Time</span><span>From</span><span>Flags</span><span class="right">Seq</span><span class="right">Payload</span><span class="right">Length</span><span>Capture</span></div>`;
+    const head = html`<div class="head prow" role="row"><span class="right">No.</span><span class="right">Time</span><span><em>From</em></span><span>Flags</span><span class="right">Seq</span><span class="right">Payload</span><span class="right">Length</span><span>Capture</span></div>`;
     const draw = (i, y) => {
         const p = row(i);
         const rest = { key: i, class: 'row prow' + (i === at ? ' on' : '') + (i % 2 ? ' odd' : ''), style: { top: y + 'px' }, role: 'row', 'aria-rowindex': i + 2, 'aria-selected': i === at, id: 'packet-' + i };
         if (!p) return html`<div ...${rest}><span class="dim">…</span></div>`;
         return html`<div ...${rest} onClick=${() => choose(i)} title=${timeOf(p.time, 9) + ' ' + zone()}>
             <span class="right dim">${p.n}</span><span class="right">${p.time && zero !== null ? (Number(nsOf(p.time) - zero) / 1e9).toFixed(6) : ''}</span>
-            <span class=${'d-' + side(p.direction)}>${arrow(p.direction)} ${p.direction || ''}</span><span>${[...(p.tcp_flags || '')].map((f) => FLAG[f] || f).join(' ')}</span>
+            <span class=${'d-' + side(p.direction)}>${arrow(p.direction)} <em>${p.direction || ''}</em></span><span>${[...(p.tcp_flags || '')].map((f) => FLAG[f] || f).join(' ')}</span>
             <span class="right">${relative(p)}</span><span class="right">${p.payload ? number(p.payload) : html`<i class="none">0</i>`}</span>
             <span class="right">${p.caplen < p.origlen ? html`<b class="bad" title="Cut by the snaplen">${number(p.caplen)}/</b>` : ''}${number(p.origlen)}</span><span class="dim">${names[p.file]}</span></div>`;
     };
@@ -279,7 +279,7 @@ export function Session({ onDownload, step }) {
             <h2 tabindex="-1" ref=${heading}>Session ${url.id}${s && html` <span>${s.proto} ${endpoint(s.client_addr, s.client_port)} → ${endpoint(s.server_addr, s.server_port)}</span>`}</h2>
             ${data && html`<b class=${data.carvable ? 'badge good' : 'badge bad'}>${data.carvable ? 'packets are there' : 'packets are not all there'}</b>`}
             <span class="push"></span><button onClick=${() => step(-1)} title="Previous session ([)" aria-label="Previous session">↑</button><button onClick=${() => step(1)} title="Next session (])" aria-label="Next session">↓</button>
-            <button class="main" onClick=${() => onDownload({ ids: String(url.id), what: 'session ' + url.id, session: data })} disabled=${!data}>Download…</button></div>
+            <button class="main" onClick=${() => onDownload({ ids: String(url.id), what: 'session ' + url.id })} disabled=${!data}>Download…</button></div>
         ${data && html`<div class="split"><${Facts} data=${data} /><section class="tabs" aria-label="Session">
             <div class="tablist" role="tablist">${TABS.map(([key, name], i) => html`<button role="tab" aria-selected=${tab === key} title=${`${name} (${i + 1})`} onClick=${() => go({ tab: key === 'packets' ? undefined : key }, true)}>${name}</button>`)}</div>
             <div class="panel" role="tabpanel">${tab === 'near' ? html`<${Near} session=${s} />`
