@@ -158,6 +158,7 @@ export function Range({ count, error }) {
         if (event.target.value && end !== null) go({ from: isoOf(end - BigInt(event.target.value) * 1000000000n), until: undefined, sel: undefined });
         event.target.value = '';
     };
+    const [all, setAll] = useState(false); // some 400 zones, made when somebody comes near
     const fits = count?.start && (count.start !== url.from || count.end !== url.until);
     return html`<div class="range" role="group" aria-label="Range of time">
         <${Time} name="from" label="from" error=${error} /><${Time} name="until" label="until" error=${error} />
@@ -167,9 +168,9 @@ export function Range({ count, error }) {
         <button onClick=${back} disabled=${!history.state?.depth} title="Back to the view before (b)">Back</button>
         <select aria-label="Last part of the index" onChange=${preset}><option value="">Last…</option>
             ${PRESETS.map(([name, s]) => html`<option value=${s}>${name}</option>`)}</select>
-        <select class="zone" aria-label="Time zone" value=${zone()} title="Times are shown, and read, in this zone"
+ <select class="zone" onPointerEnter=${() => setAll(true)} onFocus=${() => setAll(true)} aria-label="Time zone" value=${zone()} title="Times are shown, and read, in this zone"
             onChange=${(event) => (keep('tz', event.target.value), go({ tz: event.target.value === 'UTC' ? undefined : event.target.value }, true))}>
             <option value="UTC">UTC</option>${here !== 'UTC' && html`<option value=${here}>${here}</option>`}
-            ${zones.filter((z) => z !== here && z !== 'UTC').map((z) => html`<option value=${z}>${z}</option>`)}</select>
+            ${(all ? zones : [zone()]).filter((z) => z !== here && z !== 'UTC').map((z) => html`<option value=${z}>${z}</option>`)}</select>
     </div>`;
 }
