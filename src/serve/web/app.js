@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The page: what is on it, and the keys.
-import { html, render, useState, useEffect, useRef, url, go, back, link, get, useUrl, useListen, useAnswer, kept, keep, server, tell, range, number, bytes, short, duration, nsOf, isoOf, plural, idsOf } from './core.js';
+import {
+    html, render, useState, useEffect, useRef, url, go, back, link, get, useUrl, useListen, useAnswer, kept, keep,
+    server, tell, range, number, bytes, short, duration, nsOf, plural, idsOf
+} from './core.js';
 import { Search, Range } from './search.js';
 import { Histogram, zoom, pan } from './chart.js';
 import { Sessions, current, narrow } from './table.js';
@@ -129,27 +132,34 @@ function App() {
     if (server.problem === 'login') return html`<${Login} />`;
     const reading = counted.busy || histogram.busy;
     const dear = reading && cost.data?.scan && cost.data.reads > LARGE;
-    return html`<header class="top"><a class="brand" href=${link({ page: undefined, id: undefined })} aria-label="flowcarve: sessions"><b>flow</b>carve</a>
+    return html`<header class="top"><a class="brand" href=${link({ page: undefined, id: undefined })} aria-label="flowcarve: sessions">
+        <b>flow</b>carve</a>
             <nav aria-label="Pages">${PAGES.map(([page, name]) => html`<a href=${link({ page, id: undefined, tab: undefined, n: undefined })} aria-current=${url.page === page ? 'page' : undefined}>${name}</a>`)}</nav>
             <span class="push"></span>
             ${server.problem === 'away' && html`<b class="badge bad" role="alert">the server does not answer: trying again</b>`}
             ${server.grown && !url.live && html`<button onClick=${renew} role="status">The index has grown: show it</button>`}
-            <label class="live"><input type="checkbox" checked=${!!url.live} onChange=${(e) => go({ live: e.target.checked ? 1 : undefined }, true)} /> live</label>
+            <label class="live"><input type="checkbox" checked=${!!url.live}
+                onChange=${(e) => go({ live: e.target.checked ? 1 : undefined }, true)} /> live</label>
             <span class="where" title=${index?.path}>${index ? index.path.split('/').pop() : ''}</span>
-            <button class="icon" onClick=${() => theme({ '': 'light', light: 'dark', dark: '' }[kept('theme', '')])} aria-label="Light or dark (t)" title="Light, dark, as the system (t)">◐</button>
+            <button class="icon" onClick=${() => theme({ '': 'light', light: 'dark', dark: '' }[kept('theme', '')])}
+                aria-label="Light or dark (t)" title="Light, dark, as the system (t)">◐</button>
             <button class="icon" onClick=${() => setDialog('help')} aria-label="Help (?)" title="Help (?)">?</button></header>
         <main>
         ${url.id ? html`<${Session} onDownload=${download} step=${step} />`
         : url.page === 'files' ? html`<${Files} again=${again} />` : url.page === 'status' ? html`<${Status} />`
         : html`<${Search} error=${error} onCommand=${() => setDialog('command')} /><${Range} count=${count} error=${error} />
             ${url.page === 'top' ? html`<${Top} again=${again} />` : html`<${Histogram} answer=${histogram} by=${by} height=${narrow.matches ? 110 : 132} />
-            <div class="bar totals" role="status">${count ? html`<b>${plural(count.sessions, 'session')}</b><span>${plural(count.packets, 'packet')}</span><span title=${number(count.bytes) + ' bytes'}>${bytes(count.bytes)}</span>
+            <div class="bar totals" role="status">${count ? html`<b>${plural(count.sessions, 'session')}</b>
+                <span>${plural(count.packets, 'packet')}</span><span title=${number(count.bytes) + ' bytes'}>${bytes(count.bytes)}</span>
                     ${count.start && html`<span title="From the first packet to the last">${duration(Number(nsOf(count.end) - nsOf(count.start)) / 1e9)}</span>`}` : html`<span class="dim">${error ? '' : counted.error ? counted.error.message : 'counting…'}</span>`}
                 ${dear && html`<span class="dim">reads ${short(cost.data.reads)} sessions, about ${seconds(cost.data.reads)}…</span>`}
-                <span class="push"></span><button onClick=${() => setDialog('columns')}>Columns…</button><button class="main" onClick=${() => download()} disabled=${!count?.sessions}>Download${chosen.size ? ' selected' : ''}…</button></div>
-            <div class=${rows.busy ? 'table busy' : 'table'}><${Sessions} total=${count?.sessions} again=${again} onRows=${(pages) => ((current.pages = pages), setRows({ error: pages.error, busy: pages.busy }))} /></div>`}`}
+                <span class="push"></span><button onClick=${() => setDialog('columns')}>Columns…</button><button class="main"
+                    onClick=${() => download()} disabled=${!count?.sessions}>Download${chosen.size ? ' selected' : ''}…</button></div>
+            <div class=${rows.busy ? 'table busy' : 'table'}><${Sessions} total=${count?.sessions} again=${again}
+                onRows=${(pages) => ((current.pages = pages), setRows({ error: pages.error, busy: pages.busy }))} /></div>`}`}
         </main>
-        ${dialog === 'help' && html`<${Help} onClose=${close} />`}${dialog === 'command' && html`<${Command} onClose=${close} />`}${dialog === 'columns' && html`<${Columns} onClose=${close} />`}
+        ${dialog === 'help' && html`<${Help} onClose=${close} />`}${dialog === 'command' && html`<${Command}
+            onClose=${close} />`}${dialog === 'columns' && html`<${Columns} onClose=${close} />`}
         ${dialog?.download && html`<${Download} what=${dialog.download} onClose=${close} />`}`;
 }
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Plots over time, by uPlot: the histogram, and whatever else has a time on its x axis. x is in ns behind an origin, which is
 // a BigInt, so that 1 ns is told apart from the next today, and 10 years fit.
-import { html, useRef, useLayoutEffect, url, go, server, isoOf, nsOf, timeOf, offsetOf, duration, bytes, short, number, css, colour, zone } from './core.js';
+import {
+    html, useRef, useLayoutEffect, url, go, server, isoOf, nsOf, timeOf, offsetOf, duration, bytes, short, number,
+    css, colour, zone
+} from './core.js';
 
 const S = 1e9, DAY = 86400 * S;
 const STEPS = [];
@@ -223,9 +226,12 @@ export function Histogram({ answer, by, height }) {
     const large = server.status?.index.sessions > 500000;
     return html`<section class=${busy ? 'histogram busy' : 'histogram'} aria-label="Over time" style=${{ minHeight: height + 30 + 'px' }}>
         <div class="bar">
-            <select aria-label="What the bars count" value=${y} onChange=${set('y')}>${OF.map((of) => html`<option value=${of}>${of}</option>`)}</select>
-            <label>by <select aria-label="Stack by" value=${by} onChange=${set('by')}>${BYS.map((b) => html`<option value=${b}>${b === 'none' ? 'nothing' : b === 'proto' ? 'protocol' : b}${b !== 'none' && large ? ' (reads sessions)' : ''}</option>`)}</select></label>
-            <div class="legend">${data?.groups?.map((group, i) => html`<span key=${group.name}><i style=${{ background: `var(${colour(group.name, i)})` }}></i>${group.name} <b>${yText(sums[i])}</b></span>`)}
+            <select aria-label="What the bars count" value=${y}
+                onChange=${set('y')}>${OF.map((of) => html`<option value=${of}>${of}</option>`)}</select>
+            <label>by <select aria-label="Stack by" value=${by}
+                onChange=${set('by')}>${BYS.map((b) => html`<option value=${b}>${b === 'none' ? 'nothing' : b === 'proto' ? 'protocol' : b}${b !== 'none' && large ? ' (reads sessions)' : ''}</option>`)}</select></label>
+            <div class="legend">${data?.groups?.map((group, i) => html`<span key=${group.name}>
+                <i style=${{ background: `var(${colour(group.name, i)})` }}></i>${group.name} <b>${yText(sums[i])}</b></span>`)}
                 ${data?.earlier?.sessions > 0 && html`<span title="They are in the table, but not in the bars">${number(data.earlier.sessions)} began earlier</span>`}
                 ${data?.timeless?.sessions > 0 && html`<span>${number(data.timeless.sessions)} without a time</span>`}
                 ${data && !data.exact && html`<span title="From the sums of each 4096 sessions, which is much faster">≈ from sums</span>`}</div>

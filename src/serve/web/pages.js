@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Files, status, help, signing in, and the dialogs: download, the equal command, columns.
-import { html, useState, useEffect, useLayoutEffect, useRef, url, go, get, ask, failure, query, useAnswer, range, server, tell, number, bytes, duration, timeOf, nsOf, zone, quoted, plural, short, css } from './core.js';
+import {
+    html, useState, useEffect, useRef, url, go, ask, failure, query, useAnswer, range, server, tell, number, bytes,
+    duration, timeOf, nsOf, zone, quoted, plural, short, css
+} from './core.js';
 import { Plot, options } from './chart.js';
 import { ColumnDialog } from './table.js';
 
@@ -15,22 +18,36 @@ export function Files({ again }) {
     const low = times.reduce((a, b) => (b < a ? b : a), times[0] ?? 0n), span = Number(times.reduce((a, b) => (b > a ? b : a), low) - low) || 1;
     const bar = (f) => {
         const [a, b] = [nsOf(f.first), nsOf(f.last)];
-        return a === null || b === null ? null : html`<i class="extent" title=${`${timeOf(f.first, 6)} – ${timeOf(f.last, 6)} ${zone()}`}><b style=${{ left: (Number(a - low) / span) * 100 + '%', width: Math.max(0.8, (Number(b - a) / span) * 100) + '%' }}></b></i>`;
+        return a === null || b === null ? null : html`<i class="extent" title=${`${timeOf(f.first, 6)} – ${timeOf(f.last, 6)} ${zone()}`}>
+            <b style=${{ left: (Number(a - low) / span) * 100 + '%', width: Math.max(0.8, (Number(b - a) / span) * 100) + '%' }}></b></i>`;
     };
     const { files, size, records, ...states } = data.sums;
     const sum = (key) => data.files.reduce((n, f) => n + (f[key] || 0), 0);
     const [ignored, forgotten, lost, pending] = ['ignored', 'forgotten', 'lost_bytes', 'pending_bytes'].map(sum);
-    return html`<div class="bar"><span><b>${plural(files, 'capture')}</b>, ${bytes(size)}: ${number(records)} records${server.status ? ` = ${number(server.status.index.packets)} packets in sessions` : ''} + ${number(ignored)} ignored${forgotten ? ` + ${number(forgotten)} forgotten` : ''}</span>
+    return html`<div class="bar"><span>
+        <b>${plural(files, 'capture')}</b>, ${bytes(size)}: ${number(records)} records${server.status ? ` = ${number(server.status.index.packets)} packets in sessions` : ''} + ${number(ignored)} ignored${forgotten ? ` + ${number(forgotten)} forgotten` : ''}</span>
             ${Object.entries(states).map(([state, n]) => html`<b class=${GOOD[state] ? 'badge good' : 'badge bad'}>${number(n)} ${state}</b>`)}
             ${lost > 0 && html`<b class="badge bad">${bytes(lost)} damaged</b>`}${pending > 0 && html`<span class="badge">${bytes(pending)} pending</span>`}
-            <span class="push"></span><button onClick=${() => setCheck('true')} disabled=${busy || check} title="Reads a little of each capture">${check ? (busy ? 'Comparing…' : 'Contents compared') : 'Compare contents'}</button></div>
-        <div class=${busy ? 'scroll tall busy' : 'scroll tall'} tabindex="0"><table class="plain"><thead><tr><th>ID</th><th>Capture</th><th>State</th><th>Format</th><th class="right">Size</th><th class="right">Records</th><th>First <i>${zone()}</i></th><th>Span</th><th class="when">When</th><th class="right">Damage</th></tr></thead>
-        <tbody>${data.files.map((f) => html`<tr key=${f.id}><td class="right">${f.id}</td><td class="path"><a href=${'#' + new URLSearchParams({ filter: `file "${f.path}"` })} title=${`Sessions in ${f.path}`}>${f.path}</a></td>
-            <td><b class=${GOOD[f.state] ? 'good' : 'bad'} title=${f.why || ''}>${f.state}</b>${f.why && html`<p class="dim">${f.why}</p>`}</td><td>${f.format}${f.compression !== 'none' ? ' ' + f.compression : ''}</td><td class="right">${bytes(f.size)}</td>
-            <td class="right" title=${`${number(f.ignored)} ignored, ${number(f.forgotten)} forgotten`}>${number(f.records)}</td><td>${timeOf(f.first, 0)}</td><td class="right">${f.first && duration(Number(nsOf(f.last) - nsOf(f.first)) / 1e9)}</td><td class="when">${bar(f)}</td>
+            <span class="push"></span><button onClick=${() => setCheck('true')} disabled=${busy || check}
+                title="Reads a little of each capture">${check ? (busy ? 'Comparing…' : 'Contents compared') : 'Compare contents'}</button>
+                </div>
+        <div class=${busy ? 'scroll tall busy' : 'scroll tall'} tabindex="0"><table class="plain"><thead><tr><th>ID</th><th>Capture</th>
+            <th>State</th><th>Format</th><th class="right">Size</th><th class="right">Records</th><th>First <i>${zone()}</i></th>
+            <th>Span</th><th class="when">When</th><th class="right">Damage</th></tr></thead>
+        <tbody>${data.files.map((f) => html`<tr key=${f.id}><td class="right">${f.id}</td><td class="path">
+            <a href=${'#' + new URLSearchParams({ filter: `file "${f.path}"` })} title=${`Sessions in ${f.path}`}>${f.path}</a></td>
+            <td><b class=${GOOD[f.state] ? 'good' : 'bad'}
+                title=${f.why || ''}>${f.state}</b>${f.why && html`<p class="dim">${f.why}</p>`}</td>
+                <td>${f.format}${f.compression !== 'none' ? ' ' + f.compression : ''}</td><td class="right">${bytes(f.size)}</td>
+            <td class="right" title=${`${number(f.ignored)} ignored, ${number(f.forgotten)} forgotten`}>${number(f.records)}</td>
+                <td>${timeOf(f.first, 0)}</td><td class="right">${f.first && duration(Number(nsOf(f.last) - nsOf(f.first)) / 1e9)}</td>
+                <td class="when">${bar(f)}</td>
             <td class="right">${f.damaged ? html`<b class="bad">${plural(f.damaged, 'range')}, ${bytes(f.lost_bytes)}</b>` : f.pending_bytes ? html`${bytes(f.pending_bytes)} pending` : html`<span class="none">–</span>`}</td></tr>`)}</tbody></table>
-        ${damage.data?.damage.length > 0 && html`<h3>Damage</h3><table class="plain"><thead><tr><th>Capture</th><th class="right">Offset</th><th class="right">Bytes</th><th>Cause</th></tr></thead>
-            <tbody>${damage.data.damage.map((d) => html`<tr><td class="path">${d.path}</td><td class="right">${number(d.off)}</td><td class="right">${number(d.length)}</td><td>${d.cause}</td></tr>`)}</tbody></table>${damage.data.more && html`<p class="dim">The first 200 ranges.</p>`}`}</div>`;
+        ${damage.data?.damage.length > 0 && html`<h3>Damage</h3><table class="plain"><thead><tr><th>Capture</th>
+            <th class="right">Offset</th><th class="right">Bytes</th><th>Cause</th></tr></thead>
+            <tbody>${damage.data.damage.map((d) => html`<tr><td class="path">${d.path}</td><td class="right">${number(d.off)}</td>
+                <td class="right">${number(d.length)}</td><td>${d.cause}</td></tr>`)}</tbody>
+                </table>${damage.data.more && html`<p class="dim">The first 200 ranges.</p>`}`}</div>`;
 }
 
 // --- status: what the index holds, and how it grows while this page is open ---
@@ -50,7 +67,8 @@ function Rate({ of, label, text }) {
         opts.series = [{}, { stroke: css('--c1'), width: 1.5, points: { show: x.length < 2 } }];
         return { opts, data: [x, steps.map(([, rate]) => rate)] };
     };
-    return html`<section aria-label=${label}><h3>${label} <span class="dim">${steps.length ? text(steps.at(-1)[1]) : ''}</span></h3>${!steps.length && html`<p class="empty">nothing has come yet</p>`}<${Plot} make=${make} deps=${[samples.length, zone()]} label=${label} height=${130} /></section>`;
+    return html`<section aria-label=${label}><h3>${label} <span class="dim">${steps.length ? text(steps.at(-1)[1]) : ''}</span>
+        </h3>${!steps.length && html`<p class="empty">nothing has come yet</p>`}<${Plot} make=${make} deps=${[samples.length, zone()]} label=${label} height=${130} /></section>`;
 }
 export function Status() {
     const s = server.status;
@@ -62,9 +80,11 @@ export function Status() {
         ['Generation', i.generation], ['Program', `flowcarve ${s.flowcarve}, API ${s.api}`], ['You', `${s.who}: ${s.scopes.join(', ')}`], ['Limits', `${number(s.limits.rows)} rows, ${s.limits.deadline_s} s a question, ${s.limits.streams} streams`],
     ];
     const rate = (f) => (n) => f(n) + '/s';
-    return html`<div class="scroll tall" tabindex="0"><dl class="status">${facts.map(([k, v]) => html`<dt>${k}</dt><dd>${v ?? '–'}</dd>`)}</dl>
+    return html`<div class="scroll tall" tabindex="0"><dl class="status">${facts.map(([k, v]) => html`<dt>${k}</dt>
+        <dd>${v ?? '–'}</dd>`)}</dl>
         <p class="dim">What the index has gained since this page was opened, as by <code>flowcarve watch</code> beside it.</p>
-        <div class="rates"><${Rate} of="sessions" label="Sessions" text=${rate(short)} /><${Rate} of="packets" label="Packets" text=${rate(short)} /><${Rate} of="bytes" label="Bytes" text=${rate(bytes)} /></div>
+        <div class="rates"><${Rate} of="sessions" label="Sessions" text=${rate(short)} />
+            <${Rate} of="packets" label="Packets" text=${rate(short)} /><${Rate} of="bytes" label="Bytes" text=${rate(bytes)} /></div>
         <button onClick=${() => ask('logout', {}, null, { method: 'POST', headers: { 'Content-Type': 'application/json' } }).finally(() => tell({ problem: 'login' }))}>Sign out</button></div>`;
 }
 
@@ -85,8 +105,10 @@ export function Login() {
             setError(problem.message);
         }
     };
-    return html`<main class="login"><form onSubmit=${submit}><h1>flowcarve</h1><p>Open the URL that <code>flowcarve serve</code> has printed when it started: the token in it lets this browser in, once. Or give a token here.</p>
-        <label>Token, or that URL <input name="token" type="password" autocomplete="off" autofocus /></label>${error && html`<p class="bad" role="alert">${error}</p>`}<button class="main">Enter</button></form></main>`;
+    return html`<main class="login"><form onSubmit=${submit}><h1>flowcarve</h1>
+        <p>Open the URL that <code>flowcarve serve</code> has printed when it started: the token in it lets this browser in, once. Or give a token here.</p>
+        <label>Token, or that URL <input name="token" type="password" autocomplete="off" autofocus />
+            </label>${error && html`<p class="bad" role="alert">${error}</p>`}<button class="main">Enter</button></form></main>`;
 }
 
 // --- dialogs ---
@@ -99,7 +121,10 @@ export function Dialog({ title, onClose, children }) {
         box.current.addEventListener('close', leave);
         return () => box.current?.removeEventListener('close', leave);
     }, []);
-    return html`<dialog ref=${box} tabindex="-1" aria-label=${title} onClick=${(event) => event.target === box.current && box.current.close()}><header><h2>${title}</h2><button class="icon" aria-label="Close" onClick=${() => box.current.close()}>×</button></header><div class="inside">${children}</div></dialog>`;
+    return html`<dialog ref=${box} tabindex="-1" aria-label=${title}
+        onClick=${(event) => event.target === box.current && box.current.close()}><header><h2>${title}</h2>
+        <button class="icon" aria-label="Close" onClick=${() => box.current.close()}>×</button></header>
+        <div class="inside">${children}</div></dialog>`;
 }
 function Copy({ label, text }) {
     const [done, setDone] = useState(false);
@@ -112,7 +137,8 @@ function Copy({ label, text }) {
         setDone(true);
         setTimeout(() => setDone(false), 1500);
     };
-    return html`<div class="copy"><h3>${label}</h3><pre tabindex="0">${text}</pre><button onClick=${copy} aria-live="polite">${done ? 'Copied' : 'Copy'}</button></div>`;
+    return html`<div class="copy"><h3>${label}</h3><pre tabindex="0">${text}</pre><button onClick=${copy}
+        aria-live="polite">${done ? 'Copied' : 'Copy'}</button></div>`;
 }
 const db = () => quoted(server.status?.index.path || 'flowcarve.db');
 // The server ends a filter with a line break in front of more, as a comment may be its last line
@@ -125,9 +151,11 @@ export function Command({ onClose }) {
     const filter = commandFilter(data.filter);
     const sort = (url.sort ? ` --sort ${url.sort}` : '') + (columnsOf() ? ` --columns ${columnsOf()}` : '');
     return html`<${Dialog} title="As command" onClose=${onClose}>
-        <${Copy} label="The table" text=${`flowcarve query -d ${db()}${sort}${filter}`} /><${Copy} label="How many" text=${`flowcarve query -d ${db()} --count${filter}`} />
+        <${Copy} label="The table" text=${`flowcarve query -d ${db()}${sort}${filter}`} />
+            <${Copy} label="How many" text=${`flowcarve query -d ${db()} --count${filter}`} />
         <${Copy} label="The packets" text=${`flowcarve carve -d ${db()} -w out.pcap${filter}`} />
-        ${data.filter && html`<${Copy} label="Equal filter of tcpdump" text=${data.bpf || `none: ${data.bpf_lacks || 'no equal'}`} /><${Copy} label="Equal filter of Wireshark" text=${data.wireshark || `none: ${data.wireshark_lacks || 'no equal'}`} />`}</${Dialog}>`;
+        ${data.filter && html`<${Copy} label="Equal filter of tcpdump" text=${data.bpf || `none: ${data.bpf_lacks || 'no equal'}`} />
+            <${Copy} label="Equal filter of Wireshark" text=${data.wireshark || `none: ${data.wireshark_lacks || 'no equal'}`} />`}</${Dialog}>`;
 }
 
 // what: {ids} or {all: true}; sums: what is known of how much it is
@@ -157,14 +185,16 @@ export function Download({ what, onClose }) {
             setState(html`<b class="bad">${error.message}</b>${error.code === 'missing' || error.code === 'changed' ? ' (tick “leave out” to go on without)' : ''}`);
         }
     };
-    const choice = (key, label, list) => html`<label>${label} <select value=${opts[key]} onChange=${set(key)}>${list.map(([value, name]) => html`<option value=${value}>${name}</option>`)}</select></label>`;
+    const choice = (key, label, list) => html`<label>${label} <select value=${opts[key]}
+        onChange=${set(key)}>${list.map(([value, name]) => html`<option value=${value}>${name}</option>`)}</select></label>`;
     const url_ = location.origin + address;
     const words = (opts.direction ? ` --direction ${opts.direction}` : '') + (opts.format ? ` --format ${opts.format}` : '') + (opts.compress ? ` --compress ${opts.compress}` : '');
     return html`<${Dialog} title=${`Packets of ${what.what}`} onClose=${onClose}><form onSubmit=${start}>
         <p>${[what, one?.session].map((k) => k?.packets !== undefined && `${plural(k.packets, 'packet')}, ${bytes(k.bytes)}. `)}${one && html`${one.files.map((f) => html`<b class=${f.carvable ? 'good' : 'bad'}>${f.carvable ? '✓' : '✗'} ${f.path.split('/').pop()} ${f.carvable ? '' : f.state} </b>`)}`}</p>
         <div class="grid">${choice('format', 'Format', [['', 'pcap, or pcapng where needed'], ['pcap', 'pcap'], ['pcapng', 'pcapng']])}${choice('direction', 'Direction', [['', 'both'], ['client', 'sent by the client'], ['server', 'sent by the server']])}
             ${choice('compress', 'Compress', [['', 'no'], ['gzip', 'gzip'], ['zstd', 'zstd'], ['lz4', 'lz4'], ['xz', 'xz']])}
-            <label class="check"><input type="checkbox" checked=${!!opts.partial} onChange=${set('partial')} /> leave out captures that are missing</label></div>
+            <label class="check"><input type="checkbox" checked=${!!opts.partial}
+                onChange=${set('partial')} /> leave out captures that are missing</label></div>
         <p><button class="main">Download</button> <span role="status">${state}</span></p></form>
         <${Copy} label="Open in Wireshark" text=${`curl -sS --fail -H "Authorization: Bearer $T" ${quoted(url_)} | wireshark -k -i -`} />
         <p class="dim">$T is a token of the file given to <code>flowcarve serve --tokens</code>. On the machine with the index it goes without server:</p>
@@ -178,6 +208,9 @@ const KEYS = [
     ['Time', [['z', 'snap the range to what was found'], ['a', 'all of it'], ['i u', 'zoom in, out (also the wheel)'], ['< >', 'earlier, later'], ['drag', 'a range']]],
     ['Session', [['[ ]', 'previous, next session'], ['j k', 'packets']]],
 ];
-export const Help = ({ onClose }) => html`<${Dialog} title="Help" onClose=${onClose}><div class="keys">${KEYS.map(([title, keys]) => html`<section><h3>${title}</h3><dl>${keys.map(([key, text]) => html`<dt>${key.split(' ').map((k) => html`<kbd>${k}</kbd>`)}</dt><dd>${text}</dd>`)}</dl></section>`)}</div>
+export const Help = ({ onClose }) => html`<${Dialog} title="Help" onClose=${onClose}>
+    <div class="keys">${KEYS.map(([title, keys]) => html`<section><h3>${title}</h3>
+    <dl>${keys.map(([key, text]) => html`<dt>${key.split(' ').map((k) => html`<kbd>${k}</kbd>`)}</dt><dd>${text}</dd>`)}</dl>
+    </section>`)}</div>
     <h3>Filters</h3><p>As for tcpdump, about sessions: <code>host 10.0.0.5 and port 443</code>, <code>net 10.0.0.0/8 and not port 53</code>, <code>client 10.0.0.5 and bytes over 10M</code>, <code>state rejected</code>, <code>duration at least 1h</code>, <code>port 80,443</code>, <code>file 'monday*.pcap'</code>, <code>between 2024-05-31 22:20 and 22:30</code>. <b>src</b> or <b>client</b> is the side that sent the first packet. Tab completes; ↓ in an empty box has recent and saved ones.</p>
     <p class="dim">The address of this page holds all that you see: send it to somebody who may ask this server.</p></${Dialog}>`;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The search box with completion, history and saved filters; the range of time below it.
-import { html, useState, useEffect, useRef, useMemo, url, go, back, get, kept, keep, server, range, number, duration, nsOf, isoOf, zone, typedTime, shownTime } from './core.js';
+import {
+    html, useState, useEffect, useRef, url, go, back, get, kept, keep, server, range, number, duration, nsOf, isoOf,
+    zone, typedTime, shownTime
+} from './core.js';
 
 const HOSTS = 500000; // sessions up to which addresses are proposed: adding them up takes a moment
 let hosts;
@@ -113,12 +116,15 @@ export function Search({ error, onCommand }) {
                 placeholder="host 10.0.0.5 and port 443      ( / to type, ? for help )"
                 onInput=${(event) => (setText(event.target.value), setWrong(false), event.target.value ? complete() : past())} onKeyDown=${onKey} onBlur=${close} />
             <button type="button" class="quiet" aria-label="Saved and recent filters" title="Saved and recent filters"
-                onMouseDown=${(event) => event.preventDefault()} onClick=${() => (input.current.focus(), list?.past ? close() : past())}>▾</button>
+                onMouseDown=${(event) => event.preventDefault()}
+                    onClick=${() => (input.current.focus(), list?.past ? close() : past())}>▾</button>
             ${list &&
             html`<ul id="proposals" class="menu" role="listbox" aria-label=${list.past ? 'Saved and recent filters' : 'Completions'}>
                 ${list.items.map(
-                    (item, i) => html`<li id=${'proposal-' + i} role="option" aria-selected=${i === chosen} class=${i === chosen ? 'on' : ''}
-                        onMouseDown=${(event) => (event.preventDefault(), take(item))}><code>${item.text}</code><span>${item.about}</span><i>${item.kind}</i></li>`
+                    (item, i) => html`<li id=${'proposal-' + i} role="option" aria-selected=${i === chosen}
+                        class=${i === chosen ? 'on' : ''}
+                        onMouseDown=${(event) => (event.preventDefault(), take(item))}><code>${item.text}</code><span>${item.about}</span>
+                            <i>${item.kind}</i></li>`
                 )}
             </ul>`}
             ${error && wrong && !list &&
@@ -144,7 +150,8 @@ function Time({ name, label, error }) {
     useEffect(() => setText(shown), [shown]);
     const wrong = error?.where?.parameter === name;
     const set = () => text !== shown && go({ [name]: typedTime(text), sel: undefined });
-    return html`<label class=${wrong ? 'time bad' : 'time'}><span>${label}</span><input type="text" value=${text} spellcheck="false" autocomplete="off"
+    return html`<label class=${wrong ? 'time bad' : 'time'}><span>${label}</span>
+        <input type="text" value=${text} spellcheck="false" autocomplete="off"
             placeholder=${name === 'from' ? 'the beginning' : 'the end'} title=${wrong ? error.message : `2024-05-31 10:00 (${zone()}), 1717150000, 2h ago`}
             aria-invalid=${wrong} onInput=${(event) => setText(event.target.value)} onBlur=${set}
             onKeyDown=${(event) => event.key === 'Enter' && set()} />${wrong && html`<b role="alert">${error.message}</b>`}</label>`;
@@ -163,12 +170,15 @@ export function Range({ count, error }) {
     return html`<div class="range" role="group" aria-label="Range of time">
         <${Time} name="from" label="from" error=${error} /><${Time} name="until" label="until" error=${error} />
         <span class="span" title="Length of the range">${from !== null && until !== null ? duration(Number(until - from) / 1e9) : ''}</span>
-        <button onClick=${() => go({ from: count.start, until: count.end })} disabled=${!fits} title="Snap the range to what was found (z)">Fit</button>
-        <button onClick=${() => go({ from: undefined, until: undefined })} disabled=${!url.from && !url.until} title="The whole index (a)">All</button>
+        <button onClick=${() => go({ from: count.start, until: count.end })} disabled=${!fits}
+            title="Snap the range to what was found (z)">Fit</button>
+        <button onClick=${() => go({ from: undefined, until: undefined })} disabled=${!url.from && !url.until}
+            title="The whole index (a)">All</button>
         <button onClick=${back} disabled=${!history.state?.depth} title="Back to the view before (b)">Back</button>
         <select aria-label="Last part of the index" onChange=${preset}><option value="">Last…</option>
             ${PRESETS.map(([name, s]) => html`<option value=${s}>${name}</option>`)}</select>
- <select class="zone" onPointerEnter=${() => setAll(true)} onFocus=${() => setAll(true)} aria-label="Time zone" value=${zone()} title="Times are shown, and read, in this zone"
+ <select class="zone" onPointerEnter=${() => setAll(true)} onFocus=${() => setAll(true)} aria-label="Time zone" value=${zone()}
+     title="Times are shown, and read, in this zone"
             onChange=${(event) => (keep('tz', event.target.value), go({ tz: event.target.value === 'UTC' ? undefined : event.target.value }, true))}>
             <option value="UTC">UTC</option>${here !== 'UTC' && html`<option value=${here}>${here}</option>`}
             ${(all ? zones : [zone()]).filter((z) => z !== here && z !== 'UTC').map((z) => html`<option value=${z}>${z}</option>`)}</select>

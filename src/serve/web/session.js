@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 // One session: facts and files, packets with their bytes, the stream, a plot of its course, and its neighbours.
-import { html, useState, useEffect, useLayoutEffect, useRef, useMemo, url, go, link, get, ask, failure, query, useAnswer, number, bytes, short, duration, timeOf, nsOf, isoOf, zone, endpoint, hostFilter, plural, css } from './core.js';
-import { List, usePages, COLUMNS, offered, narrow } from './table.js';
+import {
+    html, useState, useEffect, useRef, useMemo, url, go, link, get, ask, query, useAnswer, number, bytes, short,
+    duration, timeOf, nsOf, isoOf, zone, endpoint, hostFilter, plural, css
+} from './core.js';
+import { List, usePages, offered } from './table.js';
 import { Plot, options } from './chart.js';
 
 const TABS = [['packets', 'Packets'], ['stream', 'Stream'], ['course', 'Course'], ['near', 'Neighbours']];
@@ -29,7 +32,8 @@ function Facts({ data }) {
             <tr><th scope="row"><i class="server"></i>server</th><td>${number(s.server_packets)}</td><td>${number(s.server_bytes)}</td></tr>
             <tr><th scope="row">both</th><td>${number(s.packets)}</td><td>${number(s.bytes)}</td></tr></tbody></table>
         <h3>Captures</h3>
-        <ul class="places">${data.files.map((f) => html`<li key=${f.id}><b class=${f.carvable ? 'good' : 'bad'}>${f.carvable ? '✓ ' : '✗ '}${f.state}</b> ${plural(f.packets, 'packet')}<p title=${f.path}>${f.path}</p></li>`)}</ul>
+        <ul class="places">${data.files.map((f) => html`<li key=${f.id}>
+            <b class=${f.carvable ? 'good' : 'bad'}>${f.carvable ? '✓ ' : '✗ '}${f.state}</b> ${plural(f.packets, 'packet')}<p title=${f.path}>${f.path}</p></li>`)}</ul>
         ${data.forgotten > 0 && html`<p class="bad">${plural(data.forgotten, 'packet')} forgotten: no longer in the index</p>`}
     </aside>`;
 }
@@ -65,23 +69,31 @@ function Packets({ session, files, total, partial }) {
         choose(Math.max(0, Math.min(count - 1, at + step)));
     };
     const relative = (p) => (p.seq_raw === null || p.seq_raw === undefined ? '' : number((p.seq_raw - (bases.current[p.direction] ?? p.seq_raw) + 2 ** 32) % 2 ** 32));
-    const head = html`<div class="head prow" role="row"><span class="right">No.</span><span class="right">Time</span><span><em>From</em></span><span>Flags</span><span class="right">Seq</span><span class="right">Payload</span><span class="right">Length</span><span>Capture</span></div>`;
+    const head = html`<div class="head prow" role="row"><span class="right">No.</span><span class="right">Time</span><span><em>From</em>
+        </span><span>Flags</span><span class="right">Seq</span><span class="right">Payload</span><span class="right">Length</span>
+        <span>Capture</span></div>`;
     const draw = (i, y) => {
         const p = row(i);
         const rest = { key: i, class: 'row prow' + (i === at ? ' on' : '') + (i % 2 ? ' odd' : ''), style: { top: y + 'px' }, role: 'row', 'aria-rowindex': i + 2, 'aria-selected': i === at, id: 'packet-' + i };
         if (!p) return html`<div ...${rest}><span class="dim">…</span></div>`;
         return html`<div ...${rest} onClick=${() => choose(i)} title=${timeOf(p.time, 9) + ' ' + zone()}>
-            <span class="right dim">${p.n}</span><span class="right">${p.time && zero !== null ? (Number(nsOf(p.time) - zero) / 1e9).toFixed(6) : ''}</span>
-            <span class=${'d-' + side(p.direction)}>${arrow(p.direction)} <em>${p.direction || ''}</em></span><span>${[...(p.tcp_flags || '')].map((f) => FLAG[f] || f).join(' ')}</span>
-            <span class="right">${relative(p)}</span><span class="right">${p.payload ? number(p.payload) : html`<i class="none">0</i>`}</span>
+            <span class="right dim">${p.n}</span>
+                <span class="right">${p.time && zero !== null ? (Number(nsOf(p.time) - zero) / 1e9).toFixed(6) : ''}</span>
+            <span class=${'d-' + side(p.direction)}>${arrow(p.direction)} <em>${p.direction || ''}</em></span>
+                <span>${[...(p.tcp_flags || '')].map((f) => FLAG[f] || f).join(' ')}</span>
+            <span class="right">${relative(p)}</span>
+                <span class="right">${p.payload ? number(p.payload) : html`<i class="none">0</i>`}</span>
             <span class="right">${p.caplen < p.origlen ? html`<b class="bad" title="Cut by the snaplen">${number(p.caplen)}/</b>` : ''}${number(p.origlen)}</span><span class="dim">${names[p.file]}</span></div>`;
     };
-    return html`<div class="bar"><label>direction <select value=${direction} onChange=${(e) => go({ dir: e.target.value === 'both' ? undefined : e.target.value }, true)}>${['both', 'client', 'server'].map((d) => html`<option value=${d}>${d}</option>`)}</select></label>
+    return html`<div class="bar"><label>direction <select value=${direction}
+        onChange=${(e) => go({ dir: e.target.value === 'both' ? undefined : e.target.value }, true)}>${['both', 'client', 'server'].map((d) => html`<option value=${d}>${d}</option>`)}</select></label>
             <span class="dim">${plural(count, 'packet')}${kept && total > pages.loaded.size * SIZE ? ` of the first ${number(pages.loaded.size * SIZE)}` : ''}; time since the first, in s</span>
-            ${kept && pages.loaded.size * SIZE < total && html`<button onClick=${() => pages.want(pages.loaded.size)}>Read ${number(SIZE)} more</button>`}
+            ${kept && pages.loaded.size * SIZE < total && html`<button
+                onClick=${() => pages.want(pages.loaded.size)}>Read ${number(SIZE)} more</button>`}
             ${pages.answer?.missing > 0 && html`<b class="bad">${plural(pages.answer.missing, 'packet')} missing: ${pages.answer.warnings.join('; ')}</b>`}</div>
         ${pages.error ? html`<p class="empty" role="alert">${pages.error.message}</p>`
-        : html`<${List} count=${count} tall=${21} draw=${draw} current=${at} head=${head} grid label="Packets" active=${'packet-' + at} onKeyDown=${onKey} name="packets" />`}
+        : html`<${List} count=${count} tall=${21} draw=${draw} current=${at} head=${head} grid label="Packets" active=${'packet-' + at}
+            onKeyDown=${onKey} name="packets" />`}
         ${packet && html`<${Packet} session=${session.id} file=${packet.file} offset=${packet.offset} n=${packet.n} />`}`;
 }
 
@@ -123,13 +135,17 @@ function Packet({ session, file, offset, n }) {
     const named = mark && `${data.layers[mark.layer].name}.${mark.name}: ${plural(mark.len, 'byte')} at ${mark.off}`;
     return html`<div class=${busy ? 'packet busy' : 'packet'}>
         <div class="layers" role="tree" aria-label=${`Layers of packet ${n}`} tabindex="0" onMouseLeave=${() => look(null)}>
-            ${data.layers.map((layer, l) => html`<details open key=${l} role="treeitem" aria-label=${layer.name}><summary class=${'l' + (l % 6)}><b>${layer.name}</b> <span class="dim">${layer.off}+${layer.len}</span></summary>
+            ${data.layers.map((layer, l) => html`<details open key=${l} role="treeitem" aria-label=${layer.name}>
+                <summary class=${'l' + (l % 6)}><b>${layer.name}</b> <span class="dim">${layer.off}+${layer.len}</span></summary>
                 ${layer.fields.map((field, f) => {
                     const mine = { ...field, layer: l, key: `${l}.${f}` };
-                    return html`<button key=${f} class=${'field' + (mark?.key === mine.key ? ' on' : '')} onMouseEnter=${() => look(mine)} onFocus=${() => look(mine)} onClick=${() => look(mine, true)}><span>${field.name}</span> <code>${field.value}</code></button>`;
+                    return html`<button key=${f} class=${'field' + (mark?.key === mine.key ? ' on' : '')} onMouseEnter=${() => look(mine)}
+                        onFocus=${() => look(mine)} onClick=${() => look(mine, true)}><span>${field.name}</span> <code>${field.value}</code>
+                        </button>`;
                 })}</details>`)}
         </div>
-        <div class="bytes"><pre class="hex" tabindex="0" aria-label=${`Bytes of packet ${n}`} onMouseOver=${(e) => over(e)} onMouseLeave=${() => look(null)} onClick=${(e) => over(e, true)}>${lines}</pre>
+        <div class="bytes"><pre class="hex" tabindex="0" aria-label=${`Bytes of packet ${n}`} onMouseOver=${(e) => over(e)}
+            onMouseLeave=${() => look(null)} onClick=${(e) => over(e, true)}>${lines}</pre>
             ${end < raw.length && html`<button onClick=${() => setAll(true)}>Show all ${number(raw.length)} bytes</button>`}
             <p class="dim" aria-live="polite">${named || `${data.link} · ${timeOf(data.time, 9)} ${zone()} · ${data.path.split('/').pop()} @ ${data.offset}`}</p></div>
     </div>`;
@@ -190,15 +206,18 @@ function Stream({ session, partial }) {
         return Array.from(b.raw, (x) => (x === 10 ? '\n' : x === 13 ? '' : x === 9 ? '\t' : ascii(x))).join('');
     };
     const sizes = pieces.reduce((sum, p) => (p.kind === 'data' ? { ...sum, [p.from]: (sum[p.from] || 0) + p.bytes } : sum), {});
-    return html`<div class="bar"><label>direction <select value=${direction} onChange=${(e) => go({ dir: e.target.value === 'both' ? undefined : e.target.value }, true)}>${['both', 'client', 'server'].map((d) => html`<option value=${d}>${d}</option>`)}</select></label>
+    return html`<div class="bar"><label>direction <select value=${direction}
+        onChange=${(e) => go({ dir: e.target.value === 'both' ? undefined : e.target.value }, true)}>${['both', 'client', 'server'].map((d) => html`<option value=${d}>${d}</option>`)}</select></label>
             <span class="choice" role="group" aria-label="Show as">${[['ascii', 'ASCII'], ['hex', 'Hex'], ['raw', 'Raw (UTF-8)']].map(([key, name]) => html`<button aria-pressed=${as === key} onClick=${() => go({ as: key === 'ascii' ? undefined : key }, true)}>${name}</button>`)}</span>
             <span class="d-client">→ ${bytes(sizes.client || 0)}</span><span class="d-server">← ${bytes(sizes.server || 0)}</span>
             <a class="button" download href=${`/v1/sessions/${session.id}/follow` + query({ format: 'raw', direction: direction === 'both' ? '' : direction })}>Save the bytes</a></div>
         <div class="stream" tabindex="0" role="log" aria-label="Stream" aria-busy=${!end}>
-            ${blocks.map((b, i) => b.kind === 'data' ? html`<pre key=${i} class=${'b-' + side(b.from)} aria-label=${b.from}>${show(b)}</pre>`
+            ${blocks.map((b, i) => b.kind === 'data' ? html`<pre key=${i} class=${'b-' + side(b.from)}
+                aria-label=${b.from}>${show(b)}</pre>`
                 : html`<p key=${i} class="gap" role="note">${arrow(b.from)} ${b.bytes ? plural(b.bytes, 'byte') : 'an unknown number of bytes'} ${{ missing: 'in no capture', cut: 'cut by the snaplen', fragments: 'of a datagram whose other fragments are missing' }[b.kind] || b.kind}</p>`)}
             ${end?.error ? html`<p class="gap" role="alert">${end.error.message}</p>` : !end ? html`<p class="dim">reading…</p>`
-            : !end.complete ? html`<p class="more">The first ${bytes(most)}. <button onClick=${() => setMost(most * 8)}>Read up to ${bytes(most * 8)}</button></p>`
+            : !end.complete ? html`<p class="more">The first ${bytes(most)}. <button
+                onClick=${() => setMost(most * 8)}>Read up to ${bytes(most * 8)}</button></p>`
             : !blocks.length ? html`<p class="empty">No payload${direction === 'both' ? '' : ' in this direction'}.</p>` : html`<p class="dim">end of the stream</p>`}
         </div>`;
 }
@@ -255,12 +274,23 @@ function Near({ session }) {
     const params = { filter, from: start !== null ? isoOf(start - room) : '', until: end !== null ? isoOf(end + room) : '' };
     const { data, error } = useAnswer('sessions', { ...params, sort: 'start', limit: 300, columns: 'id,start,duration,proto,client_addr,client_port,server_addr,server_port,packets,bytes,state' });
     const away = (text) => (start === null || !text ? '' : ((n) => (n < 0 ? '−' : '+') + duration(Math.abs(n) / 1e9))(Number(nsOf(text) - start)));
-    return html`<div class="bar"><label>hosts <select value=${who} onChange=${(e) => setWho(e.target.value)}>${[['both', 'client with server'], ['any', 'either'], ['client', 'the client'], ['server', 'the server']].map(([k, n]) => html`<option value=${k}>${n}</option>`)}</select></label>
-            <label>within <select value=${width} onChange=${(e) => setWidth(e.target.value)}>${[[1, '1 s'], [10, '10 s'], [60, '1 min'], [600, '10 min'], [3600, '1 h'], [86400, '1 d']].map(([k, n]) => html`<option value=${k}>${n}</option>`)}</select></label>
+    const day = (time) => timeOf(time, 0).slice(0, 10);
+    const row = (n) => html`<tr key=${n.id} class=${n.id === session.id ? 'on' : ''}>
+        <td><a href=${link({ id: n.id, n: undefined })} title=${timeOf(n.start, 9)}>
+            ${timeOf(n.start, 3).slice(day(n.start) === day(session.start) ? 11 : 0)}</a></td>
+        <td class="right">${n.id === session.id ? 'this' : away(n.start)}</td><td class="right">${duration(n.duration)}</td>
+        <td>${n.proto}</td><td>${endpoint(n.client_addr, n.client_port)}</td><td>${endpoint(n.server_addr, n.server_port)}</td>
+        <td class="right">${number(n.packets)}</td><td class="right">${bytes(n.bytes)}</td><td class=${'s-' + n.state}>${n.state}</td></tr>`;
+    return html`<div class="bar"><label>hosts <select value=${who}
+        onChange=${(e) => setWho(e.target.value)}>${[['both', 'client with server'], ['any', 'either'], ['client', 'the client'], ['server', 'the server']].map(([k, n]) => html`<option value=${k}>${n}</option>`)}</select></label>
+            <label>within <select value=${width}
+                onChange=${(e) => setWidth(e.target.value)}>${[[1, '1 s'], [10, '10 s'], [60, '1 min'], [600, '10 min'], [3600, '1 h'], [86400, '1 d']].map(([k, n]) => html`<option value=${k}>${n}</option>`)}</select></label>
             <span class="dim">${data ? plural(data.sessions.length, 'session') + (data.more ? ' and more' : '') : ''}</span>
             <a class="button" href=${link({ ...params, id: undefined, tab: undefined, sel: undefined })}>Show in the table</a></div>
-        ${error ? html`<p class="empty" role="alert">${error.message}</p>` : html`<div class="scroll" tabindex="0"><table class="plain"><thead><tr><th>Start</th><th class="right">Apart</th><th class="right">Duration</th><th>Proto</th><th>Client</th><th>Server</th><th class="right">Packets</th><th class="right">Bytes</th><th>State</th></tr></thead>
-            <tbody>${(data?.sessions || []).map((n) => html`<tr key=${n.id} class=${n.id === session.id ? 'on' : ''}><td><a href=${link({ id: n.id, n: undefined })} title=${timeOf(n.start, 9)}>${timeOf(n.start, 3).slice(timeOf(n.start, 0).slice(0, 10) === timeOf(session.start, 0).slice(0, 10) ? 11 : 0)}</a></td><td class="right">${n.id === session.id ? 'this' : away(n.start)}</td><td class="right">${duration(n.duration)}</td><td>${n.proto}</td><td>${endpoint(n.client_addr, n.client_port)}</td><td>${endpoint(n.server_addr, n.server_port)}</td><td class="right">${number(n.packets)}</td><td class="right">${bytes(n.bytes)}</td><td class=${'s-' + n.state}>${n.state}</td></tr>`)}</tbody></table></div>`}`;
+        ${error ? html`<p class="empty" role="alert">${error.message}</p>` : html`<div class="scroll" tabindex="0"><table class="plain">
+            <thead><tr><th>Start</th><th class="right">Apart</th><th class="right">Duration</th><th>Proto</th><th>Client</th><th>Server</th>
+            <th class="right">Packets</th><th class="right">Bytes</th><th>State</th></tr></thead>
+            <tbody>${(data?.sessions || []).map(row)}</tbody></table></div>`}`;
 }
 
 export function Session({ onDownload, step }) {
@@ -271,20 +301,27 @@ export function Session({ onDownload, step }) {
     const back = link({ id: undefined, tab: undefined, n: undefined, dir: undefined, as: undefined });
     const heading = useRef();
     useEffect(() => heading.current?.focus(), [url.id, !!data]);
-    if (error) return html`<div class="view"><div class="bar title"><a class="button" href=${back}>← Sessions</a><p role="alert">${error.message}</p></div></div>`;
+    if (error) return html`<div class="view"><div class="bar title"><a class="button" href=${back}>← Sessions</a>
+        <p role="alert">${error.message}</p></div></div>`;
     const s = data?.session;
     const gone = data && !data.carvable && !partial;
     return html`<div class=${busy ? 'view busy' : 'view'}>
         <div class="bar title"><a class="button" href=${back} title="Esc">← Sessions</a>
             <h2 tabindex="-1" ref=${heading}>Session ${url.id}${s && html` <span>${s.proto} ${endpoint(s.client_addr, s.client_port)} → ${endpoint(s.server_addr, s.server_port)}</span>`}</h2>
             ${data && html`<b class=${data.carvable ? 'badge good' : 'badge bad'}>${data.carvable ? 'packets are there' : 'packets are not all there'}</b>`}
-            <span class="push"></span><button onClick=${() => step(-1)} title="Previous session ([)" aria-label="Previous session">↑</button><button onClick=${() => step(1)} title="Next session (])" aria-label="Next session">↓</button>
+            <span class="push"></span><button onClick=${() => step(-1)}
+                title="Previous session ([)" aria-label="Previous session">↑</button><button onClick=${() => step(1)}
+                title="Next session (])" aria-label="Next session">↓</button>
             <button class="main" onClick=${() => onDownload({ ids: String(url.id), what: 'session ' + url.id })} disabled=${!data}>Download…</button></div>
         ${data && html`<div class="split"><${Facts} data=${data} /><section class="tabs" aria-label="Session">
-            <div class="tablist" role="tablist">${TABS.map(([key, name], i) => html`<button role="tab" aria-selected=${tab === key} title=${`${name} (${i + 1})`} onClick=${() => go({ tab: key === 'packets' ? undefined : key }, true)}>${name}</button>`)}</div>
+            <div class="tablist" role="tablist">${TABS.map(([key, name], i) => html`<button role="tab" aria-selected=${tab === key}
+                title=${`${name} (${i + 1})`}
+                onClick=${() => go({ tab: key === 'packets' ? undefined : key }, true)}>${name}</button>`)}</div>
             <div class="panel" role="tabpanel">${tab === 'near' ? html`<${Near} session=${s} />`
-            : gone ? html`<div class="empty"><p>Captures of this session are not where the index has them, or have changed: see at the left.</p>${data.files.some((f) => f.carvable) && html`<button onClick=${() => setPartial('true')}>Show what is there</button>`}</div>`
+            : gone ? html`<div class="empty">
+                <p>Captures of this session are not where the index has them, or have changed: see at the left.</p>${data.files.some((f) => f.carvable) && html`<button onClick=${() => setPartial('true')}>Show what is there</button>`}</div>`
             : tab === 'stream' ? html`<${Stream} session=${s} partial=${partial} />` : tab === 'course' ? html`<${Course} session=${s} partial=${partial} />`
-            : html`<${Packets} session=${s} files=${data.files} total=${data.positions} partial=${partial} key=${url.id} />`}</div></section></div>`}
+            : html`<${Packets} session=${s} files=${data.files} total=${data.positions} partial=${partial} key=${url.id} />`}</div>
+                </section></div>`}
     </div>`;
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Lists that draw only what is seen of them, and the table of sessions.
-import { html, useState, useEffect, useLayoutEffect, useRef, useMemo, url, go, link, get, range, kept, keep, number, bytes, duration, timeOf, nsOf, isoOf, zone, endpoint, addFilter, hostFilter, idsText, idsOf, plural, server } from './core.js';
+import {
+    html, useState, useEffect, useLayoutEffect, useRef, useMemo, url, go, link, get, range, kept, keep, number, bytes,
+    duration, timeOf, nsOf, isoOf, zone, endpoint, addFilter, hostFilter, idsText, idsOf, plural, server
+} from './core.js';
 
 const TALLEST = 8e6; // px; browsers draw no higher element than some 17e6
 export const narrow = matchMedia('(max-width: 700px)');
@@ -91,7 +94,8 @@ export function List({ count, tall, draw, current, label, head, onKeyDown, id, g
     const rows = [];
     const base = scale ? was.current.at - (top - Math.floor(top)) * tall - (Math.floor(top) - first) * tall : first * tall;
     for (let i = first; i < end; i++) rows.push(draw(i, headTall + base + (i - first) * tall));
-    return html`<div class=${'list ' + (name || '')} ref=${box} onScroll=${scroll} tabindex="0" role=${grid ? 'grid' : 'listbox'} aria-label=${label} aria-rowcount=${grid ? count + 1 : undefined}
+    return html`<div class=${'list ' + (name || '')} ref=${box} onScroll=${scroll} tabindex="0" role=${grid ? 'grid' : 'listbox'}
+        aria-label=${label} aria-rowcount=${grid ? count + 1 : undefined}
         aria-activedescendant=${active} onKeyDown=${onKeyDown} id=${id}>
         ${head}<div class="all" role="presentation" style=${{ height: high + headTall + 'px' }}>${rows}</div>
     </div>`;
@@ -192,8 +196,10 @@ export function ValueMenu({ menu, onClose }) {
         event.preventDefault();
         event.stopPropagation();
     };
-    return html`<div class="veil" onMouseDown=${onClose}></div><div class="menu choose" role="menu" ref=${box} onKeyDown=${step} aria-label="Value">
-        ${items.map(([word, code, act]) => html`<button role="menuitem" onClick=${() => (onClose(), act())}>${word}${code && html`<code>${code}</code>`}</button>`)}</div>`;
+    return html`<div class="veil" onMouseDown=${onClose}></div><div class="menu choose" role="menu" ref=${box} onKeyDown=${step}
+        aria-label="Value">
+        ${items.map(([word, code, act]) => html`<button role="menuitem"
+            onClick=${() => (onClose(), act())}>${word}${code && html`<code>${code}</code>`}</button>`)}</div>`;
 }
 
 const PAGE = 100;
@@ -287,7 +293,8 @@ export function Sessions({ total, again, onRows }) {
     const wide = 30 + list.reduce((sum, c) => sum + c.width, 0);
     const head = !slim && html`<div class="head" role="row" aria-rowindex="1" style=${{ gridTemplateColumns: template, minWidth: wide + 'px' }}>
         <span role="columnheader" aria-label="Selected"></span>
-        ${list.map((c, i) => html`<span key=${c.key} role="columnheader" class=${c.align || ''} aria-sort=${sortKey === c.key ? (sortWay ? 'descending' : 'ascending') : 'none'}>
+        ${list.map((c, i) => html`<span key=${c.key} role="columnheader" class=${c.align || ''}
+            aria-sort=${sortKey === c.key ? (sortWay ? 'descending' : 'ascending') : 'none'}>
             <button onClick=${() => sort(c)} title=${(c.about || c.label) + (c.unsorted ? '' : ': sort') + '; Shift+← → resizes'}
                 onKeyDown=${(event) => event.shiftKey && /^Arrow(Left|Right)$/.test(event.key) && (event.stopPropagation(), event.preventDefault(), resize(i, Math.max(40, c.width + (event.key === 'ArrowLeft' ? -10 : 10))))}
                 >${c.label}${c.zoned ? html` <i>${zone() === 'UTC' ? 'UTC' : zone().split('/').pop()}</i>` : ''}${sortKey === c.key && url.sort ? (sortWay ? ' ▾' : ' ▴') : ''}</button>
@@ -297,11 +304,14 @@ export function Sessions({ total, again, onRows }) {
         const cls = 'row' + (i === at ? ' on' : '') + (s && chosen.has(s.id) ? ' chosen' : '') + (i % 2 ? ' odd' : '');
         const rest = { key: i, id: 'row-' + i, role: 'row', 'aria-rowindex': i + 2, 'aria-selected': !!(s && chosen.has(s.id)), class: cls };
         if (!s) return html`<div ...${rest} style=${{ top: y + 'px' }}><span class="cell dim">…</span></div>`;
-        const box = html`<span role="gridcell" class="cell tick" onClick=${(event) => (event.stopPropagation(), toggle(i, event.shiftKey))}><input type="checkbox" tabindex="-1" checked=${chosen.has(s.id)} aria-label=${'Select session ' + s.id} /></span>`;
+        const box = html`<span role="gridcell" class="cell tick" onClick=${(event) => (event.stopPropagation(), toggle(i, event.shiftKey))}>
+            <input type="checkbox" tabindex="-1" checked=${chosen.has(s.id)} aria-label=${'Select session ' + s.id} /></span>`;
         if (slim) return html`<div ...${rest} style=${{ top: y + 'px' }} onClick=${() => go({ id: s.id })}>${box}
             <p role="gridcell"><b>${s.proto}</b> ${endpoint(s.client_addr, s.client_port)} → ${endpoint(s.server_addr, s.server_port)}</p>
-            <p role="gridcell" class="dim">${timeOf(s.start, 0).slice(5)} · ${duration(s.duration)} · ${bytes(s.bytes)} · ${s.state}</p></div>`;
-        return html`<div ...${rest} style=${{ top: y + 'px', gridTemplateColumns: template, minWidth: wide + 'px' }} onClick=${() => setRow(i)} onDblClick=${() => go({ id: s.id })}>
+            <p role="gridcell" class="dim">${timeOf(s.start, 0).slice(5)} · ${duration(s.duration)} · ${bytes(s.bytes)} · ${s.state}</p>
+                </div>`;
+        return html`<div ...${rest} style=${{ top: y + 'px', gridTemplateColumns: template, minWidth: wide + 'px' }}
+            onClick=${() => setRow(i)} onDblClick=${() => go({ id: s.id })}>
             ${box}${list.map((c, k) => {
                 const text = c.text(s);
                 return html`<span key=${c.key} role="gridcell" class=${'cell ' + (c.align || '') + (i === at && k === cell ? ' on' : '')}>${
@@ -316,7 +326,8 @@ export function Sessions({ total, again, onRows }) {
     return html`<${List} count=${count} tall=${slim ? 46 : 24} draw=${draw} current=${row} head=${head} grid label="Sessions" id="sessions" active=${'row-' + at} name="sessions" key=${slim}
             onKeyDown=${(event) => event.target.tagName !== 'INPUT' && !event.ctrlKey && !event.metaKey && !event.altKey && event.target.closest('.head') === null && current.move(event) && (event.preventDefault(), event.stopPropagation())} />
         ${pages.first && !count && html`<p class="empty">Nothing matches. ${url.from || url.until ? 'The range of time may be too narrow: ' : ''}${(url.from || url.until) && html`<button onClick=${() => go({ from: undefined, until: undefined })}>All times</button>`}</p>`}
-        ${chosen.size > 0 && html`<p class="chosen" role="status">${plural(chosen.size, 'session')} selected${sums} <button onClick=${() => go({ sel: undefined }, true)}>Clear</button></p>`}
+        ${chosen.size > 0 && html`<p class="chosen" role="status">${plural(chosen.size, 'session')} selected${sums} <button
+            onClick=${() => go({ sel: undefined }, true)}>Clear</button></p>`}
         ${menu && html`<${ValueMenu} menu=${menu} onClose=${() => setMenu(null)} />`}`;
 }
 
@@ -330,8 +341,12 @@ export function ColumnDialog() {
         setColumns(next);
     };
     return html`<p class="dim">Kept in this browser, and in the link.</p><ul class="columns">
-        ${list.map((c, i) => html`<li key=${c.key}><label><input type="checkbox" checked disabled=${list.length < 2} onChange=${() => setColumns(list.filter((x) => x.key !== c.key))} /> ${c.about || c.label}</label>
-            <button class="icon" aria-label=${`${c.label} up`} disabled=${!i} onClick=${() => shift(i, -1)}>↑</button><button class="icon" aria-label=${`${c.label} down`} disabled=${i === list.length - 1} onClick=${() => shift(i, 1)}>↓</button></li>`)}
-        ${offered().filter((c) => !on.has(c.key)).map((c) => html`<li key=${c.key}><label><input type="checkbox" checked=${false} onChange=${() => setColumns([...list, c])} /> ${c.about || c.label}</label></li>`)}
+        ${list.map((c, i) => html`<li key=${c.key}><label><input type="checkbox" checked disabled=${list.length < 2}
+            onChange=${() => setColumns(list.filter((x) => x.key !== c.key))} /> ${c.about || c.label}</label>
+            <button class="icon" aria-label=${`${c.label} up`} disabled=${!i} onClick=${() => shift(i, -1)}>↑</button>
+                <button class="icon" aria-label=${`${c.label} down`} disabled=${i === list.length - 1}
+                onClick=${() => shift(i, 1)}>↓</button></li>`)}
+        ${offered().filter((c) => !on.has(c.key)).map((c) => html`<li key=${c.key}><label><input type="checkbox" checked=${false}
+            onChange=${() => setColumns([...list, c])} /> ${c.about || c.label}</label></li>`)}
     </ul><button onClick=${() => (keep('cols', DEFAULT), go({ cols: undefined }, true))}>As at first</button>`;
 }

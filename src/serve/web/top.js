@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Who has the most: bars that filter on click, and a map of who talks to whom.
-import { html, useState, useEffect, url, go, useAnswer, range, server, number, bytes, short, duration, addFilter, hostFilter, plural } from './core.js';
+import {
+    html, useState, url, go, useAnswer, range, server, number, bytes, short, duration, addFilter, hostFilter, plural
+} from './core.js';
 
 const PANELS = [
     ['client', 'Clients', (r) => r.client], ['server', 'Servers', (r) => r.server], ['pair', 'Pairs', (r) => `${r.client} → ${r.server}`],
@@ -15,11 +17,14 @@ function Panel({ by, title, name, sort, again }) {
     const { data, error, busy } = useAnswer('top', { ...range(), by, sort, limit }, again);
     const most = Math.max(1, ...(data?.rows || []).map((r) => r[sort]));
     const text = sort === 'bytes' ? bytes : short;
-    return html`<section class=${busy ? 'bars busy' : 'bars'} aria-label=${title}><h3>${title} <span class="dim">${data ? number(data.groups) : ''}</span></h3>
+    return html`<section class=${busy ? 'bars busy' : 'bars'} aria-label=${title}>
+        <h3>${title} <span class="dim">${data ? number(data.groups) : ''}</span></h3>
         ${error && error.code !== 'filter' ? html`<p class="empty" role="alert">${error.message}</p>` : html`<ol>${(data?.rows || []).map((r, i) => {
-            const inner = html`<i style=${{ width: (r[sort] / most) * 100 + '%' }}></i><span title=${name(r)}>${name(r) ?? '–'}</span><b>${text(r[sort])}</b>`;
+            const inner = html`<i style=${{ width: (r[sort] / most) * 100 + '%' }}></i><span title=${name(r)}>${name(r) ?? '–'}</span>
+                <b>${text(r[sort])}</b>`;
             const about = `${plural(r.sessions, 'session')}, ${plural(r.packets, 'packet')}, ${bytes(r.bytes)}`;
-            return html`<li key=${i}>${r.filter ? html`<button title=${`${about}\nOnly: ${r.filter}\nShift: exclude`} onClick=${(event) => addFilter(r.filter, event.shiftKey)}>${inner}</button>`
+            return html`<li key=${i}>${r.filter ? html`<button title=${`${about}\nOnly: ${r.filter}\nShift: exclude`}
+                onClick=${(event) => addFilter(r.filter, event.shiftKey)}>${inner}</button>`
                 : html`<div title=${about}>${inner}</div>`}</li>`;
         })}</ol>`}
         ${data?.more && limit < 1000 && html`<button class="quiet" onClick=${() => setLimit(limit * 5)}>more</button>`}
@@ -66,7 +71,8 @@ function Map_({ again }) {
     const y = (n) => n.y * high;
     const most = Math.max(...rows.map((r) => r.bytes), 1);
     const touched = (r) => !over || over === r.client || over === r.server;
-    return html`<div class="scroll"><svg class="map" viewBox=${`0 0 ${W} ${high}`} role="group" aria-label=${`${nodes.size} hosts, ${rows.length} pairs`}>
+    return html`<div class="scroll"><svg class="map" viewBox=${`0 0 ${W} ${high}`}
+        role="group" aria-label=${`${nodes.size} hosts, ${rows.length} pairs`}>
         ${rows.map((r) => {
             const a = nodes.get(r.client), b = nodes.get(r.server), [x1, y1, x2, y2] = [x(a), y(a), x(b), y(b)];
             const bend = x1 === x2 ? 60 + Math.abs(y2 - y1) / 3 : (x2 - x1) / 2;
@@ -77,7 +83,8 @@ function Map_({ again }) {
             const lane = lanes.findIndex((l) => l.includes(n));
             return html`<a class=${over && over !== n.host && !n.near.some((m) => m.host === over) ? 'node off' : 'node'} tabindex="0" role="button" aria-label=${`${n.host}: ${n.near.length} pairs`} onMouseEnter=${() => setOver(n.host)} onMouseLeave=${() => setOver(null)} onFocus=${() => setOver(n.host)} onBlur=${() => setOver(null)}
                 onClick=${() => addFilter(hostFilter(n.host))} onKeyDown=${(e) => e.key === 'Enter' && (e.stopPropagation(), addFilter(hostFilter(n.host)))}>
-                <circle cx=${x(n)} cy=${y(n)} r="4" /><text x=${x(n) + (lane === 0 ? -9 : 9)} y=${y(n) + (lane === 1 ? -6 : 4)} text-anchor=${lane === 0 ? 'end' : 'start'}>${n.host}</text></a>`;
+                <circle cx=${x(n)} cy=${y(n)} r="4" />
+                    <text x=${x(n) + (lane === 0 ? -9 : 9)} y=${y(n) + (lane === 1 ? -6 : 4)} text-anchor=${lane === 0 ? 'end' : 'start'}>${n.host}</text></a>`;
         })}</svg></div>
         <p class="dim">Clients at the left, servers at the right${middle ? ', hosts that are both between them' : ''}; the wider, the more bytes.${data.more ? ` The ${EDGES} largest of ${number(data.groups)} pairs: narrow the filter to see others.` : ''}</p>`;
 }
@@ -89,9 +96,14 @@ export function Top({ again }) {
     const sort = OF.includes(url.of) ? url.of : 'bytes';
     const much = cost.data && cost.data.reads > MUCH && asked !== key;
     if (!cost.data && !cost.error) return null;
-    return html`<div class="bar"><span class="choice" role="group" aria-label="Sort by">${OF.map((of) => html`<button aria-pressed=${sort === of} onClick=${() => go({ of: of === 'bytes' ? undefined : of }, true)}>${of}</button>`)}</span>
+    return html`<div class="bar">
+        <span class="choice" role="group" aria-label="Sort by">${OF.map((of) => html`<button aria-pressed=${sort === of}
+        onClick=${() => go({ of: of === 'bytes' ? undefined : of }, true)}>${of}</button>`)}</span>
             <span class="dim">Click a bar to narrow the filter, with Shift to exclude it.</span></div>
-        ${much ? html`<div class="empty"><p>This reads ${number(cost.data.reads)} sessions for each of ${PANELS.length} lists, about ${seconds(cost.data.reads * PANELS.length)} in all.</p><button class="main" onClick=${() => setAsked(key)}>Add them up</button></div>`
-        : html`<div class="scroll tall" tabindex="0"><div class="panels">${PANELS.map(([by, title, name]) => html`<${Panel} key=${by} by=${by} title=${title} name=${name} sort=${sort} again=${again} />`)}</div>
+        ${much ? html`<div class="empty">
+            <p>This reads ${number(cost.data.reads)} sessions for each of ${PANELS.length} lists, about ${seconds(cost.data.reads * PANELS.length)} in all.</p><button class="main" onClick=${() => setAsked(key)}>Add them up</button></div>`
+        : html`<div class="scroll tall" tabindex="0">
+            <div class="panels">${PANELS.map(([by, title, name]) => html`<${Panel} key=${by} by=${by}
+            title=${title} name=${name} sort=${sort} again=${again} />`)}</div>
             <section aria-label="Map"><h3>Who talks to whom</h3><${Map_} again=${again} /></section></div>`}`;
 }
