@@ -4,6 +4,7 @@
 
 #include <flowcarve/histogram.h>
 #include <flowcarve/state.h>
+#include <flowcarve/status.h>
 #include <flowcarve/summary.h>
 #include <flowcarve/top.h>
 #include <flowcarve/value.h>
@@ -327,6 +328,59 @@ static void put_now(struct fc_json *j)
     fc_json_plain(j, buf, fc_text_time(buf, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec));
 }
 
+static void put_counts(struct fc_json *j, const struct fc_loss_counts *c)
+{
+    fc_json_put_number(j, "received", c->received);
+    fc_json_put_number(j, "recorded", c->recorded);
+    fc_json_put_number(j, "dropped_kernel", c->dropped_kernel);
+    fc_json_put_number(j, "dropped_queue", c->dropped_queue);
+    fc_json_put_number(j, "dropped_disk", c->dropped_disk);
+    fc_json_put_number(j, "dropped_iface", c->dropped_iface);
+}
+
+static void put_decimal(struct fc_json *j, const char *key, double value)
+{
+    char buf[FC_TEXT_MAX];
+
+    fc_json_key(j, key);
+    fc_json_raw(j, buf, (size_t)snprintf(buf, sizeof buf, "%.3f", value));
+}
+
+/* Who keeps the index up to date, as far as he tells; null: nobody does. */
+static void put_writer(struct fc_json *j, const char *db_path)
+{
+    enum fc_status_state state;
+    struct fc_status s;
+
+    fc_json_key(j, "writer");
+    if (fc_status_read(db_path, &state, &s, NULL) != 0 || state == FC_STATUS_STOPPED || s.role == FC_STATUS_NONE) {
+        fc_json_null(j);
+        return;
+    }
+    fc_json_mark(j, '{');
+    fc_json_put_text(j, "state", state == FC_STATUS_RUNNING ? "running" : "killed");
+    fc_json_put_text(j, "command", s.role == FC_STATUS_CAPTURE ? "capture" : "watch");
+    fc_json_put_text(j, "what", s.what);
+    fc_json_put_time(j, "started", true, s.started_ns);
+    fc_json_put_time(j, "told", s.told_ns != 0, s.told_ns);
+    put_decimal(j, "packets_per_s", s.packets_per_s[0]);
+    put_decimal(j, "bytes_per_s", s.bytes_per_s[0]);
+    put_decimal(j, "lag", (double)s.lag_ns / 1e9);
+    fc_json_put_number(j, "waiting", s.waiting);
+    put_counts(j, &s.total);
+    fc_json_key(j, "interfaces");
+    fc_json_mark(j, '[');
+    for (uint32_t i = 0; i < s.interface_count && i < FC_STATUS_INTERFACES; i++) {
+        fc_json_mark(j, '{');
+        fc_json_put_text(j, "interface", s.interfaces[i].name);
+        put_counts(j, &s.interfaces[i].total);
+        fc_json_mark(j, '}');
+    }
+    fc_json_mark(j, ']');
+    fc_json_put_text(j, "error", *s.word ? s.word : NULL);
+    fc_json_mark(j, '}');
+}
+
 int fc_answer_status(struct fc_ask *ask)
 {
     struct fc_json *j = &ask->out;
@@ -359,6 +413,7 @@ int fc_answer_status(struct fc_ask *ask)
     fc_json_put_text(j, "profile", s.profile);
     fc_json_put_number(j, "size", s.size);
     fc_json_mark(j, '}');
+    put_writer(j, ask->db_path);
     fc_json_key(j, "limits");
     fc_json_mark(j, '{');
     fc_json_put_number(j, "rows", FC_ASK_ROWS_MAX);

@@ -52,9 +52,22 @@ export function Files({ again }) {
 
 // --- status: what the index holds, and how it grows while this page is open ---
 export const samples = []; // {at, sessions, packets, bytes}: one a change, or each 10 s
+const dropped = (w) => (w ? w.dropped_kernel + w.dropped_queue + w.dropped_disk + w.dropped_iface : 0);
+// what the process tells that keeps the index up to date
+function writerFacts(w) {
+    if (!w) return [['Writer', 'none: nothing keeps this index up to date']];
+    const causes = ['kernel', 'queue', 'disk', 'iface'].filter((k) => w['dropped_' + k]).map((k) => `${number(w['dropped_' + k])} ${k}`);
+    return [
+        ['Writer', `flowcarve ${w.command} of ${w.what}, ${w.state}, since ${timeOf(w.started, 0)} ${zone()}`],
+        ['Comes', `${short(w.packets_per_s)} packets/s, ${bytes(w.bytes_per_s)}/s`],
+        ['Behind', w.waiting ? `${w.lag.toFixed(1)} s: ${number(w.waiting)} ${w.command === 'capture' ? 'packets' : 'files'} wait` : 'nothing waits'],
+        ...(w.command === 'capture' ? [['Received', `${number(w.received)} packets, ${number(w.recorded)} recorded`], ['Dropped', causes.join(', ') || 'none']] : []),
+        ...(w.error ? [['Last error', w.error]] : []),
+    ];
+}
 export function sample(status) {
     const { sessions, packets, bytes } = status.index;
-    samples.push({ at: BigInt(Date.now()) * 1000000n, sessions, packets, bytes });
+    samples.push({ at: BigInt(Date.now()) * 1000000n, sessions, packets, bytes, dropped: dropped(status.writer) });
     if (samples.length > 1800) samples.shift();
 }
 function Rate({ of, label, text }) {
@@ -77,14 +90,15 @@ export function Status() {
     const facts = [
         ['Index', i.path], ['Size', `${bytes(i.size)}, ${(i.size / Math.max(1, i.packets)).toFixed(1)} bytes a packet`], ['Captures', number(i.files)], ['Sessions', number(i.sessions)], ['Packets', number(i.packets)], ['Bytes', `${number(i.bytes)} (${bytes(i.bytes)})`],
         ['First', i.start && `${timeOf(i.start, 9)} ${zone()}`], ['Last', i.end && `${timeOf(i.end, 9)} ${zone()}`], ['Fields', i.fields.join(', ') || 'none besides the usual'], ['Profile', i.profile || 'flowcarve'],
-        ['Generation', i.generation], ['Program', `flowcarve ${s.flowcarve}, API ${s.api}`], ['You', `${s.who}: ${s.scopes.join(', ')}`], ['Limits', `${number(s.limits.rows)} rows, ${s.limits.deadline_s} s a question, ${s.limits.streams} streams`],
+        ...writerFacts(s.writer), ['Generation', i.generation], ['Program', `flowcarve ${s.flowcarve}, API ${s.api}`], ['You', `${s.who}: ${s.scopes.join(', ')}`], ['Limits', `${number(s.limits.rows)} rows, ${s.limits.deadline_s} s a question, ${s.limits.streams} streams`],
     ];
     const rate = (f) => (n) => f(n) + '/s';
     return html`<div class="scroll tall" tabindex="0"><dl class="status">${facts.map(([k, v]) => html`<dt>${k}</dt>
         <dd>${v ?? '–'}</dd>`)}</dl>
         <p class="dim">What the index has gained since this page was opened, as by <code>flowcarve watch</code> beside it.</p>
         <div class="rates"><${Rate} of="sessions" label="Sessions" text=${rate(short)} />
-            <${Rate} of="packets" label="Packets" text=${rate(short)} /><${Rate} of="bytes" label="Bytes" text=${rate(bytes)} /></div>
+            <${Rate} of="packets" label="Packets" text=${rate(short)} /><${Rate} of="bytes" label="Bytes" text=${rate(bytes)} />
+            ${s.writer?.command === 'capture' && html`<${Rate} of="dropped" label="Dropped packets" text=${rate(short)} />`}</div>
         <button onClick=${() => ask('logout', {}, null, { method: 'POST', headers: { 'Content-Type': 'application/json' } }).finally(() => tell({ problem: 'login' }))}>Sign out</button></div>`;
 }
 
