@@ -650,6 +650,7 @@ static void end_request(void *ctx, struct MHD_Connection *connection, void **con
         return;
     *con_cls = NULL;
     bool stream = r->route && r->route->flags & FC_ROUTE_STREAM;
+    bool ended = fc_pool_ended(r); /* of a stream whose client has left, perhaps not yet */
     bool left = __atomic_load_n(&r->stop, __ATOMIC_RELAXED) == FC_STOP_LEFT;
     bool whole = code == MHD_REQUEST_TERMINATED_COMPLETED_OK && !left;
     const char *how = whole ? r->status < 400 ? "complete" : "refused" : "abandoned";
@@ -663,8 +664,8 @@ static void end_request(void *ctx, struct MHD_Connection *connection, void **con
                                      .end = true,
                                      .status = r->status,
                                      .bytes = r->sent,
-                                     .sessions = r->ask.sessions,
-                                     .packets = r->ask.packets,
+                                     .sessions = ended ? r->ask.sessions : 0,
+                                     .packets = ended ? r->ask.packets : 0,
                                      .how = how};
         fc_audit_write(&r->serve->audit, &line);
     }

@@ -322,6 +322,14 @@ ssize_t fc_pool_read(struct fc_request *r, char *buf, size_t size)
     return -1;
 }
 
+bool fc_pool_ended(struct fc_request *r)
+{
+    pthread_mutex_lock(&r->serve->pool.lock);
+    bool ended = r->ended;
+    pthread_mutex_unlock(&r->serve->pool.lock);
+    return ended;
+}
+
 bool fc_pool_failed(struct fc_request *r)
 {
     pthread_mutex_lock(&r->serve->pool.lock);

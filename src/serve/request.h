@@ -115,6 +115,8 @@ void fc_pool_leave(struct fc_request *request);
  */
 ssize_t fc_pool_read(struct fc_request *request, char *buf, size_t size);
 bool fc_pool_failed(struct fc_request *request);
+/* Its work is over: what the work has left in `ask` may be looked at. */
+bool fc_pool_ended(struct fc_request *request);
 
 struct fc_line *fc_line_open(struct fc_serve *serve, int fd);
 void fc_line_busy(struct fc_serve *serve, struct fc_line *line, bool busy);
