@@ -87,6 +87,8 @@ class Disk:
 @unittest.skipIf(support.sanitized(), 'a sanitizer wants to be loaded first')
 @unittest.skipUnless(os.path.exists(FAILING), 'FAILING is not built')
 class Power(support.TestCase):
+    unlike = ('run',)
+
     def setUp(self):
         super().setUp()
         self.random = support.rng('power', self.id())
@@ -135,7 +137,7 @@ class Power(support.TestCase):
 
     def sound(self, db):
         self.assertEqual(select(db, 'PRAGMA integrity_check'), [('ok',)])
-        return support.dump(db, ('run',))
+        return support.dump(db, self.unlike)
 
     def indexing(self, start, *words):
         """Nothing or the index from before, or the new one; the next run makes it, and tidies up."""
@@ -187,6 +189,7 @@ class Power(support.TestCase):
         self.indexing(self.of_a(), 'index', '-q', '-d', 'x.db', big)
 
     def test_forgetting(self):
+        self.unlike = ('run', 'files.resume')  # when it was is noted
         self.indexing(self.of_a(), 'forget', '-q', '-d', 'x.db', self.a)
 
     def test_a_stream_and_its_index(self):
