@@ -4,7 +4,7 @@
 Environment: FLOWCARVE_WEB_TOOLS (default: build/web of this checkout), where `./dev` puts npm's packages;
 FLOWCARVE_SCREENSHOTS (default: screenshots beside them), where pictures of all screens go.
 """
-import json, os, re, shutil, subprocess, sys, tempfile, unittest
+import hashlib, json, os, re, shutil, subprocess, sys, tempfile, unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import support as s
 
@@ -42,7 +42,7 @@ class Vendored(unittest.TestCase):
         compared = 0
         for name, package, version, path, sha in rows:
             data = s.read_bytes(os.path.join(WEB, 'vendor', name))
-            self.assertEqual(s.hashlib.sha256(data).hexdigest(), sha, name)
+            self.assertEqual(hashlib.sha256(data).hexdigest(), sha, name)
             folder = os.path.join(MODULES, package)
             if os.path.isdir(folder):
                 self.assertEqual(json.loads(s.read_bytes(os.path.join(folder, 'package.json')))['version'], version)
