@@ -132,7 +132,7 @@ void fc_recorder_tell(struct fc_recorder *recorder, uint32_t interface, uint64_t
 
 /*
  * Commits again and again until *stop is not 0; then all that was added is written and committed, the file is ended,
- * and FC_E_INTERRUPTED returned. The inputs must have ended by then, or be given nothing any more. What fails for the
+ * and FC_E_INTERRUPTED returned; FC_E_IO: the disk did not take all, which is counted as dropped. The inputs must have ended by then, or be given nothing any more. What fails for the
  * disk, for memory, or as another process writes the index is told and tried again. Else: FC_E_USAGE, FC_E_SCHEMA,
  * FC_E_FILTER: no run can be made with these options, or of what is at db_path.
  */

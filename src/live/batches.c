@@ -229,7 +229,7 @@ void fc_batches_pull(struct fc_batches *b, bool all)
             i->last = &i->first;
         }
         i->known_ns = i->until_ns;
-        i->scarce = !b->wait && i->held > share(b) / 4 * 3;
+        i->scarce = !b->wait && i->held > share(b) * 3 / 4;
         if (empty)
             see_head(b, i);
     }
@@ -284,7 +284,7 @@ static struct fc_recorder_input *choose(struct fc_batches *b, bool all, int64_t 
         return longest;
     }
     bool late = fc_live_now() - first->head->since_ns > MERGE_WAIT_NS || first->scarce;
-    for (struct fc_recorder_input *i = b->inputs; i && !late; i = i->next)
+    for (struct fc_recorder_input *i = b->known; i && !late; i = i->next)
         if (!i->head && i->known_ns < *until_ns)
             *until_ns = i->known_ns;
     return *until_ns < first->head_ns && !late ? NULL : first;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -82,14 +83,27 @@ static int rename_to_free(const char *from, const char *to)
     return errno == EINVAL || errno == ENOSYS ? rename(from, to) : -1; /* a file system without that */
 }
 
+/* Somebody else has given it its name. Keeps errno. */
+static bool has_name(const struct fc_part *part)
+{
+    struct stat named, open;
+    int why = errno;
+    bool has = stat(part->path, &named) == 0 && fstat(part->fd, &open) == 0 && named.st_dev == open.st_dev &&
+               named.st_ino == open.st_ino;
+
+    errno = why;
+    return has;
+}
+
 int fc_part_finish(struct fc_part *part, const char *folder, struct fc_error *err)
 {
     if (!part->hidden)
         return 0;
     if (fc_io_sync(part->fd) != 0)
         return fc_error_errno(err, FC_E_IO, part->hidden, FC_NO_OFFSET, "cannot write to disk");
-    if (rename_to_free(part->hidden, part->path) != 0)
-        return fc_error_errno(err, FC_E_IO, part->hidden, FC_NO_OFFSET, "cannot rename");
+    if (rename_to_free(part->hidden, part->path) != 0 && !has_name(part))
+        return fc_error_errno(err, errno == ENOENT ? FC_E_MISSING : FC_E_IO, part->hidden, FC_NO_OFFSET,
+                              errno == ENOENT ? "was removed while it was written" : "cannot get its name");
     free(part->hidden);
     part->hidden = NULL;
     if (fc_io_sync_folder(folder) != 0)
@@ -125,6 +139,26 @@ static int find_end(int fd, const char *name, uint64_t *end, uint64_t *packets, 
     return n < 0 ? fc_error_errno(err, FC_E_IO, name, *end, "cannot read") : 0;
 }
 
+/*
+ * Is what lies behind the whole blocks no more than one that was being written, or what a power loss leaves of pages
+ * that were never written? Else it is damage, behind which there may be more, and readers know their way over it.
+ */
+static bool is_torn(int fd, uint64_t end)
+{
+    enum { LARGEST = 262144 + FC_BLOCK_HEAD_MAX, PIECE = 64 << 10 };
+    uint8_t piece[PIECE];
+    struct stat st;
+    ssize_t n;
+
+    if (fstat(fd, &st) != 0 || (uint64_t)st.st_size - end <= LARGEST)
+        return true;
+    while ((n = pread(fd, piece, sizeof piece, (off_t)end)) > 0)
+        for (end += (uint64_t)n; n > 0;)
+            if (piece[--n])
+                return false;
+    return n == 0;
+}
+
 static int mend(struct fc_part *part, const char *folder, struct fc_error *err)
 {
     uint64_t end, packets;
@@ -132,9 +166,10 @@ static int mend(struct fc_part *part, const char *folder, struct fc_error *err)
     if ((part->fd = open(part->hidden, O_RDWR | O_CLOEXEC | O_NOFOLLOW)) < 0)
         return fc_error_errno(err, FC_E_IO, part->hidden, FC_NO_OFFSET, "cannot open what was left");
     int rc = find_end(part->fd, part->hidden, &end, &packets, err);
-    if (rc == 0 && !packets)
+    bool torn = rc == 0 && is_torn(part->fd, end);
+    if (rc == 0 && torn && !packets)
         rc = unlink(part->hidden) ? fc_error_errno(err, FC_E_IO, part->hidden, FC_NO_OFFSET, "cannot delete") : 0;
-    else if (rc == 0 && ftruncate(part->fd, (off_t)end) != 0)
+    else if (torn && ftruncate(part->fd, (off_t)end) != 0)
         rc = fc_error_errno(err, FC_E_IO, part->hidden, end, "cannot cut what was left");
     else if (rc == 0)
         rc = fc_part_finish(part, folder, err);
@@ -212,12 +247,20 @@ static int give(void *ctx, const char *name)
     return rc;
 }
 
-int fc_part_recover(const char *folder, const char *prefix, int (*found)(void *ctx, const char *path),
-                    void (*tell)(void *ctx, const struct fc_error *what), void *ctx, struct fc_error *err)
+int fc_part_list(const char *folder, const char *prefix, int (*found)(void *ctx, const char *path), void *ctx,
+                 struct fc_error *err)
 {
-    struct recovery r = {folder, found, tell, ctx};
+    struct recovery r = {.folder = folder, .found = found, .ctx = ctx};
+    int rc = each(folder, prefix, SUFFIX, 0, give, &r, err);
+
+    return rc == FC_E_NOMEM ? no_memory(err) : rc;
+}
+
+int fc_part_recover(const char *folder, const char *prefix, void (*tell)(void *ctx, const struct fc_error *what),
+                    void *ctx, struct fc_error *err)
+{
+    struct recovery r = {.folder = folder, .tell = tell, .ctx = ctx};
     int rc = each(folder, prefix, PART, 1, mend_one, &r, err);
 
-    rc = rc ? rc : each(folder, prefix, SUFFIX, 0, give, &r, err);
     return rc == FC_E_NOMEM ? no_memory(err) : rc;
 }

@@ -31,7 +31,7 @@
 #define FLUSH_MOST_NS SECOND /* so long a commit waits for what a disk does not take */
 #define ROTATE_BYTES ((uint64_t)1 << 30)
 #define MEMORY_BYTES ((uint64_t)64 << 20)
-enum { LEAST_FILE = 1 << 20, LEAST_MEMORY = 4 << 20, OPEN_MOST = 64 };
+enum { LEAST_FILE = 1 << 20, LEAST_MEMORY = 4 << 20, OPEN_MOST = 64, FAILED_MOST = 256, LEFT_AT_ONCE = 16 };
 
 /* Files of this folder that are to be looked at besides, by their names. */
 struct named {
@@ -61,7 +61,8 @@ struct fc_recorder {
     bool loss_failed;
     uint64_t files; /* complete since the last call of `committed` */
     bool readied;
-    int failing; /* code of what the thread that writes cannot do, as it was told; 0: nothing */
+    struct fc_error unsynced; /* the last file that could not be synced, as it was told */
+    int failing;              /* code of what the thread that writes cannot do, as it was told; 0: nothing */
 };
 
 static int no_memory(struct fc_error *err)
@@ -116,11 +117,13 @@ static int add_name(void *ctx, const char *path)
     return 0;
 }
 
-static void clear_names(struct named *n)
+/* The first of them. */
+static void drop_names(struct named *n, size_t count)
 {
-    for (size_t i = 0; i < n->count; i++)
+    for (size_t i = 0; i < count; i++)
         free(n->paths[i]);
-    n->count = 0;
+    memmove(n->paths, n->paths + count, (n->count - count) * sizeof *n->paths);
+    n->count -= count;
 }
 
 /* ---- opening */
@@ -254,7 +257,8 @@ FC_EXPORT int fc_recorder_open(const char *db_path, const char *folder, const st
     rc = rc ? rc : run_of_nothing(r, err);
     r->started_ns = wall_ns();
     rc = rc ? rc : fc_loss_open(db_path, r->started_ns, &r->loss, err);
-    rc = rc ? rc : fc_part_recover(r->writing.folder, r->writing.prefix, add_name, word, r, err);
+    rc = rc ? rc : fc_part_recover(r->writing.folder, r->writing.prefix, word, r, err);
+    rc = rc ? rc : fc_part_list(r->writing.folder, r->writing.prefix, add_name, r, err);
     rc = rc ? rc : fc_writing_start(&r->writing, err);
     if (rc)
         fc_recorder_close(r);
@@ -278,7 +282,8 @@ FC_EXPORT void fc_recorder_close(struct fc_recorder *r)
     if (r->folder >= 0)
         close(r->folder);
     fc_writing_fini(&r->writing);
-    clear_names(&r->left);
+    if (r->left.count)
+        drop_names(&r->left, r->left.count);
     free(r->left.paths);
     free(r->db_path);
     free(r);
@@ -390,7 +395,8 @@ struct snapshot {
     int64_t first_ns;
 };
 
-static void settle(struct fc_writing *w)
+/* Is all that had come by now written? It is waited for that long. */
+static bool settle(struct fc_writing *w)
 {
     int64_t until_ns = fc_live_now() + FLUSH_MOST_NS;
     const struct timespec until = {until_ns / SECOND, until_ns % SECOND};
@@ -402,7 +408,9 @@ static void settle(struct fc_writing *w)
     pthread_mutex_lock(&w->lock);
     while (w->started && w->flush_done < mine && pthread_cond_timedwait(&w->changed, &w->lock, &until) == 0) {
     }
+    bool settled = !w->started || w->flush_done >= mine;
     pthread_mutex_unlock(&w->lock);
+    return settled;
 }
 
 static size_t count_files(const struct fc_writing *w)
@@ -414,11 +422,11 @@ static size_t count_files(const struct fc_writing *w)
     return n;
 }
 
-/* With the lock of the writing held. */
-static int take_snapshot(struct fc_recorder *r, struct snapshot *s)
+/* With the lock of the writing held. last: of what is written here alone. */
+static int take_snapshot(struct fc_recorder *r, bool settled, bool last, struct snapshot *s)
 {
     struct fc_writing *w = &r->writing;
-    size_t n = count_files(w) + r->left.count;
+    size_t n = count_files(w) + LEFT_AT_ONCE;
 
     *s = (struct snapshot){0};
     s->offered = malloc((n + 1) * sizeof *s->offered);
@@ -426,39 +434,95 @@ static int take_snapshot(struct fc_recorder *r, struct snapshot *s)
     if (!s->offered || !s->files)
         return FC_E_NOMEM;
     for (struct fc_written *f = w->files; f; f = f->next) {
-        if (f->size == f->committed && !(f->complete && f->part.hidden))
+        if (f->bad || (f->size == f->committed && !(f->complete && f->part.hidden)))
             continue;
         s->files[s->count] = (struct of_file){f, f->complete};
         s->offered[s->count++] = (struct fc_offered){f->part.path, f->part.fd, f->size, &w->tail, f->base};
     }
-    for (s->named = 0; s->named < r->left.count; s->named++)
+    for (; !last && s->named < r->left.count && s->named < LEFT_AT_ONCE; s->named++)
         s->offered[s->count++] = (struct fc_offered){.path = r->left.paths[s->named], .held = -1};
     memcpy(s->counts, w->counts, sizeof s->counts);
     s->first_ns = r->committing_ns = w->first_ns;
-    w->first_ns = 0;
+    w->first_ns = settled ? 0 : w->first_ns;
     w->due = false;
     return 0;
 }
 
-/* What the index is to have is on the disk before: a file's bytes, and its name. */
-static int sync_files(struct fc_recorder *r, const struct snapshot *s, struct fc_error *err)
+/*
+ * A disk that has failed to take pages tells it once, and has them for written then: they are written again from memory.
+ */
+static int write_again(struct fc_writing *w, struct fc_written *f, uint64_t end, struct fc_error *err)
 {
-    int rc = 0;
+    enum { PIECE = 1 << 20 };
+    uint8_t *piece = malloc(PIECE);
+    int rc = piece ? 0 : no_memory(err);
 
-    for (size_t i = 0; i < s->count - s->named && rc == 0; i++) {
-        struct fc_written *f = s->files[i].file;
-        if (s->files[i].complete)
-            rc = fc_part_finish(&f->part, r->writing.folder, err);
-        else if (fdatasync(f->part.fd) != 0)
-            rc = fc_error_errno(err, FC_E_IO, f->part.path, FC_NO_OFFSET, "cannot write to disk");
-        if (rc == 0 && !f->begun && fc_io_sync_folder(r->writing.folder) != 0)
-            rc = fc_error_errno(err, FC_E_IO, r->writing.folder, FC_NO_OFFSET, "cannot write the folder to disk");
-        f->begun |= rc == 0;
+    for (uint64_t off = f->synced; rc == 0 && off < end;) {
+        size_t n = fc_tail_read(&w->tail, piece, end - off < PIECE ? (size_t)(end - off) : PIECE, f->base + off);
+        if (!n) {
+            f->bad = true;
+            rc = fc_error_set(
+                err, FC_E_IO, f->part.path, off,
+                "the disk has failed to take this, and it is not in memory any more: what is behind is not "
+                "indexed");
+        } else {
+            rc = fc_io_write(f->part.fd, piece, n, off, f->part.path, err);
+        }
+        off += n;
     }
+    free(piece);
     return rc;
 }
 
-/* With the lock of the writing held: those that are done with go, and too many that are not are known by name alone. */
+/* What the index is to have is on the disk before: a file's bytes, and its name. */
+static int sync_file(struct fc_recorder *r, const struct of_file *of, uint64_t bytes, struct fc_error *err)
+{
+    struct fc_written *f = of->file;
+    int rc = f->unsynced ? write_again(&r->writing, f, bytes, err) : 0;
+
+    if (rc == 0 && of->complete)
+        rc = fc_part_finish(&f->part, r->writing.folder, err);
+    else if (rc == 0 && fdatasync(f->part.fd) != 0)
+        rc = fc_error_errno(err, FC_E_IO, f->part.path, FC_NO_OFFSET, "cannot write to disk");
+    f->unsynced = rc != 0;
+    f->synced = rc ? f->synced : bytes;
+    f->bad |= rc == FC_E_MISSING;
+    if (rc == 0 && !f->begun && fc_io_sync_folder(r->writing.folder) != 0)
+        rc = fc_error_errno(err, FC_E_IO, r->writing.folder, FC_NO_OFFSET, "cannot write the folder to disk");
+    f->begun |= rc == 0;
+    if (f->bad)
+        fc_recorder_rotate(r); /* if it is the one that is being written */
+    return rc;
+}
+
+/* A file that cannot be synced is left out, and told of; the others go on. An error: none is left. */
+static int sync_files(struct fc_recorder *r, struct snapshot *s, struct fc_error *err)
+{
+    size_t kept = 0, files = s->count - s->named;
+    struct fc_error why = {0};
+
+    for (size_t i = 0; i < files; i++) {
+        if (sync_file(r, &s->files[i], s->offered[i].bytes, &why))
+            continue;
+        s->files[kept] = s->files[i];
+        s->offered[kept++] = s->offered[i];
+    }
+    memmove(&s->offered[kept], &s->offered[files], s->named * sizeof *s->offered);
+    s->count = kept + s->named;
+    if (why.code && !s->count) {
+        *err = why;
+        return why.code == FC_E_MISSING ? FC_E_IO : why.code;
+    }
+    if (why.code && strcmp(why.cause, r->unsynced.cause) != 0)
+        word(r, &why);
+    r->unsynced = why;
+    return 0;
+}
+
+/*
+ * With the lock of the writing held: those that are done with go; too many that are not are known by name alone, or by
+ * the hidden one to the next recorder.
+ */
 static int drop_files(struct fc_recorder *r)
 {
     struct fc_writing *w = &r->writing;
@@ -468,16 +532,17 @@ static int drop_files(struct fc_recorder *r)
 
     while (*at && rc == 0) {
         struct fc_written *f = *at;
-        bool done = f->complete && !f->part.hidden && f->committed == f->size;
-        if (!done && (!f->complete || f->part.hidden || open <= OPEN_MOST)) {
+        bool done = f->bad || (!f->part.hidden && f->committed == f->size);
+        bool goes = f->complete && (done || open > (f->part.hidden ? FAILED_MOST : OPEN_MOST));
+        if (!goes) {
             at = &f->next;
             continue;
         }
-        if (!done && (rc = add_name(r, f->part.path)))
+        if (!done && !f->part.hidden && (rc = add_name(r, f->part.path)))
             break;
         if (!(*at = f->next))
             w->last = at;
-        r->files++;
+        r->files += !f->part.hidden;
         open--;
         fc_part_fini(&f->part);
         free(f);
@@ -485,20 +550,21 @@ static int drop_files(struct fc_recorder *r)
     return rc;
 }
 
-static void end_snapshot(struct fc_recorder *r, struct snapshot *s, bool committed)
+/* refused: a file could not be read for the moment, and nobody says which. */
+static void end_snapshot(struct fc_recorder *r, struct snapshot *s, bool committed, bool refused)
 {
     struct fc_writing *w = &r->writing;
 
     pthread_mutex_lock(&w->lock);
-    for (size_t i = 0; committed && i < s->count - s->named; i++)
+    for (size_t i = 0; committed && !refused && i < s->count - s->named; i++)
         s->files[i].file->committed = s->offered[i].bytes;
-    if (committed)
+    if (committed && !refused)
         memcpy(r->indexed, s->counts, sizeof r->indexed);
     else if (s->first_ns && (!w->first_ns || s->first_ns < w->first_ns))
         w->first_ns = s->first_ns;
     r->committing_ns = 0;
     if (committed && s->named)
-        clear_names(&r->left);
+        drop_names(&r->left, s->named);
     (void)drop_files(r); /* without memory they stay */
     pthread_mutex_unlock(&w->lock);
     free(s->offered);
@@ -536,7 +602,7 @@ static int forget_losses(struct fc_recorder *r, int64_t now_ns, struct fc_error 
     return rc == FC_E_MISSING || rc == FC_E_BUSY ? 0 : rc;
 }
 
-static int note_losses(struct fc_recorder *r, bool last, struct fc_error *err)
+static int note_losses(struct fc_recorder *r, bool write, bool last, struct fc_error *err)
 {
     struct fc_writing *w = &r->writing;
     struct fc_recorder_counts counts;
@@ -558,15 +624,17 @@ static int note_losses(struct fc_recorder *r, bool last, struct fc_error *err)
         rc = rc ? rc : fc_loss_add(r->loss, name, now_ns, &loss, err);
         r->loss_begun = i >= r->loss_begun && rc == 0 ? i + 1 : r->loss_begun;
     }
-    rc = rc ? rc : fc_loss_write(r->loss, last, err);
+    if (rc || !write)
+        return rc;
+    rc = fc_loss_write(r->loss, last, err);
     return rc ? rc : forget_losses(r, now_ns, err);
 }
 
 /* That they cannot be written is told once. */
-static void tell_losses(struct fc_recorder *r, bool last)
+static void tell_losses(struct fc_recorder *r, bool write, bool last)
 {
     struct fc_error why;
-    bool failed = note_losses(r, last, &why) != 0;
+    bool failed = note_losses(r, write, last, &why) != 0;
 
     if (failed && !r->loss_failed)
         word(r, &why);
@@ -590,35 +658,50 @@ static void pass_words_on(struct fc_recorder *r)
     r->failing = why.code;
 }
 
-static int commit(struct fc_recorder *r, bool last, struct fc_error *err)
+/* The index is another one: what is here is new to it. */
+static int begin_again(struct fc_recorder *r, struct fc_error *err)
+{
+    pthread_mutex_lock(&r->writing.lock);
+    for (struct fc_written *f = r->writing.files; f; f = f->next)
+        f->committed = 0;
+    pthread_mutex_unlock(&r->writing.lock);
+    return fc_part_list(r->writing.folder, r->writing.prefix, add_name, r, err);
+}
+
+static int run_index(struct fc_recorder *r, const struct snapshot *s, const int *stop, struct fc_index_result *result,
+                     struct fc_error *err)
+{
+    const struct fc_index_input input = {.offered = s->offered, .offered_count = s->count, .watched = true};
+    int rc = fc_index_input(r->db_path, &input, &r->index, NULL, stop, result, err);
+
+    fc_keeping_see(&r->keeping, rc != 0);
+    return rc == FC_E_FORMAT ? 0 : rc; /* an index of nothing is not made */
+}
+
+/* *settled: all that had come is in it. last: nothing comes any more. */
+static int commit(struct fc_recorder *r, const int *stop, bool last, bool *settled, struct fc_error *err)
 {
     struct fc_index_result result = {0};
-    struct snapshot s;
+    struct snapshot s = {0};
     int64_t start_ns = fc_live_now();
-    int rc;
+    int rc = 0;
 
-    settle(&r->writing);
+    *settled = settle(&r->writing);
     pass_words_on(r);
-    if (fc_keeping_lost(&r->keeping, word, r) &&
-        fc_part_recover(r->writing.folder, r->writing.prefix, add_name, word, r, err) == FC_E_NOMEM)
-        return FC_E_NOMEM;
+    if (fc_keeping_lost(&r->keeping, word, r) && (rc = begin_again(r, err)))
+        return rc;
     pthread_mutex_lock(&r->writing.lock);
-    rc = take_snapshot(r, &s);
+    rc = take_snapshot(r, *settled, last, &s);
     pthread_mutex_unlock(&r->writing.lock);
     rc = rc ? no_memory(err) : sync_files(r, &s, err);
-    if (rc == 0 && s.count) {
-        const struct fc_index_input input = {.offered = s.offered, .offered_count = s.count, .watched = true};
-        rc = fc_index_input(r->db_path, &input, &r->index, NULL, NULL, &result, err);
-        rc = rc == FC_E_FORMAT ? 0 : rc; /* an index of nothing is not made */
-        fc_keeping_see(&r->keeping, rc != 0);
-    }
-    end_snapshot(r, &s, rc == 0);
+    if (rc == 0 && s.count)
+        rc = run_index(r, &s, stop, &result, err);
+    end_snapshot(r, &s, rc == 0, result.files_refused != 0);
+    tell_losses(r, rc == 0 || last, last);
     if (rc == 0) {
-        tell_losses(r, last);
         fc_limits_soon(&r->limits);
-    }
-    if (rc == 0)
         tell_commit(r, &result, s.first_ns, start_ns);
+    }
     fc_index_result_fini(&result);
     return rc;
 }
@@ -629,13 +712,27 @@ static void keep_limits(struct fc_recorder *r)
         fc_limits_keep(&r->limits, !r->keeping.failed_ns && !r->left.count);
 }
 
+/* What could not be written, as it says. */
+static int unwritten(struct fc_recorder *r, struct fc_error *err)
+{
+    pthread_mutex_lock(&r->writing.lock);
+    struct fc_error why = r->writing.why;
+    pthread_mutex_unlock(&r->writing.lock);
+    if (!why.code)
+        return fc_error_set(err, FC_E_IO, r->writing.folder, FC_NO_OFFSET, "the disk has not taken all of it yet");
+    *err = why;
+    return why.code;
+}
+
 FC_EXPORT int fc_recorder_commit(struct fc_recorder *r, struct fc_error *err)
 {
     struct fc_error local;
+    bool settled;
 
-    int rc = commit(r, false, err ? err : &local);
+    err = err ? err : &local;
+    int rc = commit(r, NULL, false, &settled, err);
     keep_limits(r);
-    return rc;
+    return rc == 0 && !settled ? unwritten(r, err) : rc;
 }
 
 /* Until it is due, or a moment is over. */
@@ -659,6 +756,7 @@ static bool wait_for_due(struct fc_recorder *r)
 FC_EXPORT int fc_recorder_run(struct fc_recorder *r, const int *stop, struct fc_error *err)
 {
     struct fc_error local;
+    bool settled;
     int rc = 0;
 
     err = err ? err : &local;
@@ -669,7 +767,9 @@ FC_EXPORT int fc_recorder_run(struct fc_recorder *r, const int *stop, struct fc_
         if (!wait_for_due(r))
             continue;
         r->keeping.next_ns = fc_live_now() + r->o.commit_ns;
-        rc = commit(r, false, err);
+        rc = commit(r, stop, false, &settled, err);
+        if (rc == FC_E_INTERRUPTED)
+            break;
         if (fc_keeping_for_ever(rc))
             return rc;
         if (rc)
@@ -678,6 +778,8 @@ FC_EXPORT int fc_recorder_run(struct fc_recorder *r, const int *stop, struct fc_
             fc_keeping_succeed(&r->keeping, word, r);
     }
     fc_writing_stop(&r->writing);
-    rc = commit(r, true, err);
+    rc = commit(r, NULL, true, &settled, err);
+    if (rc == 0 && r->writing.gave_up)
+        rc = unwritten(r, err);
     return rc ? rc : fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
 }

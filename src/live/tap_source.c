@@ -227,6 +227,7 @@ static bool open_again(struct fc_tap_source *s, struct fc_error *err)
     }
     s->down = false;
     s->out = 0;
+    s->opened++;
     __atomic_store_n(&s->broken, false, __ATOMIC_RELAXED);
     return true;
 }
@@ -258,8 +259,10 @@ static bool wait_for_it(struct fc_tap_lane *l)
     struct fc_tap_source *s = l->source;
     bool first, there = false, told = false;
     int64_t next_ns = 0;
+    unsigned opened;
 
     pthread_mutex_lock(&s->lock);
+    opened = s->opened;
     first = s->out++ == 0;
     __atomic_store_n(&s->broken, true, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&s->lock);
@@ -273,7 +276,7 @@ static bool wait_for_it(struct fc_tap_lane *l)
             try_it(s, &told);
             next_ns = fc_live_now() + RETRY_MS * ms_ns;
         }
-        there = !s->broken;
+        there = s->opened != opened; /* and perhaps broken again by now */
         pthread_mutex_unlock(&s->lock);
     }
     return there;

@@ -51,6 +51,7 @@ struct fc_tap_source {
     pthread_mutex_t lock;       /* for what follows */
     bool broken;                /* the sockets are to be opened anew */
     unsigned out;               /* so many lanes have closed theirs */
+    unsigned opened;            /* so often that was done */
     bool down;
     uint64_t kernel, driver; /* dropped since there is the recorder's interface */
 };

@@ -99,12 +99,11 @@ static bool flush(struct fc_writing *w)
     bool ok = !w->now || write_out(w, w->tail.end);
 
     pthread_mutex_lock(&w->lock);
-    if (ok) {
-        if (w->now)
-            w->now->size = w->written - w->now->base;
+    if (ok && w->now)
+        w->now->size = w->written - w->now->base;
+    if (ok && !w->gave_up)
         w->why.code = FC_OK;
-    }
-    for (uint32_t i = 0; i < w->interface_count; i++) {
+    for (uint32_t i = 0; ok && i < w->interface_count; i++) {
         w->counts[i].recorded = w->mine[i].recorded;
         w->counts[i].recorded_bytes = w->mine[i].recorded_bytes;
         w->counts[i].lost = w->mine[i].lost;
@@ -173,8 +172,8 @@ static bool describe(struct fc_writing *w)
     pthread_mutex_lock(&w->lock);
     uint32_t count = w->interface_count;
     pthread_mutex_unlock(&w->lock);
-    for (; w->described < count && ok; w->described++)
-        ok = append(w, head, fc_block_interface(head, &w->interfaces[w->described]));
+    while (w->described < count && (ok = append(w, head, fc_block_interface(head, &w->interfaces[w->described]))))
+        w->described++;
     return ok;
 }
 
@@ -205,6 +204,18 @@ static bool put_statistics(struct fc_writing *w)
     return ok;
 }
 
+/* What is not in the file is lost: it ends, and the disk takes nothing. With the lock held. */
+static void give_up(struct fc_writing *w)
+{
+    w->gave_up = true;
+    for (uint32_t i = 0; i < w->interface_count; i++) {
+        w->mine[i].lost += w->mine[i].recorded - w->counts[i].recorded;
+        w->mine[i].recorded = w->counts[i].recorded;
+        w->mine[i].recorded_bytes = w->counts[i].recorded_bytes;
+        w->counts[i].lost = w->mine[i].lost;
+    }
+}
+
 /* Nothing more comes to the file. */
 static void end_file(struct fc_writing *w)
 {
@@ -213,6 +224,8 @@ static void end_file(struct fc_writing *w)
     bool ok = put_statistics(w) && flush(w);
     pthread_mutex_lock(&w->lock);
     w->now->complete = ok; /* else it stays as it is, and is mended by the next recorder */
+    if (!ok)
+        give_up(w);
     pthread_mutex_unlock(&w->lock);
     w->now = NULL;
     w->written = w->tail.end;
@@ -222,7 +235,11 @@ static void end_when_due(struct fc_writing *w)
 {
     bool asked = __atomic_exchange_n(&w->rotate, false, __ATOMIC_RELAXED);
 
-    if (w->now && (asked || (w->rotate_ns && wall_ns() >= w->rotate_at_ns)))
+    int64_t now_ns = wall_ns();
+    /* also where the clock was set back behind the file's beginning */
+    bool due = w->rotate_ns && (now_ns >= w->rotate_at_ns || now_ns < w->rotate_at_ns - w->rotate_ns);
+
+    if (w->now && (asked || due))
         end_file(w);
 }
 

@@ -19,7 +19,10 @@ struct fc_written {
     uint64_t base;           /* its first byte in the tail */
     uint64_t size;           /* bytes that are in the file, all whole blocks; guarded by the lock */
     bool complete;           /* nothing more comes; guarded by the lock */
-    uint64_t committed;      /* of the one who commits: so much is in the index */
+    uint64_t committed;      /* of the one who commits: so much is in the index, */
+    uint64_t synced;         /* and so much on the disk for sure */
+    bool unsynced;           /* what is behind that is to be written again, as the disk has failed */
+    bool bad;                /* nothing can be done with it any more, which was told */
     bool begun;              /* of the same: its name is on the disk */
 };
 
@@ -53,6 +56,7 @@ struct fc_writing {
     bool due;         /* there are signal_packets */
     bool closing;
     struct fc_error why; /* what the thread cannot do; code FC_OK: nothing */
+    bool gave_up;        /* a file could not be written to its end: `why` stays */
 
     /* the thread's own */
     struct fc_written *now;           /* NULL: there is no file */

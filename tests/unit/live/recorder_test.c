@@ -203,6 +203,18 @@ Test(recorder, says_in_the_file_what_it_knows)
     clean(&p);
 }
 
+static uint64_t size_of_captures(const struct place *p)
+{
+    char command[200];
+    uint64_t sum = 0;
+
+    snprintf(command, sizeof command, "cat %s/flowcarve-*.pcapng %s/.flowcarve-*.part 2>/dev/null | wc -c", p->folder,
+             p->folder);
+    FILE *f = popen(command, "r");
+    cr_assert(f && fscanf(f, "%" SCNu64, &sum) == 1 && pclose(f) == 0);
+    return sum;
+}
+
 /* In another process, which kills itself. */
 static void record_and_die(struct place *p, int committed, int more)
 {
@@ -246,6 +258,100 @@ Test(recorder, goes_on_after_a_kill)
     cr_assert_eq(ask(&p, "SELECT count(*) FROM session"), 1, "the session goes on");
     cr_assert_eq(ask(&p, "SELECT sum(damaged) + sum(pending_bytes) FROM files"), 0);
     cr_assert_eq(carve_all(&p), there + 10);
+    clean(&p);
+}
+
+Test(recorder, goes_on_when_its_index_is_taken_away)
+{
+    struct place p = make_place();
+
+    start(&p, NULL);
+    add(&p, 100, FRAME);
+    commit(&p);
+    fc_recorder_rotate(p.recorder);
+    add(&p, 50, FRAME);
+    commit(&p);
+    cr_assert(hidden(&p) == 1 && whole(&p) == 1);
+    char command[100];
+    snprintf(command, sizeof command, "rm -f %s/index.db*", p.folder);
+    cr_assert_eq(system(command), 0);
+    add(&p, 7, FRAME);
+    commit(&p);
+    commit(&p);
+    cr_assert_eq(ask(&p, "SELECT sum(records) FROM files"), 157);
+    cr_assert_eq(hidden(&p), 1, "the file that is being written is left alone");
+    add(&p, 3, FRAME);
+    commit(&p);
+    fc_recorder_rotate(p.recorder);
+    commit(&p);
+    commit(&p);
+    cr_assert_eq(ask(&p, "SELECT sum(records) FROM files"), 160);
+    cr_assert_eq(carve_all(&p), 160);
+    cr_assert_eq(hidden(&p), 0);
+    clean(&p);
+}
+
+Test(recorder, goes_on_when_a_file_of_it_is_deleted)
+{
+    struct place p = make_place();
+    char name[320];
+
+    start(&p, NULL);
+    add(&p, 100, FRAME);
+    commit(&p);
+    cr_assert_eq(files(&p, ".flowcarve-", ".part", name, sizeof name), 1);
+    cr_assert_eq(unlink(name), 0);
+    fc_recorder_rotate(p.recorder);
+    (void)fc_recorder_commit(p.recorder, NULL); /* says that it has gone */
+    add(&p, 20, FRAME);
+    commit(&p);
+    fc_recorder_rotate(p.recorder);
+    commit(&p);
+    commit(&p);
+    cr_assert(hidden(&p) == 0 && whole(&p) == 1);
+    cr_assert_eq(ask(&p, "SELECT sum(records) FROM files"), 120);
+    clean(&p);
+}
+
+Test(recorder, does_not_cut_what_is_damaged_in_the_middle)
+{
+    struct place p = make_place();
+    char name[320];
+
+    record_and_die(&p, 20000, 0);
+    files(&p, ".flowcarve-", ".part", name, sizeof name);
+    int fd = open(name, O_WRONLY);
+    cr_assert(fd >= 0 && pwrite(fd, "damage damage", 13, 100000) == 13 && close(fd) == 0);
+    start(&p, NULL);
+    commit(&p);
+    cr_assert(hidden(&p) == 0 && whole(&p) == 1);
+    cr_assert_gt(size_of_captures(&p), 1500000);
+    clean(&p);
+}
+
+Test(recorder, tells_what_it_could_not_write_in_the_end)
+{
+    struct place p = make_place();
+    struct fc_recorder_counts counts;
+    struct fc_error err = {0};
+    struct rlimit limit, small;
+    const int stop = 1;
+
+    signal(SIGXFSZ, SIG_IGN);
+    start(&p, NULL);
+    add(&p, 10, FRAME);
+    commit(&p);
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    small = limit;
+    small.rlim_cur = 200000;
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+    add(&p, 5000, FRAME);
+    cr_assert_eq(fc_recorder_run(p.recorder, &stop, &err), FC_E_IO);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    fc_recorder_count(p.recorder, NULL, &counts);
+    cr_assert_eq(counts.received, 5010);
+    cr_assert_eq(counts.received, counts.recorded + counts.dropped_disk);
+    cr_assert_eq((int64_t)counts.recorded, ask(&p, "SELECT sum(records) FROM files"));
     clean(&p);
 }
 
@@ -308,7 +414,7 @@ Test(recorder, waits_for_a_disk_that_takes_nothing_and_drops_what_it_must)
     cr_assert_eq(counts.received, counts.recorded + counts.waiting + refused);
     cr_assert_eq(counts.dropped_disk + counts.dropped_queue, refused);
     cr_assert_gt(counts.dropped_disk, 0);
-    commit(&p); /* without what is not in the file */
+    cr_assert_eq(fc_recorder_commit(p.recorder, NULL), FC_E_IO); /* without what is not in the file */
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
     refused += add(&p, 10, FRAME);
     for (int i = 0; i < 50 && counts.waiting; i++, usleep(100000)) {
@@ -320,18 +426,6 @@ Test(recorder, waits_for_a_disk_that_takes_nothing_and_drops_what_it_must)
     cr_assert_eq(ask(&p, "SELECT sum(records) FROM files"), (int64_t)counts.recorded);
     cr_assert_eq(carve_all(&p), counts.recorded);
     clean(&p);
-}
-
-static uint64_t size_of_captures(const struct place *p)
-{
-    char command[200];
-    uint64_t sum = 0;
-
-    snprintf(command, sizeof command, "cat %s/flowcarve-*.pcapng %s/.flowcarve-*.part 2>/dev/null | wc -c", p->folder,
-             p->folder);
-    FILE *f = popen(command, "r");
-    cr_assert(f && fscanf(f, "%" SCNu64, &sum) == 1 && pclose(f) == 0);
-    return sum;
 }
 
 Test(recorder, keeps_limits_and_what_was_found)
