@@ -30,6 +30,7 @@ export function Search({ error, onCommand }) {
     const [saved, setSaved] = useState(kept('saved', []));
     const [wrong, setWrong] = useState(true); // the error is shown until it is typed over
     const stop = useRef();
+    const hurried = useRef(false); // Tab came before the proposals for what is typed
     useEffect(() => {
         setText(url.filter || '');
         setWrong(true);
@@ -52,8 +53,10 @@ export function Search({ error, onCommand }) {
             const { value, selectionStart } = input.current;
             const answer = await proposals(value, selectionStart, stop.current.signal);
             if (document.activeElement !== input.current) return;
-            setList(answer.items.length ? answer : null);
+            setList(answer.items.length ? { ...answer, of: value } : null);
             choose(-1);
+            if (hurried.current && answer.items.length) take(answer.items[0], answer);
+            hurried.current = false;
         } catch (problem) {
             if (problem.name !== 'AbortError') setList(null); // else a later question is on its way
         }
@@ -66,10 +69,11 @@ export function Search({ error, onCommand }) {
         setList({ past: true, items: items.length ? items.slice(0, 20) : [{ text: '', kind: '', about: 'no filters yet' }] });
         choose(-1);
     };
-    const take = (item) => {
-        if (list.past) return search(item.text);
-        const value = text.slice(0, list.start) + item.text + (/^\s/.test(text.slice(list.end)) ? '' : ' ') + text.slice(list.end);
-        const at = list.start + item.text.length + 1;
+    const take = (item, from = list) => {
+        if (from.past) return search(item.text);
+        const now = input.current.value;
+        const value = now.slice(0, from.start) + item.text + (/^\s/.test(now.slice(from.end)) ? '' : ' ') + now.slice(from.end);
+        const at = from.start + item.text.length + 1;
         setText(value);
         setWrong(false);
         close();
@@ -88,7 +92,8 @@ export function Search({ error, onCommand }) {
             choose((chosen + step + items.length + (chosen < 0 && step < 0 ? 1 : 0)) % items.length);
         } else if (event.key === 'Tab' && !event.shiftKey && items.length && !list.past) {
             event.preventDefault();
-            take(items[Math.max(chosen, 0)]);
+            if (list.of === text) take(items[Math.max(chosen, 0)]);
+            else hurried.current = true; // what is shown is of the text before: the first of what comes is taken
         } else if (event.key === 'Enter') {
             event.preventDefault();
             if (chosen >= 0) take(items[chosen]);
@@ -114,7 +119,7 @@ export function Search({ error, onCommand }) {
                 aria-label="Filter" aria-expanded=${!!list} aria-controls="proposals" aria-autocomplete="list" aria-invalid=${!!(error && wrong)}
                 aria-describedby=${error && wrong ? 'wrong' : undefined} aria-activedescendant=${chosen >= 0 ? 'proposal-' + chosen : undefined}
                 placeholder="host 10.0.0.5 and port 443      ( / to type, ? for help )"
-                onInput=${(event) => (setText(event.target.value), setWrong(false), event.target.value ? complete() : past())} onKeyDown=${onKey} onBlur=${close} />
+                onInput=${(event) => ((hurried.current = false), setText(event.target.value), setWrong(false), event.target.value ? complete() : past())} onKeyDown=${onKey} onBlur=${close} />
             <button type="button" class="quiet" aria-label="Saved and recent filters" title="Saved and recent filters"
                 onMouseDown=${(event) => event.preventDefault()}
                     onClick=${() => (input.current.focus(), list?.past ? close() : past())}>▾</button>
