@@ -371,6 +371,7 @@ const tests = {
         await shot(page, 'help');
         await page.keyboard.press('Escape');
         await page.waitForSelector('dialog', { state: 'detached' });
+        await settled(page);
         await page.keyboard.press('Escape');
         await says(page, '.totals b', `${want.length} sessions`);
         await settled(page);
@@ -485,9 +486,7 @@ let failed = 0;
 const only = process.argv[3];
 const main = await serve('day.db');
 const context = await open(); // one for all, so that scripts are compiled once
-for (const [name, test] of Object.entries(tests)) {
-    if (only && !name.includes(only)) continue;
-    const began = Date.now();
+async function attempt(name, test) {
     let error = null;
     try {
         const late = new Promise((_, lost) => setTimeout(lost, 100000, new Error('takes longer than 100 s')).unref());
@@ -500,6 +499,17 @@ for (const [name, test] of Object.entries(tests)) {
     }
     if (complaints.length) error = (error ? error + '\n' : '') + 'the browser complains: ' + complaints.splice(0).join('\n');
     await Promise.all(context.pages().map((page) => page.close()));
+    return error;
+}
+for (const [name, test] of Object.entries(tests)) {
+    if (only && !name.includes(only)) continue;
+    const began = Date.now();
+    let error = await attempt(name, test);
+    // keys come faster here than anybody types, and on a busy machine in front of what they are meant for: that is told
+    if (error && !error.includes('the browser complains')) {
+        console.error(`${name} is tried once more: ${error}`);
+        error = await attempt(name, test);
+    }
     failed += !!error;
     console.log(JSON.stringify({ name, error, ms: Date.now() - began }));
 }
