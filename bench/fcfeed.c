@@ -131,7 +131,7 @@ static int record(struct run *run, const char *db, const char *folder, unsigned 
 {
     const struct fc_recorder_options o = {.wait = wait,
                                           .commit_ns = (int64_t)run->commit_ms * 1000000,
-                                          .rotate_bytes = 1 << (run->pause_ms ? 20 : 30),
+                                          .rotate_bytes = 1 << (run->pause_ms && run->commit_ms ? 20 : 30),
                                           .committed = committed,
                                           .word = word,
                                           .ctx = run};

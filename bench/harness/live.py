@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """An index that is kept up to date while captures come: how long until one is visible, and what that costs."""
+import concurrent.futures
 import os
 import shutil
 import signal
@@ -152,3 +153,48 @@ def record(bench, name):
                              note="%.2f M packets/s; CPU a packet %.2f us; %d commits, the longest %.2f s; index of the file, 2 threads: %.2f s"
                              % (c.packets / t[what].wall / 1e6, last.cpu / c.packets * 1e6, last.commits, last.longest / 1e3,
                                 t["index of the file"].wall))
+
+
+READERS, BESIDE_S = 8, 60
+QUESTIONS = {"query a host": ["query", "--limit", "20", "host 10.0.0.5"], "count a port": ["query", "-c", "port 443"],
+             "top": ["top", "--by", "port", "--limit", "5"], "carve a session": ["carve", "-q", "-w", os.devnull, "--id", "7"],
+             "follow a session": ["follow", "7"]}
+
+
+def ask(bench, db, until, feeder, times, n):
+    """Asks one thing after the other until the time is over."""
+    names = sorted(QUESTIONS)
+    while time.monotonic() < until and feeder.poll() is None:
+        n += 1
+        what = names[n * 7 % len(names)]
+        command, *words = QUESTIONS[what]
+        r = Run([bench.flowcarve, command, "-d", db, *words])
+        if r.status not in (0, 1):
+            raise Wrong("beside: %s: %s" % (what, r.text[-300:]))
+        times.append((what, r.wall))
+
+
+def beside(bench, name):
+    """Eight readers in a loop for a minute, while packets are recorded and committed each second."""
+    c = bench.capture("mix", .6 * bench.args.scale)
+    folder = bench.scratch("recorded")
+    os.mkdir(folder)
+    db, times = os.path.join(folder, "x.db"), []
+    bench.say("%s: %d readers" % (name, READERS))
+    feeder = subprocess.Popen([bench.fcfeed, "-d", db, "-w", folder, "-p", "1", c.path], stdout=subprocess.DEVNULL)
+    try:
+        while not os.path.exists(db):
+            time.sleep(.05)
+        until = time.monotonic() + BESIDE_S
+        with concurrent.futures.ThreadPoolExecutor(READERS) as pool:
+            for reader in [pool.submit(ask, bench, db, until, feeder, times, n) for n in range(READERS)]:
+                reader.result()
+    finally:
+        feeder.kill()
+        feeder.wait()
+    packets = Index(db).one("SELECT sum(records) FROM files")[0]
+    for what in sorted(QUESTIONS):
+        walls = sorted(w for q, w in times if q == what)
+        bench.report.row(name, "%s, median" % what, statistics.median(walls), "s",
+                         note="%d times; 99 of 100 within %.3f s, the longest %.3f s" % (len(walls), walls[len(walls) * 99 // 100], walls[-1]))
+    bench.report.note("beside: %s packets were recorded and indexed meanwhile; no question failed" % number(packets))

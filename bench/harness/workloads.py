@@ -590,5 +590,5 @@ def bursts(bench, name):
 # cold behind mix, whose capture it takes
 WORKLOADS = {"start": start, "mix": single, "cold": cold, "small": single, "elephant": single, "pcapng": pcapng, "many": many, "crowd": crowd, "long": long,
              "taps": taps, "bursts": bursts, "adding": additions.adding, "piece": additions.piece,
-             "onebyone": additions.onebyone, "known": additions.known, "watch": live.watch, "record": live.record, "capture": capturing.capture,
+             "onebyone": additions.onebyone, "known": additions.known, "watch": live.watch, "record": live.record, "beside": live.beside, "capture": capturing.capture,
              "serve": serving.serve, "micro": micro}
