@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What may stand at a place of a filter: the words of the language, and the values that it knows by name. Addresses and
- * files are an index's, and not offered here. Threads: any. Memory: the text of a proposal is valid during the call that
- * gets it.
+ * files are an index's, and not offered here. Threads: any. Memory: the text of a proposal is valid during the call
+ * that gets it.
  */
 #ifndef FLOWCARVE_COMPLETE_H
 #define FLOWCARVE_COMPLETE_H

@@ -24,8 +24,8 @@ struct fc_db;
 int fc_db_open(const char *path, struct fc_db **out, struct fc_error *err);
 
 /*
- * While *stop is not 0, what reads the index ends with FC_E_INTERRUPTED, some milliseconds later: for a limit in time, or
- * for a client that has left. Any thread may set it, by a relaxed atomic store. NULL: nothing stops it, as at first.
+ * While *stop is not 0, what reads the index ends with FC_E_INTERRUPTED, some milliseconds later: for a limit in time,
+ * or for a client that has left. Any thread may set it, by a relaxed atomic store. NULL: nothing stops it, as at first.
  * Looked at until the handle is closed, or another one is given.
  */
 void fc_db_set_stop(struct fc_db *db, const int *stop);

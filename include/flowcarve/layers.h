@@ -35,8 +35,8 @@ struct fc_layer_told {
 typedef int fc_layer_take(void *ctx, const struct fc_layer_told *layer);
 
 /*
- * Tells the layers of a record from the outside in; 0, or what `take` gave. *malformed (may be NULL): a header is broken
- * or cut.
+ * Tells the layers of a record from the outside in; 0, or what `take` gave. *malformed (may be NULL): a header is
+ * broken or cut.
  */
 int fc_layers_tell(const struct fc_record *record, fc_layer_take *take, void *ctx, bool *malformed);
 

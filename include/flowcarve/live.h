@@ -77,8 +77,9 @@ struct fc_watch_options {
 
 /*
  * Begins to watch the folders and all below them; symbolic links to folders are not followed. The options, but for
- * `index` itself, are copied; strings must stay. FC_E_USAGE: one of them is no folder, or limits that cannot be kept. FC_E_BUSY: another process
- * watches for this index, which is told. FC_E_IO, FC_E_DB, FC_E_NOMEM. On success *out must go to fc_watch_close().
+ * `index` itself, are copied; strings must stay. FC_E_USAGE: one of them is no folder, or limits that cannot be kept.
+ * FC_E_BUSY: another process watches for this index, which is told. FC_E_IO, FC_E_DB, FC_E_NOMEM. On success *out must
+ * go to fc_watch_close().
  */
 int fc_watch_open(const char *db_path, const char *const *folders, size_t count, const struct fc_watch_options *options,
                   struct fc_watch **out, struct fc_error *err);
@@ -98,7 +99,9 @@ int fc_watch_run(struct fc_watch *watch, const int *stop, struct fc_error *err);
 size_t fc_watch_folders(const struct fc_watch *watch);
 int64_t fc_watch_poll_ns(const struct fc_watch *watch);
 
-/* What is not in the index yet, but was noticed: so many files; since when the oldest is waited for, 0: there is none. */
+/*
+ * What is not in the index yet, but was noticed: so many files; since when the oldest is waited for, 0: there is none.
+ */
 struct fc_watch_behind {
     uint64_t files;
     int64_t lag_ns;

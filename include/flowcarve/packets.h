@@ -39,7 +39,9 @@ struct fc_packets_options {
     uint32_t fields; /* FC_WANT_*: what is decoded, beside the key */
     const char
         *avoid; /* path that an output will replace, or NULL: FC_E_USAGE when it is the index or a capture of it */
-    /* with `one`: no packets but the one whose record is at `off` of the capture of ID `file`, if the sessions have it */
+    /*
+     * with `one`: no packets but the one whose record is at `off` of the capture of ID `file`, if the sessions have it
+     */
     bool one;
     uint32_t file;
     uint64_t off;

@@ -6,7 +6,8 @@
  * second: queries, also for sessions that go on, and carves see it then. A file has a hidden name (".NAME.part") while
  * it is written, and its own when it is whole and on the disk; other commands find it by either. What the index has of
  * a file is on the disk: neither a kill nor a power loss takes a packet from it, and the next recorder on this folder
- * goes on where this one has ended. What was dropped, and when, is in table `loss` (loss.h), by the names of interfaces.
+ * goes on where this one has ended. What was dropped, and when, is in table `loss` (loss.h), by the names of
+ * interfaces.
  *
  * Threads: each input belongs to one thread, which is never kept waiting unless the option `wait` asks for that: what
  * there is no room for is dropped, and counted by its cause. fc_recorder_run() and fc_recorder_commit() belong to one
@@ -46,7 +47,9 @@ struct fc_recorder_packet {
     const uint8_t *data;
 };
 
-/* Packets since the start. received = recorded + waiting + kernel + queue + disk; received is what passed the filter. */
+/*
+ * Packets since the start. received = recorded + waiting + kernel + queue + disk; received is what passed the filter.
+ */
 struct fc_recorder_counts {
     uint64_t received;
     uint64_t recorded;       /* in a file */
@@ -75,9 +78,9 @@ struct fc_recorder_options {
     uint64_t commit_packets; /* sooner when so many wait for it; 0: no number does that */
     uint64_t rotate_bytes;   /* a file ends before it has more, but for some kB; 0: 1 GiB. At least 1 MiB */
     int64_t rotate_ns;       /* a file ends when the wall clock passes a multiple of this since 1970; 0: no time does */
-    uint64_t memory_bytes;   /* of packets on their way to a file; 0: 64 MiB. At least 4 MiB */
-    bool wait;               /* fc_recorder_add() waits for room, and drops nothing unless the recorder ends */
-    const char *prefix;      /* of the files' names, without '/'; NULL: "flowcarve" */
+    uint64_t memory_bytes; /* of packets on their way to a file; 0: 64 MiB. At least 4 MiB; 1.5 MiB an input if more */
+    bool wait;             /* fc_recorder_add() waits for room, and drops nothing unless the recorder ends */
+    const char *prefix;    /* of the files' names, without '/'; NULL: "flowcarve" */
     /* As in fc_watch_options, and `ready` by fc_recorder_open(); may be NULL. */
     void (*notice)(void *ctx, const struct fc_notice *notice);
     void (*word)(void *ctx, const struct fc_error *what);
@@ -86,8 +89,9 @@ struct fc_recorder_options {
     void (*ready)(void *ctx, bool names);
     void *ctx;
     /*
-     * The oldest captures in the folder are deleted and forgotten until these limits hold, and rows of table `loss` with
-     * the sessions of their time, as in fc_watch_options; file_bytes, file_ns and own are set here. May be NULL. Copied.
+     * The oldest captures in the folder are deleted and forgotten until these limits hold, and rows of table `loss`
+     * with the sessions of their time, as in fc_watch_options; file_bytes, file_ns and own are set here. May be NULL.
+     * Copied.
      */
     const struct fc_retain_limits *retain;
     void (*deleted)(void *ctx, const struct fc_retain_deleted *deleted);
@@ -97,9 +101,9 @@ struct fc_recorder_options {
 /*
  * Begins to record into a folder, and takes up what a recorder before it has left there without an end: that is in the
  * index with the first commit. The options are copied, strings too, but for those in `index`, which must stay.
- * FC_E_USAGE: options out of their range, limits that cannot be kept, no folder. FC_E_BUSY: another process watches or records for this index, or
- * into this folder. FC_E_IO, FC_E_NOMEM, FC_E_LIMIT: no thread can be had. On success *out must go to
- * fc_recorder_close().
+ * FC_E_USAGE: options out of their range, limits that cannot be kept, no folder. FC_E_BUSY: another process watches or
+ * records for this index, or into this folder. FC_E_IO, FC_E_NOMEM, FC_E_LIMIT: no thread can be had. On success *out
+ * must go to fc_recorder_close().
  */
 int fc_recorder_open(const char *db_path, const char *folder, const struct fc_recorder_options *options,
                      struct fc_recorder **out, struct fc_error *err);
@@ -114,7 +118,9 @@ int fc_recorder_add_interface(struct fc_recorder *recorder, const struct fc_reco
  */
 int fc_recorder_add_input(struct fc_recorder *recorder, struct fc_recorder_input **out, struct fc_error *err);
 
-/* Copies a packet. 0, or FC_E_LIMIT: there was no room, it is dropped and counted. FC_E_USAGE: no such packet can be. */
+/*
+ * Copies a packet. 0, or FC_E_LIMIT: there was no room, it is dropped and counted. FC_E_USAGE: no such packet can be.
+ */
 int fc_recorder_add(struct fc_recorder_input *input, const struct fc_recorder_packet *packet);
 
 /*
@@ -132,9 +138,10 @@ void fc_recorder_tell(struct fc_recorder *recorder, uint32_t interface, uint64_t
 
 /*
  * Commits again and again until *stop is not 0; then all that was added is written and committed, the file is ended,
- * and FC_E_INTERRUPTED returned; FC_E_IO: the disk did not take all, which is counted as dropped. The inputs must have ended by then, or be given nothing any more. What fails for the
- * disk, for memory, or as another process writes the index is told and tried again. Else: FC_E_USAGE, FC_E_SCHEMA,
- * FC_E_FILTER: no run can be made with these options, or of what is at db_path.
+ * and FC_E_INTERRUPTED returned; FC_E_IO: the disk did not take all, which is counted as dropped. The inputs must have
+ * ended by then, or be given nothing any more. What fails for the disk, for memory, or as another process writes the
+ * index is told and tried again. Else: FC_E_USAGE, FC_E_SCHEMA, FC_E_FILTER: no run can be made with these options, or
+ * of what is at db_path.
  */
 int fc_recorder_run(struct fc_recorder *recorder, const int *stop, struct fc_error *err);
 

@@ -91,8 +91,9 @@ int fc_retain_open(const char *db_path, const char *const *folders, size_t count
 
 /*
  * Deletes and forgets what is due, as far as that can be done in some `budget_ns` (0: 250 ms, and up to 2 s as long
- * as steps in a row have not done all; one capture and some thousand sessions always are). To be called behind commits, and every 10 s at least; at once when there is more. For
- * 86,000 captures it takes some 10 ms when nothing is due; the first one looks at all captures, which takes a second.
+ * as steps in a row have not done all; one capture and some thousand sessions always are). To be called behind commits,
+ * and every 10 s at least; at once when there is more. For 86,000 captures it takes some 10 ms when nothing is due; the
+ * first one looks at all captures, which takes a second.
  *
  * now_ns: the wall clock. settled: the index has all that was heard of names until now, so that a capture that is not
  * under its name is not just on its way to another one. *result is filled also on failure. Codes as fc_forget(): what

@@ -134,8 +134,8 @@ struct fc_status_index {
 void fc_status_of_disk(const char *db_path, struct fc_status_index *out);
 
 /*
- * Looks all up, in milliseconds but for `loss`, which reads that table. FC_E_MISSING: there is none, disk_bytes is of its
- * folder then. FC_E_SCHEMA, FC_E_DB, FC_E_IO, FC_E_NOMEM.
+ * Looks all up, in milliseconds but for `loss`, which reads that table. FC_E_MISSING: there is none, disk_bytes is of
+ * its folder then. FC_E_SCHEMA, FC_E_DB, FC_E_IO, FC_E_NOMEM.
  */
 int fc_status_of_index(const char *db_path, bool loss, struct fc_status_index *out, struct fc_error *err);
 

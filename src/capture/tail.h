@@ -30,8 +30,8 @@ void fc_tail_append(struct fc_tail *tail, const void *data, size_t n);
 size_t fc_tail_read(struct fc_tail *tail, void *buf, size_t n, uint64_t off);
 
 /*
- * For who appends alone: the bytes from `off` on that lie in one piece, at most n of them, which it has. They stay until
- * as many as `room` are appended behind `off`.
+ * For who appends alone: the bytes from `off` on that lie in one piece, at most n of them, which it has. They stay
+ * until as many as `room` are appended behind `off`.
  */
 const uint8_t *fc_tail_piece(const struct fc_tail *tail, uint64_t off, size_t *n);
 

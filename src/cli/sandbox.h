@@ -46,8 +46,8 @@ void fc_sandbox_enter_deleting(const char *index, const char *output, const char
                                bool names);
 
 /*
- * The same for a server that has its socket and all files that it needs but captures and the index: it may talk to those
- * who connect, and connect to nobody. Returns as that.
+ * The same for a server that has its socket and all files that it needs but captures and the index: it may talk to
+ * those who connect, and connect to nobody. Returns as that.
  */
 unsigned fc_sandbox_enter_server(const char *index);
 

@@ -73,8 +73,8 @@ void fc_batches_wake(struct fc_batches *batches);
 /* Takes over what was handed over. all: also what inputs have not, which must have ended. */
 void fc_batches_pull(struct fc_batches *batches, bool all);
 /*
- * The next packets: up to `most` bytes of whole blocks in a row, *n; NULL: none, or none whose turn it is for sure. all:
- * nothing is waited for. They are taken with the next call.
+ * The next packets: up to `most` bytes of whole blocks in a row, *n; NULL: none, or none whose turn it is for sure.
+ * all: nothing is waited for. They are taken with the next call.
  */
 const uint8_t *fc_batches_next(struct fc_batches *batches, bool all, size_t most, size_t *n);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * When limits of what is kept (flowcarve/retain.h) are looked at by who adds to an index: behind what was added, and every
- * 10 s. What cannot be done at the moment is done some time: nothing of it keeps the index from growing.
+ * When limits of what is kept (flowcarve/retain.h) are looked at by who adds to an index: behind what was added, and
+ * every 10 s. What cannot be done at the moment is done some time: nothing of it keeps the index from growing.
  *
  * Threads: that of the owner.
  */

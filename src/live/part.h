@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files that a recorder writes: "PREFIX-20261129T141502.123Z.pcapng", and ".PREFIX-...pcapng.part" until such a file is whole.
+ * Files that a recorder writes: "PREFIX-20261129T141502.123Z.pcapng", and ".PREFIX-...pcapng.part" until such a file is
+ * whole.
  *
  * Threads: any, on files of their own.
  */

@@ -449,7 +449,8 @@ static int take_snapshot(struct fc_recorder *r, bool settled, bool last, struct 
 }
 
 /*
- * A disk that has failed to take pages tells it once, and has them for written then: they are written again from memory.
+ * A disk that has failed to take pages tells it once, and has them for written then: they are written again from
+ * memory.
  */
 static int write_again(struct fc_writing *w, struct fc_written *f, uint64_t end, struct fc_error *err)
 {

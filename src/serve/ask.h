@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A question, as those who answer it see it: its parameters, the index, where the answer goes, and how to say that there
- * is none. They know nothing of HTTP but its numbers. Threads: one. Memory: all is the structure's owner's.
+ * A question, as those who answer it see it: its parameters, the index, where the answer goes, and how to say that
+ * there is none. They know nothing of HTTP but its numbers. Threads: one. Memory: all is the structure's owner's.
  */
 #ifndef FC_SERVE_ASK_H
 #define FC_SERVE_ASK_H

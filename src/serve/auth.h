@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who asks: tokens of a file, the one-time token of the page, and the cookies that these are exchanged for. Cookies live
- * in memory, and no longer than the server. Threads: any.
+ * Who asks: tokens of a file, the one-time token of the page, and the cookies that these are exchanged for. Cookies
+ * live in memory, and no longer than the server. Threads: any.
  */
 #ifndef FC_SERVE_AUTH_H
 #define FC_SERVE_AUTH_H

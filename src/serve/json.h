@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * JSON written to memory. Text goes through fc_text_escape() alone; commas come by themselves. Threads: one. Memory: the
- * text is owned by the structure. Without memory nothing more is written, and `failed` says so.
+ * JSON written to memory. Text goes through fc_text_escape() alone; commas come by themselves. Threads: one. Memory:
+ * the text is owned by the structure. Without memory nothing more is written, and `failed` says so.
  */
 #ifndef FC_SERVE_JSON_H
 #define FC_SERVE_JSON_H

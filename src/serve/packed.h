@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The files of the page as gzip, for clients that take it: made once when the server starts, as what anybody may ask for
- * without a token must cost next to nothing. Threads: those that answer read. Memory: half of what the files have.
+ * The files of the page as gzip, for clients that take it: made once when the server starts, as what anybody may ask
+ * for without a token must cost next to nothing. Threads: those that answer read. Memory: half of what the files have.
  */
 #ifndef FC_SERVE_PACKED_H
 #define FC_SERVE_PACKED_H

@@ -38,8 +38,8 @@ struct fc_watch_lock {
 };
 
 /*
- * Who may read the index, or may by `rights` (NULL: its owner alone) when there is none yet, may read the file. FC_E_BUSY:
- * another process has it, which is told; FC_E_IO, FC_E_DB, FC_E_NOMEM. Then there is nothing to release.
+ * Who may read the index, or may by `rights` (NULL: its owner alone) when there is none yet, may read the file.
+ * FC_E_BUSY: another process has it, which is told; FC_E_IO, FC_E_DB, FC_E_NOMEM. Then there is nothing to release.
  */
 int fc_watch_lock_take(const char *index, const struct fc_rights *rights, struct fc_watch_lock *lock,
                        struct fc_error *err);

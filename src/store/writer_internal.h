@@ -223,9 +223,9 @@ int fc_writer_open_row(struct fc_writer *writer, const struct fc_open_entry *ent
 /* Is it later than was asked for? */
 bool fc_writer_is_late(const struct fc_writer *writer);
 /*
- * writer_drop.c. A session without positions, of which its span knows when that is flushed; spans of which no session is left, and their ports: a session has
- * packets, so a span without any has none, and where some of a span are left, so are the ports of all, which are looked
- * up in the rows; what is known of a capture beside its row.
+ * writer_drop.c. A session without positions, of which its span knows when that is flushed; spans of which no session
+ * is left, and their ports: a session has packets, so a span without any has none, and where some of a span are left,
+ * so are the ports of all, which are looked up in the rows; what is known of a capture beside its row.
  */
 int fc_writer_drop_session(struct fc_writer *writer, int64_t id, struct fc_error *err);
 int fc_writer_flush_dropped(struct fc_writer *writer, struct fc_error *err); /* in front of a commit */

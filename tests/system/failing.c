@@ -6,7 +6,8 @@
  *
  *   FAILING_CALL   a kind of call; those numbered FAILING_FROM to FAILING_TO, from 0, fail
  *   FAILING_HOW    EIO, ENOSPC..., as a number; 0: half of what was asked is read or written, once
- *   FAILING_HANG   a file; while it is there, calls that wait for the disk do not return, and a file FAILING_HANG.reached is
+ *   FAILING_HANG   a file; while it is there, calls that wait for the disk do not return, and a file
+ *   FAILING_HANG.reached is
  *                  made when one is made
  *   FAILING_COUNTS a file that gets the number of calls of each kind, in the end
  *   FAILING_LOG    a file that gets each change to the files of folder FAILING_FOLDER (test_power.py knows its form)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The blackboard of the lock: who reads beside a writer at full speed has whole notes alone, and newer and newer ones. */
+/*
+ * The blackboard of the lock: who reads beside a writer at full speed has whole notes alone, and newer and newer ones.
+ */
 #include "store/watch_lock.h"
 
 #include <criterion/criterion.h>
