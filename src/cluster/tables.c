@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#include "cluster/tables.h"
+#include "base/error.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME_LONGEST = 63 };
+
+/* The engine of the table that the statement so far is about; `version` is between the parentheses, and may be empty. */
+static void put_engine(FILE *out, const struct fc_tables_options *o, const char *table, size_t table_len, const char *version, size_t len)
+{
+    if (o->replicated)
+        fprintf(out, "ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/flowcarve/%.*s', '{replica}'%s%.*s)", (int)table_len, table,
+                len ? ", " : "", (int)len, version);
+    else
+        fprintf(out, "ReplacingMergeTree(%.*s)", (int)len, version);
+}
+
+static void put_statement(FILE *out, const struct fc_tables_options *o, const char *text, size_t len)
+{
+    static const char marker[] = "IF NOT EXISTS ";
+    const char *end = text + len, *table = strstr(text, marker), *word;
+
+    table = table ? table + sizeof marker - 1 : text;
+    while (text < end && (word = memchr(text, '@', (size_t)(end - text)))) {
+        const char *behind = memchr(word + 1, '@', (size_t)(end - word - 1));
+        fprintf(out, "%.*s", (int)(word - text), text);
+        if (!behind)
+            break;
+        if (strncmp(word, "@LOCAL@", 7) == 0)
+            fputs(o->cluster ? "_local" : "", out);
+        else if (strncmp(word, "@CLUSTER@", 9) == 0)
+            fputs(o->cluster, out);
+        else if (strncmp(word, "@ENGINE(", 8) == 0)
+            put_engine(out, o, table, strcspn(table, "@ ("), word + 8, (size_t)(behind - word - 9));
+        text = behind + 1;
+    }
+    fprintf(out, "%.*s", (int)(end - text), text);
+}
+
+/* Statements end with a line that is ";" alone; comments and empty lines in front of one are passed over. */
+static int each_of(const char *text, const struct fc_tables_options *options, fc_tables_call *call, void *ctx, struct fc_error *err)
+{
+    for (const char *end; (end = strstr(text, "\n;\n")); text = end + 3) {
+        char *statement = NULL;
+        size_t size;
+        while (strncmp(text, "--", 2) == 0 || *text == '\n')
+            text += strcspn(text, "\n") + 1;
+        FILE *out = open_memstream(&statement, &size);
+        if (out)
+            put_statement(out, options, text, (size_t)(end - text));
+        bool bad = !out || fclose(out) != 0;
+        int rc = bad ? fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory") : call(ctx, statement, err);
+        free(statement);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+int fc_tables_each(const struct fc_tables_options *options, fc_tables_call *call, void *ctx, struct fc_error *err)
+{
+    const char *name = options->cluster;
+    int rc;
+
+    for (size_t i = 0; name && name[i]; i++)
+        if (i == NAME_LONGEST || (!isalnum((unsigned char)name[i]) && !strchr("_-", name[i])))
+            return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "a cluster's name has letters, digits, '_' and '-' alone");
+    if ((rc = each_of(fc_engine_tables, options, call, ctx, err)) || !name)
+        return rc;
+    return each_of(fc_engine_distributed, options, call, ctx, err);
+}
+
+static int make_one(void *ctx, const char *statement, struct fc_error *err)
+{
+    return fc_engine_run(ctx, statement, NULL, NULL, NULL, err);
+}
+
+int fc_tables_make(struct fc_engine *engine, const struct fc_tables_options *options, struct fc_error *err)
+{
+    int rc = fc_engine_make_database(engine, err);
+
+    return rc ? rc : fc_tables_each(options, make_one, engine, err);
+}

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""Engines for the tests of clusters: ClickHouse processes of Debian's package on loopback, and a current release as a library (npm's chdb)
+behind a server of a screen, so that the same program asks both in the same way."""
+import ctypes
+import glob
+import http.server
+import os
+import shutil
+import signal
+import socket
+import socketserver
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+CONFIG = """<yandex>
+ <logger><level>warning</level><log>{dir}/server.log</log><errorlog>{dir}/error.log</errorlog></logger>
+ <listen_host>127.0.0.1</listen_host><http_port>{http}</http_port><tcp_port>{tcp}</tcp_port>
+ <path>{dir}/data/</path><tmp_path>{dir}/tmp/</tmp_path><users_config>{dir}/users.xml</users_config>
+ <default_profile>default</default_profile><default_database>default</default_database>
+ <mark_cache_size>100000000</mark_cache_size><max_concurrent_queries>100</max_concurrent_queries>
+ <remote_servers><flowcarve>{shards}</flowcarve></remote_servers>
+</yandex>"""
+SHARD = "<shard><replica><host>127.0.0.1</host><port>{}</port></replica></shard>"
+USERS = """<yandex><profiles><default><max_memory_usage>4000000000</max_memory_usage></default></profiles>
+<users><default><password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota></default>
+<analyst><password>sesame</password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota></analyst></users>
+<quotas><default><interval><duration>3600</duration><queries>0</queries><errors>0</errors><result_rows>0</result_rows><read_rows>0</read_rows>
+<execution_time>0</execution_time></interval></default></quotas></yandex>"""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def ask(url, sql, data=None, **params):
+    """Bytes that an engine answers; raises with its words."""
+    if data is not None:
+        params["query"] = sql
+    target = url + "/?" + urllib.parse.urlencode(params)
+    try:
+        with urllib.request.urlopen(target, sql.encode() if data is None else data, timeout=120) as answer:
+            return answer.read()
+    except urllib.error.HTTPError as error:
+        raise RuntimeError(error.read().decode(errors="replace")[:2000]) from None
+
+
+class Server:
+    """One ClickHouse process. `ports`: the native ports of all servers of the cluster `flowcarve`, its own among them; None: it is alone."""
+
+    def __init__(self, tcp=None, ports=None):
+        self.dir = tempfile.mkdtemp(prefix="fc-engine-")
+        self.http, self.tcp = free_port(), tcp or free_port()
+        self.url = f"http://127.0.0.1:{self.http}"
+        for sub in ("data", "tmp"):
+            os.mkdir(f"{self.dir}/{sub}")
+        shards = "".join(SHARD.format(port) for port in ports or [self.tcp])
+        with open(f"{self.dir}/config.xml", "w") as f:
+            f.write(CONFIG.format(dir=self.dir, http=self.http, tcp=self.tcp, shards=shards))
+        with open(f"{self.dir}/users.xml", "w") as f:
+            f.write(USERS)
+        self.process = None
+        self.start()
+
+    def start(self, wait=True):
+        self.process = subprocess.Popen(["clickhouse-server", f"--config-file={self.dir}/config.xml"], stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL, start_new_session=True)
+        if wait:
+            self.wait()
+
+    def wait(self):
+        for _ in range(600):
+            try:
+                ask(self.url, "SELECT 1")
+                return
+            except (OSError, RuntimeError):
+                if self.process.poll() is not None:
+                    raise RuntimeError(f"clickhouse-server has ended: {open(self.dir + '/error.log').read()[-500:]}") from None
+                time.sleep(0.05)
+        raise RuntimeError("clickhouse-server does not answer")
+
+    def kill(self, sig=signal.SIGKILL):
+        if self.process and self.process.poll() is None:
+            os.killpg(self.process.pid, sig)
+            self.process.wait()
+
+    def ask(self, sql, data=None, **params):
+        return ask(self.url, sql, data, **params)
+
+    def close(self):
+        self.kill()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def has_server():
+    return shutil.which("clickhouse-server") is not None
+
+
+def servers(count):
+    """Servers that know each other as the cluster `flowcarve`."""
+    ports = [free_port() for _ in range(count)]
+    return [Server(port, ports) for port in ports]
+
+
+def library():
+    """Where chdb's library is: in FLOWCARVE_CLUSTER_TOOLS, a folder in which npm has installed it. None: it is not there."""
+    found = glob.glob(os.path.join(os.environ.get("FLOWCARVE_CLUSTER_TOOLS", ""), "node_modules/@chdb/lib-*/libchdb.so"))
+    return found[0] if found and os.environ.get("FLOWCARVE_CLUSTER_TOOLS") else None
+
+
+class _Chdb:
+    def __init__(self, folder):
+        self.lib = ctypes.CDLL(library())
+        self.lib.chdb_connect.restype = ctypes.POINTER(ctypes.c_void_p)
+        self.lib.chdb_query_n.restype = ctypes.c_void_p
+        self.lib.chdb_query_n.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]
+        for name, kind in (("error", ctypes.c_char_p), ("buffer", ctypes.c_void_p), ("length", ctypes.c_size_t)):
+            function = getattr(self.lib, "chdb_result_" + name)
+            function.restype, function.argtypes = kind, [ctypes.c_void_p]
+        self.lib.chdb_destroy_query_result.argtypes = [ctypes.c_void_p]
+        words = [b"clickhouse", f"--path={folder}".encode()]
+        self.connection = self.lib.chdb_connect(len(words), (ctypes.c_char_p * len(words))(*words))
+        self.lock = threading.Lock()
+
+    def query(self, sql):
+        result = self.lib.chdb_query_n(self.connection[0], sql, len(sql), b"TabSeparated", 12)
+        try:
+            error = self.lib.chdb_result_error(result)
+            if error:
+                raise RuntimeError(error.decode(errors="replace"))
+            return ctypes.string_at(self.lib.chdb_result_buffer(result), self.lib.chdb_result_length(result))
+        finally:
+            self.lib.chdb_destroy_query_result(result)
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    OF_HTTP = {"database", "query", "wait_end_of_query", "buffer_size", "user", "password"}
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self):
+        chdb = self.server.chdb
+        params = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        sql = params.get("query", "").encode() + (b"\n" if "query" in params and body else b"") + body
+        settings = {k: v for k, v in params.items() if k not in self.OF_HTTP}
+        status, headers = 200, {}
+        with chdb.lock:
+            try:
+                if "database" in params:
+                    chdb.query(f"USE {params['database']}".encode())
+                for name, value in settings.items():
+                    chdb.query(f"SET {name} = '{value}'".encode())
+                text = chdb.query(sql)
+            except RuntimeError as error:
+                status, text = 500, str(error).encode()
+                code = text.split(b"Code: ", 1)[1].split(b".", 1)[0] if b"Code: " in text else b"0"
+                headers["X-ClickHouse-Exception-Code"] = code.decode()
+            finally:
+                for name in settings:
+                    try:
+                        chdb.query(f"SET {name} = DEFAULT".encode())
+                    except RuntimeError:
+                        pass
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_GET = do_POST = answer
+
+
+class Current:
+    """A current release, asked as the server is; one connection, so one of it a process at a time."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="fc-current-")
+        self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Handler)
+        self.server.daemon_threads = True
+        self.server.chdb = _Chdb(self.dir)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def ask(self, sql, data=None, **params):
+        return ask(self.url, sql, data, **params)
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        shutil.rmtree(self.dir, ignore_errors=True)
