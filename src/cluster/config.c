@@ -98,12 +98,14 @@ int fc_secret_read(const char *path, char **out, struct fc_error *err)
     if (failed)
         return fc_error_set(err, FC_E_IO, path, FC_NO_OFFSET, "cannot be read");
     if (!S_ISREG(st.st_mode) || st.st_mode & 077 || (st.st_uid != geteuid() && st.st_uid != 0))
-        return fc_error_set(err, FC_E_USAGE, path, FC_NO_OFFSET, "what is secret is in a file that belongs to its user alone: chmod 600");
+        return fc_error_set(err, FC_E_USAGE, path, FC_NO_OFFSET,
+                            "what is secret is in a file that belongs to its user alone: chmod 600");
     while (len && strchr("\r\n", text[len - 1]))
         len--;
     text[len] = '\0';
     if (!len || len > SECRET_MAX || strlen(text) != len || strpbrk(text, "\r\n"))
-        return fc_error_set(err, FC_E_USAGE, path, FC_NO_OFFSET, "one line of at most %d bytes is to be in it", SECRET_MAX);
+        return fc_error_set(err, FC_E_USAGE, path, FC_NO_OFFSET, "one line of at most %d bytes is to be in it",
+                            SECRET_MAX);
     if (!(*out = strdup(text)))
         return no_memory(err);
     return 0;
@@ -134,7 +136,8 @@ static int set_secret(const struct place *at, char **to, const char *name)
 static int set_url(const struct place *at, const char *value)
 {
     size_t len;
-    const char *bad = at->is_engine ? fc_engine_url(value, &at->peer->url, &at->cluster->database) : check_url(value, &len);
+    const char *bad =
+        at->is_engine ? fc_engine_url(value, &at->peer->url, &at->cluster->database) : check_url(value, &len);
 
     if (bad)
         return bad_line(at, bad);
@@ -230,7 +233,8 @@ static int read_line(struct place *at, char *line)
     if (*line == '[')
         return begin_section(at, line);
     if (!at->peer || !(equals = strchr(line, '=')))
-        return bad_line(at, at->peer ? "a line is KEY = VALUE" : "a section is to begin first: [engine], [sensors] or [sensor NAME]");
+        return bad_line(at, at->peer ? "a line is KEY = VALUE"
+                                     : "a section is to begin first: [engine], [sensors] or [sensor NAME]");
     char *end = equals;
     while (end > line && isspace((unsigned char)end[-1]))
         end--;
@@ -246,9 +250,11 @@ static int share(struct fc_cluster *c, struct fc_error *err)
         struct {
             char **to;
             const char *from;
-        } each[] = {{&p->ca, c->common.ca}, {&p->cert, c->common.cert}, {&p->key, c->common.key}, {&p->token, c->common.token}};
+        } each[] = {
+            {&p->ca, c->common.ca}, {&p->cert, c->common.cert}, {&p->key, c->common.key}, {&p->token, c->common.token}};
         if (!p->url)
-            return fc_error_set(err, FC_E_USAGE, c->path, FC_NO_OFFSET, "line %u: sensor %s has no url", c->sensor[i].line, c->sensor[i].name);
+            return fc_error_set(err, FC_E_USAGE, c->path, FC_NO_OFFSET, "line %u: sensor %s has no url",
+                                c->sensor[i].line, c->sensor[i].name);
         for (size_t k = 0; k < sizeof each / sizeof *each; k++)
             if (!*each[k].to && each[k].from && !(*each[k].to = strdup(each[k].from)))
                 return no_memory(err);

@@ -14,9 +14,9 @@ struct fc_sensor {
 
 struct fc_cluster {
     char *path;
-    struct fc_peer engine;  /* url: without the path */
+    struct fc_peer engine; /* url: without the path */
     char *database;
-    struct fc_peer common;  /* of all sensors: ca, cert, key, token */
+    struct fc_peer common; /* of all sensors: ca, cert, key, token */
     struct fc_sensor *sensor;
     size_t sensors, room;
 };

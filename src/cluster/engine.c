@@ -54,8 +54,8 @@ static int refused(struct fc_engine *engine, const struct fc_http_answer *answer
     for (char *p = line; *p; p++)
         *p = isspace((unsigned char)*p) ? ' ' : *p;
     bool bound = engine->code == TOO_MANY_ROWS || engine->code == TIMEOUT_EXCEEDED || engine->code == TOO_SLOW;
-    return fc_error_set(err, bound ? FC_E_LIMIT : FC_E_DB, engine->url, FC_NO_OFFSET, "the engine answers %ld: %s", answer->status,
-                        *line ? line : "nothing");
+    return fc_error_set(err, bound ? FC_E_LIMIT : FC_E_DB, engine->url, FC_NO_OFFSET, "the engine answers %ld: %s",
+                        answer->status, *line ? line : "nothing");
 }
 
 static int ask(struct fc_engine *engine, struct fc_http_request *request, struct fc_error *err)
@@ -70,8 +70,8 @@ static int ask(struct fc_engine *engine, struct fc_http_request *request, struct
     return answer.status == 200 ? 0 : refused(engine, &answer, err);
 }
 
-int fc_engine_run(struct fc_engine *engine, const char *sql, const struct fc_engine_bounds *bounds, fc_http_take *take, void *ctx,
-                  struct fc_error *err)
+int fc_engine_run(struct fc_engine *engine, const char *sql, const struct fc_engine_bounds *bounds, fc_http_take *take,
+                  void *ctx, struct fc_error *err)
 {
     unsigned deadline_ms = bounds ? bounds->deadline_ms : 0;
     char path[400], limits[160] = "";
@@ -83,7 +83,9 @@ int fc_engine_run(struct fc_engine *engine, const char *sql, const struct fc_eng
     if (deadline_ms)
         snprintf(limits + len, sizeof limits - len, "&max_execution_time=%u", (deadline_ms + 999) / 1000);
     /* shards are asked for tables of theirs inside of a query: all rows of a sensor are on one */
-    snprintf(path, sizeof path, "/?database=%s&wait_end_of_query=1&buffer_size=1048576&distributed_product_mode=local&output_format_json_quote_64bit_integers=0%s",
+    snprintf(path, sizeof path,
+             "/?database=%s&wait_end_of_query=1&buffer_size=1048576&distributed_product_mode=local&output_format_json_"
+             "quote_64bit_integers=0%s",
              engine->database, limits);
     return ask(engine,
                &(struct fc_http_request){.path = path,
@@ -112,11 +114,14 @@ static void escape(char *to, size_t size, const char *text)
     size_t len = 0;
 
     for (; *text && len + 4 < size; text++)
-        len += (size_t)snprintf(to + len, size - len, isalnum((unsigned char)*text) || strchr("_-.", *text) ? "%c" : "%%%02X", (unsigned char)*text);
+        len += (size_t)snprintf(to + len, size - len,
+                                isalnum((unsigned char)*text) || strchr("_-.", *text) ? "%c" : "%%%02X",
+                                (unsigned char)*text);
     to[len] = '\0';
 }
 
-int fc_engine_insert(struct fc_engine *engine, const char *into, const void *rows, size_t len, const char *token, struct fc_error *err)
+int fc_engine_insert(struct fc_engine *engine, const char *into, const void *rows, size_t len, const char *token,
+                     struct fc_error *err)
 {
     char sql[1500], query[4000], path[4600], words[300] = "", escaped[200];
 
@@ -124,7 +129,8 @@ int fc_engine_insert(struct fc_engine *engine, const char *into, const void *row
     escape(query, sizeof query, sql);
     if (engine->release >= RELEASE_OF_TOKENS) {
         escape(escaped, sizeof escaped, token ? token : "");
-        snprintf(words, sizeof words, "&max_partitions_per_insert_block=0%s%s", token ? "&insert_deduplication_token=" : "", escaped);
+        snprintf(words, sizeof words, "&max_partitions_per_insert_block=0%s%s",
+                 token ? "&insert_deduplication_token=" : "", escaped);
     }
     snprintf(path, sizeof path, "/?database=%s&insert_distributed_sync=1%s&query=%s", engine->database, words, query);
     return ask(engine,
@@ -143,7 +149,8 @@ static int take_release(void *ctx, const uint8_t *data, size_t len, struct fc_er
     return 0;
 }
 
-int fc_engine_open(const struct fc_peer *peer, const char *database, const int *stop, struct fc_engine **out, struct fc_error *err)
+int fc_engine_open(const struct fc_peer *peer, const char *database, const int *stop, struct fc_engine **out,
+                   struct fc_error *err)
 {
     struct fc_engine *engine = calloc(1, sizeof *engine);
     char text[64] = "";
@@ -157,13 +164,15 @@ int fc_engine_open(const struct fc_peer *peer, const char *database, const int *
     }
     engine->stop = stop;
     /* without a database, which need not be there yet */
-    struct fc_http_request request = {.path = "/?query=SELECT%20version()", .deadline_ms = 30000, .take = take_release, .ctx = text};
+    struct fc_http_request request = {
+        .path = "/?query=SELECT%20version()", .deadline_ms = 30000, .take = take_release, .ctx = text};
     if ((rc = fc_http_open(peer, &engine->http, err)) || (rc = ask(engine, &request, err))) {
         fc_engine_close(engine);
         return rc;
     }
     if (sscanf(text, "%u.%u", &major, &minor) != 2 || (engine->release = major * 1000 + minor) < RELEASE_LEAST) {
-        rc = fc_error_set(err, FC_E_USAGE, peer->url, FC_NO_OFFSET, "no engine of a release from 18.16 on answers there");
+        rc = fc_error_set(err, FC_E_USAGE, peer->url, FC_NO_OFFSET,
+                          "no engine of a release from 18.16 on answers there");
         fc_engine_close(engine);
         return rc;
     }

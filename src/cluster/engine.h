@@ -18,7 +18,8 @@ struct fc_engine;
  * Connects, and asks which release it is (18.16 or later; else FC_E_USAGE). The peer is copied. *stop as in http.h, for all that is
  * asked then; may be NULL. On success *out must go to fc_engine_close(). FC_E_IO, FC_E_NOMEM, FC_E_INTERRUPTED.
  */
-int fc_engine_open(const struct fc_peer *peer, const char *database, const int *stop, struct fc_engine **out, struct fc_error *err);
+int fc_engine_open(const struct fc_peer *peer, const char *database, const int *stop, struct fc_engine **out,
+                   struct fc_error *err);
 void fc_engine_close(struct fc_engine *engine);
 
 /* Makes the database that it is asked about, where it is not there. Codes as fc_engine_run(). */
@@ -38,14 +39,15 @@ struct fc_engine_bounds {
  * FC_E_DB: the engine says no (err has its words, and the code of its exception); FC_E_LIMIT: too many rows to read, or its deadline has passed;
  * FC_E_IO: it cannot be asked, or the answer has not come whole: then a statement that writes may have done so or not.
  */
-int fc_engine_run(struct fc_engine *engine, const char *sql, const struct fc_engine_bounds *bounds, fc_http_take *take, void *ctx,
-                  struct fc_error *err);
+int fc_engine_run(struct fc_engine *engine, const char *sql, const struct fc_engine_bounds *bounds, fc_http_take *take,
+                  void *ctx, struct fc_error *err);
 
 /*
  * Inserts rows in RowBinary: "INSERT INTO <into> FORMAT RowBinary", `into` being a table and its columns. Returns when they are stored, on
  * a shard when they are for one. token: an engine that knows it drops rows that were sent under the same token before; NULL: none. Codes as above.
  */
-int fc_engine_insert(struct fc_engine *engine, const char *into, const void *rows, size_t len, const char *token, struct fc_error *err);
+int fc_engine_insert(struct fc_engine *engine, const char *into, const void *rows, size_t len, const char *token,
+                     struct fc_error *err);
 
 /* Code of the engine's exception in the last call that gave FC_E_DB or FC_E_LIMIT; 0: none. */
 int fc_engine_code(const struct fc_engine *engine);

@@ -61,8 +61,8 @@ int fc_http_open(const struct fc_peer *peer, struct fc_http **out, struct fc_err
     if (!(http = calloc(1, sizeof *http)))
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     http->curl = curl;
-    http->peer = (struct fc_peer){copy(peer->url, &failed),      copy(peer->ca, &failed),   copy(peer->cert, &failed),
-                                  copy(peer->key, &failed),      copy(peer->user, &failed), copy(peer->password, &failed),
+    http->peer = (struct fc_peer){copy(peer->url, &failed),  copy(peer->ca, &failed),   copy(peer->cert, &failed),
+                                  copy(peer->key, &failed),  copy(peer->user, &failed), copy(peer->password, &failed),
                                   copy(peer->token, &failed)};
     http->easy = curl->easy_init();
     http->multi = curl->multi_init();
@@ -264,7 +264,8 @@ static int failed(const struct asking *a, CURLcode result, bool silent)
                         *a->message ? a->message : a->http->curl->easy_strerror(result));
 }
 
-int fc_http_ask(struct fc_http *http, const struct fc_http_request *request, struct fc_http_answer *answer, struct fc_error *err)
+int fc_http_ask(struct fc_http *http, const struct fc_http_request *request, struct fc_http_answer *answer,
+                struct fc_error *err)
 {
     struct asking a = {.http = http, .request = request, .answer = answer, .err = err};
     struct curl_slist *headers = NULL;
@@ -274,11 +275,14 @@ int fc_http_ask(struct fc_http *http, const struct fc_http_request *request, str
     int rc;
 
     memset(answer, 0, sizeof *answer);
-    ready = asprintf(&url, "%s%s", http->peer.url, request->path) >= 0 && add_header(&a, &headers, "Content-Type: ", request->type) &&
-            add_header(&a, &headers, "Authorization: Bearer ", http->peer.token) && add_header(&a, &headers, "", request->header) &&
+    ready = asprintf(&url, "%s%s", http->peer.url, request->path) >= 0 &&
+            add_header(&a, &headers, "Content-Type: ", request->type) &&
+            add_header(&a, &headers, "Authorization: Bearer ", http->peer.token) &&
+            add_header(&a, &headers, "", request->header) &&
             (!request->type || add_header(&a, &headers, "Expect:", "")) && set_options(&a, url, headers);
     if (!ready) {
-        rc = fc_error_set(err, FC_E_NOMEM, http->peer.url, FC_NO_OFFSET, "out of memory, or a value that libcurl does not take");
+        rc = fc_error_set(err, FC_E_NOMEM, http->peer.url, FC_NO_OFFSET,
+                          "out of memory, or a value that libcurl does not take");
     } else {
         result = perform(&a, &silent);
         rc = result == CURLE_OK ? 0 : failed(&a, result, silent);

@@ -18,8 +18,9 @@
 
 /* Whom to ask, and as whom. Texts are NULL where there is nothing to say. */
 struct fc_peer {
-    char *url;             /* http:// or https://, without a query and without a slash at the end */
-    char *ca, *cert, *key; /* PEM files; ca: who may have signed the server's certificate, NULL: whom the system trusts */
+    char *url; /* http:// or https://, without a query and without a slash at the end */
+    char *ca, *cert,
+        *key; /* PEM files; ca: who may have signed the server's certificate, NULL: whom the system trusts */
     char *user, *password; /* HTTP basic */
     char *token;           /* Authorization: Bearer */
 };
@@ -30,9 +31,9 @@ void fc_peer_fini(struct fc_peer *peer);
 typedef int fc_http_take(void *ctx, const uint8_t *data, size_t len, struct fc_error *err);
 
 struct fc_http_request {
-    const char *path;     /* behind the peer's URL, "" or beginning with a slash; may have a query behind ? */
-    const char *type;     /* Content-Type of a body; with it the request is a POST, else a GET */
-    const void *body;     /* len bytes, the caller's until the call returns */
+    const char *path; /* behind the peer's URL, "" or beginning with a slash; may have a query behind ? */
+    const char *type; /* Content-Type of a body; with it the request is a POST, else a GET */
+    const void *body; /* len bytes, the caller's until the call returns */
     size_t len;
     const char *header;   /* one more header, or NULL */
     unsigned deadline_ms; /* 0: none but that for silence */
@@ -62,7 +63,8 @@ void fc_http_close(struct fc_http *http);
  * FC_E_IO: no connection, no whole answer, or a deadline has passed: err names the URL and the cause. FC_E_INTERRUPTED; what
  * `take` returns; FC_E_NOMEM. *answer is filled in any case.
  */
-int fc_http_ask(struct fc_http *http, const struct fc_http_request *request, struct fc_http_answer *answer, struct fc_error *err);
+int fc_http_ask(struct fc_http *http, const struct fc_http_request *request, struct fc_http_answer *answer,
+                struct fc_error *err);
 
 /* A header that was kept, by its name in lower case: its value in buf, or NULL. */
 const char *fc_http_header(const struct fc_http_answer *answer, const char *name, char *buf, size_t size);

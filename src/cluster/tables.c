@@ -10,11 +10,12 @@
 enum { NAME_LONGEST = 63 };
 
 /* The engine of the table that the statement so far is about; `version` is between the parentheses, and may be empty. */
-static void put_engine(FILE *out, const struct fc_tables_options *o, const char *table, size_t table_len, const char *version, size_t len)
+static void put_engine(FILE *out, const struct fc_tables_options *o, const char *table, size_t table_len,
+                       const char *version, size_t len)
 {
     if (o->replicated)
-        fprintf(out, "ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/flowcarve/%.*s', '{replica}'%s%.*s)", (int)table_len, table,
-                len ? ", " : "", (int)len, version);
+        fprintf(out, "ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/flowcarve/%.*s', '{replica}'%s%.*s)",
+                (int)table_len, table, len ? ", " : "", (int)len, version);
     else
         fprintf(out, "ReplacingMergeTree(%.*s)", (int)len, version);
 }
@@ -42,7 +43,8 @@ static void put_statement(FILE *out, const struct fc_tables_options *o, const ch
 }
 
 /* Statements end with a line that is ";" alone; comments and empty lines in front of one are passed over. */
-static int each_of(const char *text, const struct fc_tables_options *options, fc_tables_call *call, void *ctx, struct fc_error *err)
+static int each_of(const char *text, const struct fc_tables_options *options, fc_tables_call *call, void *ctx,
+                   struct fc_error *err)
 {
     for (const char *end; (end = strstr(text, "\n;\n")); text = end + 3) {
         char *statement = NULL;
@@ -68,7 +70,8 @@ int fc_tables_each(const struct fc_tables_options *options, fc_tables_call *call
 
     for (size_t i = 0; name && name[i]; i++)
         if (i == NAME_LONGEST || (!isalnum((unsigned char)name[i]) && !strchr("_-", name[i])))
-            return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "a cluster's name has letters, digits, '_' and '-' alone");
+            return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET,
+                                "a cluster's name has letters, digits, '_' and '-' alone");
     if ((rc = each_of(fc_engine_tables, options, call, ctx, err)) || !name)
         return rc;
     return each_of(fc_engine_distributed, options, call, ctx, err);

@@ -7,7 +7,7 @@
 
 struct fc_tables_options {
     const char *cluster; /* the cluster's name in the configuration of the engine's servers; NULL: one server */
-    bool replicated;     /* tables that a ZooKeeper keeps alike on the replicas of a shard (macros {shard}, {replica}) */
+    bool replicated; /* tables that a ZooKeeper keeps alike on the replicas of a shard (macros {shard}, {replica}) */
 };
 
 /* Is given one statement after the other; other than 0 ends it. */

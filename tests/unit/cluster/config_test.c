@@ -85,10 +85,13 @@ Test(config, says_which_line_is_wrong)
         {"[engine]\nurl =\n", "line 2: a value is missing"},
         {"[engine]\nurl = http://a/b\nurl = http://a/b\n", "line 3: this key was there before"},
         {"[engine]\nurl = http://a/b\n[engine]\n", "line 3: there was an engine before"},
-        {"[engine]\nurl = http://a\n", "line 2: the path of an engine's URL is the database: http://HOST:8123/DATABASE"},
+        {"[engine]\nurl = http://a\n",
+         "line 2: the path of an engine's URL is the database: http://HOST:8123/DATABASE"},
         {"[engine]\nurl = http://a/b-c\n", "line 2: a database has letters, digits and '_' alone"},
-        {"[engine]\nurl = http://me:secret@a/b\n", "line 2: a URL has no name and no password in it: there are keys for these"},
-        {"[engine]\nurl = ftp://a/b\n", "line 2: a URL is http://HOST[:PORT] or https://HOST[:PORT], with a path perhaps"},
+        {"[engine]\nurl = http://me:secret@a/b\n",
+         "line 2: a URL has no name and no password in it: there are keys for these"},
+        {"[engine]\nurl = ftp://a/b\n",
+         "line 2: a URL is http://HOST[:PORT] or https://HOST[:PORT], with a path perhaps"},
         {"[engine]\ntoken-file = x\n", "line 2: keys of [engine] are url, user, password-file, ca, cert, key"},
         {"[sensor a]\nuser = x\n", "line 2: keys of a sensor are url, ca, cert, key, token-file"},
         {"[sensors]\nurl = http://a\n", "line 2: keys of [sensors] are ca, cert, key, token-file"},
@@ -136,8 +139,9 @@ static int look(void *ctx, const char *statement, struct fc_error *err)
     seen->local += strstr(statement, "session_local") != NULL;
     seen->distributed += strstr(statement, "Distributed(big, ") != NULL;
     seen->markers += strchr(statement, '@') != NULL;
-    seen->replicated |= strstr(statement, "ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/flowcarve/session', "
-                                          "'{replica}', revision)") != NULL;
+    seen->replicated |=
+        strstr(statement, "ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/flowcarve/session', "
+                          "'{replica}', revision)") != NULL;
     return 0;
 }
 
