@@ -233,6 +233,19 @@ static int read_sums(struct making *m)
     return rc;
 }
 
+/* All within one transaction: nobody changes the pages of the table meanwhile. */
+static int read_all(struct making *m, const struct fc_filter *filter)
+{
+    sqlite3 *sql = fc_db_sqlite(m->db);
+    int rc;
+
+    if (sqlite3_exec(sql, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+        return fc_db_error(sql, m->db->path, m->err, "cannot read the index");
+    rc = m->o->sums ? read_sums(m) : fc_samples_read(m->db, filter, FC_SAMPLES_PLAIN, false, take, m, m->err);
+    sqlite3_exec(sql, "COMMIT", NULL, NULL, NULL);
+    return rc;
+}
+
 /* ---- the result */
 
 static int compare_groups(const void *a, const void *b)
@@ -308,7 +321,7 @@ FC_EXPORT int fc_histogram_make(struct fc_db *db, const struct fc_filter *filter
     m->length = 1;
     m->db = db;
     m->err = err;
-    rc = o.sums ? read_sums(m) : fc_samples_read(db, filter, FC_SAMPLES_PLAIN, false, take, m, err);
+    rc = read_all(m, filter);
     if (rc == 0)
         rc = give(m, out);
     for (size_t g = 0; g < m->groups; g++)
