@@ -187,6 +187,8 @@ struct fc_query_cost {
 
 /* Estimates it from the indexes, in some milliseconds. `filter` may be NULL. Codes as fc_query_open(). */
 int fc_query_cost(struct fc_db *db, const struct fc_filter *filter, struct fc_query_cost *cost, struct fc_error *err);
+/* What was estimated when the query was opened. FC_E_IO, FC_E_DB, FC_E_NOMEM, FC_E_INTERRUPTED. */
+int fc_query_cost_of(const struct fc_query *query, struct fc_query_cost *cost, struct fc_error *err);
 
 /* What a filter comes to. Strings; NULL where there is no such thing. */
 struct fc_explain {

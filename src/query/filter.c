@@ -104,24 +104,50 @@ static int check_files(const struct fc_ast *node, struct fc_db *db, struct fc_er
     return rc;
 }
 
+/* The window of time that all sessions of a plan are in, unless something else narrows it more; NULL: there is none. */
+static const struct fc_plan *window_of(const struct fc_plan *plan)
+{
+    if (plan->type == FC_PLAN_LEAF)
+        return fc_sql_has_times(plan) ? plan : plan->window;
+    if (plan->type != FC_PLAN_AND)
+        return NULL;
+    for (size_t i = 0; i < plan->child_count; i++) {
+        const struct fc_plan *child = plan->child[i];
+        if (child->type == FC_PLAN_LEAF && (plan->cost == FC_PLAN_SCAN || i == plan->driver) && window_of(child))
+            return window_of(child);
+    }
+    return NULL;
+}
+
+static int write_spans(const struct fc_plan *plan, struct fc_db *db, char **spans, struct fc_error *err)
+{
+    const struct fc_plan *window = window_of(plan);
+    struct fc_sql sql = {0};
+
+    if (!window)
+        return 0;
+    fc_sql_spans_text(&sql, window);
+    *spans = sql.text;
+    return sql.failed ? fail_memory(db, err) : 0;
+}
+
 /* Writes the text: with candidates, or without when their values are too many for a statement. */
-static int write_where(struct fc_sql *sql, struct fc_arena *arena, struct fc_plan *plan, struct fc_db *db,
-                       struct fc_error *err)
+static int write_where(struct fc_sql *sql, struct fc_plan *plan, bool spanned, struct fc_db *db, struct fc_error *err)
 {
     size_t most = (size_t)sqlite3_limit(fc_db_sqlite(db), SQLITE_LIMIT_VARIABLE_NUMBER, -1);
-    int rc = fc_cost(db, arena, sql, plan, err);
-
-    if (rc != 0)
-        return rc;
     size_t most_text = (size_t)sqlite3_limit(fc_db_sqlite(db), SQLITE_LIMIT_SQL_LENGTH, -1) / 2;
 
-    fc_sql_plan(sql, plan, fc_sql_candidates(sql, plan));
-    if ((sql->bind_count > most || sql->len > most_text) && plan->cost != FC_PLAN_SCAN) {
+    bool candidates = !spanned && fc_sql_candidates(sql, plan);
+
+    fc_sql_plan(sql, plan, candidates);
+    if (candidates && (sql->bind_count > most || sql->len > most_text)) {
         sql->len = 0;
         fc_sql_drop_binds(sql, 0);
-        sql->lists = false;
+        sql->lists = candidates = false;
         fc_sql_plan(sql, plan, false);
     }
+    if (!spanned && !candidates)
+        plan->cost = FC_PLAN_SCAN;
     if (sql->failed)
         return fail_memory(db, err);
     if (sql->bind_count > most)
@@ -130,14 +156,17 @@ static int write_where(struct fc_sql *sql, struct fc_arena *arena, struct fc_pla
     return 0;
 }
 
-int fc_filter_compile(const struct fc_filter *filter, struct fc_db *db, struct fc_filter_sql *out, struct fc_error *err)
+int fc_filter_compile(const struct fc_filter *filter, struct fc_db *db, enum fc_filter_form form,
+                      struct fc_filter_sql *out, struct fc_error *err)
 {
     struct fc_sql sql = {0};
     struct fc_arena arena = {0};
     struct fc_plan *plan;
+    char *spans = NULL;
     int rc;
 
     memset(out, 0, sizeof *out);
+    out->candidates = INT64_MAX;
     if (!filter || !filter->root) {
         out->where = strdup("1");
         return out->where ? 0 : fail_memory(db, err);
@@ -147,11 +176,16 @@ int fc_filter_compile(const struct fc_filter *filter, struct fc_db *db, struct f
         (rc = check_files(filter->root, db, err)) != 0)
         return rc;
     plan = fc_plan_build(&arena, filter->root);
-    rc = plan ? write_where(&sql, &arena, plan, db, err) : fail_memory(db, err);
-    if (rc == 0)
-        *out = (struct fc_filter_sql){sql.text, sql.bind, sql.bind_count, sql.bind_room, sql.lists, plan->cost};
-    else
+    rc = plan ? fc_cost(db, &arena, &sql, plan, err) : fail_memory(db, err);
+    if (rc == 0 && form == FC_FILTER_SPANNED)
+        rc = write_spans(plan, db, &spans, err);
+    rc = rc ? rc : write_where(&sql, plan, spans, db, err);
+    if (rc == 0) {
+        *out = (struct fc_filter_sql){sql.text, sql.bind, sql.bind_count, sql.bind_room, sql.lists, plan->cost, spans};
+    } else {
         fc_sql_fini(&sql);
+        free(spans);
+    }
     fc_arena_fini(&arena);
     return rc;
 }
@@ -159,6 +193,7 @@ int fc_filter_compile(const struct fc_filter *filter, struct fc_db *db, struct f
 void fc_filter_sql_fini(struct fc_filter_sql *sql)
 {
     free(sql->where);
+    free(sql->spans);
     for (size_t i = 0; i < sql->bind_count; i++)
         free(sql->bind[i].owned);
     free(sql->bind);
@@ -190,7 +225,7 @@ int fc_filter_prepare(const struct fc_filter *filter, struct fc_db *db, const ch
     sqlite3 *handle = fc_db_sqlite(db);
     struct fc_filter_sql sql;
     char *text = NULL;
-    int rc = fc_filter_compile(filter, db, &sql, err);
+    int rc = fc_filter_compile(filter, db, FC_FILTER_LISTED, &sql, err);
 
     *out = NULL;
     if (rc != 0)

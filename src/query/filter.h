@@ -31,16 +31,26 @@ struct fc_filter_sql {
     struct fc_filter_bind *bind;
     size_t bind_count, bind_room;
     bool lists;         /* it has lists that are made from indexes when a statement begins */
-    int64_t candidates; /* with lists: sessions that they have, about */
+    int64_t candidates; /* of what narrows it most: sessions that are looked at, about; INT64_MAX: all */
+    /*
+     * NULL, or what holds of the row of `session_span p` of every session that matches. Then FC_SPANNED_SESSIONS, with
+     * this in front of `where`, gives the sessions span by span as they are wanted, in the order of p.first_id and s.id.
+     */
+    char *spans;
 };
+
+#define FC_SPANNED_SESSIONS "session_span p CROSS JOIN session s ON s.id BETWEEN p.first_id AND p.first_id + 4095"
+
+/* What a filter is compiled for: FC_FILTER_SPANNED has `spans` in place of lists of all sessions of a time. */
+enum fc_filter_form { FC_FILTER_LISTED, FC_FILTER_SPANNED };
 
 /*
  * Compiles `filter` (NULL: every session) for the index. On success *out must go to fc_filter_sql_fini().
  * FC_E_FILTER: the filter needs a field that this index was made without. FC_E_LIMIT: more values than SQLite takes.
  * FC_E_IO, FC_E_DB, FC_E_NOMEM. On failure *out is empty.
  */
-int fc_filter_compile(const struct fc_filter *filter, struct fc_db *db, struct fc_filter_sql *out,
-                      struct fc_error *err);
+int fc_filter_compile(const struct fc_filter *filter, struct fc_db *db, enum fc_filter_form form,
+                      struct fc_filter_sql *out, struct fc_error *err);
 void fc_filter_sql_fini(struct fc_filter_sql *sql);
 
 /* Binds all values, the first one to parameter `first` (1 when the filter has the first `?`). An SQLite result code. */

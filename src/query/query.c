@@ -3,8 +3,8 @@
  * Sessions are read a page at a time, and between pages no statement is open: whoever takes them may pause for as long
  * as he likes, and the index be added to meanwhile.
  *
- * Where the table is read from end to end, a page begins behind the ID at which the one before it has ended. Else the
- * IDs are collected first, and a page is so many of them: what the filter has found, in its order. When the index has
+ * Where the table is read from end to end, or a window of time of it span by span, a page begins behind the ID at which
+ * the one before it has ended. Else the IDs are collected first, and a page is so many of them: what the filter has found, in its order. When the index has
  * changed since, the filter is asked again. Sessions that are gone by then are not there. What fits into one page is
  * read at once, by one statement.
  */
@@ -136,7 +136,7 @@ static int prepare(const struct fc_query *q, char *text, int first, sqlite3_stmt
 }
 
 #define SELECT_ROWS FC_SELECT_BASE "%s FROM "
-#define SESSIONS "session s%s"
+#define SESSIONS "%s%s WHERE %s AND %s" /* from_of(), join_of(), spans_of(), the filter */
 #define LISTED "json_each(?1) j CROSS JOIN session s ON s.id = j.value%s"
 
 static const char *fields_of(const struct fc_query *q)
@@ -147,6 +147,24 @@ static const char *fields_of(const struct fc_query *q)
 static const char *join_of(const struct fc_query *q)
 {
     return q->fields ? " LEFT JOIN session_fields f ON f.id = s.id" : "";
+}
+
+static const char *from_of(const struct fc_query *q)
+{
+    return q->where.spans ? FC_SPANNED_SESSIONS : "session s";
+}
+
+static const char *spans_of(const struct fc_query *q)
+{
+    return q->where.spans ? q->where.spans : "1";
+}
+
+/* The order of IDs, which is that in which sessions are found. */
+static const char *id_order(const struct fc_query *q)
+{
+    if (q->where.spans)
+        return q->descending ? "p.first_id DESC, s.id DESC" : "p.first_id, s.id";
+    return q->descending ? "s.id DESC" : "s.id";
 }
 
 /* Of the index, as the last statement has seen it. */
@@ -269,11 +287,11 @@ static int collect_ids(struct fc_query *q, const struct sort_key *key, int64_t l
     const char *order = q->descending ? " DESC" : "";
     sqlite3_stmt *stmt;
     int step = SQLITE_DONE;
-    int rc = prepare(
-        q,
-        sqlite3_mprintf("SELECT s.id, %s FROM " SESSIONS " WHERE %s ORDER BY %s%s%s LIMIT %lld OFFSET %lld", key->sql,
-                        join_of(q), q->where.where, key->sql, order, key == sort_keys ? "" : ", s.id", limit, offset),
-        1, &stmt, err);
+    int rc = prepare(q,
+                     sqlite3_mprintf("SELECT s.id, %s FROM " SESSIONS " ORDER BY %s%s%s LIMIT %lld OFFSET %lld",
+                                     key->sql, from_of(q), join_of(q), spans_of(q), q->where.where, key->sql, order,
+                                     key == sort_keys ? "" : ", s.id", limit, offset),
+                     1, &stmt, err);
 
     while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW) {
         if (q->wants_rest && q->id_count == (size_t)q->limit) /* one more than is wanted */
@@ -301,8 +319,8 @@ static int read_few(struct fc_query *q, int64_t limit, struct fc_error *err)
     sqlite3_stmt *stmt;
     bool more = true;
     int rc = prepare(q,
-                     sqlite3_mprintf(SELECT_ROWS SESSIONS " WHERE %s ORDER BY s.id%s LIMIT %lld", fields_of(q),
-                                     join_of(q), q->where.where, q->descending ? " DESC" : "", limit),
+                     sqlite3_mprintf(SELECT_ROWS SESSIONS " ORDER BY s.id%s LIMIT %lld", fields_of(q), from_of(q),
+                                     join_of(q), spans_of(q), q->where.where, q->descending ? " DESC" : "", limit),
                      1, &stmt, err);
 
     if (rc == 0)
@@ -319,8 +337,8 @@ static int pass_over(struct fc_query *q, int64_t offset, struct fc_error *err)
 {
     sqlite3_stmt *stmt;
     int step, rc = prepare(q,
-                           sqlite3_mprintf("SELECT s.id FROM " SESSIONS " WHERE %s ORDER BY s.id%s LIMIT 1 OFFSET %lld",
-                                           join_of(q), q->where.where, q->descending ? " DESC" : "", offset),
+                           sqlite3_mprintf("SELECT s.id FROM " SESSIONS " ORDER BY %s LIMIT 1 OFFSET %lld", from_of(q),
+                                           join_of(q), spans_of(q), q->where.where, id_order(q), offset),
                            1, &stmt, err);
 
     if (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW)
@@ -331,6 +349,18 @@ static int pass_over(struct fc_query *q, int64_t offset, struct fc_error *err)
         rc = fail_read(q, err);
     sqlite3_finalize(stmt);
     return rc;
+}
+
+/* Spans in front of the first ID wanted are passed over as a whole. */
+static int prepare_scan(struct fc_query *q, struct fc_error *err)
+{
+    const char *spans = !q->where.spans ? "" : q->descending ? " AND p.first_id <= ?" : " AND p.first_id + 4095 >= ?";
+
+    return prepare(q,
+                   sqlite3_mprintf(SELECT_ROWS SESSIONS "%s AND s.id %s ? ORDER BY %s LIMIT ?", fields_of(q),
+                                   from_of(q), join_of(q), spans_of(q), q->where.where, spans,
+                                   q->descending ? "<=" : ">=", id_order(q)),
+                   1, &q->page, err);
 }
 
 static int begin(struct fc_query *q, const struct sort_key *key, const struct fc_query_options *o, int64_t limit,
@@ -352,11 +382,7 @@ static int begin(struct fc_query *q, const struct sort_key *key, const struct fc
     if (q->scan && offset && ((rc = pass_over(q, offset, err)) || q->done))
         return rc;
     if (q->scan)
-        return prepare(q,
-                       sqlite3_mprintf(SELECT_ROWS SESSIONS " WHERE %s AND s.id %s ? ORDER BY s.id%s LIMIT ?",
-                                       fields_of(q), join_of(q), q->where.where,
-                                       q->descending ? "<=" : ">=", q->descending ? " DESC" : ""),
-                       1, &q->page, err);
+        return prepare_scan(q, err);
     if (q->by_id && !offset && q->where.candidates <= PAGE_ROWS && ((rc = read_few(q, limit, err)) || q->done))
         return rc;
     rc = collect_ids(q, key, limit, offset, err);
@@ -390,7 +416,7 @@ FC_EXPORT int fc_query_open(struct fc_db *db, const struct fc_filter *filter, co
     q->fields = fields;
     q->descending = descending;
     q->community_id = options && options->community_id && !(fields & FC_FIELD_COMMUNITY_ID);
-    rc = fc_filter_compile(filter, db, &q->where, err);
+    rc = fc_filter_compile(filter, db, FC_FILTER_SPANNED, &q->where, err);
     if (rc || (rc = begin(q, key, options, limit, err))) {
         fc_query_close(q);
         return rc;
@@ -423,6 +449,8 @@ static int scan_page(struct fc_query *q, struct fc_error *err)
     bool more;
 
     sqlite3_bind_int64(q->page, last - 1, q->next);
+    if (q->where.spans)
+        sqlite3_bind_int64(q->page, last - 2, q->next);
     sqlite3_bind_int64(q->page, last, (int64_t)want);
     int rc = take_rows(q, q->page, &more, err);
     if (rc || q->count < want) {
@@ -517,27 +545,39 @@ FC_EXPORT uint32_t fc_query_fields(const struct fc_query *query)
     return query->fields | (query->community_id ? (uint32_t)FC_FIELD_COMMUNITY_ID : 0);
 }
 
-FC_EXPORT int fc_query_cost(struct fc_db *db, const struct fc_filter *filter, struct fc_query_cost *cost,
-                            struct fc_error *err)
+static int read_cost(struct fc_db *db, const struct fc_filter_sql *where, struct fc_query_cost *cost,
+                     struct fc_error *err)
 {
-    struct fc_filter_sql sql;
     sqlite3_stmt *stmt = NULL;
     /* IDs from 1 on; provisional ones below 0. Each by itself is found at an end of the table. */
     static const char count[] = "SELECT max(0, (SELECT max(id) FROM session)) - min(0, (SELECT min(id) FROM session))";
-    int rc = fc_filter_compile(filter, db, &sql, err);
+    int rc = 0;
 
-    if (rc)
-        return rc;
     if (sqlite3_prepare_v2(fc_db_sqlite(db), count, -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
         cost->sessions = sqlite3_column_int64(stmt, 0);
-        cost->scan = !sql.lists;
-        cost->reads = cost->scan || sql.candidates > cost->sessions ? cost->sessions : sql.candidates;
+        cost->scan = where->candidates == INT64_MAX;
+        cost->reads = where->candidates > cost->sessions ? cost->sessions : where->candidates;
     } else {
         rc = fc_db_error(fc_db_sqlite(db), db->path, err, "cannot read the index");
     }
     sqlite3_finalize(stmt);
-    fc_filter_sql_fini(&sql);
     return rc;
+}
+
+FC_EXPORT int fc_query_cost(struct fc_db *db, const struct fc_filter *filter, struct fc_query_cost *cost,
+                            struct fc_error *err)
+{
+    struct fc_filter_sql where;
+    int rc = fc_filter_compile(filter, db, FC_FILTER_LISTED, &where, err);
+
+    rc = rc ? rc : read_cost(db, &where, cost, err);
+    fc_filter_sql_fini(&where);
+    return rc;
+}
+
+FC_EXPORT int fc_query_cost_of(const struct fc_query *query, struct fc_query_cost *cost, struct fc_error *err)
+{
+    return read_cost(query->db, &query->where, cost, err);
 }
 
 FC_EXPORT int64_t fc_query_count(struct fc_db *db, const struct fc_filter *filter, struct fc_error *err)

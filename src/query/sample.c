@@ -8,6 +8,7 @@
 #include "query/filter.h"
 #include "store/db.h"
 #include "store/piece.h"
+#include "store/span.h"
 #include "store/table_scan.h"
 
 #include <flowcarve/decode.h>
@@ -50,7 +51,8 @@ struct file_packets {
 struct window {
     bool narrow; /* false: all sessions */
     bool has_until;
-    int64_t from_ns, until_ns; /* that one not included */
+    int64_t from_ns, until_ns;  /* that one not included */
+    struct fc_scan_range range; /* of IDs; none of others was active then */
 };
 
 struct samples {
@@ -285,7 +287,7 @@ static void *read_ahead(void *arg)
 {
     struct ahead *a = arg;
 
-    a->end = fc_table_scan(a->db, a->root, COLUMNS, note_row, a, &a->why);
+    a->end = fc_table_scan(a->db, a->root, COLUMNS, a->window.range, note_row, a, &a->why);
     if (a->at || begin_batch(a))
         hand_over(a, true);
     return NULL;
@@ -314,11 +316,14 @@ static int take_batches(struct ahead *a, struct samples *r)
 }
 
 /* By the highest ID. What is wrong with the index shows when it is read. */
-static bool has_many(struct fc_db *db)
+static bool has_many(struct fc_db *db, const struct fc_scan_range *range)
 {
     sqlite3_stmt *stmt;
+    int64_t length;
     bool many = false;
 
+    if (!__builtin_sub_overflow(range->last, range->first, &length) && length < THREAD_FROM_ROWS)
+        return false;
     if (sqlite3_prepare_v2(fc_db_sqlite(db), "SELECT max(id) FROM session", -1, &stmt, NULL) == SQLITE_OK)
         many = sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int64(stmt, 0) >= THREAD_FROM_ROWS;
     sqlite3_finalize(stmt);
@@ -331,7 +336,7 @@ static int scan(struct samples *r, int64_t root)
     struct ahead *a = NULL;
     int rc;
 
-    if (has_many(r->db) && (a = malloc(sizeof *a))) {
+    if (has_many(r->db, &r->window.range) && (a = malloc(sizeof *a))) {
         a->db = r->db;
         a->window = r->window;
         a->root = root;
@@ -341,7 +346,7 @@ static int scan(struct samples *r, int64_t root)
     if (a && fc_handover_start(&a->handover, read_ahead, a))
         rc = take_batches(a, r);
     else
-        rc = fc_table_scan(r->db, root, COLUMNS, take_row, r, r->err);
+        rc = fc_table_scan(r->db, root, COLUMNS, r->window.range, take_row, r, r->err);
     if (a)
         fc_handover_fini(&a->handover);
     free(a);
@@ -368,23 +373,39 @@ static bool read_window(const struct fc_ast *node, struct window *w)
 }
 
 /*
- * Whether all pages of the table are to be read: where all sessions are wanted, or those of a time that are many, as a
- * SELECT takes several times as long for a row.
+ * The IDs between which all sessions of a window are. False in *scan where these are many more than those of the spans
+ * that it touches: of each of the others a SELECT costs several times as much.
  */
+static int find_range(struct fc_db *db, struct window *w, bool *scan, struct fc_error *err)
+{
+    enum { DEARER = 6 };
+    static const char text[] = "SELECT min(first_id), max(first_id), count(*) FROM session_span"
+                               " WHERE end_ns >= ?1 AND (?2 IS NULL OR start_ns < ?2)";
+    sqlite3_stmt *stmt = NULL;
+    int rc = 0;
+
+    if (sqlite3_prepare_v2(fc_db_sqlite(db), text, -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_bind_int64(stmt, 1, w->from_ns) == SQLITE_OK &&
+        (!w->has_until || sqlite3_bind_int64(stmt, 2, w->until_ns) == SQLITE_OK) && sqlite3_step(stmt) == SQLITE_ROW) {
+        int64_t first = sqlite3_column_int64(stmt, 0), last = sqlite3_column_int64(stmt, 1), length;
+        int64_t spans = sqlite3_column_int64(stmt, 2);
+        *scan = spans == 0 || (!__builtin_sub_overflow(last, first, &length) &&
+                               length / FC_SPAN_SESSIONS < spans * DEARER && last <= INT64_MAX - FC_SPAN_SESSIONS);
+        w->range = spans ? (struct fc_scan_range){first, last + (FC_SPAN_SESSIONS - 1)} : (struct fc_scan_range){1, 0};
+    } else {
+        rc = fc_db_error(fc_db_sqlite(db), db->path, err, "cannot read the index");
+    }
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
+/* Whether pages of the table are to be read: where all sessions are wanted, or those of a time. */
 static int wants_scan(struct fc_db *db, const struct fc_filter *filter, struct window *w, bool *scan,
                       struct fc_error *err)
 {
-    enum { DEARER = 6 };
-    struct fc_query_cost cost;
-    int rc;
-
-    *w = (struct window){.from_ns = INT64_MIN};
+    *w = (struct window){.from_ns = INT64_MIN, .range = FC_SCAN_ALL};
     *scan = !filter || !filter->root;
-    if (*scan || !read_window(filter->root, w))
-        return 0;
-    if ((rc = fc_query_cost(db, filter, &cost, err)) == 0)
-        *scan = cost.reads > cost.sessions / DEARER;
-    return rc;
+    return *scan || !read_window(filter->root, w) ? 0 : find_range(db, w, scan, err);
 }
 
 int fc_samples_read(struct fc_db *db, const struct fc_filter *filter, enum fc_samples what, bool by_start,

@@ -265,6 +265,16 @@ void fc_sql_spans_condition(struct fc_sql *sql, const struct fc_plan *leaf)
     write_times(sql, leaf, "p.start_ns", "p.end_ns");
 }
 
+void fc_sql_spans_text(struct fc_sql *sql, const struct fc_plan *leaf)
+{
+    for (size_t i = 0; i < leaf->value_count; i++) {
+        bool after = leaf->value[i]->type == FC_AST_AFTER;
+
+        fc_sql_add(sql, "%s%s %s %lld", i ? " AND " : "", after ? "p.end_ns" : "p.start_ns", after ? ">=" : "<",
+                   (long long)leaf->value[i]->lo);
+    }
+}
+
 size_t fc_sql_ranges(const struct fc_plan *leaf)
 {
     const struct fc_ast *value = leaf->value[0];

@@ -88,6 +88,8 @@ bool fc_sql_has_ports(const struct fc_plan *leaf);
 /* What a leaf that is a window of time asks of `session_span p`. */
 bool fc_sql_has_times(const struct fc_plan *leaf);
 void fc_sql_spans_condition(struct fc_sql *sql, const struct fc_plan *leaf);
+/* The same with the values in it. */
+void fc_sql_spans_text(struct fc_sql *sql, const struct fc_plan *leaf);
 
 /*
  * Sets cost, driver and epochs in the whole plan, and sql->epochs, which live as the arena does. 0 or FC_E_IO, FC_E_DB,

@@ -124,7 +124,7 @@ static int put_rows(struct fc_ask *ask, struct listing *l, struct fc_query *quer
     fc_json_mark(&ask->out, ']');
     fc_json_put_bool(&ask->out, "more", fc_query_rest(query) != NULL);
     put_cursor(ask, l, fc_query_rest(query));
-    if (fc_ask_put_cost(ask, l->chosen.filter) != 0)
+    if (fc_ask_put_cost_of(ask, query) != 0)
         return -1;
     fc_json_mark(&ask->out, '}');
     return 0;

@@ -281,6 +281,16 @@ struct fc_filter *fc_ask_session_filter(struct fc_ask *ask)
     return NULL;
 }
 
+static void put_cost(struct fc_json *j, const struct fc_query_cost *cost)
+{
+    fc_json_key(j, "cost");
+    fc_json_mark(j, '{');
+    fc_json_put_number(j, "sessions", (uint64_t)cost->sessions);
+    fc_json_put_number(j, "reads", (uint64_t)cost->reads);
+    fc_json_put_bool(j, "scan", cost->scan);
+    fc_json_mark(j, '}');
+}
+
 int fc_ask_put_cost(struct fc_ask *ask, const struct fc_filter *filter)
 {
     struct fc_query_cost cost;
@@ -288,12 +298,18 @@ int fc_ask_put_cost(struct fc_ask *ask, const struct fc_filter *filter)
 
     if (fc_query_cost(ask->db, filter, &cost, &err) != 0)
         return fc_ask_fail_error(ask, &err);
-    fc_json_key(&ask->out, "cost");
-    fc_json_mark(&ask->out, '{');
-    fc_json_put_number(&ask->out, "sessions", (uint64_t)cost.sessions);
-    fc_json_put_number(&ask->out, "reads", (uint64_t)cost.reads);
-    fc_json_put_bool(&ask->out, "scan", cost.scan);
-    fc_json_mark(&ask->out, '}');
+    put_cost(&ask->out, &cost);
+    return 0;
+}
+
+int fc_ask_put_cost_of(struct fc_ask *ask, const struct fc_query *query)
+{
+    struct fc_query_cost cost;
+    struct fc_error err;
+
+    if (fc_query_cost_of(query, &cost, &err) != 0)
+        return fc_ask_fail_error(ask, &err);
+    put_cost(&ask->out, &cost);
     return 0;
 }
 

@@ -68,6 +68,7 @@ struct fc_filter *fc_ask_session_filter(struct fc_ask *ask);
 
 /* "cost":{...} of a filter. -1 as above. */
 int fc_ask_put_cost(struct fc_ask *ask, const struct fc_filter *filter);
+int fc_ask_put_cost_of(struct fc_ask *ask, const struct fc_query *query);
 
 /* Of a stream: sends what there is when that is much, or `all` of it. -1: nobody takes it. */
 int fc_ask_send(struct fc_ask *ask, bool all);

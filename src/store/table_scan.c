@@ -21,6 +21,7 @@ struct scan {
     int64_t pages, seen; /* in the file; read so far */
     uint32_t page_size, usable;
     unsigned columns;
+    struct fc_scan_range range;
     fc_scan_row *row;
     void *ctx;
     struct fc_error *err;
@@ -194,6 +195,10 @@ static int read_cell(struct scan *s, const uint8_t *p, const uint8_t *end)
     size = local_size(s, size);
     if (size > (uint64_t)(end - p) || (s->any && (int64_t)id <= s->last))
         return 1;
+    s->any = true;
+    s->last = (int64_t)id;
+    if (s->last < s->range.first || s->last > s->range.last)
+        return 0;
     end = p + size;
     const uint8_t *types = read_varint(p, end, &head);
     if (!types || head > size)
@@ -202,8 +207,6 @@ static int read_cell(struct scan *s, const uint8_t *p, const uint8_t *end)
     for (unsigned i = 0; i < s->columns; i++)
         if (!(types = read_varint(types, types_end, &type)) || !read_value(type, &content, end, &values[i]))
             return 1;
-    s->any = true;
-    s->last = (int64_t)id;
     return s->row(s->ctx, (int64_t)id, values);
 }
 
@@ -227,6 +230,7 @@ static int read_tree(struct scan *s, int64_t number, unsigned depth)
 {
     const uint8_t *page = NULL;
     uint8_t *own;
+    uint64_t last = 0; /* of a child */
     int rc = read_page(s, number, &page);
 
     if (rc)
@@ -243,17 +247,22 @@ static int read_tree(struct scan *s, int64_t number, unsigned depth)
     for (unsigned i = 0; i <= cells; i++) {
         unsigned off = i < cells ? be16(own + 12 + 2 * i) : 8; /* the last child is named in front */
 
-        if (off + 4 > s->usable)
+        if (off + 4 > s->usable || (i < cells && !read_varint(own + off + 4, own + s->usable, &last)))
             return fail_damaged(s, number);
+        if (i < cells && (int64_t)last < s->range.first)
+            continue;
         if ((rc = read_tree(s, be32(own + off), depth + 1)))
             return rc;
+        if (i < cells && (int64_t)last >= s->range.last)
+            break;
     }
     return 0;
 }
 
-int fc_table_scan(struct fc_db *db, int64_t root, unsigned columns, fc_scan_row *row, void *ctx, struct fc_error *err)
+int fc_table_scan(struct fc_db *db, int64_t root, unsigned columns, struct fc_scan_range range, fc_scan_row *row,
+                  void *ctx, struct fc_error *err)
 {
-    struct scan s = {.db = db, .columns = columns, .row = row, .ctx = ctx, .err = err};
+    struct scan s = {.db = db, .columns = columns, .range = range, .row = row, .ctx = ctx, .err = err};
     uint8_t header[HEADER];
     sqlite3_int64 size = 0;
     int rc = read_header(db, &s.file, header, err);

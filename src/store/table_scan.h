@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The first columns of all rows of a table, in the order of their rowids, read from the pages of the file. Sums over
+ * The first columns of the rows of a table, in the order of their rowids, read from the pages of the file. Sums over
  * millions of rows take a fifth of the time that stepping through a SELECT takes, which is SQLite's, for each column of
  * each row.
  *
@@ -27,6 +27,12 @@ struct fc_scan_value {
 
 typedef int fc_scan_row(void *ctx, int64_t rowid, const struct fc_scan_value *values);
 
+/* Rowids from `first` to `last`, both included. Pages that have none of them are not read. */
+struct fc_scan_range {
+    int64_t first, last;
+};
+#define FC_SCAN_ALL ((struct fc_scan_range){INT64_MIN, INT64_MAX})
+
 /*
  * Whether a table can be read so: then its first page. 0: it cannot, and a SELECT must do: in WAL mode some pages are
  * elsewhere, and rows must not be longer than a page before their last column. Else FC_E_DB, FC_E_IO, FC_E_NOMEM.
@@ -34,9 +40,10 @@ typedef int fc_scan_row(void *ctx, int64_t rowid, const struct fc_scan_value *va
 int fc_table_scan_root(struct fc_db *db, const char *table, int64_t *root, struct fc_error *err);
 
 /*
- * Gives `columns` columns (FC_SCAN_COLUMNS at most) of each row to `row`; the rowid's own column is NULL. A code of
- * `row` other than 0 ends it and is given back. FC_E_DB: the file is damaged. FC_E_IO, FC_E_NOMEM.
+ * Gives `columns` columns (FC_SCAN_COLUMNS at most) of each row of a range to `row`; the rowid's own column is NULL. A
+ * code of `row` other than 0 ends it and is given back. FC_E_DB: the file is damaged. FC_E_IO, FC_E_NOMEM.
  */
-int fc_table_scan(struct fc_db *db, int64_t root, unsigned columns, fc_scan_row *row, void *ctx, struct fc_error *err);
+int fc_table_scan(struct fc_db *db, int64_t root, unsigned columns, struct fc_scan_range range, fc_scan_row *row,
+                  void *ctx, struct fc_error *err);
 
 #endif

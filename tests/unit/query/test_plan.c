@@ -138,7 +138,7 @@ static void expect_text(struct test_index *index, const char *text, const char *
     struct fc_filter_sql sql;
 
     cr_assert_eq(fc_filter_parse(text, NOW, &filter, NULL), 0);
-    cr_assert_eq(fc_filter_compile(filter, index->db, &sql, NULL), 0);
+    cr_assert_eq(fc_filter_compile(filter, index->db, FC_FILTER_LISTED, &sql, NULL), 0);
     cr_expect(strstr(sql.where, part), "%s: no %s in %s", text, part, sql.where);
     fc_filter_sql_fini(&sql);
     fc_filter_free(filter);

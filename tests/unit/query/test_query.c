@@ -523,3 +523,79 @@ Test(query, an_index_may_change_between_rows)
         test_index_free(index);
     }
 }
+
+/* 50,000 sessions, a second apart; some are long, some without a time, and those of some spans are older. */
+#define DAYS                                                                                                           \
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)"                                  \
+    "INSERT INTO session SELECT i, i * 1000000000, 5, 6, 4, 1 + i % 7, 5, 2, 80 + i % 3, 1, 1, i % 900, 0, 0, 0, 0, "  \
+    "x'' FROM n;"                                                                                                      \
+    "UPDATE session SET duration_ns = 9000000000000 WHERE id % 5000 = 77;"                                             \
+    "UPDATE session SET start_ns = NULL, duration_ns = NULL WHERE id % 4999 = 5;"                                      \
+    "UPDATE session SET start_ns = start_ns - 15000000000000 WHERE id BETWEEN 30000 AND 34000;"
+
+/* Asks page by page, each going on where the one before has ended; the IDs are those of a plain SELECT. */
+static void read_in_pages(struct test_index *index, const char *filter_text, const char *where, const char *sort,
+                          int64_t offset, int64_t limit)
+{
+    struct fc_query_options options = {.sort = sort, .limit = limit, .offset = offset, .rest = true};
+    struct fc_filter *filter;
+    struct fc_session s;
+    struct fc_error err = {0};
+    sqlite3_stmt *stmt;
+    char select[400], *after = NULL;
+    size_t count = 0;
+
+    snprintf(select, sizeof select, "SELECT id FROM session s WHERE %s ORDER BY %s LIMIT -1 OFFSET %lld", where,
+             strcmp(sort, "id:desc") == 0 ? "id DESC"
+             : strcmp(sort, "id") == 0    ? "id"
+                                          : "client_bytes + server_bytes, id",
+             (long long)offset);
+    cr_assert_eq(fc_filter_parse(filter_text, NOW, &filter, NULL), 0);
+    cr_assert_eq(sqlite3_prepare_v2(fc_db_sqlite(index->db), select, -1, &stmt, NULL), SQLITE_OK);
+    do {
+        struct fc_query *query;
+        int rc;
+
+        options.after = after;
+        cr_assert_eq(fc_query_open(index->db, filter, &options, &query, &err), 0, "%s", err.cause);
+        for (int64_t i = 0; (rc = fc_query_next(query, &s, &err)) == 1; i++, count++) {
+            cr_assert_lt(i, limit);
+            cr_assert_eq(sqlite3_step(stmt), SQLITE_ROW, "%s by %s: %zu", filter_text, sort, count);
+            cr_assert_eq(sqlite3_column_int64(stmt, 0), s.id, "%s by %s: %zu", filter_text, sort, count);
+        }
+        cr_assert_eq(rc, 0, "%s", err.cause);
+        free(after);
+        after = fc_query_rest(query) ? strdup(fc_query_rest(query)) : NULL;
+        options.offset = 0;
+        fc_query_close(query);
+    } while (after);
+    cr_assert_eq(sqlite3_step(stmt), SQLITE_DONE, "%s by %s: %zu", filter_text, sort, count);
+    sqlite3_finalize(stmt);
+    fc_filter_free(filter);
+}
+
+Test(query, a_window_of_time_is_read_in_pages)
+{
+    static const struct {
+        const char *filter, *where;
+    } cases[] = {
+        {"after @20000 and before @20100", "start_ns + duration_ns >= 20000000000000 AND start_ns < 20100000000000"},
+        {"tcp and after @15000 and before @17000 and port 81", "start_ns + duration_ns >= 15000000000000 AND "
+                                                               "start_ns < 17000000000000 AND server_port = 81"},
+        {"after @3000", "start_ns + duration_ns >= 3000000000000"},
+        {"before @16500", "start_ns < 16500000000000"},
+        {"after @90000", "0"},
+        {"after @16000 and (before @16100 or port 82)",
+         "start_ns + duration_ns >= 16000000000000 AND (start_ns < 16100000000000 OR server_port = 82)"},
+    };
+    struct test_index *index = test_index_sql("", DAYS);
+
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        read_in_pages(index, cases[i].filter, cases[i].where, "id", 0, 4000);
+        read_in_pages(index, cases[i].filter, cases[i].where, "id:desc", 0, 3777);
+        read_in_pages(index, cases[i].filter, cases[i].where, "id", 650, 3000);
+        read_in_pages(index, cases[i].filter, cases[i].where, "id:desc", 1, 5000);
+        read_in_pages(index, cases[i].filter, cases[i].where, "bytes", 5, 9000);
+    }
+    test_index_free(index);
+}

@@ -47,7 +47,7 @@ static unsigned compare_random(unsigned rounds, uint32_t fields, unsigned sessio
         differences += wrong != 0;
         if (wrong && !test_planted) {
             struct fc_filter_sql sql;
-            fc_filter_compile(filter, index->db, &sql, NULL);
+            fc_filter_compile(filter, index->db, FC_FILTER_LISTED, &sql, NULL);
             cr_assert_fail("session %lld: %s\n%s", (long long)wrong, text, sql.where);
         }
         fc_filter_free(filter);
@@ -307,7 +307,7 @@ Test(sql, more_values_than_sqlite_takes_is_an_error_of_ours)
 
     sqlite3_limit(fc_db_sqlite(index->db), SQLITE_LIMIT_VARIABLE_NUMBER, 1000);
     cr_assert_eq(fc_filter_parse(text, NOW, &filter, NULL), 0);
-    cr_assert_eq(fc_filter_compile(filter, index->db, &sql, &err), FC_E_LIMIT);
+    cr_assert_eq(fc_filter_compile(filter, index->db, FC_FILTER_LISTED, &sql, &err), FC_E_LIMIT);
     cr_assert(strstr(err.cause, "1000"));
     cr_assert_null(sql.where);
     fc_filter_free(filter);

@@ -111,6 +111,39 @@ Test(top, what_is_no_session_ends_no_sum)
     test_index_free(index);
 }
 
+/* Of a time the pages between its first and its last span are read, whatever lies between. */
+Test(top, gives_of_a_time_what_a_select_gives)
+{
+    struct test_index *index = test_index_sql(
+        "",
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)"
+        "INSERT INTO session SELECT i, i * 1000000000, 5, 6, 4, 1 + i % 7, 5, 2, 80, 1, 1, 100, 100 + i % 50, i % 3, "
+        "0, 0, x'' FROM n;"
+        "UPDATE session SET duration_ns = 5000000000000 WHERE id % 3000 = 77;"
+        "UPDATE session SET start_ns = NULL, duration_ns = NULL WHERE id % 4999 = 5;"
+        "UPDATE session SET start_ns = start_ns - 15000000000000 WHERE id BETWEEN 30000 AND 34000;");
+    static const char *const times[] = {"after @20000 and before @20001",
+                                        "after @4096 and before @8192",
+                                        "after @4095",
+                                        "before @8193",
+                                        "before @16000",
+                                        "before @1",
+                                        "after @59999",
+                                        "after @99999"};
+    struct fc_top_options o = {.by = FC_TOP_STATE, .figures = FC_TOP_PEERS};
+
+    for (unsigned i = 0; i < sizeof times / sizeof times[0]; i++) {
+        char plain[100];
+        snprintf(plain, sizeof plain, "%s and (id 1 or not id 1)", times[i]);
+        struct result pages = ask(index, times[i], &o, UNBOUNDED, UNBOUNDED),
+                      rows = ask(index, plain, &o, UNBOUNDED, UNBOUNDED);
+        assert_same(&pages, &rows, &o, times[i]);
+        drop(&pages);
+        drop(&rows);
+    }
+    test_index_free(index);
+}
+
 Test(top, refuses_what_it_cannot_do)
 {
     uint64_t state = test_seed();
