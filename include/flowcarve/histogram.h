@@ -53,6 +53,10 @@ struct fc_histogram {
     size_t groups;
     struct fc_histogram_sum earlier, timeless; /* sessions without a time */
     bool exact;                                /* false: from the sums */
+    /* exact: all of it, `earlier` and `timeless` too; the first and the last time of a session, as a whole */
+    struct fc_histogram_sum total;
+    bool has_time;
+    int64_t first_ns, last_ns;
 };
 
 /*

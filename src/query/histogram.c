@@ -26,7 +26,9 @@ struct making {
     int64_t length;       /* ns */
     int64_t base, lo, hi; /* number of the first bucket there is room for; of the first and last that have something */
     bool any;
-    struct fc_histogram_sum earlier, timeless;
+    struct fc_histogram_sum earlier, timeless, sum;
+    bool has_time;
+    int64_t first_ns, last_ns; /* of all sessions */
     struct group {
         int64_t key;
         struct fc_histogram_sum total, *bucket;
@@ -170,6 +172,12 @@ static int take(void *ctx, const struct fc_sample *s)
 {
     struct making *m = ctx;
     struct fc_histogram_sum one = {1, s->client_packets + s->server_packets, s->client_bytes + s->server_bytes};
+    add(&m->sum, &one);
+    if (s->has_time) {
+        m->first_ns = !m->has_time || s->start_ns < m->first_ns ? s->start_ns : m->first_ns;
+        m->last_ns = !m->has_time || s->end_ns > m->last_ns ? s->end_ns : m->last_ns;
+        m->has_time = true;
+    }
     int64_t key = m->o->by == FC_HISTOGRAM_PROTOCOL ? (int64_t)s->proto : m->o->by == FC_HISTOGRAM_STATE ? s->state : 0;
 
     if (s->has_time && !(m->o->has_from && s->start_ns < m->o->from_ns))
@@ -284,6 +292,10 @@ static int give(struct making *m, struct fc_histogram *out)
     out->earlier = m->earlier;
     out->timeless = m->timeless;
     out->exact = !m->o->sums;
+    out->total = m->sum;
+    out->has_time = m->has_time;
+    out->first_ns = m->first_ns;
+    out->last_ns = m->last_ns;
     if (!m->any)
         return 0;
     out->bucket_ns = m->length;

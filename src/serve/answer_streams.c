@@ -3,12 +3,14 @@
 #include "serve/ask.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <flowcarve/carve.h>
 #include <flowcarve/stream.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const directions[] = {"both", "client", "server", NULL};
 
@@ -197,7 +199,7 @@ static void name_file(struct fc_ask *ask, const struct carving *c)
     snprintf(ask->name, sizeof ask->name, "flowcarve%s%.40s", one ? "-" : "", one ? c->ids : "");
 }
 
-int fc_answer_carve(struct fc_ask *ask)
+static int carve(struct fc_ask *ask, int fd)
 {
     struct carving c = {0};
     struct fc_carve_result result;
@@ -206,7 +208,9 @@ int fc_answer_carve(struct fc_ask *ask)
 
     if (read_carving(ask, &c)) {
         name_file(ask, &c);
-        rc = fc_carve(ask->db, c.chosen.filter, &c.o, ask->fd, ask->stop, &result, &err);
+        rc = fc_carve(ask->db, c.chosen.filter, &c.o, fd, ask->stop, &result, &err);
+        if (rc == FC_E_PIPE && fd != ask->fd) /* its first bytes, which nobody was to take */
+            rc = 0;
         if (rc)
             rc = fc_ask_fail_error(ask, &err);
         else if (!result.sessions)
@@ -216,5 +220,28 @@ int fc_answer_carve(struct fc_ask *ask)
         fc_carve_result_fini(&result);
     }
     fc_chosen_fini(&c.chosen);
+    return rc;
+}
+
+int fc_answer_carve(struct fc_ask *ask)
+{
+    return carve(ask, ask->fd);
+}
+
+/* A carve that ends at its first byte. */
+int fc_answer_carve_check(struct fc_ask *ask)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return fc_ask_fail(ask, 503, "busy", "there are too many open files");
+    close(ends[0]);
+    int rc = carve(ask, ends[1]);
+    close(ends[1]);
+    if (rc == 0) {
+        fc_json_mark(&ask->out, '{');
+        fc_json_put_number(&ask->out, "sessions", ask->sessions);
+        fc_json_mark(&ask->out, '}');
+    }
     return rc;
 }

@@ -15,6 +15,16 @@
 
 /* ---- count, cost */
 
+/* What all of some sessions are. */
+static void put_total(struct fc_json *j, const struct fc_top_row *row)
+{
+    fc_json_put_number(j, "sessions", row->sessions);
+    fc_json_put_number(j, "packets", row->packets);
+    fc_json_put_number(j, "bytes", row->bytes);
+    fc_json_put_time(j, "start", row->has_time, row->first_ns);
+    fc_json_put_time(j, "end", row->has_time, row->last_ns);
+}
+
 static int count(struct fc_ask *ask, const struct fc_chosen *chosen)
 {
     struct fc_top_row row = {0};
@@ -26,11 +36,7 @@ static int count(struct fc_ask *ask, const struct fc_chosen *chosen)
     fc_top_next(top, &row);
     fc_top_close(top);
     fc_json_mark(&ask->out, '{');
-    fc_json_put_number(&ask->out, "sessions", row.sessions);
-    fc_json_put_number(&ask->out, "packets", row.packets);
-    fc_json_put_number(&ask->out, "bytes", row.bytes);
-    fc_json_put_time(&ask->out, "start", row.has_time, row.first_ns);
-    fc_json_put_time(&ask->out, "end", row.has_time, row.last_ns);
+    put_total(&ask->out, &row);
     if (fc_ask_put_cost(ask, chosen->filter) != 0)
         return -1;
     fc_json_mark(&ask->out, '}');
@@ -119,6 +125,19 @@ static int put_histogram(struct fc_ask *ask, const struct fc_chosen *chosen, int
     put_sum(j, "earlier", &h->earlier);
     put_sum(j, "timeless", &h->timeless);
     fc_json_put_bool(j, "exact", h->exact);
+    fc_json_key(j, "total");
+    if (h->exact) {
+        fc_json_mark(j, '{');
+        put_total(j, &(struct fc_top_row){.sessions = h->total.sessions,
+                                          .packets = h->total.packets,
+                                          .bytes = h->total.bytes,
+                                          .has_time = h->has_time,
+                                          .first_ns = h->first_ns,
+                                          .last_ns = h->last_ns});
+        fc_json_mark(j, '}');
+    } else {
+        fc_json_null(j);
+    }
     if (fc_ask_put_cost(ask, chosen->filter) != 0)
         return -1;
     fc_json_mark(j, '}');

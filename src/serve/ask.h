@@ -77,7 +77,7 @@ int fc_ask_send(struct fc_ask *ask, bool all);
 
 fc_answer fc_answer_status, fc_answer_sessions, fc_answer_count, fc_answer_cost, fc_answer_histogram, fc_answer_top,
     fc_answer_complete, fc_answer_filter, fc_answer_session, fc_answer_packets, fc_answer_packet, fc_answer_follow,
-    fc_answer_carve, fc_answer_files, fc_answer_damage;
+    fc_answer_carve, fc_answer_carve_check, fc_answer_files, fc_answer_damage;
 
 enum { FC_SCOPE_METADATA = 1, FC_SCOPE_PACKETS = 2, FC_SCOPE_ALL = 3 };
 

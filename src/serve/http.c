@@ -438,7 +438,7 @@ static enum MHD_Result begin_question(struct fc_request *r, const struct headers
     /* before, the end of the connection was the end of what is sent, whatever the reason */
     if (route->flags & FC_ROUTE_STREAM && strcmp(version, "HTTP/1.1") != 0)
         return refuse(r, 505, "request", "a stream needs HTTP/1.1");
-    if (route->scope == FC_SCOPE_PACKETS && !note_begin(r))
+    if (route->scope == FC_SCOPE_PACKETS && !(route->flags & FC_ROUTE_NO_PACKETS) && !note_begin(r))
         return refuse(r, 503, "busy", "the audit log cannot be written");
     r->route = route;
     r->ask.who = r->who.name;

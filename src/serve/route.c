@@ -15,6 +15,7 @@ static const struct fc_route routes[] = {
     {"filter", fc_answer_filter, FC_SCOPE_METADATA, 0},
     {"files", fc_answer_files, FC_SCOPE_METADATA, 0},
     {"damage", fc_answer_damage, FC_SCOPE_METADATA, 0},
+    {"carve/check", fc_answer_carve_check, FC_SCOPE_PACKETS, FC_ROUTE_HEAVY | FC_ROUTE_NO_PACKETS},
     {"carve", fc_answer_carve, FC_SCOPE_PACKETS, FC_ROUTE_STREAM},
     {"", fc_answer_session, FC_SCOPE_METADATA, FC_ROUTE_ID},
     {"/packets", fc_answer_packets, FC_SCOPE_PACKETS, FC_ROUTE_ID | FC_ROUTE_HEAVY},

@@ -6,9 +6,10 @@
 #include "serve/ask.h"
 
 enum {
-    FC_ROUTE_STREAM = 1, /* it is sent as it is made */
-    FC_ROUTE_HEAVY = 2,  /* takes long, or much memory */
-    FC_ROUTE_ID = 4      /* of a session */
+    FC_ROUTE_STREAM = 1,    /* it is sent as it is made */
+    FC_ROUTE_HEAVY = 2,     /* takes long, or much memory */
+    FC_ROUTE_ID = 4,        /* of a session */
+    FC_ROUTE_NO_PACKETS = 8 /* gives none, whatever its scope: it is not in the audit log */
 };
 
 struct fc_route {

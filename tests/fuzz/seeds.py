@@ -122,7 +122,7 @@ def main():
                    'histogram?by=proto&buckets=7&exact=true', 'top?by=pair&peers=true&limit=2&sort=peers', 'complete?filter=tcp+and+po&at=9&limit=3',
                    'complete?filter=port+80,ht', 'filter?filter=port+53&from=2014-01-01', 'sessions/1', 'sessions/1/packets?first=1&limit=2&columns=all&direction=client',
                    'sessions/1/packet?file=1&offset=24', 'sessions/2/packet?file=1&offset=82&format=raw', 'sessions/1/follow?format=json&max_bytes=9',
-                   'sessions/-1/follow?direction=server&format=raw&partial=true', 'carve?ids=1,2-3&format=pcapng&comments=true', 'carve?compress=gzip&first_packets=1',
+                   'sessions/-1/follow?direction=server&format=raw&partial=true', 'carve?ids=1,2-3&format=pcapng&comments=true', 'carve/check?ids=1,2-3', 'carve?compress=gzip&first_packets=1',
                    'files?check=true', 'damage?file=1&limit=5', 'count?filter=%F0%9D%84%9E+hsot'):
         seed('fuzz_request', b'/v1/' + target.encode())
     v = lambda n: bytes([n]) if n < 128 else bytes([n & 127 | 128]) + v(n >> 7)

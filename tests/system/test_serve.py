@@ -129,12 +129,14 @@ class Answers(Case):
                          for g in h['groups'] for i in range(h['count']) if g['sessions'][i]}
                 self.assertEqual(found, dict(wanted), params)
                 self.assertEqual(h['earlier'], {k: earlier[k] for k in ('sessions', 'packets', 'bytes')})
+                total = self.get('/v1/count', filter=filter, **({'from': since} if since else {}))
+                self.assertEqual(h['total'], {k: v for k, v in total.items() if k != 'cost'})
                 self.assertTrue(h['exact'] and h['start_ns'] % h['bucket_ns'] == 0 and h['count'] <= buckets)
                 self.assertGreater(h['count'] * 5, min(buckets, 10), params)
                 sums = [sum(g['bytes']) for g in h['groups']]
                 self.assertEqual(sums, sorted(sums, reverse=True))
         empty = self.get('/v1/histogram', filter='id 999999')
-        self.assertEqual((empty['count'], empty['groups'], empty['start'], empty['start_ns']), (0, [], None, None))
+        self.assertEqual((empty['count'], empty['groups'], empty['start'], empty['start_ns'], empty['total']['end']), (0, [], None, None, None))
 
     def check_top(self):
         names = {'proto': 'protocol'}
@@ -273,6 +275,7 @@ class Answers(Case):
                               (['--first-packets', '2', '-i', '1-30'], {'ids': '1-30', 'first_packets': 2}),
                               (['--compress', 'gzip', '-i', '1-30'], {'ids': '1-30', 'compress': 'gzip'})):
             wanted = flowcarve('carve', '-q', '-d', self.db, '-w', '-', *words).out
+            self.assertGreater(self.get('/v1/carve/check', **params)['sessions'], 0)
             status, headers, data = self.server.ask(target('/v1/carve', **params))
             self.assertEqual(status, 200)
             self.assertEqual(data == wanted, True, params)
@@ -280,8 +283,10 @@ class Answers(Case):
             self.assertTrue(headers['Content-Disposition'].endswith('.%s"' % suffix), headers['Content-Disposition'])
             self.assertEqual((headers['Cache-Control'], headers['X-Content-Type-Options']), ('no-store', 'nosniff'))
         for ids in ('', '1,', 'x', '5-3', '-', '1--2', '1 2', '1,,2'):
-            self.server.error('/v1/carve', 400, 'parameter', ids=ids)
+            for path in ('/v1/carve', '/v1/carve/check'):
+                self.server.error(path, 400, 'parameter', ids=ids)
         self.server.error('/v1/carve', 404, 'not_found', ids='999999')
+        self.server.error('/v1/carve/check', 404, 'not_found', ids='999999')
 
     def check_files(self):
         r = self.get('/v1/files')
@@ -519,7 +524,8 @@ class Captures(support.TestCase):
         with Server(self, self.path('x.db')) as server:
             one = server.get('/v1/sessions/11')
             self.assertEqual((one['files'][0]['state'], one['files'][0]['carvable'], one['carvable']), ('missing', False, False))
-            self.assertEqual(server.error('/v1/carve', 409, 'missing')['file'], self.path('b.pcap'))
+            for path in ('/v1/carve', '/v1/carve/check'):
+                self.assertEqual(server.error(path, 409, 'missing')['file'], self.path('b.pcap'))
             self.assertEqual(len(support.parse_capture(server.raw('/v1/carve', partial=True))), 10)
             self.assertEqual(server.error('/v1/sessions/11/packets', 409, 'missing')['file'], self.path('b.pcap'))
             part = server.get('/v1/sessions/11/packets', partial=True)
@@ -571,7 +577,8 @@ class Sums(support.TestCase):
         class Histogram(ctypes.Structure):
             _fields_ = [('bucket_ns', ctypes.c_int64), ('start_ns', ctypes.c_int64), ('count', ctypes.c_size_t),
                         ('group', ctypes.POINTER(Group)), ('groups', ctypes.c_size_t), ('earlier', sum_type),
-                        ('timeless', sum_type), ('exact', ctypes.c_bool)]
+                        ('timeless', sum_type), ('exact', ctypes.c_bool), ('total', sum_type), ('has_time', ctypes.c_bool),
+                        ('first_ns', ctypes.c_int64), ('last_ns', ctypes.c_int64)]
 
         class Options(ctypes.Structure):
             _fields_ = [('by', ctypes.c_int), ('buckets', ctypes.c_uint), ('has_from', ctypes.c_bool),

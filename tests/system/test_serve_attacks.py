@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What `flowcarve serve` does not let pass: who may not ask, pages of others, broken requests, clients that are slow or leave."""
-import json, os, re, resource, shutil, socket, ssl, stat, subprocess, time, unittest
+import json, os, re, resource, shutil, socket, ssl, stat, struct, subprocess, time, unittest
 
 import serving, support
 from serving import METADATA, PACKETS, TOKEN, Server, receive, target
@@ -16,6 +16,15 @@ class Case(support.TestCase):
 
     def serve(self, *words, **kw):
         return Server(self, self.db, *words, **kw)
+
+    def ends(self, count):
+        """So many ends of requests in the audit log, which is behind what a client sees."""
+        until = time.monotonic() + 30
+        while True:
+            found = [json.loads(line) for line in support.read_bytes(self.path('audit')).splitlines() if b'"event":"end"' in line]
+            if len(found) >= count or time.monotonic() > until:
+                return found
+            time.sleep(.01)
 
 
 def cookie_of(headers):
@@ -34,7 +43,7 @@ class Doors(Case):
                             {'Authorization': 'Basic ' + TOKEN}, {'Authorization': TOKEN}, {'Cookie': 'flowcarve_%d=' % server.port},
                             {'Cookie': 'flowcarve_%d=%s' % (server.port, 'A' * 43)}, {'Cookie': 'flowcarve_%d=%s' % (server.port, server.once)},
                             {'Authorization': 'Bearer ' + server.once}):
-                for path in ('/v1/status', '/v1/carve', '/v1/sessions/1/packets', '/v1/nothing'):
+                for path in ('/v1/status', '/v1/carve', '/v1/carve/check', '/v1/sessions/1/packets', '/v1/nothing'):
                     status, answer, data = server.ask(path, token=None, headers=headers)
                     self.assertEqual((status, json.loads(data)['error']['code']), (401, 'unauthorized'), (headers, path))
                     self.assertEqual(answer['WWW-Authenticate'], 'Bearer')
@@ -226,6 +235,7 @@ class Audit(Case):
         path = self.path('audit')
         with self.serve('--audit', path) as server:
             server.get('/v1/sessions')
+            server.get('/v1/carve/check', filter='id 3')
             server.raw('/v1/carve', filter='id 3')
             server.get('/v1/sessions/3/packets', limit=2)
             server.ask('/v1/carve?ids=999999', token=PACKETS)
@@ -323,21 +333,46 @@ class Requests(Case):
             s.close()
 
 
+class Leaving(Case):
+    def test_an_abandoned_carve_of_gigabytes_stops(self):
+        """2 GB, or 10 GB with FLOWCARVE_TEST_LONG, that lie in less than a megabyte: what is left to do is no matter of disks or memory."""
+        data = support.udp('10.0.0.1', 1000, '10.0.0.2', 2000, b'\0' * 65000)
+        record = struct.pack('<IIII', 1700000000, 0, len(data), len(data)) + data
+        pack = lambda data: subprocess.run([support.tool('zstd'), '-q', '-c'], input=data, stdout=subprocess.PIPE, check=True).stdout
+        times = (10 if support.LONG else 2) * 10**9 // (256 * len(record)) + 1
+        db = self.path('vast.db')
+        index(db, '-q', support.write(self.path('vast.pcap.zst'), pack(support.pcap_bytes([])) + pack(record * 256) * times))
+        with Server(self, db, '--audit', self.path('audit')) as server:
+            def ticks():
+                return sum(map(int, support.read_bytes('/proc/%d/stat' % server.process.pid).rsplit(b')', 1)[1].split()[11:13]))
+            self.assertGreater(server.get('/v1/count')['bytes'], 2 * 10**9)
+            for i, (query, read) in enumerate((('', 1), ('', 50_000_000), ('?compress=zstd', 1000)), 1):
+                s = server.socket()
+                s.sendall(('GET /v1/carve%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer %s\r\n\r\n' % (query, server.port, TOKEN)).encode())
+                got = 0
+                while got < read:
+                    got += len(s.recv(1 << 20))
+                busy, left = ticks(), time.monotonic()
+                s.close()
+                end = self.ends(i)[-1]
+                if not support.sanitized():
+                    self.assertLess(time.monotonic() - left, .2)
+                self.assertEqual(end['how'], 'abandoned')
+                self.assertLess(end['bytes'], 10**9)
+                time.sleep(.1)
+                busy, idle = ticks() - busy, ticks()
+                time.sleep(.1)
+                self.assertLessEqual(ticks() - idle, 1, 'nothing goes on behind it')
+                if not support.sanitized():
+                    self.assertLess(busy / os.sysconf('SC_CLK_TCK'), .2)
+
+
 class Clients(Case):
     def setUp(self):
         super().setUp()
         self.fcgen('big.pcap', '--bytes', '100M', '--sessions', '2000', '--sizes', 'full')
         self.big = self.path('big.db')
         index(self.big, '-q', self.path('big.pcap'))
-
-    def ends(self, count):
-        """So many ends of requests in the audit log, which is behind what a client sees."""
-        until = time.monotonic() + 30
-        while True:
-            found = [json.loads(line) for line in support.read_bytes(self.path('audit')).splitlines() if b'"event":"end"' in line]
-            if len(found) >= count or time.monotonic() > until:
-                return found
-            time.sleep(.01)
 
     def test_slow_ones_hold_up_nobody(self):
         with Server(self, self.big, '--threads', '2') as server:

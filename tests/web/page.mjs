@@ -28,7 +28,7 @@ const complaints = []; // of the policy of content, errors of scripts, a server 
 // --- the server ---
 const servers = [];
 async function serve(db, port = 0) {
-    const child = spawn(FLOWCARVE, ['serve', '-d', db, '--listen', `127.0.0.1:${port}`, '--tokens', 'tokens'], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(FLOWCARVE, ['serve', '-d', db, '--listen', `127.0.0.1:${port}`, '--tokens', 'tokens', '--audit', 'audit'], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
     let out = '';
     const url = await new Promise((found, lost) => {
         child.stdout.on('data', (part) => {
@@ -312,6 +312,8 @@ const tests = {
         await server.end();
     },
     async downloads_are_what_carve_writes({ page }) {
+        const carves = () => readFileSync(folder + '/audit', 'utf8').split('\n').filter((line) => line.includes('/v1/carve')).map((line) => JSON.parse(line));
+        const before = carves().length;
         const take = async () => {
             const [download] = await Promise.all([page.waitForEvent('download'), page.click('dialog button.main')]);
             const bytes = readFileSync(await download.path());
@@ -335,6 +337,8 @@ const tests = {
         await page.click('.title button.main');
         await page.locator('dialog select').nth(1).selectOption('server');
         same(await take(), '--id', String(ids[0]), '--direction', 'server');
+        while (carves().length < before + 6) await page.waitForTimeout(10); // the log is behind what a client sees
+        assert.deepEqual(carves().slice(before).map((line) => line.how || line.event), Array(3).fill(['begin', 'complete']).flat());
     },
     async commands_that_it_gives_do_the_same({ page }) {
         await visit(page, 'filter=' + encodeURIComponent("tcp and not host 10.0.0.1") + '&from=2023-11-14T22:13:30.000000000Z&sort=bytes:desc');

@@ -75,10 +75,10 @@ function App() {
     const whole = !url.filter && !url.from && !url.until;
     const onSessions = !url.page && !url.id;
     const by = ['none', 'proto', 'state'].includes(url.by) ? url.by : index && index.sessions > LARGE ? 'none' : 'proto';
-    const counted = useAnswer(status && !whole && (onSessions || url.page === 'top') ? 'count' : null, range(), again);
+    const counted = useAnswer(status && !whole && url.page === 'top' ? 'count' : null, range(), again);
     const histogram = useAnswer(status && onSessions ? 'histogram' : null, { ...range(), by, buckets: narrow.matches ? 100 : 240 }, again);
     const cost = useAnswer(status && index.sessions > LARGE && !whole && onSessions ? 'cost' : null, range(), again);
-    const count = whole ? index && { sessions: index.sessions, packets: index.packets, bytes: index.bytes, start: index.start, end: index.end } : counted.data;
+    const count = whole ? index && { sessions: index.sessions, packets: index.packets, bytes: index.bytes, start: index.start, end: index.end } : onSessions ? histogram.data?.total : counted.data;
     const error = [counted.error, rows.error, histogram.error].find((e) => e && (e.where || e.code === 'filter' || e.code === 'parameter'));
     const chosen = idsOf(url.sel);
 
@@ -130,8 +130,7 @@ function App() {
     });
 
     if (server.problem === 'login') return html`<${Login} />`;
-    const reading = counted.busy || histogram.busy;
-    const dear = reading && cost.data?.scan && cost.data.reads > LARGE;
+    const dear = histogram.busy && cost.data?.scan && cost.data.reads > LARGE;
     return html`<header class="top"><a class="brand" href=${link({ page: undefined, id: undefined })} aria-label="flowcarve: sessions">
         <b>flow</b>carve</a>
             <nav aria-label="Pages">${PAGES.map(([page, name]) => html`<a href=${link({ page, id: undefined, tab: undefined, n: undefined })} aria-current=${url.page === page ? 'page' : undefined}>${name}</a>`)}</nav>
@@ -151,7 +150,7 @@ function App() {
             ${url.page === 'top' ? html`<${Top} again=${again} />` : html`<${Histogram} answer=${histogram} by=${by} height=${narrow.matches ? 110 : 132} />
             <div class="bar totals" role="status">${count ? html`<b>${plural(count.sessions, 'session')}</b>
                 <span>${plural(count.packets, 'packet')}</span><span title=${number(count.bytes) + ' bytes'}>${bytes(count.bytes)}</span>
-                    ${count.start && html`<span title="From the first packet to the last">${duration(Number(nsOf(count.end) - nsOf(count.start)) / 1e9)}</span>`}` : html`<span class="dim">${error ? '' : counted.error ? counted.error.message : 'counting…'}</span>`}
+                    ${count.start && html`<span title="From the first packet to the last">${duration(Number(nsOf(count.end) - nsOf(count.start)) / 1e9)}</span>`}` : html`<span class="dim">${error ? '' : histogram.error ? histogram.error.message : 'counting…'}</span>`}
                 ${dear && html`<span class="dim">reads ${short(cost.data.reads)} sessions, about ${seconds(cost.data.reads)}…</span>`}
                 <span class="push"></span><button onClick=${() => setDialog('columns')}>Columns…</button><button class="main"
                     onClick=${() => download()} disabled=${!count?.sessions}>Download${chosen.size ? ' selected' : ''}…</button></div>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Files, status, help, signing in, and the dialogs: download, the equal command, columns.
 import {
-    html, useState, useEffect, useRef, url, go, ask, failure, query, useAnswer, range, server, tell, number, bytes,
+    html, useState, useEffect, useRef, url, go, ask, get, failure, query, useAnswer, range, server, tell, number, bytes,
     duration, timeOf, nsOf, zone, quoted, plural, short, css
 } from './core.js';
 import { Plot, options } from './chart.js';
@@ -186,10 +186,7 @@ export function Download({ what, onClose }) {
         event.preventDefault();
         setState('asking…');
         try {
-            const stop = new AbortController();
-            const answer = await fetch(address, { signal: stop.signal });
-            if (!answer.ok) throw await failure(answer);
-            stop.abort();
+            await get('carve/check', { ...params, ...opts });
             const link = document.createElement('a');
             link.href = address;
             link.download = '';
