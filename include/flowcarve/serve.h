@@ -32,6 +32,8 @@ struct fc_serve_options {
     const char *client_ca;          /* PEM file: who shows a certificate that it has signed is let in */
     const char *tokens;             /* file of tokens, its owner's alone */
     const char *audit;              /* file to which it is added who asks for packets */
+    const char *sensor;             /* of a cluster: its name, as fc_is_sensor_name(); NULL: of none */
+    uint64_t carve_limit;           /* bytes that a carve may send; 0: any number */
     unsigned threads;               /* that answer questions; 0: two a processor, four at least */
     int64_t deadline_ns;            /* a question may take so long; 0: 30 s */
     /* a line for each answer, fit for a terminal; from any thread, one call at a time; NULL: none */

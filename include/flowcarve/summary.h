@@ -15,6 +15,7 @@ extern "C" {
 
 struct fc_summary {
     char generation[64]; /* another text whenever the index was written to, or is another one */
+    char uuid[33];       /* random, of the index for good, 32 hex digits; "": it has none yet */
     uint64_t sessions;   /* reading them is needed only where captures were forgotten */
     int64_t last_id;     /* of a session; 0: there is none */
     uint64_t files;      /* captures, with those that are gone or forgotten */

@@ -12,7 +12,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DB, LISTEN, HOST, TLS_CERT, TLS_KEY, CLIENT_CA, TOKENS, AUDIT, THREADS, DEADLINE, QUIET, VERBOSE };
+enum {
+    DB,
+    LISTEN,
+    HOST,
+    TLS_CERT,
+    TLS_KEY,
+    CLIENT_CA,
+    TOKENS,
+    AUDIT,
+    SENSOR,
+    CARVE_LIMIT,
+    THREADS,
+    DEADLINE,
+    QUIET,
+    VERBOSE
+};
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
@@ -30,6 +45,9 @@ static const struct fc_option options[] = {
          "let in who knows one of these: lines NAME SCOPE[,SCOPE] TOKEN, scopes metadata and packets; the file's "
          "mode must be 600"},
     [AUDIT] = {"audit", 0, "FILE", "append a line for each time that somebody asks for packets"},
+    [SENSOR] = {"sensor", 0, "NAME", "its name in a cluster (see docs/cluster.md)"},
+    [CARVE_LIMIT] = {"carve-limit", 0, "SIZE",
+                     "give nobody more packets at once than come to SIZE, as 10g (default: any number)"},
     [THREADS] = {"threads", 0, "N", "so many threads answer (default: two a processor, 4 at least)"},
     [DEADLINE] = {"deadline", 0, "TIME", "give up a question that takes longer (default: 30s)"},
     [QUIET] = {"quiet", 'q', NULL, "errors only, and not where to go"},
@@ -129,6 +147,14 @@ static int set(void *ctx, int option, const char *value)
     case AUDIT:
         a->o.audit = value;
         return 0;
+    case SENSOR:
+        a->o.sensor = value;
+        return 0;
+    case CARVE_LIMIT:
+        if (fc_size_option(value, &a->o.carve_limit) && a->o.carve_limit)
+            return 0;
+        fc_complain("serve: --carve-limit takes a size, such as 500m or 10g, not '%s'", value);
+        return -1;
     case QUIET:
         a->quiet = true;
         return 0;

@@ -51,7 +51,7 @@ FC_EXPORT int fc_summary_read(struct fc_db *db, struct fc_summary *summary, stru
 {
     sqlite3_stmt *stmt;
     bool gaps = false;
-    char *profile = NULL;
+    char *profile = NULL, *uuid = NULL;
 
     memset(summary, 0, sizeof *summary);
     int rc = run(db, select_all, &stmt, err);
@@ -67,6 +67,9 @@ FC_EXPORT int fc_summary_read(struct fc_db *db, struct fc_summary *summary, stru
         rc = fc_db_fields(db, &summary->fields, err);
     if (rc == 0 && (rc = fc_db_meta(db, "profile", &profile, err)) == 0)
         snprintf(summary->profile, sizeof summary->profile, "%s", profile);
+    if (rc == 0 && (rc = fc_db_meta(db, "generation", &uuid, err)) == 0)
+        snprintf(summary->uuid, sizeof summary->uuid, "%s", uuid);
     free(profile);
+    free(uuid);
     return rc;
 }

@@ -417,10 +417,12 @@ int fc_answer_status(struct fc_ask *ask)
     fc_json_key(j, "scopes");
     fc_put_scopes(j, ask->scopes);
     put_now(j);
+    fc_json_put_text(j, "sensor", ask->sensor);
     fc_json_key(j, "index");
     fc_json_mark(j, '{');
     fc_json_put_text(j, "path", ask->db_path);
     fc_json_put_text(j, "generation", s.generation);
+    fc_json_put_text(j, "uuid", *s.uuid ? s.uuid : NULL);
     fc_json_put_number(j, "sessions", s.sessions);
     fc_json_put_number(j, "last_id", (uint64_t)s.last_id);
     fc_json_put_number(j, "files", s.files);

@@ -17,19 +17,28 @@ enum { FC_ASK_ROWS_MAX = 10000, FC_ASK_STREAMS_MAX = 32 };
 
 struct fc_ask {
     struct fc_params params;
-    int64_t id;       /* the session that the path names */
+    int64_t id; /* the session that the path names */
+    char *body; /* JSON of a question that has one, which is changed; NULL: it has none */
+    size_t body_len;
     struct fc_db *db; /* looks at `stop` */
     const char *db_path;
-    const int *stop; /* not 0: nobody waits any more */
-    const char *who; /* asks, */
-    unsigned scopes; /* and may FC_SCOPE_* */
+    const char *sensor;   /* its name; NULL: it has none */
+    uint64_t carve_limit; /* bytes; 0: none */
+    const int *stop;      /* not 0: nobody waits any more */
+    const char *who;      /* asks, */
+    unsigned scopes;      /* and may FC_SCOPE_* */
     int64_t deadline_ns;
-    struct fc_json out;         /* the answer; of a stream what is not sent yet */
-    int fd;                     /* of a stream: where it goes */
-    const char *type;           /* of the content; NULL: JSON */
-    char name[96];              /* of the file that it is saved as; "": of none */
-    uint64_t sessions, packets; /* given, for the audit log */
-    int status;                 /* 0: it is answered; else `out` has the error */
+    struct fc_json out;          /* the answer; of a stream what is not sent yet */
+    int fd;                      /* of a stream: where it goes */
+    const char *type;            /* of the content; NULL: JSON */
+    char name[96];               /* of the file that it is saved as; "": of none */
+    uint64_t sessions, packets;  /* given, for the audit log */
+    bool told;                   /* of a carve: what it holds is below, for whom it is sent to */
+    uint64_t missing, forgotten; /* packets that it lacks */
+    char *unknown;               /* sessions that the index does not have, as 1,5-30; NULL: none */
+    uint64_t ids;                /* asked for in a body, */
+    char list[200];              /* and which, perhaps cut */
+    int status;                  /* 0: it is answered; else `out` has the error */
 };
 
 /* An answer: 0, or -1 behind fc_ask_fail() or its kin. */

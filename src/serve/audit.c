@@ -38,6 +38,10 @@ bool fc_audit_write(const struct fc_audit *audit, const struct fc_audit_line *li
     if (line->end) {
         fc_json_put_number(&j, "status", (uint64_t)line->status);
         fc_json_put_number(&j, "bytes", line->bytes);
+        if (line->ids) {
+            fc_json_put_number(&j, "ids", line->ids);
+            fc_json_put_text(&j, "list", line->list);
+        }
         fc_json_put_number(&j, "sessions", line->sessions);
         fc_json_put_number(&j, "packets", line->packets);
         fc_json_put_text(&j, "how", line->how);

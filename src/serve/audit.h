@@ -18,7 +18,9 @@ struct fc_audit_line {
     int status;
     uint64_t bytes; /* sent */
     uint64_t sessions, packets;
-    const char *how; /* complete, failed, abandoned */
+    uint64_t ids; /* asked for by a list, which perhaps is cut; 0: there is none */
+    const char *list;
+    const char *how; /* complete, failed, abandoned, limit */
 };
 
 /* path: NULL: none. FC_E_IO. */

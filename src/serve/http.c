@@ -15,9 +15,11 @@
 enum {
     TARGET_MAX = 16384,
     BODY_MAX = 4096,
-    MEMORY = 65536, /* of a connection: its request line and headers */
+    LIST_MAX = 8 << 20, /* of a body that names sessions */
+    MEMORY = 65536,     /* of a connection: its request line and headers */
     CONNECTIONS = 10000,
-    QUIET_S = 30, /* a client that takes nothing for so long has gone */
+    QUIET_S = 30,     /* a client that takes nothing for so long has gone, */
+    PATIENT_S = 3600, /* but for one that waits for others to come to the same time */
     PIECE = 65536
 };
 
@@ -304,6 +306,63 @@ static enum MHD_Result send_asset(struct fc_request *r, const struct headers *h)
     return queue(r, same ? 304 : 200, response);
 }
 
+/* ---- questions */
+
+/* False: not this one, and the error is there. route NULL: there is none of that name. */
+static bool may_ask(struct fc_request *r, const struct headers *h, const struct fc_route *route, const char *version)
+{
+    int rc = 0;
+
+    if (!is_known(r, h))
+        rc = fc_ask_fail(&r->ask, 401, "unauthorized", "a token or a cookie is needed, and none that is known came");
+    else if (!route)
+        rc = fc_ask_fail(&r->ask, 404, "not_found", "there is nothing of that name");
+    else if (!(r->who.scopes & route->scope))
+        rc = fc_ask_fail(&r->ask, 403, "forbidden", "the scopes of this token do not reach so far");
+    /* before, the end of the connection was the end of what is sent, whatever the reason */
+    else if (route->flags & FC_ROUTE_STREAM && strcmp(version, "HTTP/1.1") != 0)
+        rc = fc_ask_fail(&r->ask, 505, "request", "a stream needs HTTP/1.1");
+    r->failed |= rc != 0;
+    return rc == 0;
+}
+
+/* "begin" in the audit log. */
+static bool note_begin(struct fc_request *r)
+{
+    struct fc_audit_line line = {.number = r->number, .who = r->who.name, .from = r->from, .target = r->target};
+
+    return r->audited = fc_audit_write(&r->serve->audit, &line);
+}
+
+static enum MHD_Result ask_pool(struct fc_request *r, const struct fc_route *route)
+{
+    if (route->scope == FC_SCOPE_PACKETS && !(route->flags & FC_ROUTE_NO_PACKETS) && !note_begin(r))
+        return refuse(r, 503, "busy", "the audit log cannot be written");
+    r->route = route;
+    r->ask.who = r->who.name;
+    r->ask.scopes = r->who.scopes;
+    if (!fc_pool_reserve(r)) {
+        r->route = NULL;
+        return refuse(r, 503, "busy", "there is too much to do at the moment");
+    }
+    fc_line_busy(r->serve, r->line, true);
+    r->serve->mhd->suspend_connection(r->connection);
+    fc_pool_begin(r);
+    return MHD_YES;
+}
+
+static enum MHD_Result begin_question(struct fc_request *r, const struct headers *h, const char *method,
+                                      const char *version)
+{
+    const struct fc_route *route = fc_route_find(r->ask.params.path + 4, &r->ask.id);
+
+    if (!may_ask(r, h, route, version))
+        return send_answer(r);
+    if (route->flags & FC_ROUTE_STREAM && strcmp(method, "HEAD") == 0)
+        return refuse_method(r, fc_route_post(r->ask.params.path + 4) ? "GET, POST" : "GET");
+    return ask_pool(r, route);
+}
+
 /* ---- login */
 
 /* {"token": "..."}, in which a token needs no escaping. */
@@ -371,26 +430,45 @@ static enum MHD_Result send_logout(struct fc_request *r)
     return queue(r, 200, response);
 }
 
-static enum MHD_Result begin_post(struct fc_request *r, const struct headers *h)
+/* ---- bodies */
+
+static const struct fc_route *post_route(const struct fc_request *r)
+{
+    const char *path = r->ask.params.path;
+
+    return strncmp(path, "/v1/", 4) == 0 ? fc_route_post(path + 4) : NULL;
+}
+
+/* Whoever may not ask is told before a body is taken from him. */
+static enum MHD_Result begin_post(struct fc_request *r, const struct headers *h, const char *version)
 {
     static const char json[] = "application/json";
     const char *path = r->ask.params.path;
     bool login = strcmp(path, "/v1/login") == 0;
+    const struct fc_route *route = post_route(r);
 
-    if (!login && strcmp(path, "/v1/logout") != 0)
+    if (route && !may_ask(r, h, route, version))
+        return send_answer(r);
+    if (!login && !route && strcmp(path, "/v1/logout") != 0)
         return strncmp(path, "/v1/", 4) == 0 ? refuse_method(r, "GET, HEAD")
                                              : refuse(r, 404, "not_found", "there is nothing of that name");
     if (r->ask.params.count)
         return refuse(r, 400, "parameter", "there are no parameters here");
-    if ((login || h->content_type) && (!h->content_type || strncasecmp(h->content_type, json, sizeof json - 1) != 0 ||
-                                       (h->content_type[sizeof json - 1] && h->content_type[sizeof json - 1] != ';')))
+    if ((login || route || h->content_type) &&
+        (!h->content_type || strncasecmp(h->content_type, json, sizeof json - 1) != 0 ||
+         (h->content_type[sizeof json - 1] && h->content_type[sizeof json - 1] != ';')))
         return refuse(r, 415, "request", "the body is application/json");
     size_t digits = h->content_length ? strspn(h->content_length, "0123456789") : 0;
-    if (h->transfer_encoding || (h->content_length && (h->content_length[digits] || digits > 4)) ||
-        (h->content_length && atoi(h->content_length) > BODY_MAX))
-        return refuse(r, 413, "too_large", "the body has 4096 bytes at the most, and tells how many");
-    if (!(r->body = calloc(1, BODY_MAX + 1)))
+    if (h->transfer_encoding || (h->content_length && (h->content_length[digits] || digits > 8)) ||
+        (h->content_length && atoi(h->content_length) > (route ? LIST_MAX : BODY_MAX)))
+        return refuse(r, 413, "too_large",
+                      route ? "the body has 8388608 bytes at the most, and tells how many"
+                            : "the body has 4096 bytes at the most, and tells how many");
+    r->body_room = h->content_length ? (size_t)atoi(h->content_length) : 0;
+    if (!(r->body = calloc(1, r->body_room + 1)))
         return MHD_NO;
+    if (route) /* a long list takes its time, and it is known who sends it */
+        fc_line_busy(r->serve, r->line, true);
     return MHD_YES;
 }
 
@@ -401,59 +479,49 @@ static enum MHD_Result go_on_post(struct fc_request *r, const char *data, size_t
         return MHD_YES;
     }
     if (*size) {
-        if (*size > BODY_MAX - r->body_len) /* more than was said, which cannot be */
+        if (*size > r->body_room - r->body_len) /* more than was said, which cannot be */
             return MHD_NO;
         memcpy(r->body + r->body_len, data, *size);
         r->body_len += *size;
         *size = 0;
         return MHD_YES;
     }
-    return strcmp(r->ask.params.path, "/v1/login") == 0 ? send_login(r) : send_logout(r);
-}
-
-/* ---- questions */
-
-/* "begin" in the audit log. */
-static bool note_begin(struct fc_request *r)
-{
-    struct fc_audit_line line = {.number = r->number, .who = r->who.name, .from = r->from, .target = r->target};
-
-    return r->audited = fc_audit_write(&r->serve->audit, &line);
-}
-
-static enum MHD_Result begin_question(struct fc_request *r, const struct headers *h, const char *method,
-                                      const char *version)
-{
-    bool head = strcmp(method, "HEAD") == 0;
-
-    if (!is_known(r, h))
-        return refuse(r, 401, "unauthorized", "a token or a cookie is needed, and none that is known came");
-    const struct fc_route *route = fc_route_find(r->ask.params.path + 4, &r->ask.id);
+    const struct fc_route *route = post_route(r);
     if (!route)
-        return refuse(r, 404, "not_found", "there is nothing of that name");
-    if (!(r->who.scopes & route->scope))
-        return refuse(r, 403, "forbidden", "the scopes of this token do not reach so far");
-    if (route->flags & FC_ROUTE_STREAM && head)
-        return refuse_method(r, "GET");
-    /* before, the end of the connection was the end of what is sent, whatever the reason */
-    if (route->flags & FC_ROUTE_STREAM && strcmp(version, "HTTP/1.1") != 0)
-        return refuse(r, 505, "request", "a stream needs HTTP/1.1");
-    if (route->scope == FC_SCOPE_PACKETS && !(route->flags & FC_ROUTE_NO_PACKETS) && !note_begin(r))
-        return refuse(r, 503, "busy", "the audit log cannot be written");
-    r->route = route;
-    r->ask.who = r->who.name;
-    r->ask.scopes = r->who.scopes;
-    if (!fc_pool_reserve(r)) {
-        r->route = NULL;
-        return refuse(r, 503, "busy", "there is too much to do at the moment");
-    }
-    fc_line_busy(r->serve, r->line, true);
-    r->serve->mhd->suspend_connection(r->connection);
-    fc_pool_begin(r);
-    return MHD_YES;
+        return strcmp(r->ask.params.path, "/v1/login") == 0 ? send_login(r) : send_logout(r);
+    r->ask.body = r->body;
+    r->ask.body_len = r->body_len;
+    return ask_pool(r, route);
 }
 
 /* ---- streams */
+
+static bool is_too_much(const struct fc_request *r, size_t more)
+{
+    uint64_t limit = r->serve->carve_limit;
+
+    return limit && r->route->flags & FC_ROUTE_CARVE && r->sent + more > limit;
+}
+
+/* What a carve has become is told behind it, so that who lacks that knows that he lacks more. */
+static void put_trailer(struct fc_request *r)
+{
+    const struct {
+        const char *name;
+        uint64_t number;
+    } told[] = {{"Flowcarve-Packets", r->ask.packets},
+                {"Flowcarve-Sessions", r->ask.sessions},
+                {"Flowcarve-Missing", r->ask.missing},
+                {"Flowcarve-Forgotten", r->ask.forgotten}};
+    char text[32];
+
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
+        snprintf(text, sizeof text, "%llu", (unsigned long long)told[i].number);
+        r->serve->mhd->add_response_footer(r->response, told[i].name, text);
+    }
+    if (r->ask.unknown)
+        r->serve->mhd->add_response_footer(r->response, "Flowcarve-Unknown", r->ask.unknown);
+}
 
 static ssize_t read_stream(void *ctx, uint64_t pos, char *buf, size_t max)
 {
@@ -469,10 +537,17 @@ static ssize_t read_stream(void *ctx, uint64_t pos, char *buf, size_t max)
     } else {
         n = fc_pool_read(r, buf, max);
     }
+    if (n > 0 && is_too_much(r, (size_t)n))
+        r->over = true;
+    if (r->over || (n == 0 && fc_pool_failed(r)))
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    if (n == 0) {
+        if (r->ask.told)
+            put_trailer(r);
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    }
     if (n > 0)
         r->sent += (uint64_t)n;
-    if (n == 0)
-        return fc_pool_failed(r) ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
     return n < 0 ? 0 : n;
 }
 
@@ -519,10 +594,16 @@ static enum MHD_Result begin_stream(struct fc_request *r)
     if (n == 0 && fc_pool_failed(r) && r->ask.status)
         return send_answer(r);
     r->head_len = (size_t)n;
-    struct MHD_Response *response =
+    if (r->body)
+        r->serve->mhd->set_connection_option(r->connection, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)PATIENT_S);
+    struct MHD_Response *response = r->response =
         r->serve->mhd->create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE, read_stream, r, NULL);
     if (response) {
         put_header(r, response, "Cache-Control", "no-store");
+        if (r->route->flags & FC_ROUTE_CARVE)
+            put_header(
+                r, response, "Trailer",
+                "Flowcarve-Packets, Flowcarve-Sessions, Flowcarve-Missing, Flowcarve-Forgotten, Flowcarve-Unknown");
         if (*r->ask.name)
             put_capture(r, response);
         else
@@ -548,7 +629,7 @@ static enum MHD_Result begin(struct fc_request *r, const char *method, const cha
     if (is_foreign(r, &h))
         return refuse(r, 403, "forbidden", "another page asks");
     if (post)
-        return begin_post(r, &h);
+        return begin_post(r, &h, version);
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         return refuse_method(r, "GET, HEAD");
     if (h.transfer_encoding || (h.content_length && strcmp(h.content_length, "0") != 0))
@@ -615,6 +696,8 @@ static void *begin_request(void *ctx, const char *target, struct MHD_Connection 
     r->text = strdup(target);
     r->ask.db_path = serve->db;
     r->ask.deadline_ns = serve->deadline_ns;
+    r->ask.sensor = serve->sensor;
+    r->ask.carve_limit = serve->carve_limit;
     if (!r->target || !r->text) {
         fc_request_release(r);
         return NULL;
@@ -630,10 +713,11 @@ void fc_request_release(struct fc_request *r)
     if (atomic_fetch_sub(&r->refs, 1) > 1)
         return;
     fc_json_fini(&r->ask.out);
+    free(r->ask.unknown);
     free(r->target);
     free(r->text);
     if (r->body)
-        explicit_bzero(r->body, BODY_MAX);
+        explicit_bzero(r->body, r->body_room);
     free(r->body);
     free(r->head);
     free(r);
@@ -656,6 +740,7 @@ static void end_request(void *ctx, struct MHD_Connection *connection, void **con
     const char *how = whole ? r->status < 400 ? "complete" : "refused" : "abandoned";
     if (stream && !whole && !left && fc_pool_failed(r))
         how = "failed";
+    how = r->over ? "limit" : how;
     if (r->audited) {
         struct fc_audit_line line = {.number = r->number,
                                      .who = r->who.name,
@@ -664,6 +749,8 @@ static void end_request(void *ctx, struct MHD_Connection *connection, void **con
                                      .end = true,
                                      .status = r->status,
                                      .bytes = r->sent,
+                                     .ids = ended ? r->ask.ids : 0,
+                                     .list = r->ask.list,
                                      .sessions = ended ? r->ask.sessions : 0,
                                      .packets = ended ? r->ask.packets : 0,
                                      .how = how};

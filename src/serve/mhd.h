@@ -22,6 +22,8 @@
     F(create_response_from_buffer, MHD_create_response_from_buffer)                                                    \
     F(create_response_from_callback, MHD_create_response_from_callback)                                                \
     F(add_response_header, MHD_add_response_header)                                                                    \
+    F(add_response_footer, MHD_add_response_footer)                                                                    \
+    F(set_connection_option, MHD_set_connection_option)                                                                \
     F(queue_response, MHD_queue_response)                                                                              \
     F(destroy_response, MHD_destroy_response)                                                                          \
     F(get_connection_values, MHD_get_connection_values)                                                                \

@@ -55,7 +55,7 @@ struct fc_request {
     struct fc_who who;
     char from[80];
     char *body;
-    size_t body_len;
+    size_t body_len, body_room;
     int64_t begun_ns;
 
     struct fc_ask ask;
@@ -72,6 +72,8 @@ struct fc_request {
     bool failed;
 
     /* of a stream */
+    struct MHD_Response *response; /* that is sent */
+    bool over;                     /* it has more bytes than it may */
     int in_fd, out_fd;
     char *head; /* what was read before the answer was queued */
     size_t head_len, head_at;
@@ -133,6 +135,8 @@ struct fc_serve {
     bool v6, tls;
     int listen, port;
     unsigned threads;
+    char *sensor;
+    uint64_t carve_limit;
     int64_t deadline_ns;
     void (*log)(void *ctx, const char *line);
     void *log_ctx;

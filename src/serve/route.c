@@ -16,12 +16,14 @@ static const struct fc_route routes[] = {
     {"files", fc_answer_files, FC_SCOPE_METADATA, 0},
     {"damage", fc_answer_damage, FC_SCOPE_METADATA, 0},
     {"carve/check", fc_answer_carve_check, FC_SCOPE_PACKETS, FC_ROUTE_HEAVY | FC_ROUTE_NO_PACKETS},
-    {"carve", fc_answer_carve, FC_SCOPE_PACKETS, FC_ROUTE_STREAM},
+    {"carve", fc_answer_carve, FC_SCOPE_PACKETS, FC_ROUTE_STREAM | FC_ROUTE_CARVE},
     {"", fc_answer_session, FC_SCOPE_METADATA, FC_ROUTE_ID},
     {"/packets", fc_answer_packets, FC_SCOPE_PACKETS, FC_ROUTE_ID | FC_ROUTE_HEAVY},
     {"/packet", fc_answer_packet, FC_SCOPE_PACKETS, FC_ROUTE_ID},
     {"/follow", fc_answer_follow, FC_SCOPE_PACKETS, FC_ROUTE_ID | FC_ROUTE_STREAM},
 };
+
+static const struct fc_route of_ids = {"carve", fc_answer_carve, FC_SCOPE_PACKETS, FC_ROUTE_STREAM | FC_ROUTE_CARVE};
 
 /* The ID behind "sessions/", up to 18 digits; the byte behind it, NULL: it is none. */
 static const char *read_id(const char *path, int64_t *id)
@@ -48,4 +50,9 @@ const struct fc_route *fc_route_find(const char *path, int64_t *id)
             return &routes[i];
     }
     return NULL;
+}
+
+const struct fc_route *fc_route_post(const char *path)
+{
+    return strcmp(path, of_ids.path) == 0 ? &of_ids : NULL;
 }

@@ -6,10 +6,11 @@
 #include "serve/ask.h"
 
 enum {
-    FC_ROUTE_STREAM = 1,    /* it is sent as it is made */
-    FC_ROUTE_HEAVY = 2,     /* takes long, or much memory */
-    FC_ROUTE_ID = 4,        /* of a session */
-    FC_ROUTE_NO_PACKETS = 8 /* gives none, whatever its scope: it is not in the audit log */
+    FC_ROUTE_STREAM = 1,     /* it is sent as it is made */
+    FC_ROUTE_HEAVY = 2,      /* takes long, or much memory */
+    FC_ROUTE_ID = 4,         /* of a session */
+    FC_ROUTE_CARVE = 8,      /* of so many bytes at the most; what it holds is told behind it */
+    FC_ROUTE_NO_PACKETS = 16 /* gives none, whatever its scope: it is not in the audit log */
 };
 
 struct fc_route {
@@ -20,5 +21,8 @@ struct fc_route {
 
 /* That of a path, which is what stands behind "/v1/"; *id: the session that it names. NULL: there is none. */
 const struct fc_route *fc_route_find(const char *path, int64_t *id);
+
+/* The same for a question that has a body. */
+const struct fc_route *fc_route_post(const char *path);
 
 #endif

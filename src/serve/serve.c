@@ -5,6 +5,7 @@
 #include "serve/request.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <flowcarve/serve.h>
@@ -49,8 +50,19 @@ static int fail_usage(struct fc_error *err, const char *what)
     return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "%s", what);
 }
 
+/* As fc_is_sensor_name(), which libraries without libcurl do not have. */
+static bool is_sensor_name(const char *name)
+{
+    size_t len = strlen(name);
+
+    return len && len < 64 && isalnum((unsigned char)*name) &&
+           strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == len;
+}
+
 static int check(const struct fc_serve_options *o, bool loopback, struct fc_error *err)
 {
+    if (o->sensor && !is_sensor_name(o->sensor))
+        return fail_usage(err, "a sensor's name has letters, digits, '.', '_' and '-', 63 of them at the most");
     if (!o->tls_cert != !o->tls_key)
         return fail_usage(err, "a certificate and its key go together");
     if (o->client_ca && !o->tls_cert)
@@ -199,11 +211,13 @@ static int open_all(struct fc_serve *s, const struct fc_serve_options *o, struct
 
     s->address = strdup(o->address ? o->address : "127.0.0.1");
     s->db = strdup(o->db);
-    if (!s->address || !s->db)
+    s->sensor = o->sensor ? strdup(o->sensor) : NULL;
+    if (!s->address || !s->db || (o->sensor && !s->sensor))
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     s->port = o->port < 0 ? 0 : o->port ? o->port : FC_SERVE_PORT;
     s->threads = choose_threads(o->threads);
     s->deadline_ns = o->deadline_ns > 0 ? o->deadline_ns : INT64_C(30000000000);
+    s->carve_limit = o->carve_limit;
     s->log = o->log;
     s->log_ctx = o->log_ctx;
     s->tls = o->tls_cert != NULL;
@@ -285,6 +299,7 @@ FC_EXPORT void fc_serve_close(struct fc_serve *s)
     free(s->host);
     free(s->db);
     free(s->address);
+    free(s->sensor);
     free_secret(s->url);
     free_secret(s->key);
     free(s->cert);
