@@ -7,7 +7,8 @@ PRAGMA user_version = 5;
 -- How this index was made; the same settings hold for every capture added later.
 --   profile, timeouts, fields, filter, exclude_net, key: the options of `flowcarve index`, '' when not given
 -- And clock_ns: latest counted time (docs/sessions.md) of any record of any capture, ns since 1970; not there when no record
--- has a time. Sessions and fragments are open, or are not, as of then.
+-- has a time. Sessions and fragments are open, or are not, as of then. And generation: 32 hex digits at random; there once
+-- sessions of this index are known elsewhere (`flowcarve export`).
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL

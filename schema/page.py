@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Makes docs/flowcarve-db.5 of flowcarve.sql and loss.sql, whose comments are the description: python3 schema/page.py > docs/flowcarve-db.5"""
+"""Makes docs/flowcarve-db.5 of flowcarve.sql, loss.sql and moved.sql, whose comments are the description: python3 schema/page.py > docs/flowcarve-db.5"""
 import os, re, sqlite3, sys
 
 HEAD = r'''.\" SPDX-License-Identifier: MIT
-.\" made by schema/page.py of schema/flowcarve.sql and schema/loss.sql
+.\" made by schema/page.py of schema/flowcarve.sql, schema/loss.sql and schema/moved.sql
 .TH FLOWCARVE-DB 5 "" "flowcarve" "File Formats"
 .SH NAME
 flowcarve\-db \- the index of flowcarve, an SQLite database
@@ -153,6 +153,10 @@ def page(sql):
 
 if __name__ == '__main__':
     here = os.path.dirname(os.path.abspath(__file__))
-    with open(os.path.join(here, 'flowcarve.sql'), encoding='utf-8') as f, open(os.path.join(here, 'loss.sql'), encoding='utf-8') as g:
-        tables, views = f.read().split('\n-- session.positions: ', 1)
-        sys.stdout.write(page(tables + '\n\n' + g.read().partition('\n')[2] + '\n-- session.positions: ' + views))
+    parts = []
+    for name in ('flowcarve', 'loss', 'moved'):
+        with open(os.path.join(here, name + '.sql'), encoding='utf-8') as f:
+            parts.append(f.read())
+    tables, views = parts[0].split('\n-- session.positions: ', 1)
+    more = ''.join('\n\n' + part.partition('\n')[2] for part in parts[1:])
+    sys.stdout.write(page(tables + more + '\n-- session.positions: ' + views))

@@ -9,6 +9,7 @@
 #define FLOWCARVE_CLUSTER_H
 
 #include <flowcarve/error.h>
+#include <flowcarve/progress.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,8 +52,65 @@ void fc_cluster_free(struct fc_cluster *cluster);
 size_t fc_cluster_sensors(const struct fc_cluster *cluster);
 const char *fc_cluster_sensor_name(const struct fc_cluster *cluster, size_t number);
 
+/*
+ * The same without a file, of an engine alone: what the keys of [engine] say, each NULL where there is nothing to say but url; names of
+ * files are as they are. Codes as above, but for those of the file.
+ */
+struct fc_engine_options {
+    const char *url, *user, *password_file, *ca, *cert, *key;
+};
+int fc_cluster_of_engine(const struct fc_engine_options *options, struct fc_cluster **out, struct fc_error *err);
+
 /* True for what may be a sensor's name: 1 to 63 letters, digits, '.', '_' and '-', the first one a letter or a digit. */
 bool fc_is_sensor_name(const char *name);
+
+/* ---- what an index knows, sent to the engine */
+
+struct fc_export_options {
+    const char *sensor; /* the name by which the engine knows where this index is */
+    /*
+     * The index is exported as if it never had been: beside what is there of it, in place of which it is asked once all is there. For
+     * one that was restored from an older copy.
+     */
+    bool again;
+    const int *stop; /* as with fc_db_set_stop(); may be NULL */
+    fc_progress_call *
+        progress; /* may be NULL; sessions_total and sessions_written; called by the thread that exports, behind each batch */
+    void *ctx;
+};
+
+struct fc_export_result {
+    int64_t run;         /* up to which the engine has the index now */
+    uint64_t sessions;   /* that were sent, new or changed */
+    uint64_t tombstones; /* rows that take a session away from where it stood before */
+    uint64_t bytes;      /* of the rows */
+    uint64_t forgotten;  /* new sessions that were not sent, as they were forgotten before */
+    bool gap; /* runs are forgotten, too: all that there is was sent once more, and of `forgotten` some is not known */
+    bool flipped; /* from now on this index is what is asked under the sensor's name */
+    bool made_tables;
+};
+
+/*
+ * Exports an index: what is new in it and what has changed goes to the engine, each time that fc_export_next() is called. Whatever ends
+ * that, on either side, the next call goes on behind what was noted as sent; what comes twice is there once. Nothing of the index is held
+ * while something is sent, so that it may be written meanwhile.
+ *
+ * Nobody is asked before the first call. What a cluster says is copied. On success *out must go to fc_exporter_close(). FC_E_USAGE: a name
+ * that is no sensor's. FC_E_NOMEM.
+ */
+struct fc_exporter;
+int fc_exporter_open(const struct fc_cluster *cluster, const char *db_path, const struct fc_export_options *options,
+                     struct fc_exporter **out, struct fc_error *err);
+void fc_exporter_close(struct fc_exporter *exporter);
+
+/*
+ * Sends what the engine does not have yet. 1: there was something; 0: nothing (and once in a minute that is noted, by which others see that
+ * it goes on). On failure what was sent stays. FC_E_USAGE: the engine has more of this index than the index: it is an older copy; or another
+ * index is asked under the sensor's name by now. FC_E_CHANGED: another index has come to its path meanwhile: the next call begins with that.
+ * FC_E_IO, FC_E_DB: the engine cannot be asked, or says no; or the index. FC_E_MISSING: there is no index. FC_E_BUSY: the index is being
+ * written, and it was to get its generation. FC_E_DAMAGED, FC_E_SCHEMA, FC_E_INTERRUPTED, FC_E_NOMEM. *result tells how far it came.
+ */
+int fc_export_next(struct fc_exporter *exporter, struct fc_export_result *result, struct fc_error *err);
 
 #ifdef __cplusplus
 }

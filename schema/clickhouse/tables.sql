@@ -8,10 +8,10 @@
 -- Numbers and bytes alone; text comes from captures (vlan, mpls, tunnel, community_id) and of a sensor's name.
 
 -- A row a session and revision. `revision` is 2 * run + 1, `run` being the last run of the index that the row takes into account.
--- A session whose place in the key, or whose ports, a later run has changed gets a row under the old key as well, with `deleted` 1
--- and revision 2 * run: a selection by conditions on key, ports, proto and kind alone has the latest of what it finds under an ID. Conditions on
+-- A session whose place in the key a later run has changed gets a row under the old key as well, with `deleted` 1 and revision
+-- 2 * run: a selection by conditions on the key, proto and kind alone has the latest of what it finds under an ID. Conditions on
 -- what else there is come behind that, or a revision that is out of date would match.
--- Provisional sessions have IDs below 0, and are there only while `revision` is the sensor's latest (table sensor: 2 * run + 1).
+-- Provisional sessions have IDs below 0, and are there only while `revision` is the latest of their index (table progress: 2 * run + 1).
 CREATE TABLE IF NOT EXISTS session@LOCAL@ (
     sensor           String,
     generation       FixedString(16),  -- random, of an index: IDs mean something in it alone
@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS session@LOCAL@ (
     client_bytes     UInt64,
     server_bytes     UInt64,
     state            UInt8,            -- 0 new, 1 established, 2 closed, 3 reset, 4 midstream
-    flags            UInt16,           -- as session.flags of an index
+    flags            UInt16,           -- as session.flags of an index, without 8
     vlan             Nullable(String), -- fields, as table session_fields of an index has them; what it does not hold is NULL
     mpls             Nullable(String),
     tunnel           Nullable(String),
@@ -51,10 +51,11 @@ CREATE TABLE IF NOT EXISTS session@LOCAL@ (
     client_payload   Nullable(UInt64),
     server_payload   Nullable(UInt64),
     community_id     Nullable(String)  -- of all IP sessions, also where the index does not hold it
-) ENGINE = @ENGINE(revision)@ PARTITION BY day ORDER BY (slot, client, server, sensor, generation, id) SETTINGS index_granularity = 8192
+) ENGINE = @ENGINE(revision)@ PARTITION BY day ORDER BY (slot, client, server, client_port, server_port, sensor, generation, id) SETTINGS index_granularity = 8192
 ;
 
--- Where a host's sessions are: two rows a session, one when both addresses are the same. It names keys of `session`, also of rows that are out of date.
+-- Where a host's sessions are: two rows a session, one when both addresses are the same. It names keys of `session` (but for the ports), also of
+-- rows that are out of date.
 CREATE TABLE IF NOT EXISTS host@LOCAL@ (
     addr       FixedString(16),
     slot       Int64,
@@ -83,7 +84,8 @@ SELECT sensor, generation, day, toDate(least(greatest(intDiv(end_ns, 86400000000
 FROM session@LOCAL@ GROUP BY sensor, generation, day, last_day
 ;
 
--- Sums of 5 minutes, a row each with a list of groups, so that a slot that is added up anew replaces the one before.
+-- Sums of 5 minutes, a row each with a list of groups, so that a slot that is added up anew replaces the one before. Provisional sessions are
+-- not in them.
 CREATE TABLE IF NOT EXISTS rollup@LOCAL@ (
     sensor     String,
     generation FixedString(16),

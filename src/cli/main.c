@@ -8,11 +8,14 @@
 #include <string.h>
 
 static const struct fc_command *const commands[] = {
-    &fc_command_index, &fc_command_watch,   &fc_command_capture, &fc_command_query, &fc_command_top,
-    &fc_command_stats, &fc_command_packets, &fc_command_follow,  &fc_command_carve, &fc_command_verify,
-    &fc_command_files, &fc_command_forget,  &fc_command_status,  &fc_command_cache,
+    &fc_command_index,  &fc_command_watch,   &fc_command_capture, &fc_command_query, &fc_command_top,
+    &fc_command_stats,  &fc_command_packets, &fc_command_follow,  &fc_command_carve, &fc_command_verify,
+    &fc_command_files,  &fc_command_forget,  &fc_command_status,  &fc_command_cache,
 #if defined FC_HAS_SERVE
     &fc_command_serve,
+#endif
+#if defined FC_HAS_CLUSTER
+    &fc_command_export,
 #endif
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cluster/config.h"
 #include "base/error.h"
+#include "base/export.h"
 #include "base/vector.h"
 
 #include <ctype.h>
@@ -32,7 +33,7 @@ static int bad_line(const struct place *at, const char *cause)
     return fc_error_set(at->err, FC_E_USAGE, at->cluster->path, FC_NO_OFFSET, "line %u: %s", at->line, cause);
 }
 
-bool fc_is_sensor_name(const char *name)
+FC_EXPORT bool fc_is_sensor_name(const char *name)
 {
     size_t len = strlen(name);
 
@@ -264,7 +265,7 @@ static int share(struct fc_cluster *c, struct fc_error *err)
     return 0;
 }
 
-int fc_cluster_read(const char *path, struct fc_cluster **out, struct fc_error *err)
+FC_EXPORT int fc_cluster_read(const char *path, struct fc_cluster **out, struct fc_error *err)
 {
     struct fc_cluster *c = calloc(1, sizeof *c);
     struct place at = {.cluster = c, .err = err};
@@ -298,7 +299,31 @@ int fc_cluster_read(const char *path, struct fc_cluster **out, struct fc_error *
     return 0;
 }
 
-void fc_cluster_free(struct fc_cluster *c)
+FC_EXPORT int fc_cluster_of_engine(const struct fc_engine_options *o, struct fc_cluster **out, struct fc_error *err)
+{
+    struct fc_cluster *c = calloc(1, sizeof *c);
+    struct fc_peer *p = c ? &c->engine : NULL;
+    const char *bad;
+    int rc;
+
+    *out = NULL;
+    if (!c)
+        return no_memory(err);
+    if ((bad = fc_engine_url(o->url, &p->url, &c->database)))
+        rc = fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "%s: %s", o->url, bad);
+    else
+        rc = o->password_file ? fc_secret_read(o->password_file, &p->password, err) : 0;
+    if (rc == 0 && ((o->user && !(p->user = strdup(o->user))) || (o->ca && !(p->ca = strdup(o->ca))) ||
+                    (o->cert && !(p->cert = strdup(o->cert))) || (o->key && !(p->key = strdup(o->key)))))
+        rc = no_memory(err);
+    if (rc)
+        fc_cluster_free(c);
+    else
+        *out = c;
+    return rc;
+}
+
+FC_EXPORT void fc_cluster_free(struct fc_cluster *c)
 {
     if (!c)
         return;
@@ -314,12 +339,12 @@ void fc_cluster_free(struct fc_cluster *c)
     free(c);
 }
 
-size_t fc_cluster_sensors(const struct fc_cluster *cluster)
+FC_EXPORT size_t fc_cluster_sensors(const struct fc_cluster *cluster)
 {
     return cluster->sensors;
 }
 
-const char *fc_cluster_sensor_name(const struct fc_cluster *cluster, size_t number)
+FC_EXPORT const char *fc_cluster_sensor_name(const struct fc_cluster *cluster, size_t number)
 {
     return cluster->sensor[number].name;
 }

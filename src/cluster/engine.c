@@ -10,7 +10,7 @@
 
 enum {
     RELEASE_LEAST = 18016,
-    RELEASE_OF_TOKENS = 22000, /* from then on: tokens of inserts, no limit to partitions of one that was set too low */
+    RELEASE_OF_LIMITS = 19000, /* from then on an insert may have so many partitions, unless that is set */
     /* exceptions */
     TOO_MANY_ROWS = 158,
     TIMEOUT_EXCEEDED = 159,
@@ -70,11 +70,19 @@ static int ask(struct fc_engine *engine, struct fc_http_request *request, struct
     return answer.status == 200 ? 0 : refused(engine, &answer, err);
 }
 
+/* Of statements that insert: they end when rows are stored, on a shard also, and blocks that are known are stored again. */
+#define SYNC "insert_distributed_sync=1&insert_deduplicate=0"
+
+static const char *partitions(const struct fc_engine *engine)
+{
+    return engine->release >= RELEASE_OF_LIMITS ? "&max_partitions_per_insert_block=0" : "";
+}
+
 int fc_engine_run(struct fc_engine *engine, const char *sql, const struct fc_engine_bounds *bounds, fc_http_take *take,
                   void *ctx, struct fc_error *err)
 {
     unsigned deadline_ms = bounds ? bounds->deadline_ms : 0;
-    char path[400], limits[160] = "";
+    char path[500], limits[160] = "";
     size_t len;
 
     if (bounds && bounds->rows_to_read)
@@ -85,8 +93,8 @@ int fc_engine_run(struct fc_engine *engine, const char *sql, const struct fc_eng
     /* shards are asked for tables of theirs inside of a query: all rows of a sensor are on one */
     snprintf(path, sizeof path,
              "/?database=%s&wait_end_of_query=1&buffer_size=1048576&distributed_product_mode=local&output_format_json_"
-             "quote_64bit_integers=0%s",
-             engine->database, limits);
+             "quote_64bit_integers=0&" SYNC "%s%s",
+             engine->database, partitions(engine), limits);
     return ask(engine,
                &(struct fc_http_request){.path = path,
                                          .type = "text/plain",
@@ -120,19 +128,13 @@ static void escape(char *to, size_t size, const char *text)
     to[len] = '\0';
 }
 
-int fc_engine_insert(struct fc_engine *engine, const char *into, const void *rows, size_t len, const char *token,
-                     struct fc_error *err)
+int fc_engine_insert(struct fc_engine *engine, const char *into, const void *rows, size_t len, struct fc_error *err)
 {
-    char sql[1500], query[4000], path[4600], words[300] = "", escaped[200];
+    char sql[1500], query[4000], path[4600];
 
     snprintf(sql, sizeof sql, "INSERT INTO %s FORMAT RowBinary", into);
     escape(query, sizeof query, sql);
-    if (engine->release >= RELEASE_OF_TOKENS) {
-        escape(escaped, sizeof escaped, token ? token : "");
-        snprintf(words, sizeof words, "&max_partitions_per_insert_block=0%s%s",
-                 token ? "&insert_deduplication_token=" : "", escaped);
-    }
-    snprintf(path, sizeof path, "/?database=%s&insert_distributed_sync=1%s&query=%s", engine->database, words, query);
+    snprintf(path, sizeof path, "/?database=%s&%s%s&query=%s", engine->database, SYNC, partitions(engine), query);
     return ask(engine,
                &(struct fc_http_request){
                    .path = path, .type = "application/octet-stream", .body = rows, .len = len, .silence_ms = 600000},

@@ -44,10 +44,10 @@ int fc_engine_run(struct fc_engine *engine, const char *sql, const struct fc_eng
 
 /*
  * Inserts rows in RowBinary: "INSERT INTO <into> FORMAT RowBinary", `into` being a table and its columns. Returns when they are stored, on
- * a shard when they are for one. token: an engine that knows it drops rows that were sent under the same token before; NULL: none. Codes as above.
+ * a shard when they are for one. Rows that are there already are stored once more, and not dropped as a block that is known: what tables replace
+ * does no harm when it comes twice, while views would not get what a call that was cut short had not given them. Codes as above.
  */
-int fc_engine_insert(struct fc_engine *engine, const char *into, const void *rows, size_t len, const char *token,
-                     struct fc_error *err);
+int fc_engine_insert(struct fc_engine *engine, const char *into, const void *rows, size_t len, struct fc_error *err);
 
 /* Code of the engine's exception in the last call that gave FC_E_DB or FC_E_LIMIT; 0: none. */
 int fc_engine_code(const struct fc_engine *engine);

@@ -49,11 +49,20 @@ void fc_peer_fini(struct fc_peer *peer)
     memset(peer, 0, sizeof *peer);
 }
 
+int fc_peer_copy(struct fc_peer *to, const struct fc_peer *peer)
+{
+    bool failed = false;
+
+    *to = (struct fc_peer){copy(peer->url, &failed),  copy(peer->ca, &failed),   copy(peer->cert, &failed),
+                           copy(peer->key, &failed),  copy(peer->user, &failed), copy(peer->password, &failed),
+                           copy(peer->token, &failed)};
+    return failed ? FC_E_NOMEM : 0;
+}
+
 int fc_http_open(const struct fc_peer *peer, struct fc_http **out, struct fc_error *err)
 {
     const struct fc_curl *curl = fc_curl(err);
     struct fc_http *http;
-    bool failed = false;
 
     *out = NULL;
     if (!curl)
@@ -61,9 +70,7 @@ int fc_http_open(const struct fc_peer *peer, struct fc_http **out, struct fc_err
     if (!(http = calloc(1, sizeof *http)))
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     http->curl = curl;
-    http->peer = (struct fc_peer){copy(peer->url, &failed),  copy(peer->ca, &failed),   copy(peer->cert, &failed),
-                                  copy(peer->key, &failed),  copy(peer->user, &failed), copy(peer->password, &failed),
-                                  copy(peer->token, &failed)};
+    bool failed = fc_peer_copy(&http->peer, peer) != 0;
     http->easy = curl->easy_init();
     http->multi = curl->multi_init();
     if (failed || !http->easy || !http->multi) {

@@ -25,6 +25,8 @@ struct fc_peer {
     char *token;           /* Authorization: Bearer */
 };
 
+/* FC_E_NOMEM; *to is to go to fc_peer_fini() in any case. */
+int fc_peer_copy(struct fc_peer *to, const struct fc_peer *peer);
 void fc_peer_fini(struct fc_peer *peer);
 
 /* Takes a piece of the body; a negative code with *err filled ends the request with that. */

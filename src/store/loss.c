@@ -16,7 +16,7 @@
 #define HOUR_NS (3600 * SECOND)
 #define QUIET_NS (60 * SECOND) /* so long a row without drops may be older in the index than it is */
 
-enum { ROWS_MAX = 4096, BUSY_MS = 2000 };
+enum { ROWS_MAX = 4096 };
 
 #define NONE SIZE_MAX
 
@@ -325,27 +325,14 @@ static void begin_anew(struct fc_loss_log *log)
 /* A transaction on an index of ours. */
 static int begin(struct fc_conn *conn, bool *has_table, struct fc_error *err)
 {
-    int64_t id = 0, version = 0, tables = 0;
-    int rc = fc_conn_open(conn, conn->name, SQLITE_OPEN_READWRITE, err);
+    int64_t tables = 0;
+    int rc = fc_conn_begin_index(conn, false, err);
 
-    if (rc)
-        return rc;
-    sqlite3_busy_timeout(conn->db, BUSY_MS);
-    rc = fc_conn_begin(conn,
-                       "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY;"
-                       " BEGIN IMMEDIATE",
-                       err);
-    if (rc && (sqlite3_errcode(conn->db) & 0xff) == SQLITE_BUSY)
-        return fc_error_set(err, FC_E_BUSY, conn->name, FC_NO_OFFSET, "is being written by another process");
-    if (rc || (rc = fc_conn_number(conn, "PRAGMA application_id", &id, err)) < 0 ||
-        (rc = fc_conn_number(conn, "PRAGMA user_version", &version, err)) < 0 ||
-        (rc = fc_conn_number(conn, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'loss'", &tables,
-                             err)) < 0)
-        return rc;
+    if (rc == 0)
+        rc = fc_conn_number(conn, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'loss'", &tables,
+                            err);
     *has_table = tables;
-    return id == FC_APPLICATION_ID && version == FC_SCHEMA_VERSION
-               ? 0
-               : fc_error_set(err, FC_E_SCHEMA, conn->name, FC_NO_OFFSET, "not an index of this flowcarve's version");
+    return rc < 0 ? rc : 0;
 }
 
 FC_EXPORT int fc_loss_write(struct fc_loss_log *log, bool all, struct fc_error *err)

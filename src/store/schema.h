@@ -7,6 +7,8 @@ enum { FC_SCHEMA_VERSION = 5, FC_APPLICATION_ID = 0x66637276 };
 
 extern const char fc_schema_flowcarve[];
 extern const char fc_schema_indexes[];
-extern const char fc_schema_loss[]; /* made when there is something for it: not in every index */
+/* made when there is something for them: not in every index */
+extern const char fc_schema_loss[];
+extern const char fc_schema_moved[];
 
 #endif

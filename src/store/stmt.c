@@ -2,6 +2,7 @@
 #include "store/stmt.h"
 #include "base/error.h"
 #include "store/db.h"
+#include "store/schema.h"
 
 int fc_conn_break(struct fc_conn *c, int code, const struct fc_error *err)
 {
@@ -85,6 +86,31 @@ int fc_conn_begin(struct fc_conn *c, const char *text, struct fc_error *err)
 int fc_conn_exec(struct fc_conn *c, const char *text, struct fc_error *err)
 {
     return is_ready(c) ? exec(c, text, err) : fc_conn_status(c, err);
+}
+
+int fc_conn_begin_index(struct fc_conn *conn, bool sync, struct fc_error *err)
+{
+    enum { BUSY_MS = 2000 };
+    int64_t id = 0, version = 0;
+    int rc = fc_conn_open(conn, conn->name, SQLITE_OPEN_READWRITE, err);
+
+    if (rc)
+        return rc;
+    sqlite3_busy_timeout(conn->db, BUSY_MS);
+    rc = fc_conn_begin(
+        conn,
+        sync
+            ? "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; BEGIN IMMEDIATE"
+            : "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; BEGIN IMMEDIATE",
+        err);
+    if (rc && (sqlite3_errcode(conn->db) & 0xff) == SQLITE_BUSY)
+        return fc_error_set(err, FC_E_BUSY, conn->name, FC_NO_OFFSET, "is being written by another process");
+    if (rc || (rc = fc_conn_number(conn, "PRAGMA application_id", &id, err)) < 0 ||
+        (rc = fc_conn_number(conn, "PRAGMA user_version", &version, err)) < 0)
+        return rc;
+    return id == FC_APPLICATION_ID && version == FC_SCHEMA_VERSION
+               ? 0
+               : fc_error_set(err, FC_E_SCHEMA, conn->name, FC_NO_OFFSET, "not an index of this flowcarve's version");
 }
 
 int fc_conn_commit(struct fc_conn *c, struct fc_error *err)

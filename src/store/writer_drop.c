@@ -48,6 +48,8 @@ int fc_writer_drop_session(struct fc_writer *w, int64_t id, struct fc_error *err
         rc = run(w, FC_STMT_FORGET_FIELDS, "DELETE FROM session_fields WHERE id = ?1", id, err);
     if (rc == 0)
         rc = run(w, FC_STMT_FORGET_COUNT, "DELETE FROM session_forgotten WHERE id = ?1", id, err);
+    if (rc == 0)
+        rc = fc_writer_drop_moved(w, id, err);
     if (rc)
         return rc;
     struct fc_stmt *stmt = fc_writer_stmt(w, FC_STMT_FORGET_SESSION,

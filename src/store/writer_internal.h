@@ -101,6 +101,8 @@ enum fc_writer_stmt_id {
     FC_STMT_OLD_SPAN,
     FC_STMT_RUNS_END,
     FC_STMT_DROP_RUNS,
+    FC_STMT_MOVED,
+    FC_STMT_DROP_MOVED,
     FC_WRITER_STMTS
 };
 
@@ -161,6 +163,7 @@ struct fc_writer {
     uint32_t last_file;
     struct fc_buffer changed; /* IDs of its sessions that this run has changed, as the journal has them */
     int64_t last_changed;
+    bool has_moved; /* the index has table `moved` */
     struct fc_positions positions;
     struct fc_dropped dropped;
 };
@@ -222,6 +225,14 @@ int fc_writer_open_row(struct fc_writer *writer, const struct fc_open_entry *ent
                        struct fc_session_sum *session, struct fc_error *err);
 /* Is it later than was asked for? */
 bool fc_writer_is_late(const struct fc_writer *writer);
+/*
+ * writer_moved.c. Is table `moved` there? What of an old session has changed in this run: its start (NULL: it had none), who is the client.
+ * All that is noted of one goes.
+ */
+int fc_writer_find_moved(struct fc_writer *writer, struct fc_error *err);
+int fc_writer_note_moved(struct fc_writer *writer, int64_t id, const int64_t *start_ns, bool turned,
+                         struct fc_error *err);
+int fc_writer_drop_moved(struct fc_writer *writer, int64_t id, struct fc_error *err);
 /*
  * writer_drop.c. A session without positions, of which its span knows when that is flushed; spans of which no session
  * is left, and their ports: a session has packets, so a span without any has none, and where some of a span are left,

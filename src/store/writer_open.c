@@ -167,7 +167,7 @@ static int check_schema(struct fc_writer *w, struct fc_error *err)
         " AND NOT EXISTS (SELECT 1 FROM pragma_index_xinfo(o.name) x WHERE x.cid = -2)"
         " AND o.sql NOT LIKE '%where%')"
         " UNION ALL SELECT type || ' ' || name || ', which is missing' FROM temp.ours"
-        " WHERE name <> 'loss' AND name NOT IN (SELECT name FROM sqlite_schema) LIMIT 1";
+        " WHERE name NOT IN ('loss', 'moved') AND name NOT IN (SELECT name FROM sqlite_schema) LIMIT 1";
     struct fc_conn model = {.name = w->path};
     struct fc_stmt from = {0}, to = {0};
     int rc;
@@ -176,6 +176,7 @@ static int check_schema(struct fc_writer *w, struct fc_error *err)
         (rc = fc_conn_begin(&model, "BEGIN", err)) == 0 && (rc = fc_conn_exec(&model, fc_schema_flowcarve, err)) == 0 &&
         (rc = fc_conn_exec(&model, fc_schema_indexes, err)) == 0 &&
         (rc = fc_conn_exec(&model, fc_schema_loss, err)) == 0 &&
+        (rc = fc_conn_exec(&model, fc_schema_moved, err)) == 0 &&
         (rc = fc_conn_exec(&w->conn, "CREATE TEMP TABLE ours (type TEXT, name TEXT, sql TEXT)", err)) == 0) {
         fc_stmt_prepare(&from, &model, "SELECT type, name, sql FROM sqlite_schema");
         fc_stmt_prepare(&to, &w->conn, "INSERT INTO temp.ours VALUES (?, ?, ?)");
@@ -410,7 +411,7 @@ static int open_existing(struct fc_writer *w, struct fc_error *err)
             break;
     }
     clear_site(w);
-    if ((rc = check_schema(w, err)))
+    if ((rc = check_schema(w, err)) || (rc = fc_writer_find_moved(w, err)))
         return rc;
     w->changes = sqlite3_total_changes(w->conn.db);
     return fc_writer_read_ends(w, err);

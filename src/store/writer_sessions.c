@@ -137,14 +137,18 @@ static void bind_client(struct fc_stmt *stmt, const struct fc_session_record *r)
         fc_stmt_null(stmt, 3);
 }
 
-/* What the index has of a session so far, before its row is changed; *turned: its client was the other end. */
+/*
+ * What the index has of a session so far, before its row is changed; *turned: its client was the other end. Where it starts at another
+ * time now, or that, it is noted.
+ */
 static int read_sums(struct fc_writer *w, int64_t id, const struct fc_session_record *r, struct fc_span_sum *had,
                      bool *turned, struct fc_error *err)
 {
     struct fc_stmt *stmt =
         fc_writer_stmt(w, FC_STMT_SUMS,
                        "SELECT client_packets + server_packets, client_bytes + server_bytes, client_addr IS NOT ?2 OR"
-                       " client_port IS NOT ?3 FROM session WHERE id = ?1");
+                       " client_port IS NOT ?3, start_ns FROM session WHERE id = ?1");
+    int64_t start_ns;
     int step;
 
     fc_stmt_int(stmt, 1, id);
@@ -156,8 +160,12 @@ static int read_sums(struct fc_writer *w, int64_t id, const struct fc_session_re
             &w->conn, fc_error_set(err, FC_E_DB, w->path, FC_NO_OFFSET, "session %lld is gone", (long long)id), err);
     *had = (struct fc_span_sum){sqlite3_column_int64(stmt->raw, 0), sqlite3_column_int64(stmt->raw, 1)};
     *turned = sqlite3_column_int(stmt->raw, 2) != 0;
+    bool timed = sqlite3_column_type(stmt->raw, 3) != SQLITE_NULL, times = r->session.min_ns != FC_TIME_NONE;
+    start_ns = sqlite3_column_int64(stmt->raw, 3);
     fc_stmt_reset(stmt);
-    return 0;
+    if (!*turned && timed == times && (!timed || start_ns == r->session.min_ns))
+        return 0;
+    return fc_writer_note_moved(w, id, timed ? &start_ns : NULL, *turned, err);
 }
 
 static void bind_if(struct fc_stmt *stmt, int index, bool has, uint64_t v)

@@ -150,11 +150,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         chdb = self.server.chdb
         params = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query))
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        sql = params.get("query", "").encode() + (b"\n" if "query" in params and body else b"") + body
+        sql = params["query"].encode() if "query" in params else body
         settings = {k: v for k, v in params.items() if k not in self.OF_HTTP}
         status, headers = 200, {}
-        with chdb.lock:
+        with chdb.lock, tempfile.NamedTemporaryFile(prefix="fc-rows-") as rows:
             try:
+                if "query" in params and body:  # in one text with the statement, what looks like the end of it would be
+                    rows.write(body)
+                    rows.flush()
+                    into, form = sql.rsplit(b" FORMAT ", 1)
+                    sql = into + f" FROM INFILE '{rows.name}' FORMAT ".encode() + form
                 if "database" in params:
                     chdb.query(f"USE {params['database']}".encode())
                 for name, value in settings.items():

@@ -355,6 +355,8 @@ def dump(db, leave_out=()):
         if 'session_positions' in leave_out:
             c.executemany('UPDATE session SET flags = flags & ~8, positions = ? WHERE id = ?',
                           [(repr(p), sid) for sid, p in all_positions(db).items()])
+        if 'run' in leave_out:  # what runs have done with sessions of those before
+            c.execute('DROP TABLE IF EXISTS moved')
         for item in ('files.ctime_ns',) + tuple(leave_out):
             table, _, column = item.partition('.')
             c.execute('DELETE FROM %s' % table if not column else 'UPDATE %s SET %s = 0' % (table, column))

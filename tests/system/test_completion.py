@@ -7,7 +7,7 @@ from support import flowcarve
 
 SECONDS = 20
 # options whose argument has a name of somebody else's
-FREE = {'group'}
+FREE = {'group', 'sensor', 'user'}
 
 
 def commands():
