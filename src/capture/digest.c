@@ -49,7 +49,7 @@ static int take_stream(const struct fc_file *file, uint8_t *buf, XXH3_state_t *s
     bool damaged = false;
     const struct fc_stream_watch watch = {.damage = note_damage, .ctx = &damaged};
     struct fc_stream stream;
-    int rc = fc_stream_init(&stream, file->compression, file->fd, file->stored_size, &watch);
+    int rc = fc_stream_init(&stream, file->compression, (struct fc_bytes){.fd = file->fd}, file->stored_size, &watch);
 
     if (rc)
         return rc;

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "capture/foreign.h"
+#include "capture/remote.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,6 +37,8 @@ int64_t fc_file_stored(const struct fc_file *file, void *buf, size_t n, uint64_t
     size_t done = 0;
 
     n = left < n ? (size_t)left : n;
+    if (file->remote)
+        return fc_remote_read(file->remote, buf, n, off, err);
     if (file->tail)
         done = fc_tail_read(file->tail, buf, n, file->tail_base + off);
     while (done < n) {
@@ -104,14 +107,20 @@ static int read_header(struct fc_file *file, struct fc_error *err)
 
 static int open_source(struct fc_file *file, struct fc_error *err)
 {
-    int rc = fc_stream_detect(file->fd);
+    const struct fc_bytes from = {file->fd, file->remote};
+    int rc = fc_stream_detect(from);
 
+    if (rc < 0 && file->remote) {
+        if (err)
+            *err = *fc_remote_why(file->remote);
+        return fc_remote_why(file->remote)->code;
+    }
     if (rc < 0)
         return fc_error_errno(err, FC_E_IO, file->path, 0, "cannot read");
     file->compression = (enum fc_compression)rc;
     if (file->compression == FC_COMPRESSION_NONE)
         return 0;
-    if ((rc = fc_source_open(file->fd, file->path, file->stored_size, file->compression, &file->source)))
+    if ((rc = fc_source_open(from, file->path, file->stored_size, file->compression, &file->source)))
         return fc_error_set(err, rc, file->path, FC_NO_OFFSET, "out of memory");
     file->size = FC_SIZE_UNKNOWN;
     return 0;
@@ -236,11 +245,36 @@ fail:
     return rc;
 }
 
+int fc_file_open_remote(struct fc_remote *remote, const char *url, uint64_t bytes, struct fc_file *file,
+                        struct fc_error *err)
+{
+    uint64_t size = fc_remote_size(remote);
+    int rc;
+
+    memset(file, 0, sizeof *file);
+    file->fd = file->held = -1;
+    file->remote = remote;
+    file->path = strdup(url);
+    file->size = file->stored_size = size < bytes ? size : bytes;
+    file->mtime_ns = fc_remote_modified_ns(remote);
+    file->dev = FC_REMOTE_DEVICE;
+    file->ino = fc_remote_version(remote);
+    rc = file->path ? open_source(file, err) : fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    if (rc == 0)
+        rc = read_header(file, err);
+    if (rc)
+        fc_file_close(file);
+    return rc;
+}
+
 void fc_file_rest(struct fc_file *file)
 {
     if (file->source && file->source->close)
         file->source->close(file->source);
     file->source = NULL;
+    if (file->remote)
+        fc_remote_rest(file->remote);
+    file->remote = NULL;
     if (file->fd >= 0)
         close(file->fd);
     file->fd = -1;

@@ -33,6 +33,7 @@ struct fc_pcap {
 
 struct fc_file {
     int fd;
+    struct fc_remote *remote; /* the archive that it is in, and fd is none; its owner closes it; NULL: it is a file */
     int held; /* another descriptor of it, that its owner keeps open: it is read whatever its name leads to; -1: none */
     struct fc_tail *tail; /* where its last bytes are to be had without reading the file; NULL: nowhere */
     uint64_t tail_base;   /* the file's first byte there */
@@ -55,6 +56,13 @@ int fc_file_open(const char *path, struct fc_file *file, struct fc_error *err);
 int fc_file_open_first(const char *path, uint64_t bytes, struct fc_file *file, struct fc_error *err);
 /* The same of a file that is open, and may have lost its name; -1: by its name. `held` must outlive the file. */
 int fc_file_open_held(int held, const char *path, uint64_t bytes, struct fc_file *file, struct fc_error *err);
+/*
+ * The same of a capture in an archive that was opened by its URL (capture/remote.h), which must outlive the file. What
+ * a file is known by stands for its version: FC_REMOTE_DEVICE and fc_remote_version() as device and inode.
+ */
+int fc_file_open_remote(struct fc_remote *remote, const char *url, uint64_t bytes, struct fc_file *file,
+                        struct fc_error *err);
+#define FC_REMOTE_DEVICE ((uint64_t)INT64_MAX) /* no file system has it */
 /*
  * What a file is called while it is written and indexed at once (flowcarve/recorder.h): "dir/.NAME.part" of "dir/NAME",
  * a new string, or NULL. Opening a path tries that name where there is none of its own.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "capture/source.h"
 #include "base/error.h"
+#include "capture/remote.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,24 @@ struct unpacker {
     uint8_t *data; /* of the blocks */
 };
 
+/*
+ * The archive has failed, which tells nothing of the capture: it is no end, and may be tried again. 0: it has not.
+ */
+static int archive_failed(struct unpacker *u, struct fc_error *err)
+{
+    struct fc_stream *s = &u->stream;
+
+    if (!s->from.remote || !s->in_errno)
+        return 0;
+    s->in_pos = s->in_len = 0;
+    s->in_errno = 0;
+    s->in_end = false;
+    u->lost = fc_remote_why(s->from.remote)->code;
+    if (err)
+        *err = *fc_remote_why(s->from.remote);
+    return u->lost;
+}
+
 /* Decodes the block that the stream stands in, up to its end. */
 static int fill(struct unpacker *u, struct fc_error *err)
 {
@@ -45,6 +64,8 @@ static int fill(struct unpacker *u, struct fc_error *err)
         b->lo = b->hi = at;
     }
     int64_t n = fc_stream_read(&u->stream, data + at);
+    if (archive_failed(u, err))
+        return u->lost;
     if (n < 0) {
         u->lost = (int)n;
         return fc_error_set(err, (int)n, u->path, u->stream.off, "%s", fc_strerror((int)n));
@@ -59,22 +80,40 @@ static int fill(struct unpacker *u, struct fc_error *err)
     return 0;
 }
 
+/*
+ * How much of the file is read from a seek point (or the start) on until `off` comes out is told by the next point: an
+ * archive gives it at once.
+ */
+static void expect(struct unpacker *u, uint64_t off, const struct fc_seek_point *from, const struct fc_seek_point *to)
+{
+    const uint64_t more = FC_STREAM_PIECE, span = to->off - from->off, stored = to->stored_off - from->stored_off;
+    uint64_t want = off - from->off + more;
+
+    if (!u->stream.from.remote || to->off <= from->off || to->stored_off <= from->stored_off)
+        return;
+    want = want < span ? (uint64_t)((double)stored * (double)want / (double)span) : stored;
+    fc_remote_expect(u->stream.from.remote, from->stored_off, from->stored_off + want + FC_STREAM_FETCH);
+}
+
 /* Takes the stream to where `off` comes out next, or soon. */
 static int aim(struct unpacker *u, uint64_t off, struct fc_error *err)
 {
-    struct fc_seek_point point;
+    struct fc_seek_point point = {.off = 0}, next = {.off = 0};
     bool ahead = !u->lost && off >= u->stream.off;
     int found = 0;
 
     if (ahead && (off - u->stream.off < NEAR || u->stream.ended))
         return 0;
-    if (u->find && (found = u->find(u->find_ctx, off, &point, err)) < 0)
+    if (u->find && (found = u->find(u->find_ctx, off, &point, &next, err)) < 0)
         return found;
     if (found && point.off > off)
         return fc_error_set(err, FC_E_DB, u->path, off, "the index gives a seek point behind the byte asked for");
     if (ahead && (!found || point.off <= u->stream.off))
         return 0;
+    expect(u, off, &point, &next);
     u->lost = fc_stream_enter(&u->stream, found ? &point : NULL);
+    if (archive_failed(u, err))
+        return u->lost;
     if (u->lost == FC_E_DAMAGED)
         return fc_error_set(err, FC_E_DB, u->path, off, "the index holds a damaged seek point for byte %llu",
                             (unsigned long long)point.off);
@@ -120,7 +159,8 @@ static void close_unpacker(struct fc_source *source)
     free(u);
 }
 
-int fc_source_open(int fd, const char *path, uint64_t size, enum fc_compression compression, struct fc_source **out)
+int fc_source_open(struct fc_bytes from, const char *path, uint64_t size, enum fc_compression compression,
+                   struct fc_source **out)
 {
     struct unpacker *u = calloc(1, sizeof *u);
     int rc = FC_E_NOMEM;
@@ -131,7 +171,7 @@ int fc_source_open(int fd, const char *path, uint64_t size, enum fc_compression 
     u->path = path;
     u->size = FC_SIZE_UNKNOWN;
     u->data = malloc(FC_SOURCE_KEEPS);
-    if (!u->data || (rc = fc_stream_init(&u->stream, compression, fd, size, NULL))) {
+    if (!u->data || (rc = fc_stream_init(&u->stream, compression, from, size, NULL))) {
         free(u->data);
         free(u);
         return rc;

@@ -30,14 +30,17 @@ struct fc_source {
 /* Bytes that a source keeps: what is nearer behind costs no decoding. */
 enum { FC_SOURCE_KEEPS = 3 << 20 };
 
-/* fd and path stay the caller's, and must live as long; size: as in fc_stream_init(). FC_E_NOMEM. */
-int fc_source_open(int fd, const char *path, uint64_t size, enum fc_compression compression, struct fc_source **out);
+/* path stays the caller's, and must live as long; size: as in fc_stream_init(). FC_E_NOMEM. */
+int fc_source_open(struct fc_bytes from, const char *path, uint64_t size, enum fc_compression compression,
+                   struct fc_source **out);
 
 /*
  * Tells a source of fc_source_open() where seek points come from: find(ctx, off) gives the last one at or before `off`
  * (1), or that there is none (0), or a negative code with err filled; what it points to is valid until the next call.
+ * next: the point behind that one, or, where there is none, the start; or all 0: none either. Its state is not of use.
  */
-typedef int fc_seek_find(void *ctx, uint64_t off, struct fc_seek_point *point, struct fc_error *err);
+typedef int fc_seek_find(void *ctx, uint64_t off, struct fc_seek_point *point, struct fc_seek_point *next,
+                         struct fc_error *err);
 void fc_source_set_points(struct fc_source *source, fc_seek_find *find, void *ctx);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "capture/codec.h"
+#include "capture/remote.h"
 
 #include <errno.h>
 #include <lz4.h>
@@ -21,12 +22,17 @@ static const struct fc_codec *const codecs[] = {
 };
 
 /* pread() that goes on after signals and short reads; -1 with errno when nothing could be read. */
-static ssize_t read_at(int fd, uint8_t *buf, size_t n, uint64_t off)
+static ssize_t read_at(struct fc_bytes from, uint8_t *buf, size_t n, uint64_t off)
 {
     size_t done = 0;
 
+    if (from.remote) {
+        int64_t got = fc_remote_read(from.remote, buf, n, off, NULL);
+        errno = EIO;
+        return got < 0 ? -1 : (ssize_t)got;
+    }
     while (done < n) {
-        ssize_t r = pread(fd, buf + done, n - done, (off_t)(off + done));
+        ssize_t r = pread(from.fd, buf + done, n - done, (off_t)(off + done));
         if (r < 0 && errno == EINTR)
             continue;
         if (r < 0)
@@ -38,14 +44,14 @@ static ssize_t read_at(int fd, uint8_t *buf, size_t n, uint64_t off)
     return (ssize_t)done;
 }
 
-int fc_stream_detect(int fd)
+int fc_stream_detect(struct fc_bytes from)
 {
     uint64_t off = 0;
     uint8_t h[8];
 
     /* zstd and lz4 share the magic numbers of skippable frames, which may come first (pzstd) */
     for (int i = 0; i < 64; i++) {
-        ssize_t n = read_at(fd, h, sizeof h, off);
+        ssize_t n = read_at(from, h, sizeof h, off);
         if (n < 0)
             return FC_E_IO;
         if (n >= 3 && off == 0 && memcmp(h, "\x1f\x8b\x08", 3) == 0)
@@ -67,12 +73,12 @@ int fc_stream_detect(int fd)
     return FC_COMPRESSION_NONE;
 }
 
-int fc_stream_init(struct fc_stream *s, enum fc_compression compression, int fd, uint64_t size,
+int fc_stream_init(struct fc_stream *s, enum fc_compression compression, struct fc_bytes from, uint64_t size,
                    const struct fc_stream_watch *watch)
 {
     memset(s, 0, sizeof *s);
     s->codec = codecs[compression];
-    s->fd = fd;
+    s->from = from;
     s->in_size = size;
     s->watch = watch;
     s->in_room = FC_STREAM_INPUT;
@@ -141,8 +147,11 @@ size_t fc_stream_input(struct fc_stream *s, size_t want)
     s->in_off += s->in_pos;
     s->in_pos = 0;
     uint64_t at = s->in_off + have, left = at < s->in_size ? s->in_size - at : 0;
-    size_t room = s->in_room - have, take = left < room ? (size_t)left : room;
-    ssize_t n = read_at(s->fd, s->in + have, take, at);
+    size_t room = s->in_room - have;
+    if (s->from.remote && room > FC_STREAM_FETCH) /* which reads ahead where that is of use */
+        room = want - have > FC_STREAM_FETCH ? want - have : FC_STREAM_FETCH;
+    size_t take = left < room ? (size_t)left : room;
+    ssize_t n = read_at(s->from, s->in + have, take, at);
     if (n < 0)
         s->in_errno = errno;
     s->in_end = n < (ssize_t)room;

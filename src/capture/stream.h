@@ -15,6 +15,14 @@
 
 #include <flowcarve/capture.h>
 
+struct fc_remote;
+
+/* Where the bytes of a file come from. Both are the caller's. */
+struct fc_bytes {
+    int fd;
+    struct fc_remote *remote; /* an archive (capture/remote.h), and not fd; NULL: none */
+};
+
 /* Where decoding may start: the stream's byte `off` comes from the file's byte `stored_off` and what `state` tells. */
 struct fc_seek_point {
     uint64_t off, stored_off;
@@ -31,7 +39,7 @@ struct fc_stream_watch {
 
 struct fc_stream {
     const struct fc_codec *codec;
-    int fd;      /* the caller's */
+    struct fc_bytes from;
     uint8_t *in; /* input: the bytes of the file from in_off on are in[in_pos] to in[in_len] */
     size_t in_pos, in_len, in_room;
     uint64_t in_off;
@@ -48,16 +56,16 @@ struct fc_stream {
     void *state;                         /* the codec's */
 };
 
-enum { FC_STREAM_INPUT = 256 << 10 };
+enum { FC_STREAM_INPUT = 256 << 10, FC_STREAM_FETCH = 16 << 10 /* at a time, from an archive */ };
 
 /*
  * The enum fc_compression that a file is in, by its first bytes (skippable frames are looked behind), or FC_E_IO with
  * errno.
  */
-int fc_stream_detect(int fd);
+int fc_stream_detect(struct fc_bytes from);
 
-/* Starts at the beginning of a file of so many bytes. fd and watch stay the caller's. FC_E_NOMEM. */
-int fc_stream_init(struct fc_stream *stream, enum fc_compression compression, int fd, uint64_t size,
+/* Starts at the beginning of a file of so many bytes. watch stays the caller's. FC_E_NOMEM. */
+int fc_stream_init(struct fc_stream *stream, enum fc_compression compression, struct fc_bytes from, uint64_t size,
                    const struct fc_stream_watch *watch);
 void fc_stream_fini(struct fc_stream *stream);
 

@@ -302,7 +302,7 @@ static int feed_file(struct fc_feed *feed, struct fc_error *why)
     }
     if (rc)
         return rc;
-    rc = fc_stream_init(&stream, file.compression, file.fd, file.stored_size, &watch);
+    rc = fc_stream_init(&stream, file.compression, (struct fc_bytes){.fd = file.fd}, file.stored_size, &watch);
     if (rc == 0) {
         const struct fc_file_state *state = feed->plan->state;
         if (state && state->point_state && (rc = fc_stream_enter(&stream, &state->point)) == FC_E_DAMAGED)

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/vector.h"
 #include "capture/print.h"
+#include "capture/url.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -26,6 +27,8 @@ enum place { EMPTY, LINK, OTHER, ELSEWHERE /* it cannot be told */ };
 
 static enum place look_at(const struct fc_known_file *k, uint64_t dev, uint64_t ino, struct stat *st)
 {
+    if (fc_is_url(k->path)) /* which an archive has, as far as the index can tell */
+        return ELSEWHERE;
     if (fc_file_stat(k->path, st) != 0)
         return errno == ENOENT || errno == ENOTDIR ? EMPTY : ELSEWHERE;
     return st->st_dev == dev && st->st_ino == ino ? LINK : OTHER;
@@ -83,7 +86,7 @@ static int copied_by_times(struct fc_plan *plan, struct fc_writer *writer, const
 
     for (size_t i = 0; i < list.count && rc == 0; i++) {
         const struct fc_known_file *k = &list.items[i];
-        if (k->gone || look_at(k, k->dev, k->ino, &st) != LINK)
+        if (k->gone || (!fc_is_url(k->path) && look_at(k, k->dev, k->ino, &st) != LINK))
             continue;
         tell_copy(result, input->path, k);
         rc = 1;
@@ -378,8 +381,9 @@ static int unpack(struct look *l, const struct fc_known_files *list, const struc
     struct fc_print *print = malloc(sizeof *print);
     struct fc_stream stream = {.state = NULL};
     size_t next = 0;
-    int rc =
-        buf && print ? fc_stream_init(&stream, file->compression, file->fd, file->stored_size, &watch) : FC_E_NOMEM;
+    int rc = buf && print ? fc_stream_init(&stream, file->compression, (struct fc_bytes){.fd = file->fd},
+                                           file->stored_size, &watch)
+                          : FC_E_NOMEM;
 
     *found = NULL;
     if (print)

@@ -2,6 +2,7 @@
 #include "store/files.h"
 #include "base/error.h"
 #include "capture/print.h"
+#include "capture/remote.h"
 #include "store/path.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@ void fc_stored_files_fini(struct fc_stored_files *files)
 {
     for (size_t i = 0; i < files->count; i++) {
         free(files->items[i].path);
+        fc_remote_close(files->items[i].remote);
         free(files->items[i].ifaces);
         free(files->items[i].seek_state);
     }
@@ -207,27 +209,51 @@ int fc_stored_damage(struct fc_db *db, uint32_t file, int (*range)(void *, uint6
     return rc;
 }
 
-int fc_stored_file_open(struct fc_stored_file *stored, struct fc_file *file, struct fc_error *err)
+static int open_remote(struct fc_stored_file *stored, struct fc_file *file, struct fc_error *err)
 {
-    struct fc_prints prints;
-    struct stat st;
-    int rc;
+    int rc = stored->remote ? 0 : fc_remote_open(stored->path, stored->stop, &stored->remote, err);
 
-    if (stored->gone)
-        return fc_error_set(err, FC_E_MISSING, stored->path, FC_NO_OFFSET,
-                            "the capture is gone: another one has its name by now");
+    if (rc)
+        return rc;
+    stored->grown = fc_remote_size(stored->remote) > stored->size;
+    return fc_file_open_remote(stored->remote, stored->path, stored->size, file, err);
+}
+
+static int open_local(struct fc_stored_file *stored, struct fc_file *file, struct fc_error *err)
+{
+    struct stat st;
+
     if (fc_file_stat(stored->path, &st) != 0)
         return errno == ENOENT || errno == ENOTDIR
                    ? fc_error_set(err, FC_E_MISSING, stored->path, FC_NO_OFFSET, "the capture is missing")
                    : fc_error_errno(err, FC_E_IO, stored->path, FC_NO_OFFSET, "cannot open the capture");
     stored->grown = (uint64_t)st.st_size > stored->size;
-    rc = fc_file_open_first(stored->path, stored->size, file, err);
+    return fc_file_open_first(stored->path, stored->size, file, err);
+}
+
+/* Is it the version of an object whose content was compared when its URL was noted? */
+static bool is_noted(const struct fc_stored_file *stored, const struct fc_file *file)
+{
+    return file->remote && stored->dev == FC_REMOTE_DEVICE && stored->ino == file->ino && file->ino &&
+           fc_remote_size(file->remote) == stored->size;
+}
+
+int fc_stored_file_open(struct fc_stored_file *stored, struct fc_file *file, struct fc_error *err)
+{
+    struct fc_prints prints;
+    int rc;
+
+    if (stored->gone)
+        return fc_error_set(err, FC_E_MISSING, stored->path, FC_NO_OFFSET,
+                            "the capture is gone: another one has its name by now");
+    rc = fc_is_url(stored->path) ? open_remote(stored, file, err) : open_local(stored, file, err);
     if (rc == FC_E_FORMAT)
         return fc_error_set(err, FC_E_CHANGED, stored->path, FC_NO_OFFSET,
                             "the capture has changed since it was indexed");
-    if (rc)
+    if (rc || is_noted(stored, file))
         return rc;
-    rc = fc_file_prints(file, stored->size, &prints, err);
+    if (file->stored_size == stored->size)
+        rc = fc_file_prints(file, stored->size, &prints, err);
     if (rc == 0 && (file->stored_size != stored->size || prints.stored != stored->stored_fingerprint))
         rc =
             fc_error_set(err, FC_E_CHANGED, stored->path, FC_NO_OFFSET, "the capture has changed since it was indexed");
@@ -236,13 +262,39 @@ int fc_stored_file_open(struct fc_stored_file *stored, struct fc_file *file, str
     return rc;
 }
 
-static int find_point(void *ctx, uint64_t off, struct fc_seek_point *point, struct fc_error *err)
+/* The place of the first point behind `off`; without one `next` stays as it is. */
+static int find_next(const struct fc_stored_file *stored, uint64_t off, struct fc_seek_point *next,
+                     struct fc_error *err)
+{
+    static const char select[] =
+        "SELECT off, stored_off FROM seek_points WHERE file = ? AND off > ? ORDER BY off LIMIT 1";
+    struct fc_db *db = stored->db;
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(db->sql, select, -1, &stmt, NULL);
+
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_int64(stmt, 1, stored->id);
+        sqlite3_bind_int64(stmt, 2, off > INT64_MAX ? INT64_MAX : (int64_t)off);
+        if ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+            next->off = (uint64_t)sqlite3_column_int64(stmt, 0);
+            next->stored_off = (uint64_t)sqlite3_column_int64(stmt, 1);
+        }
+    }
+    bool done = rc == SQLITE_ROW || rc == SQLITE_DONE;
+    sqlite3_finalize(stmt);
+    return done ? 0 : fc_db_error(db->sql, db->path, err, "cannot read the index");
+}
+
+static int find_point(void *ctx, uint64_t off, struct fc_seek_point *point, struct fc_seek_point *next,
+                      struct fc_error *err)
 {
     struct fc_stored_file *stored = ctx;
     struct fc_db *db = stored->db;
     sqlite3_stmt *stmt = NULL;
     int rc;
 
+    if (stored->remote && (rc = find_next(stored, off, next, err)))
+        return rc;
     if (sqlite3_prepare_v2(db->sql,
                            "SELECT off, stored_off, state FROM seek_points WHERE file = ? AND off BETWEEN 0 AND ?"
                            " ORDER BY off DESC LIMIT 1",
@@ -271,7 +323,8 @@ static int find_point(void *ctx, uint64_t off, struct fc_seek_point *point, stru
 
 int fc_stored_file_enter(struct fc_stored_file *stored, struct fc_file *file, struct fc_error *err)
 {
-    int rc = fc_file_open_first(stored->path, stored->size, file, err);
+    int rc = fc_is_url(stored->path) ? open_remote(stored, file, err)
+                                     : fc_file_open_first(stored->path, stored->size, file, err);
 
     if (rc == 0 && file->source)
         fc_source_set_points(file->source, find_point, stored);

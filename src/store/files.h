@@ -24,9 +24,11 @@ struct fc_stored_file {
     struct fc_interface *ifaces; /* in file order */
     size_t iface_count;
     uint64_t stream_size, header_bytes, record_bytes, other_bytes, lost_bytes, pending_bytes;
-    uint64_t damaged;    /* ranges */
-    struct fc_db *db;    /* where its seek points are */
-    uint8_t *seek_state; /* of the seek point found last */
+    uint64_t damaged;         /* ranges */
+    struct fc_remote *remote; /* of a capture in an archive, once it was opened */
+    const int *stop;          /* what ends waiting for one; the caller's, may be NULL */
+    struct fc_db *db;         /* where its seek points are */
+    uint8_t *seek_state;      /* of the seek point found last */
 };
 struct fc_stored_files {
     struct fc_stored_file *items; /* ascending by id */
@@ -55,8 +57,9 @@ int fc_stored_damage(struct fc_db *db, uint32_t file, int (*range)(void *ctx, ui
 struct fc_stored_file *fc_stored_files_find(const struct fc_stored_files *files, uint32_t id);
 
 /*
- * Opens the capture, as far as it was indexed, and checks that it is the one. FC_E_MISSING (also when it is gone),
- * FC_E_CHANGED, FC_E_IO. On success fc_file_close() frees.
+ * Opens the capture, as far as it was indexed, and checks that it is the one: by its fingerprint, and in an archive by
+ * its version where the index has noted that one. What was opened there stays the same version from then on. FC_E_MISSING (also when it is gone), FC_E_CHANGED, FC_E_IO,
+ * FC_E_INTERRUPTED. On success fc_file_close() frees, before `stored` does.
  */
 int fc_stored_file_open(struct fc_stored_file *stored, struct fc_file *file, struct fc_error *err);
 

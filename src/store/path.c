@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/path.h"
+#include "capture/url.h"
 #include "store/db.h"
 #include "store/stmt.h"
 
@@ -19,10 +20,13 @@ static char *join_path(const char *folder, const char *name)
 char *fc_path_remember(const char *db_folder, const char *path, bool *relative)
 {
     const char *slash = strrchr(path, '/');
-    char *folder = fc_path_folder(path), *full, *name;
+    char *folder, *full, *name;
     size_t len = strlen(db_folder);
 
-    if (!folder)
+    *relative = false;
+    if (fc_is_url(path))
+        return strdup(path);
+    if (!(folder = fc_path_folder(path)))
         return NULL;
     full = join_path(folder, slash ? slash + 1 : path);
     free(folder);

@@ -99,7 +99,7 @@ static inline void unpack_all(int fd, enum fc_compression compression, struct un
     struct fc_codec codec;
     struct fc_stream s;
 
-    HOLDS(fc_stream_init(&s, compression, fd, UINT64_MAX, &watch) == 0);
+    HOLDS(fc_stream_init(&s, compression, (struct fc_bytes){.fd = fd}, UINT64_MAX, &watch) == 0);
     codec = *s.codec;
     codec.spacing = codec.spacing ? 200 : 0; /* there is room for many points in a small input */
     s.codec = &codec;
@@ -115,7 +115,7 @@ static inline void unpack_steps(int fd, enum fc_compression compression, unsigne
     struct fc_error err;
     uint64_t off = 0;
 
-    HOLDS(buf && fc_source_open(fd, "fuzz", UINT64_MAX, compression, &source) == 0);
+    HOLDS(buf && fc_source_open((struct fc_bytes){.fd = fd}, "fuzz", UINT64_MAX, compression, &source) == 0);
     for (unsigned i = 0; off < all->len; i++) {
         size_t n = unpack_step(seed, i);
         int64_t got = source->read(source, buf, n, off, &err);
@@ -139,7 +139,7 @@ static inline void unpack_from_points(int fd, enum fc_compression compression, u
 {
     struct fc_stream s;
 
-    HOLDS(fc_stream_init(&s, compression, fd, UINT64_MAX, NULL) == 0);
+    HOLDS(fc_stream_init(&s, compression, (struct fc_bytes){.fd = fd}, UINT64_MAX, NULL) == 0);
     for (size_t i = 0; i < all->points && i < UNPACK_POINTS; i++) {
         const struct fc_seek_point *p =
             &all->point[(i + seed) % (all->points < UNPACK_POINTS ? all->points : UNPACK_POINTS)];
@@ -159,12 +159,14 @@ static inline void unpack_from_points(int fd, enum fc_compression compression, u
     fc_stream_fini(&s);
 }
 
-static inline int unpack_find(void *ctx, uint64_t off, struct fc_seek_point *point, struct fc_error *err)
+static inline int unpack_find(void *ctx, uint64_t off, struct fc_seek_point *point, struct fc_seek_point *next,
+                              struct fc_error *err)
 {
     const struct unpacked *all = ctx;
     int found = 0;
 
     (void)err;
+    (void)next;
     for (size_t i = 0; i < all->points && i < UNPACK_POINTS && all->point[i].off <= off; i++, found = 1)
         *point = all->point[i];
     return found;
@@ -177,7 +179,7 @@ static inline void unpack_jumps(int fd, enum fc_compression compression, unsigne
     struct fc_source *source;
     struct fc_error err;
 
-    HOLDS(fc_source_open(fd, "fuzz", UINT64_MAX, compression, &source) == 0);
+    HOLDS(fc_source_open((struct fc_bytes){.fd = fd}, "fuzz", UINT64_MAX, compression, &source) == 0);
     fc_source_set_points(source, unpack_find, all);
     for (unsigned i = 0; i < 12; i++) {
         uint64_t off = (seed * 2654435761u + i * 2246822519u) % (all->len + 1);
@@ -214,7 +216,7 @@ static inline void unpack_forged(int fd, enum fc_compression compression, const 
         point.state_len = seed % (size + 1);
         memcpy(state, data + size - point.state_len, point.state_len);
     }
-    HOLDS(fc_stream_init(&s, compression, fd, UINT64_MAX, NULL) == 0);
+    HOLDS(fc_stream_init(&s, compression, (struct fc_bytes){.fd = fd}, UINT64_MAX, NULL) == 0);
     int rc = fc_stream_enter(&s, &point);
     HOLDS(rc == 0 || rc == FC_E_DAMAGED);
     if (rc == 0)
@@ -235,7 +237,7 @@ static inline int unpack_bytes(enum fc_compression compression, const uint8_t *d
     unsigned seed = data[size - 1] * 256u + data[size - 2];
     size -= 2;
     HOLDS((fd = memfd_create("fuzz", MFD_CLOEXEC)) >= 0 && write(fd, data, size) == (ssize_t)size);
-    if (fc_stream_detect(fd) == (int)compression) {
+    if (fc_stream_detect((struct fc_bytes){.fd = fd}) == (int)compression) {
         unpack_all(fd, compression, &whole);
         unpack_steps(fd, compression, seed % 64, &whole);
         unpack_from_points(fd, compression, seed, &whole);
