@@ -36,7 +36,8 @@ CREATE TABLE protocols (
 );
 
 -- One row a capture, in the order in which they take part in the index. Every offset in this database is one in the
--- capture's own bytes: of a compressed file, in the stream that it holds. Of a capture that is forgotten (its `forgotten` is
+-- capture's own bytes: of a compressed file, in the stream that it holds. A capture in an archive has its URL as path, 2^63 - 1 as
+-- device, and a hash of its ETag (or Last-Modified) as inode, 0: none. Of a capture that is forgotten (its `forgotten` is
 -- records - ignored) this row is all that is left, and `resume` tells when that was: byte 0: 2; byte 1: 1 the capture was
 -- deleted by limits, 2 it was not there any more: this row may go, too; else 0; 8 bytes little-endian: ns since 1970. (Forgotten by earlier versions, it is as below.)
 CREATE TABLE files (

@@ -52,7 +52,7 @@ depends() {
     local list
     list=$(dpkg-deb -f "$deb" Depends)
     echo "$list"
-    for name in libc6 libpcap0 libsqlite3-0 liburcu liblz4 libzstd liblzma zlib1g libmicrohttpd libgnutls; do
+    for name in libc6 libpcap0 libsqlite3-0 liburcu liblz4 libzstd liblzma zlib1g libmicrohttpd libgnutls libcurl; do
         grep -qE "(^|, )$name" <<<"$list" || return 1
     done
 }

@@ -25,7 +25,8 @@ enum fc_presence {
     FC_FILE_MISSING,    /* nothing */
     FC_FILE_UNREADABLE, /* the system says why not: see `why` */
     FC_FILE_GONE,       /* not looked for: another capture has its name by now, and it was found nowhere else */
-    FC_FILE_FORGOTTEN   /* not looked for: the index has no positions in it any more */
+    FC_FILE_FORGOTTEN,  /* not looked for: the index has no positions in it any more */
+    FC_FILE_ARCHIVED    /* not looked for: the index has it at a URL, and nobody has asked to check */
 };
 
 struct fc_listed_file {
@@ -49,7 +50,9 @@ struct fc_file_list {
 
 /*
  * Lists all captures. A file whose size, times, device and inode are as noted is taken for the capture; of others, and
- * with `check` of all, the fingerprint is compared. On success fc_file_list_fini() frees. stop: as in fc_index_run().
+ * with `check` of all, the fingerprint is compared; without it nothing is asked of an archive, with it the version, and
+ * the fingerprint where that is another one than was noted. On success fc_file_list_fini() frees. stop: as in
+ * fc_index_run().
  * FC_E_NOMEM, FC_E_IO, FC_E_DB, FC_E_INTERRUPTED.
  */
 int fc_files_list(struct fc_db *db, bool check, const int *stop, struct fc_file_list *out, struct fc_error *err);
@@ -73,6 +76,12 @@ typedef int fc_damage_take(void *ctx, const struct fc_listed_damage *damage);
  */
 int fc_damage_list(struct fc_db *db, uint32_t file, fc_damage_take *take, void *ctx, struct fc_error *err);
 
+/*
+ * Has the index captures in archives? Then what reads them is loaded, so that a program may give up the right to load
+ * libraries. 1, 0, or FC_E_IO: it has, and that cannot be loaded; FC_E_DB.
+ */
+int fc_files_archived(struct fc_db *db, struct fc_error *err);
+
 /* "present", "pending" and so on. */
 const char *fc_presence_name(enum fc_presence presence);
 
@@ -92,9 +101,11 @@ enum { FC_PROBLEMS_KEPT = 100 };
 /*
  * Captures that lie under old_path (a folder, or a capture) were moved to new_path: gives those their new name that are
  * there, by their fingerprint, all of them or, on failure, none. No session changes. old_path need not be there any
- * more. *result is filled also on failure and must go to fc_relocate_result_fini(). stop: as in fc_index_run().
- * FC_E_MISSING: no index, or nothing at new_path. FC_E_BUSY, FC_E_DB, FC_E_IO, FC_E_NOMEM, FC_E_SCHEMA,
- * FC_E_INTERRUPTED.
+ * more. Either may be the URL of an archive (http://, https://, s3://BUCKET/KEY; without user or query, which would
+ * stand in the index): what lies there is read by ranges from then on. *result is filled also on failure and must go to
+ * fc_relocate_result_fini(). stop: as in fc_index_run(). FC_E_MISSING: no index, or nothing at new_path. FC_E_USAGE: a
+ * URL, or what the environment says of S3, is refused. FC_E_IO: also of an archive that cannot be asked. FC_E_BUSY,
+ * FC_E_DB, FC_E_NOMEM, FC_E_SCHEMA, FC_E_INTERRUPTED.
  */
 int fc_files_relocate(const char *db_path, const char *old_path, const char *new_path, const int *stop,
                       struct fc_relocate_result *result, struct fc_error *err);

@@ -2,7 +2,7 @@
 /*
  * Verification: reads every capture of an index again and compares it with what the index says.
  *
- * For each capture, as far as it was indexed, but for those that are gone: is it there and unchanged; does this
+ * For each capture, as far as it was indexed, but for those that are gone or, unless it is asked for, in archives: is it there and unchanged; does this
  * library's reader, and libpcap where it can read the capture, find as many records as were indexed; is every record in
  * exactly one session, and fits it, or was left out by the index's filter; is every byte a header, a record, another
  * block or listed as damage; do the sessions' sums and times agree with their records. Of the database: is it sound,
@@ -39,6 +39,7 @@ struct fc_verify_file {
     uint64_t forgotten;        /* packets that `forget` took out of the index: it was not looked at */
     bool gone;                 /* another content has its name by now: it was not looked at */
     bool missing;              /* it is not there; a difference */
+    bool archived;             /* it is in an archive, and was not looked at */
     uint64_t damages;          /* ranges of lost bytes */
     int64_t libpcap_records;   /* -1: libpcap cannot read this capture to its end */
     char libpcap_message[256]; /* why */
@@ -50,8 +51,8 @@ struct fc_verify_result {
     size_t file_count;
     uint64_t sessions, records, in_sessions, ignored, differences;
     uint64_t bytes, header_bytes, record_bytes, other_bytes, lost_bytes, pending_bytes;
-    uint64_t gone, forgotten; /* captures */
-    uint64_t libpcap_unable;  /* captures that libpcap cannot read to their end, whatever is right or wrong with them */
+    uint64_t gone, forgotten, archived; /* captures */
+    uint64_t libpcap_unable; /* captures that libpcap cannot read to their end, whatever is right or wrong with them */
     struct fc_error *problems; /* the first ones in words; owned by the result */
     size_t problem_count;
 };
@@ -60,6 +61,7 @@ struct fc_verify_result {
 struct fc_verify_options {
     fc_progress_call *progress; /* NULL: nobody is told */
     void *progress_ctx;
+    bool archived; /* captures in archives are read, too: all of them, by ranges, and by this library alone */
 };
 
 /*

@@ -16,12 +16,14 @@
 
 int fc_fetch_prepare(struct fc_error *err)
 {
-    return fc_error_set(err, FC_E_IO, NULL, FC_NO_OFFSET, "this flowcarve was built without libcurl, and reads no captures by their URL");
+    return fc_error_set(err, FC_E_IO, NULL, FC_NO_OFFSET,
+                        "this flowcarve was built without libcurl, and reads no captures by their URL");
 }
 
 int fc_fetch(struct fc_fetch *f, struct fc_error *err)
 {
-    return fc_error_set(err, FC_E_IO, f->url, FC_NO_OFFSET, "this flowcarve was built without libcurl, and reads no captures by their URL");
+    return fc_error_set(err, FC_E_IO, f->url, FC_NO_OFFSET,
+                        "this flowcarve was built without libcurl, and reads no captures by their URL");
 }
 
 #else
@@ -362,8 +364,7 @@ static int judge_status(struct answer *a, struct fc_error *err)
 
 static bool same_version(const struct fc_version *a, const struct fc_version *b)
 {
-    return a->size == b->size && strcmp(a->etag, b->etag) == 0 &&
-           (a->etag[0] || strcmp(a->modified, b->modified) == 0);
+    return a->size == b->size && strcmp(a->etag, b->etag) == 0 && (a->etag[0] || strcmp(a->modified, b->modified) == 0);
 }
 
 /* A part of the object: is it the one that was asked for? Sets *again where it may be, the next time. */

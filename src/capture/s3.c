@@ -28,7 +28,8 @@ static int find_keys(struct fc_s3_keys *keys, struct fc_error *err)
     keys->token = variable("AWS_SESSION_TOKEN", NULL);
     keys->region = region ? region : "us-east-1";
     if (!keys->id != !keys->secret)
-        return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY only one is set");
+        return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET,
+                            "of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY only one is set");
     /* they become parts of a header */
     if (strpbrk(keys->region, "/\r\n") || (keys->id && strpbrk(keys->id, "/, \r\n")) ||
         (keys->token && strpbrk(keys->token, " \r\n")))
@@ -58,7 +59,8 @@ int fc_s3_place(const char *url, struct fc_s3_place *place, struct fc_error *err
     if (rc)
         return rc;
     if (endpoint && (strncmp(endpoint, "s3:", 3) == 0 || fc_url_check(endpoint, &why)))
-        return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "AWS_ENDPOINT_URL is no URL of http:// or https:// without a user");
+        return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET,
+                            "AWS_ENDPOINT_URL is no URL of http:// or https:// without a user");
     if (endpoint) {
         size_t n = strlen(endpoint);
         while (endpoint[n - 1] == '/')
@@ -146,7 +148,8 @@ int fc_s3_sign(const struct fc_libcurl *library, const struct fc_s3_place *place
         snprintf(headers[2], FC_S3_HEADER_MAX, "x-amz-date: %s", when);
         n = n ? 3 : 0;
         if (n && keys->token)
-            n = snprintf(headers[3], FC_S3_HEADER_MAX, "x-amz-security-token: %s", keys->token) < FC_S3_HEADER_MAX ? 4 : 0;
+            n = snprintf(headers[3], FC_S3_HEADER_MAX, "x-amz-security-token: %s", keys->token) < FC_S3_HEADER_MAX ? 4
+                                                                                                                   : 0;
     }
     explicit_bzero(key, sizeof key);
     free(request);

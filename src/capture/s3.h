@@ -21,10 +21,10 @@ struct fc_s3_keys {
 };
 
 struct fc_s3_place {
-    char url[3 * FC_URL_MAX];  /* to ask for */
-    char host[FC_URL_MAX];     /* as it stands in the header Host */
-    const char *path;          /* the part of the URL behind it */
-    struct fc_s3_keys keys;    /* id NULL: requests are not signed */
+    char url[3 * FC_URL_MAX]; /* to ask for */
+    char host[FC_URL_MAX];    /* as it stands in the header Host */
+    const char *path;         /* the part of the URL behind it */
+    struct fc_s3_keys keys;   /* id NULL: requests are not signed */
 };
 
 /* Of "s3://BUCKET/KEY". FC_E_USAGE: the environment is half of what is needed, or wrong. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "cli/archive.h"
 #include "cli/cli.h"
 #include "cli/cmd_query.h"
 #include "cli/filter_words.h"
@@ -300,7 +301,7 @@ static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filt
     int status = FC_EXIT_ERROR, rc = fc_target_open(&target, a->path, &a->rights, &err);
 
     if (rc == 0)
-        fc_sandbox_enter_beside(a->db, target.file.place, false);
+        fc_sandbox_enter_beside(a->db, target.file.place, fc_archive_needs(db));
     o.avoid = strcmp(a->path, "-") != 0 ? a->path : NULL;
     fc_bar_init(&bar, a->quiet, a->verbose);
     if (bar.terminal || bar.lines) {
@@ -516,7 +517,7 @@ static int split_to(const struct args *a, struct fc_db *db, const struct fc_filt
         const char *folders[] = {NULL, a->folder};
         char *index = fc_sandbox_folder(a->db);
         folders[0] = index;
-        fc_sandbox_enter(folders, 2, 0);
+        fc_sandbox_enter(folders, 2, fc_archive_needs(db));
         free(index);
     }
     fc_bar_init(&bar, a->quiet, a->verbose);

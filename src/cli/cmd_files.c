@@ -212,7 +212,7 @@ static void print_table(const struct fc_file_list *list, bool lost_only)
 
 static void print_sums(const struct fc_file_list *list)
 {
-    uint64_t counts[FC_FILE_FORGOTTEN + 1] = {0}, size = 0, records = 0;
+    uint64_t counts[FC_FILE_ARCHIVED + 1] = {0}, size = 0, records = 0;
     char b[3][48];
 
     for (size_t i = 0; i < list->count; i++) {
@@ -222,7 +222,7 @@ static void print_sums(const struct fc_file_list *list)
     }
     fprintf(stderr, "%s, %s, %s", fc_human_things(list->count, "capture", b[0], sizeof b[0]),
             fc_human_bytes(size, b[1], sizeof b[1]), fc_human_things(records, "record", b[2], sizeof b[2]));
-    for (int i = 0; i <= FC_FILE_FORGOTTEN; i++)
+    for (int i = 0; i <= FC_FILE_ARCHIVED; i++)
         if (counts[i])
             fprintf(stderr, "; %s %s", fc_human_count(counts[i], b[0], sizeof b[0]),
                     fc_presence_name((enum fc_presence)i));
@@ -324,13 +324,15 @@ const struct fc_command fc_command_files = {
     .details =
         "States: present; pending (it ends inside a record); grown (index it again); changed (another content); "
         "missing; "
-        "unreadable; gone (another capture has its name); forgotten. Files whose size and times are as noted are not "
-        "opened.\n"
+        "unreadable; gone (another capture has its name); forgotten; archived (it has a URL, and nobody was asked). "
+        "Files "
+        "whose size and times are as noted are not opened.\n"
         "check compares fingerprints and lists the captures whose packets cannot be carved; exit status 1: there are "
         "some.\n"
         "relocate: captures under OLD, a folder or a capture, are under NEW now. Those that are there, by their "
         "fingerprint, get that name in the index; exit status 2 when others are in neither place or changed, 1 when "
-        "there was nothing to do.\n",
+        "there was nothing to do. Either may be a URL of http://, https:// or s3://BUCKET/: what lies there is read by "
+        "ranges, a little at a time.\n",
     .options = options,
     .values = values,
     .run = run,

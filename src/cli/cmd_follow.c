@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "cli/archive.h"
 #include "cli/cli.h"
 #include "cli/cmd_query.h"
 #include "cli/filter_words.h"
@@ -259,8 +260,11 @@ static int write_pieces(const struct args *a, void *ctx, struct fc_error *err)
     return 0;
 }
 
-/* Does `write(ctx, out, err)`, which gives 0 or a code, into where the output goes. 0 or FC_EXIT_ERROR. */
-static int write_to(const struct args *a, struct fc_out *out, void *ctx,
+/*
+ * Does `write(ctx, out, err)`, which gives 0 or a code, into where the output goes. needs: FC_NEED_*. 0 or
+ * FC_EXIT_ERROR.
+ */
+static int write_to(const struct args *a, struct fc_out *out, unsigned needs, void *ctx,
                     int (*write)(const struct args *a, void *ctx, struct fc_error *err))
 {
     struct fc_target target;
@@ -268,7 +272,7 @@ static int write_to(const struct args *a, struct fc_out *out, void *ctx,
     int rc = fc_target_open(&target, a->path ? a->path : "-", &a->rights, &err);
 
     if (rc == 0) {
-        fc_sandbox_enter_beside(a->db, target.file.place, false);
+        fc_sandbox_enter_beside(a->db, target.file.place, needs);
         out->fd = target.fd;
         rc = write(a, ctx, &err);
     }
@@ -329,7 +333,7 @@ static int follow_session(const struct args *a, struct fc_db *db, const struct f
         return FC_EXIT_ERROR;
     }
     if ((text.out = calloc(1, sizeof *text.out)))
-        status = write_to(a, text.out, &(struct pieces){follow, &text}, write_pieces);
+        status = write_to(a, text.out, fc_archive_needs(db), &(struct pieces){follow, &text}, write_pieces);
     else
         fc_complain("out of memory");
     free(text.out);
@@ -421,7 +425,7 @@ static int grep_sessions(const struct args *a, struct fc_db *db, const struct fc
     int status = FC_EXIT_ERROR;
 
     if (m.out)
-        status = write_to(a, m.out, &m, write_matches);
+        status = write_to(a, m.out, fc_archive_needs(db), &m, write_matches);
     else
         fc_complain("out of memory");
     if (status == FC_EXIT_OK) {
@@ -444,7 +448,7 @@ static int follow_to_files(const struct args *a, struct fc_db *db, const struct 
     int rc = fc_new_folder(a->folder, &a->rights, &err);
 
     if (rc == 0)
-        fc_sandbox_enter((const char *const[]){index, a->folder}, 2, 0);
+        fc_sandbox_enter((const char *const[]){index, a->folder}, 2, fc_archive_needs(db));
     free(index);
     fc_bar_init(&bar, a->quiet, a->verbose);
     struct fc_follow_files o = {.folder = a->folder,
@@ -596,7 +600,7 @@ static int follow_iface(struct args *a, const char *filter)
     r.at = calloc(FC_LOOK_FLOWS, sizeof *r.at);
     r.owner = calloc(FC_LOOK_FLOWS, sizeof *r.owner);
     if (r.text.out && r.at && r.owner) {
-        status = write_to(a, r.text.out, &r, write_arriving);
+        status = write_to(a, r.text.out, 0, &r, write_arriving);
         fc_look_end(r.look, a->quiet);
     } else {
         fc_complain("out of memory");

@@ -135,7 +135,7 @@ static void confine(void *ctx, bool names)
 {
     struct show *s = ctx;
 
-    fc_sandbox_enter_beside(s->args->db, s->args->words.o.spool, names);
+    fc_sandbox_enter_beside(s->args->db, s->args->words.o.spool, names ? FC_NEED_NAMES : 0);
 }
 
 static int run_shown(struct args *a, char **words, int count, struct fc_index_result *result, struct fc_error *err)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "cli/archive.h"
 #include "cli/cli.h"
 #include "cli/cmd_query.h"
 #include "cli/filter_words.h"
@@ -321,7 +322,7 @@ static int packets_text(const struct args *a, const char *text, struct fc_packet
         fc_complain("out of memory");
     } else if (begun && (!a->log->path || fc_log_option_narrow(a->log, "packets", a->quiet, db, filter))) {
         fc_catch_signals();
-        fc_sandbox_enter_beside(a->db, NULL, false);
+        fc_sandbox_enter_beside(a->db, NULL, fc_archive_needs(db));
         status = open_packets(a, db, filter, columns);
         if (!a->quiet)
             fc_log_option_report(a->log);

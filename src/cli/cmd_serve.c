@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "cli/archive.h"
 #include "cli/cli.h"
 
 #if defined FC_HAS_SERVE
@@ -166,12 +167,26 @@ static int set(void *ctx, int option, const char *value)
     }
 }
 
+/* What the index is like now decides: what is moved to an archive later is read by a server started then. */
+static unsigned needs_of(const char *index)
+{
+    struct fc_db *db;
+    unsigned needs = 0;
+
+    if (fc_db_open(index, &db, NULL) == 0) {
+        needs = fc_archive_needs(db);
+        fc_db_close(db);
+    }
+    return needs;
+}
+
 static int serve(struct args *a)
 {
     struct fc_serve *server;
     struct fc_error err;
 
     a->o.db = fc_db_name(a->o.db);
+    unsigned needs = needs_of(a->o.db);
     fc_lift_descriptors(); /* a connection takes one, a stream three */
     if (fc_serve_open(&a->o, &server, &err) != 0) {
         fc_complain_error(&err);
@@ -182,7 +197,7 @@ static int serve(struct args *a)
         printf("%s\n", fc_serve_url(server));
         fflush(stdout);
     }
-    fc_sandbox_enter_server(a->o.db);
+    fc_sandbox_enter_server(a->o.db, needs);
     int rc = fc_serve_run(server, &fc_stop, &err);
     fc_serve_close(server);
     if (rc) {
@@ -216,8 +231,8 @@ const struct fc_command fc_command_serve = {
         "server does. Programs show one of --tokens: curl -H 'Authorization: Bearer TOKEN'. The API is described in "
         "docs/http.md.\n"
         "Before anybody is answered the process gives up all that it does not need: it can start no program, connect "
-        "to "
-        "nothing, and write files beside the index alone. An index that grows is served as it is.\n"
+        "to nothing but archives that the index has captures in, and write files beside the index alone. An index that "
+        "grows is served as it is.\n"
         "Goes on until a signal ends it.\n",
     .options = options,
     .run = run,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "cli/archive.h"
 #include "cli/cli.h"
 #include "cli/json.h"
 #include "cli/progress.h"
@@ -13,11 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DB, JSON, QUIET, VERBOSE };
+enum { DB, JSON, ARCHIVED, QUIET, VERBOSE };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
     [JSON] = FC_OPTION_JSON,
+    [ARCHIVED] = {"archived", 0, NULL, "read captures in archives, too: all of each, over the network"},
     [QUIET] = {"quiet", 'q', NULL, "differences only"},
     [VERBOSE] = {"verbose", 'v', NULL, "also tell why libpcap cannot read a capture, and in lines of progress"},
     {0},
@@ -25,7 +27,7 @@ static const struct fc_option options[] = {
 
 struct args {
     const char *db;
-    bool quiet, verbose, json;
+    bool quiet, verbose, json, archived;
 };
 
 static int set(void *ctx, int option, const char *value)
@@ -36,6 +38,8 @@ static int set(void *ctx, int option, const char *value)
         a->db = value;
     else if (option == JSON)
         a->json = true;
+    else if (option == ARCHIVED)
+        a->archived = true;
     else if (option == QUIET)
         a->quiet = true;
     else
@@ -60,6 +64,7 @@ static void print_balance(const struct args *a, const struct fc_verify_result *r
                : f->differences ? "DIFFERS"
                : f->forgotten   ? "forgotten"
                : f->gone        ? "gone"
+               : f->archived    ? "archived"
                                 : "ok",
                fc_text_show(f->path, text, sizeof text));
         if (a->verbose && f->libpcap_records < 0 && f->libpcap_message[0])
@@ -83,6 +88,7 @@ static bool print_json(const struct fc_verify_result *r)
         {"files", r->file_count, FC_JSON_NUMBER},
         {"files_gone", r->gone, FC_JSON_NUMBER},
         {"files_forgotten", r->forgotten, FC_JSON_NUMBER},
+        {"files_archived", r->archived, FC_JSON_NUMBER},
         {"records", r->records, FC_JSON_NUMBER},
         {"packets", r->in_sessions, FC_JSON_NUMBER},
         {"ignored", r->ignored, FC_JSON_NUMBER},
@@ -112,15 +118,19 @@ static void print_verdict(const struct fc_verify_result *r)
                fc_human_things(r->gone, "capture", b, sizeof b));
     else
         puts("the index and its captures agree");
+    if (r->archived)
+        printf("%s in archives not read (--archived reads what is there, all of it)\n",
+               fc_human_things(r->archived, "capture", b, sizeof b));
 }
 
 /* From here on captures are parsed. Who reads an index makes files beside it, too, while another run adds to it. */
-static void confine(struct fc_db *db, const char *name)
+static void confine(struct fc_db *db, const struct args *a)
 {
     bool names = false;
 
     (void)fc_verify_prepare(db, &names, NULL);
-    fc_sandbox_enter_beside(name, NULL, names);
+    fc_sandbox_enter_beside(fc_db_name(a->db), NULL,
+                            (names ? FC_NEED_NAMES : 0) | (a->archived ? fc_archive_needs(db) : 0));
 }
 
 static int run(int argc, char **argv)
@@ -145,11 +155,12 @@ static int run(int argc, char **argv)
         fc_complain_error(&err);
         return FC_EXIT_ERROR;
     }
-    confine(db, fc_db_name(a.db));
+    confine(db, &a);
     a.quiet |= a.json;
     fc_bar_init(&bar, a.quiet, a.verbose);
     if (bar.terminal || bar.lines)
-        o = (struct fc_verify_options){fc_bar_show, &bar};
+        o = (struct fc_verify_options){fc_bar_show, &bar, false};
+    o.archived = a.archived;
     rc = fc_verify(db, &o, &fc_stop, &result, &err);
     fc_bar_end(&bar, rc == 0);
     bool written = true;

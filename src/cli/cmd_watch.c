@@ -264,7 +264,7 @@ static void confine(void *ctx, bool names)
     if (a->deletes)
         fc_sandbox_enter_deleting(a->db, a->metrics, a->folders, (unsigned)a->folder_count, names);
     else
-        fc_sandbox_enter_beside(a->db, a->metrics, names);
+        fc_sandbox_enter_beside(a->db, a->metrics, names ? FC_NEED_NAMES : 0);
     fc_monitor_ready(&log->monitor);
 }
 

@@ -55,8 +55,9 @@ void fc_sandbox_enter_deleting(const char *index, const char *output, const char
     fc_sandbox_enter(folders, count, 0);
 }
 
-unsigned fc_sandbox_enter_server(const char *index)
+unsigned fc_sandbox_enter_server(const char *index, unsigned needs)
 {
+    (void)needs;
     (void)index;
     return 0;
 }
@@ -292,6 +293,9 @@ static const uint16_t name_calls[] = {SYS_socket,     SYS_connect,     SYS_bind,
                                       SYS_recvfrom,   SYS_sendmsg,     SYS_sendmmsg,    SYS_recvmsg,
                                       SYS_setsockopt, SYS_getsockname, SYS_getpeername, SYS_shutdown};
 
+/* To read captures by their URLs: what libcurl wakes itself by, beside the calls for names. */
+static const uint16_t archive_calls[] = {SYS_socketpair, SYS_pipe2, SYS_eventfd2};
+
 /* To talk to those who connect. There is no socket() among them: what is listened at is open. */
 static const uint16_t server_calls[] = {
     SYS_accept4,    SYS_recvfrom, SYS_recvmsg,     SYS_sendto,      SYS_sendmsg,
@@ -312,7 +316,10 @@ static const uint16_t packet_calls[] = {SYS_setsockopt, SYS_bind, SYS_getsocknam
 
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 
-enum { PROGRAM_MAX = 66 + 2 * (COUNT(calls) + COUNT(name_calls) + COUNT(packet_calls) + COUNT(server_calls)) };
+enum {
+    PROGRAM_MAX =
+        66 + 2 * (COUNT(calls) + COUNT(name_calls) + COUNT(packet_calls) + COUNT(server_calls) + COUNT(archive_calls))
+};
 
 struct program {
     struct sock_filter code[PROGRAM_MAX];
@@ -365,7 +372,7 @@ static void allow_when(struct program *p, long call, unsigned arg, uint32_t mask
  */
 static bool confine_calls(unsigned needs)
 {
-    const bool names = needs & FC_NEED_NAMES;
+    const bool names = needs & (FC_NEED_NAMES | FC_NEED_ARCHIVE);
     struct program program = {.len = 0}, *p = &program;
 #if defined __s390x__
     enum { CLONE_FLAGS = 1 };
@@ -394,6 +401,8 @@ static bool confine_calls(unsigned needs)
         allow(p, name_calls, COUNT(name_calls));
     else if (needs & FC_NEED_PACKETS)
         allow_when(p, SYS_socket, 0, ~(AF_PACKET ^ AF_UNIX), AF_UNIX);
+    if (needs & FC_NEED_ARCHIVE)
+        allow(p, archive_calls, COUNT(archive_calls));
     if (needs & FC_NEED_PACKETS)
         allow(p, packet_calls, COUNT(packet_calls));
     if (needs & FC_NEED_CLIENTS)
@@ -422,7 +431,7 @@ static unsigned enter(const struct places *places, unsigned needs)
     /* without it only root may give up anything */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return 0;
-    unsigned force = confine_files(places, needs & FC_NEED_NAMES) ? FC_SANDBOX_FILES : 0;
+    unsigned force = confine_files(places, needs & (FC_NEED_NAMES | FC_NEED_ARCHIVE)) ? FC_SANDBOX_FILES : 0;
     return force | (confine_calls(needs) ? FC_SANDBOX_CALLS : 0);
 }
 
@@ -441,10 +450,11 @@ void fc_sandbox_enter_deleting(const char *index, const char *output, const char
     free(beside[1]);
 }
 
-unsigned fc_sandbox_enter_server(const char *index)
+unsigned fc_sandbox_enter_server(const char *index, unsigned needs)
 {
     char *folder = fc_sandbox_folder(index);
-    unsigned force = enter(&(struct places){.folders = (const char *const *)&folder, .count = 1}, FC_NEED_CLIENTS);
+    unsigned force =
+        enter(&(struct places){.folders = (const char *const *)&folder, .count = 1}, FC_NEED_CLIENTS | needs);
 
     free(folder);
     return force;
@@ -452,11 +462,11 @@ unsigned fc_sandbox_enter_server(const char *index)
 
 #endif
 
-void fc_sandbox_enter_beside(const char *index, const char *output, bool names)
+void fc_sandbox_enter_beside(const char *index, const char *output, unsigned needs)
 {
     char *folders[] = {index ? fc_sandbox_folder(index) : NULL, output ? fc_sandbox_folder(output) : NULL};
 
-    fc_sandbox_enter((const char *const *)folders, 2, names ? FC_NEED_NAMES : 0);
+    fc_sandbox_enter((const char *const *)folders, 2, needs);
     free(folders[0]);
     free(folders[1]);
 }

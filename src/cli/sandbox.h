@@ -20,6 +20,7 @@ enum { FC_SANDBOX_FILES = 1, FC_SANDBOX_CALLS = 2 };
 enum {
     FC_NEED_NAMES = 1,   /* hosts are looked up, for which a process loads libraries and asks the network */
     FC_NEED_CLIENTS = 4, /* who connects is answered */
+    FC_NEED_ARCHIVE = 8, /* captures are read by their URLs, with all that is needed for names */
     FC_NEED_PACKETS = 2  /* interfaces are opened to capture from them: sockets of packets, and no others */
 };
 
@@ -33,7 +34,7 @@ unsigned fc_sandbox_enter(const char *const *folders, unsigned count, unsigned n
  * The same for a command: files may be made beside the index and beside `output` (either may be NULL). Who reads an
  * index makes files beside it, too, while another run adds to it.
  */
-void fc_sandbox_enter_beside(const char *index, const char *output, bool names);
+void fc_sandbox_enter_beside(const char *index, const char *output, unsigned needs);
 
 /* The same for one that captures: files may be made beside the index, beside `output` (or NULL) and in the folder. */
 void fc_sandbox_enter_capture(const char *index, const char *folder, const char *output, bool names);
@@ -47,9 +48,9 @@ void fc_sandbox_enter_deleting(const char *index, const char *output, const char
 
 /*
  * The same for a server that has its socket and all files that it needs but captures and the index: it may talk to
- * those who connect, and connect to nobody. Returns as that.
+ * those who connect, and connect to nobody, but for what `needs` has. Returns as that.
  */
-unsigned fc_sandbox_enter_server(const char *index);
+unsigned fc_sandbox_enter_server(const char *index, unsigned needs);
 
 /* The folder that a file lies in, through a link as the last part; a new string. NULL: there is none, or no memory. */
 char *fc_sandbox_folder(const char *path);

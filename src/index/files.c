@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "base/export.h"
 #include "base/vector.h"
+#include "capture/print.h"
+#include "capture/remote.h"
 #include "store/db.h"
 #include "store/writer.h"
 
@@ -45,14 +47,17 @@ static int look(struct fc_stored_file *f, bool check, enum fc_presence *presence
     struct fc_file file;
 
     f->grown = false;
-    int rc = f->gone || is_forgotten(f) || (!check && is_untouched(f)) ? 1 : fc_stored_file_open(f, &file, why);
+    bool archived = !check && fc_is_url(f->path);
+    int rc =
+        f->gone || is_forgotten(f) || archived || (!check && is_untouched(f)) ? 1 : fc_stored_file_open(f, &file, why);
 
     if (rc == 0)
         fc_file_close(&file);
-    if (rc == FC_E_NOMEM || rc == FC_E_LIMIT)
+    if (rc == FC_E_NOMEM || rc == FC_E_LIMIT || rc == FC_E_INTERRUPTED)
         return rc;
     *presence = is_forgotten(f)      ? FC_FILE_FORGOTTEN
                 : f->gone            ? FC_FILE_GONE
+                : archived           ? FC_FILE_ARCHIVED
                 : rc == FC_E_MISSING ? FC_FILE_MISSING
                 : rc == FC_E_CHANGED ? FC_FILE_CHANGED
                 : rc < 0             ? FC_FILE_UNREADABLE
@@ -111,6 +116,7 @@ FC_EXPORT int fc_files_list(struct fc_db *db, bool check, const int *stop, struc
                     !(l->whys = calloc(l->files.count + 1, sizeof *l->whys))))
         rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     for (size_t i = 0; rc == 0 && i < l->files.count; i++) {
+        l->files.items[i].stop = stop;
         rc = is_stopped(stop) ? fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted")
                               : list_file(l, i, check, &out->items[i], err);
         out->count = i + 1;
@@ -177,19 +183,47 @@ FC_EXPORT int fc_damage_list(struct fc_db *db, uint32_t file, fc_damage_take *ta
     return rc;
 }
 
+FC_EXPORT int fc_files_archived(struct fc_db *db, struct fc_error *err)
+{
+    static const char select[] = "SELECT 1 FROM files WHERE relative = 0 AND (path >= 'http://' AND path < 'http:0'"
+                                 " OR path >= 'https://' AND path < 'https:0' OR path >= 's3://' AND path < 's3:0')"
+                                 " LIMIT 1";
+    sqlite3_stmt *stmt = NULL;
+    int step = sqlite3_prepare_v2(db->sql, select, -1, &stmt, NULL);
+
+    if (step == SQLITE_OK)
+        step = sqlite3_step(stmt);
+    int rc = step == SQLITE_ROW    ? 1
+             : step == SQLITE_DONE ? 0
+                                   : fc_db_error(db->sql, db->path, err, "cannot read the index");
+    sqlite3_finalize(stmt);
+    return rc == 1 && fc_fetch_prepare(err) ? FC_E_IO : rc;
+}
+
 FC_EXPORT const char *fc_presence_name(enum fc_presence presence)
 {
-    static const char *const names[] = {"present", "pending",    "grown", "changed",
-                                        "missing", "unreadable", "gone",  "forgotten"};
+    static const char *const names[] = {"present",    "pending", "grown",     "changed", "missing",
+                                        "unreadable", "gone",    "forgotten", "archived"};
 
     return names[presence];
 }
 
 /* ---- relocate */
 
+static char *tidy_url(const char *url)
+{
+    size_t len = strlen(url);
+
+    while (len && url[len - 1] == '/')
+        len--;
+    return strndup(url, len);
+}
+
 /* Without what it has of ".", ".." and slashes too many; a new string. What is not there has no links to follow. */
 static char *tidy(const char *path)
 {
+    if (fc_is_url(path))
+        return tidy_url(path);
     char *real = realpath(path, NULL), *cwd = real || *path == '/' ? NULL : getcwd(NULL, 0), *full, *to;
 
     if (real)
@@ -242,51 +276,75 @@ static int note_problem(struct fc_relocate_result *r, const struct fc_error *why
 struct move {
     uint32_t id;
     char *path;
+    struct fc_file known; /* not open: what it is known by from now on, in an archive */
+    uint64_t stored_fingerprint;
 };
 struct moves {
     struct move *items;
     size_t count, room;
 };
 
-/* Looks whether a capture is at its new place, and notes the move. */
-static int try_move(const struct fc_stored_file *f, const char *folder, const char *rest, struct moves *moves,
-                    struct fc_relocate_result *r)
+/* One that is not under the old name either is missing; of an archive that is not asked. */
+static bool is_at(const char *path)
+{
+    return fc_is_url(path) || access(path, F_OK) == 0;
+}
+
+static int note_move(struct moves *moves, const struct fc_stored_file *f, char *path, const struct fc_file *file)
+{
+    if (fc_vector_reserve(&moves->items, &moves->room, moves->count + 1, sizeof *moves->items))
+        return FC_E_NOMEM;
+    const struct fc_file known = {.stored_size = file->stored_size,
+                                  .compression = file->compression,
+                                  .mtime_ns = file->mtime_ns,
+                                  .dev = file->dev,
+                                  .ino = file->ino};
+    moves->items[moves->count++] = (struct move){f->id, path, known, f->stored_fingerprint};
+    return 0;
+}
+
+/*
+ * Looks whether a capture is at its new place, and notes the move. FC_E_NOMEM, FC_E_INTERRUPTED; and FC_E_IO,
+ * FC_E_USAGE of an archive: what cannot be asked cannot be asked for the next one, either.
+ */
+static int try_move(const struct fc_stored_file *f, const char *to, const char *rest, const int *stop,
+                    struct moves *moves, struct fc_relocate_result *r, struct fc_error *why)
 {
     struct fc_stored_file there = *f;
-    struct fc_error why;
+    char *path = fc_url_join(to, rest, f->path);
+    bool archive = path && fc_is_url(path);
     struct fc_file file;
-    char *path;
 
-    if (asprintf(&path, "%s%s", strcmp(folder, "/") ? folder : "", rest) < 0)
-        return FC_E_NOMEM;
+    if (!path)
+        return fc_error_set(why, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     there.path = path;
     there.gone = false;
-    int rc = fc_stored_file_open(&there, &file, &why);
+    there.dev = 0; /* its content is compared, whatever its version */
+    there.stop = stop;
+    int rc = fc_stored_file_open(&there, &file, why);
     if (rc == 0) {
+        rc = note_move(moves, f, path, &file);
         fc_file_close(&file);
-        if (fc_vector_reserve(&moves->items, &moves->room, moves->count + 1, sizeof *moves->items)) {
-            free(path);
-            return FC_E_NOMEM;
-        }
-        moves->items[moves->count++] = (struct move){f->id, path};
-        return 0;
+        path = rc ? path : NULL;
+    } else if (rc != FC_E_NOMEM && rc != FC_E_INTERRUPTED && !(archive && rc != FC_E_MISSING && rc != FC_E_CHANGED)) {
+        bool left = f->gone || is_forgotten(f) || (rc == FC_E_MISSING && is_at(f->path));
+        r->left_out += left;
+        r->missing += !left && rc == FC_E_MISSING;
+        r->changed += !left && rc != FC_E_MISSING;
+        rc = left ? 0 : note_problem(r, why);
     }
-    free(path);
     if (rc == FC_E_NOMEM)
-        return rc;
-    if (f->gone || is_forgotten(f) || (rc == FC_E_MISSING && access(f->path, F_OK) == 0)) {
-        r->left_out++;
-        return 0;
-    }
-    r->missing += rc == FC_E_MISSING;
-    r->changed += rc != FC_E_MISSING;
-    return note_problem(r, &why);
+        fc_error_set(why, rc, NULL, FC_NO_OFFSET, "out of memory");
+    fc_remote_close(there.remote);
+    free(path);
+    return rc;
 }
 
 static int find_moves(const char *db_path, const char *from, const char *to, const int *stop, struct moves *moves,
                       struct fc_relocate_result *r, struct fc_error *err)
 {
     struct fc_stored_files all = {0};
+    struct fc_error why;
     struct fc_db *db;
     int rc = fc_db_open(db_path, &db, err);
 
@@ -301,8 +359,8 @@ static int find_moves(const char *db_path, const char *from, const char *to, con
         r->matched++;
         if (is_stopped(stop))
             rc = fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
-        else if ((rc = try_move(&all.items[i], to, rest, moves, r)))
-            fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
+        else if ((rc = try_move(&all.items[i], to, rest, stop, moves, r, &why)) && err)
+            *err = why;
     }
     fc_stored_files_fini(&all);
     return rc;
@@ -320,9 +378,12 @@ static int write_moves(const char *db_path, const struct moves *moves, const int
     fc_writer_set_stop(writer, stop);
     if (fresh)
         rc = fc_error_set(err, FC_E_MISSING, db_path, FC_NO_OFFSET, "was removed meanwhile");
-    /* what the file is known by otherwise is noted by the next run, as of one that was touched */
-    for (size_t i = 0; i < moves->count && rc == 0; i++)
-        rc = fc_writer_move(writer, moves->items[i].id, moves->items[i].path, err);
+    /* what a file is known by otherwise is noted by the next run, as of one that was touched */
+    for (size_t i = 0; i < moves->count && rc == 0; i++) {
+        const struct move *m = &moves->items[i];
+        if ((rc = fc_writer_move(writer, m->id, m->path, err)) == 0 && fc_is_url(m->path))
+            rc = fc_writer_place(writer, m->id, &m->known, m->stored_fingerprint, false, err);
+    }
     if (rc == 0)
         rc = fc_writer_commit(writer, NULL, err);
     r->wal_left = fc_writer_wal_left(writer);
@@ -334,15 +395,17 @@ static int write_moves(const char *db_path, const struct moves *moves, const int
 FC_EXPORT int fc_files_relocate(const char *db_path, const char *old_path, const char *new_path, const int *stop,
                                 struct fc_relocate_result *result, struct fc_error *err)
 {
-    char *from = tidy(old_path), *to = realpath(new_path, NULL);
+    char *from = tidy(old_path), *to = fc_is_url(new_path) ? tidy(new_path) : realpath(new_path, NULL);
     struct moves moves = {0};
     int rc = 0;
 
     memset(result, 0, sizeof *result);
-    if (!to)
+    if (to && fc_is_url(to))
+        rc = fc_url_check(to, err);
+    else if (!to)
         rc = fc_error_errno(err, errno == ENOENT || errno == ENOTDIR ? FC_E_MISSING : FC_E_IO, new_path, FC_NO_OFFSET,
                             "nothing was moved there");
-    else if (!from)
+    if (rc == 0 && !from)
         rc = fc_error_errno(err, FC_E_IO, old_path, FC_NO_OFFSET, "cannot resolve the path");
     if (rc == 0 && (rc = find_moves(db_path, from, to, stop, &moves, result, err)) == 0 && moves.count)
         rc = write_moves(db_path, &moves, stop, result, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 #include "base/export.h"
+#include "capture/url.h"
 #include "store/db.h"
 #include "store/files.h"
 #include "store/writer.h"
@@ -15,7 +16,7 @@
 /* A name as it can be compared, also of a file that is not there; a new string, or NULL. */
 static char *plain_name(const char *path)
 {
-    char *real = realpath(path, NULL), *folder, *name = NULL;
+    char *real = fc_is_url(path) ? strdup(path) : realpath(path, NULL), *folder, *name = NULL;
     const char *slash = strrchr(path, '/');
 
     if (real || !(folder = fc_path_folder(path)))
@@ -33,7 +34,8 @@ static bool is_deleted(const char *path)
     char *folder;
     bool deleted;
 
-    if (lstat(path, &st) == 0 || errno != ENOENT || fc_file_stat(path, &st) == 0 || !(folder = fc_path_folder(path)))
+    if (fc_is_url(path) || lstat(path, &st) == 0 || errno != ENOENT || fc_file_stat(path, &st) == 0 ||
+        !(folder = fc_path_folder(path)))
         return false;
     deleted = stat(folder, &st) == 0;
     free(folder);

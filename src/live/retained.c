@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/vector.h"
+#include "capture/url.h"
 #include "live/changes.h"
 
 #include <errno.h>
@@ -44,7 +45,7 @@ void fc_retained_clear(struct fc_retained_set *set)
 /* The folder of ours that it lies in, or NULL. */
 static const char *folder_of(const struct fc_retained_set *set, const char *path)
 {
-    for (size_t i = 0; i < set->folder_count; i++) {
+    for (size_t i = 0; i < set->folder_count && !fc_is_url(path); i++) {
         size_t n = strlen(set->folders[i]);
         if (n == 1 || (strncmp(path, set->folders[i], n) == 0 && path[n] == '/'))
             return set->folders[i];

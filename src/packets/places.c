@@ -340,6 +340,7 @@ static int look_at_all(struct fc_places *places, const char *avoid, bool read, f
         struct fc_place_file *f = &places->files[i];
         struct fc_error why;
         f->stored = &places->stored.items[i];
+        f->stored->stop = places->stop;
         if (fc_places_stopped(places) || sort_positions(f, places->stop))
             return fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
         if (avoid && is_file(avoid, f->stored->path))

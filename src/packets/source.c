@@ -2,6 +2,7 @@
 #include "packets/source.h"
 #include "base/error.h"
 #include "capture/pcapng.h"
+#include "capture/remote.h"
 #include "capture/section.h"
 #include "flow/key.h"
 #include "packets/kept.h"
@@ -11,26 +12,39 @@
 #include <string.h>
 
 enum {
-    GAP = 32 << 10,   /* two records nearer than this are read together */
-    SPAN = 256 << 10, /* bytes read at a time, at most */
-    LONE = 2 << 10,   /* for a record without neighbours: most fit, the rest take a second read */
-    AHEAD = 8,        /* records whose sessions are fetched before they are asked for */
+    AHEAD = 8, /* records whose sessions are fetched before they are asked for */
 };
+
+/* How records are read together, in bytes. */
+struct reach {
+    size_t gap;  /* two records nearer than this are read at once, */
+    size_t span; /* with no more than that at a time */
+    size_t lone; /* for a record without neighbours: most fit, the rest take a second read */
+};
+static const struct reach near = {32 << 10, 256 << 10, 2 << 10};
+/* A request to an archive takes as long as some hundred KiB. What is compressed there is read ahead below. */
+static const struct reach far = {256 << 10, 2 << 20, 16 << 10};
+
+static const struct reach *reach_of(const struct fc_file *file)
+{
+    return file->remote && !file->source ? &far : &near;
+}
 
 /* How much to read at position i: up to the last record that is near enough. */
 static size_t span(struct fc_record_source *s, size_t i)
 {
+    const struct reach *reach = reach_of(&s->f->file);
     uint64_t off = s->f->pos[i].off, last = off;
 
     if (off < s->span_end)
-        return LONE;
+        return reach->lone;
     for (i++; i < s->f->count && s->f->pos[i].off > last; i++) {
-        if (s->f->pos[i].off - last > GAP || s->f->pos[i].off - off > SPAN - LONE)
+        if (s->f->pos[i].off - last > reach->gap || s->f->pos[i].off - off > reach->span - reach->lone)
             break;
         last = s->f->pos[i].off;
     }
     s->span_end = last + 1;
-    return (size_t)(last - off) + LONE;
+    return (size_t)(last - off) + reach->lone;
 }
 
 /* Has the reader read with the section and the interfaces that hold at `off`. */
@@ -46,6 +60,10 @@ static int enter_section(struct fc_record_source *s, uint64_t off, struct fc_err
         rc = FC_E_DAMAGED;
     else if ((rc = fc_section_at(stored->ifaces, stored->iface_count, off, &s->section)) == 0)
         rc = fc_reader_start(&s->reader, &s->f->file, off, UINT64_MAX, &s->section);
+    if (rc && rc != FC_E_NOMEM && rc != FC_E_DAMAGED) {
+        *err = s->reader.why;
+        return rc;
+    }
     if (rc)
         return fc_error_set(err, rc == FC_E_NOMEM ? rc : FC_E_CHANGED, stored->path, off, "no interface holds here");
     return 0;
@@ -88,8 +106,11 @@ int fc_record_source_read(struct fc_record_source *s, size_t i, struct fc_error 
     rc = fc_reader_at(&s->reader, off, span(s, i), &s->rec);
     if (s->reader.buf_off + s->reader.buf_len != buf_end && !s->f->file.source)
         s->bytes_read += s->reader.buf_len;
-    if (s->f->file.source) {
+    if (s->f->file.remote)
+        s->bytes_read = fc_remote_fetched(s->f->file.remote);
+    else if (s->f->file.source)
         s->bytes_read = s->f->file.source->bytes_read;
+    if (s->f->file.source) {
         s->bytes_decoded = s->f->file.source->bytes_decoded;
     }
     if (rc == 1) {
@@ -157,7 +178,8 @@ int fc_record_source_open(struct fc_record_source *s, struct fc_places *places, 
     file->open = true;
     if (file->file.source)
         file->file.source->stop = places->stop;
-    if (fc_reader_init(&s->reader, extent > SPAN ? SPAN : (size_t)extent + 2 * LONE) ||
+    const struct reach *reach = reach_of(&file->file);
+    if (fc_reader_init(&s->reader, extent > reach->span ? reach->span : (size_t)extent + 2 * reach->lone) ||
         fc_reader_start(&s->reader, &file->file, file->pos[0].off, UINT64_MAX, NULL))
         rc = fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     if (rc)

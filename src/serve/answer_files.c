@@ -29,7 +29,7 @@ static void put_file(struct fc_json *j, const struct fc_listed_file *f)
 
 static void put_sums(struct fc_json *j, const struct fc_file_list *list)
 {
-    uint64_t states[FC_FILE_FORGOTTEN + 1] = {0}, size = 0, records = 0;
+    uint64_t states[FC_FILE_ARCHIVED + 1] = {0}, size = 0, records = 0;
 
     for (size_t i = 0; i < list->count; i++) {
         states[list->items[i].presence]++;
@@ -41,7 +41,7 @@ static void put_sums(struct fc_json *j, const struct fc_file_list *list)
     fc_json_put_number(j, "files", list->count);
     fc_json_put_number(j, "size", size);
     fc_json_put_number(j, "records", records);
-    for (int i = 0; i <= FC_FILE_FORGOTTEN; i++)
+    for (int i = 0; i <= FC_FILE_ARCHIVED; i++)
         if (states[i])
             fc_json_put_number(j, fc_presence_name((enum fc_presence)i), states[i]);
     fc_json_mark(j, '}');

@@ -264,7 +264,7 @@ static bool done(const struct attempt *a, enum where where, unsigned *force)
         char index[96];
         snprintf(index, sizeof index, "%s/x.db", inside);
         *force = where == FREE        ? 0
-                 : where == AS_SERVER ? fc_sandbox_enter_server(index)
+                 : where == AS_SERVER ? fc_sandbox_enter_server(index, 0)
                                       : fc_sandbox_enter((const char *const[]){NULL, inside}, 2, needs[where]);
         if (write(pipes[1], force, sizeof *force) != sizeof *force)
             abort();

@@ -7,7 +7,7 @@ import {
 import { Plot, options } from './chart.js';
 import { ColumnDialog } from './table.js';
 
-const GOOD = { present: 1, pending: 1, grown: 1 };
+const GOOD = { present: 1, pending: 1, grown: 1, archived: 1 };
 export function Files({ again }) {
     const [check, setCheck] = useState('');
     const { data, error, busy } = useAnswer('files', { check }, again);

@@ -8,10 +8,12 @@
 
 Test(archive, urls)
 {
-    static const char *const good[] = {"http://h", "https://h:8443/a/b%20c", "http://[::1]:80/x", "s3://b/k?#@ \xc3\xa9", "http://h/a@b"};
-    static const char *const bad[] = {"http://", "http://u@h/", "http://u:p@h/", "http://u:p/w@h/", "http://h/?q", "http://h/#f", "http://h/ x",
-                                      "http://h:/x", "http://h:8x/", "ftp://h/", "file:///etc/passwd", "s3://", "s3:///k", "s3://b/\n",
-                                      "HTTP://h/", "/http://h/", "http://h\\x/", "http://h/\xc3\xa9"};
+    static const char *const good[] = {"http://h", "https://h:8443/a/b%20c", "http://[::1]:80/x",
+                                       "s3://b/k?#@ \xc3\xa9", "http://h/a@b"};
+    static const char *const bad[] = {
+        "http://",     "http://u@h/", "http://u:p@h/", "http://u:p/w@h/", "http://h/?q",        "http://h/#f",
+        "http://h/ x", "http://h:/x", "http://h:8x/",  "ftp://h/",        "file:///etc/passwd", "s3://",
+        "s3:///k",     "s3://b/\n",   "HTTP://h/",     "/http://h/",      "http://h\\x/",       "http://h/\xc3\xa9"};
     struct fc_error err;
 
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
@@ -42,8 +44,9 @@ Test(archive, names_are_written_as_their_place_wants_them)
 
 static void environment(const char *endpoint, const char *region, const char *id, const char *secret, const char *token)
 {
-    const char *const all[][2] = {{"AWS_ENDPOINT_URL", endpoint},  {"AWS_REGION", region},        {"AWS_ACCESS_KEY_ID", id},
-                                  {"AWS_SECRET_ACCESS_KEY", secret}, {"AWS_SESSION_TOKEN", token}, {"AWS_ENDPOINT_URL_S3", NULL},
+    const char *const all[][2] = {{"AWS_ENDPOINT_URL", endpoint}, {"AWS_REGION", region},
+                                  {"AWS_ACCESS_KEY_ID", id},      {"AWS_SECRET_ACCESS_KEY", secret},
+                                  {"AWS_SESSION_TOKEN", token},   {"AWS_ENDPOINT_URL_S3", NULL},
                                   {"AWS_DEFAULT_REGION", NULL}};
 
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
@@ -57,7 +60,8 @@ Test(archive, places_of_objects)
 {
     static const char *const cases[][5] = {
         /* endpoint, region, object, URL, host */
-        {NULL, "eu-west-3", "s3://b/k/a b+", "https://b.s3.eu-west-3.amazonaws.com/k/a%20b%2B", "b.s3.eu-west-3.amazonaws.com"},
+        {NULL, "eu-west-3", "s3://b/k/a b+", "https://b.s3.eu-west-3.amazonaws.com/k/a%20b%2B",
+         "b.s3.eu-west-3.amazonaws.com"},
         {NULL, NULL, "s3://b.c/k", "https://s3.us-east-1.amazonaws.com/b.c/k", "s3.us-east-1.amazonaws.com"},
         {"http://minio:9000/", NULL, "s3://b/k", "http://minio:9000/b/k", "minio:9000"},
         {"https://minio:443", NULL, "s3://b/k", "https://minio:443/b/k", "minio"},
@@ -95,9 +99,10 @@ Test(archive, signature_of_the_example_of_aws)
     cr_assert_eq(fc_s3_place("s3://examplebucket/test.txt", &place, NULL), 0);
     strcpy(place.host, "examplebucket.s3.amazonaws.com"); /* which it was called then */
     cr_assert_eq(fc_s3_sign(library, &place, "bytes=0-9", 1369353600, headers), 3);
-    cr_assert_str_eq(headers[0], "Authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/"
-                                 "aws4_request,SignedHeaders=host;range;x-amz-content-sha256;x-amz-date,Signature="
-                                 "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41");
+    cr_assert_str_eq(headers[0],
+                     "Authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/"
+                     "aws4_request,SignedHeaders=host;range;x-amz-content-sha256;x-amz-date,Signature="
+                     "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41");
     cr_assert_str_eq(headers[2], "x-amz-date: 20130524T000000Z");
 }
 

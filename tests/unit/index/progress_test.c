@@ -60,7 +60,7 @@ Test(progress, of_indexing_verifying_and_carving)
     fc_index_result_fini(&result);
     make_fini(&m);
 
-    struct fc_verify_options verify = {note, &told};
+    struct fc_verify_options verify = {.progress = note, .progress_ctx = &told};
     struct fc_verify_result verified;
     told = (struct told){.calls = 0};
     cr_assert_eq(fc_db_open(db_path, &db, NULL), 0);
