@@ -97,6 +97,7 @@ struct fc_session {
     int64_t client_ttl, server_ttl, client_dscp, server_dscp, client_tcp_flags, server_tcp_flags;
     int64_t client_isn, server_isn, client_payload, server_payload;
     const char *community_id; /* when the index holds it or the options ask for it */
+    const char *sensor;       /* where many are asked (cluster_query.h): its name; NULL: of the index at hand */
 };
 
 /* All of it 0: the default. */

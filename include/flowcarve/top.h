@@ -35,7 +35,8 @@ enum fc_top_by {
     FC_TOP_FILE,     /* capture */
     FC_TOP_VLAN,     /* VLAN ids, as the index has them: "10,20" */
     FC_TOP_TUNNEL,   /* encapsulations, as the index has them: "vxlan:42/gre" */
-    FC_TOP_TIME      /* when it starts, in buckets of equal length that count from 1970 */
+    FC_TOP_TIME,     /* when it starts, in buckets of equal length that count from 1970 */
+    FC_TOP_SENSOR    /* sensor, where many are asked (cluster_query.h) */
 };
 
 /* Figures that take more time and are left out unless asked for, or sorted by. */
@@ -68,7 +69,7 @@ struct fc_top_row {
     uint32_t proto;     /* FC_TOP_PORT, FC_TOP_PROTOCOL */
     int state;          /* FC_TOP_STATE; as in struct fc_session */
     uint32_t file;      /* FC_TOP_FILE: its ID */
-    const char *text;   /* its path as the index has it; VLAN ids, encapsulations, NULL: none */
+    const char *text;   /* its path as the index has it; VLAN ids, encapsulations, NULL: none; a sensor's name */
     bool has_bucket;    /* FC_TOP_TIME; false: sessions without a time */
     int64_t bucket_ns;  /* its beginning, ns since 1970 */
 
@@ -95,7 +96,7 @@ struct fc_top;
 /*
  * Adds up the sessions that match `filter` (NULL: all), which need not live on; `db` must. On success *out must go to
  * fc_top_close().
- * FC_E_USAGE: unknown sort key, or a field that the index was made without. FC_E_LIMIT: more than a million buckets, or
+ * FC_E_USAGE: unknown sort key, FC_TOP_SENSOR, or a field that the index was made without. FC_E_LIMIT: more than a million buckets, or
  * more values in the filter than SQLite takes. FC_E_FILTER, FC_E_IO, FC_E_DB, FC_E_NOMEM, FC_E_INTERRUPTED: as
  * fc_query_open(). FC_E_DAMAGED: FC_TOP_FILE, positions that are none.
  */

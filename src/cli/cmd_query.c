@@ -148,37 +148,75 @@ static int fail_memory(struct fc_error *err)
     return FC_E_NOMEM;
 }
 
+/* Who is asked: an index, or an engine. */
+struct source {
+    struct fc_db *db;
+    struct fc_query *query;
+    struct fc_inquiry *inquiry; /* NULL: the index */
+    const struct fc_filter *filter;
+    uint32_t fields; /* FC_FIELD_* of the columns */
+};
+
+struct giving {
+    const struct fc_query_args *args;
+    struct writer *w;
+    struct written *written;
+};
+
+/* One more session. FC_E_PIPE: no more are wanted; FC_E_NOMEM, or as fc_session_files() with *err filled. */
+static int give(void *ctx, const struct fc_session *row, struct fc_error *err)
+{
+    struct giving *g = ctx;
+    struct writer *w = g->w;
+
+    g->written->rows++;
+    g->written->bytes += row->client_bytes + row->server_bytes;
+    if (g->args->quiet)
+        return FC_E_PIPE;
+    int rc = w->files ? fc_session_files(w->files, row->id, &w->rows.files, &w->rows.file_count, err) : 0;
+    if (rc)
+        return rc;
+    if (write_row(w, row) != 0)
+        return fail_memory(err);
+    return w->rows.out->failed ? FC_E_PIPE : 0;
+}
+
+static int give_all(const struct source *source, struct giving *g, struct fc_error *err)
+{
+    struct fc_inquiry_rows_options options = {.sort = g->args->sort, .limit = g->args->quiet ? 1 : g->args->limit};
+    struct fc_session row;
+    int rc = 1;
+
+    if (source->inquiry)
+        return fc_inquiry_rows(source->inquiry, source->filter, &options, give, g, err);
+    while (rc > 0 && (rc = fc_query_next(source->query, &row, err)) > 0 && (rc = give(g, &row, err)) == 0)
+        rc = 1;
+    return rc;
+}
+
 /* limit 0: none, which the library has no word for. 0, FC_E_NOMEM, or as fc_query_next() with *err filled. */
-static int write_rows(struct fc_query *query, const struct fc_query_args *args, struct writer *w,
+static int write_rows(const struct source *source, const struct fc_query_args *args, struct writer *w,
                       struct written *written, struct fc_error *err)
 {
-    struct fc_session row;
-    int rc = args->limit != 0;
+    struct giving g = {args, w, written};
+    int rc = args->limit != 0 && !w->rows.out->failed ? give_all(source, &g, err) : 0;
 
-    while (rc > 0 && !w->rows.out->failed && (rc = fc_query_next(query, &row, err)) > 0) {
-        written->rows++;
-        written->bytes += row.client_bytes + row.server_bytes;
-        if (args->quiet)
-            break;
-        int failed = w->files ? fc_session_files(w->files, row.id, &w->rows.files, &w->rows.file_count, err) : 0;
-        if (failed)
-            return failed;
-        if (write_row(w, &row) != 0)
-            return fail_memory(err);
-    }
-    return rc < 0 ? rc : 0;
+    return rc == FC_E_PIPE ? 0 : rc;
 }
 
 /* "10 of 2,612 sessions, 1.2 GB": what people want to know next; nothing when that cannot be told. */
-static void write_totals(struct fc_db *db, const struct fc_filter *filter, const struct fc_query_args *args,
-                         struct fc_out *out, const struct written *written)
+static void write_totals(const struct source *source, const struct fc_query_args *args, struct fc_out *out,
+                         const struct written *written)
 {
     char a[32], b[48], c[32], line[128];
     struct fc_top_row all = {.sessions = (uint64_t)written->rows, .bytes = written->bytes};
     struct fc_top *top = NULL;
 
     fc_out_flush(out); /* adding up may take a moment */
-    if (written->rows == args->limit && (fc_top_open(db, filter, NULL, &top, NULL) != 0 || !fc_top_next(top, &all)))
+    if (written->rows == args->limit &&
+        ((source->inquiry ? fc_inquiry_top(source->inquiry, source->filter, NULL, &top, NULL)
+                          : fc_top_open(source->db, source->filter, NULL, &top, NULL)) != 0 ||
+         !fc_top_next(top, &all)))
         all.sessions = 0;
     fc_top_close(top);
     if (!all.sessions)
@@ -190,8 +228,7 @@ static void write_totals(struct fc_db *db, const struct fc_filter *filter, const
     fc_out_text(out, line);
 }
 
-static int print_sessions(struct fc_db *db, const struct fc_filter *filter, struct fc_query *query,
-                          const struct fc_query_args *args, struct writer *w)
+static int print_sessions(const struct source *source, const struct fc_query_args *args, struct writer *w)
 {
     struct fc_out *out = w->rows.out;
     char b[48];
@@ -199,13 +236,13 @@ static int print_sessions(struct fc_db *db, const struct fc_filter *filter, stru
     struct fc_error err;
     int rc;
 
-    w->rows.fields = fc_query_fields(query);
+    w->rows.fields = source->fields;
     w->rows.has_files = w->files != NULL;
     if (w->columns.count && !fc_columns_check(&w->columns, w->rows.fields))
         return FAILED;
     if (!args->quiet)
         start(w);
-    rc = write_rows(query, args, w, &written, &err);
+    rc = write_rows(source, args, w, &written, &err);
     if (!args->quiet)
         finish(w);
     if (rc < 0) {
@@ -213,18 +250,18 @@ static int print_sessions(struct fc_db *db, const struct fc_filter *filter, stru
         return fail(&err);
     }
     if (args->tty && w->rows.format == FC_ROWS_TABLE && !args->quiet && written.rows && !out->failed)
-        write_totals(db, filter, args, out, &written);
+        write_totals(source, args, out, &written);
     rc = fc_rows_end(out, written.rows);
     if (args->verbose && !args->quiet && !out->failed)
         fprintf(stderr, "%s\n", fc_human_things((uint64_t)written.rows, "session", b, sizeof b));
     return rc;
 }
 
-static int print_count(struct fc_db *db, const struct fc_filter *filter, const struct fc_query_args *args,
-                       struct fc_out *out)
+static int print_count(const struct source *source, const struct fc_query_args *args, struct fc_out *out)
 {
     struct fc_error err;
-    int64_t count = fc_query_count(db, filter, &err);
+    int64_t count = source->inquiry ? fc_inquiry_count(source->inquiry, source->filter, &err)
+                                    : fc_query_count(source->db, source->filter, &err);
 
     if (count < 0)
         return fail(&err);
@@ -264,33 +301,53 @@ static void print_equal(const char *whose, const char *text, const char *lacks)
         printf("%-10s none, as '%s' is not about a packet\n", whose, fc_text_show(lacks, shown, sizeof shown));
 }
 
-static int print_explain(struct fc_db *db, const struct fc_filter *filter)
+static int print_explain(const struct source *source)
 {
     struct fc_explain e;
     struct fc_error err;
 
-    if (fc_query_explain(db, filter, &e, &err) != 0)
+    if ((source->inquiry ? fc_inquiry_explain(source->inquiry, source->filter, &e, &err)
+                         : fc_query_explain(source->db, source->filter, &e, &err)) != 0)
         return fail(&err);
     print_part("Filter", *e.tree ? e.tree : "every session");
     print_part("SQL", e.sql);
-    print_part("Plan of SQLite", e.plan);
+    print_part(source->inquiry ? "Bounds" : "Plan of SQLite", e.plan);
     print_equal("tcpdump", e.bpf, e.bpf_lacks);
     print_equal("Wireshark", e.wireshark, e.wireshark_lacks);
     fc_explain_fini(&e);
     return fc_output_done();
 }
 
-static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc_query_args *args,
-               enum fc_row_format format, struct writer *w)
+/* Opens what the sessions come from. */
+static int open_source(struct source *source, const struct fc_query_args *args, const struct fc_query_options *options,
+                       struct writer *w, struct fc_error *err)
+{
+    int rc = 0;
+
+    if (source->inquiry) {
+        source->fields = fc_inquiry_fields(source->inquiry, source->filter) | FC_FIELD_SENSOR |
+                         (options->community_id ? (uint32_t)FC_FIELD_COMMUNITY_ID : 0);
+        return 0;
+    }
+    /* a key that there is not is a mistake, also where nothing is sorted */
+    if (!args->count || args->sort)
+        rc = fc_query_open(source->db, source->filter, options, &source->query, err);
+    if (rc == 0 && (args->files || w->columns.files) && !args->count)
+        rc = fc_session_files_open(source->db, &w->files, err);
+    source->fields = source->query ? fc_query_fields(source->query) : 0;
+    return rc;
+}
+
+static int run(struct source *source, const struct fc_query_args *args, enum fc_row_format format, struct writer *w)
 {
     bool community_id = args->community_id || (w->columns.fields & FC_FIELD_COMMUNITY_ID);
-    uint32_t columns, asked = fc_filter_fields(filter, &columns) | (community_id ? FC_FIELD_COMMUNITY_ID : 0);
+    uint32_t columns, asked = fc_filter_fields(source->filter, &columns) | (community_id ? FC_FIELD_COMMUNITY_ID : 0) |
+                              (source->inquiry ? FC_FIELD_SENSOR : 0);
     struct fc_query_options options = {.sort = args->sort,
                                        .limit = args->limit,
                                        .community_id = community_id ||
                                                        (format == FC_ROWS_TABLE && (asked & FC_FIELD_COMMUNITY_ID))};
     struct fc_out *out = calloc(1, sizeof *out);
-    struct fc_query *query = NULL;
     struct fc_error err;
     int status;
 
@@ -314,38 +371,59 @@ static int run(struct fc_db *db, const struct fc_filter *filter, const struct fc
                                .width = w->rows.width,
                                .column = w->columns.titles,
                                .columns = w->columns.count};
-    /* a key that there is not is a mistake, also where nothing is sorted */
-    if ((!args->count || args->sort) && fc_query_open(db, filter, &options, &query, &err) != 0)
-        status = fail(&err);
-    else if ((args->files || w->columns.files) && !args->count && fc_session_files_open(db, &w->files, &err) != 0)
+    if (open_source(source, args, &options, w, &err) != 0)
         status = fail(&err);
     else if (args->count)
-        status = print_count(db, filter, args, out);
+        status = print_count(source, args, out);
     else
-        status = print_sessions(db, filter, query, args, w);
+        status = print_sessions(source, args, w);
     fc_session_files_close(w->files);
-    fc_query_close(query);
+    fc_query_close(source->query);
     free(out);
     return status;
 }
 
-bool fc_query_begin(const char *text, const struct fc_zone *zone, const char *path, struct fc_filter **filter,
-                    struct fc_db **db)
+bool fc_query_parse(const char *text, const struct fc_zone *zone, struct fc_filter **filter)
 {
     struct fc_time_options times = {.local = zone && zone->local};
     struct fc_filter_error where;
-    struct fc_error err;
     int rc = fc_filter_parse_with(text, &times, filter, &where);
 
     if (rc == FC_E_FILTER)
         fc_print_filter_error(text, &where);
     else if (rc != 0)
         fc_complain("%s", fc_strerror(rc));
-    else if (fc_db_open(path, db, &err) != 0)
-        fail(&err);
-    else
+    return rc == 0;
+}
+
+bool fc_query_begin(const char *text, const struct fc_zone *zone, const char *path, struct fc_filter **filter,
+                    struct fc_db **db)
+{
+    struct fc_error err;
+
+    if (!fc_query_parse(text, zone, filter))
+        return false;
+    if (fc_db_open(path, db, &err) == 0)
         return true;
+    fail(&err);
     return false;
+}
+
+static int query_cluster(const struct fc_query_args *args, enum fc_row_format format, struct writer *w)
+{
+    struct fc_filter *filter = NULL;
+    int status = FAILED;
+
+    if (w->columns.files)
+        fc_complain("query: column files is about an index, and does not go with --cluster");
+    else if (fc_query_parse(args->filter, &args->zone, &filter) &&
+             fc_cluster_option_open(args->cluster, "query", args->quiet)) {
+        struct source source = {.inquiry = args->cluster->inquiry, .filter = filter};
+        status = args->explain ? print_explain(&source) : run(&source, args, format, w);
+    }
+    fc_cluster_option_close(args->cluster);
+    fc_filter_free(filter);
+    return status;
 }
 
 int fc_cmd_query_run(const struct fc_query_args *args)
@@ -370,11 +448,15 @@ int fc_cmd_query_run(const struct fc_query_args *args)
     }
     if (args->columns && !fc_columns_read(&writer.columns, args->columns))
         return FAILED;
+    if (args->cluster->path)
+        return query_cluster(args, (enum fc_row_format)format, &writer);
     bool begun = fc_query_begin(args->filter, &args->zone, args->db, &filter, &db);
     if (begun && args->log && args->log->path && !args->explain)
         begun = fc_log_option_narrow(args->log, "query", args->quiet, db, filter);
-    if (begun)
-        status = args->explain ? print_explain(db, filter) : run(db, filter, args, (enum fc_row_format)format, &writer);
+    if (begun) {
+        struct source source = {.db = db, .filter = filter};
+        status = args->explain ? print_explain(&source) : run(&source, args, (enum fc_row_format)format, &writer);
+    }
     if (begun && args->log && !args->quiet)
         fc_log_option_report(args->log);
     fc_db_close(db);

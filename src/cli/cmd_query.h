@@ -3,6 +3,7 @@
 #ifndef FC_CLI_CMD_QUERY_H
 #define FC_CLI_CMD_QUERY_H
 
+#include "cli/cluster_option.h"
 #include "cli/format.h"
 #include "cli/log_option.h"
 #include "cli/reading.h"
@@ -13,7 +14,8 @@
 #include <stdint.h>
 
 struct fc_query_args {
-    const char *db; /* path of the index */
+    const char *db;                    /* path of the index */
+    struct fc_cluster_option *cluster; /* what is asked in its place */
     struct fc_reading reading;
     const char *filter;        /* the words of the filter with a space between them; NULL or "": every session */
     struct fc_log_option *log; /* NULL: none */
@@ -43,6 +45,9 @@ int fc_cmd_query_run(const struct fc_query_args *args);
  */
 bool fc_query_begin(const char *text, const struct fc_zone *zone, const char *path, struct fc_filter **filter,
                     struct fc_db **db);
+
+/* Parses a filter; false: it is no good, which is said. To be freed in any case. */
+bool fc_query_parse(const char *text, const struct fc_zone *zone, struct fc_filter **filter);
 
 /* Columns of the terminal that standard output is; 0: it is none. */
 unsigned fc_terminal_width(void);

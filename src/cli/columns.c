@@ -12,6 +12,7 @@
 
 /* Those of the output without --columns, in its order, and others behind. */
 enum column {
+    SENSOR,
     ID,
     START,
     END,
@@ -48,6 +49,7 @@ const unsigned fc_columns_output = TS;
     , [CLIENT_##FIELD] = {{"client_" #column, "CLIENT-" title, true, false, 0}, FC_FIELD_##FIELD},                     \
       [SERVER_##FIELD] = {{"server_" #column, "SERVER-" title, true, false, 0}, FC_FIELD_##FIELD}
 const struct fc_column fc_columns_all[] = {
+    [SENSOR] = {{"sensor", "SENSOR", false, true, 0}, FC_FIELD_SENSOR},
     [ID] = {{"id", "ID", true, false, 0}, 0},
     [START] = {{"start", "START", false, true, 0}, 0},
     [END] = {{"end", "END", false, true, 0}, 0},
@@ -124,6 +126,10 @@ bool fc_columns_check(const struct fc_columns *columns, uint32_t fields)
 
     for (unsigned i = 0; i < columns->count; i++) {
         uint32_t field = fc_columns_all[columns->column[i]].field;
+        if (field & ~fields & FC_FIELD_SENSOR) {
+            fc_complain("query: column sensor goes with --cluster");
+            return false;
+        }
         if (field & ~fields) {
             fc_complain("query: this index holds no %s; index with --fields %s", columns->titles[i].key,
                         names[__builtin_ctz(field)]);
@@ -228,6 +234,8 @@ static bool write_shown(char *p, enum column c, const struct fc_session *r, bool
 static const char *text_of(char buf[FC_CELL_MAX], enum column c, const struct fc_session *r, bool table, bool local)
 {
     switch (c) {
+    case SENSOR:
+        return r->sensor;
     case STATE:
         return fc_state_name(r->state);
 #define TEXT_CASE(column, FIELD, ...)                                                                                  \

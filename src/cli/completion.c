@@ -8,7 +8,7 @@
 static const char filter_words[] =
     "host net port portrange src dst client server tcp udp icmp icmp6 sctp arp ip ip6 proto ether vlan mpls tunnel "
     "packets bytes duration payload ttl over under at between state reset flags after before on during id community-id "
-    "file and or not";
+    "file sensor and or not";
 
 /* The words behind some of them. */
 static const struct fc_values filter_values[] = {

@@ -79,13 +79,15 @@ void fc_out_escaped(struct fc_out *out, enum fc_row_format format, const char *t
 /* What stands between two cells; in JSON also the key. */
 static void next_cell(struct fc_rows *w)
 {
+    bool first = w->column == 0;
+
     while (fc_columns_all[w->column].field & ~w->fields)
         w->column++;
     if (w->format == FC_ROWS_JSON) {
-        fc_out_text(w->out, w->column ? ",\"" : "{\"");
+        fc_out_text(w->out, first ? "{\"" : ",\"");
         fc_out_text(w->out, fc_columns_all[w->column].title.key);
         fc_out_bytes(w->out, "\":", 2);
-    } else if (w->column) {
+    } else if (!first) {
         fc_out_bytes(w->out, w->format == FC_ROWS_CSV ? "," : "\t", 1);
     }
     w->column++;
@@ -237,6 +239,8 @@ int fc_rows_write(struct fc_rows *w, const struct fc_session *row)
         return 0;
     }
     w->column = 0;
+    if (w->fields & FC_FIELD_SENSOR)
+        text_cell(w, row->sensor);
     signed_cell(w, row->id);
     time_cells(w, row);
     plain_cell(w, buf, fc_text_proto(buf, row->proto), true);

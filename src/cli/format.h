@@ -35,6 +35,9 @@ void fc_out_escaped(struct fc_out *out, enum fc_row_format format, const char *t
 /* Writes what is left. 0, or the errno of the first failure (EPIPE: the reader has gone). */
 int fc_out_flush(struct fc_out *out);
 
+/* In a mask of fields: the sensor that has the session, where many are asked. */
+enum { FC_FIELD_SENSOR = 1 << 30 };
+
 struct fc_row_table; /* rows kept back to measure columns */
 
 struct fc_rows {

@@ -26,15 +26,17 @@ static void write_now(struct fc_out *out, const char *name)
 
 void fc_zeek_start(struct fc_rows *w)
 {
-    bool community = w->fields & FC_FIELD_COMMUNITY_ID;
+    bool community = w->fields & FC_FIELD_COMMUNITY_ID, sensor = w->fields & FC_FIELD_SENSOR;
 
     fc_out_text(w->out, "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tconn\n");
     write_now(w->out, "#open");
-    fc_out_text(w->out, "#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tservice\tduration"
+    fc_out_text(w->out, sensor ? "#fields\tsensor\tts" : "#fields\tts");
+    fc_out_text(w->out, "\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tservice\tduration"
                         "\torig_bytes\tresp_bytes\tconn_state\tlocal_orig\tlocal_resp\tmissed_bytes\thistory\torig_pkts"
                         "\torig_ip_bytes\tresp_pkts\tresp_ip_bytes\ttunnel_parents");
     fc_out_text(w->out, community ? "\tcommunity_id\n" : "\n");
-    fc_out_text(w->out, "#types\ttime\tstring\taddr\tport\taddr\tport\tenum\tstring\tinterval\tcount\tcount\tstring"
+    fc_out_text(w->out, sensor ? "#types\tstring\ttime" : "#types\ttime");
+    fc_out_text(w->out, "\tstring\taddr\tport\taddr\tport\tenum\tstring\tinterval\tcount\tcount\tstring"
                         "\tbool\tbool\tcount\tstring\tcount\tcount\tcount\tcount\tset[string]");
     fc_out_text(w->out, community ? "\tstring\n" : "\n");
 }
@@ -134,6 +136,10 @@ void fc_zeek_write(struct fc_rows *w, const struct fc_session *r)
     p = stpcpy(p, "\t-\t");
     p = fc_text_number(p, r->server_packets);
     p = stpcpy(p, "\t-\t-");
+    if (w->fields & FC_FIELD_SENSOR) {
+        fc_out_escaped(w->out, FC_ROWS_TSV, r->sensor);
+        fc_out_text(w->out, "\t");
+    }
     fc_out_bytes(w->out, line, (size_t)(p - line));
     if (w->fields & FC_FIELD_COMMUNITY_ID) {
         fc_out_text(w->out, "\t");

@@ -49,6 +49,7 @@ static const char reference[] = "Filters are written as for tcpdump, and are abo
                                 "  id N, id N-M                  community-id 1:...\n"
                                 "  file NAME                     has packets in this capture; * and ? match\n"
                                 "      the end of a path is enough; quotes around a name with blanks\n"
+                                "  sensor NAME                   of many sensors, with --cluster\n"
                                 "\n"
                                 "Together\n"
                                 "  and or not ( ), also && || !  and, or bind alike, from the left\n"

@@ -11,6 +11,7 @@
 
 enum {
     DB,
+    CLUSTER,
     READ,
     NO_KEEP,
     FORMAT,
@@ -24,6 +25,8 @@ enum {
     FILTER_FILE,
     FROM,
     SLACK,
+    MAX_ROWS,
+    DEADLINE,
     EXPLAIN,
     QUIET,
     VERBOSE
@@ -31,6 +34,7 @@ enum {
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
+    [CLUSTER] = FC_OPTION_CLUSTER,
     [READ] = FC_OPTION_READ,
     [NO_KEEP] = FC_OPTION_NO_KEEP,
     [FORMAT] =
@@ -49,6 +53,8 @@ static const struct fc_option options[] = {
     [FILTER_FILE] = FC_OPTION_FILTER_FILE,
     [FROM] = FC_OPTION_FROM,
     [SLACK] = FC_OPTION_SLACK,
+    [MAX_ROWS] = FC_OPTION_MAX_ROWS,
+    [DEADLINE] = FC_OPTION_DEADLINE,
     [EXPLAIN] = {"explain", 0, NULL,
                  "list no sessions, but tell how the filter is read and answered, and its equals in tcpdump and "
                  "Wireshark"},
@@ -78,6 +84,13 @@ static int set(void *ctx, int option, const char *value)
     case DB:
         a->db = value;
         return 0;
+    case CLUSTER:
+        a->cluster->path = value;
+        return 0;
+    case MAX_ROWS:
+        return fc_cluster_option_rows(a->cluster, "query", value);
+    case DEADLINE:
+        return fc_cluster_option_deadline(a->cluster, "query", value);
     case FORMAT:
         a->format = value;
         return 0;
@@ -132,11 +145,15 @@ static int set(void *ctx, int option, const char *value)
 static int run(int argc, char **argv)
 {
     struct fc_log_option from = {0};
-    struct fc_query_args a = {.limit = -1, .log = &from};
+    struct fc_cluster_option cluster = {0};
+    struct fc_query_args a = {.limit = -1, .log = &from, .cluster = &cluster};
     int first, rc = fc_options_parse(&fc_command_query, argc, argv, set, &a, &first);
 
     if (rc >= 0)
         return rc;
+    const char *other = a.db ? "--db" : a.reading.count ? "--read" : from.path ? "--from" : a.files ? "--files" : NULL;
+    if (!fc_cluster_option_fits(&cluster, "query", other))
+        return FC_EXIT_ERROR;
     if (!fc_log_option_alone(a.log, "query", a.filter_file, false))
         return FC_EXIT_ERROR;
     char *filter = fc_filter_words("query", a.filter_file, argc - first, argv + first);
@@ -148,7 +165,8 @@ static int run(int argc, char **argv)
     a.color = a.tty && !getenv("NO_COLOR");
     rc = FC_EXIT_ERROR;
     if ((!a.columns || fc_columns_read(&columns, a.columns)) &&
-        (a.db = fc_reading_db(&a.reading, "query", a.db, filter, &a.zone, columns.fields, a.quiet)))
+        (cluster.path || (a.db = fc_reading_db(&a.reading, "query", a.db, filter, &a.zone,
+                                               columns.fields & ~(uint32_t)FC_FIELD_SENSOR, a.quiet))))
         rc = fc_cmd_query_run(&a);
     free(filter);
     fc_log_option_close(&from);
@@ -168,7 +186,7 @@ const struct fc_command fc_command_query = {
         "  packets, bytes, duration, payload, ttl, each over N, under N, at least N, at most N, as in bytes over 10M\n"
         "  state new|established|closed|reset|rejected|midstream, reset by client|server, flags syn,ack\n"
         "  after TIME, before TIME, at TIME, between TIME and TIME, on DATE, during TIME\n"
-        "  id N, community-id 1:..., file NAME\n"
+        "  id N, community-id 1:..., file NAME, sensor NAME\n"
         "  and or not ( ), also && || !\n"
         "'flowcarve help filter' has all of it, with examples.\n",
     .options = options,

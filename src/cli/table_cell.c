@@ -25,6 +25,7 @@ static const struct column {
     bool pair;  /* something of each direction */
     bool right; /* numbers and durations stand at the right of their column */
 } columns[FC_CELLS] = {
+    [FC_CELL_SENSOR] = {"sensor", FC_FIELD_SENSOR, false, false},
     [FC_CELL_ID] = {"id", 0, false, true},
     [FC_CELL_START] = {"start", 0, false, false},
     [FC_CELL_END] = {"end", 0, false, false},
@@ -199,6 +200,9 @@ void fc_cell_text(char *buf, enum fc_cell cell, const struct fc_session *row, co
     if (side == FC_CELL_OF_SERVER)
         return;
     switch (cell) {
+    case FC_CELL_SENSOR:
+        write_text(buf, row->sensor);
+        break;
     case FC_CELL_ID:
         snprintf(buf, FC_CELL_MAX, "%lld", (long long)row->id);
         break;

@@ -10,6 +10,7 @@
 
 /* The columns, in their order. Those behind STATE are shown when they are asked for. */
 enum fc_cell {
+    FC_CELL_SENSOR,
     FC_CELL_ID,
     FC_CELL_START,
     FC_CELL_END,

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/export.h"
 #include "base/vector.h"
+#include "query/words.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -35,12 +36,7 @@ static int bad_line(const struct place *at, const char *cause)
 
 FC_EXPORT bool fc_is_sensor_name(const char *name)
 {
-    size_t len = strlen(name);
-
-    for (size_t i = 0; i < len; i++)
-        if (!isalnum((unsigned char)name[i]) && (i == 0 || !strchr("._-", name[i])))
-            return false;
-    return len && len <= NAME_LONGEST;
+    return fc_word_is_sensor(name);
 }
 
 /* What a URL is without the slashes at its end; a secret in it would get into messages and lists of processes. */

@@ -78,11 +78,20 @@ static const char *partitions(const struct fc_engine *engine)
     return engine->release >= RELEASE_OF_LIMITS ? "&max_partitions_per_insert_block=0" : "";
 }
 
+/* Whatever a user's profile says: what is too much, or cannot be asked, is an error and not left out; and long filters are taken. */
+#define WHOLE                                                                                                          \
+    "&skip_unavailable_shards=0&timeout_overflow_mode=throw&read_overflow_mode=throw&group_by_overflow_mode=throw&"    \
+    "sort_overflow_mode=throw"                                                                                         \
+    "&result_overflow_mode=throw&distinct_overflow_mode=throw&set_overflow_mode=throw&transfer_overflow_mode=throw&"   \
+    "max_query_size=16777216"                                                                                          \
+    "&max_ast_elements=1000000&max_expanded_ast_elements=1000000"
+
 int fc_engine_run(struct fc_engine *engine, const char *sql, const struct fc_engine_bounds *bounds, fc_http_take *take,
                   void *ctx, struct fc_error *err)
 {
     unsigned deadline_ms = bounds ? bounds->deadline_ms : 0;
-    char path[500], limits[160] = "";
+    bool long_answer = bounds && bounds->long_answer;
+    char path[1400], limits[160] = "";
     size_t len;
 
     if (bounds && bounds->rows_to_read)
@@ -93,14 +102,14 @@ int fc_engine_run(struct fc_engine *engine, const char *sql, const struct fc_eng
     /* shards are asked for tables of theirs inside of a query: all rows of a sensor are on one */
     snprintf(path, sizeof path,
              "/?database=%s&wait_end_of_query=1&buffer_size=1048576&distributed_product_mode=local&output_format_json_"
-             "quote_64bit_integers=0&" SYNC "%s%s",
-             engine->database, partitions(engine), limits);
+             "quote_64bit_integers=0&" SYNC "%s%s%s",
+             engine->database, partitions(engine), WHOLE, limits);
     return ask(engine,
                &(struct fc_http_request){.path = path,
                                          .type = "text/plain",
                                          .body = sql,
                                          .len = strlen(sql),
-                                         .deadline_ms = deadline_ms ? deadline_ms + 2000 : 0,
+                                         .deadline_ms = deadline_ms && !long_answer ? deadline_ms + 2000 : 0,
                                          .silence_ms = deadline_ms ? deadline_ms + 2000 : 600000,
                                          .take = take,
                                          .ctx = ctx},

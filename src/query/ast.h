@@ -38,6 +38,7 @@ enum fc_ast_type {
     FC_AST_ID,           /* session ids lo to hi */
     FC_AST_STATE,        /* state lo */
     FC_AST_COMMUNITY_ID, /* text */
+    FC_AST_SENSOR,       /* text: the name of a sensor, where many are asked */
     FC_AST_FILE,         /* text: the name of captures, see query/file.h */
     FC_AST_FLAGS,        /* TCP flags lo, all of them seen: ends; EITHER: of both directions together */
     FC_AST_MARK,         /* one of the bits lo of session.flags */

@@ -47,6 +47,7 @@ static const struct word starts[] = {
     {"payload", "bytes above layer 4"},
     {"ttl", "of the first packet"},
     {"community-id", "a Community ID"},
+    {"sensor", "of a sensor, where many are asked"},
     {"src", "as client"},
     {"dst", "as server"},
     {NULL, NULL},

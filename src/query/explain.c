@@ -127,14 +127,21 @@ static int explain_plan(struct fc_db *db, const struct fc_filter *filter, struct
     return rc;
 }
 
+int fc_explain_filter(const struct fc_filter *filter, struct fc_explain *out)
+{
+    bool failed = explain_tree(filter, out) || explain_packets(filter, fc_bpf_leaf, &out->bpf, &out->bpf_lacks) ||
+                  explain_packets(filter, fc_display_leaf, &out->wireshark, &out->wireshark_lacks);
+
+    return failed ? FC_E_NOMEM : 0;
+}
+
 FC_EXPORT int fc_query_explain(struct fc_db *db, const struct fc_filter *filter, struct fc_explain *out,
                                struct fc_error *err)
 {
     int rc;
 
     *out = (struct fc_explain){0};
-    if (explain_tree(filter, out) || explain_packets(filter, fc_bpf_leaf, &out->bpf, &out->bpf_lacks) ||
-        explain_packets(filter, fc_display_leaf, &out->wireshark, &out->wireshark_lacks))
+    if (fc_explain_filter(filter, out))
         rc = fc_error_set(err, FC_E_NOMEM, db->path, FC_NO_OFFSET, "out of memory");
     else if ((rc = explain_sql(db, filter, out, err)) == 0)
         rc = explain_plan(db, filter, out, err);

@@ -26,6 +26,11 @@ typedef bool fc_packet_writer(FILE *out, const struct fc_ast *leaf, bool sides);
 fc_packet_writer fc_bpf_leaf;     /* pcap-filter(7) */
 fc_packet_writer fc_display_leaf; /* wireshark-filter(4) */
 
+struct fc_explain;
+
+/* The members of *out that an index has no say in: tree, bpf, wireshark and what these lack. FC_E_NOMEM. */
+int fc_explain_filter(const struct fc_filter *filter, struct fc_explain *out);
+
 /* Writes a whole tree; the first leaf that has no equal, or NULL. */
 const struct fc_ast *fc_packets_write(FILE *out, fc_packet_writer *write, const struct fc_ast *root);
 

@@ -85,6 +85,19 @@ static int check_fields(const struct fc_filter *filter, struct fc_db *db, uint32
     return 0;
 }
 
+/* What is true of some sensors is true of all or of none here. */
+static int check_sensors(const struct fc_ast *node, struct fc_error *err)
+{
+    int rc = 0;
+
+    if (node->type == FC_AST_SENSOR)
+        return fc_error_set(err, FC_E_FILTER, NULL, FC_NO_OFFSET,
+                            "'sensor %s' is about many sensors: it goes with --cluster", node->text);
+    for (const struct fc_ast *child = node->first; child && rc == 0; child = child->next)
+        rc = check_sensors(child, err);
+    return rc;
+}
+
 /* A capture that is not there must not look like one without sessions. */
 static int check_files(const struct fc_ast *node, struct fc_db *db, struct fc_error *err)
 {
@@ -171,6 +184,8 @@ int fc_filter_compile(const struct fc_filter *filter, struct fc_db *db, enum fc_
         out->where = strdup("1");
         return out->where ? 0 : fail_memory(db, err);
     }
+    if ((rc = check_sensors(filter->root, err)) != 0)
+        return rc;
     rc = fc_db_fields(db, &sql.fields, err);
     if (rc != 0 || (rc = check_fields(filter, db, sql.fields, err)) != 0 ||
         (rc = check_files(filter->root, db, err)) != 0)

@@ -102,6 +102,8 @@ static const char *value_name(enum fc_qual_type type)
         return "a state";
     case FC_QUAL_COMMUNITY_ID:
         return "a Community ID";
+    case FC_QUAL_SENSOR:
+        return "a sensor";
     default:
         return "an address";
     }

@@ -92,6 +92,7 @@ static uint64_t list_key(const struct fc_plan *plan)
     case FC_AST_ID:
     case FC_AST_STATE:
     case FC_AST_COMMUNITY_ID:
+    case FC_AST_SENSOR:
     case FC_AST_PROTO:
         break;
     default:

@@ -346,6 +346,21 @@ static int parse_community_id(struct fc_parser *p, const char *word, struct fc_a
     return rc;
 }
 
+static int parse_sensor(struct fc_parser *p, const char *word, struct fc_ast **out)
+{
+    size_t size = strlen(word) + 1;
+    char *text;
+
+    if (!fc_word_is_sensor(word))
+        return fc_parse_fail(p, &p->token, "a sensor's name is made of letters, digits, '.', '_' and '-'");
+    *out = fc_ast_leaf(p->arena, FC_AST_SENSOR);
+    text = fc_arena_alloc(p->arena, size);
+    if (!*out || !text)
+        return FC_E_NOMEM;
+    (*out)->text = memcpy(text, word, size);
+    return fc_parse_take(p, *out, out);
+}
+
 int fc_parse_value(struct fc_parser *p, const struct fc_qualifiers *qual, struct fc_ast **out)
 {
     char word[WORD_MAX];
@@ -360,6 +375,8 @@ int fc_parse_value(struct fc_parser *p, const struct fc_qualifiers *qual, struct
         return parse_protocol(p, qual, word, out);
     case FC_QUAL_COMMUNITY_ID:
         return parse_community_id(p, word, out);
+    case FC_QUAL_SENSOR:
+        return parse_sensor(p, word, out);
     case FC_QUAL_VLAN:
     case FC_QUAL_MPLS:
         return parse_label(p, qual, word, out);
@@ -382,6 +399,9 @@ bool fc_parse_fits(const struct fc_qualifiers *qual, const struct fc_token *toke
     unsigned transports = FC_TRANSPORT_ANY;
     int64_t lo, hi;
 
+    /* anything could be a sensor's name: those behind the first one stand in a list */
+    if (qual->type == FC_QUAL_SENSOR)
+        return false;
     if (token->escaped || isdigit((unsigned char)token->text[0]))
         return true;
     if (!fc_parse_word(token, word, sizeof word))

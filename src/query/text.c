@@ -215,6 +215,9 @@ void fc_ast_write(FILE *out, const struct fc_ast *leaf)
     case FC_AST_COMMUNITY_ID:
         fprintf(out, "community-id %s", leaf->text);
         break;
+    case FC_AST_SENSOR:
+        fprintf(out, "sensor %s", leaf->text);
+        break;
     case FC_AST_FILE:
         fprintf(out, strchr(leaf->text, '"') ? "file '%s'" : "file \"%s\"", leaf->text);
         break;

@@ -29,10 +29,9 @@ enum {
     KEPT_MIN = 4096 /* rows, of which the first ones are those wanted */
 };
 
-enum sort_key { KEY, SESSIONS, PEERS, PORTS, PACKETS, BYTES, SENT, RECEIVED, FIRST, LAST, INTERVAL, SORT_KEYS };
-
-static const char *const sort_names[SORT_KEYS] = {"key",        "sessions",       "peers", "ports", "packets", "bytes",
-                                                  "sent_bytes", "received_bytes", "first", "last",  "interval"};
+static const char *const sort_names[FC_TOP_SORTS] = {"key",     "sessions", "peers",      "ports",
+                                                     "packets", "bytes",    "sent_bytes", "received_bytes",
+                                                     "first",   "last",     "interval"};
 
 struct row {
     struct fc_group_key key;
@@ -42,7 +41,7 @@ struct row {
 struct fc_top {
     struct fc_db *db;
     enum fc_top_by by;
-    enum sort_key sort;
+    enum fc_top_sort sort;
     bool descending;
     size_t limit; /* SIZE_MAX: none */
     int64_t bucket_ns;
@@ -130,6 +129,7 @@ static void key_of(const struct fc_top *t, const struct fc_sample *s, struct fc_
         break;
     case FC_TOP_VLAN:
     case FC_TOP_TUNNEL:
+    case FC_TOP_SENSOR:
         key->word[5] = s->text ? fc_hash_bytes(s->text, strlen(s->text), 0) : 0;
         break;
     case FC_TOP_TIME:
@@ -319,7 +319,7 @@ static int compare_keys(const struct fc_top *t, const struct row *a, const struc
 {
     int order = 0;
 
-    if (t->by == FC_TOP_VLAN || t->by == FC_TOP_TUNNEL)
+    if (t->by == FC_TOP_VLAN || t->by == FC_TOP_TUNNEL || t->by == FC_TOP_SENSOR)
         return compare_text(a->key.text, b->key.text);
     for (int i = 0; i < 6 && order == 0; i++)
         order = compare_numbers(a->key.word[i], b->key.word[i]);
@@ -329,38 +329,38 @@ static int compare_keys(const struct fc_top *t, const struct row *a, const struc
 /* Rows without what is sorted by are given behind the others, whatever the direction. */
 static int compare_figures(const struct fc_top *t, const struct fc_top_row *a, const struct fc_top_row *b)
 {
-    bool time = t->sort == FIRST || t->sort == LAST, interval = t->sort == INTERVAL;
+    bool time = t->sort == FC_TOP_SORT_FIRST || t->sort == FC_TOP_SORT_LAST, interval = t->sort == FC_TOP_SORT_INTERVAL;
     int lacking = time ? b->has_time - a->has_time : interval ? (b->intervals > 0) - (a->intervals > 0) : 0;
     int order;
 
     if (lacking)
         return lacking;
     switch (t->sort) {
-    case SESSIONS:
+    case FC_TOP_SORT_SESSIONS:
         order = compare_numbers(a->sessions, b->sessions);
         break;
-    case PEERS:
+    case FC_TOP_SORT_PEERS:
         order = compare_numbers(a->peers, b->peers);
         break;
-    case PORTS:
+    case FC_TOP_SORT_PORTS:
         order = compare_numbers(a->ports, b->ports);
         break;
-    case PACKETS:
+    case FC_TOP_SORT_PACKETS:
         order = compare_numbers(a->packets, b->packets);
         break;
-    case BYTES:
+    case FC_TOP_SORT_BYTES:
         order = compare_numbers(a->bytes, b->bytes);
         break;
-    case SENT:
+    case FC_TOP_SORT_SENT:
         order = compare_numbers(a->sent_bytes, b->sent_bytes);
         break;
-    case RECEIVED:
+    case FC_TOP_SORT_RECEIVED:
         order = compare_numbers(a->received_bytes, b->received_bytes);
         break;
-    case FIRST:
+    case FC_TOP_SORT_FIRST:
         order = compare_numbers(ordered(a->first_ns), ordered(b->first_ns));
         break;
-    case LAST:
+    case FC_TOP_SORT_LAST:
         order = compare_numbers(ordered(a->last_ns), ordered(b->last_ns));
         break;
     default:
@@ -373,12 +373,12 @@ static int compare_rows(const void *a, const void *b, void *top)
 {
     const struct fc_top *t = top;
     const struct row *x = a, *y = b;
-    int order = t->sort == KEY ? 0 : compare_figures(t, &x->row, &y->row);
+    int order = t->sort == FC_TOP_SORT_KEY ? 0 : compare_figures(t, &x->row, &y->row);
 
     if (order)
         return order;
     order = compare_keys(t, x, y);
-    return t->sort == KEY && t->descending ? -order : order;
+    return t->sort == FC_TOP_SORT_KEY && t->descending ? -order : order;
 }
 
 /* Sorts what there is, and lets go of what is behind the limit. */
@@ -436,7 +436,7 @@ static int fail_sort(const char *sort, struct fc_error *err)
     char list[160];
     size_t len = 0;
 
-    for (int i = 0; i < SORT_KEYS; i++)
+    for (int i = 0; i < FC_TOP_SORTS; i++)
         len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", i ? ", " : "", sort_names[i]);
     return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET,
                         "cannot sort by '%.40s'; KEY[:asc|:desc] with KEY one of %s", sort, list);
@@ -446,16 +446,18 @@ static int read_sort(struct fc_top *t, const char *sort, struct fc_error *err)
 {
     size_t len = sort ? strcspn(sort, ":") : 0;
 
-    t->sort = t->by == FC_TOP_TIME ? KEY : t->by == FC_TOP_FILE ? PACKETS : BYTES;
+    t->sort = t->by == FC_TOP_TIME ? FC_TOP_SORT_KEY : t->by == FC_TOP_FILE ? FC_TOP_SORT_PACKETS : FC_TOP_SORT_BYTES;
     if (sort) {
-        for (t->sort = 0; t->sort < SORT_KEYS; t->sort++)
+        for (t->sort = 0; t->sort < FC_TOP_SORTS; t->sort++)
             if (strlen(sort_names[t->sort]) == len && memcmp(sort_names[t->sort], sort, len) == 0)
                 break;
-        if (t->sort == SORT_KEYS || (sort[len] && strcmp(sort + len, ":asc") != 0 && strcmp(sort + len, ":desc") != 0))
+        if (t->sort == FC_TOP_SORTS ||
+            (sort[len] && strcmp(sort + len, ":asc") != 0 && strcmp(sort + len, ":desc") != 0))
             return fail_sort(sort, err);
     }
-    t->descending =
-        sort && sort[len] ? sort[len + 1] == 'd' : t->sort != KEY && t->sort != FIRST && t->sort != INTERVAL;
+    t->descending = sort && sort[len]
+                        ? sort[len + 1] == 'd'
+                        : t->sort != FC_TOP_SORT_KEY && t->sort != FC_TOP_SORT_FIRST && t->sort != FC_TOP_SORT_INTERVAL;
     return 0;
 }
 
@@ -498,7 +500,7 @@ static int add_start(void *ctx, const struct fc_sample *s)
 }
 
 /* The shortest bucket of usual length of which not too many are between first and last; else one asked for. */
-static int choose_bucket(struct fc_top *t, const struct fc_filter *filter, int64_t asked, struct fc_error *err)
+int fc_top_choose_bucket(struct fc_top *t, int64_t first_ns, int64_t last_ns, int64_t asked_ns, struct fc_error *err)
 {
     static const int64_t ms = 1000000,
                          usual[] = {1 * ms,           2 * ms,     5 * ms,         10 * ms,         20 * ms,
@@ -508,23 +510,27 @@ static int choose_bucket(struct fc_top *t, const struct fc_filter *filter, int64
                                     1800 * NS,        3600 * NS,  7200 * NS,      10800 * NS,      21600 * NS,
                                     43200 * NS,       86400 * NS, 7 * 86400 * NS, 28 * 86400 * NS, 364 * 86400 * NS,
                                     3640 * 86400 * NS};
-    struct starts starts = {0};
-    int rc = fc_samples_read(t->db, filter, FC_SAMPLES_PLAIN, false, add_start, &starts, err);
 
-    if (rc)
-        return rc;
-    for (size_t i = 0; asked <= 0 && i < sizeof usual / sizeof usual[0]; i++) {
+    for (size_t i = 0; asked_ns <= 0 && i < sizeof usual / sizeof usual[0]; i++) {
         t->bucket_ns = usual[i];
-        if (floor_divide(starts.last, usual[i]) - floor_divide(starts.first, usual[i]) < BUCKETS_USUAL)
+        if (floor_divide(last_ns, usual[i]) - floor_divide(first_ns, usual[i]) < BUCKETS_USUAL)
             break;
     }
-    if (asked > 0)
-        t->bucket_ns = asked;
-    if (floor_divide(starts.last, t->bucket_ns) - floor_divide(starts.first, t->bucket_ns) >= BUCKETS_MAX)
+    if (asked_ns > 0)
+        t->bucket_ns = asked_ns;
+    if (floor_divide(last_ns, t->bucket_ns) - floor_divide(first_ns, t->bucket_ns) >= BUCKETS_MAX)
         return fc_error_set(err, FC_E_LIMIT, NULL, FC_NO_OFFSET,
                             "the sessions start within more than %d buckets of that length; take longer ones",
                             BUCKETS_MAX);
     return 0;
+}
+
+static int choose_bucket(struct fc_top *t, const struct fc_filter *filter, int64_t asked, struct fc_error *err)
+{
+    struct starts starts = {0};
+    int rc = fc_samples_read(t->db, filter, FC_SAMPLES_PLAIN, false, add_start, &starts, err);
+
+    return rc ? rc : fc_top_choose_bucket(t, starts.first, starts.last, asked, err);
 }
 
 /* Reads all sessions for the part at hand; once more in the order of starts where that is needed and not theirs. */
@@ -586,12 +592,16 @@ static int name_files(struct fc_top *t, struct fc_error *err)
     return rc == SQLITE_NOMEM ? FC_E_NOMEM : rc;
 }
 
+uint32_t fc_top_figures(const struct fc_top *t, const struct fc_top_options *o)
+{
+    return o->figures | (t->sort == FC_TOP_SORT_PEERS ? FC_TOP_PEERS : 0) |
+           (t->sort == FC_TOP_SORT_PORTS ? FC_TOP_PORTS : 0) | (t->sort == FC_TOP_SORT_INTERVAL ? FC_TOP_INTERVAL : 0);
+}
+
 /* All within one transaction. */
 static int fill(struct fc_top *t, const struct fc_filter *filter, const struct fc_top_options *o, size_t groups_max,
                 size_t values_max, struct fc_error *err)
 {
-    uint32_t figures = o->figures | (t->sort == PEERS ? FC_TOP_PEERS : 0) | (t->sort == PORTS ? FC_TOP_PORTS : 0) |
-                       (t->sort == INTERVAL ? FC_TOP_INTERVAL : 0);
     struct fc_groups groups;
     int rc = check_fields(t, err);
 
@@ -599,7 +609,7 @@ static int fill(struct fc_top *t, const struct fc_filter *filter, const struct f
         rc = choose_bucket(t, filter, o->bucket_ns, err);
     if (rc)
         return rc;
-    fc_groups_init(&groups, figures, groups_max, values_max);
+    fc_groups_init(&groups, fc_top_figures(t, o), groups_max, values_max);
     rc = read_all(t, filter, &groups, err);
     fc_groups_fini(&groups);
     if (rc == 0) {
@@ -609,22 +619,84 @@ static int fill(struct fc_top *t, const struct fc_filter *filter, const struct f
     return rc;
 }
 
+int fc_top_begin(const struct fc_top_options *o, struct fc_top **out, struct fc_error *err)
+{
+    struct fc_top *t = calloc(1, sizeof *t);
+    int rc;
+
+    *out = NULL;
+    if (!t)
+        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    t->by = o->by;
+    t->limit = o->limit > 0 && (uint64_t)o->limit < SIZE_MAX ? (size_t)o->limit : SIZE_MAX;
+    if ((rc = read_sort(t, o->sort, err))) {
+        free(t);
+        return rc;
+    }
+    *out = t;
+    return 0;
+}
+
+static void read_addr(int kind, const uint8_t *addr, uint64_t *word)
+{
+    unsigned size = kind == FC_ADDR_IPV6 ? 16 : kind == FC_ADDR_MAC ? 6 : kind == FC_ADDR_IPV4 ? 4 : 0;
+
+    for (unsigned i = 0; i < size; i++)
+        word[i / 8] = word[i / 8] << 8 | addr[i];
+}
+
+/* What rows are put in order by, from their group. */
+static struct fc_group_key key_of_row(const struct fc_top *t, const struct fc_top_row *r)
+{
+    struct fc_sample s = {.has_time = r->has_bucket,
+                          .start_ns = r->bucket_ns,
+                          .proto = r->proto,
+                          .kind = r->kind,
+                          .server_port = r->port,
+                          .state = r->state,
+                          .text = r->text};
+    struct fc_group_key key;
+
+    read_addr(r->kind, r->addr, t->by == FC_TOP_SERVER ? s.server.word : s.client.word);
+    if (t->by == FC_TOP_PAIR)
+        read_addr(r->kind, r->server, s.server.word);
+    key_of(t, &s, &key);
+    return key;
+}
+
+int fc_top_add(struct fc_top *t, const struct fc_top_row *row)
+{
+    return keep_row(t, &(struct row){key_of_row(t, row), *row});
+}
+
+void fc_top_end(struct fc_top *t, uint64_t groups)
+{
+    prune(t);
+    t->groups_seen = groups;
+}
+
+enum fc_top_sort fc_top_sorted(const struct fc_top *t, bool *descending)
+{
+    *descending = t->descending;
+    return t->sort;
+}
+
 int fc_top_open_within(struct fc_db *db, const struct fc_filter *filter, const struct fc_top_options *options,
                        size_t groups_max, size_t values_max, struct fc_top **out, struct fc_error *err)
 {
     static const struct fc_top_options all;
     const struct fc_top_options *o = options ? options : &all;
     sqlite3 *sql = fc_db_sqlite(db);
-    struct fc_top *t = calloc(1, sizeof *t);
-    int rc;
+    struct fc_top *t;
+    int rc = fc_top_begin(o, &t, err);
 
     *out = NULL;
-    if (!t)
-        return fail_memory(db, err);
+    if (rc)
+        return rc;
     t->db = db;
-    t->by = o->by;
-    t->limit = o->limit > 0 && (uint64_t)o->limit < SIZE_MAX ? (size_t)o->limit : SIZE_MAX;
-    if ((rc = read_sort(t, o->sort, err)) == 0) {
+    if (t->by == FC_TOP_SENSOR) {
+        rc = fc_error_set(err, FC_E_USAGE, db->path, FC_NO_OFFSET, "an index is of one sensor alone");
+    } else {
         if (sqlite3_exec(sql, "BEGIN", NULL, NULL, NULL) != SQLITE_OK) {
             rc = fc_db_error(sql, db->path, err, "cannot read the index");
         } else {
@@ -655,7 +727,7 @@ FC_EXPORT int fc_top_next(struct fc_top *t, struct fc_top_row *row)
 
     if (!next || t->given == t->limit)
         return 0;
-    bool filled = t->by == FC_TOP_TIME && t->sort == KEY && t->next > 0 && next->has_bucket &&
+    bool filled = t->by == FC_TOP_TIME && t->sort == FC_TOP_SORT_KEY && t->next > 0 && next->has_bucket &&
                   t->rows[t->next - 1].row.has_bucket;
     int64_t bucket = filled ? floor_divide(next->bucket_ns, t->bucket_ns) : 0;
     t->given++;

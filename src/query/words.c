@@ -29,6 +29,7 @@ static const struct word words[] = {
     {"id", FC_WORD_TYPE, FC_QUAL_ID},
     {"state", FC_WORD_TYPE, FC_QUAL_STATE},
     {"community-id", FC_WORD_TYPE, FC_QUAL_COMMUNITY_ID},
+    {"sensor", FC_WORD_TYPE, FC_QUAL_SENSOR},
     {"file", FC_WORD_TYPE, FC_QUAL_FILE},
     {"flags", FC_WORD_TYPE, FC_QUAL_FLAGS},
     {"reset", FC_WORD_TYPE, FC_QUAL_RESET},
@@ -151,6 +152,15 @@ enum fc_word_kind fc_word_kind(const struct fc_token *token, int *value)
         if (fc_token_is(token, packet_words[i]))
             return FC_WORD_PACKET;
     return FC_WORD_NONE;
+}
+
+bool fc_word_is_sensor(const char *name)
+{
+    enum { LONGEST = 63 };
+    static const char fit[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t len = strlen(name);
+
+    return len && len <= LONGEST && strspn(name, fit) == len && !strchr("._-", name[0]);
 }
 
 const char *fc_word_type(enum fc_qual_type type)

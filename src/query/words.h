@@ -35,6 +35,7 @@ enum fc_qual_type {
     FC_QUAL_ID,
     FC_QUAL_STATE,
     FC_QUAL_COMMUNITY_ID,
+    FC_QUAL_SENSOR,
     FC_QUAL_FILE,
     FC_QUAL_FLAGS,
     FC_QUAL_RESET,
@@ -70,6 +71,9 @@ enum fc_qual_proto {
 
 /* What a token is as a keyword, FC_WORD_NONE for an escaped one; *value as described above. */
 enum fc_word_kind fc_word_kind(const struct fc_token *token, int *value);
+
+/* True for what may be a sensor's name: 1 to 63 letters, digits, '.', '_' and '-', the first one a letter or a digit. */
+bool fc_word_is_sensor(const char *name);
 
 /* The word for a type qualifier ("port"). */
 const char *fc_word_type(enum fc_qual_type type);

@@ -165,6 +165,7 @@ bool test_matches(const struct fc_ast *node, const struct fc_session *s)
         return s->state == node->lo;
     case FC_AST_COMMUNITY_ID:
         return s->community_id && strcmp(s->community_id, node->text) == 0;
+    case FC_AST_SENSOR:
     case FC_AST_FILE:
         return false; /* the sessions of these suites are in no capture */
     case FC_AST_FLAGS:
