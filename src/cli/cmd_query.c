@@ -448,7 +448,7 @@ int fc_cmd_query_run(const struct fc_query_args *args)
     }
     if (args->columns && !fc_columns_read(&writer.columns, args->columns))
         return FAILED;
-    if (args->cluster->path)
+    if (args->cluster && args->cluster->path)
         return query_cluster(args, (enum fc_row_format)format, &writer);
     bool begun = fc_query_begin(args->filter, &args->zone, args->db, &filter, &db);
     if (begun && args->log && args->log->path && !args->explain)
