@@ -6,6 +6,7 @@
 #include "flow/positions.h"
 #include "query/ast.h"
 #include "query/filter.h"
+#include "query/match.h"
 #include "store/db.h"
 #include "store/piece.h"
 #include "store/span.h"
@@ -42,17 +43,20 @@ enum {
     "s.server_port, s.client_packets, s.server_packets, s.client_bytes, s.server_bytes, s.state"
 #define JOIN " FROM session s LEFT JOIN session_fields f ON f.id = s.id"
 
+enum { DEARER = 6 }; /* so many rows of pages cost what one of a SELECT costs */
+
 struct file_packets {
     uint32_t file;
     uint64_t packets;
 };
 
-/* Sessions that were active in a time: all of a filter that the pages of the table can be held against. */
+/* Sessions that were active in a time and fit a filter: what the pages of the table can be held against. */
 struct window {
     bool narrow; /* false: all sessions */
     bool has_until;
     int64_t from_ns, until_ns;  /* that one not included */
     struct fc_scan_range range; /* of IDs; none of others was active then */
+    const struct fc_ast *tree;  /* NULL: there is no more to ask */
 };
 
 struct samples {
@@ -101,6 +105,7 @@ static inline void read_sample(const struct fc_scan_value *v, struct fc_sample *
         s->kind = FC_ADDR_NONE;
         s->client = s->server = (struct fc_sample_addr){{0}};
     }
+    s->client_port = (int)number(&v[CLIENT_PORT], UINT16_MAX, -1);
     s->server_port = s->proto == 1 || s->proto == 58 ? -1 : (int)number(&v[SERVER_PORT], UINT16_MAX, -1);
     s->client_packets = (uint64_t)number(&v[CLIENT_PACKETS], INT64_MAX, 0);
     s->server_packets = (uint64_t)number(&v[SERVER_PACKETS], INT64_MAX, 0);
@@ -111,7 +116,9 @@ static inline void read_sample(const struct fc_scan_value *v, struct fc_sample *
 
 static inline bool is_in(const struct window *w, const struct fc_sample *s)
 {
-    return !w->narrow || (s->has_time && s->end_ns >= w->from_ns && (!w->has_until || s->start_ns < w->until_ns));
+    if (w->narrow && !(s->has_time && s->end_ns >= w->from_ns && (!w->has_until || s->start_ns < w->until_ns)))
+        return false;
+    return !w->tree || fc_matches(w->tree, s);
 }
 
 static int take_row(void *ctx, int64_t id, const struct fc_scan_value *values)
@@ -353,23 +360,25 @@ static int scan(struct samples *r, int64_t root)
     return rc;
 }
 
-/* False: the filter asks for more than a time. */
+/* The time that a filter asks for, if it does. False: it asks for more. */
 static bool read_window(const struct fc_ast *node, struct window *w)
 {
-    w->narrow = true;
+    bool all = true;
+
     if (node->type == FC_AST_AFTER) {
+        w->narrow = true;
         w->from_ns = node->lo > w->from_ns ? node->lo : w->from_ns;
     } else if (node->type == FC_AST_BEFORE) {
+        w->narrow = true;
         w->until_ns = !w->has_until || node->lo < w->until_ns ? node->lo : w->until_ns;
         w->has_until = true;
     } else if (node->type == FC_AST_AND) {
         for (const struct fc_ast *child = node->first; child; child = child->next)
-            if (!read_window(child, w))
-                return false;
+            all &= read_window(child, w);
     } else {
         return false;
     }
-    return true;
+    return all;
 }
 
 /*
@@ -378,7 +387,6 @@ static bool read_window(const struct fc_ast *node, struct window *w)
  */
 static int find_range(struct fc_db *db, struct window *w, bool *scan, struct fc_error *err)
 {
-    enum { DEARER = 6 };
     static const char text[] = "SELECT min(first_id), max(first_id), count(*) FROM session_span"
                                " WHERE end_ns >= ?1 AND (?2 IS NULL OR start_ns < ?2)";
     sqlite3_stmt *stmt = NULL;
@@ -399,13 +407,35 @@ static int find_range(struct fc_db *db, struct window *w, bool *scan, struct fc_
     return rc;
 }
 
-/* Whether pages of the table are to be read: where all sessions are wanted, or those of a time. */
+/*
+ * Whether pages of the table are to be read: where all sessions are wanted, or those of a time, or what is asked besides
+ * is known (match.h) and would have so many rows read by a SELECT that it took longer.
+ */
 static int wants_scan(struct fc_db *db, const struct fc_filter *filter, struct window *w, bool *scan,
                       struct fc_error *err)
 {
+    struct fc_query_cost cost;
+    int64_t length;
+    int rc;
+
     *w = (struct window){.from_ns = INT64_MIN, .range = FC_SCAN_ALL};
-    *scan = !filter || !filter->root;
-    return *scan || !read_window(filter->root, w) ? 0 : find_range(db, w, scan, err);
+    *scan = true;
+    if (!filter || !filter->root)
+        return 0;
+    if (!read_window(filter->root, w))
+        w->tree = filter->root;
+    *scan = !w->tree || fc_match_knows(w->tree);
+    if (*scan && w->narrow && (rc = find_range(db, w, scan, err)))
+        return rc;
+    if (!*scan || !w->tree)
+        return 0;
+    rc = fc_query_cost(db, filter, &cost, err);
+    if (rc == 0 && !cost.scan) {
+        if (__builtin_sub_overflow(w->range.last, w->range.first, &length) || length > cost.sessions)
+            length = cost.sessions;
+        *scan = cost.reads > length / DEARER;
+    }
+    return rc;
 }
 
 int fc_samples_read(struct fc_db *db, const struct fc_filter *filter, enum fc_samples what, bool by_start,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sessions for sums: what is added up of each, without text and without memory of its own. Where all sessions are asked
- * for, or many of a time, they come from the pages of the table (store/table_scan.h), else from a SELECT.
+ * for, or those of a time, or a filter that match.h knows finds many, they come from the pages of the table
+ * (store/table_scan.h), else from a SELECT.
  *
  * Threads: as the handle of the index; rows of large ones are read by a thread that ends before the call does. Memory:
  * a sample is valid during the call that gets it; 300 KB for that thread.
@@ -22,6 +23,7 @@ struct fc_sample {
     uint32_t proto;
     int kind; /* enum fc_addr_kind */
     struct fc_sample_addr client, server;
+    int client_port;
     int server_port; /* -1: none; also of ICMP, whose ports are message types */
     int state;       /* -1: unknown */
     uint64_t client_packets, server_packets, client_bytes, server_bytes;

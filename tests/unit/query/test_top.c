@@ -2,6 +2,7 @@
 /*
  * Sums by group: that bounds of memory, and the way sessions are read, change none. What sums are is tested by Python.
  */
+#include "query/match.h"
 #include "query/top.h"
 #include "query_test.h"
 
@@ -141,6 +142,62 @@ Test(top, gives_of_a_time_what_a_select_gives)
         drop(&pages);
         drop(&rows);
     }
+    test_index_free(index);
+}
+
+struct samples {
+    struct fc_sample *sample;
+    size_t count;
+};
+
+static int keep_sample(void *ctx, const struct fc_sample *sample)
+{
+    struct samples *s = ctx;
+
+    s->sample[s->count++] = *sample;
+    return 0;
+}
+
+/* What is asked of pages of the table is what the naive twin says, and so are sums by whichever way they are read. */
+Test(top, conditions_without_sql_are_those_of_the_twin)
+{
+    uint64_t state = test_seed();
+    struct test_index *index = test_index_new(&state, 300, ALL_FIELDS);
+    struct samples all = {.sample = calloc(index->count, sizeof *all.sample)};
+    struct fc_error err = {0};
+    unsigned known = 0, rounds = test_rounds(1500);
+
+    cr_assert_eq(fc_samples_read(index->db, NULL, FC_SAMPLES_PLAIN, false, keep_sample, &all, &err), 0);
+    cr_assert_eq(all.count, index->count);
+    for (unsigned i = 0; i < rounds; i++) {
+        struct fc_filter *filter;
+        struct fc_top_row row = {0};
+        struct fc_top *top;
+        uint64_t sessions = 0, bytes = 0;
+        char text[2000];
+
+        test_filter(&state, false, text, sizeof text);
+        cr_assert_eq(fc_filter_parse(text, NOW, &filter, NULL), 0);
+        if (filter->root && fc_match_knows(filter->root)) {
+            known++;
+            for (size_t k = 0; k < all.count; k++) {
+                const struct fc_session *s = &index->rows[k].s;
+                bool is = test_matches(filter->root, s);
+                cr_assert_eq(fc_matches(filter->root, &all.sample[k]), is, "session %lld: %s", (long long)s->id, text);
+                sessions += is;
+                bytes += is ? s->client_bytes + s->server_bytes : 0;
+            }
+            cr_assert_eq(fc_top_open(index->db, filter, NULL, &top, &err), 0, "%s: %s", text, err.cause);
+            fc_top_next(top, &row);
+            cr_assert(row.sessions == sessions && row.bytes == bytes, "%s: %d, not %d", text, (int)row.sessions,
+                      (int)sessions);
+            fc_top_close(top);
+        }
+        fc_filter_free(filter);
+    }
+    fprintf(stderr, "%u of %u filters are known without SQL\n", known, rounds);
+    cr_assert_gt(known, rounds / 10);
+    free(all.sample);
     test_index_free(index);
 }
 
