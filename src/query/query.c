@@ -13,6 +13,7 @@
 #include "query/fields.h"
 #include "query/filter.h"
 #include "query/read.h"
+#include "query/sorted.h"
 #include "store/db.h"
 
 #include <errno.h>
@@ -49,7 +50,7 @@ struct fc_query {
 
 #define KEY(column, FIELD)                                                                                             \
     {                                                                                                                  \
-        column, "f." column, FC_FIELD_##FIELD                                                                          \
+        column, "f." column, FC_FIELD_##FIELD, FC_SORTED_NONE                                                          \
     }
 #define TEXT(column, FIELD, ...) , KEY(#column, FIELD)
 #define PAIR(column, FIELD, ...) , KEY("client_" #column, FIELD), KEY("server_" #column, FIELD)
@@ -59,25 +60,26 @@ static const struct sort_key {
     const char *name;
     const char *sql;
     uint32_t field; /* FC_FIELD_* that the index must have, or 0 */
+    enum fc_sorted_key sorted;
 } sort_keys[] = {
-    {"id", "s.id", 0},
-    {"start", "s.start_ns", 0},
-    {"end", "s.start_ns + s.duration_ns", 0},
-    {"start_ns", "s.start_ns", 0},
-    {"end_ns", "s.start_ns + s.duration_ns", 0},
-    {"duration", "s.duration_ns", 0},
-    {"proto", "s.proto", 0},
-    {"client_addr", "s.client_addr", 0},
-    {"client_port", "s.client_port", 0},
-    {"server_addr", "s.server_addr", 0},
-    {"server_port", "s.server_port", 0},
-    {"client_packets", "s.client_packets", 0},
-    {"server_packets", "s.server_packets", 0},
-    {"client_bytes", "s.client_bytes", 0},
-    {"server_bytes", "s.server_bytes", 0},
-    {"state", "s.state", 0},
-    {"packets", "s.client_packets + s.server_packets", 0},
-    {"bytes", "s.client_bytes + s.server_bytes", 0} FC_FIELD_COLUMNS(TEXT, PAIR, PAIR),
+    {"id", "s.id", 0, FC_SORTED_NONE},
+    {"start", "s.start_ns", 0, FC_SORTED_START},
+    {"end", "s.start_ns + s.duration_ns", 0, FC_SORTED_END},
+    {"start_ns", "s.start_ns", 0, FC_SORTED_START},
+    {"end_ns", "s.start_ns + s.duration_ns", 0, FC_SORTED_END},
+    {"duration", "s.duration_ns", 0, FC_SORTED_DURATION},
+    {"proto", "s.proto", 0, FC_SORTED_NONE},
+    {"client_addr", "s.client_addr", 0, FC_SORTED_NONE},
+    {"client_port", "s.client_port", 0, FC_SORTED_NONE},
+    {"server_addr", "s.server_addr", 0, FC_SORTED_NONE},
+    {"server_port", "s.server_port", 0, FC_SORTED_NONE},
+    {"client_packets", "s.client_packets", 0, FC_SORTED_CLIENT_PACKETS},
+    {"server_packets", "s.server_packets", 0, FC_SORTED_SERVER_PACKETS},
+    {"client_bytes", "s.client_bytes", 0, FC_SORTED_CLIENT_BYTES},
+    {"server_bytes", "s.server_bytes", 0, FC_SORTED_SERVER_BYTES},
+    {"state", "s.state", 0, FC_SORTED_NONE},
+    {"packets", "s.client_packets + s.server_packets", 0, FC_SORTED_PACKETS},
+    {"bytes", "s.client_bytes + s.server_bytes", 0, FC_SORTED_BYTES} FC_FIELD_COLUMNS(TEXT, PAIR, PAIR),
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -311,6 +313,28 @@ static int collect_ids(struct fc_query *q, const struct sort_key *key, int64_t l
     return rc;
 }
 
+/* As collect_ids(), where the pages of the table are read for it. False in *done: they are not. */
+static int collect_first(struct fc_query *q, const struct sort_key *key, const struct fc_filter *filter, size_t most,
+                         size_t offset, bool *done, struct fc_error *err)
+{
+    struct fc_sorted *rows;
+    size_t count, wanted = most - offset - q->wants_rest;
+    int rc = fc_sorted_first(q->db, filter, key->sorted, q->descending, most, &rows, &count, done, err);
+
+    for (size_t i = offset; rc == 0 && i < count && q->id_count < wanted; i++)
+        if (add_id(q, rows[i].id))
+            rc = fail_memory(q, err);
+    if (rc == 0 && q->wants_rest && count == most) {
+        const struct fc_sorted *last = &rows[most - 2];
+        q->rest = last->has_value ? sqlite3_mprintf("n:%lld:%lld", (long long)last->value, (long long)last->id)
+                                  : sqlite3_mprintf("0::%lld", (long long)last->id);
+        rc = q->rest ? 0 : fail_memory(q, err);
+    }
+    free(rows);
+    q->version = version_of(q);
+    return rc;
+}
+
 static int take_rows(struct fc_query *q, sqlite3_stmt *stmt, bool *more, struct fc_error *err);
 
 /* All rows, where that are no more than a page: then it is done. */
@@ -363,11 +387,12 @@ static int prepare_scan(struct fc_query *q, struct fc_error *err)
                    1, &q->page, err);
 }
 
-static int begin(struct fc_query *q, const struct sort_key *key, const struct fc_query_options *o, int64_t limit,
-                 struct fc_error *err)
+static int begin(struct fc_query *q, const struct fc_filter *filter, const struct sort_key *key,
+                 const struct fc_query_options *o, int64_t limit, struct fc_error *err)
 {
     int64_t offset = o && o->offset > 0 ? o->offset : 0;
-    int rc;
+    bool done = false;
+    int rc = 0;
 
     q->by_id = key == sort_keys;
     q->scan = q->by_id && !q->where.lists;
@@ -385,7 +410,10 @@ static int begin(struct fc_query *q, const struct sort_key *key, const struct fc
         return prepare_scan(q, err);
     if (q->by_id && !offset && q->where.candidates <= PAGE_ROWS && ((rc = read_few(q, limit, err)) || q->done))
         return rc;
-    rc = collect_ids(q, key, limit, offset, err);
+    if (key->sorted && limit > 0 && limit <= FC_SORTED_MAX && offset <= FC_SORTED_MAX - limit && !(o && o->after))
+        rc = collect_first(q, key, filter, (size_t)(limit + offset), (size_t)offset, &done, err);
+    if (rc == 0 && !done)
+        rc = collect_ids(q, key, limit, offset, err);
     return rc ? rc : prepare(q, sqlite3_mprintf(SELECT_ROWS LISTED, fields_of(q), join_of(q)), 0, &q->page, err);
 }
 
@@ -417,7 +445,7 @@ FC_EXPORT int fc_query_open(struct fc_db *db, const struct fc_filter *filter, co
     q->descending = descending;
     q->community_id = options && options->community_id && !(fields & FC_FIELD_COMMUNITY_ID);
     rc = fc_filter_compile(filter, db, FC_FILTER_SPANNED, &q->where, err);
-    if (rc || (rc = begin(q, key, options, limit, err))) {
+    if (rc || (rc = begin(q, filter, key, options, limit, err))) {
         fc_query_close(q);
         return rc;
     }

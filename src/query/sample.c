@@ -126,8 +126,8 @@ static int take_row(void *ctx, int64_t id, const struct fc_scan_value *values)
     struct samples *r = ctx;
     struct fc_sample sample;
 
-    (void)id;
     read_sample(values, &sample);
+    sample.id = id;
     return is_in(&r->window, &sample) ? r->take(r->ctx, &sample) : 0;
 }
 
@@ -223,6 +223,7 @@ static int take_selected(struct samples *r, sqlite3_stmt *stmt, enum fc_samples 
         for (int i = 0; i < COLUMNS; i++)
             read_column(stmt, i, &values[i]);
         read_sample(values, &sample);
+        sample.id = sqlite3_column_int64(stmt, ID);
         if (what == FC_SAMPLES_FILE) {
             rc = take_files(r, stmt, &sample);
             continue;
@@ -279,11 +280,11 @@ static int note_row(void *ctx, int64_t id, const struct fc_scan_value *values)
 {
     struct ahead *a = ctx;
 
-    (void)id;
     if (!a->at && !begin_batch(a))
         return FC_E_INTERRUPTED;
     struct fc_sample *sample = &a->at->sample[a->at->count];
     read_sample(values, sample);
+    sample->id = id;
     a->at->count += is_in(&a->window, sample);
     if (a->at->count == BATCH)
         hand_over(a, false);
@@ -438,6 +439,27 @@ static int wants_scan(struct fc_db *db, const struct fc_filter *filter, struct w
     return rc;
 }
 
+/* *root: the first page of the table, 0 where a SELECT must do. */
+static int find_pages(struct fc_db *db, const struct fc_filter *filter, struct window *w, int64_t *root,
+                      struct fc_error *err)
+{
+    bool scan;
+    int rc = wants_scan(db, filter, w, &scan, err);
+
+    *root = 0;
+    return rc == 0 && scan ? fc_table_scan_root(db, "session", root, err) : rc;
+}
+
+int fc_samples_are_pages(struct fc_db *db, const struct fc_filter *filter, bool *pages, struct fc_error *err)
+{
+    struct window window;
+    int64_t root;
+    int rc = find_pages(db, filter, &window, &root, err);
+
+    *pages = root != 0;
+    return rc;
+}
+
 int fc_samples_read(struct fc_db *db, const struct fc_filter *filter, enum fc_samples what, bool by_start,
                     fc_sample_take *take, void *ctx, struct fc_error *err)
 {
@@ -450,12 +472,9 @@ int fc_samples_read(struct fc_db *db, const struct fc_filter *filter, enum fc_sa
     struct samples r = {.db = db, .take = take, .ctx = ctx, .err = err, .pieces.sql = fc_db_sqlite(db)};
     sqlite3_stmt *stmt;
     int64_t root = 0;
-    bool all = false;
     int rc = 0;
 
-    if (what == FC_SAMPLES_PLAIN && !by_start && (rc = wants_scan(db, filter, &r.window, &all, err)))
-        return rc;
-    if (all && (rc = fc_table_scan_root(db, "session", &root, err)))
+    if (what == FC_SAMPLES_PLAIN && !by_start && (rc = find_pages(db, filter, &r.window, &root, err)))
         return rc;
     if (root)
         return scan(&r, root);

@@ -18,6 +18,7 @@ struct fc_sample_addr {
 };
 
 struct fc_sample {
+    int64_t id;
     bool has_time;
     int64_t start_ns, end_ns;
     uint32_t proto;
@@ -39,6 +40,9 @@ enum fc_samples { FC_SAMPLES_PLAIN, FC_SAMPLES_VLAN, FC_SAMPLES_TUNNEL, FC_SAMPL
 
 /* A code other than 0 and 1 ends the reading and is given back. */
 typedef int fc_sample_take(void *ctx, const struct fc_sample *sample);
+
+/* Whether the plain ones, by IDs, come from the pages of the table. Codes as fc_filter_prepare(). */
+int fc_samples_are_pages(struct fc_db *db, const struct fc_filter *filter, bool *pages, struct fc_error *err);
 
 /*
  * Gives all sessions that match, in the order of IDs; by_start: of their starts, those without a time first. Codes as
