@@ -34,6 +34,7 @@ enum {
     REDIRECTS = 5,
     CONNECT_SECONDS = 15,
     SILENT_SECONDS = 30,
+    SLOWEST = 1000, /* bytes a second */
     SAID_MAX = 1 << 10, /* of what a server says with a failure */
     CHANNELS = 16,      /* connections kept */
 };
@@ -248,7 +249,7 @@ static void set_limits(const struct fc_libcurl *curl, CURL *h)
 
     curl->easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
     curl->easy_setopt(h, CURLOPT_CONNECTTIMEOUT, silent < CONNECT_SECONDS ? silent : CONNECT_SECONDS);
-    curl->easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl->easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, (long)SLOWEST);
     curl->easy_setopt(h, CURLOPT_LOW_SPEED_TIME, silent);
     curl->easy_setopt(h, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     curl->easy_setopt(h, CURLOPT_USERAGENT, "flowcarve");

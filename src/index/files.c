@@ -401,7 +401,7 @@ FC_EXPORT int fc_files_relocate(const char *db_path, const char *old_path, const
 
     memset(result, 0, sizeof *result);
     if (to && fc_is_url(to))
-        rc = fc_url_check(to, err);
+        rc = fc_url_check(to, err) ? FC_E_USAGE : fc_fetch_prepare(err);
     else if (!to)
         rc = fc_error_errno(err, errno == ENOENT || errno == ENOTDIR ? FC_E_MISSING : FC_E_IO, new_path, FC_NO_OFFSET,
                             "nothing was moved there");

@@ -37,15 +37,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     def answer(self, status, body=b'', **headers):
+        archive = self.server.archive
+        with archive.lock:  # before whoever asks can go on
+            archive.requests.append(Request(self.path, self.headers.get('Range', ''), len(body), status, dict(self.headers)))
         self.send_response(status)
         headers.setdefault('Content_Length', str(len(body)))
         for name, value in headers.items():
             if value is not None:
                 self.send_header(name.replace('_', '-'), value)
         self.end_headers()
-        archive = self.server.archive
-        with archive.lock: # before whoever asks can go on
-            archive.requests.append(Request(self.path, self.headers.get('Range', ''), len(body), status, dict(self.headers)))
         try:
             self.wfile.write(body)
         except OSError: # it was not wanted
