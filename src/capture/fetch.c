@@ -34,7 +34,7 @@ enum {
     REDIRECTS = 5,
     CONNECT_SECONDS = 15,
     SILENT_SECONDS = 30,
-    SLOWEST = 1000, /* bytes a second */
+    SLOWEST = 1000,     /* bytes a second */
     SAID_MAX = 1 << 10, /* of what a server says with a failure */
     CHANNELS = 16,      /* connections kept */
 };
@@ -359,7 +359,9 @@ static int judge_status(struct answer *a, struct fc_error *err)
         return fc_error_set(err, FC_E_CHANGED, f->url, f->off, "the capture has become shorter");
     default:
         return fc_error_set(err, FC_E_IO, f->url, f->off, "the server answers %ld%s%s", a->status, code,
-                            a->status >= 300 && a->status < 400 ? ": it is elsewhere, perhaps in another region" : "");
+                            a->status >= 301 && a->status <= 308 && a->status != 304
+                                ? ": it is elsewhere, perhaps in another region"
+                                : "");
     }
 }
 
@@ -393,8 +395,8 @@ static int judge(struct answer *a, CURLcode code, const char *why, bool *again, 
 
     if (is_stopped(f))
         return fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
-    if (code == CURLE_OUT_OF_MEMORY)
-        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    if (code == CURLE_OUT_OF_MEMORY) /* which libcurl says of headers without end, too */
+        return fc_error_set(err, FC_E_IO, f->url, f->off, "cannot be read: the answer does not fit in memory");
     if (code == CURLE_OK || code == CURLE_WRITE_ERROR) {
         *again = a->status != 206 && is_passing_status(a->status);
         return a->status == 206 ? judge_part(a, again, err) : judge_status(a, err);

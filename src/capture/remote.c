@@ -123,8 +123,9 @@ int64_t fc_remote_modified_ns(const struct fc_remote *r)
 {
     struct tm tm = {0};
     const char *end = strptime(r->version.modified, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    int64_t ns;
 
-    return end && !*end ? (int64_t)timegm(&tm) * 1000000000 : 0;
+    return end && !*end && !__builtin_mul_overflow((int64_t)timegm(&tm), 1000000000, &ns) ? ns : 0;
 }
 
 uint64_t fc_remote_fetched(const struct fc_remote *r)

@@ -109,18 +109,18 @@ static void print_verdict(const struct fc_verify_result *r)
 {
     char b[48];
 
+    fputs("the index and its captures agree", stdout);
     if (r->forgotten)
-        printf("the index and its captures agree, but for %s that %s forgotten%s\n",
-               fc_human_things(r->forgotten, "capture", b, sizeof b), r->forgotten == 1 ? "is" : "are",
-               r->gone ? ", and those that are gone" : "");
+        printf(", but for %s that %s forgotten%s", fc_human_things(r->forgotten, "capture", b, sizeof b),
+               r->forgotten == 1 ? "is" : "are", r->gone ? ", and those that are gone" : "");
     else if (r->gone)
-        printf("the index and its captures agree, but for %s: gone, as other captures have the names\n",
+        printf(", but for %s: gone, as other captures have the names",
                fc_human_things(r->gone, "capture", b, sizeof b));
-    else
-        puts("the index and its captures agree");
     if (r->archived)
-        printf("%s in archives not read (--archived reads what is there, all of it)\n",
+        printf("%s %s in archives, not read without --archived",
+               r->forgotten || r->gone ? "; and but for" : ", but for",
                fc_human_things(r->archived, "capture", b, sizeof b));
+    putchar('\n');
 }
 
 /* From here on captures are parsed. Who reads an index makes files beside it, too, while another run adds to it. */

@@ -120,7 +120,7 @@ class Reading(Remote):
         with Archive(self.far) as a:
             self.moved(a)
             r = flowcarve('verify', '-d', self.db, env=a.environment())
-            self.assertIn('1 capture in archives not read', r.text)
+            self.assertIn('agree, but for 1 capture in archives, not read', r.text)
             self.assertEqual(a.requests, [])
             r = flowcarve('verify', '--archived', '--json', '-d', self.db, env=a.environment())
             told = json.loads(r.text)
