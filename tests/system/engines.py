@@ -17,6 +17,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+import support
+
 CONFIG = """<yandex>
  <logger><level>warning</level><log>{dir}/server.log</log><errorlog>{dir}/error.log</errorlog></logger>
  <listen_host>127.0.0.1</listen_host><http_port>{http}</http_port><tcp_port>{tcp}</tcp_port>
@@ -55,7 +57,7 @@ class Server:
     """One ClickHouse process. `ports`: the native ports of all servers of the cluster `flowcarve`, its own among them; None: it is alone."""
 
     def __init__(self, tcp=None, ports=None):
-        self.dir = tempfile.mkdtemp(prefix="fc-engine-")
+        self.dir = tempfile.mkdtemp(prefix="fc-engine-", dir=support.scratch())
         self.http, self.tcp = free_port(), tcp or free_port()
         self.url = f"http://127.0.0.1:{self.http}"
         for sub in ("data", "tmp"):
@@ -189,7 +191,7 @@ class Current:
     """A current release, asked as the server is; one connection, so one of it a process at a time."""
 
     def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="fc-current-")
+        self.dir = tempfile.mkdtemp(prefix="fc-current-", dir=support.scratch())
         self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Handler)
         self.server.daemon_threads = True
         self.server.chdb = _Chdb(self.dir)
