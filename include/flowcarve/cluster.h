@@ -112,6 +112,53 @@ void fc_exporter_close(struct fc_exporter *exporter);
  */
 int fc_export_next(struct fc_exporter *exporter, struct fc_export_result *result, struct fc_error *err);
 
+/* ---- an engine's tables, and what it knows of sensors */
+
+struct fc_tables_options {
+    const char *cluster; /* the cluster's name in the configuration of the engine's servers; NULL: one server */
+    bool replicated; /* tables that a ZooKeeper keeps alike on the replicas of a shard (macros {shard}, {replica}) */
+};
+
+/* Is given one statement after the other; other than 0 ends it. */
+typedef int fc_tables_call(void *ctx, const char *statement, struct fc_error *err);
+
+/*
+ * The statements that make the tables of a server. 0, what `call` returns, FC_E_USAGE (a name of a cluster that has other than letters,
+ * digits, '_' and '-'), FC_E_NOMEM.
+ */
+int fc_tables_each(const struct fc_tables_options *options, fc_tables_call *call, void *ctx, struct fc_error *err);
+
+/*
+ * Makes the database and those tables that are not there, on the server that the cluster's file names; of several, that is to be done on
+ * each. FC_E_USAGE: as above; or there are tables of another kind already. FC_E_IO, FC_E_DB, FC_E_INTERRUPTED, FC_E_NOMEM.
+ */
+int fc_cluster_init(const struct fc_cluster *cluster, const struct fc_tables_options *options, const int *stop,
+                    struct fc_error *err);
+
+/* What an engine knows of an index that is asked under a sensor's name, or is being sent to be. */
+struct fc_sensor_status {
+    char name[64];
+    bool known; /* false: the file of the cluster names it, and nothing was exported yet: all below is 0 */
+    bool asked; /* false: not all of it is there yet */
+    uint8_t generation[16];
+    uint64_t run, until,
+        batches;       /* the index is there up to `run`; of what comes behind that, up to `until`, so many batches */
+    int64_t clock_ns;  /* latest packet; INT64_MIN: none has a time */
+    int64_t told_ns;   /* when that was noted, by the sensor's clock */
+    uint64_t sessions; /* but for provisional ones */
+};
+
+struct fc_cluster_status {
+    char release[32];                /* the engine's, as "18.16" */
+    struct fc_sensor_status *sensor; /* by name */
+    size_t count;
+};
+
+/* On success *out must go to fc_cluster_status_fini(). Codes as fc_cluster_init(). */
+int fc_cluster_status(const struct fc_cluster *cluster, const int *stop, struct fc_cluster_status *out,
+                      struct fc_error *err);
+void fc_cluster_status_fini(struct fc_cluster_status *status);
+
 #ifdef __cplusplus
 }
 #endif

@@ -38,7 +38,7 @@ struct fc_command {
 
 extern const struct fc_command fc_command_index, fc_command_watch, fc_command_capture, fc_command_query, fc_command_top,
     fc_command_stats, fc_command_packets, fc_command_follow, fc_command_carve, fc_command_verify, fc_command_files,
-    fc_command_forget, fc_command_status, fc_command_cache, fc_command_serve, fc_command_export;
+    fc_command_forget, fc_command_status, fc_command_cache, fc_command_serve, fc_command_export, fc_command_cluster;
 
 /*
  * Parses argv[1..] of a command. For each option `set` gets its place in the table and its value; it returns 0, or -1

@@ -15,7 +15,7 @@ static const struct fc_command *const commands[] = {
     &fc_command_serve,
 #endif
 #if defined FC_HAS_CLUSTER
-    &fc_command_export,
+    &fc_command_export, &fc_command_cluster,
 #endif
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

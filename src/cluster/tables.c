@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cluster/tables.h"
 #include "base/error.h"
+#include "base/export.h"
+#include "cluster/config.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -63,7 +65,8 @@ static int each_of(const char *text, const struct fc_tables_options *options, fc
     return 0;
 }
 
-int fc_tables_each(const struct fc_tables_options *options, fc_tables_call *call, void *ctx, struct fc_error *err)
+FC_EXPORT int fc_tables_each(const struct fc_tables_options *options, fc_tables_call *call, void *ctx,
+                             struct fc_error *err)
 {
     const char *name = options->cluster;
     int rc;
@@ -87,4 +90,49 @@ int fc_tables_make(struct fc_engine *engine, const struct fc_tables_options *opt
     int rc = fc_engine_make_database(engine, err);
 
     return rc ? rc : fc_tables_each(options, make_one, engine, err);
+}
+
+static int take_text(void *ctx, const uint8_t *data, size_t len, struct fc_error *err)
+{
+    char *text = ctx;
+    size_t has = strlen(text), room = NAME_LONGEST - has;
+
+    (void)err;
+    memcpy(text + has, data, len < room ? len : room);
+    text[has + (len < room ? len : room)] = '\0';
+    return 0;
+}
+
+/* Tables of one server beside those that stand in front of many would each be a half of what was sent. */
+static int check_kind(struct fc_engine *engine, const struct fc_tables_options *options, const char *url,
+                      struct fc_error *err)
+{
+    char text[NAME_LONGEST + 1] = "";
+    int rc = fc_engine_run(engine,
+                           "SELECT engine FROM system.tables WHERE database = currentDatabase() AND name = 'session'"
+                           " FORMAT TabSeparatedRaw",
+                           NULL, take_text, text, err);
+    bool distributed = strncmp(text, "Distributed", 11) == 0;
+
+    if (rc || !*text || distributed == (options->cluster != NULL))
+        return rc;
+    return fc_error_set(err, FC_E_USAGE, url, FC_NO_OFFSET,
+                        distributed
+                            ? "tables are there already, in front of those of several servers: say of which cluster"
+                            : "tables are there already, of one server");
+}
+
+FC_EXPORT int fc_cluster_init(const struct fc_cluster *cluster, const struct fc_tables_options *options,
+                              const int *stop, struct fc_error *err)
+{
+    struct fc_engine *engine;
+    int rc = fc_engine_open(&cluster->engine, cluster->database, stop, &engine, err);
+
+    if (rc)
+        return rc;
+    if ((rc = fc_engine_make_database(engine, err)) == 0 &&
+        (rc = check_kind(engine, options, cluster->engine.url, err)) == 0)
+        rc = fc_tables_make(engine, options, err);
+    fc_engine_close(engine);
+    return rc;
 }

@@ -55,7 +55,7 @@ class Cli(support.TestCase):
     def test_help(self):
         self.golden('help', '--help')
         self.golden('help-filter', 'help', 'filter')
-        for command in ('index', 'watch', 'capture', 'query', 'top', 'stats', 'packets', 'follow', 'carve', 'verify', 'files', 'forget', 'status', 'cache', 'serve', 'export'):
+        for command in ('index', 'watch', 'capture', 'query', 'top', 'stats', 'packets', 'follow', 'carve', 'verify', 'files', 'forget', 'status', 'cache', 'serve', 'export', 'cluster'):
             self.golden('help-' + command, command, '--help')
             self.assertEqual(flowcarve(command, '-h').out, flowcarve(command, '--help').out)
         self.assertEqual(flowcarve('-h').out, flowcarve('--help').out)
@@ -64,7 +64,7 @@ class Cli(support.TestCase):
 
     def test_help_fits_a_terminal(self):
         commands = re.findall(r'(?m)^  (\w+) +\w', flowcarve('--help').text.split('Commands:')[1].split('\n\n')[0])
-        self.assertEqual(commands, ['index', 'watch', 'capture', 'query', 'top', 'stats', 'packets', 'follow', 'carve', 'verify', 'files', 'forget', 'status', 'cache', 'serve', 'export'])
+        self.assertEqual(commands, ['index', 'watch', 'capture', 'query', 'top', 'stats', 'packets', 'follow', 'carve', 'verify', 'files', 'forget', 'status', 'cache', 'serve', 'export', 'cluster'])
         for words in [['--help'], *([c, '--help'] for c in commands)]:
             for line in flowcarve(*words).text.splitlines():
                 self.assertLessEqual(len(line), 80, line)
@@ -154,12 +154,12 @@ class Cli(support.TestCase):
         option = re.compile(r'(?<![\w-])--?[a-z][a-z-]*')
         of_all = set(option.findall(sections['OPTIONS OF ALL COMMANDS'])) & {'-d', '--db', '-h', '--help'}
         self.assertEqual(len(of_all), 4)
-        for command in ('index', 'watch', 'capture', 'query', 'top', 'stats', 'packets', 'follow', 'carve', 'verify', 'files', 'forget', 'status', 'cache', 'serve', 'export'):
+        for command in ('index', 'watch', 'capture', 'query', 'top', 'stats', 'packets', 'follow', 'carve', 'verify', 'files', 'forget', 'status', 'cache', 'serve', 'export', 'cluster'):
             text = flowcarve(command, '--help').text
             shown = {o for left in re.findall(r'^ {2,6}(-.*?)(?:  |$)', text, re.M) for o in option.findall(left)}
             heads = re.findall(r'^\.TP\n(.*)', sections['FLOWCARVE ' + command.upper()], re.M)
             told = {o for head in heads for o in option.findall(head)}
-            self.assertEqual(shown, told | (of_all if command != 'cache' else {'-h', '--help'}), command)
+            self.assertEqual(shown, told | (of_all if command not in ('cache', 'cluster') else {'-h', '--help'}), command)
         filters = support.read_bytes(os.path.join(support.ROOT, 'docs', 'flowcarve-filter.7')).decode()
         filters = re.sub(r'\\f\w', '', filters.replace('\\-', '-'))
         words = re.findall(r'^ {2,4}([a-z].*)$', flowcarve('query', '--help').text.split('FILTER is')[1], re.M)

@@ -96,13 +96,14 @@ class Proxy:
                     return
                 if how == 'stored, and an error':
                     answer.status, text = 500, b'Code: 999, e.displayText() = DB::Exception: as 18.16 does, e.what() = DB::Exception'
-                self.send_response(answer.status)
-                for name, content in answer.getheaders():
-                    if name.lower().startswith('x-clickhouse'):
-                        self.send_header(name, content)
-                self.send_header('Content-Length', str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
+                with contextlib.suppress(ConnectionError):  # who was killed does not listen
+                    self.send_response(answer.status)
+                    for name, content in answer.getheaders():
+                        if name.lower().startswith('x-clickhouse'):
+                            self.send_header(name, content)
+                    self.send_header('Content-Length', str(len(text)))
+                    self.end_headers()
+                    self.wfile.write(text)
 
             do_GET = do_POST = pass_on
 
@@ -491,6 +492,35 @@ class Cases:
                 self.export(both, sensor=sensor)
                 self.assert_equals_index(both, sensor)
 
+    def test_status(self):
+        db = self.small()
+        self.assert_says(flowcarve('cluster', 'status', '--to', self.url(), ok=2), self.base)
+        flowcarve('cluster', 'init', '--to', self.url())
+        self.assertEqual(flowcarve('cluster', 'status', '--to', self.url(), '-f', 'json', ok=1).text, '')
+        self.export(db)
+        config = self.write('c.ini', b'[engine]\nurl = %s\n[sensor nyc1]\nurl = http://127.0.0.1:1\n[sensor ams2]\nurl = http://127.0.0.1:1\n'
+                            % self.url().encode())
+        rows = [json.loads(line) for line in flowcarve('cluster', 'status', config, '-f', 'json').text.splitlines()]
+        self.assertEqual([(r['sensor'], r['state'], r['sessions'], r['run']) for r in rows],
+                         [('ams2', 'nothing', None, None), ('nyc1', 'there', len([i for i in of_index(db) if i > 0]), 1)])
+        self.assertEqual(rows[1]['generation'], select(db, "SELECT value FROM meta WHERE name = 'generation'")[0][0])
+        self.assertLess(0, rows[1]['lag_s'] + 1)
+        self.assertLess(rows[1]['lag_s'], 60)
+        self.assertIn('nyc1', flowcarve('cluster', 'status', config, '-f', 'table').text)
+        # by the file of the cluster as by the address
+        self.assertIn('nothing new', flowcarve('export', '-d', db, '--sensor', 'nyc1', '--cluster', config).err)
+
+    def test_schema(self):
+        made = flowcarve('cluster', 'schema').text
+        self.assertEqual(made.count('CREATE TABLE'), 6)
+        self.assertNotIn('@', made)
+        many = flowcarve('cluster', 'schema', '--on', 'flowcarve', '--replicated').text
+        self.assertEqual((many.count('Distributed(flowcarve,'), many.count("ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/")), (6, 6))
+        self.assert_says(flowcarve('cluster', 'schema', '--on', "x'); DROP", ok=2), 'letters')
+        self.assert_says(flowcarve('cluster', ok=2), 'init, status or schema')
+        self.assert_says(flowcarve('cluster', 'wipe', ok=2), 'wipe')
+        self.assert_says(flowcarve('cluster', 'init', '--to', self.url(), '--on', 'nowhere_else', ok=2), 'nowhere_else')
+
     def test_follow(self):
         files = self.fcgen('c.pcap', '--packets', '1500', '--sessions', '80', '--files', '3')
         db = self.path('x.db')
@@ -524,6 +554,119 @@ class Old(Cases, Engine):
         super().setUpClass()
         cls.engine = engines.Server()
         cls.addClassCleanup(cls.engine.close)
+
+
+    def sums_of_index(self, db):
+        return select(db, 'SELECT count(*), sum(id), sum(id * (client_packets + server_packets)), sum(client_bytes), sum(server_bytes),'
+                          ' sum(start_ns % 1000003), sum(duration_ns % 1000003) FROM session WHERE id > 0')
+
+    def sums_of_engine(self, sensor='nyc1'):
+        return self.ask('SELECT count(), sum(id), sum(id * (client_packets + server_packets)), sum(client_bytes), sum(server_bytes),'
+                        ' sum(start_ns % 1000003), sum((end_ns - start_ns) % 1000003) FROM'
+                        ' (SELECT * FROM session WHERE ' + self.of_sensor(sensor) + ' ORDER BY revision DESC LIMIT 1 BY id) WHERE deleted = 0')
+
+    def test_killed_between_batches(self):
+        """Whatever it was at; and what was noted as sent is not sent again."""
+        files = self.fcgen('c.pcap', '--packets', '95000', '--sessions', '90000', '--sizes', 'small')
+        db, proxy, rng = self.path('x.db'), Proxy(self.engine.url), support.rng('kill')
+        index(db, '-q', *files)
+        last = select(db, 'SELECT max(id) FROM session')[0][0]
+        self.assertGreater(last, 65536)
+        with contextlib.closing(proxy):
+            self.export(self.small(), server=proxy, sensor='other')
+            words = [support.FLOWCARVE, 'export', '-q', '-d', db, '--sensor', 'nyc1', '--to', self.url(proxy)]
+            for _ in range(3):
+                process = subprocess.Popen(words, env=support.environment())
+                proxy.begin()
+                at = rng.randrange(3, 8)
+                proxy.at = lambda number, process=process, at=at: number == at and process.kill()
+                process.wait()
+            proxy.at = None
+            while select(db, 'SELECT 1 FROM session LIMIT 1') and not self.noted(1):  # the first batch is there, and noted
+                proxy.begin({6: 'not stored'})
+                self.export(db, server=proxy, ok=(0, 2))
+            proxy.begin()
+            self.export(db, server=proxy)
+            self.assertLess(len([1 for text in proxy.seen if 'INTO%20session' in text]), (last + 65535) // 65536)
+        self.assertEqual(self.sums_of_engine(), self.sums_of_index(db))
+
+    def noted(self, batches):
+        return self.ask("SELECT 1 FROM progress WHERE sensor = 'nyc1' AND (batches >= %d OR run > 0) LIMIT 1" % batches)
+
+    def test_two_servers(self):
+        """With tables in front that divide sensors between them: all of a sensor is on one, and either of them answers for both."""
+        servers = engines.servers(2)
+        with contextlib.ExitStack() as stack:
+            for s in servers:
+                stack.callback(s.close)
+            for s in servers:
+                self.assertIn('each of them', flowcarve('cluster', 'init', '--to', self.url(s), '--on', 'flowcarve').err)
+            self.assert_says(flowcarve('cluster', 'init', '--to', self.url(servers[0]), ok=2), 'of which cluster')
+            files = self.fcgen('c.pcap', '--packets', '3000', '--sessions', '200', '--files', '2')
+            late, early = self.moving()
+            dbs = {}
+            for n in range(6):
+                dbs['s%d' % n] = db = self.path('%d.db' % n)
+                index(db, '-q', *(files[:1] if n % 2 else [late]))
+                self.export(db, sensor='s%d' % n, server=servers[n % 2])
+                index(db, '-q', *(files[1:] if n % 2 else [early]))
+            self.export(dbs['s1'], sensor='s1', server=servers[0])
+            for n in range(6):
+                self.export(dbs['s%d' % n], sensor='s%d' % n, server=servers[(n + 1) % 2])
+                self.assert_equals_index(dbs['s%d' % n], 's%d' % n, servers[n % 2])
+            shares = [self.ask('SELECT DISTINCT sensor FROM session_local ORDER BY 1', s) for s in servers]
+            self.assertEqual(sorted(shares[0] + shares[1]), [('s%d' % n,) for n in range(6)])
+            self.assertTrue(shares[0] and shares[1])
+            # one of them down: no half of anything is taken for the whole
+            servers[1].kill()
+            new = self.path('new.db')
+            index(new, '-q', late)
+            before = flowcarve('export', '-d', new, '--sensor', shares[1][0][0], '--to', self.url(servers[0]), ok=2).err
+            self.assertIn('engine answers', before)
+            servers[1].start()
+            self.assert_equals_index(dbs[shares[1][0][0]], shares[1][0][0], servers[0])
+
+    def test_the_server_is_killed(self):
+        """At random moments, while an index grows and is exported."""
+        rng, server = support.rng('server'), engines.Server()
+        with contextlib.ExitStack() as stack:
+            stack.callback(server.close)
+            files = self.fcgen('c.pcap', '--packets', '8000', '--sessions', '900', '--files', '4')
+            db = self.path('x.db')
+            for n, f in enumerate(files):
+                index(db, '-q', f)
+                process = subprocess.Popen([support.FLOWCARVE, 'export', '-q', '-d', db, '--sensor', 'nyc1', '--to', self.url(server)],
+                                           stderr=subprocess.DEVNULL, env=support.environment())
+                time.sleep(rng.random() * 0.15 + (0.2 if n == 0 else 0))
+                server.kill()
+                if n % 2:
+                    process.kill()
+                process.wait(60)
+                server.start()
+            self.export(db, server=server)
+            self.assert_equals_index(db, server=server)
+
+    def test_follow_outlives_the_server(self):
+        server = engines.Server()
+        with contextlib.ExitStack() as stack:
+            stack.callback(server.close)
+            db = self.small()
+            server.kill()
+            process = subprocess.Popen([support.FLOWCARVE, 'export', '-d', db, '--sensor', 'nyc1', '--to', self.url(server), '--follow'],
+                                       stderr=subprocess.PIPE, env=support.environment())
+            stack.callback(process.kill)
+            time.sleep(0.5)
+            server.start()
+            for _ in range(100):
+                time.sleep(0.05)
+                with contextlib.suppress(RuntimeError, IndexError):
+                    if self.run_of(server=server) == 1:
+                        break
+            process.send_signal(signal.SIGTERM)
+            said = process.communicate(timeout=10)[1].decode()
+            self.assertEqual(process.returncode, 0)
+            self.assertEqual((said.count('trying again'), said.count('goes on')), (1, 1), said)
+            self.assert_equals_index(db, server=server)
 
 
 @unittest.skipUnless(engines.library(), 'chdb is not there (FLOWCARVE_CLUSTER_TOOLS): a current engine was not asked')
