@@ -111,9 +111,9 @@ def servers(count):
 
 
 def library():
-    """Where chdb's library is: in FLOWCARVE_CLUSTER_TOOLS, a folder in which npm has installed it. None: it is not there."""
-    found = glob.glob(os.path.join(os.environ.get("FLOWCARVE_CLUSTER_TOOLS", ""), "node_modules/@chdb/lib-*/libchdb.so"))
-    return found[0] if found and os.environ.get("FLOWCARVE_CLUSTER_TOOLS") else None
+    """Where chdb's library is: where npm has installed it, FLOWCARVE_CLUSTER_TOOLS or build/cluster of this checkout. None: it is not there."""
+    tools = os.environ.get("FLOWCARVE_CLUSTER_TOOLS") or os.path.join(support.ROOT, "build/cluster")
+    return next(iter(glob.glob(os.path.join(tools, "node_modules/@chdb/lib-*/libchdb.so"))), None)
 
 
 class _Chdb:

@@ -521,6 +521,25 @@ class Cases:
         self.assert_says(flowcarve('cluster', 'wipe', ok=2), 'wipe')
         self.assert_says(flowcarve('cluster', 'init', '--to', self.url(), '--on', 'nowhere_else', ok=2), 'nowhere_else')
 
+    def test_runs_in_the_middle_of_an_export(self):
+        """Rows may be of a later run than the step that they are sent in; in the end all are as the index has them."""
+        late, early = self.moving()
+        more = self.write('more.pcap', support.pcap_bytes([(T0 + (7000 + i) * S, udp('10.0.2.%d' % (i % 7), 53, '10.0.1.%d' % i, 1000 + i)) for i in range(40)]))
+        proxy = Proxy(self.engine.url)
+        self.export(self.small(), sensor='other')
+        with contextlib.closing(proxy):
+            for n in range(3, 7):
+                db, sensor, left = self.path('%d.db' % n), 's%d' % n, [early, more]
+                index(db, '-q', late)
+                for at in (n, 1):
+                    proxy.begin()
+                    proxy.at = lambda number, db=db, left=left, at=at: left and number == at and index(db, '-q', left.pop(0))
+                    self.export(db, sensor=sensor, server=proxy)
+                proxy.at = None
+                self.export(db, sensor=sensor)
+                self.assertEqual(left, [])
+                self.assert_equals_index(db, sensor)
+
     def test_follow(self):
         files = self.fcgen('c.pcap', '--packets', '1500', '--sessions', '80', '--files', '3')
         db = self.path('x.db')
