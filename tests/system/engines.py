@@ -54,10 +54,12 @@ def ask(url, sql, data=None, **params):
 
 
 class Server:
-    """One ClickHouse process. `ports`: the native ports of all servers of the cluster `flowcarve`, its own among them; None: it is alone."""
+    """One ClickHouse process. `ports`: the native ports of all servers of the cluster `flowcarve`, its own among them; None: it is alone.
+    folder: where its data are to be, and are deleted in the end; None: a place of its own."""
 
-    def __init__(self, tcp=None, ports=None):
-        self.dir = tempfile.mkdtemp(prefix="fc-engine-", dir=support.scratch())
+    def __init__(self, tcp=None, ports=None, folder=None):
+        self.dir = folder or tempfile.mkdtemp(prefix="fc-engine-", dir=support.scratch())
+        os.makedirs(self.dir, exist_ok=True)
         self.http, self.tcp = free_port(), tcp or free_port()
         self.url = f"http://127.0.0.1:{self.http}"
         for sub in ("data", "tmp"):
