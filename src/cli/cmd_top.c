@@ -27,6 +27,7 @@ enum column {
     PATH,
     VLAN,
     TUNNEL,
+    SENSOR,
     TIME,
     SESSIONS,
     PEERS,
@@ -59,6 +60,7 @@ static const struct fc_grid_column all_columns[COLUMNS] = {
     [PATH] = {"path", "PATH", false, true, 0},
     [VLAN] = {"vlan", "VLAN", false, true, 0},
     [TUNNEL] = {"tunnel", "TUNNEL", false, true, 0},
+    [SENSOR] = {"sensor", "SENSOR", false, true, 0},
     [TIME] = {"time", "TIME", false, true, 0},
     [SESSIONS] = {"sessions", "SESSIONS", true, false, 1},
     [PEERS] = {"peers", "PEERS", true, false, 4},
@@ -104,6 +106,8 @@ static const struct grouping {
      BIT(CLIENT_BYTES) | BIT(SERVER_BYTES)},
     {"tunnel", "tunnel", FC_TOP_TUNNEL, BIT(TUNNEL), BIT(SESSIONS) | BIT(HOSTS) | BIT(PORTS) | TRAFFIC | SPAN,
      BIT(CLIENT_BYTES) | BIT(SERVER_BYTES)},
+    {"sensor", "sensor", FC_TOP_SENSOR, BIT(SENSOR), BIT(SESSIONS) | BIT(HOSTS) | BIT(PORTS) | TRAFFIC | SPAN,
+     BIT(CLIENT_BYTES) | BIT(SERVER_BYTES)},
     {"time", "bucket", FC_TOP_TIME, BIT(TIME), BIT(SESSIONS) | TRAFFIC,
      BIT(HOSTS) | BIT(PORTS) | BIT(CLIENT_BYTES) | BIT(SERVER_BYTES) | SPAN},
     {NULL, "total", FC_TOP_TOTAL, 0,
@@ -137,8 +141,8 @@ static const struct grouping *find_grouping(const char *name)
         if (name == groupings[i].name || (name && groupings[i].name && strcmp(name, groupings[i].name) == 0))
             return &groupings[i];
     fc_complain(
-        "top: cannot group by '%s'; --by is client, server, host, pair, port, protocol, state, file, vlan, tunnel "
-        "or time",
+        "top: cannot group by '%s'; --by is client, server, host, pair, port, protocol, state, file, vlan, tunnel, "
+        "sensor (with --cluster) or time",
         name);
     return NULL;
 }
@@ -395,6 +399,7 @@ static const char *text_of(const struct view *v, char buf[TEXT], enum column c, 
     case PATH:
     case VLAN:
     case TUNNEL:
+    case SENSOR:
         return r->text;
     case TIME:
         return r->has_bucket ? write_time(v, buf, r->bucket_ns) : NULL;
@@ -570,13 +575,18 @@ int fc_cmd_top_run(const struct fc_top_args *args)
                                      .bucket_ns = args->bucket_ns};
     if (args->limit < 0)
         options.limit = view.format == FC_ROWS_TABLE && args->tty && options.by != FC_TOP_TIME ? SCREEN_ROWS : 0;
-    if (fc_query_begin(args->filter, &args->zone, args->db, &filter, &db)) {
-        if (fc_top_open(db, filter, &options, &top, &err) != 0)
+    bool begun = args->cluster->path ? fc_query_parse(args->filter, &args->zone, &filter) &&
+                                           fc_cluster_option_open(args->cluster, args->command, args->quiet)
+                                     : fc_query_begin(args->filter, &args->zone, args->db, &filter, &db);
+    if (begun) {
+        if ((args->cluster->path ? fc_inquiry_top(args->cluster->inquiry, filter, &options, &top, &err)
+                                 : fc_top_open(db, filter, &options, &top, &err)) != 0)
             fc_complain_error(&err);
         else
             status = print(&view, top);
     }
     fc_top_close(top);
+    fc_cluster_option_close(args->cluster);
     fc_db_close(db);
     fc_filter_free(filter);
     return status;

@@ -3,14 +3,16 @@
 #ifndef FC_CLI_CMD_TOP_H
 #define FC_CLI_CMD_TOP_H
 
+#include "cli/cluster_option.h"
 #include "cli/reading.h"
 #include "cli/zone.h"
 
 #include <flowcarve/top.h>
 
 struct fc_top_args {
-    const char *command; /* its name, for messages */
-    const char *db;      /* path of the index */
+    const char *command;               /* its name, for messages */
+    const char *db;                    /* path of the index */
+    struct fc_cluster_option *cluster; /* what is asked in its place */
     struct fc_reading reading;
     const char *filter;      /* NULL or "": every session */
     const char *filter_file; /* where the filter came from; NULL: words alone */

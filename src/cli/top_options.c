@@ -8,7 +8,24 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DB, READ, NO_KEEP, FORMAT, TZ, FILTER_FILE, QUIET, VERBOSE, BY, COLUMNS, SORT, LIMIT, BUCKET };
+enum {
+    DB,
+    CLUSTER,
+    READ,
+    NO_KEEP,
+    FORMAT,
+    TZ,
+    FILTER_FILE,
+    MAX_ROWS,
+    DEADLINE,
+    QUIET,
+    VERBOSE,
+    BY,
+    COLUMNS,
+    SORT,
+    LIMIT,
+    BUCKET
+};
 
 #define FORMAT_OPTION                                                                                                  \
     {                                                                                                                  \
@@ -25,15 +42,19 @@ enum { DB, READ, NO_KEEP, FORMAT, TZ, FILTER_FILE, QUIET, VERBOSE, BY, COLUMNS, 
 
 static const struct fc_option top_options[] = {
     [DB] = FC_OPTION_DB,
+    [CLUSTER] = FC_OPTION_CLUSTER,
     [READ] = FC_OPTION_READ,
     [NO_KEEP] = FC_OPTION_NO_KEEP,
     [FORMAT] = FORMAT_OPTION,
     [TZ] = FC_OPTION_TZ,
     [FILTER_FILE] = FC_OPTION_FILTER_FILE,
+    [MAX_ROWS] = FC_OPTION_MAX_ROWS,
+    [DEADLINE] = FC_OPTION_DEADLINE,
     [QUIET] = QUIET_OPTION,
     [VERBOSE] = VERBOSE_OPTION,
     [BY] = {"by", 'b', "WHAT",
-            "client, server, host, pair, port, protocol, state, file, vlan, tunnel or time (default: host)"},
+            "client, server, host, pair, port, protocol, state, file, vlan, tunnel, time, and with --cluster sensor "
+            "(default: host)"},
     [COLUMNS] =
         {"columns", 'C', "LIST",
          "sessions, peers (hosts), ports, packets, bytes, first, last...; interval: mean and standard deviation of "
@@ -56,9 +77,18 @@ static const struct fc_values top_values[] = {
 };
 
 static const struct fc_option stats_options[] = {
-    [DB] = FC_OPTION_DB,      [READ] = FC_OPTION_READ,    [NO_KEEP] = FC_OPTION_NO_KEEP,
-    [FORMAT] = FORMAT_OPTION, [TZ] = FC_OPTION_TZ,        [FILTER_FILE] = FC_OPTION_FILTER_FILE,
-    [QUIET] = QUIET_OPTION,   [VERBOSE] = VERBOSE_OPTION, {0},
+    [DB] = FC_OPTION_DB,
+    [CLUSTER] = FC_OPTION_CLUSTER,
+    [MAX_ROWS] = FC_OPTION_MAX_ROWS,
+    [DEADLINE] = FC_OPTION_DEADLINE,
+    [READ] = FC_OPTION_READ,
+    [NO_KEEP] = FC_OPTION_NO_KEEP,
+    [FORMAT] = FORMAT_OPTION,
+    [TZ] = FC_OPTION_TZ,
+    [FILTER_FILE] = FC_OPTION_FILTER_FILE,
+    [QUIET] = QUIET_OPTION,
+    [VERBOSE] = VERBOSE_OPTION,
+    {0},
 };
 
 static const struct fc_values stats_values[] = {
@@ -74,6 +104,13 @@ static int set(void *ctx, int option, const char *value)
     case DB:
         a->db = value;
         return 0;
+    case CLUSTER:
+        a->cluster->path = value;
+        return 0;
+    case MAX_ROWS:
+        return fc_cluster_option_rows(a->cluster, a->command, value);
+    case DEADLINE:
+        return fc_cluster_option_deadline(a->cluster, a->command, value);
     case READ:
         return fc_reading_add(&a->reading, value);
     case NO_KEEP:
@@ -119,14 +156,18 @@ static int set(void *ctx, int option, const char *value)
 
 static int run(const struct fc_command *command, struct fc_top_args *a, int argc, char **argv)
 {
-    int first, rc = fc_options_parse(command, argc, argv, set, a, &first);
+    struct fc_cluster_option cluster = {0};
+    int first, rc;
 
-    if (rc >= 0)
+    a->cluster = &cluster;
+    a->command = command->name;
+    if ((rc = fc_options_parse(command, argc, argv, set, a, &first)) >= 0)
         return rc;
+    if (!fc_cluster_option_fits(&cluster, command->name, a->db ? "--db" : a->reading.count ? "--read" : NULL))
+        return FC_EXIT_ERROR;
     char *filter = fc_filter_words(command->name, a->filter_file, argc - first, argv + first);
     if (!filter)
         return FC_EXIT_ERROR;
-    a->command = command->name;
     a->filter = filter;
     a->tty = isatty(STDOUT_FILENO);
     a->color = a->tty && !getenv("NO_COLOR");
@@ -135,7 +176,7 @@ static int run(const struct fc_command *command, struct fc_top_args *a, int argc
                       : strcmp(a->by, "tunnel") == 0 ? FC_FIELD_TUNNEL
                                                      : 0;
     rc = FC_EXIT_ERROR;
-    if ((a->db = fc_reading_db(&a->reading, command->name, a->db, filter, &a->zone, fields, a->quiet)))
+    if (cluster.path || (a->db = fc_reading_db(&a->reading, command->name, a->db, filter, &a->zone, fields, a->quiet)))
         rc = fc_cmd_top_run(a);
     free(filter);
     return fc_reading_end(&a->reading, rc);

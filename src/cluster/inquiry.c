@@ -101,6 +101,8 @@ int fc_inquiry_ask(struct fc_inquiry *q, char *sql, const struct fc_where *where
     if (!sql)
         return no_memory(err);
     bounds.long_answer = long_answer;
+    if (!where)
+        bounds.rows_to_read = 0;
     rc = fc_engine_run(q->engine, sql, &bounds, fc_binary_take, &stream, err);
     if (rc == FC_E_LIMIT && fc_engine_code(q->engine))
         rc = too_much(q, where, fc_engine_code(q->engine), err);

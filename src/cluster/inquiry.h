@@ -45,7 +45,8 @@ void fc_where_fini(struct fc_where *where);
 uint32_t fc_where_fields(const struct fc_inquiry *inquiry, const struct fc_filter *filter);
 
 /*
- * Runs a question, which is freed (NULL: no memory), and gives its rows. where: of its condition, for saying what was too much; NULL: it has none.
+ * Runs a question, which is freed (NULL: no memory), and gives its rows. where: of its condition, for saying what was too much; NULL: it is
+ * about tables that are small, or ends early, and may read what it likes.
  * long_answer: rows may come for as long as they like, if only some do.
  */
 int fc_inquiry_ask(struct fc_inquiry *inquiry, char *sql, const struct fc_where *where, bool long_answer,

@@ -114,10 +114,11 @@ static int read_rows(struct fc_binary_stream *s, const uint8_t *data, size_t len
     for (*used = 0; *used < len;) {
         struct fc_binary row = {data + *used, end, false, false};
         int rc = s->row(s->ctx, &row, err);
-        if (row.bad)
-            return no_rows(s, err);
+        /* what was read before it was cut is good, and what seems to come behind it is not there */
         if (row.cut)
             return end - (data + *used) > FC_BINARY_ROW_MAX ? no_rows(s, err) : 0;
+        if (row.bad)
+            return no_rows(s, err);
         if (rc < 0)
             return rc;
         if (row.at == data + *used)

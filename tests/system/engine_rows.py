@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Rows of an index as an engine is to have them (schema/clickhouse/tables.sql), read by plain SQLite and written as text: what the exporter does,
 done by somebody else."""
+import base64
+import datetime
 import hashlib
-import ipaddress
 import os
 import re
 import sqlite3
@@ -23,7 +24,8 @@ def make_tables(engine, cluster=None):
     """In database `flowcarve`; where there is a cluster, Distributed tables in front of `_local` ones."""
     engine.ask('CREATE DATABASE IF NOT EXISTS flowcarve')
     for name in ('tables.sql', 'distributed.sql') if cluster else ('tables.sql',):
-        text = ''.join(line for line in open(os.path.join(SCHEMA, name)) if not line.startswith('--'))
+        with open(os.path.join(SCHEMA, name)) as f:
+            text = ''.join(line for line in f if not line.startswith('--'))
         text = re.sub(r'@ENGINE\((\w*)\)@', r'ReplacingMergeTree(\1)', text)
         text = text.replace('@LOCAL@', '_local' if cluster else '').replace('@CLUSTER@', cluster or '')
         for statement in text.split('\n;\n'):
@@ -67,7 +69,6 @@ def community_id(proto, kind, client, client_port, server, server_port, one_way)
     elif a > b:
         a, b = b, a
     digest = hashlib.sha1(b'\0\0' + a + b + bytes([proto, 0]) + ports).digest()
-    import base64
     return '1:' + base64.b64encode(digest).decode()
 
 
@@ -91,7 +92,6 @@ def rows_of(db, sensor, generation, revision):
 
 
 def date(day):
-    import datetime
     return (datetime.date(1970, 1, 1) + datetime.timedelta(days=day)).isoformat()
 
 
