@@ -112,6 +112,11 @@ int64_t fc_inquiry_count(struct fc_inquiry *inquiry, const struct fc_filter *fil
 int fc_inquiry_top(struct fc_inquiry *inquiry, const struct fc_filter *filter, const struct fc_top_options *options,
                    struct fc_top **out, struct fc_error *err);
 
+/* Sessions over time, as fc_histogram_make() has them; options->sums has no effect. On success fc_histogram_fini() frees. Codes as
+ * above; FC_E_USAGE: buckets. */
+int fc_inquiry_histogram(struct fc_inquiry *inquiry, const struct fc_filter *filter, const struct fc_histogram_options *options,
+                         struct fc_histogram *out, struct fc_error *err);
+
 /*
  * Explains how a filter (may be NULL) is answered: as fc_query_explain(), with the engine's SQL, and with what bounds it in place of a plan.
  * On success *out must go to fc_explain_fini(). Codes as fc_inquiry_rows().

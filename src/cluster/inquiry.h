@@ -52,9 +52,9 @@ uint32_t fc_where_fields(const struct fc_inquiry *inquiry, const struct fc_filte
 int fc_inquiry_ask(struct fc_inquiry *inquiry, char *sql, const struct fc_where *where, bool long_answer,
                    fc_binary_row *row, void *ctx, struct fc_error *err);
 
-/* First and last start of the sessions of a condition; 0 where none has a time. */
-int fc_inquiry_starts(struct fc_inquiry *inquiry, const struct fc_where *where, int64_t *first_ns, int64_t *last_ns,
-                      struct fc_error *err);
+/* First and last start at or behind from_ns of the sessions of a condition; 0 where there is none. */
+int fc_inquiry_starts(struct fc_inquiry *inquiry, const struct fc_where *where, int64_t from_ns, int64_t *first_ns,
+                      int64_t *last_ns, struct fc_error *err);
 
 /* A statement in the making: a stream into memory, whose text fc_statement_end() gives back, NULL where it is not all there. */
 struct fc_statement {

@@ -360,16 +360,16 @@ static int take_starts(void *ctx, struct fc_binary *row, struct fc_error *err)
     return 0;
 }
 
-int fc_inquiry_starts(struct fc_inquiry *q, const struct fc_where *where, int64_t *first_ns, int64_t *last_ns,
-                      struct fc_error *err)
+int fc_inquiry_starts(struct fc_inquiry *q, const struct fc_where *where, int64_t from_ns, int64_t *first_ns,
+                      int64_t *last_ns, struct fc_error *err)
 {
     struct starts starts = {0};
     char *sql = NULL;
 
     if (asprintf(&sql,
-                 "SELECT countIf(timed = 1) > 0, minIf(start_ns, timed = 1), maxIf(start_ns, timed = 1)" FC_FROM_SESSION
-                 "%s FORMAT RowBinary",
-                 where->text) < 0)
+                 "SELECT count() > 0, min(start_ns), max(start_ns)" FC_FROM_SESSION
+                 "%s AND timed = 1 AND start_ns >= %" PRId64 " FORMAT RowBinary",
+                 where->text, from_ns) < 0)
         sql = NULL;
     int rc = fc_inquiry_ask(q, sql, where, false, take_starts, &starts, err);
     *first_ns = starts.first;
@@ -380,7 +380,7 @@ int fc_inquiry_starts(struct fc_inquiry *q, const struct fc_where *where, int64_
 static int choose_bucket(struct asking *a, struct fc_error *err)
 {
     int64_t first_ns, last_ns;
-    int rc = fc_inquiry_starts(a->inquiry, &a->where, &first_ns, &last_ns, err);
+    int rc = fc_inquiry_starts(a->inquiry, &a->where, INT64_MIN, &first_ns, &last_ns, err);
 
     return rc ? rc : fc_top_choose_bucket(a->top, first_ns, last_ns, a->o.bucket_ns, err);
 }

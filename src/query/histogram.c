@@ -3,6 +3,7 @@
  * One reading of the sessions, whatever their times are: the buckets begin as short as can be, and whenever they do not
  * reach they are joined to those of the next length, which is a multiple.
  */
+#include "query/histogram.h"
 #include "base/error.h"
 #include "base/export.h"
 #include "query/sample.h"
@@ -20,7 +21,7 @@ enum {
     SHARES = 64       /* parts of a sum, spread over its time */
 };
 
-struct making {
+struct fc_histogram_making {
     const struct fc_histogram_options *o;
     size_t room;          /* buckets */
     int64_t length;       /* ns */
@@ -34,14 +35,10 @@ struct making {
         struct fc_histogram_sum total, *bucket;
     } group[GROUPS_READ + 1];
     size_t groups;
+    /* of an index */
     struct fc_db *db;
     struct fc_error *err;
 };
-
-static int fail_memory(struct making *m)
-{
-    return fc_error_set(m->err, FC_E_NOMEM, m->db->path, FC_NO_OFFSET, "out of memory");
-}
 
 /* ---- lengths */
 
@@ -84,7 +81,7 @@ static void add(struct fc_histogram_sum *to, const struct fc_histogram_sum *from
 }
 
 /* Joins buckets to those of the next length. */
-static void lengthen(struct making *m)
+static void lengthen(struct fc_histogram_making *m)
 {
     int64_t longer = next_length(m->length), factor = longer == INT64_MAX ? INT64_MAX : longer / m->length;
     int64_t lo = bucket_of(m->lo, factor), hi = bucket_of(m->hi, factor);
@@ -104,7 +101,7 @@ static void lengthen(struct making *m)
 }
 
 /* Moves what there is so that bucket `base` is the first. */
-static void move(struct making *m, int64_t base)
+static void move(struct fc_histogram_making *m, int64_t base)
 {
     size_t used = (size_t)(m->hi - m->lo + 1);
 
@@ -118,7 +115,7 @@ static void move(struct making *m, int64_t base)
 }
 
 /* The place of the bucket of a time, which there is then. */
-static size_t place_of(struct making *m, int64_t ns)
+static size_t place_of(struct fc_histogram_making *m, int64_t ns)
 {
     int64_t at = bucket_of(ns, m->length);
 
@@ -142,7 +139,7 @@ static size_t place_of(struct making *m, int64_t ns)
 
 /* ---- reading */
 
-static struct group *find_group(struct making *m, int64_t key)
+static struct group *find_group(struct fc_histogram_making *m, int64_t key)
 {
     for (size_t i = 0; i < m->groups; i++)
         if (m->group[i].key == key)
@@ -157,20 +154,30 @@ static struct group *find_group(struct making *m, int64_t key)
     return group;
 }
 
-static int add_at(struct making *m, int64_t key, int64_t ns, const struct fc_histogram_sum *sum)
+int fc_histogram_add(struct fc_histogram_making *m, int64_t key, int64_t ns, const struct fc_histogram_sum *sum)
 {
     struct group *group = find_group(m, key);
 
     if (!group)
-        return fail_memory(m);
+        return FC_E_NOMEM;
     add(&group->total, sum);
     add(&group->bucket[place_of(m, ns)], sum);
     return 0;
 }
 
+void fc_histogram_add_earlier(struct fc_histogram_making *m, const struct fc_histogram_sum *sum)
+{
+    add(&m->earlier, sum);
+}
+
+void fc_histogram_add_timeless(struct fc_histogram_making *m, const struct fc_histogram_sum *sum)
+{
+    add(&m->timeless, sum);
+}
+
 static int take(void *ctx, const struct fc_sample *s)
 {
-    struct making *m = ctx;
+    struct fc_histogram_making *m = ctx;
     struct fc_histogram_sum one = {1, s->client_packets + s->server_packets, s->client_bytes + s->server_bytes};
     add(&m->sum, &one);
     if (s->has_time) {
@@ -181,7 +188,7 @@ static int take(void *ctx, const struct fc_sample *s)
     int64_t key = m->o->by == FC_HISTOGRAM_PROTOCOL ? (int64_t)s->proto : m->o->by == FC_HISTOGRAM_STATE ? s->state : 0;
 
     if (s->has_time && !(m->o->has_from && s->start_ns < m->o->from_ns))
-        return add_at(m, key, s->start_ns, &one);
+        return fc_histogram_add(m, key, s->start_ns, &one);
     add(s->has_time ? &m->earlier : &m->timeless, &one);
     return 0;
 }
@@ -189,7 +196,7 @@ static int take(void *ctx, const struct fc_sample *s)
 /* ---- from the sums */
 
 /* A sum of `sessions` sessions that begin from start on, before next. */
-static int spread(struct making *m, int64_t start, int64_t next, const struct fc_histogram_sum *sum)
+static int spread(struct fc_histogram_making *m, int64_t start, int64_t next, const struct fc_histogram_sum *sum)
 {
     uint64_t length = next > start ? (uint64_t)next - (uint64_t)start : 0;
     struct fc_histogram_sum done = {0};
@@ -202,12 +209,12 @@ static int spread(struct making *m, int64_t start, int64_t next, const struct fc
             to = *sum;
         struct fc_histogram_sum share = {to.sessions - done.sessions, to.packets - done.packets, to.bytes - done.bytes};
         done = to;
-        rc = add_at(m, 0, start + (int64_t)(length / SHARES * i), &share);
+        rc = fc_histogram_add(m, 0, start + (int64_t)(length / SHARES * i), &share);
     }
     return rc;
 }
 
-static int read_sums(struct making *m)
+static int read_sums(struct fc_histogram_making *m)
 {
     static const char text[] =
         "SELECT p.first_id, p.start_ns, p.packets, p.bytes, (SELECT max(id) FROM session),"
@@ -242,7 +249,7 @@ static int read_sums(struct making *m)
 }
 
 /* All within one transaction: nobody changes the pages of the table meanwhile. */
-static int read_all(struct making *m, const struct fc_filter *filter)
+static int read_all(struct fc_histogram_making *m, const struct fc_filter *filter)
 {
     sqlite3 *sql = fc_db_sqlite(m->db);
     int rc;
@@ -268,7 +275,7 @@ static int compare_groups(const void *a, const void *b)
 }
 
 /* The smallest groups become one, behind the largest ones. */
-static void join_others(struct making *m)
+static void join_others(struct fc_histogram_making *m)
 {
     qsort(m->group, m->groups, sizeof *m->group, compare_groups);
     if (m->groups <= FC_HISTOGRAM_GROUPS)
@@ -284,11 +291,11 @@ static void join_others(struct making *m)
     m->groups = FC_HISTOGRAM_GROUPS + 1;
 }
 
-static int give(struct making *m, struct fc_histogram *out)
+static int give(struct fc_histogram_making *m, struct fc_histogram *out)
 {
     join_others(m);
     if (!(out->group = calloc(m->groups + 1, sizeof *out->group)))
-        return fail_memory(m);
+        return FC_E_NOMEM;
     out->earlier = m->earlier;
     out->timeless = m->timeless;
     out->exact = !m->o->sums;
@@ -313,34 +320,69 @@ static int give(struct making *m, struct fc_histogram *out)
     return 0;
 }
 
-FC_EXPORT int fc_histogram_make(struct fc_db *db, const struct fc_filter *filter,
-                                const struct fc_histogram_options *options, struct fc_histogram *out,
-                                struct fc_error *err)
+int fc_histogram_begin(const struct fc_histogram_options *o, int64_t length_ns, struct fc_histogram_making **out,
+                       struct fc_error *err)
 {
-    struct fc_histogram_options o = options ? *options : (struct fc_histogram_options){0};
-    struct making *m;
-    int rc;
+    struct fc_histogram_making *m;
 
-    memset(out, 0, sizeof *out);
-    if (o.buckets > FC_HISTOGRAM_BUCKETS_MAX || o.buckets == 1)
+    *out = NULL;
+    if (o->buckets > FC_HISTOGRAM_BUCKETS_MAX || o->buckets == 1)
         return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "the most buckets are 2 to %d",
                             FC_HISTOGRAM_BUCKETS_MAX);
     if (!(m = calloc(1, sizeof *m)))
-        return fc_error_set(err, FC_E_NOMEM, db->path, FC_NO_OFFSET, "out of memory");
-    o.sums &= !filter && o.by == FC_HISTOGRAM_ALL && !o.has_from;
-    m->o = &o;
-    m->room = o.buckets ? o.buckets : FC_HISTOGRAM_BUCKETS;
-    m->length = 1;
-    m->db = db;
-    m->err = err;
-    rc = read_all(m, filter);
-    if (rc == 0)
-        rc = give(m, out);
+        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    m->o = o;
+    m->room = o->buckets ? o->buckets : FC_HISTOGRAM_BUCKETS;
+    m->length = length_ns;
+    *out = m;
+    return 0;
+}
+
+int64_t fc_histogram_length(const struct fc_histogram_making *m, int64_t first_ns, int64_t last_ns)
+{
+    int64_t length = 1, reach;
+
+    while (__builtin_sub_overflow(bucket_of(last_ns, length), bucket_of(first_ns, length), &reach) ||
+           reach >= (int64_t)m->room)
+        length = next_length(length);
+    return length;
+}
+
+void fc_histogram_set_length(struct fc_histogram_making *m, int64_t length_ns)
+{
+    m->length = length_ns;
+}
+
+int fc_histogram_end(struct fc_histogram_making *m, struct fc_histogram *out)
+{
+    int rc = out ? give(m, out) : 0;
+
     for (size_t g = 0; g < m->groups; g++)
         free(m->group[g].bucket);
     free(m);
     if (rc)
         fc_histogram_fini(out);
+    return rc;
+}
+
+FC_EXPORT int fc_histogram_make(struct fc_db *db, const struct fc_filter *filter,
+                                const struct fc_histogram_options *options, struct fc_histogram *out,
+                                struct fc_error *err)
+{
+    struct fc_histogram_options o = options ? *options : (struct fc_histogram_options){0};
+    struct fc_histogram_making *m;
+    int rc, ended;
+
+    memset(out, 0, sizeof *out);
+    o.sums &= !filter && o.by == FC_HISTOGRAM_ALL && !o.has_from;
+    if ((rc = fc_histogram_begin(&o, 1, &m, err)))
+        return rc;
+    m->db = db;
+    m->err = err;
+    rc = read_all(m, filter);
+    ended = fc_histogram_end(m, rc ? NULL : out);
+    if (rc == FC_E_NOMEM || ended)
+        rc = fc_error_set(err, FC_E_NOMEM, db->path, FC_NO_OFFSET, "out of memory");
     return rc;
 }
 

@@ -2,9 +2,10 @@
 /*
  * For test_cluster_query.py: asks an engine and an index the same, many times, in one process.
  *
- *     cluster_ask C.INI DB < FILTERS
+ *     cluster_ask C.INI DB [over-time] < FILTERS
  *
- * A filter a line; for each two lines of numbers: IDs of the index, and "sensor:ID" of the cluster; "E" and a text in place of what has failed.
+ * A filter a line; for each two lines of numbers: IDs of the index, and "sensor:ID" of the cluster, or histograms of both; "E" and a text in place of
+ * what has failed.
  */
 #include <flowcarve/cluster_query.h>
 #include <inttypes.h>
@@ -51,19 +52,60 @@ static void ask_cluster(struct fc_inquiry *inquiry, const struct fc_filter *filt
     putchar('\n');
 }
 
+static void print_sum(const struct fc_histogram_sum *sum)
+{
+    printf(" %" PRIu64 "/%" PRIu64 "/%" PRIu64, sum->sessions, sum->packets, sum->bytes);
+}
+
+static void print_histogram(const struct fc_histogram *h)
+{
+    printf("%" PRId64 "+%zu*%" PRId64, h->start_ns, h->count, h->bucket_ns);
+    print_sum(&h->earlier);
+    print_sum(&h->timeless);
+    for (size_t g = 0; g < h->groups; g++) {
+        printf(" %" PRId64 ":", h->group[g].key);
+        for (size_t i = 0; i < h->count; i++)
+            print_sum(&h->group[g].bucket[i]);
+        print_sum(&h->group[g].total);
+    }
+}
+
+/* Of few and many buckets, stacked and not, from the beginning and from somewhere. */
+static void ask_over_time(struct fc_db *db, struct fc_inquiry *inquiry, const struct fc_filter *filter)
+{
+    static const struct fc_histogram_options options[] = {
+        {.by = FC_HISTOGRAM_ALL},
+        {.by = FC_HISTOGRAM_PROTOCOL, .buckets = 7},
+        {.by = FC_HISTOGRAM_STATE, .buckets = 1000, .has_from = true, .from_ns = INT64_C(1700000000200000000)}};
+
+    for (int many = 0; many < 2; many++) {
+        for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+            struct fc_histogram h;
+            struct fc_error err;
+            int rc = many ? fc_inquiry_histogram(inquiry, filter, &options[i], &h, &err)
+                          : fc_histogram_make(db, filter, &options[i], &h, &err);
+            if (rc)
+                say(&err);
+            else
+                print_histogram(&h);
+            fc_histogram_fini(&h);
+        }
+        putchar('\n');
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct fc_cluster *cluster = NULL;
     struct fc_inquiry *inquiry = NULL;
     struct fc_db *db = NULL;
-    struct fc_error err;
+    struct fc_error err = {0};
     char *line = NULL;
     size_t room = 0;
 
-    if (argc != 3 || fc_cluster_read(argv[1], &cluster, &err) || fc_inquiry_open(cluster, NULL, &inquiry, &err) ||
+    if (argc < 3 || argc > 4 || fc_cluster_read(argv[1], &cluster, &err) || fc_inquiry_open(cluster, NULL, &inquiry, &err) ||
         fc_db_open(argv[2], &db, &err)) {
-        if (argc == 3)
-            say(&err);
+        say(&err);
         return 2;
     }
     for (ssize_t len; (len = getline(&line, &room, stdin)) > 0;) {
@@ -72,6 +114,8 @@ int main(int argc, char **argv)
         line[len - (line[len - 1] == '\n')] = '\0';
         if (fc_filter_parse(line, 0, &filter, &where)) {
             printf("E %s\n\n", where.cause);
+        } else if (argc == 4) {
+            ask_over_time(db, inquiry, filter);
         } else {
             ask_index(db, filter);
             ask_cluster(inquiry, filter);

@@ -398,6 +398,16 @@ class Cluster:
         self.assert_says(self.cluster('top', '--by', 'file', ok=2), 'captures')
         self.assert_says(flowcarve('top', '-d', self.dbs[0], '--by', 'sensor', ok=2), 'one sensor')
 
+    def test_over_time(self):
+        filters = ['', 'not udp', 'on 2023-11-14', 'on 2023-11-14 and tcp', 'host 10.9.0.3', 'net 10.6.0.0/16', 'host 203.0.113.9']
+        support.write(self.file('filters'), '\n'.join(filters).encode() + b'\n')
+        with open(self.file('filters'), 'rb') as f:
+            lines = support.run(CLUSTER_ASK, self.file('c.ini'), self.file('all.db'), 'over-time', stdin=f).text.split('\n')
+        self.assertEqual(lines[-1], '')
+        for text, own, many in zip(filters, lines[::2], lines[1::2]):
+            self.assertNotIn('E ', own)
+            self.assertEqual(own, many, text)
+
     def test_long_filters(self):
         hosts = ','.join('10.%d.%d.1' % (i >> 8, i & 255) for i in range(400))
         deep = 'tcp'
