@@ -2,7 +2,7 @@
 /*
  * Inside of what asks the engine: which sensors there are, what a filter comes to for them, and questions within their bounds.
  *
- * inquiry.c knows the sensors, where.c what a filter asks of the tables, rows.c, top.c and histogram.c make questions of it.
+ * inquiry.c knows the sensors, where.c what a filter asks of the tables, sessions.c, top.c and histogram.c make questions of it.
  */
 #ifndef FC_CLUSTER_INQUIRY_H
 #define FC_CLUSTER_INQUIRY_H

@@ -103,8 +103,8 @@ int main(int argc, char **argv)
     char *line = NULL;
     size_t room = 0;
 
-    if (argc < 3 || argc > 4 || fc_cluster_read(argv[1], &cluster, &err) || fc_inquiry_open(cluster, NULL, &inquiry, &err) ||
-        fc_db_open(argv[2], &db, &err)) {
+    if (argc < 3 || argc > 4 || fc_cluster_read(argv[1], &cluster, &err) ||
+        fc_inquiry_open(cluster, NULL, &inquiry, &err) || fc_db_open(argv[2], &db, &err)) {
         say(&err);
         return 2;
     }
