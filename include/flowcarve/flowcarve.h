@@ -6,6 +6,7 @@
 #include <flowcarve/capture.h>
 #include <flowcarve/carve.h>
 #include <flowcarve/cluster.h>
+#include <flowcarve/cluster_carve.h>
 #include <flowcarve/cluster_query.h>
 #include <flowcarve/complete.h>
 #include <flowcarve/db.h>

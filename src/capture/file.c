@@ -267,6 +267,21 @@ int fc_file_open_remote(struct fc_remote *remote, const char *url, uint64_t byte
     return rc;
 }
 
+int fc_file_open_source(struct fc_source *source, const char *name, struct fc_file *file, struct fc_error *err)
+{
+    int rc;
+
+    *file = (struct fc_file){
+        .fd = -1, .held = -1, .source = source, .size = FC_SIZE_UNKNOWN, .stored_size = FC_SIZE_UNKNOWN};
+    if (!(file->path = strdup(name)))
+        return fc_error_set(err, FC_E_NOMEM, name, FC_NO_OFFSET, "out of memory");
+    if ((rc = read_header(file, err)) == 0)
+        return 0;
+    file->source = NULL;
+    fc_file_close(file);
+    return rc;
+}
+
 void fc_file_rest(struct fc_file *file)
 {
     if (file->source && file->source->close)

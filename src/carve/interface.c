@@ -98,6 +98,29 @@ static int changed(const struct fc_place_file *f, uint64_t off, struct fc_error 
                         "the capture has changed since it was indexed: no interface is described here");
 }
 
+/* A comment in front of the options: of interfaces that are alike but for where they are. */
+static int put_origin(struct fc_carve_iface *iface, const char *origin)
+{
+    uint16_t head[2] = {FC_OPTION_COMMENT, (uint16_t)strlen(origin)};
+    uint32_t more = (4 + head[1] + 3u) & ~3u;
+    bool end = !iface->options_len; /* a list that was empty needs an end */
+    uint8_t *options = calloc(1, more + iface->options_len + 4);
+
+    if (!options)
+        return FC_E_NOMEM;
+    if (iface->big_endian != (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__))
+        for (int i = 0; i < 2; i++)
+            head[i] = __builtin_bswap16(head[i]);
+    memcpy(options, head, sizeof head);
+    memcpy(options + 4, origin, strlen(origin));
+    if (!end)
+        memcpy(options + more, iface->options, iface->options_len);
+    free(iface->options);
+    iface->options = options;
+    iface->options_len += more + (end ? 4 : 0);
+    return 0;
+}
+
 static int describe_pcapng(struct fc_carve_iface *iface, struct fc_blocks *blocks, struct fc_place_file *f,
                            uint64_t off, struct fc_error *err)
 {
@@ -155,6 +178,10 @@ int fc_carve_ifaces_add(struct fc_carve_ifaces *all, struct fc_blocks *blocks, s
 
     if (rc)
         return rc;
+    if (all->origin && iface.pcapng && put_origin(&iface, all->origin)) {
+        free(iface.options);
+        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    }
     *out = intern(all, &iface);
     return *out ? 0 : fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
 }

@@ -31,6 +31,7 @@ struct fc_carve_ifaces {
     struct fc_buffer comments; /* each different one once */
     struct fc_buffer machine;  /* hardware, system and program of the first section */
     bool first_seen, machines_differ;
+    const char *origin; /* a comment on interfaces that are added from now on, of those of a pcapng; NULL: none */
 };
 
 void fc_carve_ifaces_fini(struct fc_carve_ifaces *all);

@@ -114,24 +114,28 @@ static size_t take_body(char *data, size_t one, size_t len, void *ctx)
     return len;
 }
 
+size_t fc_http_note_header(struct fc_http_answer *answer, size_t has, const char *line, size_t len)
+{
+    while (len && strchr("\r\n", line[len - 1]))
+        len--;
+    if (len + 2 > FC_HTTP_HEADERS_MAX - has || memchr(line, '\0', len) || len < 13 ||
+        (strncasecmp(line, "x-clickhouse-", 13) != 0 && strncasecmp(line, "flowcarve-", 10) != 0))
+        return has;
+    char *to = answer->headers + has;
+    memcpy(to, line, len);
+    for (size_t i = 0; i < len && line[i] != ':'; i++)
+        to[i] = (char)tolower((unsigned char)line[i]);
+    to[len] = '\n';
+    return has + len + 1;
+}
+
 static size_t take_header(char *data, size_t one, size_t len, void *ctx)
 {
     struct asking *a = ctx;
-    size_t left = len;
 
     (void)one;
     a->moved++;
-    while (left && strchr("\r\n", data[left - 1]))
-        left--;
-    if (left + 2 > FC_HTTP_HEADERS_MAX - a->headers_len || memchr(data, '\0', left) ||
-        (strncasecmp(data, "x-clickhouse-", 13) != 0 && strncasecmp(data, "flowcarve-", 10) != 0))
-        return len;
-    char *to = a->answer->headers + a->headers_len;
-    memcpy(to, data, left);
-    for (size_t i = 0; i < left && data[i] != ':'; i++)
-        to[i] = (char)tolower((unsigned char)data[i]);
-    to[left] = '\n';
-    a->headers_len += left + 1;
+    a->headers_len = fc_http_note_header(a->answer, a->headers_len, data, len);
     return len;
 }
 
@@ -162,37 +166,16 @@ const char *fc_http_header(const struct fc_http_answer *answer, const char *name
 
 /* ---- asking */
 
-static bool set_options(struct asking *a, const char *url, struct curl_slist *headers)
+#define SET(option, value) bad |= c->easy_setopt(e, option, value) != CURLE_OK
+
+bool fc_http_set_peer(const struct fc_curl *c, void *e, const struct fc_peer *peer)
 {
-    const struct fc_curl *c = a->http->curl;
-    const struct fc_http_request *r = a->request;
-    const struct fc_peer *peer = &a->http->peer;
-    CURL *e = a->http->easy;
     bool bad = false;
 
-#define SET(option, value) bad |= c->easy_setopt(e, option, value) != CURLE_OK
-    c->easy_reset(e);
-    SET(CURLOPT_URL, url);
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_PROXY, "");
     SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_ERRORBUFFER, a->message);
-    SET(CURLOPT_HTTPHEADER, headers);
-    SET(CURLOPT_WRITEFUNCTION, take_body);
-    SET(CURLOPT_WRITEDATA, a);
-    SET(CURLOPT_HEADERFUNCTION, take_header);
-    SET(CURLOPT_HEADERDATA, a);
-    SET(CURLOPT_XFERINFOFUNCTION, on_progress);
-    SET(CURLOPT_XFERINFODATA, a);
-    SET(CURLOPT_NOPROGRESS, 0L);
-    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
-    SET(CURLOPT_TIMEOUT_MS, (long)r->deadline_ms);
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (r->type) {
-        SET(CURLOPT_POST, 1L);
-        SET(CURLOPT_POSTFIELDS, r->body ? r->body : "");
-        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->len);
-    }
     if (peer->ca) {
         SET(CURLOPT_CAINFO, peer->ca);
         SET(CURLOPT_CAPATH, NULL);
@@ -206,9 +189,38 @@ static bool set_options(struct asking *a, const char *url, struct curl_slist *he
         SET(CURLOPT_USERNAME, peer->user);
         SET(CURLOPT_PASSWORD, peer->password ? peer->password : "");
     }
-#undef SET
     return !bad;
 }
+
+static bool set_options(struct asking *a, const char *url, struct curl_slist *headers)
+{
+    const struct fc_curl *c = a->http->curl;
+    const struct fc_http_request *r = a->request;
+    CURL *e = a->http->easy;
+    bool bad;
+
+    c->easy_reset(e);
+    bad = !fc_http_set_peer(c, e, &a->http->peer);
+    SET(CURLOPT_URL, url);
+    SET(CURLOPT_ERRORBUFFER, a->message);
+    SET(CURLOPT_HTTPHEADER, headers);
+    SET(CURLOPT_WRITEFUNCTION, take_body);
+    SET(CURLOPT_WRITEDATA, a);
+    SET(CURLOPT_HEADERFUNCTION, take_header);
+    SET(CURLOPT_HEADERDATA, a);
+    SET(CURLOPT_XFERINFOFUNCTION, on_progress);
+    SET(CURLOPT_XFERINFODATA, a);
+    SET(CURLOPT_NOPROGRESS, 0L);
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+    SET(CURLOPT_TIMEOUT_MS, (long)r->deadline_ms);
+    if (r->type) {
+        SET(CURLOPT_POST, 1L);
+        SET(CURLOPT_POSTFIELDS, r->body ? r->body : "");
+        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->len);
+    }
+    return !bad;
+}
+#undef SET
 
 static bool add_header(struct asking *a, struct curl_slist **list, const char *name, const char *value)
 {

@@ -223,7 +223,10 @@ static bool has_certificate(struct fc_request *r)
     char name[FC_WHO_MAX - 16];
     size_t size = sizeof name;
 
-    if (!info || mhd->certificate_verify_peers2(info->tls_session, &status) < 0 || status)
+    /* a certificate that is for servers alone, as that of another sensor, lets nobody in */
+    gnutls_typed_vdata_st purpose = {GNUTLS_DT_KEY_PURPOSE_OID, (unsigned char *)(uintptr_t)GNUTLS_KP_TLS_WWW_CLIENT,
+                                     0};
+    if (!info || mhd->certificate_verify_peers(info->tls_session, &purpose, 1, &status) < 0 || status)
         return false;
     const gnutls_datum_t *list = mhd->certificate_get_peers(info->tls_session, &count);
     if (!list || !count || mhd->x509_crt_init(&cert) < 0)

@@ -30,7 +30,7 @@
     F(get_connection_info, MHD_get_connection_info)                                                                    \
     F(is_feature_supported, MHD_is_feature_supported)
 #define FC_GNUTLS_FUNCTIONS(F)                                                                                         \
-    F(certificate_verify_peers2, gnutls_certificate_verify_peers2)                                                     \
+    F(certificate_verify_peers, gnutls_certificate_verify_peers)                                                       \
     F(certificate_get_peers, gnutls_certificate_get_peers)                                                             \
     F(x509_crt_init, gnutls_x509_crt_init)                                                                             \
     F(x509_crt_import, gnutls_x509_crt_import)                                                                         \
