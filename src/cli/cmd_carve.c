@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/archive.h"
 #include "cli/cli.h"
+#include "cli/cmd_carve_cluster.h"
 #include "cli/cmd_query.h"
 #include "cli/filter_words.h"
 #include "cli/id_list.h"
@@ -41,6 +42,10 @@ enum {
     COMMENTS,
     LIST,
     PEERS,
+    CLUSTER,
+    MAX_ROWS,
+    DEADLINE,
+    SILENCE,
     PARTIAL,
     JSON,
     MODE,
@@ -70,7 +75,12 @@ static const struct fc_option options[] = {
     [LIST] = {"list", 0, NULL, "carve nothing, print where the packets are, a JSON object a line"},
     [PEERS] = {"with-peers", 0, "BEFORE,AFTER",
                "also all sessions between the same two hosts that were active around them, as 10s,5m"},
-    [PARTIAL] = {"partial", 0, NULL, "carve the rest when captures are missing or have changed"},
+    [CLUSTER] = FC_OPTION_CLUSTER,
+    [MAX_ROWS] = FC_OPTION_MAX_ROWS,
+    [DEADLINE] = FC_OPTION_DEADLINE,
+    [SILENCE] = {"silence", 0, "TIME",
+                 "with --cluster: give a sensor up that sends nothing for so long (default: 30s)"},
+    [PARTIAL] = {"partial", 0, NULL, "carve the rest when captures or sensors are missing or have changed"},
     [JSON] = {"json", 0, NULL, "print the result as a JSON object, on standard output; with -w - on standard error"},
     [MODE] = FC_OPTION_MODE,
     [GROUP] = FC_OPTION_GROUP,
@@ -97,6 +107,8 @@ struct args {
     struct fc_zone zone;
     struct fc_reading reading;
     int64_t before_ns, after_ns; /* --with-peers */
+    struct fc_cluster_option cluster;
+    int64_t silence_ns;
     bool quiet, verbose, json, list, peers, compress;
 };
 
@@ -160,6 +172,16 @@ static int set_peers(struct args *a, const char *value)
     return -1;
 }
 
+static int set_silence(struct args *a, const char *value)
+{
+    const int64_t day = INT64_C(86400000000000);
+
+    if (fc_duration_option(value, &a->silence_ns) && a->silence_ns >= 1000000 && a->silence_ns <= day)
+        return 0;
+    fc_complain("carve: --silence takes a time up to a day, as 30s or 5m, not '%s'", value);
+    return -1;
+}
+
 static int set(void *ctx, int option, const char *value)
 {
     struct args *a = ctx;
@@ -211,6 +233,15 @@ static int set(void *ctx, int option, const char *value)
         return 0;
     case PEERS:
         return set_peers(a, value);
+    case CLUSTER:
+        a->cluster.path = value;
+        return 0;
+    case MAX_ROWS:
+        return fc_cluster_option_rows(&a->cluster, "carve", value);
+    case DEADLINE:
+        return fc_cluster_option_deadline(&a->cluster, "carve", value);
+    case SILENCE:
+        return set_silence(a, value);
     case PARTIAL:
         a->o.partial = true;
         return 0;
@@ -579,7 +610,40 @@ static int carve_filter(const struct args *a, struct fc_db *db, struct fc_filter
     return status;
 }
 
-static int carve_text(const struct args *a, const char *text)
+/* What of the options is about one index. */
+static bool fits_cluster(const struct args *a)
+{
+    const char *other = a->db                                    ? "--db"
+                        : a->reading.count || a->reading.no_keep ? "--read"
+                        : a->folder                              ? "--split"
+                        : a->ids.given                           ? "--id"
+                        : a->log->path                           ? "--from"
+                        : a->list                                ? "--list"
+                        : a->peers                               ? "--with-peers"
+                                                                 : NULL;
+
+    if (!fc_cluster_option_fits(&a->cluster, "carve", other))
+        return false;
+    if (a->silence_ns && !a->cluster.path)
+        fc_complain("carve: --silence goes with --cluster");
+    return a->cluster.path || !a->silence_ns;
+}
+
+static int carve_over(struct args *a, const struct fc_filter *filter)
+{
+    const struct fc_carve_over over = {.cluster = &a->cluster,
+                                       .path = a->path,
+                                       .carve = &a->o,
+                                       .rights = &a->rights,
+                                       .silence_ns = a->silence_ns,
+                                       .quiet = a->quiet,
+                                       .verbose = a->verbose,
+                                       .json = a->json};
+
+    return fc_carve_over_sensors(&over, filter);
+}
+
+static int carve_text(struct args *a, const char *text)
 {
     struct fc_filter_error where;
     struct fc_filter *filter = NULL;
@@ -595,6 +659,8 @@ static int carve_text(const struct args *a, const char *text)
         fc_print_filter_error(text, &where);
     else if (rc)
         fc_complain("%s", fc_strerror(rc));
+    else if (a->cluster.path)
+        status = carve_over(a, filter);
     else if (fc_db_open(a->db, &db, &err))
         fc_complain_error(&err);
     else
@@ -608,6 +674,8 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
 {
     int status = FC_EXIT_ERROR;
 
+    if (!fits_cluster(a))
+        return FC_EXIT_ERROR;
     if (a->o.comments && (a->folder || a->list || a->o.format == FC_CARVE_PCAP)) {
         fc_complain("carve: --comments are those of one pcapng; not with --split, --list or --format pcap");
         return FC_EXIT_ERROR;
@@ -637,9 +705,10 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
     if (a->path && !a->compress)
         a->o.compression = fc_compression_by_suffix(a->path);
     fc_id_list_sort(&a->ids);
-    a->db = fc_reading_db(&a->reading, "carve", a->db, words, &a->zone, 0, a->quiet);
-    fc_lift_descriptors(); /* captures that overlap in time are open at once */
-    if (a->db)
+    if (!a->cluster.path)
+        a->db = fc_reading_db(&a->reading, "carve", a->db, words, &a->zone, 0, a->quiet);
+    fc_lift_descriptors(); /* captures that overlap in time are open at once, and so are sensors */
+    if (a->cluster.path || a->db)
         status = carve_text(a, words);
     status = fc_reading_end(&a->reading, status);
     free(words);
