@@ -17,12 +17,12 @@ enum { IDS_SHOWN = 200, LIST_MOST = (8 << 20) - 1024 };
 /* A part on its way. */
 struct source {
     const struct fc_cluster_part *part;
-    char *name, *origin; /* "sensor nyc1" */
+    char *name; /* "sensor nyc1" */
     char *body;
     size_t body_len;
     uint64_t asked; /* sessions */
     struct fc_incoming in;
-    bool open; /* `in` is of use */
+    bool begun, open; /* it was asked; `in` is of use */
 };
 
 struct gathering {
@@ -170,7 +170,6 @@ static int begin_one(struct gathering *g, size_t number, struct fc_error *err)
         s->name = NULL;
         return no_memory(err);
     }
-    s->origin = s->name;
     if (!sensor)
         return fc_error_set(err, FC_E_USAGE, s->name, FC_NO_OFFSET, "%s does not name it", g->cluster->path);
     if ((rc = make_body(g, s, err)))
@@ -358,50 +357,53 @@ static int merge(struct gathering *g, struct fc_error *err)
 
 /* ---- all of it */
 
+/* Opens a stream that was begun, up to its first packet. Codes as fail(). */
+static int open_one(struct gathering *g, size_t number, struct fc_error *err)
+{
+    struct source *s = &g->items[number];
+    struct fc_error why;
+    int found = fc_incoming_open(&s->in, g->streams, number, s->name, s->name, &g->ifaces, g->stop, &why);
+
+    s->open = true;
+    if (found == 0)
+        found = fc_incoming_next(&s->in, &why);
+    if (found > 0) {
+        g->heap[g->live++] = number;
+        return 0;
+    }
+    if (found == 0)
+        return end_one(g, number, err);
+    int rc = fail(g, number, &why, err);
+    let_go(g, number);
+    return rc;
+}
+
 /*
  * Asks all, and waits until each has given its first packet, has ended or has failed, so that all are named that cannot
  * be had. The first failure counts, unless the rest goes on without.
  */
 static int begin_all(struct gathering *g, struct fc_error *err)
 {
-    struct fc_error why, *to = err;
-    int first = 0, rc;
-    bool *begun = calloc(g->count + 1, sizeof *begun);
+    int first = 0;
 
-    if (!begun)
-        return no_memory(err);
-    for (size_t i = 0; i < g->count; i++) {
-        struct fc_error other;
-        if ((rc = begin_one(g, i, &why)))
-            rc = fail(g, i, &why, first ? &other : to);
-        else
-            begun[i] = true;
-        first = first ? first : rc;
-    }
-    for (size_t i = 0; i < g->count && first != FC_E_INTERRUPTED && first != FC_E_NOMEM; i++) {
-        struct source *s = &g->items[i];
-        struct fc_error other;
-        if (!begun[i])
-            continue;
-        s->open = true;
-        rc = fc_incoming_open(&s->in, g->streams, i, s->name, s->origin, &g->ifaces, g->stop, &why);
-        int found = rc ? rc : fc_incoming_next(&s->in, &why);
-        rc = 0;
-        if (found > 0)
-            g->heap[g->live++] = i;
-        else if (found == 0)
-            rc = end_one(g, i, first ? &other : to);
-        else
-            rc = fail(g, i, &why, first ? &other : to);
-        if (found < 0)
-            let_go(g, i);
-        if (rc == FC_E_INTERRUPTED || rc == FC_E_NOMEM) {
-            *err = first ? other : *err;
-            first = rc;
+    for (int opening = 0; opening < 2; opening++)
+        for (size_t i = 0; i < g->count; i++) {
+            struct fc_error why = {0}, said = {0};
+            int rc = 0;
+            if (!opening && (rc = begin_one(g, i, &why)) == 0)
+                g->items[i].begun = true;
+            else if (!opening)
+                rc = fail(g, i, &why, &said);
+            else if (g->items[i].begun)
+                rc = open_one(g, i, &said);
+            bool ends = rc == FC_E_INTERRUPTED || rc == FC_E_NOMEM;
+            if (rc && (ends || !first)) {
+                *err = said;
+                first = rc;
+            }
+            if (ends)
+                return rc;
         }
-        first = first ? first : rc;
-    }
-    free(begun);
     return first;
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Any text as the target of a request: what is a question is answered from a small index, by JSON or a capture. */
+/*
+ * Any text as the target of a request, or without a slash in front as the body of one: what is a question is answered
+ * from a small index, by JSON or a capture.
+ */
 #include "fuzz.h"
 #include "small_index.h"
 
@@ -57,6 +60,7 @@ static void ask(struct fc_ask *a, const struct fc_route *route)
     }
     HOLDS(a->status != 500);
     fc_json_fini(&a->out);
+    free(a->unknown);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -73,7 +77,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     HOLDS(text && nowhere >= 0);
     memcpy(text, data, size);
     text[size] = '\0';
-    if (size && !fc_params_read(text, &a.params) && strncmp(a.params.path, "/v1/", 4) == 0 &&
+    if (size && *text != '/') {
+        a.body = text;
+        a.body_len = size;
+        ask(&a, fc_route_post("carve"));
+    } else if (size && !fc_params_read(text, &a.params) && strncmp(a.params.path, "/v1/", 4) == 0 &&
         (route = fc_route_find(a.params.path + 4, &a.id)))
         ask(&a, route);
     free(text);

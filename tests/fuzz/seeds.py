@@ -125,6 +125,9 @@ def main():
                    'sessions/-1/follow?direction=server&format=raw&partial=true', 'carve?ids=1,2-3&format=pcapng&comments=true', 'carve/check?ids=1,2-3', 'carve?compress=gzip&first_packets=1',
                    'files?check=true', 'damage?file=1&limit=5', 'count?filter=%F0%9D%84%9E+hsot'):
         seed('fuzz_request', b'/v1/' + target.encode())
+    for body in ('{"ids":"1-2"}', '{"ids":"1,2,7-9","uuid":null,"format":"pcapng","partial":true}', '{"ids":"\\u0031-\\ud83d\\ude00"}',
+                 ' { "ids" : 1 , "first_packets" : 3 , "direction" : "client" } ', '{"ids":"-5-9223372036854775807","partial":true}'):
+        seed('fuzz_request', body.encode())
     v = lambda n: bytes([n]) if n < 128 else bytes([n & 127 | 128]) + v(n >> 7)
     for segments in ([(1, [24])], [(1, [24, 100, 5000]), (2, [24])], [(3, list(range(24, 9000, 60)))]):
         plain = b''.join(v(f) + v(len(o)) + v(o[0]) + b''.join(v(b - a) for a, b in zip(o, o[1:])) for f, o in segments)
