@@ -114,8 +114,8 @@ int fc_inquiry_top(struct fc_inquiry *inquiry, const struct fc_filter *filter, c
 
 /* Sessions over time, as fc_histogram_make() has them; options->sums has no effect. On success fc_histogram_fini() frees. Codes as
  * above; FC_E_USAGE: buckets. */
-int fc_inquiry_histogram(struct fc_inquiry *inquiry, const struct fc_filter *filter, const struct fc_histogram_options *options,
-                         struct fc_histogram *out, struct fc_error *err);
+int fc_inquiry_histogram(struct fc_inquiry *inquiry, const struct fc_filter *filter,
+                         const struct fc_histogram_options *options, struct fc_histogram *out, struct fc_error *err);
 
 /*
  * Explains how a filter (may be NULL) is answered: as fc_query_explain(), with the engine's SQL, and with what bounds it in place of a plan.

@@ -8,6 +8,7 @@
 #include <flowcarve/cluster.h>
 #include <flowcarve/cluster_carve.h>
 #include <flowcarve/cluster_query.h>
+#include <flowcarve/columns.h>
 #include <flowcarve/complete.h>
 #include <flowcarve/db.h>
 #include <flowcarve/decode.h>

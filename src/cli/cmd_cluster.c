@@ -18,9 +18,12 @@ enum { ENGINE, ON = ENGINE + FC_ENGINE_OPTIONS, REPLICATED, FORMAT, QUIET, VERBO
 
 static const struct fc_option options[] = {
     FC_OPTIONS_ENGINE(ENGINE),
-    [ON] = {"on", 0, "NAME", "init, schema: several servers share the work, and this is what their configuration calls them"},
-    [REPLICATED] = {"replicated", 0, NULL, "init, schema: tables of which servers keep copies (ZooKeeper; macros {shard} and {replica})"},
-    [FORMAT] = {"format", 'f', "NAME", "status: table, json (an object a line), csv or tsv (default: table on a terminal, else tsv)"},
+    [ON] = {"on", 0, "NAME",
+            "init, schema: several servers share the work, and this is what their configuration calls them"},
+    [REPLICATED] = {"replicated", 0, NULL,
+                    "init, schema: tables of which servers keep copies (ZooKeeper; macros {shard} and {replica})"},
+    [FORMAT] = {"format", 'f', "NAME",
+                "status: table, json (an object a line), csv or tsv (default: table on a terminal, else tsv)"},
     [QUIET] = {"quiet", 'q', NULL, "errors only"},
     [VERBOSE] = {"verbose", 'v', NULL, "init: also print the statements"},
     {0},
@@ -93,16 +96,23 @@ static int init(const struct args *a, const struct fc_cluster *cluster)
         return FC_EXIT_ERROR;
     }
     if (!a->quiet)
-        fprintf(stderr, "tables are there%s\n", a->tables.cluster ? ", on this server: init is to be run for each of them" : "");
+        fprintf(stderr, "tables are there%s\n",
+                a->tables.cluster ? ", on this server: init is to be run for each of them" : "");
     return FC_EXIT_OK;
 }
 
 /* ---- status */
 
 static const struct fc_grid_column columns[] = {
-    {"sensor", "SENSOR", false, true, 0},         {"state", "STATE", false, true, 0},     {"sessions", "SESSIONS", true, false, 0},
-    {"run", "RUN", true, false, 2},               {"last_packet", "LAST PACKET", false, true, 1}, {"exported", "EXPORTED", false, true, 3},
-    {"lag_s", "LAG", true, false, 0},               {"generation", "GENERATION", false, true, 5},   {"engine", "ENGINE", false, true, 4},
+    {"sensor", "SENSOR", false, true, 0},
+    {"state", "STATE", false, true, 0},
+    {"sessions", "SESSIONS", true, false, 0},
+    {"run", "RUN", true, false, 2},
+    {"last_packet", "LAST PACKET", false, true, 1},
+    {"exported", "EXPORTED", false, true, 3},
+    {"lag_s", "LAG", true, false, 0},
+    {"generation", "GENERATION", false, true, 5},
+    {"engine", "ENGINE", false, true, 4},
 };
 
 enum { COLUMNS = sizeof columns / sizeof columns[0] };
@@ -204,8 +214,8 @@ static int run(int argc, char **argv)
     const char *word = first < argc ? argv[first++] : "";
     bool is_schema = strcmp(word, "schema") == 0, is_init = strcmp(word, "init") == 0;
     if (!is_schema && !is_init && strcmp(word, "status") != 0) {
-        fc_complain("cluster: %s%s%s (see 'flowcarve cluster --help')", *word ? "takes init, status or schema, not '" : "init, status or schema?", word,
-                    *word ? "'" : "");
+        fc_complain("cluster: %s%s%s (see 'flowcarve cluster --help')",
+                    *word ? "takes init, status or schema, not '" : "init, status or schema?", word, *word ? "'" : "");
         return FC_EXIT_ERROR;
     }
     if (!is_schema && first < argc && !a.engine.file)
@@ -229,8 +239,10 @@ const struct fc_command fc_command_cluster = {
     .name = "cluster",
     .usage = "init|status|schema [FILE] [OPTION...]",
     .summary = "make the tables of an engine, and see what it knows of sensors",
-    .details = "init makes the tables that are not there, on the server that FILE or --to names; schema prints the statements for that. "
-               "status has a line for each sensor: 'there' is what is asked, 'sending' too, while more of it comes; 'coming' is an index of "
+    .details = "init makes the tables that are not there, on the server that FILE or --to names; schema prints the "
+               "statements for that. "
+               "status has a line for each sensor: 'there' is what is asked, 'sending' too, while more of it comes; "
+               "'coming' is an index of "
                "which not all is there yet, and which is not asked before. LAG: since that was noted last, which "
                "'flowcarve export --follow' does once a minute at least. See docs/cluster.md.\n",
     .options = options,

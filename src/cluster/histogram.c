@@ -93,8 +93,8 @@ static char *write_question(const struct fc_histogram_options *o, const struct a
     return fc_statement_end(&s);
 }
 
-static int ask(struct fc_inquiry *q, const struct fc_histogram_options *o, struct asking *a, const struct fc_where *where,
-               struct fc_error *err)
+static int ask(struct fc_inquiry *q, const struct fc_histogram_options *o, struct asking *a,
+               const struct fc_where *where, struct fc_error *err)
 {
     int64_t first_ns, last_ns;
     int rc = fc_inquiry_starts(q, where, o->has_from ? o->from_ns : INT64_MIN, &first_ns, &last_ns, err);

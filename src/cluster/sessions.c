@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "cluster/rows.h"
 #include "base/varint.h"
 #include "base/vector.h"
+#include "cluster/rows.h"
 
 #include <string.h>
 

@@ -81,7 +81,9 @@ static int ask(struct asking *q, const char *sql, struct answer *a)
 static int end(const struct asking *q, struct answer *a, int rc)
 {
     fc_rows_fini(&a->rows);
-    return rc || !a->bad ? rc : fc_error_set(q->err, FC_E_DB, q->url, FC_NO_OFFSET, "its tables are not as flowcarve makes them");
+    return rc || !a->bad
+               ? rc
+               : fc_error_set(q->err, FC_E_DB, q->url, FC_NO_OFFSET, "its tables are not as flowcarve makes them");
 }
 
 static int read_progress(struct asking *q)
@@ -114,7 +116,8 @@ static int read_progress(struct asking *q)
 static struct fc_sensor_status *find(const struct asking *q, const char *name, const uint8_t generation[16])
 {
     for (size_t i = 0; i < q->status->count; i++)
-        if (memcmp(q->status->sensor[i].generation, generation, 16) == 0 && strcmp(q->status->sensor[i].name, name) == 0)
+        if (memcmp(q->status->sensor[i].generation, generation, 16) == 0 &&
+            strcmp(q->status->sensor[i].name, name) == 0)
             return &q->status->sensor[i];
     return NULL;
 }
@@ -137,10 +140,11 @@ static int read_asked(struct asking *q)
 static int read_sessions(struct asking *q)
 {
     struct answer a;
-    int rc = ask(q,
-                 "SELECT sensor, generation, sum(n) FROM (SELECT sensor, generation, slot, arraySum(sessions) AS n FROM rollup"
-                 " ORDER BY revision DESC LIMIT 1 BY sensor, generation, slot) GROUP BY sensor, generation FORMAT RowBinary",
-                 &a);
+    int rc = ask(
+        q,
+        "SELECT sensor, generation, sum(n) FROM (SELECT sensor, generation, slot, arraySum(sessions) AS n FROM rollup"
+        " ORDER BY revision DESC LIMIT 1 BY sensor, generation, slot) GROUP BY sensor, generation FORMAT RowBinary",
+        &a);
 
     while (rc == 0 && !a.bad && a.at < a.rows.len) {
         char name[NAME_ROOM];

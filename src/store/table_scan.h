@@ -41,7 +41,7 @@ int fc_table_scan_root(struct fc_db *db, const char *table, int64_t *root, struc
 
 /*
  * Gives `columns` columns (FC_SCAN_COLUMNS at most) of each row of a range to `row`; the rowid's own column is NULL. A
- * code of `row` other than 0 ends it and is given back. FC_E_DB: the file is damaged. FC_E_IO, FC_E_NOMEM.
+ * code of `row` other than 0 and 1 ends it and is given back. FC_E_DB: the file is damaged. FC_E_IO, FC_E_NOMEM.
  */
 int fc_table_scan(struct fc_db *db, int64_t root, unsigned columns, struct fc_scan_range range, fc_scan_row *row,
                   void *ctx, struct fc_error *err);
