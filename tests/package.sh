@@ -6,9 +6,10 @@ set -uo pipefail
 build=$(readlink -f "$1")
 packages=("$build"/flowcarve_*.deb)
 deb=${packages[0]}
+python=$(echo "$build"/python3-flowcarve_*.deb)
 passed=0 failed=0
 dir=$(mktemp -d)
-trap 'dpkg --purge flowcarve >/dev/null 2>&1; rm -rf "$dir"' EXIT
+trap 'dpkg --purge python3-flowcarve flowcarve >/dev/null 2>&1; rm -rf "$dir"' EXIT
 export LC_ALL=C.UTF-8
 unset FLOWCARVE_DB
 cd "$dir" || exit 1
@@ -102,6 +103,17 @@ serves() {
         [ -z "$(find /etc/systemd /run/systemd -name 'flowcarve*' 2>/dev/null)" ] && [ ! -e /var/lib/flowcarve ]
 }
 
+# In a folder of its own, as Python looks in that first.
+in_python() {
+    /usr/bin/python3 - <<'PYTHON'
+import flowcarve
+assert flowcarve.__file__.startswith("/usr/lib/python3/dist-packages/"), flowcarve.__file__
+with flowcarve.open("flowcarve.db") as index:
+    assert index.count() == len(list(index.query())) > 20
+    assert sum(len(list(s.packets())) for s in index.query("tcp")) == len(list(flowcarve.Capture("tcp.pcap")))
+PYTHON
+}
+
 if dpkg-query -W -f='${Status}' flowcarve 2>/dev/null | grep -q 'ok installed'; then
     echo "flowcarve is installed here; this test would take it off"
     trap 'rm -rf "$dir"' EXIT
@@ -121,6 +133,10 @@ check 'a program is compiled with its library' compiles
 check 'completes words in bash' completes
 check 'is an interface of Wireshark' wireshark
 check 'has services that are not enabled, and their user' serves
+check 'installs its package for Python' dpkg --install "$python"
+check 'is asked from Python' in_python
+check 'takes its package for Python off' dpkg --purge python3-flowcarve
+check 'leaves nothing of Python' test ! -e /usr/lib/python3/dist-packages/flowcarve
 check 'is taken off' dpkg --purge flowcarve
 check 'takes its user off' sh -c '! getent passwd flowcarve'
 check 'leaves no file' test -z "$(present -f)"

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#define Py_LIMITED_API 0x03080000
+#include <Python.h>
+
+#include "capsule.h"
+#include "glue.h"
+
+const char fcpy_capsule_name[] = "arrow_array_stream";
+
+void fcpy_capsule_end(void *capsule)
+{
+    void *stream = PyCapsule_GetPointer(capsule, fcpy_capsule_name);
+
+    if (!stream)
+        PyErr_Clear();
+    fcpy_arrow_drop(stream);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* Columns as texts with a line feed behind each: Python makes strings of them all at once. */
+#include "glue.h"
+
+#include <string.h>
+
+static const uint8_t *at(const void *column, uint64_t stride, size_t row)
+{
+    return (const uint8_t *)column + row * stride;
+}
+
+/* What is in an index may be anybody's: a line feed inside of a text would be two. */
+size_t fcpy_texts(const void *column, uint64_t stride, uint32_t size, size_t rows, char *out)
+{
+    char *p = out;
+
+    for (size_t i = 0; i < rows; i++) {
+        const char *text = (const char *)at(column, stride, i);
+        size_t len = strnlen(text, size);
+        for (size_t k = 0; k < len; k++)
+            *p++ = text[k] == '\n' ? ' ' : text[k];
+        *p++ = '\n';
+    }
+    return (size_t)(p - out);
+}
+
+static bool is_mapped(const uint8_t *addr)
+{
+    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+    return memcmp(addr, mapped, 12) == 0;
+}
+
+size_t fcpy_addr_texts(const void *column, uint64_t stride, const void *kind, uint64_t kind_stride, size_t rows,
+                       char *out)
+{
+    char *p = out;
+
+    for (size_t i = 0; i < rows; i++) {
+        const uint8_t *addr = at(column, stride, i);
+        int what = kind ? *at(kind, kind_stride, i) : is_mapped(addr) ? FC_ADDR_IPV4 : FC_ADDR_IPV6;
+        p = fc_text_addr(p, what, what == FC_ADDR_IPV4 ? addr + 12 : addr);
+        *p++ = '\n';
+    }
+    return (size_t)(p - out);
+}
+
+size_t fcpy_mac_texts(const void *column, uint64_t stride, size_t rows, char *out)
+{
+    static const uint8_t none[6];
+    char *p = out;
+
+    for (size_t i = 0; i < rows; i++) {
+        const uint8_t *mac = at(column, stride, i);
+        if (memcmp(mac, none, 6) != 0)
+            p = fc_text_addr(p, FC_ADDR_MAC, mac);
+        *p++ = '\n';
+    }
+    return (size_t)(p - out);
+}
