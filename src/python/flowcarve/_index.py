@@ -7,7 +7,7 @@ import weakref
 
 from ._carve import carve
 from ._cells import STATES, proto_name
-from ._errors import check, encoded, error_of, new_error, text_of, usage
+from ._errors import Error, check, encoded, error_of, new_error, text_of, usage
 from ._flowcarve import ffi, lib
 from ._handles import Filter, Stop, Teller, choose, run
 from ._packets import DEFAULT, Source, check_want
@@ -168,9 +168,12 @@ class Index:
                                                   result, err), stop)
                 if teller.raised is not None:
                     raise teller.raised
-                check(rc, err)
-                numbers = [getattr(result, name) for name in IndexResult._fields[:-1]]
-                return IndexResult(*numbers, [error_of(ffi.addressof(result.notices[i], "what")) for i in range(result.notice_count)])
+                notices = [error_of(ffi.addressof(result.notices[i], "what")) for i in range(result.notice_count)]
+                try:
+                    check(rc, err)
+                except Error as e:
+                    raise e from (notices[0] if notices else None)  # "no capture to index": of the first one, why
+                return IndexResult(*(getattr(result, name) for name in IndexResult._fields[:-1]), notices)
             finally:
                 lib.fc_index_result_fini(result)
 
