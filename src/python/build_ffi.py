@@ -173,7 +173,7 @@ def for_setup():
     how["include_dirs"] = [os.path.join("glue")] + how.get("include_dirs", [])
     how["sources"] = sorted(os.path.join("glue", n) for n in os.listdir(os.path.join(HERE, "glue")) if n.endswith(".c"))
     how["define_macros"] = how.get("define_macros", []) + [("_GNU_SOURCE", None)]
-    how["extra_compile_args"] = how.get("extra_compile_args", []) + ["-O3", "-fvisibility=hidden"]
+    how["extra_compile_args"] = how.get("extra_compile_args", []) + ["-fvisibility=hidden"]
     return builder(**how)
 
 

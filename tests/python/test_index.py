@@ -137,7 +137,7 @@ def test_sums(index, db):
     assert len(top) == 3 and all(t.peers >= 1 and ipaddress.ip_address(t.key) for t in top)
     assert [r.sessions for r in index.top("port", "tcp and server port 443")] == [index.count("tcp and server port 443")]
     bars = index.histogram("protocol", buckets=50)
-    assert bars.count <= 50 and sum(sum(g.sessions) for g in bars.groups) + bars.timeless == index.count()
+    assert bars.buckets <= 50 and sum(sum(g.sessions) for g in bars.groups) + bars.timeless == index.count()
     assert sum(index.histogram().groups[0].bytes) == total.bytes
     for wrong in (lambda: index.top("colour"), lambda: index.top(figures="colour"), lambda: index.histogram("colour"),
                   lambda: index.histogram(buckets=1), lambda: index.top(sort="colour")):

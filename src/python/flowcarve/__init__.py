@@ -25,3 +25,6 @@ KEY, TCP, MAC, VLAN, MPLS, TTL, DSCP, PAYLOAD, TUNNEL, ALL, OUTER = (
 
 __version__ = "0.1.0"
 __all__ = [name for name in dir() if not name.startswith("_")]
+for _name in __all__:
+    if getattr(globals()[_name], "__module__", "").startswith("flowcarve._"):
+        globals()[_name].__module__ = "flowcarve"  # where users find it

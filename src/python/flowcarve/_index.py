@@ -34,8 +34,8 @@ TopRow.__doc__ = """A group of sessions. key: an address, a pair of them, (port,
 
 bytes on the wire; peers, ports, interval_mean and interval_deviation (seconds) are None unless asked for by `figures`.
 """
-Bars = collections.namedtuple("Bars", "start_ns bucket_ns count groups timeless exact")
-Bars.__doc__ = """Sessions over time: `count` buckets of bucket_ns from start_ns on; groups: a list of Bar; timeless: sessions without
+Bars = collections.namedtuple("Bars", "start_ns bucket_ns buckets groups timeless exact")
+Bars.__doc__ = """Sessions over time: `buckets` buckets of bucket_ns from start_ns on; groups: a list of Bar; timeless: sessions without
 a time."""
 Bar = collections.namedtuple("Bar", "key sessions packets bytes")
 Bar.__doc__ = "A protocol or state, or None for all (\"others\": what is left): three lists, a number a bucket."
@@ -139,7 +139,8 @@ class Index:
         """Indexes captures and folders, as `flowcarve index` does; the whole run or nothing. Gives an IndexResult.
 
         paths: a path or a list of them. fields: "mac,vlan,mpls,tunnel,ttl,dscp,tcp-flags,isn,payload,community-id" or "all".
-        progress: called with a Progress some five times a second, from another thread; an exception in it ends the run.
+        progress: called with a Progress some five times a second, from another thread, and must not use this index; an exception in it
+        ends the run.
         filter: pcap-filter(7); exclude_net: "10.0.0.0/8,..."; profile, timeouts, key: as the program's options; jobs: threads, 0: one a
         processor; memory: bytes, 0: 512 MiB; wait: until no other process writes the index.
         """

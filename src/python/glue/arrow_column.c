@@ -91,7 +91,7 @@ static bool has_number(int cell, const uint8_t *value)
 
 static void set_null(uint8_t *validity, size_t row, struct ArrowArray *out)
 {
-    validity[row / 8] &= (uint8_t)~(1u << row % 8);
+    validity[row / 8] &= (uint8_t) ~(1u << row % 8);
     out->null_count++;
 }
 

@@ -16,9 +16,9 @@ struct fcpy_source {
     struct fc_capture *capture;
     struct fc_packets *packets;
     struct fc_look *look;
-    bool strict; /* damage ends it */
+    bool strict;        /* damage ends it */
     uint64_t last_lost; /* offset of the last damage */
-    int failed;  /* what later calls repeat, with: */
+    int failed;         /* what later calls repeat, with: */
     struct fc_error why;
     struct fcpy_told told;
     struct fc_damage *damage;
