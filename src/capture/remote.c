@@ -144,13 +144,17 @@ void fc_remote_expect(struct fc_remote *r, uint64_t off, uint64_t end)
     r->expect_end = end;
 }
 
-/* Makes the window begin at `off`, with `want` bytes of it at least. */
+/* Makes the window hold what is at `off`, `want` bytes of it at least. */
 static int fetch_window(struct fc_remote *r, uint64_t off, size_t want)
 {
-    uint64_t left = r->version.size - off;
     size_t ahead = 0;
 
     r->joined = r->window_len && off == r->window_off + r->window_len ? r->joined + 1 : 0;
+    if (!r->joined && want < LEAST && off > LEAST / 2) { /* who looks at a little may look at what is before next */
+        off -= LEAST / 2;
+        want += LEAST / 2;
+    }
+    uint64_t left = r->version.size - off;
     if (r->joined)
         ahead = r->joined < 9 ? (size_t)AHEAD << r->joined : MOST;
     if (off >= r->expect_off && off < r->expect_end)

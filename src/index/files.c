@@ -186,7 +186,8 @@ FC_EXPORT int fc_damage_list(struct fc_db *db, uint32_t file, fc_damage_take *ta
 FC_EXPORT int fc_files_archived(struct fc_db *db, struct fc_error *err)
 {
     static const char select[] = "SELECT 1 FROM files WHERE relative = 0 AND (path >= 'http://' AND path < 'http:0'"
-                                 " OR path >= 'https://' AND path < 'https:0' OR path >= 's3://' AND path < 's3:0')"
+                                 " OR path >= 'https://' AND path < 'https:0' OR path >= 's3://' AND path < 's3:0'"
+                                 " OR path >= x'73333a2f2f' AND path < x'73333a2f30')" /* s3://, not in UTF-8 */
                                  " LIMIT 1";
     sqlite3_stmt *stmt = NULL;
     int step = sqlite3_prepare_v2(db->sql, select, -1, &stmt, NULL);

@@ -91,7 +91,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             wrong = self.refuse_signature()
             if wrong:
                 return self.answer(403, ('<?xml version="1.0"?><Error><Code>%s</Code></Error>' % wrong).encode())
-        path = os.path.join(archive.root, urllib.parse.unquote(self.path).lstrip('/'))
+        path = os.path.join(archive.root, os.fsdecode(urllib.parse.unquote_to_bytes(self.path)).lstrip('/'))
         if not os.path.isfile(path):
             return self.answer(404, b'<Error><Code>NoSuchKey</Code></Error>')
         data = support.read_bytes(path)

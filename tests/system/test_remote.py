@@ -27,12 +27,12 @@ class Remote(support.TestCase):
         out += [(T0 + i * 1000 + 1, udp('10.9.9.9', 7, '10.1.0.1', 9, r.randbytes(300))) for i in range(every // 2, count, every)]
         return sorted(out)
 
-    def make(self, files, where='day'):
+    def make(self, files, where='day', words=()):
         """Writes and indexes captures {name: bytes}, moves them to the archive's folder; the carve of ONE from before."""
         for name, data in files.items():
             self.write(os.path.join(where, name), data)
         index(self.db, '-q', self.path(where))
-        flowcarve('carve', '-q', '-d', self.db, '-w', self.path('near.out'), ONE)
+        flowcarve('carve', '-q', '-d', self.db, '-w', self.path('near.out'), *words, ONE)
         shutil.move(self.path(where), os.path.join(self.far, where))
         return support.read_bytes(self.path('near.out'))
 
@@ -40,8 +40,8 @@ class Remote(support.TestCase):
         return flowcarve('files', 'relocate', '-d', self.db, old or self.path('day'), to or a.url + '/day', ok=ok,
                          env=a.environment(**env))
 
-    def moved(self, a, files=None):
-        near = self.make(files or {'a.pcap': support.pcap_bytes(self.packets())})
+    def moved(self, a, files=None, words=()):
+        near = self.make(files or {'a.pcap': support.pcap_bytes(self.packets())}, words=words)
         self.relocate(a)
         a.forget()
         return near
@@ -93,6 +93,16 @@ class Reading(Remote):
             self.assertEqual(self.carve(a), near)
             self.assertLess(len(a.requests), 10, a.requests)
             self.assertLess(a.sent, 13000000)
+
+    def test_the_end_of_a_pcapng_is_a_request_or_two(self):
+        """Statistics of interfaces stand there, one before the other."""
+        with Archive(self.far) as a:
+            data = support.pcapng_bytes(self.packets()) + b''.join(
+                support.block('<', 5, bytes(12) + support.option('<', 4, bytes([n]) * 8) + support.option('<', 0, b'')) for n in range(5))
+            near = self.moved(a, {'a.pcapng': data}, ('--format', 'pcapng'))
+            self.assertEqual(self.carve(a, '--format', 'pcapng'), near)
+            self.assertEqual(near.count(b'\4' * 8), 1)
+            self.assertLess(len(a.requests), 8, a.requests)
 
     def test_compressed_is_entered_near_what_is_wanted(self):
         data = gzip.compress(support.pcap_bytes(self.packets(7000, 3000, 3500)), 1)
@@ -365,6 +375,14 @@ class S3(Remote):
             held = b''.join(support.read_bytes(os.path.join(self.folder, n)) for n in os.listdir(self.folder) if n.startswith('x.db'))
             for secret in (archive.KEY, archive.SECRET, archive.TOKEN):
                 self.assertNotIn(secret.encode(), held)
+
+    def test_keys_that_are_no_text(self):
+        with Archive(self.far, s3=True) as a:
+            near = self.make({'a\udcff.pcap': support.pcap_bytes(self.packets(20, every=10))})
+            shutil.move(os.path.join(self.far, 'day'), os.path.join(self.far, 'b/day'))
+            self.relocate(a, 's3://b/day')
+            self.assertEqual(select(self.db, 'SELECT path FROM files'), [(b's3://b/day/a\xff.pcap',)])
+            self.assertEqual(self.carve(a), near)
 
     def test_keys_that_are_wrong(self):
         with Archive(self.far, s3=True) as a:
