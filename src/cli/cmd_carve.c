@@ -710,7 +710,6 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
     fc_lift_descriptors(); /* captures that overlap in time are open at once, and so are sensors */
     if (a->cluster.path || a->db)
         status = carve_text(a, words);
-    status = fc_reading_end(&a->reading, status);
     free(words);
     return status;
 }
@@ -723,6 +722,7 @@ static int run(int argc, char **argv)
 
     if (rc < 0)
         rc = carve_words(&a, argc, argv, first);
+    rc = fc_reading_end(&a.reading, rc);
     fc_id_list_fini(&a.ids);
     fc_log_option_close(&from);
     return rc;
