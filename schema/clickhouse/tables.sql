@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS session@LOCAL@ (
     client_payload   Nullable(UInt64),
     server_payload   Nullable(UInt64),
     community_id     Nullable(String)  -- of all IP sessions, also where the index does not hold it
-) ENGINE = @ENGINE(revision)@ PARTITION BY day ORDER BY (slot, client, server, client_port, server_port, sensor, generation, id) SETTINGS index_granularity = 8192
+) ENGINE = @ENGINE(revision)@ PARTITION BY day ORDER BY (slot, sensor, generation, client, server, client_port, server_port, id) SETTINGS index_granularity = 8192
 ;
 
 -- Where a host's sessions are: two rows a session, one when both addresses are the same. It names keys of `session` (but for the ports), also of

@@ -189,7 +189,10 @@ static void end_trouble(struct trouble *t, const struct args *a)
     *t = (struct trouble){0};
 }
 
-/* Looks once a second, and is busy for half of the time at the most. */
+/*
+ * Looks once a second. Sums of 5 minutes are added up anew in the engine whenever a session of them goes on, which may take long: it is
+ * kept busy for a fifth of the time at the most.
+ */
 static int follow(struct fc_exporter *exporter, const struct args *a, struct fc_export_result *sum,
                   struct fc_error *err)
 {
@@ -216,7 +219,10 @@ static int follow(struct fc_exporter *exporter, const struct args *a, struct fc_
         ready |= rc >= 0;
         fc_service_alive(&service);
         int64_t took_ns = now_ns() - from;
-        pause_for(rc < 0 ? trouble.pause_ns : took_ns > PAUSE_LEAST_NS ? took_ns : PAUSE_LEAST_NS);
+        int64_t rest_ns = 4 * took_ns < PAUSE_LEAST_NS  ? PAUSE_LEAST_NS
+                          : 4 * took_ns < PAUSE_MOST_NS ? 4 * took_ns
+                                                        : PAUSE_MOST_NS;
+        pause_for(rc < 0 ? trouble.pause_ns : rest_ns);
     }
     fc_service_tell(&service, "STOPPING=1");
     fc_service_close(&service);

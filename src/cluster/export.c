@@ -44,7 +44,7 @@ struct fc_exporter {
     struct fc_engine *engine; /* NULL: not asked yet */
     struct fc_journal_state state;
     struct told told;
-    struct fc_rows rows;
+    struct fc_binary_rows rows;
     struct fc_slots slots;
     struct fc_export_result *result;
     struct fc_progress how_far;
@@ -93,7 +93,7 @@ FC_EXPORT void fc_exporter_close(struct fc_exporter *x)
         return;
     fc_engine_close(x->engine);
     fc_peer_fini(&x->peer);
-    fc_rows_fini(&x->rows);
+    fc_binary_rows_fini(&x->rows);
     fc_slots_fini(&x->slots);
     free(x->database);
     free(x->path);
@@ -217,20 +217,20 @@ static int check_told(struct fc_exporter *x, struct fc_error *err)
 static int note(struct fc_exporter *x, uint64_t run, uint64_t until, uint64_t batches, struct fc_error *err)
 {
     struct told *t = &x->told;
-    struct fc_rows *rows = &x->rows;
+    struct fc_binary_rows *rows = &x->rows;
     int64_t told_ns = now_ns();
     int rc;
 
-    fc_rows_clear(rows);
-    fc_rows_text(rows, x->sensor, strlen(x->sensor));
-    fc_rows_bytes(rows, x->state.generation, 16);
-    fc_rows_number(rows, t->step + 1, 8);
-    fc_rows_number(rows, run, 8);
-    fc_rows_number(rows, until, 8);
-    fc_rows_number(rows, batches, 8);
-    fc_rows_number(rows, x->state.fields, 4);
-    fc_rows_number(rows, (uint64_t)x->state.clock_ns, 8);
-    fc_rows_number(rows, (uint64_t)told_ns, 8);
+    fc_binary_rows_clear(rows);
+    fc_binary_put_text(rows, x->sensor, strlen(x->sensor));
+    fc_binary_put_bytes(rows, x->state.generation, 16);
+    fc_binary_put_number(rows, t->step + 1, 8);
+    fc_binary_put_number(rows, run, 8);
+    fc_binary_put_number(rows, until, 8);
+    fc_binary_put_number(rows, batches, 8);
+    fc_binary_put_number(rows, x->state.fields, 4);
+    fc_binary_put_number(rows, (uint64_t)x->state.clock_ns, 8);
+    fc_binary_put_number(rows, (uint64_t)told_ns, 8);
     if (rows->failed)
         return no_memory(err);
     if ((rc = fc_engine_insert(x->engine, progress_columns, rows->data, rows->len, err)))
@@ -290,7 +290,7 @@ static int read_batch(struct sending *s, uint64_t batch)
     uint64_t of_new =
         step->last_new < step->first_new ? 0 : ((uint64_t)(step->last_new - step->first_new) + BATCH) / BATCH;
 
-    fc_rows_clear(&s->x->rows);
+    fc_binary_rows_clear(&s->x->rows);
     if (is_stopped(s->x))
         return fc_error_set(s->err, FC_E_INTERRUPTED, s->x->path, FC_NO_OFFSET, "interrupted");
     if (batch < of_new) {
@@ -355,7 +355,7 @@ static int send_provisional(struct sending *s)
 
     for (int64_t last = -1;; last -= BATCH) {
         uint64_t before = s->read.sessions;
-        fc_rows_clear(&s->x->rows);
+        fc_binary_rows_clear(&s->x->rows);
         if ((rc = fc_journal_range(&s->read, last - BATCH + 1, last, s->err)) || s->read.sessions == before ||
             (rc = send_rows(s)))
             return rc;

@@ -241,39 +241,39 @@ static bool same_stand(const struct stand *a, const struct stand *b)
            a->port[0] == b->port[0] && a->port[1] == b->port[1];
 }
 
-static void put_field(struct fc_rows *rows, sqlite3_stmt *stmt, int *column, unsigned bytes, bool deleted)
+static void put_field(struct fc_binary_rows *rows, sqlite3_stmt *stmt, int *column, unsigned bytes, bool deleted)
 {
     int at = (*column)++;
     bool none = deleted || sqlite3_column_type(stmt, at) == SQLITE_NULL;
 
-    fc_rows_number(rows, none, 1);
+    fc_binary_put_number(rows, none, 1);
     if (!none)
-        fc_rows_number(rows, (uint64_t)sqlite3_column_int64(stmt, at), bytes);
+        fc_binary_put_number(rows, (uint64_t)sqlite3_column_int64(stmt, at), bytes);
 }
 
-static void put_text(struct fc_rows *rows, sqlite3_stmt *stmt, int *column, bool deleted)
+static void put_text(struct fc_binary_rows *rows, sqlite3_stmt *stmt, int *column, bool deleted)
 {
     int at = (*column)++;
     const void *text = deleted ? NULL : sqlite3_column_blob(stmt, at);
     bool none = deleted || sqlite3_column_type(stmt, at) == SQLITE_NULL;
 
-    fc_rows_number(rows, none, 1);
+    fc_binary_put_number(rows, none, 1);
     if (!none)
-        fc_rows_text(rows, text, (size_t)sqlite3_column_bytes(stmt, at));
+        fc_binary_put_text(rows, text, (size_t)sqlite3_column_bytes(stmt, at));
 }
 
-static void put_mac(struct fc_rows *rows, sqlite3_stmt *stmt, int *column, bool deleted)
+static void put_mac(struct fc_binary_rows *rows, sqlite3_stmt *stmt, int *column, bool deleted)
 {
     int at = (*column)++;
     bool none = deleted || sqlite3_column_type(stmt, at) != SQLITE_BLOB || sqlite3_column_bytes(stmt, at) != 6;
 
-    fc_rows_number(rows, none, 1);
+    fc_binary_put_number(rows, none, 1);
     if (!none)
-        fc_rows_bytes(rows, sqlite3_column_blob(stmt, at), 6);
+        fc_binary_put_bytes(rows, sqlite3_column_blob(stmt, at), 6);
 }
 
 /* Fields in the order of the columns; the Community ID, which follows from the key, is of all sessions that have one. */
-static void put_fields(struct fc_rows *rows, sqlite3_stmt *stmt, const struct fc_flow_key *key, bool deleted)
+static void put_fields(struct fc_binary_rows *rows, sqlite3_stmt *stmt, const struct fc_flow_key *key, bool deleted)
 {
     char community[FC_COMMUNITY_ID_SIZE];
     int column = FIELDS;
@@ -291,39 +291,39 @@ static void put_fields(struct fc_rows *rows, sqlite3_stmt *stmt, const struct fc
     for (int i = 0; i < 2; i++) /* payload */
         put_field(rows, stmt, &column, 8, deleted);
     bool has = !deleted && fc_community_id(key, community);
-    fc_rows_number(rows, !has, 1);
+    fc_binary_put_number(rows, !has, 1);
     if (has)
-        fc_rows_text(rows, community, strlen(community));
+        fc_binary_put_text(rows, community, strlen(community));
 }
 
 static void put_row(struct reading *r, const struct fc_flow_key *key, const struct stand *at, bool deleted)
 {
     struct fc_journal_rows *out = r->out;
-    struct fc_rows *rows = out->rows;
+    struct fc_binary_rows *rows = out->rows;
     sqlite3_stmt *s = r->sessions;
     int64_t slot = fc_slot_of(at->timed, at->start_ns), duration_ns = deleted ? 0 : sqlite3_column_int64(s, DURATION);
 
-    fc_rows_text(rows, out->sensor, strlen(out->sensor));
-    fc_rows_bytes(rows, out->generation, 16);
-    fc_rows_number(rows, (uint64_t)sqlite3_column_int64(s, ID), 8);
-    fc_rows_number(rows, 2 * (uint64_t)out->until + !deleted, 8);
-    fc_rows_number(rows, deleted, 1);
-    fc_rows_number(rows, fc_day_of(at->timed, at->start_ns), 2);
-    fc_rows_number(rows, (uint64_t)slot, 8);
-    fc_rows_number(rows, at->timed, 1);
-    fc_rows_number(rows, at->timed ? (uint64_t)at->start_ns : 0, 8);
-    fc_rows_number(rows, at->timed ? (uint64_t)at->start_ns + (uint64_t)duration_ns : 0, 8);
-    fc_rows_number(rows, key->proto, 4);
-    fc_rows_number(rows, key->addr_kind, 1);
-    fc_rows_bytes(rows, at->addr[0], 16);
-    fc_rows_bytes(rows, at->addr[1], 16);
-    fc_rows_number(rows, (uint64_t)at->port[0], 4);
-    fc_rows_number(rows, (uint64_t)at->port[1], 4);
+    fc_binary_put_text(rows, out->sensor, strlen(out->sensor));
+    fc_binary_put_bytes(rows, out->generation, 16);
+    fc_binary_put_number(rows, (uint64_t)sqlite3_column_int64(s, ID), 8);
+    fc_binary_put_number(rows, 2 * (uint64_t)out->until + !deleted, 8);
+    fc_binary_put_number(rows, deleted, 1);
+    fc_binary_put_number(rows, fc_day_of(at->timed, at->start_ns), 2);
+    fc_binary_put_number(rows, (uint64_t)slot, 8);
+    fc_binary_put_number(rows, at->timed, 1);
+    fc_binary_put_number(rows, at->timed ? (uint64_t)at->start_ns : 0, 8);
+    fc_binary_put_number(rows, at->timed ? (uint64_t)at->start_ns + (uint64_t)duration_ns : 0, 8);
+    fc_binary_put_number(rows, key->proto, 4);
+    fc_binary_put_number(rows, key->addr_kind, 1);
+    fc_binary_put_bytes(rows, at->addr[0], 16);
+    fc_binary_put_bytes(rows, at->addr[1], 16);
+    fc_binary_put_number(rows, (uint64_t)at->port[0], 4);
+    fc_binary_put_number(rows, (uint64_t)at->port[1], 4);
     for (int column = CLIENT_PACKETS; column <= SERVER_BYTES; column++)
-        fc_rows_number(rows, deleted ? 0 : (uint64_t)sqlite3_column_int64(s, column), 8);
-    fc_rows_number(rows, deleted ? 0 : (uint64_t)sqlite3_column_int64(s, STATE), 1);
+        fc_binary_put_number(rows, deleted ? 0 : (uint64_t)sqlite3_column_int64(s, column), 8);
+    fc_binary_put_number(rows, deleted ? 0 : (uint64_t)sqlite3_column_int64(s, STATE), 1);
     /* where positions lie is no concern of others */
-    fc_rows_number(rows, deleted ? 0 : (uint64_t)sqlite3_column_int64(s, FLAGS) & ~(uint64_t)FC_ROW_MORE, 2);
+    fc_binary_put_number(rows, deleted ? 0 : (uint64_t)sqlite3_column_int64(s, FLAGS) & ~(uint64_t)FC_ROW_MORE, 2);
     put_fields(rows, s, key, deleted);
     fc_slots_add(out->slots, slot);
 }

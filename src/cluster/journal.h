@@ -7,7 +7,7 @@
 #ifndef FC_CLUSTER_JOURNAL_H
 #define FC_CLUSTER_JOURNAL_H
 
-#include "cluster/rows.h"
+#include "cluster/binary_rows.h"
 #include "cluster/slots.h"
 #include <flowcarve/error.h>
 
@@ -42,8 +42,8 @@ struct fc_journal_rows {
     const int *stop;
     const uint8_t *generation; /* FC_E_CHANGED: the index has another one by now */
     int64_t from, until;
-    struct fc_rows *rows;   /* of table session, in the order of fc_session_columns */
-    struct fc_slots *slots; /* those that the rows are of */
+    struct fc_binary_rows *rows; /* of table session, in the order of fc_session_columns */
+    struct fc_slots *slots;      /* those that the rows are of */
     uint64_t sessions, tombstones;
 };
 

@@ -3,9 +3,9 @@
 #include "base/export.h"
 #include "base/varint.h"
 #include "base/vector.h"
+#include "cluster/binary_rows.h"
 #include "cluster/config.h"
 #include "cluster/engine.h"
-#include "cluster/rows.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,16 +15,16 @@ enum { NAME_ROOM = 64 };
 
 /* An answer as it is read; once it is not what was expected, nothing of it counts. */
 struct answer {
-    struct fc_rows rows;
+    struct fc_binary_rows rows;
     size_t at;
     bool bad;
 };
 
 static int take(void *ctx, const uint8_t *data, size_t len, struct fc_error *err)
 {
-    struct fc_rows *rows = ctx;
+    struct fc_binary_rows *rows = ctx;
 
-    fc_rows_bytes(rows, data, len);
+    fc_binary_put_bytes(rows, data, len);
     return rows->failed ? fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory") : 0;
 }
 
@@ -80,7 +80,7 @@ static int ask(struct asking *q, const char *sql, struct answer *a)
 
 static int end(const struct asking *q, struct answer *a, int rc)
 {
-    fc_rows_fini(&a->rows);
+    fc_binary_rows_fini(&a->rows);
     return rc || !a->bad
                ? rc
                : fc_error_set(q->err, FC_E_DB, q->url, FC_NO_OFFSET, "its tables are not as flowcarve makes them");

@@ -548,7 +548,7 @@ class Cases:
                                    stderr=subprocess.PIPE, env=support.environment())
         try:
             for n, f in enumerate(files[1:] + [None], 1):
-                for _ in range(200):
+                for _ in range(600):
                     time.sleep(0.05)
                     with contextlib.suppress(RuntimeError, IndexError):
                         if self.run_of() == n:
@@ -676,7 +676,7 @@ class Old(Cases, Engine):
             stack.callback(process.kill)
             time.sleep(0.5)
             server.start()
-            for _ in range(100):
+            for _ in range(600):
                 time.sleep(0.05)
                 with contextlib.suppress(RuntimeError, IndexError):
                     if self.run_of(server=server) == 1:
