@@ -201,9 +201,8 @@ static int collect(struct fc_places *places, struct fc_db *db, const struct fc_f
         return rc;
     rc = fc_filter_prepare(filter, db,
                            "SELECT s.id, s.proto, s.kind, s.client_addr, s.client_port, s.server_addr,"
-                           " s.server_port, s.flags, s.domain, s.start_ns, s.duration_ns, s.positions"
-                           " FROM session s",
-                           "", &stmt, err);
+                           " s.server_port, s.flags, s.domain, s.start_ns, s.duration_ns, s.positions",
+                           "", FC_ORDER_NONE, &stmt, err);
     if (rc)
         return rc;
     while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW) {

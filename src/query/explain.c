@@ -71,13 +71,12 @@ static int explain_packets(const struct fc_filter *filter, fc_packet_writer *wri
     return leaf && *lacks ? 0 : FC_E_NOMEM;
 }
 
-#define SELECT_IDS "SELECT s.id FROM session s"
-#define IN_ORDER "ORDER BY s.id"
+#define SELECT_IDS "SELECT s.id"
 
 static int explain_sql(struct fc_db *db, const struct fc_filter *filter, struct fc_explain *e, struct fc_error *err)
 {
     sqlite3_stmt *stmt;
-    int rc = fc_filter_prepare(filter, db, SELECT_IDS, IN_ORDER, &stmt, err);
+    int rc = fc_filter_prepare(filter, db, SELECT_IDS, "", FC_ORDER_ID, &stmt, err);
 
     if (rc)
         return rc;
@@ -113,7 +112,7 @@ static int explain_plan(struct fc_db *db, const struct fc_filter *filter, struct
 {
     sqlite3_stmt *stmt;
     size_t size;
-    int rc = fc_filter_prepare(filter, db, "EXPLAIN QUERY PLAN " SELECT_IDS, IN_ORDER, &stmt, err);
+    int rc = fc_filter_prepare(filter, db, "EXPLAIN QUERY PLAN " SELECT_IDS, "", FC_ORDER_ID, &stmt, err);
 
     if (rc)
         return rc;

@@ -234,18 +234,23 @@ int fc_filter_bind(const struct fc_filter_sql *sql, sqlite3_stmt *stmt, int firs
     return rc;
 }
 
-int fc_filter_prepare(const struct fc_filter *filter, struct fc_db *db, const char *select, const char *tail,
-                      sqlite3_stmt **out, struct fc_error *err)
+int fc_filter_prepare(const struct fc_filter *filter, struct fc_db *db, const char *select, const char *joins,
+                      enum fc_filter_order order, sqlite3_stmt **out, struct fc_error *err)
 {
+    static const char *const orders[][2] = {
+        [FC_ORDER_NONE] = {"", ""},
+        [FC_ORDER_ID] = {"ORDER BY s.id", "ORDER BY p.first_id, s.id"},
+        [FC_ORDER_START] = {"ORDER BY s.start_ns, s.id", "ORDER BY s.start_ns, s.id"}};
     sqlite3 *handle = fc_db_sqlite(db);
     struct fc_filter_sql sql;
     char *text = NULL;
-    int rc = fc_filter_compile(filter, db, FC_FILTER_LISTED, &sql, err);
+    int rc = fc_filter_compile(filter, db, FC_FILTER_SPANNED, &sql, err);
 
     *out = NULL;
     if (rc != 0)
         return rc;
-    if (asprintf(&text, "%s WHERE %s %s", select, sql.where, tail) < 0) {
+    if (asprintf(&text, "%s FROM %s%s WHERE %s AND %s %s", select, sql.spans ? FC_SPANNED_SESSIONS : "session s", joins,
+                 sql.spans ? sql.spans : "1", sql.where, orders[order][sql.spans != NULL]) < 0) {
         text = NULL;
         rc = fail_memory(db, err);
     } else if (sqlite3_prepare_v2(handle, text, -1, out, NULL) != SQLITE_OK ||

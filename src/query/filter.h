@@ -35,11 +35,13 @@ struct fc_filter_sql {
     /*
      * NULL, or what holds of the row of `session_span p` of every session that matches. Then FC_SPANNED_SESSIONS, with
      * this in front of `where`, gives the sessions span by span as they are wanted, in the order of p.first_id and s.id.
+     * (NOT INDEXED keeps SQLite from making an index of its own of the whole table.)
      */
     char *spans;
 };
 
-#define FC_SPANNED_SESSIONS "session_span p CROSS JOIN session s ON s.id BETWEEN p.first_id AND p.first_id + 4095"
+#define FC_SPANNED_SESSIONS                                                                                            \
+    "session_span p CROSS JOIN session s NOT INDEXED ON s.id BETWEEN p.first_id AND p.first_id + 4095"
 
 /* What a filter is compiled for: FC_FILTER_SPANNED has `spans` in place of lists of all sessions of a time. */
 enum fc_filter_form { FC_FILTER_LISTED, FC_FILTER_SPANNED };
@@ -57,10 +59,11 @@ void fc_filter_sql_fini(struct fc_filter_sql *sql);
 int fc_filter_bind(const struct fc_filter_sql *sql, sqlite3_stmt *stmt, int first);
 
 /*
- * Prepares `select` WHERE <filter> `tail` with the filter's values bound; `select` ends with "FROM session s" and the
- * joins, neither text has parameters of its own. On success *out must go to sqlite3_finalize(). Errors as above.
+ * Prepares `select` FROM <sessions> `joins` WHERE <filter> in an order, with the filter's values bound; neither text has
+ * parameters of its own. On success *out must go to sqlite3_finalize(). Errors as above.
  */
-int fc_filter_prepare(const struct fc_filter *filter, struct fc_db *db, const char *select, const char *tail,
-                      sqlite3_stmt **out, struct fc_error *err);
+enum fc_filter_order { FC_ORDER_NONE, FC_ORDER_ID, FC_ORDER_START };
+int fc_filter_prepare(const struct fc_filter *filter, struct fc_db *db, const char *select, const char *joins,
+                      enum fc_filter_order order, sqlite3_stmt **out, struct fc_error *err);
 
 #endif

@@ -611,7 +611,7 @@ FC_EXPORT int fc_query_cost_of(const struct fc_query *query, struct fc_query_cos
 FC_EXPORT int64_t fc_query_count(struct fc_db *db, const struct fc_filter *filter, struct fc_error *err)
 {
     sqlite3_stmt *stmt;
-    int64_t count = fc_filter_prepare(filter, db, "SELECT count(*) FROM session s", "", &stmt, err);
+    int64_t count = fc_filter_prepare(filter, db, "SELECT count(*)", "", FC_ORDER_NONE, &stmt, err);
 
     if (count != 0)
         return count;

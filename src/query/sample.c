@@ -41,7 +41,7 @@ enum {
 #define SELECT                                                                                                         \
     "SELECT s.id, s.start_ns, s.duration_ns, s.proto, s.kind, s.client_addr, s.client_port, s.server_addr, "           \
     "s.server_port, s.client_packets, s.server_packets, s.client_bytes, s.server_bytes, s.state"
-#define JOIN " FROM session s LEFT JOIN session_fields f ON f.id = s.id"
+#define JOIN " LEFT JOIN session_fields f ON f.id = s.id"
 
 enum { DEARER = 6 }; /* so many rows of pages cost what one of a SELECT costs */
 
@@ -463,11 +463,11 @@ int fc_samples_are_pages(struct fc_db *db, const struct fc_filter *filter, bool 
 int fc_samples_read(struct fc_db *db, const struct fc_filter *filter, enum fc_samples what, bool by_start,
                     fc_sample_take *take, void *ctx, struct fc_error *err)
 {
-    static const char *const selects[] = {
-        [FC_SAMPLES_PLAIN] = SELECT " FROM session s",
-        [FC_SAMPLES_VLAN] = SELECT ", f.vlan" JOIN,
-        [FC_SAMPLES_TUNNEL] = SELECT ", f.tunnel" JOIN,
-        [FC_SAMPLES_FILE] = SELECT ", s.flags, s.positions FROM session s",
+    static const char *const selects[][2] = {
+        [FC_SAMPLES_PLAIN] = {SELECT, ""},
+        [FC_SAMPLES_VLAN] = {SELECT ", f.vlan", JOIN},
+        [FC_SAMPLES_TUNNEL] = {SELECT ", f.tunnel", JOIN},
+        [FC_SAMPLES_FILE] = {SELECT ", s.flags, s.positions", ""},
     };
     struct samples r = {.db = db, .take = take, .ctx = ctx, .err = err, .pieces.sql = fc_db_sqlite(db)};
     sqlite3_stmt *stmt;
@@ -478,8 +478,8 @@ int fc_samples_read(struct fc_db *db, const struct fc_filter *filter, enum fc_sa
         return rc;
     if (root)
         return scan(&r, root);
-    rc = fc_filter_prepare(filter, db, selects[what], by_start ? "ORDER BY s.start_ns, s.id" : "ORDER BY s.id", &stmt,
-                           err);
+    rc = fc_filter_prepare(filter, db, selects[what][0], selects[what][1], by_start ? FC_ORDER_START : FC_ORDER_ID,
+                           &stmt, err);
     if (rc)
         return rc;
     rc = take_selected(&r, stmt, what);

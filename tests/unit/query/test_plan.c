@@ -14,8 +14,8 @@ static char *explain(struct test_index *index, const char *text)
     FILE *out = open_memstream(&plan, &size);
 
     cr_assert_eq(fc_filter_parse(text, NOW, &filter, &where), 0, "%s: %s", text, where.cause);
-    cr_assert_eq(fc_filter_prepare(filter, index->db, "EXPLAIN QUERY PLAN SELECT s.id, s.positions FROM session s",
-                                   "ORDER BY s.id", &stmt, &err),
+    cr_assert_eq(fc_filter_prepare(filter, index->db, "EXPLAIN QUERY PLAN SELECT s.id, s.positions", "", FC_ORDER_ID,
+                                   &stmt, &err),
                  0, "%s", err.cause);
     while (sqlite3_step(stmt) == SQLITE_ROW)
         fprintf(out, " | %s", (const char *)sqlite3_column_text(stmt, 3));
