@@ -55,8 +55,9 @@ struct window {
     bool narrow; /* false: all sessions */
     bool has_until;
     int64_t from_ns, until_ns;  /* that one not included */
-    struct fc_scan_range range; /* of IDs; none of others was active then */
-    const struct fc_ast *tree;  /* NULL: there is no more to ask */
+    struct fc_scan_range *runs; /* of IDs, ascending; none of others was active then. NULL: all */
+    size_t run_count;
+    const struct fc_ast *tree; /* NULL: there is no more to ask */
 };
 
 struct samples {
@@ -119,6 +120,27 @@ static inline bool is_in(const struct window *w, const struct fc_sample *s)
     if (w->narrow && !(s->has_time && s->end_ns >= w->from_ns && (!w->has_until || s->start_ns < w->until_ns)))
         return false;
     return !w->tree || fc_matches(w->tree, s);
+}
+
+static int64_t rows_of(const struct window *w)
+{
+    int64_t rows = 0;
+
+    for (size_t i = 0; i < w->run_count; i++)
+        rows += w->runs[i].last - w->runs[i].first + 1;
+    return rows;
+}
+
+static int scan_runs(struct fc_db *db, int64_t root, const struct window *w, fc_scan_row *row, void *ctx,
+                     struct fc_error *err)
+{
+    int rc = 0;
+
+    if (!w->runs)
+        return fc_table_scan(db, root, COLUMNS, FC_SCAN_ALL, row, ctx, err);
+    for (size_t i = 0; i < w->run_count && rc == 0; i++)
+        rc = fc_table_scan(db, root, COLUMNS, w->runs[i], row, ctx, err);
+    return rc;
 }
 
 static int take_row(void *ctx, int64_t id, const struct fc_scan_value *values)
@@ -295,7 +317,7 @@ static void *read_ahead(void *arg)
 {
     struct ahead *a = arg;
 
-    a->end = fc_table_scan(a->db, a->root, COLUMNS, a->window.range, note_row, a, &a->why);
+    a->end = scan_runs(a->db, a->root, &a->window, note_row, a, &a->why);
     if (a->at || begin_batch(a))
         hand_over(a, true);
     return NULL;
@@ -324,13 +346,12 @@ static int take_batches(struct ahead *a, struct samples *r)
 }
 
 /* By the highest ID. What is wrong with the index shows when it is read. */
-static bool has_many(struct fc_db *db, const struct fc_scan_range *range)
+static bool has_many(struct fc_db *db, const struct window *w)
 {
     sqlite3_stmt *stmt;
-    int64_t length;
     bool many = false;
 
-    if (!__builtin_sub_overflow(range->last, range->first, &length) && length < THREAD_FROM_ROWS)
+    if (w->runs && rows_of(w) < THREAD_FROM_ROWS)
         return false;
     if (sqlite3_prepare_v2(fc_db_sqlite(db), "SELECT max(id) FROM session", -1, &stmt, NULL) == SQLITE_OK)
         many = sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int64(stmt, 0) >= THREAD_FROM_ROWS;
@@ -344,7 +365,7 @@ static int scan(struct samples *r, int64_t root)
     struct ahead *a = NULL;
     int rc;
 
-    if (has_many(r->db, &r->window.range) && (a = malloc(sizeof *a))) {
+    if (has_many(r->db, &r->window) && (a = malloc(sizeof *a))) {
         a->db = r->db;
         a->window = r->window;
         a->root = root;
@@ -354,7 +375,7 @@ static int scan(struct samples *r, int64_t root)
     if (a && fc_handover_start(&a->handover, read_ahead, a))
         rc = take_batches(a, r);
     else
-        rc = fc_table_scan(r->db, root, COLUMNS, r->window.range, take_row, r, r->err);
+        rc = scan_runs(r->db, root, &r->window, take_row, r, r->err);
     if (a)
         fc_handover_fini(&a->handover);
     free(a);
@@ -382,28 +403,45 @@ static bool read_window(const struct fc_ast *node, struct window *w)
     return all;
 }
 
-/*
- * The IDs between which all sessions of a window are. False in *scan where these are many more than those of the spans
- * that it touches: of each of the others a SELECT costs several times as much.
- */
-static int find_range(struct fc_db *db, struct window *w, bool *scan, struct fc_error *err)
+/* Adds a span's IDs to the runs; *room: of these. */
+static int add_span(struct window *w, size_t *room, int64_t first)
 {
-    static const char text[] = "SELECT min(first_id), max(first_id), count(*) FROM session_span"
-                               " WHERE end_ns >= ?1 AND (?2 IS NULL OR start_ns < ?2)";
+    if (w->run_count && w->runs[w->run_count - 1].last == first - 1) {
+        w->runs[w->run_count - 1].last += FC_SPAN_SESSIONS;
+        return 0;
+    }
+    if (w->run_count == *room) {
+        struct fc_scan_range *bigger = realloc(w->runs, *room * 2 * sizeof *bigger);
+        if (!bigger)
+            return FC_E_NOMEM;
+        w->runs = bigger;
+        *room *= 2;
+    }
+    w->runs[w->run_count++] = (struct fc_scan_range){first, first + FC_SPAN_SESSIONS - 1};
+    return 0;
+}
+
+/* The spans that a window touches, which all of its sessions are in. */
+static int find_runs(struct fc_db *db, struct window *w, struct fc_error *err)
+{
+    static const char text[] = "SELECT first_id FROM session_span WHERE end_ns >= ?1 AND (?2 IS NULL OR start_ns < ?2)"
+                               " ORDER BY first_id";
     sqlite3_stmt *stmt = NULL;
-    int rc = 0;
+    size_t room = 16;
+    int rc = (w->runs = malloc(room * sizeof *w->runs)) ? 0 : FC_E_NOMEM, step = SQLITE_ERROR;
 
     if (sqlite3_prepare_v2(fc_db_sqlite(db), text, -1, &stmt, NULL) == SQLITE_OK &&
         sqlite3_bind_int64(stmt, 1, w->from_ns) == SQLITE_OK &&
-        (!w->has_until || sqlite3_bind_int64(stmt, 2, w->until_ns) == SQLITE_OK) && sqlite3_step(stmt) == SQLITE_ROW) {
-        int64_t first = sqlite3_column_int64(stmt, 0), last = sqlite3_column_int64(stmt, 1), length;
-        int64_t spans = sqlite3_column_int64(stmt, 2);
-        *scan = spans == 0 || (!__builtin_sub_overflow(last, first, &length) &&
-                               length / FC_SPAN_SESSIONS < spans * DEARER && last <= INT64_MAX - FC_SPAN_SESSIONS);
-        w->range = spans ? (struct fc_scan_range){first, last + (FC_SPAN_SESSIONS - 1)} : (struct fc_scan_range){1, 0};
-    } else {
+        (!w->has_until || sqlite3_bind_int64(stmt, 2, w->until_ns) == SQLITE_OK))
+        while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW) {
+            int64_t first = sqlite3_column_int64(stmt, 0);
+            if (first <= INT64_MAX - FC_SPAN_SESSIONS) /* what others have written */
+                rc = add_span(w, &room, first);
+        }
+    if (rc)
+        rc = fc_error_set(err, rc, db->path, FC_NO_OFFSET, "out of memory");
+    else if (step != SQLITE_DONE)
         rc = fc_db_error(fc_db_sqlite(db), db->path, err, "cannot read the index");
-    }
     sqlite3_finalize(stmt);
     return rc;
 }
@@ -416,26 +454,22 @@ static int wants_scan(struct fc_db *db, const struct fc_filter *filter, struct w
                       struct fc_error *err)
 {
     struct fc_query_cost cost;
-    int64_t length;
     int rc;
 
-    *w = (struct window){.from_ns = INT64_MIN, .range = FC_SCAN_ALL};
+    *w = (struct window){.from_ns = INT64_MIN};
     *scan = true;
     if (!filter || !filter->root)
         return 0;
     if (!read_window(filter->root, w))
         w->tree = filter->root;
     *scan = !w->tree || fc_match_knows(w->tree);
-    if (*scan && w->narrow && (rc = find_range(db, w, scan, err)))
+    if (*scan && w->narrow && (rc = find_runs(db, w, err)))
         return rc;
     if (!*scan || !w->tree)
         return 0;
     rc = fc_query_cost(db, filter, &cost, err);
-    if (rc == 0 && !cost.scan) {
-        if (__builtin_sub_overflow(w->range.last, w->range.first, &length) || length > cost.sessions)
-            length = cost.sessions;
-        *scan = cost.reads > length / DEARER;
-    }
+    if (rc == 0 && !cost.scan)
+        *scan = cost.reads > (w->runs ? rows_of(w) : cost.sessions) / DEARER;
     return rc;
 }
 
@@ -447,7 +481,12 @@ static int find_pages(struct fc_db *db, const struct fc_filter *filter, struct w
     int rc = wants_scan(db, filter, w, &scan, err);
 
     *root = 0;
-    return rc == 0 && scan ? fc_table_scan_root(db, "session", root, err) : rc;
+    rc = rc == 0 && scan ? fc_table_scan_root(db, "session", root, err) : rc;
+    if (!*root) {
+        free(w->runs);
+        w->runs = NULL;
+    }
+    return rc;
 }
 
 int fc_samples_are_pages(struct fc_db *db, const struct fc_filter *filter, bool *pages, struct fc_error *err)
@@ -457,6 +496,8 @@ int fc_samples_are_pages(struct fc_db *db, const struct fc_filter *filter, bool 
     int rc = find_pages(db, filter, &window, &root, err);
 
     *pages = root != 0;
+    if (root)
+        free(window.runs);
     return rc;
 }
 
@@ -476,8 +517,11 @@ int fc_samples_read(struct fc_db *db, const struct fc_filter *filter, enum fc_sa
 
     if (what == FC_SAMPLES_PLAIN && !by_start && (rc = find_pages(db, filter, &r.window, &root, err)))
         return rc;
-    if (root)
-        return scan(&r, root);
+    if (root) {
+        rc = scan(&r, root);
+        free(r.window.runs);
+        return rc;
+    }
     rc = fc_filter_prepare(filter, db, selects[what][0], selects[what][1], by_start ? FC_ORDER_START : FC_ORDER_ID,
                            &stmt, err);
     if (rc)
