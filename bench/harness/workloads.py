@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 
-from . import additions, callgrind, capturing, cluster, live, peers, serving
+from . import additions, callgrind, capturing, cluster, inpython, live, peers, serving
 from .capture import PCAP_HEADER, PORTS, Index, Wrong, generate, remove, same_records
 from .process import Run, Times, cached_share, have, make_cold, named_version, warm
 
@@ -591,4 +591,4 @@ def bursts(bench, name):
 WORKLOADS = {"start": start, "mix": single, "cold": cold, "small": single, "elephant": single, "pcapng": pcapng, "many": many, "crowd": crowd, "long": long,
              "taps": taps, "bursts": bursts, "adding": additions.adding, "piece": additions.piece,
              "onebyone": additions.onebyone, "known": additions.known, "watch": live.watch, "record": live.record, "beside": live.beside, "capture": capturing.capture,
-             "serve": serving.serve, "cluster": cluster.cluster, "micro": micro}
+             "serve": serving.serve, "cluster": cluster.cluster, "python": inpython.read_from_python, "micro": micro}

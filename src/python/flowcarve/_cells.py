@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Columns of values, as C writes them, and what becomes of them in Python: numbers, texts, addresses; numpy's types."""
+import functools
 import ipaddress
+import itertools
 
 from ._errors import UsageError, usage
 from ._flowcarve import ffi, lib
@@ -97,11 +99,11 @@ class Batch:
             return _split(out, lib.fcpy_texts(at, field.size, field.size, n, out))
         values = ffi.unpack(ffi.cast(_TYPES[cell][0], at), n)
         if cell in _NULLABLE:
-            return [None if v < 0 else v for v in values]
+            return [None if v < 0 else v for v in values] if lib.fcpy_has_none(at, cell, n) else values
         if cell == lib.FC_CELL_TIME:
-            return [None if v == TIME_NONE else v for v in values]
+            return [None if v == TIME_NONE else v for v in values] if lib.fcpy_has_none(at, cell, n) else values
         if cell == lib.FC_CELL_PROTO:
-            return [_PROTOCOLS[v] for v in values]
+            return list(map(_PROTOCOLS.__getitem__, values))
         if cell == lib.FC_CELL_STATE:
             return [STATES.get(v) for v in values]
         if cell == FROM:
@@ -141,6 +143,25 @@ def _split(out, length):
     texts = data.decode(errors="replace").split("\n")
     texts.pop()
     return [t or None for t in texts] if data.startswith(b"\n") or b"\n\n" in data else texts
+
+
+@functools.lru_cache(256)
+def _with_values(base, names):
+    """A subclass whose rows have values of some columns of their own: reading one of these is a tenth of a property's call."""
+    code = "def __init__(self, batch, at, %s):\n    self._batch, self._at = batch, at\n" % ", ".join("v_" + n for n in names)
+    code += "".join("    self.%s = v_%s\n" % (n, n) for n in names)
+    made = {}
+    exec(code, made)
+    return type(base.__name__, (base,), {"__slots__": names, "__init__": made["__init__"], "__module__": base.__module__,
+                                         "__doc__": base.__doc__})
+
+
+def rows_of(base, batch, left, like):
+    """An iterator of objects for the rows that `left` numbers. like: the batch before: what was asked of that, these have at hand."""
+    names = tuple(sorted(n for n in like.lists if n in base._plain)) if like else ()
+    if not names:
+        return map(base, itertools.repeat(batch), left)
+    return map(_with_values(base, names), itertools.repeat(batch), left, *map(batch.column, names))
 
 
 class _Protocols(dict):

@@ -4,7 +4,7 @@ import enum
 import itertools
 import re
 
-from ._cells import BYTES, Batch, Field, Layout, base_of, names_of, new_uncleared, numpy, read_all
+from ._cells import BYTES, Batch, Field, Layout, base_of, names_of, new_uncleared, numpy, read_all, rows_of
 from ._errors import UsageError, check, new_error
 from ._flowcarve import ffi, lib
 
@@ -70,6 +70,7 @@ class Packet:
     """
 
     __slots__ = ("_batch", "_at")
+    _plain = set()  # names of plain columns
 
     def __init__(self, batch, at):
         self._batch = batch
@@ -149,6 +150,7 @@ def _property(name, about=None):
 for _name, _field in FIELDS.items():
     if _field.cell != BYTES and _name not in ("data_at", "malformed", "payload_caplen", "kind"):
         setattr(Packet, _name, _property(_name))
+        Packet._plain.add(_name)
 for _name in ("src_raw", "dst_raw", "src_ip", "dst_ip", "proto_number", "src_mac_raw", "dst_mac_raw", "kind"):
     setattr(Packet, _name, _property(_name))
 
@@ -190,12 +192,14 @@ class Source:
     def _batches(self):
         for begun in list(self._begun):
             yield begun[1]
+        before = None
         while True:
             batch = self.next_batch()
             if batch is None:
                 return
             left = iter(range(batch.n))
-            packets = map(Packet, itertools.repeat(batch), left)
+            packets = rows_of(Packet, batch, left, before)
+            before = batch
             self._begun = [b for b in self._begun if b[0].__length_hint__()] + [(left, packets)]
             yield packets
 

@@ -3,7 +3,7 @@
 import collections
 import itertools
 
-from ._cells import Batch, Field, Layout, base_of, names_of, numpy, read_all
+from ._cells import Batch, Field, Layout, base_of, names_of, numpy, read_all, rows_of
 from ._errors import check, encoded, new_error, text_of, usage
 from ._flowcarve import ffi, lib
 from ._handles import Filter
@@ -43,6 +43,7 @@ class Session:
     """
 
     __slots__ = ("_batch", "_at")
+    _plain = set()  # names of plain columns
 
     def __init__(self, batch, at):
         self._batch = batch
@@ -127,6 +128,7 @@ def _property(name):
 
 for _name in COLUMNS:
     setattr(Session, _name, _property(_name))
+    Session._plain.add(_name)
 
 
 class _Batch(Batch):
@@ -189,14 +191,14 @@ class Query:
         columns = _Columns(self)
         try:
             fields = [c for c in COLUMNS.values() if not _NEEDS[c.name] & ~columns.fields]
-            room = ROOM_FIRST
+            room, before = ROOM_FIRST, None
             while True:
                 batch = _Batch(Layout(fields, room), self._index)
                 batch.n = columns.next(batch.layout.cells, len(fields), room, batch.base)
                 if not batch.n:
                     return
-                yield from map(Session, itertools.repeat(batch), range(batch.n))
-                room = ROOM
+                yield from rows_of(Session, batch, range(batch.n), before)
+                room, before = ROOM, batch
         finally:
             columns.close()
 

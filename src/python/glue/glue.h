@@ -79,6 +79,9 @@ int fcpy_source_packets_result(struct fcpy_source *source, struct fc_packets_res
 int fcpy_source_why(struct fcpy_source *source, size_t number, struct fc_error *why);
 int fcpy_source_look_result(struct fcpy_source *source, struct fc_look_result *result);
 
+/* Whether a value of a column is none (FC_CELL_TIME, FC_CELL_NUMBER, FC_CELL_PORT, FCPY_CELL_SMALL). */
+int fcpy_has_none(const void *column, int cell, size_t rows);
+
 /* Texts of a column, each with a line feed behind it; their length. `out` has room for size + 1 (FCPY_TEXT: 48) each. */
 enum { FCPY_TEXT = 48 };
 size_t fcpy_texts(const void *column, uint64_t stride, uint32_t size, size_t rows, char *out);

@@ -37,7 +37,7 @@ static inline void put_2(uint8_t *to, int16_t value)
     memcpy(to, &value, sizeof value);
 }
 
-static void put_addr(uint8_t *to, const struct fc_packet *packet, unsigned end)
+static inline void put_addr(uint8_t *to, const struct fc_packet *packet, unsigned end)
 {
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
     const uint8_t *addr = packet->key.addr[end];
@@ -51,11 +51,11 @@ static void put_addr(uint8_t *to, const struct fc_packet *packet, unsigned end)
 }
 
 /* A fragment behind the first one does not tell its ports. */
-static void put_port(uint8_t *to, const struct fc_packet *packet, unsigned end)
+static inline bool has_ports(const struct fc_packet *packet)
 {
-    bool has = packet->frag != FC_FRAG_LATER && fc_proto_has_ports(packet->key.proto);
+    uint32_t proto = packet->key.proto;
 
-    put_4(to, has ? packet->key.port[end] : UINT32_MAX);
+    return packet->frag != FC_FRAG_LATER && (proto == 6 || proto == 17 || fc_proto_has_ports(proto));
 }
 
 static void put_mac(uint8_t *to, const struct fc_packet *packet, unsigned end)
@@ -166,7 +166,8 @@ static void put_decoded(const struct fcpy_cell *cell, const struct fc_session_pa
     }
 }
 
-void fcpy_packet_cell(const struct fcpy_cell *cell, const struct fc_session_packet *p, uint32_t data_at, uint8_t *to)
+static inline void put_cell(const struct fcpy_cell *cell, const struct fc_session_packet *p, uint32_t data_at,
+                            uint8_t *to)
 {
     const struct fc_packet *packet = &p->packet;
     const struct fc_record *record = &p->record;
@@ -215,10 +216,10 @@ void fcpy_packet_cell(const struct fcpy_cell *cell, const struct fc_session_pack
         put_addr(to, packet, !packet->dir);
         break;
     case SPORT:
-        put_port(to, packet, packet->dir);
+        put_4(to, has_ports(packet) ? packet->key.port[packet->dir] : UINT32_MAX);
         break;
     case DPORT:
-        put_port(to, packet, !packet->dir);
+        put_4(to, has_ports(packet) ? packet->key.port[!packet->dir] : UINT32_MAX);
         break;
     case SESSION:
         put_8(to, p->session);
@@ -232,4 +233,11 @@ void fcpy_packet_cell(const struct fcpy_cell *cell, const struct fc_session_pack
     default:
         put_decoded(cell, p, to);
     }
+}
+
+void fcpy_packet_row(const struct fcpy_cell *cells, size_t count, const struct fc_session_packet *packet,
+                     uint32_t data_at, uint8_t *base, size_t row)
+{
+    for (size_t i = 0; i < count; i++)
+        put_cell(&cells[i], packet, data_at, base + cells[i].off + row * cells[i].stride);
 }

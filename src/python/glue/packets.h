@@ -46,8 +46,8 @@
     F(FROM, "direction", FCPY_CELL_FROM, 1, 0, SESSION)                                                                \
     F(FILE_ID, "file_id", FCPY_CELL_U32, 4, 0, SESSION)
 
-/* Writes a cell of a packet, whose bytes lie at `data_at` of an arena. */
-void fcpy_packet_cell(const struct fcpy_cell *cell, const struct fc_session_packet *packet, uint32_t data_at,
-                      uint8_t *to);
+/* Writes the cells of a packet, whose bytes lie at `data_at` of an arena, as row `row` behind `base`. */
+void fcpy_packet_row(const struct fcpy_cell *cells, size_t count, const struct fc_session_packet *packet,
+                     uint32_t data_at, uint8_t *base, size_t row);
 
 #endif

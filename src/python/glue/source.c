@@ -221,8 +221,7 @@ static int64_t take_packets(struct fcpy_source *s, uint32_t want, const struct f
             memcpy(arena + used, record->data, record->caplen);
         if (s->capture && want)
             fc_decode(record->link_type, record->data, record->caplen, record->origlen, want, &s->own.packet);
-        for (size_t i = 0; i < count; i++)
-            fcpy_packet_cell(&cells[i], s->next, (uint32_t)used, base + cells[i].off + rows * cells[i].stride);
+        fcpy_packet_row(cells, count, s->next, (uint32_t)used, base, rows);
         used += arena ? record->caplen : 0;
         rows++;
         if (s->look) /* as they come */

