@@ -69,6 +69,11 @@ def test_only_what_is_asked_for_is_parsed():
     assert fields._want == fc.TTL
 
 
+def test_of_large_fields():
+    whole = fc.Capture(s.pcap_bytes(PACKETS[:150])).fields("data:262144").to_numpy()
+    assert whole.shape == (150,) and bytes(whole["data"][7]).rstrip(b"\0") == PACKETS[7][1].rstrip(b"\0")
+
+
 @pytest.mark.parametrize("names", ["", "colour", "data", "data:0", "len:4", "data:999999", "len len", "session", "data:x"])
 def test_names_that_are_none(names):
     with pytest.raises(fc.UsageError):

@@ -67,6 +67,9 @@ def test_errors_of_filters_have_a_caret(index):
     with pytest.raises(fc.FilterError) as e:
         index.count("file 'ä\x1b' or port äöü")
     assert e.value.filter[e.value.offset:e.value.offset + e.value.length] == "äöü" and "\x1b" not in str(e.value)
+    with pytest.raises(fc.FilterError) as e:
+        index.count("port \x1b[31mred \udcff")
+    assert "\x1b" not in str(e.value)
     with pytest.raises(fc.UsageError):
         index.query("port 1\0or port 2")
     with pytest.raises(TypeError):

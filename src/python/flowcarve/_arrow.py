@@ -36,8 +36,8 @@ def cells_and_names(fields, names, kind):
 
 
 def room_for(fields, room):
-    """Offsets of Arrow's texts are 31 bits."""
-    return max(1, min([room] + [(1 << 30) // max(64, f.size) for f in fields]))
+    """Rows of a batch that take no more than some 64 MiB a column: offsets of Arrow's texts are 31 bits."""
+    return max(1, min([room] + [(1 << 26) // max(64, f.size) for f in fields]))
 
 
 def packets_capsule(reader):

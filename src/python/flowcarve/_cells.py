@@ -209,7 +209,7 @@ def addresses(column):
 
 def read_all(dtype, read):
     """An array of all rows; read(base, room) writes up to so many behind a pointer and gives their number, 0 at the end."""
-    array, used = numpy().empty(65536, dtype), 0
+    array, used = numpy().empty(max(1, min(65536, (16 << 20) // dtype.itemsize)), dtype), 0
     while True:
         if used == len(array):
             array.resize(2 * used, refcheck=False)  # by realloc(), which moves no bytes of large ones

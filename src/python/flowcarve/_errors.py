@@ -89,9 +89,9 @@ class FilterError(Error, ValueError):
 
 
 def _with_caret(cause, filter, offset, length):
+    cause, shown = ("".join(c if c.isprintable() else " " for c in t) for t in (cause, filter or ""))
     if filter is None or offset is None:
         return cause
-    shown = "".join(c if c.isprintable() else " " for c in filter)
     return "%s\n%s\n%s^%s" % (cause, shown, " " * offset, "~" * (max(1, length or 1) - 1))
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Long calls that Ctrl-C ends, filters, and what is told of progress."""
 import collections
+import os
 import threading
 import time
 
@@ -48,7 +49,7 @@ def fcpy_progress(handle, now):
 
 @ffi.def_extern()
 def fcpy_damage(handle, damage):
-    ffi.from_handle(handle).append(damage)
+    ffi.from_handle(handle)(damage)
     return 0
 
 
@@ -84,14 +85,13 @@ class Filter:
         if text is not None and not isinstance(text, str):
             raise TypeError("a filter is a str, not %s" % type(text).__name__)
         self.text = text
-        data = encoded((text or "").encode(), "the filter")
+        data = encoded(text or "", "the filter")
         out, where = ffi.new("struct fc_filter **"), ffi.new("struct fc_filter_error *")
         options = ffi.new("struct fc_time_options *", {"now_ns": time.time_ns()})
         rc = lib.fc_filter_parse_with(data, options, out, where)
         if rc == lib.FC_E_FILTER:
             before, wrong = data[:where.off], data[where.off:where.off + where.len]
-            raise FilterError(ffi.string(where.cause).decode(errors="replace"), text, len(before.decode(errors="replace")),
-                              len(wrong.decode(errors="replace")))
+            raise FilterError(ffi.string(where.cause).decode(errors="replace"), text, len(os.fsdecode(before)), len(os.fsdecode(wrong)))
         check(rc, new_error())
         self.pointer = ffi.gc(out[0], lib.fc_filter_free)
         if session is not None:

@@ -260,15 +260,13 @@ class Index:
     @property
     def damage(self):
         """What could not be read of the captures, as a list of IndexedDamage."""
-        class Take:
-            rows = []
+        rows = []
 
-            def append(self, d):
-                self.rows.append(IndexedDamage(d.file, text_of(d.path), d.off, d.length, text_of(d.cause)))
-        take = Take()
-        take.rows = []
-        self._call(lib.fc_damage_list, 0, lib.fcpy_damage, ffi.new_handle(take))
-        return take.rows
+        def take(d):
+            rows.append(IndexedDamage(d.file, text_of(d.path), d.off, d.length, text_of(d.cause)))
+        handle = ffi.new_handle(take)
+        self._call(lib.fc_damage_list, 0, lib.fcpy_damage, handle)
+        return rows
 
     # ---- packets, streams, captures
 

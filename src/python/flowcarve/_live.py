@@ -35,7 +35,7 @@ class Live:
         self.interface, self._stop = interface, Stop()
         self._left = count if count > 0 else None
         self._end = None if timeout is None else time.monotonic() + timeout
-        words = ffi.new("char[]", encoded((filter or "").encode(), "the filter"))
+        words = ffi.new("char[]", encoded(filter or "", "the filter"))
         options = ffi.new("struct fc_look_options *", {"filter": words, "snaplen": snaplen, "buffer": buffer,
                                                        "promiscuous": promiscuous, "fields": want, "stop": self._stop.pointer})
         out, err = ffi.new("struct fc_look **"), new_error()

@@ -3,6 +3,7 @@
 import enum
 import itertools
 import re
+import threading
 
 from ._cells import BYTES, Batch, Field, Layout, base_of, names_of, new_uncleared, numpy, read_all, rows_of
 from ._errors import UsageError, check, new_error
@@ -162,6 +163,7 @@ class Source:
         self._pointer = ffi.gc(pointer, lib.fcpy_source_free)
         self._want, self._owner, self._arena = want, owner, arena
         self._layout = packet_layout(want, of, room)
+        self._guard = threading.Lock()
         self._begun = []  # batches of which packets are left, perhaps
 
     def close(self):
@@ -200,7 +202,8 @@ class Source:
             left = iter(range(batch.n))
             packets = rows_of(Packet, batch, left, before)
             before = batch
-            self._begun = [b for b in self._begun if b[0].__length_hint__()] + [(left, packets)]
+            with self._guard:
+                self._begun = [b for b in self._begun if b[0].__length_hint__()] + [(left, packets)]
             yield packets
 
     def untaken(self):
