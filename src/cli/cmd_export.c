@@ -9,6 +9,7 @@
 #include "cli/service.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -123,25 +124,40 @@ static bool print_json(const struct fc_export_result *r)
     return fc_json_print(stdout, members);
 }
 
+/* A line of a command that ends, or of one that goes on for long. */
+__attribute__((format(printf, 2, 3))) static void tell(const struct args *a, const char *fmt, ...)
+{
+    char text[400];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (a->follow)
+        fc_log(FC_LEVEL_INFO, "%s", text);
+    else
+        fprintf(stderr, "%s\n", text);
+}
+
 static void report(const struct args *a, const struct fc_export_result *r)
 {
-    char b[3][48];
+    char b[2][48];
 
     if (r->made_tables)
-        fc_log(FC_LEVEL_INFO, "tables are made in the engine");
+        tell(a, "tables are made in the engine");
     if (r->sessions)
-        fc_log(FC_LEVEL_INFO, "%s: %s sent, %s; the engine has run %" PRId64, a->o.sensor,
-               fc_human_things(r->sessions, "session", b[0], sizeof b[0]), fc_human_bytes(r->bytes, b[1], sizeof b[1]),
-               r->run);
+        tell(a, "%s: %s sent, %s; the engine has run %" PRId64, a->o.sensor,
+             fc_human_things(r->sessions, "session", b[0], sizeof b[0]), fc_human_bytes(r->bytes, b[1], sizeof b[1]),
+             r->run);
     else
-        fc_log(FC_LEVEL_INFO, "%s: nothing new; the engine has run %" PRId64, a->o.sensor, r->run);
+        tell(a, "%s: nothing new; the engine has run %" PRId64, a->o.sensor, r->run);
     if (r->gap)
         fc_log(FC_LEVEL_WARNING,
-               "%s: of what came since the last time some is forgotten; all that the index still has was sent",
+               "warning: %s: of what came since the last time some is forgotten; all that the index still has was sent",
                a->o.sensor);
     else if (r->forgotten)
-        fc_log(FC_LEVEL_WARNING, "%s: %s not sent, as the index had forgotten them before", a->o.sensor,
-               fc_human_things(r->forgotten, "session", b[2], sizeof b[2]));
+        fc_log(FC_LEVEL_WARNING, "warning: %s: %s not sent, as the index had forgotten them before", a->o.sensor,
+               fc_human_things(r->forgotten, "session", b[0], sizeof b[0]));
 }
 
 /* One that was begun before is ended first, and then there may be more; who writes all the time is not waited for. */
