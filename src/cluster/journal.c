@@ -136,11 +136,16 @@ static int read_runs(struct fc_db *db, struct fc_journal_step *step, struct fc_e
 
 static int last_session(struct fc_db *db, int64_t run, int64_t *last, struct fc_error *err)
 {
+    const int64_t most = INT64_C(1) << 62;
     char sql[128];
+    int rc;
 
     sqlite3_snprintf(sizeof sql, sql, "SELECT (SELECT last_session FROM run WHERE id <= %lld ORDER BY id DESC LIMIT 1)",
                      (long long)run);
-    return read_number(db, sql, 0, last, err);
+    rc = read_number(db, sql, 0, last, err);
+    if (rc == 0 && (*last < 0 || *last > most))
+        rc = fc_error_set(err, FC_E_DB, db->path, FC_NO_OFFSET, "is damaged: it has session %lld", (long long)*last);
+    return rc;
 }
 
 int fc_journal_step(const char *path, const int *stop, int64_t from, int64_t until, struct fc_journal_step *step,

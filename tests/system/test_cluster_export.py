@@ -382,6 +382,27 @@ class Cases:
             self.assertEqual(have[i + 1], '=' + t.encode().hex().upper())
         self.assertEqual(have[9], '=FFFE00')
 
+    def test_a_damaged_index(self):
+        db = self.small()
+        index(db, '-q', self.write('more.pcap', support.pcap_bytes([(T0 + 9000 * S, udp('1.1.1.1', 1, '2.2.2.2', 2))])))
+        for sql, says in (("UPDATE session SET client_addr = 'x' WHERE id = 5", 'session 5 is damaged'),
+                          ("UPDATE meta SET value = 'x' WHERE name = 'generation'", 'generation is damaged'),
+                          ('UPDATE run SET last_session = 9223372036854775807', 'is damaged'),
+                          ('UPDATE run SET last_session = -5', 'is damaged'),
+                          ("CREATE TABLE moved (x); UPDATE run SET id = id + 5", 'cannot read')):
+            copy = self.path('copy.db')
+            self.write('copy.db', support.read_bytes(db))
+            flowcarve('export', '-d', copy, '--sensor', 'x', '--to', 'http://127.0.0.1:1/b', ok=2)  # gives it a generation
+            with support.open_db(copy, write=True) as c:
+                c.executescript(sql)
+            self.assert_says(self.export(copy, ok=2), 'copy.db', says)
+        self.export(db)
+        index(db, '-q', self.write('less.pcap', support.pcap_bytes([(T0 + 9001 * S, udp('1.1.1.1', 1, '2.2.2.2', 2))])))
+        with support.open_db(db, write=True) as c:
+            c.execute("UPDATE run SET changed = x'ffffffffffffffffffffff' WHERE id = 3")
+            c.commit()
+        self.assert_says(self.export(db, ok=2), 'a.db', 'run 3 has changed is damaged')
+
     def test_refused(self):
         db = self.small()
         for words, says in (((), '--sensor NAME'), (('--sensor', 'a b', '--to', self.url()), 'letters'),
