@@ -9,7 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GENERATION = 16, NAME_LONGEST = 63, UNKNOWN_TABLE = 60, UNKNOWN_DATABASE = 81, TOO_MANY_ROWS = 158 };
+enum {
+    GENERATION = 16,
+    NAME_LONGEST = 63,
+    SENSORS_MAX = 100000,
+    UNKNOWN_TABLE = 60,
+    UNKNOWN_DATABASE = 81,
+    TOO_MANY_ROWS = 158
+};
 
 static int no_memory(struct fc_error *err)
 {
@@ -184,10 +191,12 @@ static int take_sensor(void *ctx, struct fc_binary *row, struct fc_error *err)
     const uint8_t *generation;
     size_t len;
     const char *name = read_index(row, &len, &generation);
-    struct fc_inquiry_sensor *sensor = name ? add_sensor(ctx, name, len) : NULL;
+    struct fc_inquiry *q = ctx;
 
-    if (!name)
+    row->bad |= q->sensors == SENSORS_MAX;
+    if (!name || row->bad)
         return 0;
+    struct fc_inquiry_sensor *sensor = add_sensor(q, name, len);
     if (!sensor)
         return no_memory(err);
     sensor->in_engine = true;
@@ -223,8 +232,8 @@ static int take_progress(void *ctx, struct fc_binary *row, struct fc_error *err)
 
 static int ask_for_sensors(struct fc_inquiry *q, struct fc_error *err)
 {
-    static const char sensors[] =
-        "SELECT sensor, generation FROM sensor ORDER BY since DESC LIMIT 1 BY sensor FORMAT RowBinary",
+    static const char sensors[] = "SELECT sensor, generation FROM (SELECT sensor, generation FROM sensor ORDER BY "
+                                  "since DESC LIMIT 1 BY sensor) ORDER BY sensor FORMAT RowBinary",
                       progress[] =
                           "SELECT sensor, generation, run, fields, clock_ns, told_ns FROM progress ORDER BY step DESC "
                           "LIMIT 1 BY sensor, generation FORMAT RowBinary";

@@ -490,7 +490,7 @@ class Servers(Cluster, support.TestCase):
         self.write_file(('nyc1', 'ams9', 'lon.2'), to='other.ini')
         r = self.cluster('query', '--count', file='other.ini')
         self.assertEqual(r.text, '%d\n' % len(self.rows))
-        self.assert_says(r, 'sensor ams9 is not asked', 'sensor 3-sgp is in the engine, but not in')
+        self.assert_says(r, 'sensor ams9 is not asked', 'sensor 3-sgp is in the engine, but not in the file')
         self.assertEqual(self.cluster('query', '--count', 'sensor ams9', file='other.ini').text, '0\n')
         self.assertEqual(self.cluster('query', '-q', 'tcp', file='other.ini').err, '')
         self.write_file(NAMES, url=self.engines[0].url, to='empty.ini')
