@@ -84,6 +84,20 @@ static int tell_sensors(const struct fc_cluster *cluster, struct fc_error *err)
     return rc;
 }
 
+/* KiB that this process has had at the most; what wait4(2) tells is that of its parent, if that has more. */
+static long peak(void)
+{
+    FILE *f = fopen("/proc/self/status", "r");
+    char line[256];
+    long kib = -1;
+
+    while (f && fgets(line, sizeof line, f))
+        sscanf(line, "VmHWM: %ld", &kib);
+    if (f)
+        fclose(f);
+    return kib;
+}
+
 static int carve(const struct fc_cluster *cluster, int argc, char **argv, struct fc_error *err)
 {
     struct fc_cluster_part *parts = calloc((size_t)argc + 1, sizeof *parts);
@@ -97,8 +111,8 @@ static int carve(const struct fc_cluster *cluster, int argc, char **argv, struct
         if (!strchr(argv[i], '=') || !set(&o, argv[i]))
             read_part(&parts[count++], argv[i]);
     int rc = fc_cluster_carve(cluster, parts, count, &o, fd, &stop, &r, err);
-    printf("%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", r.sensors, r.sessions, r.packets,
-           r.packets_forgotten, r.bytes_written);
+    printf("%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %ld\n", r.sensors, r.sessions, r.packets,
+           r.packets_forgotten, r.bytes_written, peak());
     for (size_t i = 0; i < r.missing_count; i++)
         printf("missing %s %" PRIu64 " %" PRIu64 " [%s] %d %s\n", parts[r.missing[i].part].sensor,
                r.missing[i].sessions, r.missing[i].packets, r.missing[i].ids, r.missing[i].why.code,
