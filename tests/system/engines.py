@@ -128,9 +128,15 @@ class _Chdb:
             function = getattr(self.lib, "chdb_result_" + name)
             function.restype, function.argtypes = kind, [ctypes.c_void_p]
         self.lib.chdb_destroy_query_result.argtypes = [ctypes.c_void_p]
+        self.lib.chdb_close_conn.argtypes, self.lib.chdb_close_conn.restype = [ctypes.POINTER(ctypes.c_void_p)], None
         words = [b"clickhouse", f"--path={folder}".encode()]
         self.connection = self.lib.chdb_connect(len(words), (ctypes.c_char_p * len(words))(*words))
         self.lock = threading.Lock()
+
+    def close(self):
+        """Its threads end; a process that ends before them may be aborted by one."""
+        with self.lock:
+            self.lib.chdb_close_conn(self.connection)
 
     def query(self, sql):
         result = self.lib.chdb_query_n(self.connection[0], sql, len(sql), b"TabSeparated", 12)
@@ -206,4 +212,5 @@ class Current:
     def close(self):
         self.server.shutdown()
         self.server.server_close()
+        self.server.chdb.close()
         shutil.rmtree(self.dir, ignore_errors=True)
