@@ -23,23 +23,30 @@ struct symbol {
 };
 
 #define SYMBOL(member, name) {#name, offsetof(struct fc_curl, member)},
-static const struct symbol symbols[] = {FC_CURL_FUNCTIONS(SYMBOL){NULL, 0}};
+static const struct symbol of_curl[] = {FC_CURL_FUNCTIONS(SYMBOL){NULL, 0}};
+static const struct symbol of_gnutls[] = {FC_HASH_FUNCTIONS(SYMBOL){NULL, 0}};
+
+static bool load_from(const char *file, const struct symbol *symbols)
+{
+    void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL), *symbol = library;
+
+    for (; symbol && symbols->name; symbols++) {
+        symbol = dlsym(library, symbols->name);
+        memcpy((char *)&functions + symbols->place, &symbol, sizeof symbol);
+    }
+    if (!symbol) {
+        const char *cause = dlerror();
+        snprintf(why, sizeof why, "%s", cause ? cause : "a function is missing");
+    }
+    return symbol != NULL;
+}
 
 static void load(void)
 {
-    void *library = dlopen(FC_LIBCURL, RTLD_NOW | RTLD_LOCAL), *found = library;
-
-    for (const struct symbol *symbol = symbols; found && symbol->name; symbol++) {
-        found = dlsym(library, symbol->name);
-        memcpy((char *)&functions + symbol->place, &found, sizeof found);
-    }
-    if (!found) {
-        const char *cause = dlerror();
-        snprintf(why, sizeof why, "%s", cause ? cause : "a function is missing");
-    } else if (functions.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    loaded = load_from(FC_LIBCURL, of_curl) && load_from(FC_LIBGNUTLS, of_gnutls);
+    if (loaded && functions.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         snprintf(why, sizeof why, "%s does not start", FC_LIBCURL);
-    } else {
-        loaded = true;
+        loaded = false;
     }
 }
 

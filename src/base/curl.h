@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libcurl, loaded when somebody is to be asked over a network: linking it and the thirty libraries that it brings would
- * take a short command longer than its work. Threads: any.
+ * libcurl, and of GnuTLS what signs requests to S3, loaded when somebody is to be asked over a network: linking them and
+ * the thirty libraries that they bring would take a short command longer than its work. Threads: any.
  */
 #ifndef FC_BASE_CURL_H
 #define FC_BASE_CURL_H
@@ -10,6 +10,7 @@
 
 #ifdef FC_LIBCURL
 #include <curl/curl.h>
+#include <gnutls/crypto.h>
 
 /* F(member, name of the function) */
 #define FC_CURL_FUNCTIONS(F)                                                                                           \
@@ -34,14 +35,18 @@
     F(multi_poll, curl_multi_poll)                                                                                     \
     F(multi_info_read, curl_multi_info_read)                                                                           \
     F(multi_strerror, curl_multi_strerror)
+#define FC_HASH_FUNCTIONS(F)                                                                                           \
+    F(hash, gnutls_hash_fast)                                                                                          \
+    F(hmac, gnutls_hmac_fast)
 
 struct fc_curl {
 #define MEMBER(member, name) __typeof__(name) *member;
     FC_CURL_FUNCTIONS(MEMBER)
+    FC_HASH_FUNCTIONS(MEMBER)
 #undef MEMBER
 };
 
-/* Its functions, for good; NULL with FC_E_IO: it cannot be loaded. */
+/* Their functions, for good; NULL with FC_E_IO: they cannot be loaded. */
 const struct fc_curl *fc_curl(struct fc_error *err);
 #endif
 

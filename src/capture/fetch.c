@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "capture/fetch.h"
+#include "base/curl.h"
 #include "base/error.h"
-#include "capture/libcurl.h"
 #include "capture/s3.h"
 
 #include <inttypes.h>
@@ -47,7 +47,7 @@ static struct {
     int count;
 } channels = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static CURL *take_channel(const struct fc_libcurl *curl)
+static CURL *take_channel(const struct fc_curl *curl)
 {
     CURL *channel = NULL;
 
@@ -58,7 +58,7 @@ static CURL *take_channel(const struct fc_libcurl *curl)
     return channel ? channel : curl->easy_init();
 }
 
-static void give_channel(const struct fc_libcurl *curl, CURL *channel)
+static void give_channel(const struct fc_curl *curl, CURL *channel)
 {
     curl->easy_reset(channel); /* its connections stay open */
     pthread_mutex_lock(&channels.lock);
@@ -74,7 +74,7 @@ static void give_channel(const struct fc_libcurl *curl, CURL *channel)
 /* What still waits when the program ends. */
 __attribute__((destructor)) static void close_channels(void)
 {
-    const struct fc_libcurl *curl = channels.count ? fc_libcurl(NULL) : NULL;
+    const struct fc_curl *curl = channels.count ? fc_curl(NULL) : NULL;
 
     while (curl && channels.count)
         curl->easy_cleanup(channels.idle[--channels.count]);
@@ -187,7 +187,7 @@ static int look_at_stop(void *ctx, curl_off_t dltotal, curl_off_t dlnow, curl_of
 
 /* ---- one request */
 
-static bool add_header(const struct fc_libcurl *curl, struct curl_slist **list, const char *text)
+static bool add_header(const struct fc_curl *curl, struct curl_slist **list, const char *text)
 {
     struct curl_slist *more = curl->slist_append(*list, text);
 
@@ -196,7 +196,7 @@ static bool add_header(const struct fc_libcurl *curl, struct curl_slist **list, 
 }
 
 /* The version that the answer must be of. A weak tag is none that a server would compare. */
-static bool add_pin(const struct fc_libcurl *curl, struct curl_slist **list, const struct fc_version *pinned)
+static bool add_pin(const struct fc_curl *curl, struct curl_slist **list, const struct fc_version *pinned)
 {
     char line[FC_FETCH_TAG_MAX + 32];
 
@@ -210,7 +210,7 @@ static bool add_pin(const struct fc_libcurl *curl, struct curl_slist **list, con
 }
 
 /* FC_E_NOMEM. */
-static int make_headers(const struct fc_libcurl *curl, const struct fc_fetch *f, const struct fc_s3_place *s3,
+static int make_headers(const struct fc_curl *curl, const struct fc_fetch *f, const struct fc_s3_place *s3,
                         struct curl_slist **list)
 {
     char line[FC_URL_MAX + 16], range[64], (*signature)[FC_S3_HEADER_MAX] = NULL;
@@ -243,7 +243,7 @@ static long silent_seconds(void)
     return seconds > 0 && seconds <= 3600 ? seconds : SILENT_SECONDS;
 }
 
-static void set_limits(const struct fc_libcurl *curl, CURL *h)
+static void set_limits(const struct fc_curl *curl, CURL *h)
 {
     long silent = silent_seconds();
 
@@ -255,7 +255,7 @@ static void set_limits(const struct fc_libcurl *curl, CURL *h)
     curl->easy_setopt(h, CURLOPT_USERAGENT, "flowcarve");
 }
 
-static void set_authorities(const struct fc_libcurl *curl, CURL *h)
+static void set_authorities(const struct fc_curl *curl, CURL *h)
 {
     const char *names[] = {"CURL_CA_BUNDLE", "SSL_CERT_FILE"}, *file = NULL;
 
@@ -265,7 +265,7 @@ static void set_authorities(const struct fc_libcurl *curl, CURL *h)
         curl->easy_setopt(h, CURLOPT_CAINFO, file);
 }
 
-static void set_protocols(const struct fc_libcurl *curl, CURL *h, const char *url, bool follow)
+static void set_protocols(const struct fc_curl *curl, CURL *h, const char *url, bool follow)
 {
     bool tls = strncmp(url, "https:", 6) == 0;
 
@@ -280,7 +280,7 @@ static void set_protocols(const struct fc_libcurl *curl, CURL *h, const char *ur
     curl->easy_setopt(h, CURLOPT_MAXREDIRS, (long)REDIRECTS);
 }
 
-static CURLcode ask(const struct fc_libcurl *curl, CURL *h, struct answer *a, const char *url, bool follow,
+static CURLcode ask(const struct fc_curl *curl, CURL *h, struct answer *a, const char *url, bool follow,
                     struct curl_slist *headers, char *why)
 {
     set_limits(curl, h);
@@ -390,7 +390,7 @@ static int judge_part(struct answer *a, bool *again, struct fc_error *err)
 
 static int judge(struct answer *a, CURLcode code, const char *why, bool *again, struct fc_error *err)
 {
-    const struct fc_libcurl *curl = fc_libcurl(NULL);
+    const struct fc_curl *curl = fc_curl(NULL);
     struct fc_fetch *f = a->f;
 
     if (is_stopped(f))
@@ -405,7 +405,7 @@ static int judge(struct answer *a, CURLcode code, const char *why, bool *again, 
     return fc_error_set(err, FC_E_IO, f->url, f->off, "cannot be read: %.300s", *why ? why : curl->easy_strerror(code));
 }
 
-static int try_once(const struct fc_libcurl *curl, struct fc_fetch *f, const struct fc_s3_place *s3, bool *again,
+static int try_once(const struct fc_curl *curl, struct fc_fetch *f, const struct fc_s3_place *s3, bool *again,
                     struct fc_error *err)
 {
     struct answer a = {.f = f};
@@ -438,12 +438,12 @@ static void pause_for(const struct fc_fetch *f, int ms)
 
 int fc_fetch_prepare(struct fc_error *err)
 {
-    return fc_libcurl(err) ? 0 : FC_E_IO;
+    return fc_curl(err) ? 0 : FC_E_IO;
 }
 
 int fc_fetch(struct fc_fetch *f, struct fc_error *err)
 {
-    const struct fc_libcurl *curl = fc_libcurl(err);
+    const struct fc_curl *curl = fc_curl(err);
     struct fc_s3_place *s3 = NULL;
     struct fc_error local;
     bool again = false;

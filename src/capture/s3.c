@@ -93,7 +93,7 @@ static void to_hex(const uint8_t *hash, char *out)
         sprintf(out + 2 * i, "%02x", hash[i]);
 }
 
-static void next_key(const struct fc_libcurl *library, uint8_t *key, const char *text)
+static void next_key(const struct fc_curl *library, uint8_t *key, const char *text)
 {
     uint8_t out[HASH];
 
@@ -102,7 +102,7 @@ static void next_key(const struct fc_libcurl *library, uint8_t *key, const char 
 }
 
 /* The key of a day, a region and a service. False: without memory. */
-static bool make_key(const struct fc_libcurl *library, const struct fc_s3_keys *keys, const char *day, uint8_t *key)
+static bool make_key(const struct fc_curl *library, const struct fc_s3_keys *keys, const char *day, uint8_t *key)
 {
     char *secret = NULL;
 
@@ -117,7 +117,7 @@ static bool make_key(const struct fc_libcurl *library, const struct fc_s3_keys *
     return true;
 }
 
-int fc_s3_sign(const struct fc_libcurl *library, const struct fc_s3_place *place, const char *range, time_t now,
+int fc_s3_sign(const struct fc_curl *library, const struct fc_s3_place *place, const char *range, time_t now,
                char headers[FC_S3_HEADERS][FC_S3_HEADER_MAX])
 {
     const struct fc_s3_keys *keys = &place->keys;

@@ -10,7 +10,7 @@
 #ifndef FC_CAPTURE_S3_H
 #define FC_CAPTURE_S3_H
 
-#include "capture/libcurl.h"
+#include "base/curl.h"
 #include "capture/url.h"
 
 #include <stddef.h>
@@ -38,7 +38,7 @@ enum { FC_S3_HEADERS = 4, FC_S3_HEADER_MAX = 8192 };
  * The headers that make a GET of this range ("bytes=0-9") a signed one, of this moment: "Name: value" each; returns how
  * many. The range must be sent as it is here, and so must the host. 0: the token is too long.
  */
-int fc_s3_sign(const struct fc_libcurl *library, const struct fc_s3_place *place, const char *range, time_t now,
+int fc_s3_sign(const struct fc_curl *library, const struct fc_s3_place *place, const char *range, time_t now,
                char headers[FC_S3_HEADERS][FC_S3_HEADER_MAX]);
 
 #endif

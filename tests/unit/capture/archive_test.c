@@ -90,7 +90,7 @@ Test(archive, places_of_objects)
 /* "Example: GET Object" of AWS's page on the authorization header of Signature Version 4. */
 Test(archive, signature_of_the_example_of_aws)
 {
-    const struct fc_libcurl *library = fc_libcurl(NULL);
+    const struct fc_curl *library = fc_curl(NULL);
     static struct fc_s3_place place;
     static char headers[FC_S3_HEADERS][FC_S3_HEADER_MAX];
 
