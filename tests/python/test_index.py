@@ -197,6 +197,19 @@ def test_what_is_carved(index, tmp_path):
         session.carve(tmp_path / "few.pcap", replace=False)
     assert index.query("port 1 and port 2").carve(tmp_path / "none.pcap").sessions == 0 and not (tmp_path / "none.pcap").exists()
     assert os.stat(tmp_path / "few.pcap").st_mode & 0o777 == 0o600
+    os.chmod(tmp_path / "few.pcap", 0o640)
+    os.symlink("few.pcap", tmp_path / "link.pcap")
+    session.carve(tmp_path / "link.pcap")
+    assert os.path.islink(tmp_path / "link.pcap") and os.stat(tmp_path / "few.pcap").st_mode & 0o777 == 0o640
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    session.carve(tmp_path / "pipe", first_packets=3)
+    assert len(list(fc.Capture(os.read(reader, 100000)))) == 3 and os.path.exists(tmp_path / "pipe")
+    os.close(reader)
+    for bad in (tmp_path, "/dev/full"):
+        with pytest.raises(fc.InputError):
+            session.carve(bad)
+    assert not os.path.isfile("/dev/full")
     with pytest.raises(fc.UsageError):
         session.carve(index.path)
     for wrong in ({"format": "zip"}, {"compression": "rar"}, {"direction": "up"}):

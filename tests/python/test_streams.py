@@ -91,4 +91,6 @@ def test_hexdump():
     lines = fc.hexdump(data).splitlines()
     assert lines[0].startswith("00000000  00 01 02 03 04 05 06 07  08 09") and lines[0].endswith("|................|")
     assert want is None or [" ".join(x.split()) for x in lines] == [" ".join(x.split()) for x in want[:-1]]
+    with pytest.raises(TypeError):
+        fc.hexdump(5)
     assert fc.hexdump(b"") == "" and fc.hexdump(memoryview(b"GET")) .endswith("|GET|")

@@ -7,7 +7,7 @@ def hexdump(data, width=16):
         >>> print(flowcarve.hexdump(b"GET / HTTP/1.1"))
         00000000  47 45 54 20 2f 20 48 54  54 50 2f 31 2e 31        |GET / HTTP/1.1|
     """
-    data = bytes(data)
+    data = bytes(memoryview(data))
     lines = []
     for at in range(0, len(data), width):
         row = data[at:at + width]
