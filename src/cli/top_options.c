@@ -164,10 +164,10 @@ static int run(const struct fc_command *command, struct fc_top_args *a, int argc
     if ((rc = fc_options_parse(command, argc, argv, set, a, &first)) >= 0)
         return rc;
     if (!fc_cluster_option_fits(&cluster, command->name, a->db ? "--db" : a->reading.count ? "--read" : NULL))
-        return FC_EXIT_ERROR;
+        return fc_reading_end(&a->reading, FC_EXIT_ERROR);
     char *filter = fc_filter_words(command->name, a->filter_file, argc - first, argv + first);
     if (!filter)
-        return FC_EXIT_ERROR;
+        return fc_reading_end(&a->reading, FC_EXIT_ERROR);
     a->filter = filter;
     a->tty = isatty(STDOUT_FILENO);
     a->color = a->tty && !getenv("NO_COLOR");

@@ -64,7 +64,8 @@ static struct made make_row(void)
     put_number(&m, 1, 1);
     put_number(&m, UINT64_C(0xffffffff) << 8, 5);
     put_number(&m, 1, 1);
-    put_number(&m, (uint64_t)5 << 8, 9);
+    put_number(&m, 0, 1);
+    put_number(&m, 5, 8);
     put_number(&m, 1, 1);
     put_text(&m, "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
     return m;
