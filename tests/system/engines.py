@@ -114,6 +114,8 @@ def servers(count):
 
 def library():
     """Where chdb's library is: where npm has installed it, FLOWCARVE_CLUSTER_TOOLS or build/cluster of this checkout. None: it is not there."""
+    if support.sanitized():
+        return None  # its answers have been compared by the other build
     tools = os.environ.get("FLOWCARVE_CLUSTER_TOOLS") or os.path.join(support.ROOT, "build/cluster")
     return next(iter(glob.glob(os.path.join(tools, "node_modules/@chdb/lib-*/libchdb.so"))), None)
 
