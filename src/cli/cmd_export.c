@@ -9,6 +9,7 @@
 #include "cli/service.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -242,7 +243,7 @@ static int follow(struct fc_exporter *exporter, const struct args *a, struct fc_
     }
     fc_service_tell(&service, "STOPPING=1");
     fc_service_close(&service);
-    return is_stopped() || rc >= 0 ? 0 : rc;
+    return is_stopped() ? 0 : rc;
 }
 
 static int export(struct args *a, struct fc_cluster *cluster)
@@ -271,6 +272,9 @@ static int export(struct args *a, struct fc_cluster *cluster)
         fc_complain_error(&err);
     else if (a->json && !print_json(&sum))
         rc = FC_E_IO;
+    /* SIGTERM is how one that follows is meant to end; other signals mean what they mean to all commands */
+    if (a->follow && rc == 0 && fc_stop_signal() != SIGTERM)
+        return FC_EXIT_ERROR;
     return rc ? FC_EXIT_ERROR : FC_EXIT_OK;
 }
 
