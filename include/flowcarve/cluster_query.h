@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Questions about the sessions of many sensors, put to the engine that they are sent to: rows, counts, sums, in the words of
- * the filter that an index is asked by (query.h), and `sensor NAME`. What cannot be asked is `file NAME`, as names of captures
- * stay with the sensors.
+ * Questions about the sessions of many sensors, put to the engine that they are sent to: rows, counts, sums, in the
+ * words of the filter that an index is asked by (query.h), and `sensor NAME`. What cannot be asked is `file NAME`, as
+ * names of captures stay with the sensors.
  *
- * An answer is whole or an error: a shard that is down, a deadline that has passed, or more rows to read than are allowed,
- * are errors, and what had come by then is part of no answer. IDs of sessions mean something together with their sensor alone.
+ * An answer is whole or an error: a shard that is down, a deadline that has passed, or more rows to read than are
+ * allowed, are errors, and what had come by then is part of no answer. IDs of sessions mean something together with
+ * their sensor alone.
  *
- * Threads: one at a time for a handle. Memory: a row at a time, and what is said of sensors, some 200 bytes each; sums: a
- * group takes 200 bytes.
+ * Threads: one at a time for a handle. Memory: a row at a time, and what is said of sensors, some 200 bytes each;
+ * sums: a group takes 200 bytes.
  */
 #ifndef FLOWCARVE_CLUSTER_QUERY_H
 #define FLOWCARVE_CLUSTER_QUERY_H
@@ -36,7 +37,7 @@ struct fc_inquiry_options {
 struct fc_inquiry_sensor {
     const char *name;
     bool in_file;           /* the cluster's file names it */
-    bool in_engine;         /* the engine has sessions of it; what follows is 0 else */
+    bool in_engine;         /* the engine has sessions of it; what follows means nothing else */
     uint8_t generation[16]; /* of the index that is asked */
     uint64_t run;           /* everything up to this run of it is there */
     uint32_t fields;        /* FC_FIELD_* that it holds */
@@ -48,9 +49,9 @@ struct fc_inquiry_sensor {
 struct fc_inquiry;
 
 /*
- * Connects, and asks which sensors there are. `cluster` must outlive it. options: NULL: all of it 0. On success *out must go to
- * fc_inquiry_close(). FC_E_IO: the engine or one of its shards cannot be asked. FC_E_DB: it says no. FC_E_USAGE: it is none, or one
- * without flowcarve's tables. FC_E_LIMIT, FC_E_NOMEM, FC_E_INTERRUPTED.
+ * Connects, and asks which sensors there are. `cluster` must outlive it. options: NULL: all of it 0. On success *out
+ * must go to fc_inquiry_close(). FC_E_IO: the engine or one of its shards cannot be asked. FC_E_DB: it says no.
+ * FC_E_USAGE: it is none, or one without flowcarve's tables. FC_E_LIMIT, FC_E_NOMEM, FC_E_INTERRUPTED.
  */
 int fc_inquiry_open(const struct fc_cluster *cluster, const struct fc_inquiry_options *options, struct fc_inquiry **out,
                     struct fc_error *err);
@@ -64,24 +65,24 @@ const struct fc_inquiry_sensor *fc_inquiry_sensor(const struct fc_inquiry *inqui
 uint32_t fc_inquiry_fields(const struct fc_inquiry *inquiry, const struct fc_filter *filter);
 
 /*
- * Takes a session, which is valid during the call, but for the name of its sensor, which is that of fc_inquiry_sensor(). A negative code
- * ends the question, and *err is the caller's to fill then.
+ * Takes a session, which is valid during the call, but for the name of its sensor, which is that of
+ * fc_inquiry_sensor(). A negative code ends the question, and *err is the caller's to fill then.
  */
 typedef int fc_inquiry_row(void *ctx, const struct fc_session *row, struct fc_error *err);
 
 /* All of it 0: the default. */
 struct fc_inquiry_rows_options {
-    const char *
-        sort; /* "KEY" or "KEY:desc" of the output's keys, `sensor` among them; NULL: by start. Equal ones are by sensor and ID. */
+    /* "KEY" or "KEY:desc" of the output's keys, `sensor` among them; NULL: by start. Equal ones: by sensor and ID. */
+    const char *sort;
     int64_t limit;  /* sessions at the most; 0 or less: all */
     int64_t offset; /* sessions that are passed over in front */
 };
 
 /*
- * Gives the sessions that match `filter` (NULL: all) to `call`, one after the other. FC_E_FILTER: the filter asks what an engine
- * does not know, or a sensor does not hold. FC_E_USAGE: unknown sort key. FC_E_LIMIT: the filter has too many values, the question
- * would read too much, or takes too long. FC_E_DAMAGED: what the engine answers are no sessions. FC_E_IO, FC_E_DB, FC_E_NOMEM,
- * FC_E_INTERRUPTED; what `call` returns.
+ * Gives the sessions that match `filter` (NULL: all) to `call`, one after the other. FC_E_FILTER: the filter asks
+ * what an engine does not know, or a sensor does not hold. FC_E_USAGE: unknown sort key. FC_E_LIMIT: the filter has
+ * too many values, the question would read too much, or takes too long. FC_E_DAMAGED: what the engine answers are no
+ * sessions. FC_E_IO, FC_E_DB, FC_E_NOMEM, FC_E_INTERRUPTED; what `call` returns.
  */
 int fc_inquiry_rows(struct fc_inquiry *inquiry, const struct fc_filter *filter,
                     const struct fc_inquiry_rows_options *options, fc_inquiry_row *call, void *ctx,
@@ -97,7 +98,10 @@ struct fc_inquiry_id {
 
 typedef int fc_inquiry_take_id(void *ctx, const struct fc_inquiry_id *id, struct fc_error *err);
 
-/* The same sessions without what else is known of them: by sensor, and those of one by ID. Codes as fc_inquiry_rows(). */
+/*
+ * The same sessions without what else is known of them: by sensor, and those of one by ID. Codes as
+ * fc_inquiry_rows().
+ */
 int fc_inquiry_ids(struct fc_inquiry *inquiry, const struct fc_filter *filter, fc_inquiry_take_id *call, void *ctx,
                    struct fc_error *err);
 
@@ -105,21 +109,24 @@ int fc_inquiry_ids(struct fc_inquiry *inquiry, const struct fc_filter *filter, f
 int64_t fc_inquiry_count(struct fc_inquiry *inquiry, const struct fc_filter *filter, struct fc_error *err);
 
 /*
- * Adds up the sessions that match `filter` (NULL: all); as fc_top_open(), with FC_TOP_SENSOR and without FC_TOP_FILE, of whose captures an
- * engine knows nothing (FC_E_USAGE). All figures are exact; sums of more than 64 bits are refused (FC_E_LIMIT). On success *out must go
- * to fc_top_close(), which may be behind fc_inquiry_close(). Codes as fc_inquiry_rows().
+ * Adds up the sessions that match `filter` (NULL: all); as fc_top_open(), with FC_TOP_SENSOR and without FC_TOP_FILE,
+ * of whose captures an engine knows nothing (FC_E_USAGE). All figures are exact; sums of more than 64 bits are
+ * refused (FC_E_LIMIT). On success *out must go to fc_top_close(), which may be behind fc_inquiry_close(). Codes as
+ * fc_inquiry_rows().
  */
 int fc_inquiry_top(struct fc_inquiry *inquiry, const struct fc_filter *filter, const struct fc_top_options *options,
                    struct fc_top **out, struct fc_error *err);
 
-/* Sessions over time, as fc_histogram_make() has them; options->sums has no effect. On success fc_histogram_fini() frees. Codes as
- * above; FC_E_USAGE: buckets. */
+/*
+ * Sessions over time, as fc_histogram_make() has them; options->sums has no effect. On success fc_histogram_fini()
+ * frees. Codes as above; FC_E_USAGE: buckets.
+ */
 int fc_inquiry_histogram(struct fc_inquiry *inquiry, const struct fc_filter *filter,
                          const struct fc_histogram_options *options, struct fc_histogram *out, struct fc_error *err);
 
 /*
- * Explains how a filter (may be NULL) is answered: as fc_query_explain(), with the engine's SQL, and with what bounds it in place of a plan.
- * On success *out must go to fc_explain_fini(). Codes as fc_inquiry_rows().
+ * Explains how a filter (may be NULL) is answered: as fc_query_explain(), with the engine's SQL, and with what bounds
+ * it in place of a plan. On success *out must go to fc_explain_fini(). Codes as fc_inquiry_rows().
  */
 int fc_inquiry_explain(struct fc_inquiry *inquiry, const struct fc_filter *filter, struct fc_explain *out,
                        struct fc_error *err);

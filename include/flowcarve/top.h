@@ -96,9 +96,9 @@ struct fc_top;
 /*
  * Adds up the sessions that match `filter` (NULL: all), which need not live on; `db` must. On success *out must go to
  * fc_top_close().
- * FC_E_USAGE: unknown sort key, FC_TOP_SENSOR, or a field that the index was made without. FC_E_LIMIT: more than a million buckets, or
- * more values in the filter than SQLite takes. FC_E_FILTER, FC_E_IO, FC_E_DB, FC_E_NOMEM, FC_E_INTERRUPTED: as
- * fc_query_open(). FC_E_DAMAGED: FC_TOP_FILE, positions that are none.
+ * FC_E_USAGE: unknown sort key, FC_TOP_SENSOR, or a field that the index was made without. FC_E_LIMIT: more than a
+ * million buckets, or more values in the filter than SQLite takes. FC_E_FILTER, FC_E_IO, FC_E_DB, FC_E_NOMEM,
+ * FC_E_INTERRUPTED: as fc_query_open(). FC_E_DAMAGED: FC_TOP_FILE, positions that are none.
  */
 int fc_top_open(struct fc_db *db, const struct fc_filter *filter, const struct fc_top_options *options,
                 struct fc_top **out, struct fc_error *err);

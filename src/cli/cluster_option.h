@@ -31,12 +31,15 @@ struct fc_cluster_option {
 int fc_cluster_option_rows(struct fc_cluster_option *option, const char *command, const char *value);
 int fc_cluster_option_deadline(struct fc_cluster_option *option, const char *command, const char *value);
 
-/* False: --max-rows or --deadline stand without --cluster, or it with one of others (a name, NULL: none), which is said. */
+/*
+ * False: --max-rows or --deadline stand without --cluster, or it with one of others (a name, NULL: none), which is
+ * said.
+ */
 bool fc_cluster_option_fits(const struct fc_cluster_option *option, const char *command, const char *other);
 
 /*
- * Reads the file, and asks the engine which sensors there are. Sensors of which one of both knows nothing are told. False: that is not
- * possible, which is said. To be closed in any case.
+ * Reads the file, and asks the engine which sensors there are. Sensors of which one of both knows nothing are told.
+ * False: that is not possible, which is said. To be closed in any case.
  */
 bool fc_cluster_option_open(struct fc_cluster_option *option, const char *command, bool quiet);
 void fc_cluster_option_close(struct fc_cluster_option *option);

@@ -15,7 +15,7 @@
 
 struct fc_query_args {
     const char *db;                    /* path of the index */
-    struct fc_cluster_option *cluster; /* NULL: an index is asked */
+    struct fc_cluster_option *cluster; /* what is asked in its place, where it has a path; NULL: nothing */
     struct fc_reading reading;
     const char *filter;        /* the words of the filter with a space between them; NULL or "": every session */
     struct fc_log_option *log; /* NULL: none */

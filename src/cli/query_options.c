@@ -152,8 +152,7 @@ static int run(int argc, char **argv)
     if (rc >= 0)
         return rc;
     const char *other = a.db ? "--db" : a.reading.count ? "--read" : from.path ? "--from" : a.files ? "--files" : NULL;
-    if (!fc_cluster_option_fits(&cluster, "query", other) ||
-        !fc_log_option_alone(a.log, "query", a.filter_file, false))
+    if (!fc_cluster_option_fits(&cluster, "query", other) || !fc_log_option_alone(a.log, "query", a.filter_file, false))
         return fc_reading_end(&a.reading, FC_EXIT_ERROR);
     char *filter = fc_filter_words("query", a.filter_file, argc - first, argv + first);
     if (!filter)

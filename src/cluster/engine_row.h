@@ -16,7 +16,10 @@ enum {
     FC_ENGINE_ROW_TEXT_MAX = 65535
 };
 
-/* Texts of the last row, with an end that those of an engine do not have. Zeroed before use; fc_engine_texts_fini() frees. */
+/*
+ * Texts of the last row, with an end that those of an engine do not have. Zeroed before use; fc_engine_texts_fini()
+ * frees.
+ */
 struct fc_engine_texts {
     char *text[FC_ENGINE_ROW_TEXTS];
     size_t room[FC_ENGINE_ROW_TEXTS];
@@ -24,7 +27,8 @@ struct fc_engine_texts {
 void fc_engine_texts_fini(struct fc_engine_texts *texts);
 
 /*
- * Reads a session; what it points to is in `texts`, or in the row. Where the row is cut or bad, *session is nothing. FC_E_NOMEM.
+ * Reads a session; what it points to is in `texts`, or in the row. Where the row is cut or bad, *session is nothing.
+ * FC_E_NOMEM.
  */
 int fc_engine_row(struct fc_binary *row, struct fc_engine_texts *texts, struct fc_session *session);
 

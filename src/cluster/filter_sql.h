@@ -2,8 +2,8 @@
 /*
  * A filter as SQL of the engine, over the columns of table `session` (schema/clickhouse/tables.sql).
  *
- * Every condition is 0 or 1 and never NULL, so that a negation of one is true where a session lacks what it asks for, as in an
- * index. Nothing of the user's gets into it: values are numbers, or hex digits between unhex(' and ').
+ * Every condition is 0 or 1 and never NULL, so that a negation of one is true where a session lacks what it asks for,
+ * as in an index. Nothing of the user's gets into it: values are numbers, or hex digits between unhex(' and ').
  *
  * Threads: any.
  */
@@ -17,12 +17,15 @@
 /* Engines take a long list in their stride, but need minutes to think about some thousand conditions. */
 enum { FC_ENGINE_VALUES_MAX = 10000, FC_ENGINE_CONDITIONS_MAX = 1000, FC_ENGINE_HEIGHT_MAX = 150 };
 
-/* Writes the condition of a plan. FC_E_FILTER: it asks what an engine does not know. FC_E_LIMIT: above one of these limits. */
+/*
+ * Writes the condition of a plan. FC_E_FILTER: it asks what an engine does not know. FC_E_LIMIT: above one of these
+ * limits.
+ */
 int fc_engine_filter(FILE *out, const struct fc_plan *plan, struct fc_error *err);
 
 /*
- * Writes a condition on column `addr` of table `host` that holds for one of the rows of every session for which the plan is true.
- * False, and nothing is written: there is none.
+ * Writes a condition on column `addr` of table `host` that holds for one of the rows of every session for which the
+ * plan is true. False, and nothing is written: there is none.
  */
 bool fc_engine_hosts(FILE *out, const struct fc_plan *plan);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sessions of many sensors over time. First and last start are asked for, then sums of as many buckets as reach from one to the other, so that
- * what comes is as little as what is shown.
+ * Sessions of many sensors over time. First and last start are asked for, then sums of as many buckets as reach from
+ * one to the other, so that what comes is as little as what is shown.
  */
 #include "query/histogram.h"
 #include "base/error.h"

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside of what asks the engine: which sensors there are, what a filter comes to for them, and questions within their bounds.
+ * Inside of what asks the engine: which sensors there are, what a filter comes to for them, and questions within
+ * their bounds.
  *
- * inquiry.c knows the sensors, where.c what a filter asks of the tables, sessions.c, top.c and histogram.c make questions of it.
+ * inquiry.c knows the sensors, where.c what a filter asks of the tables, sessions.c, top.c and histogram.c make
+ * questions of it.
  */
 #ifndef FC_CLUSTER_INQUIRY_H
 #define FC_CLUSTER_INQUIRY_H
@@ -45,9 +47,9 @@ void fc_where_fini(struct fc_where *where);
 uint32_t fc_where_fields(const struct fc_inquiry *inquiry, const struct fc_filter *filter);
 
 /*
- * Runs a question, which is freed (NULL: no memory), and gives its rows. where: of its condition, for saying what was too much; NULL: it is
- * about tables that are small, or ends early, and may read what it likes.
- * long_answer: rows may come for as long as they like, if only some do.
+ * Runs a question, which is freed (NULL: no memory), and gives its rows. where: of its condition, for saying what was
+ * too much; NULL: it is about tables that are small, or ends early, and may read what it likes. long_answer: rows may
+ * come for as long as they like, if only some do.
  */
 int fc_inquiry_ask(struct fc_inquiry *inquiry, char *sql, const struct fc_where *where, bool long_answer,
                    fc_binary_row *row, void *ctx, struct fc_error *err);
@@ -56,7 +58,10 @@ int fc_inquiry_ask(struct fc_inquiry *inquiry, char *sql, const struct fc_where 
 int fc_inquiry_starts(struct fc_inquiry *inquiry, const struct fc_where *where, int64_t from_ns, int64_t *first_ns,
                       int64_t *last_ns, struct fc_error *err);
 
-/* A statement in the making: a stream into memory, whose text fc_statement_end() gives back, NULL where it is not all there. */
+/*
+ * A statement in the making: a stream into memory, whose text fc_statement_end() gives back, NULL where it is not all
+ * there.
+ */
 struct fc_statement {
     FILE *out;
     char *text;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rows as an engine sends them (RowBinary): values one behind the other, whose types the statement has fixed. Nothing tells where a
- * row ends but its values, so what is no row is found where a value is none, or where a row is not whole at the end.
+ * Rows as an engine sends them (RowBinary): values one behind the other, whose types the statement has fixed. Nothing
+ * tells where a row ends but its values, so what is no row is found where a value is none, or where a row is not
+ * whole at the end.
  *
  * Threads: one at a time. Memory: a row that is not whole yet.
  */
@@ -13,7 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Values from `at` on. When one is not there whole, `cut` is set; when it cannot be one, `bad`; then all that follow are 0. */
+/*
+ * Values from `at` on. When one is not there whole, `cut` is set; when it cannot be one, `bad`; then all that follow
+ * are 0.
+ */
 struct fc_binary {
     const uint8_t *at, *end;
     bool cut, bad;
@@ -37,8 +41,8 @@ const char *fc_binary_text(struct fc_binary *b, size_t most, size_t *len);
 bool fc_binary_has(struct fc_binary *b);
 
 /*
- * Reads one row, and may be called once more for the same one: where the row turns out to be cut or bad it is to have no effect, and what
- * it returns is of no account. A negative code with *err filled ends the stream.
+ * Reads one row, and may be called once more for the same one: where the row turns out to be cut or bad it is to have
+ * no effect, and what it returns is of no account. A negative code with *err filled ends the stream.
  */
 typedef int fc_binary_row(void *ctx, struct fc_binary *row, struct fc_error *err);
 

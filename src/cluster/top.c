@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sums by group of many sensors: the engine adds up, and what it gives is put in order as sums of an index are (query/top.h).
+ * Sums by group of many sensors: the engine adds up, and what it gives is put in order as sums of an index are
+ * (query/top.h).
  *
- * Its sums would wrap where they do not fit in 64 bits, so that upper and lower halves of numbers are added up apart, and put together here.
+ * Its sums would wrap where they do not fit in 64 bits, so that upper and lower halves of numbers are added up apart,
+ * and put together here.
  */
 #include "query/top.h"
 #include "base/error.h"

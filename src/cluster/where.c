@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a filter asks of the table of sessions. Replaced rows are merged when it is read (FINAL), and conditions hold for what is left, so that
- * no revision that is out of date can match. That is what the tables are keyed for: a session that a later run has moved has a tombstone under
- * its old key. Partitions, which are days, are told by what is known of when sessions end; the sessions of few hosts by their keys.
+ * What a filter asks of the table of sessions. Replaced rows are merged when it is read (FINAL), and conditions hold
+ * for what is left, so that no revision that is out of date can match. That is what the tables are keyed for: a
+ * session that a later run has moved has a tombstone under its old key. Partitions, which are days, are told by what
+ * is known of when sessions end; the sessions of few hosts by their keys.
  */
 #include "base/error.h"
 #include "base/vector.h"
@@ -215,7 +216,10 @@ static int take_count(void *ctx, struct fc_binary *row, struct fc_error *err)
     return 0;
 }
 
-/* A condition by keys where the filter is about hosts that have few sessions: "" where it is not. The caller's to free. */
+/*
+ * A condition by keys where the filter is about hosts that have few sessions: "" where it is not. The caller's to
+ * free.
+ */
 static int find_hosts(struct fc_inquiry *q, const struct fc_plan *plan, const char *places, char **keys,
                       struct fc_error *err)
 {

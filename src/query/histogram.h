@@ -8,8 +8,8 @@
 struct fc_histogram_making;
 
 /*
- * Begins one. length_ns: of the buckets at first, which become longer where they do not reach; 1: to be found out. `o` must live as
- * long. On success *out must go to fc_histogram_end(). FC_E_USAGE: buckets. FC_E_NOMEM.
+ * Begins one. length_ns: of the buckets at first, which become longer where they do not reach; 1: to be found out.
+ * `o` must live as long. On success *out must go to fc_histogram_end(). FC_E_USAGE: buckets. FC_E_NOMEM.
  */
 int fc_histogram_begin(const struct fc_histogram_options *o, int64_t length_ns, struct fc_histogram_making **out,
                        struct fc_error *err);

@@ -11,8 +11,9 @@ int fc_top_open_within(struct fc_db *db, const struct fc_filter *filter, const s
                        size_t groups_max, size_t values_max, struct fc_top **out, struct fc_error *err);
 
 /*
- * Groups that somebody else has added up, put in order here: begun, all of them added, and then ended, when *top is as fc_top_open() gives it.
- * `by` and all that belongs to a row is the caller's to get right; texts are copied. FC_E_USAGE: unknown sort key. FC_E_NOMEM.
+ * Groups that somebody else has added up, put in order here: begun, all of them added, and then ended, when *top is
+ * as fc_top_open() gives it. `by` and all that belongs to a row is the caller's to get right; texts are copied.
+ * FC_E_USAGE: unknown sort key. FC_E_NOMEM.
  */
 int fc_top_begin(const struct fc_top_options *options, struct fc_top **out, struct fc_error *err);
 int fc_top_add(struct fc_top *top, const struct fc_top_row *row);

@@ -72,7 +72,7 @@ enum fc_qual_proto {
 /* What a token is as a keyword, FC_WORD_NONE for an escaped one; *value as described above. */
 enum fc_word_kind fc_word_kind(const struct fc_token *token, int *value);
 
-/* True for what may be a sensor's name: 1 to 63 letters, digits, '.', '_' and '-', the first one a letter or a digit. */
+/* True for what may be a sensor's name: 1 to 63 letters, digits, '.', '_' and '-', first a letter or a digit. */
 bool fc_word_is_sensor(const char *name);
 
 /* The word for a type qualifier ("port"). */

@@ -4,8 +4,8 @@
  *
  *     cluster_ask C.INI DB [over-time] < FILTERS
  *
- * A filter a line; for each two lines of numbers: IDs of the index, and "sensor:ID" of the cluster, or histograms of both; "E" and a text in place of
- * what has failed.
+ * A filter a line; for each two lines of numbers: IDs of the index, and "sensor:ID" of the cluster, or histograms of
+ * both; "E" and a text in place of what has failed.
  */
 #include <flowcarve/cluster_query.h>
 #include <inttypes.h>
