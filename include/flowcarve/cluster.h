@@ -64,6 +64,35 @@ int fc_cluster_of_engine(const struct fc_engine_options *options, struct fc_clus
 /* True for what may be a sensor's name: 1 to 63 letters, digits, '.', '_' and '-', the first one a letter or a digit. */
 bool fc_is_sensor_name(const char *name);
 
+/* ---- a question passed on to a sensor */
+
+struct fc_forward_options {
+    unsigned deadline_ms; /* 0: as long as something comes */
+    unsigned silence_ms;  /* without a byte; 0: 30 s */
+    uint64_t bytes_max;   /* of the answer; 0: any number */
+    const int *stop;      /* may be NULL; read atomically: other than 0: FC_E_INTERRUPTED */
+};
+
+/* What a sensor has said. Its words are text of somebody else's. */
+struct fc_forward_answer {
+    int status;                  /* of HTTP; 0: none has come */
+    char code[64], message[512]; /* of an answer that is an error, as docs/http.md has them; "": it does not say */
+};
+
+/* Takes a piece of the answer; a negative code with *err filled ends it with that. */
+typedef int fc_forward_take(void *ctx, const uint8_t *data, size_t len, struct fc_error *err);
+
+/*
+ * Asks the API of a sensor that the file names, as whom the file says, and gives what it answers to `take` as it comes. target: path and
+ * parameters, "/v1/...". What comes is not looked at: whoever passes it on says himself of what type it is. 0: all has come, or *answer
+ * has an error of the sensor's, of which `take` gets nothing. FC_E_USAGE: the file names no such sensor. FC_E_IO: it cannot be asked, or
+ * its answer is not whole, or longer than it may be; err names the sensor. FC_E_INTERRUPTED, FC_E_NOMEM; what `take` returns. options: NULL:
+ * all of it 0. Threads: any, at once. Memory: some kilobytes.
+ */
+int fc_cluster_forward(const struct fc_cluster *cluster, const char *sensor, const char *target,
+                       const struct fc_forward_options *options, fc_forward_take *take, void *ctx,
+                       struct fc_forward_answer *answer, struct fc_error *err);
+
 /* ---- what an index knows, sent to the engine */
 
 struct fc_export_options {

@@ -57,6 +57,9 @@ int fc_inquiry_open(const struct fc_cluster *cluster, const struct fc_inquiry_op
                     struct fc_error *err);
 void fc_inquiry_close(struct fc_inquiry *inquiry);
 
+/* What stops the questions from now on, in place of options->stop; may be NULL. */
+void fc_inquiry_set_stop(struct fc_inquiry *inquiry, const int *stop);
+
 /* All sensors that the file or the engine knows, by name. Valid until it is closed. */
 size_t fc_inquiry_sensors(const struct fc_inquiry *inquiry);
 const struct fc_inquiry_sensor *fc_inquiry_sensor(const struct fc_inquiry *inquiry, size_t number);

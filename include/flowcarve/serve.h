@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A server of one index over HTTP: the API of docs/http.md, and a page that uses it. Whoever asks must have a token;
+ * A server of one index, or of the sensors of a cluster, over HTTP: the API of docs/http.md, and a page that uses it. Whoever asks must have a token;
  * other addresses than those of the machine itself are served by TLS alone.
  *
  * Only in libraries that were built with FLOWCARVE_SERVE. Loads libmicrohttpd and GnuTLS when it is opened.
@@ -21,9 +21,11 @@ extern "C" {
 
 enum { FC_SERVE_PORT = 8484 };
 
-/* All but `db` 0: the default. Strings are copied. */
+/* All but `db` or `cluster` 0: the default. Strings are copied. */
 struct fc_serve_options {
-    const char *db;           /* the index */
+    const char *db;           /* the index; NULL: `cluster` */
+    const char *cluster;      /* file of a cluster (cluster.h), in libraries that have that */
+    uint64_t rows_max;        /* of `cluster`: rows of a server of the engine that a question may read; 0: 10^9 */
     const char *address;      /* a number: 127.0.0.1, ::1; NULL: 127.0.0.1 */
     int port;                 /* -1: one that is free; 0: FC_SERVE_PORT */
     const char *const *hosts; /* names under which it may be asked, beside the address; without a port */
@@ -46,7 +48,7 @@ struct fc_serve;
 /*
  * Takes the address and reads all files that are needed, so that less is needed from then on (src/cli/sandbox.h);
  * nobody is answered yet. On success *out must go to fc_serve_close(). FC_E_USAGE: what is asked for is not safe, or a
- * file's content or rights are no good. FC_E_MISSING, FC_E_SCHEMA: the index. FC_E_IO, FC_E_DB, FC_E_NOMEM.
+ * file's content or rights are no good, or this library asks no other machines. Of a cluster nobody is asked yet. FC_E_MISSING, FC_E_SCHEMA: the index. FC_E_IO, FC_E_DB, FC_E_NOMEM.
  */
 int fc_serve_open(const struct fc_serve_options *options, struct fc_serve **out, struct fc_error *err);
 

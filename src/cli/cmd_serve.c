@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/archive.h"
 #include "cli/cli.h"
+#include "cli/cluster_option.h"
 
 #if defined FC_HAS_SERVE
 
@@ -27,7 +28,9 @@ enum {
     THREADS,
     DEADLINE,
     QUIET,
-    VERBOSE
+    VERBOSE,
+    CLUSTER,
+    MAX_ROWS
 };
 
 static const struct fc_option options[] = {
@@ -53,6 +56,11 @@ static const struct fc_option options[] = {
     [DEADLINE] = {"deadline", 0, "TIME", "give up a question that takes longer (default: 30s)"},
     [QUIET] = {"quiet", 'q', NULL, "errors only, and not where to go"},
     [VERBOSE] = {"verbose", 'v', NULL, "a line for each answer"},
+    [CLUSTER] =
+        {"cluster", 0, "FILE",
+         "in place of an index: the sensors that FILE names (see docs/cluster.md), by the engine that they send "
+         "their sessions to; packets come from the sensors"},
+    [MAX_ROWS] = FC_OPTION_MAX_ROWS,
     {0},
 };
 
@@ -62,6 +70,7 @@ struct args {
     struct fc_serve_options o;
     const char *hosts[HOSTS_MAX];
     char *address;
+    struct fc_cluster_option cluster;
     bool quiet;
 };
 
@@ -162,6 +171,11 @@ static int set(void *ctx, int option, const char *value)
     case VERBOSE:
         a->o.log = log_line;
         return 0;
+    case CLUSTER:
+        a->o.cluster = a->cluster.path = value;
+        return 0;
+    case MAX_ROWS:
+        return fc_cluster_option_rows(&a->cluster, "serve", value);
     default:
         return set_time_or_number(a, option, value);
     }
@@ -184,9 +198,15 @@ static int serve(struct args *a)
 {
     struct fc_serve *server;
     struct fc_error err;
+    unsigned needs = FC_NEED_ARCHIVE; /* of a cluster: others are asked, in the same way */
 
-    a->o.db = fc_db_name(a->o.db);
-    unsigned needs = needs_of(a->o.db);
+    if (!fc_cluster_option_fits(&a->cluster, "serve", a->o.db ? "--db" : a->o.sensor ? "--sensor" : NULL))
+        return FC_EXIT_ERROR;
+    a->o.rows_max = a->cluster.o.rows_max;
+    if (!a->o.cluster) {
+        a->o.db = fc_db_name(a->o.db);
+        needs = needs_of(a->o.db);
+    }
     fc_lift_descriptors(); /* a connection takes one, a stream three */
     if (fc_serve_open(&a->o, &server, &err) != 0) {
         fc_complain_error(&err);
@@ -224,7 +244,7 @@ static int run(int argc, char **argv)
 const struct fc_command fc_command_serve = {
     .name = "serve",
     .usage = "[OPTION...]",
-    .summary = "answer questions about an index over HTTP: a page, and an API",
+    .summary = "answer questions about an index, or many, over HTTP: a page, and an API",
     .details =
         "Prints the URL to open. The token in it works once; the browser gets a cookie for it that lasts as long as "
         "the "

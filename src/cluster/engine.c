@@ -30,6 +30,11 @@ unsigned fc_engine_release(const struct fc_engine *engine)
     return engine->release;
 }
 
+void fc_engine_set_stop(struct fc_engine *engine, const int *stop)
+{
+    engine->stop = stop;
+}
+
 int fc_engine_code(const struct fc_engine *engine)
 {
     return engine->code;

@@ -289,6 +289,11 @@ FC_EXPORT void fc_inquiry_close(struct fc_inquiry *q)
     free(q);
 }
 
+FC_EXPORT void fc_inquiry_set_stop(struct fc_inquiry *q, const int *stop)
+{
+    fc_engine_set_stop(q->engine, stop);
+}
+
 FC_EXPORT size_t fc_inquiry_sensors(const struct fc_inquiry *q)
 {
     return q->sensors;

@@ -161,7 +161,7 @@ static bool is_condition(const char *text, size_t len)
 
 /* What the words in front say. */
 static void propose_here(struct completing *c, const char *text, size_t start, const struct fc_token last[2],
-                         bool *names_file)
+                         enum fc_proposal_names *names)
 {
     int value = 0;
     enum fc_word_kind kind = fc_word_kind(&last[0], &value);
@@ -219,7 +219,10 @@ static void propose_here(struct completing *c, const char *text, size_t start, c
             propose_all(c, times, "time");
             break;
         case FC_QUAL_FILE:
-            *names_file = true;
+            *names = FC_NAMES_OF_FILES;
+            break;
+        case FC_QUAL_SENSOR:
+            *names = FC_NAMES_OF_SENSORS;
             break;
         default:
             break;
@@ -233,14 +236,14 @@ static void propose_here(struct completing *c, const char *text, size_t start, c
 }
 
 FC_EXPORT void fc_filter_complete(const char *text, size_t at, fc_proposal_take *take, void *ctx, size_t *start,
-                                  bool *names_file)
+                                  enum fc_proposal_names *names)
 {
     struct fc_token last[3] = {{.type = FC_TOKEN_END}, {.type = FC_TOKEN_END}, {.type = FC_TOKEN_END}};
     struct fc_token token;
     char *front = strndup(text, at);
 
     *start = at;
-    *names_file = false;
+    *names = FC_NAMES_NONE;
     if (!front)
         return;
     at = strlen(front);
@@ -268,7 +271,7 @@ FC_EXPORT void fc_filter_complete(const char *text, size_t at, fc_proposal_take 
     struct completing c = {.take = take, .ctx = ctx, .part = front + *start, .len = at - *start};
     for (int inside = 0; inside < 2 && !c.full; inside++) {
         c.inside = inside;
-        propose_here(&c, front, *start, last, names_file);
+        propose_here(&c, front, *start, last, names);
     }
     free(front);
 }

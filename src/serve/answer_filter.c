@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#if defined FC_HAS_CLUSTER
+#include <flowcarve/cluster_query.h>
+#endif
 
 /* ---- what may stand at a place */
 
@@ -60,12 +63,30 @@ static int propose_files(struct fc_ask *ask, struct proposals *p)
     return 0;
 }
 
+static void propose_sensors(struct fc_ask *ask, struct proposals *p)
+{
+#if defined FC_HAS_CLUSTER
+    size_t len = strlen(p->part);
+
+    for (size_t i = 0; i < fc_inquiry_sensors(ask->inquiry) && p->left > 0; i++) {
+        const char *name = fc_inquiry_sensor(ask->inquiry, i)->name;
+        if (strncasecmp(name, p->part, len) != 0)
+            continue;
+        p->left--;
+        put_item(p->json, name, "sensor", NULL);
+    }
+#else
+    (void)ask;
+    (void)p;
+#endif
+}
+
 int fc_answer_complete(struct fc_ask *ask)
 {
     const char *text = fc_params_get(&ask->params, "filter");
     struct fc_json items = {0};
     struct proposals p = {.json = &items, .left = 20};
-    bool names_file;
+    enum fc_proposal_names names;
     size_t start;
     int rc = 0;
 
@@ -78,12 +99,14 @@ int fc_answer_complete(struct fc_ask *ask)
     size_t place = fc_utf16_place(text, (size_t)at);
     char part[256];
     fc_json_mark(&items, '[');
-    fc_filter_complete(text, place, take, &p, &start, &names_file);
+    fc_filter_complete(text, place, take, &p, &start, &names);
     snprintf(part, sizeof part, "%.*s", (int)(place - start < sizeof part ? place - start : sizeof part - 1),
              text + start);
     p.part = part;
-    if (names_file)
+    if (names == FC_NAMES_OF_FILES && ask->db)
         rc = propose_files(ask, &p);
+    else if (names == FC_NAMES_OF_SENSORS && ask->inquiry)
+        propose_sensors(ask, &p);
     fc_json_mark(&items, ']');
     if (rc == 0) {
         fc_json_mark(&ask->out, '{');
@@ -105,7 +128,7 @@ static int explain(struct fc_ask *ask, const struct fc_chosen *chosen)
     struct fc_explain e;
     struct fc_error err;
 
-    if (fc_query_explain(ask->db, chosen->filter, &e, &err) != 0)
+    if (fc_ask_explain(ask, chosen->filter, &e, &err) != 0)
         return fc_ask_fail_error(ask, &err);
     fc_json_mark(&ask->out, '{');
     fc_json_put_text(&ask->out, "filter", chosen->text);

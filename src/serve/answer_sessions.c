@@ -3,6 +3,7 @@
 #include "serve/ask.h"
 #include "serve/session_json.h"
 
+#include <errno.h>
 #include <flowcarve/fields.h>
 #include <flowcarve/files.h>
 #include <flowcarve/summary.h>
@@ -10,6 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined FC_HAS_CLUSTER
+#include <flowcarve/cluster_query.h>
+#endif
 
 enum { LIMIT = 100 };
 
@@ -66,7 +70,7 @@ static bool read_parameters(struct fc_ask *ask, struct listing *l)
         !fc_ask_number(ask, "offset", 0, INT64_MAX, &l->offset))
         return false;
     l->sort = fc_params_get(&ask->params, "sort");
-    l->sort = l->sort ? l->sort : "id";
+    l->sort = l->sort ? l->sort : ask->inquiry ? "start" : "id";
     l->cursor = fc_params_get(&ask->params, "cursor");
     l->columns_text = fc_params_get(&ask->params, "columns");
     if (!fc_ask_end(ask))
@@ -110,7 +114,7 @@ static int put_rows(struct fc_ask *ask, struct listing *l, struct fc_query *quer
 
     if (!l->columns_text)
         fc_session_columns_all(&l->columns, fc_query_fields(query), false);
-    const char *lacking = fc_session_columns_lacking(&l->columns, fc_query_fields(query));
+    const char *lacking = fc_session_columns_lacking(&l->columns, fc_query_fields(query) | FC_OF_INDEX);
     if (lacking)
         return fc_ask_fail_parameter(ask, "columns", "this index holds no %s", lacking);
     fc_json_mark(&ask->out, '{');
@@ -151,10 +155,85 @@ static int list(struct fc_ask *ask, struct listing *l)
     return rc;
 }
 
+/* ---- of many sensors: a cursor is a number of rows, as their order (sort key, sensor, ID) is a whole one */
+
+#if defined FC_HAS_CLUSTER
+struct giving {
+    struct fc_ask *ask;
+    const struct listing *l;
+    int64_t left; /* rows that are given; one more tells that there are more */
+    bool more;
+};
+
+static int take_row(void *ctx, const struct fc_session *row, struct fc_error *err)
+{
+    struct giving *g = ctx;
+
+    (void)err;
+    g->more = g->left == 0;
+    if (g->left) {
+        fc_put_session(&g->ask->out, &g->l->columns, row, NULL, 0);
+        g->left--;
+    }
+    return 0;
+}
+
+static bool read_place(struct fc_ask *ask, struct listing *l)
+{
+    char *end;
+
+    if (!l->cursor)
+        return true;
+    errno = 0;
+    l->offset = strtoll(l->cursor, &end, 10);
+    if (*l->cursor >= '0' && *l->cursor <= '9' && !*end && errno == 0)
+        return true;
+    fc_ask_fail_parameter(ask, "cursor", "the cursor is none, or of another question");
+    return false;
+}
+
+static int list_many(struct fc_ask *ask, struct listing *l)
+{
+    struct giving g = {.ask = ask, .l = l, .left = l->limit};
+    uint32_t fields = fc_inquiry_fields(ask->inquiry, l->chosen.filter) | FC_OF_SENSORS;
+    char rest[24];
+    struct fc_error err;
+
+    if (!read_place(ask, l))
+        return -1;
+    if (l->offset > INT64_MAX - FC_ASK_ROWS_MAX - 1)
+        return fc_ask_fail_parameter(ask, "offset", "so many sessions there cannot be");
+    if (!l->columns_text)
+        fc_session_columns_all(&l->columns, fields, false);
+    const char *lacking = fc_session_columns_lacking(&l->columns, fields | FC_FIELD_COMMUNITY_ID);
+    if (lacking)
+        return fc_ask_fail_parameter(ask, "columns", "no sensor holds %s", lacking);
+    struct fc_inquiry_rows_options o = {.sort = l->sort, .limit = l->limit + 1, .offset = l->offset};
+    fc_json_mark(&ask->out, '{');
+    fc_json_key(&ask->out, "sessions");
+    fc_json_mark(&ask->out, '[');
+    if (fc_inquiry_rows(ask->inquiry, l->chosen.filter, &o, take_row, &g, &err) != 0)
+        return fc_ask_fail_error(ask, &err);
+    fc_json_mark(&ask->out, ']');
+    fc_json_put_bool(&ask->out, "more", g.more);
+    snprintf(rest, sizeof rest, "%" PRId64, l->offset + l->limit);
+    put_cursor(ask, l, g.more ? rest : NULL);
+    fc_ask_put_cost(ask, NULL);
+    fc_json_mark(&ask->out, '}');
+    return 0;
+}
+#else
+static int list_many(struct fc_ask *ask, struct listing *l)
+{
+    (void)l;
+    return fc_ask_fail_memory(ask);
+}
+#endif
+
 int fc_answer_sessions(struct fc_ask *ask)
 {
     struct listing l = {.limit = LIMIT};
-    int rc = read_parameters(ask, &l) && read_columns(ask, &l) ? list(ask, &l) : -1;
+    int rc = read_parameters(ask, &l) && read_columns(ask, &l) ? (ask->inquiry ? list_many : list)(ask, &l) : -1;
 
     fc_chosen_fini(&l.chosen);
     return rc;

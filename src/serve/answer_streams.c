@@ -238,30 +238,45 @@ static bool read_body(struct fc_ask *ask, struct carving *c)
     return c->ids != NULL;
 }
 
-static bool read_carving(struct fc_ask *ask, struct carving *c)
+bool fc_ask_ids(struct fc_ask *ask, const char *text, struct fc_id_range **range, size_t *count)
+{
+    struct carving c = {.ids = text};
+    bool good = read_ids(ask, &c);
+
+    *range = c.range;
+    *count = c.ranges;
+    return good;
+}
+
+bool fc_ask_carve_options(struct fc_ask *ask, struct fc_carve_options *o)
 {
     static const char *const formats[] = {"auto", "pcap", "pcapng", NULL};
     static const char *const compressions[] = {"none", "gzip", "zstd", "lz4", "xz", NULL};
     int format = 0, compression = 0, direction = 0;
     int64_t packets = 0, bytes = 0;
 
+    if (!fc_ask_word(ask, "format", formats, &format) || !fc_ask_word(ask, "compress", compressions, &compression) ||
+        !fc_ask_word(ask, "direction", directions, &direction) ||
+        !fc_ask_number(ask, "first_packets", 1, INT64_MAX, &packets) ||
+        !fc_ask_number(ask, "first_bytes", 1, INT64_MAX, &bytes) || !fc_ask_bool(ask, "comments", &o->comments) ||
+        !fc_ask_bool(ask, "partial", &o->partial) || !fc_ask_end(ask))
+        return false;
+    o->format = (enum fc_carve_format)format;
+    o->compression = (enum fc_compression)compression;
+    o->one_direction = direction != 0;
+    o->from = direction == 2 ? FC_FROM_SERVER : FC_FROM_CLIENT;
+    o->first_packets = (uint64_t)packets;
+    o->first_bytes = (uint64_t)bytes;
+    return true;
+}
+
+static bool read_carving(struct fc_ask *ask, struct carving *c)
+{
     if (ask->body ? !read_body(ask, c) : !fc_ask_chosen(ask, &c->chosen))
         return false;
     if (!ask->body)
         c->ids = fc_params_get(&ask->params, "ids");
-    if (!fc_ask_word(ask, "format", formats, &format) || !fc_ask_word(ask, "compress", compressions, &compression) ||
-        !fc_ask_word(ask, "direction", directions, &direction) ||
-        !fc_ask_number(ask, "first_packets", 1, INT64_MAX, &packets) ||
-        !fc_ask_number(ask, "first_bytes", 1, INT64_MAX, &bytes) || !fc_ask_bool(ask, "comments", &c->o.comments) ||
-        !fc_ask_bool(ask, "partial", &c->o.partial) || !fc_ask_end(ask))
-        return false;
-    c->o.format = (enum fc_carve_format)format;
-    c->o.compression = (enum fc_compression)compression;
-    c->o.one_direction = direction != 0;
-    c->o.from = direction == 2 ? FC_FROM_SERVER : FC_FROM_CLIENT;
-    c->o.first_packets = (uint64_t)packets;
-    c->o.first_bytes = (uint64_t)bytes;
-    return !c->ids || (read_ids(ask, c) && narrow(ask, c));
+    return fc_ask_carve_options(ask, &c->o) && (!c->ids || (read_ids(ask, c) && narrow(ask, c)));
 }
 
 /* ---- what it comes to, before it is begun */

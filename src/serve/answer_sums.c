@@ -31,7 +31,7 @@ static int count(struct fc_ask *ask, const struct fc_chosen *chosen)
     struct fc_top *top;
     struct fc_error err;
 
-    if (fc_top_open(ask->db, chosen->filter, NULL, &top, &err) != 0)
+    if (fc_ask_top(ask, chosen->filter, NULL, &top, &err) != 0)
         return fc_ask_fail_error(ask, &err);
     fc_top_next(top, &row);
     fc_top_close(top);
@@ -162,9 +162,9 @@ int fc_answer_histogram(struct fc_ask *ask)
                                          .buckets = (unsigned)buckets,
                                          .has_from = chosen.has_from,
                                          .from_ns = chosen.from_ns};
-        rc = exact ? 0 : fc_query_cost(ask->db, NULL, &cost, &err);
+        rc = exact || ask->inquiry ? 0 : fc_query_cost(ask->db, NULL, &cost, &err);
         o.sums = !exact && cost.sessions > MANY;
-        rc = rc ? rc : fc_histogram_make(ask->db, chosen.filter, &o, &h, &err);
+        rc = rc ? rc : fc_ask_histogram(ask, chosen.filter, &o, &h, &err);
         rc = rc ? fc_ask_fail_error(ask, &err) : 0;
         if (rc == 0) {
             rc = put_histogram(ask, &chosen, by, &h);
@@ -179,6 +179,12 @@ int fc_answer_histogram(struct fc_ask *ask)
 
 static const char *const groupings[] = {"total", "client", "server", "host", "pair",   "port",
                                         "proto", "state",  "file",   "vlan", "tunnel", NULL}; /* enum fc_top_by */
+/* of many sensors: without captures, of which an engine knows nothing */
+static const char *const groupings_of_many[] = {"total", "client", "server", "host",   "pair",   "port",
+                                                "proto", "state",  "vlan",   "tunnel", "sensor", NULL};
+static const enum fc_top_by by_of_many[] = {FC_TOP_TOTAL, FC_TOP_CLIENT, FC_TOP_SERVER,   FC_TOP_HOST,
+                                            FC_TOP_PAIR,  FC_TOP_PORT,   FC_TOP_PROTOCOL, FC_TOP_STATE,
+                                            FC_TOP_VLAN,  FC_TOP_TUNNEL, FC_TOP_SENSOR};
 
 static char *addr_text(char buf[FC_TEXT_MAX + 1], int kind, const uint8_t *addr)
 {
@@ -216,6 +222,8 @@ static void group_filter(enum fc_top_by by, const struct fc_top_row *r, char *te
         snprintf(text, size, "file \"%s\"", r->text);
     else if ((by == FC_TOP_VLAN || by == FC_TOP_TUNNEL) && r->text && !strpbrk(r->text, ",/"))
         snprintf(text, size, "%s %s", by == FC_TOP_VLAN ? "vlan" : "tunnel", r->text);
+    else if (by == FC_TOP_SENSOR)
+        snprintf(text, size, "sensor %s", r->text);
     if (by == FC_TOP_PORT || by == FC_TOP_PROTOCOL) {
         *fc_text_proto(a, r->proto) = '\0';
         if (by == FC_TOP_PORT && r->port >= 0)
@@ -257,8 +265,8 @@ static void put_group_key(struct fc_json *j, enum fc_top_by by, const struct fc_
         fc_json_put_number(j, "file", r->file);
         fc_json_put_text(j, "path", r->text);
     }
-    if (by == FC_TOP_VLAN || by == FC_TOP_TUNNEL)
-        fc_json_put_text(j, by == FC_TOP_VLAN ? "vlan" : "tunnel", r->text);
+    if (by == FC_TOP_VLAN || by == FC_TOP_TUNNEL || by == FC_TOP_SENSOR)
+        fc_json_put_text(j, by == FC_TOP_VLAN ? "vlan" : by == FC_TOP_TUNNEL ? "tunnel" : "sensor", r->text);
 }
 
 static void put_top_row(struct fc_json *j, const struct fc_top_options *o, const struct fc_top_row *r)
@@ -296,10 +304,10 @@ static int put_top(struct fc_ask *ask, const struct fc_chosen *chosen, const str
     struct fc_error err;
     uint64_t rows = 0;
 
-    if (fc_top_open(ask->db, chosen->filter, o, &top, &err) != 0)
+    if (fc_ask_top(ask, chosen->filter, o, &top, &err) != 0)
         return fc_ask_fail_error(ask, &err);
     fc_json_mark(&ask->out, '{');
-    fc_json_put_text(&ask->out, "by", groupings[o->by]);
+    fc_json_put_text(&ask->out, "by", o->by == FC_TOP_SENSOR ? "sensor" : groupings[o->by]);
     fc_json_key(&ask->out, "rows");
     fc_json_mark(&ask->out, '[');
     for (; fc_top_next(top, &row); rows++)
@@ -322,10 +330,10 @@ int fc_answer_top(struct fc_ask *ask)
     int by = FC_TOP_TOTAL, rc = -1;
 
     o.sort = fc_params_get(&ask->params, "sort");
-    if (fc_ask_chosen(ask, &chosen) && fc_ask_word(ask, "by", groupings, &by) &&
+    if (fc_ask_chosen(ask, &chosen) && fc_ask_word(ask, "by", ask->inquiry ? groupings_of_many : groupings, &by) &&
         fc_ask_number(ask, "limit", 1, FC_ASK_ROWS_MAX, &o.limit) && fc_ask_bool(ask, "peers", &peers) &&
         fc_ask_bool(ask, "ports", &ports) && fc_ask_end(ask)) {
-        o.by = (enum fc_top_by)by;
+        o.by = ask->inquiry ? by_of_many[by] : (enum fc_top_by)by;
         peers |= o.sort && strncmp(o.sort, "peers", 5) == 0;
         ports |= o.sort && strncmp(o.sort, "ports", 5) == 0;
         o.figures = (peers ? FC_TOP_PEERS : 0) | (ports ? FC_TOP_PORTS : 0);

@@ -71,6 +71,7 @@ int fc_ask_fail_error(struct fc_ask *ask, const struct fc_error *err)
         {FC_E_MISSING, 409, "missing"},  {FC_E_CHANGED, 409, "changed"},      {FC_E_BUSY, 503, "busy"},
         {FC_E_DAMAGED, 500, "internal"}, {FC_E_INTERRUPTED, 504, "deadline"},
     };
+    bool of_engine = ask->cluster && (err->code == FC_E_IO || err->code == FC_E_DB || err->code == FC_E_DAMAGED);
     int status = 500;
     const char *code = "internal", *message = *err->cause ? err->cause : fc_strerror(err->code);
     bool of_index = strcmp(err->file, ask->db_path) == 0;
@@ -80,6 +81,10 @@ int fc_ask_fail_error(struct fc_ask *ask, const struct fc_error *err)
             status = known[i].status;
             code = known[i].code;
         }
+    if (of_engine) {
+        status = 502;
+        code = "engine";
+    }
     if (err->code == FC_E_INTERRUPTED)
         message = "it took longer than it may";
     begin_error(ask, status, code, message);
@@ -279,38 +284,6 @@ struct fc_filter *fc_ask_session_filter(struct fc_ask *ask)
     fc_filter_free(filter);
     fc_ask_fail_memory(ask);
     return NULL;
-}
-
-static void put_cost(struct fc_json *j, const struct fc_query_cost *cost)
-{
-    fc_json_key(j, "cost");
-    fc_json_mark(j, '{');
-    fc_json_put_number(j, "sessions", (uint64_t)cost->sessions);
-    fc_json_put_number(j, "reads", (uint64_t)cost->reads);
-    fc_json_put_bool(j, "scan", cost->scan);
-    fc_json_mark(j, '}');
-}
-
-int fc_ask_put_cost(struct fc_ask *ask, const struct fc_filter *filter)
-{
-    struct fc_query_cost cost;
-    struct fc_error err;
-
-    if (fc_query_cost(ask->db, filter, &cost, &err) != 0)
-        return fc_ask_fail_error(ask, &err);
-    put_cost(&ask->out, &cost);
-    return 0;
-}
-
-int fc_ask_put_cost_of(struct fc_ask *ask, const struct fc_query *query)
-{
-    struct fc_query_cost cost;
-    struct fc_error err;
-
-    if (fc_query_cost_of(query, &cost, &err) != 0)
-        return fc_ask_fail_error(ask, &err);
-    put_cost(&ask->out, &cost);
-    return 0;
 }
 
 int fc_ask_send(struct fc_ask *ask, bool all)

@@ -20,13 +20,16 @@ struct fc_ask {
     int64_t id; /* the session that the path names */
     char *body; /* JSON of a question that has one, which is changed; NULL: it has none */
     size_t body_len;
-    struct fc_db *db; /* looks at `stop` */
-    const char *db_path;
-    const char *sensor;   /* its name; NULL: it has none */
-    uint64_t carve_limit; /* bytes; 0: none */
-    const int *stop;      /* not 0: nobody waits any more */
-    const char *who;      /* asks, */
-    unsigned scopes;      /* and may FC_SCOPE_* */
+    struct fc_db *db;                 /* looks at `stop` */
+    const char *db_path;              /* or the file of the cluster */
+    const char *sensor;               /* its name; NULL: it has none */
+    const struct fc_cluster *cluster; /* many are asked, and there is no db; NULL: one index is */
+    struct fc_inquiry *inquiry;       /* of a cluster: its engine; looks at `stop` */
+    uint64_t rows_max;                /* that a question may read of a server of it; 0: the usual number */
+    uint64_t carve_limit;             /* bytes; 0: none */
+    const int *stop;                  /* not 0: nobody waits any more */
+    const char *who;                  /* asks, */
+    unsigned scopes;                  /* and may FC_SCOPE_* */
     int64_t deadline_ns;
     struct fc_json out;          /* the answer; of a stream what is not sent yet */
     int fd;                      /* of a stream: where it goes */
@@ -75,7 +78,27 @@ void fc_chosen_fini(struct fc_chosen *chosen);
 /* A filter for the session of the path. NULL: no memory, and the error is there. */
 struct fc_filter *fc_ask_session_filter(struct fc_ask *ask);
 
-/* "cost":{...} of a filter. -1 as above. */
+/* What an index and an engine give alike (source.c). */
+struct fc_top;
+struct fc_top_options;
+struct fc_histogram;
+struct fc_histogram_options;
+int fc_ask_top(struct fc_ask *ask, const struct fc_filter *filter, const struct fc_top_options *options,
+               struct fc_top **top, struct fc_error *err);
+int fc_ask_histogram(struct fc_ask *ask, const struct fc_filter *filter, const struct fc_histogram_options *options,
+                     struct fc_histogram *out, struct fc_error *err);
+int fc_ask_explain(struct fc_ask *ask, const struct fc_filter *filter, struct fc_explain *out, struct fc_error *err);
+
+/* How packets are carved: what the parameters say, which are read to their end. False as with those. */
+struct fc_carve_options;
+bool fc_ask_carve_options(struct fc_ask *ask, struct fc_carve_options *o);
+/* "1,5-30": ranges, ascending, none of them touching another, which are the caller's to free in any case. */
+bool fc_ask_ids(struct fc_ask *ask, const char *text, struct fc_id_range **range, size_t *count);
+
+/* True when the parameter `uuid` is that of the index, or not there: IDs of another index mean other sessions. */
+bool fc_ask_uuid(struct fc_ask *ask);
+
+/* "cost":{...} of a filter; null where an engine is asked, which tells none. -1 as above. */
 int fc_ask_put_cost(struct fc_ask *ask, const struct fc_filter *filter);
 int fc_ask_put_cost_of(struct fc_ask *ask, const struct fc_query *query);
 
@@ -87,6 +110,10 @@ int fc_ask_send(struct fc_ask *ask, bool all);
 fc_answer fc_answer_status, fc_answer_sessions, fc_answer_count, fc_answer_cost, fc_answer_histogram, fc_answer_top,
     fc_answer_complete, fc_answer_filter, fc_answer_session, fc_answer_packets, fc_answer_packet, fc_answer_follow,
     fc_answer_carve, fc_answer_carve_check, fc_answer_files, fc_answer_damage;
+
+/* of a cluster (answer_many.c, forward.c, carve_many.c) */
+fc_answer fc_answer_many_status, fc_answer_many_cost, fc_answer_sensors, fc_answer_of_index, fc_answer_forward,
+    fc_answer_many_carve, fc_answer_many_carve_check;
 
 enum { FC_SCOPE_METADATA = 1, FC_SCOPE_PACKETS = 2, FC_SCOPE_ALL = 3 };
 

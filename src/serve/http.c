@@ -357,12 +357,12 @@ static enum MHD_Result ask_pool(struct fc_request *r, const struct fc_route *rou
 static enum MHD_Result begin_question(struct fc_request *r, const struct headers *h, const char *method,
                                       const char *version)
 {
-    const struct fc_route *route = fc_route_find(r->ask.params.path + 4, &r->ask.id);
+    const struct fc_route *route = fc_route_find(r->ask.params.path + 4, r->serve->cluster, &r->ask.id);
 
     if (!may_ask(r, h, route, version))
         return send_answer(r);
     if (route->flags & FC_ROUTE_STREAM && strcmp(method, "HEAD") == 0)
-        return refuse_method(r, fc_route_post(r->ask.params.path + 4) ? "GET, POST" : "GET");
+        return refuse_method(r, fc_route_post(r->ask.params.path + 4, r->serve->cluster) ? "GET, POST" : "GET");
     return ask_pool(r, route);
 }
 
@@ -439,7 +439,7 @@ static const struct fc_route *post_route(const struct fc_request *r)
 {
     const char *path = r->ask.params.path;
 
-    return strncmp(path, "/v1/", 4) == 0 ? fc_route_post(path + 4) : NULL;
+    return strncmp(path, "/v1/", 4) == 0 ? fc_route_post(path + 4, r->serve->cluster) : NULL;
 }
 
 /* Whoever may not ask is told before a body is taken from him. */
@@ -698,6 +698,8 @@ static void *begin_request(void *ctx, const char *target, struct MHD_Connection 
     r->target = strdup(target);
     r->text = strdup(target);
     r->ask.db_path = serve->db;
+    r->ask.cluster = serve->cluster;
+    r->ask.rows_max = serve->rows_max;
     r->ask.deadline_ns = serve->deadline_ns;
     r->ask.sensor = serve->sensor;
     r->ask.carve_limit = serve->carve_limit;

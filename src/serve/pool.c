@@ -12,6 +12,9 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#if defined FC_HAS_CLUSTER
+#include <flowcarve/cluster_query.h>
+#endif
 
 enum {
     QUEUE_MAX = 512, /* questions that wait for a worker */
@@ -27,6 +30,7 @@ enum {
 
 struct handle {
     struct fc_db *db;
+    struct fc_inquiry *inquiry; /* or of an engine */
     dev_t dev;
     ino_t ino;
     int64_t opened_ns;
@@ -36,7 +40,50 @@ static void let_go(struct handle *h)
 {
     fc_db_close(h->db);
     h->db = NULL;
+#if defined FC_HAS_CLUSTER
+    fc_inquiry_close(h->inquiry);
+    h->inquiry = NULL;
+#endif
 }
+
+#if defined FC_HAS_CLUSTER
+/* Sensors, as the engine knows them now. */
+static int hold_engine(struct handle *h, const struct fc_request *r, struct fc_error *err)
+{
+    const struct fc_inquiry_options o = {
+        .deadline_ms = (unsigned)(r->serve->deadline_ns / MS), .rows_max = r->serve->rows_max, .stop = &r->stop};
+    int64_t now = fc_serve_now();
+
+    if (h->inquiry && now - h->opened_ns < HANDLE_NS)
+        return 0;
+    let_go(h);
+    h->opened_ns = now;
+    int rc = fc_inquiry_open(r->serve->cluster, &o, &h->inquiry, err);
+    if (rc == FC_E_USAGE) /* what answers there is none, or has nothing */
+        err->code = FC_E_DB;
+    return rc;
+}
+
+static void set_stop(struct handle *h, const int *stop)
+{
+    if (h->inquiry)
+        fc_inquiry_set_stop(h->inquiry, stop);
+    else
+        fc_db_set_stop(h->db, stop);
+}
+#else
+static int hold_engine(struct handle *h, const struct fc_request *r, struct fc_error *err)
+{
+    (void)h;
+    (void)r;
+    return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET, "there is no engine");
+}
+
+static void set_stop(struct handle *h, const int *stop)
+{
+    fc_db_set_stop(h->db, stop);
+}
+#endif
 
 /* A handle of the index as it is now: another file may have got its name. */
 static int hold(struct handle *h, const char *path, struct fc_error *err)
@@ -74,18 +121,21 @@ static void stop_work(struct fc_request *r, enum fc_stop_why why)
 static int answer(struct fc_request *r, struct handle *handle)
 {
     struct fc_error err;
-    int rc = hold(handle, r->serve->db, &err);
+    int rc = r->serve->cluster ? hold_engine(handle, r, &err) : hold(handle, r->serve->db, &err);
 
     if (rc) {
         fc_ask_fail_error(&r->ask, &err);
         return -1;
     }
-    fc_db_set_stop(handle->db, &r->stop);
+    set_stop(handle, &r->stop);
     r->ask.db = handle->db;
+    r->ask.inquiry = handle->inquiry;
     r->ask.stop = &r->stop;
-    rc = r->route->answer(&r->ask);
+    bool other = handle->db && r->route->flags & FC_ROUTE_ID && !fc_ask_uuid(&r->ask);
+    rc = other ? -1 : r->route->answer(&r->ask);
     r->ask.db = NULL;
-    fc_db_set_stop(handle->db, NULL);
+    r->ask.inquiry = NULL;
+    set_stop(handle, NULL);
     if (r->ask.out.failed && !(r->route->flags & FC_ROUTE_STREAM)) {
         r->ask.out.failed = false;
         fc_ask_fail_memory(&r->ask);
@@ -122,7 +172,7 @@ static struct fc_request *wait_for_work(struct fc_pool *p, struct handle *handle
 
     while (!(r = next_request(p)) && !p->closing) {
         struct timespec until;
-        if (!handle->db) {
+        if (!handle->db && !handle->inquiry) {
             pthread_cond_wait(&p->work, &p->lock);
             continue;
         }

@@ -129,6 +129,8 @@ void fc_line_close(struct fc_serve *serve, struct fc_line *line);
 struct fc_serve {
     const struct fc_mhd *mhd;
     struct MHD_Daemon *daemon;
+    struct fc_cluster *cluster; /* NULL: an index is served */
+    uint64_t rows_max;
     char *db, *address, *url, *cert, *key, *client_ca;
     char **host;
     size_t hosts;

@@ -19,10 +19,10 @@ struct fc_route {
     unsigned scope, flags;
 };
 
-/* That of a path, which is what stands behind "/v1/"; *id: the session that it names. NULL: there is none. */
-const struct fc_route *fc_route_find(const char *path, int64_t *id);
+/* That of a path, which is what stands behind "/v1/"; *id: the session that it names. many: of a cluster. NULL: there is none. */
+const struct fc_route *fc_route_find(const char *path, bool many, int64_t *id);
 
 /* The same for a question that has a body. */
-const struct fc_route *fc_route_post(const char *path);
+const struct fc_route *fc_route_post(const char *path, bool many);
 
 #endif

@@ -19,6 +19,9 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#if defined FC_HAS_CLUSTER
+#include <flowcarve/cluster.h>
+#endif
 
 enum { THREADS_MIN = 4, THREADS_MAX = 256, BACKLOG = 1024, PEM_MAX = 1 << 20 };
 
@@ -158,12 +161,20 @@ static void load_names(void)
     fc_filter_free(filter);
 }
 
-static int check_index(const char *path, struct fc_error *err)
+/* The index is one; or the cluster's file is, and is read. */
+static int check_source(struct fc_serve *s, const struct fc_serve_options *o, struct fc_error *err)
 {
     struct fc_db *db;
-    int rc = fc_db_open(path, &db, err);
+    int rc;
 
-    if (rc == 0)
+    if (o->cluster)
+#if defined FC_HAS_CLUSTER
+        return fc_cluster_read(o->cluster, &s->cluster, err);
+#else
+        return fail_usage(err, "this flowcarve was built without what asks other machines (FLOWCARVE_REMOTE)");
+#endif
+    (void)s;
+    if ((rc = fc_db_open(o->db, &db, err)) == 0)
         fc_db_close(db);
     return rc;
 }
@@ -210,7 +221,7 @@ static int open_all(struct fc_serve *s, const struct fc_serve_options *o, struct
     int rc;
 
     s->address = strdup(o->address ? o->address : "127.0.0.1");
-    s->db = strdup(o->db);
+    s->db = strdup(o->cluster ? o->cluster : o->db);
     s->sensor = o->sensor ? strdup(o->sensor) : NULL;
     if (!s->address || !s->db || (o->sensor && !s->sensor))
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
@@ -218,11 +229,12 @@ static int open_all(struct fc_serve *s, const struct fc_serve_options *o, struct
     s->threads = choose_threads(o->threads);
     s->deadline_ns = o->deadline_ns > 0 ? o->deadline_ns : INT64_C(30000000000);
     s->carve_limit = o->carve_limit;
+    s->rows_max = o->rows_max;
     s->log = o->log;
     s->log_ctx = o->log_ctx;
     s->tls = o->tls_cert != NULL;
     if ((rc = read_address(s->address, s->port, &a, err)) || (rc = check(o, a.loopback, err)) ||
-        (rc = check_index(o->db, err)) || (rc = copy_hosts(s, o, err)) || (rc = fc_auth_init(&s->auth, o->tokens, err)))
+        (rc = check_source(s, o, err)) || (rc = copy_hosts(s, o, err)) || (rc = fc_auth_init(&s->auth, o->tokens, err)))
         return rc;
     s->v6 = a.v6;
     if (!(s->mhd = fc_mhd(err)))
@@ -297,6 +309,9 @@ FC_EXPORT void fc_serve_close(struct fc_serve *s)
     for (size_t i = 0; i < s->hosts; i++)
         free(s->host[i]);
     free(s->host);
+#if defined FC_HAS_CLUSTER
+    fc_cluster_free(s->cluster);
+#endif
     free(s->db);
     free(s->address);
     free(s->sensor);

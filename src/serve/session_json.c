@@ -8,6 +8,7 @@
 #include <string.h>
 
 enum column {
+    SENSOR,
     ID,
     START,
     END,
@@ -37,6 +38,7 @@ static const struct {
     const char *key;
     uint32_t field;
 } all[COLUMNS] = {
+    [SENSOR] = {"sensor", FC_OF_SENSORS},
     [ID] = {"id", 0},
     [START] = {"start", 0},
     [END] = {"end", 0},
@@ -58,7 +60,7 @@ static const struct {
 #define KEY_ONE(column, FIELD, ...) [FIELD] = {#column, FC_FIELD_##FIELD},
 #define KEY_TWO(column, FIELD, ...)                                                                                    \
     [CLIENT_##FIELD] = {"client_" #column, FC_FIELD_##FIELD}, [SERVER_##FIELD] = {"server_" #column, FC_FIELD_##FIELD},
-    FC_FIELD_COLUMNS(KEY_ONE, KEY_TWO, KEY_TWO)[FILES] = {"files", 0},
+    FC_FIELD_COLUMNS(KEY_ONE, KEY_TWO, KEY_TWO)[FILES] = {"files", FC_OF_INDEX},
 };
 
 static void add_column(struct fc_session_columns *columns, unsigned c)
@@ -178,6 +180,9 @@ static void put_value(struct fc_json *j, const struct fc_session *row, enum colu
     char buf[FC_TEXT_MAX];
 
     switch (c) {
+    case SENSOR:
+        fc_json_text(j, row->sensor);
+        break;
     case ID:
         fc_json_signed(j, row->id);
         break;

@@ -9,6 +9,9 @@
 
 enum { FC_SESSION_COLUMNS_MAX = 48 };
 
+/* Bits of fields for columns that are there with one source alone. */
+enum { FC_OF_INDEX = 1 << 29, FC_OF_SENSORS = 1 << 30 };
+
 struct fc_session_columns {
     uint8_t column[FC_SESSION_COLUMNS_MAX];
     unsigned count;

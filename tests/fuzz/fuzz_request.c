@@ -82,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         a.body_len = size;
         ask(&a, fc_route_post("carve"));
     } else if (size && !fc_params_read(text, &a.params) && strncmp(a.params.path, "/v1/", 4) == 0 &&
-               (route = fc_route_find(a.params.path + 4, &a.id)))
+               (route = fc_route_find(a.params.path + 4, false, &a.id)))
         ask(&a, route);
     free(text);
     return 0;

@@ -19,7 +19,7 @@ class Server:
                                % (TOKEN, METADATA, PACKETS)).encode())
         os.chmod(tokens, 0o600)
         self.errors = open(case.path('serve.err'), 'ab+')
-        self.process = subprocess.Popen([support.FLOWCARVE, 'serve', '-d', db, '-l', listen, '--tokens', tokens, *words],
+        self.process = subprocess.Popen([support.FLOWCARVE, 'serve', *(['-d', db] if db else []), '-l', listen, '--tokens', tokens, *words],
                                         stdout=subprocess.PIPE, stderr=self.errors, cwd=case.folder,
                                         env=support.environment(**(env or {})))
         self.url = self.process.stdout.readline().decode().strip()
