@@ -16,6 +16,8 @@
 
 enum {
     DB,
+    CLUSTER,
+    MAX_ROWS,
     LISTEN,
     HOST,
     TLS_CERT,
@@ -28,13 +30,16 @@ enum {
     THREADS,
     DEADLINE,
     QUIET,
-    VERBOSE,
-    CLUSTER,
-    MAX_ROWS
+    VERBOSE
 };
 
 static const struct fc_option options[] = {
     [DB] = FC_OPTION_DB,
+    [CLUSTER] =
+        {"cluster", 0, "FILE",
+         "in place of an index: the sensors that FILE names (see docs/cluster.md), by the engine that they send "
+         "their sessions to; packets come from the sensors"},
+    [MAX_ROWS] = FC_OPTION_MAX_ROWS,
     [LISTEN] =
         {"listen", 'l', "ADDR:PORT",
          "where to answer (default: 127.0.0.1:8484; port 0: any that is free); others than this machine must show "
@@ -56,11 +61,6 @@ static const struct fc_option options[] = {
     [DEADLINE] = {"deadline", 0, "TIME", "give up a question that takes longer (default: 30s)"},
     [QUIET] = {"quiet", 'q', NULL, "errors only, and not where to go"},
     [VERBOSE] = {"verbose", 'v', NULL, "a line for each answer"},
-    [CLUSTER] =
-        {"cluster", 0, "FILE",
-         "in place of an index: the sensors that FILE names (see docs/cluster.md), by the engine that they send "
-         "their sessions to; packets come from the sensors"},
-    [MAX_ROWS] = FC_OPTION_MAX_ROWS,
     {0},
 };
 
@@ -244,7 +244,7 @@ static int run(int argc, char **argv)
 const struct fc_command fc_command_serve = {
     .name = "serve",
     .usage = "[OPTION...]",
-    .summary = "answer questions about an index, or many, over HTTP: a page, and an API",
+    .summary = "answer questions about an index over HTTP: a page, and an API",
     .details =
         "Prints the URL to open. The token in it works once; the browser gets a cookie for it that lasts as long as "
         "the "

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """`flowcarve serve --cluster`: what it answers is what the sensors' own servers say, and no sensor can make more of it than data."""
-import http.client, http.server, json, os, socket, socketserver, threading, time, unittest, urllib.parse
+import http.client, http.server, json, os, shutil, socketserver, subprocess, threading, time, unittest, urllib.parse
 
 import engines, support
 from serving import METADATA, TOKEN, Server, target
 from support import flowcarve
 
 MARKUP = '<img src=x onerror=alert(1)>'
+PAGE = os.path.join(support.ROOT, 'tests/web/many.mjs')
+MODULES = os.path.join(os.environ.get('FLOWCARVE_WEB_TOOLS') or os.path.join(support.ROOT, 'build/web'), 'node_modules/playwright-core')
 
 
 class Liar:
@@ -59,6 +61,12 @@ class Liar:
                     time.sleep(6)
                 elif which == 7:
                     self.whole(302, b'')
+                elif which == 10:
+                    session = {k: MARKUP for k in ('proto', 'client_addr', 'server_addr', 'state', 'vlan', 'community_id')}
+                    self.whole(200, json.dumps({'session': session | {'id': 10, 'packets': MARKUP}, 'files': [
+                        {'path': MARKUP, 'state': MARKUP, 'packets': 1, 'carvable': True}], 'carvable': True}).encode())
+                elif which == 11:
+                    self.whole(200, b'{"session": 7, "files": 5}')
                 elif which == 8:
                     self.wfile.write(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort')
                 else:
@@ -319,6 +327,17 @@ class ManySensors(support.TestCase):
         self.server.error('/v1/carve', 409, 'changed', filter='sensor anew')
         data = self.server.raw('/v1/carve', filter='sensor a,down', partial=True)
         self.assertEqual(support.multiset(support.parse_capture(data)), support.multiset(support.read_capture(self.captures['a'])))
+
+    def check_page(self):
+        node, browser = support.tool('node'), shutil.which('chromium') or support.tool('chromium-browser')
+        if not node or not browser or not os.path.isdir(MODULES):
+            print('the page is not looked at: no node, no chromium, or no playwright-core in %s' % MODULES)
+            return
+        env = support.environment(PLAYWRIGHT=MODULES, CHROMIUM=browser, SCREENSHOTS=os.environ.get('FLOWCARVE_SCREENSHOTS', ''))
+        counts = [self.server.get('/v1/count', filter=f)['sessions'] for f in ('', 'sensor a')]
+        p = subprocess.run([node, PAGE, 'http://127.0.0.1:%d' % self.server.port, TOKEN, *map(str, counts)], capture_output=True, text=True,
+                           timeout=120, env=env)
+        self.assertEqual(p.returncode, 0, p.stderr[-3000:])
 
     def check_zz_engine_down(self):
         self.engine.kill()

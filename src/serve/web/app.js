@@ -2,17 +2,18 @@
 // The page: what is on it, and the keys.
 import {
     html, render, useState, useEffect, useRef, url, go, back, link, get, useUrl, useListen, useAnswer, kept, keep,
-    server, tell, range, number, bytes, short, duration, nsOf, plural, idsOf
+    server, tell, range, number, bytes, short, duration, nsOf, plural, many, keyOf, partsOf, selOf, selFilter
 } from './core.js';
 import { Search, Range } from './search.js';
 import { Histogram, zoom, pan } from './chart.js';
 import { Sessions, current, narrow } from './table.js';
-import { Session } from './session.js';
+import { Safe, Session } from './session.js';
 import { Top, seconds } from './top.js';
-import { Files, Status, Login, login, Command, Download, Columns, Help, sample } from './pages.js';
+import { Files, Sensors, Status, Login, login, Command, Download, Columns, Help, sample } from './pages.js';
 
-const PAGES = [[undefined, 'Sessions'], ['top', 'Top'], ['files', 'Files'], ['status', 'Status']];
+const pages = () => [[undefined, 'Sessions'], ['top', 'Top'], many() ? ['sensors', 'Sensors'] : ['files', 'Files'], ['status', 'Status']];
 const LARGE = 500000;
+const ofKey = (key) => (({ sensor, id }) => ({ ids: id, sensor }))(partsOf(key));
 
 // A one-time token in the fragment is used, and gone from the address before anything else happens
 async function enter() {
@@ -38,7 +39,7 @@ const poll = async () => {
     try {
         const status = await get('status');
         const grown = server.status && server.status.index.generation !== status.index.generation;
-        if (!server.status || grown || !(poll.count = ((poll.count || 0) + 1) % 5)) sample(status);
+        if (!server.status || grown || !(poll.count = ((poll.count || 0) + 1) % 5)) status.cluster || sample(status);
         tell({ status, grown: server.grown || grown });
     } catch {
         // told by ask()
@@ -72,7 +73,7 @@ function App() {
         away.current = server.problem === 'away';
     }, [server.problem]);
 
-    const whole = !url.filter && !url.from && !url.until;
+    const all = !url.filter && !url.from && !url.until, whole = all && !many(); // the sums of all are an index's alone to tell
     const onSessions = !url.page && !url.id;
     const by = ['none', 'proto', 'state'].includes(url.by) ? url.by : index && index.sessions > LARGE ? 'none' : 'proto';
     const counted = useAnswer(status && !whole && url.page === 'top' ? 'count' : null, range(), again);
@@ -80,19 +81,20 @@ function App() {
     const cost = useAnswer(status && index.sessions > LARGE && !whole && onSessions ? 'cost' : null, range(), again);
     const count = whole ? index && { sessions: index.sessions, packets: index.packets, bytes: index.bytes, start: index.start, end: index.end } : onSessions ? histogram.data?.total : counted.data;
     const error = [counted.error, rows.error, histogram.error].find((e) => e && (e.where || e.code === 'filter' || e.code === 'parameter'));
-    const chosen = idsOf(url.sel);
+    const chosen = selOf(url.sel);
 
     const download = (what) => {
         if (what?.ids) setDialog({ download: what });
-        else if (url.id) setDialog({ download: { ids: String(url.id), what: 'session ' + url.id } });
-        else if (chosen.size && what !== 'all') setDialog({ download: { ids: url.sel, what: plural(chosen.size, 'selected session') } });
-        else setDialog({ download: { what: whole ? 'all sessions' : count ? plural(count.sessions, 'session') : 'what matches', packets: count?.packets, bytes: count?.bytes } });
+        else if (url.id) setDialog({ download: { ...ofKey(url.id), what: 'session ' + url.id } });
+        else if (chosen.size && what !== 'all') setDialog({ download: { ...(many() ? { filter: selFilter(chosen) } : { ids: url.sel }), what: plural(chosen.size, 'selected session') } });
+        else setDialog({ download: { what: all ? 'all sessions' : count ? plural(count.sessions, 'session') : 'what matches', packets: count?.packets, bytes: count?.bytes } });
     };
     // the neighbour in the table's order, where the table was seen; else by ID
     const step = async (by) => {
         const list = [...(current.pages?.loaded || [])].sort((a, b) => a[0] - b[0]).flatMap(([, page]) => page);
-        const at = list.findIndex((s) => String(s.id) === url.id);
-        const next = at >= 0 ? list[at + by]?.id : +url.id + by;
+        const at = list.findIndex((s) => String(keyOf(s)) === url.id);
+        const { sensor, id } = partsOf(url.id);
+        const next = at < 0 ? keyOf({ sensor, id: +id + by }) : list[at + by] && keyOf(list[at + by]);
         if (next) go({ id: next, n: undefined }, true);
     };
     const close = () => setDialog(null);
@@ -111,7 +113,7 @@ function App() {
                 i: () => zoom(histogram.data, 0.5), u: () => zoom(histogram.data, 2), '<': () => pan(histogram.data, -0.25), '>': () => pan(histogram.data, 0.25),
                 '[': () => url.id && step(-1), ']': () => url.id && step(1),
             };
-            for (let i = 0; i < 4; i++) keys[i + 1] = () => url.id ? go({ tab: i ? tab[i] : undefined }, true) : go({ page: PAGES[i][0] });
+            for (let i = 0; i < 4; i++) keys[i + 1] = () => url.id ? go({ tab: i ? tab[i] : undefined }, true) : go({ page: pages()[i][0] });
             const act = keys[event.key];
             if (act) act();
             else if (/^(BUTTON|A|SUMMARY)$/.test(event.target.tagName) && /^(Enter| )$/.test(event.key)) return;
@@ -126,14 +128,14 @@ function App() {
         return () => removeEventListener('keydown', onKey);
     });
     useEffect(() => {
-        document.title = (url.id ? `Session ${url.id}` : url.filter || (PAGES.find(([p]) => p === url.page) || PAGES[0])[1]) + ' – flowcarve';
+        document.title = (url.id ? `Session ${url.id}` : url.filter || (pages().find(([p]) => p === url.page) || pages()[0])[1]) + ' – flowcarve';
     });
 
     if (server.problem === 'login') return html`<${Login} />`;
     const dear = histogram.busy && cost.data?.scan && cost.data.reads > LARGE;
     return html`<header class="top"><a class="brand" href=${link({ page: undefined, id: undefined })} aria-label="flowcarve: sessions">
         <b>flow</b>carve</a>
-            <nav aria-label="Pages">${PAGES.map(([page, name]) => html`<a href=${link({ page, id: undefined, tab: undefined, n: undefined })} aria-current=${url.page === page ? 'page' : undefined}>${name}</a>`)}</nav>
+            <nav aria-label="Pages">${pages().map(([page, name]) => html`<a href=${link({ page, id: undefined, tab: undefined, n: undefined })} aria-current=${url.page === page ? 'page' : undefined}>${name}</a>`)}</nav>
             <span class="push"></span>
             ${server.problem === 'away' && html`<b class="badge bad" role="alert">the server does not answer: trying again</b>`}
             ${server.grown && !url.live && html`<button onClick=${renew} role="status">The index has grown: show it</button>`}
@@ -144,8 +146,8 @@ function App() {
                 aria-label="Light or dark (t)" title="Light, dark, as the system (t)">◐</button>
             <button class="icon" onClick=${() => setDialog('help')} aria-label="Help (?)" title="Help (?)">?</button></header>
         <main>
-        ${url.id ? html`<${Session} onDownload=${download} step=${step} />`
-        : url.page === 'files' ? html`<${Files} again=${again} />` : url.page === 'status' ? html`<${Status} />`
+        ${url.id ? html`<${Safe} key=${url.id}><${Session} onDownload=${download} step=${step} /></${Safe}>`
+        : url.page === 'files' && !many() ? html`<${Files} again=${again} />` : url.page === 'sensors' && many() ? html`<${Sensors} />` : url.page === 'status' ? html`<${Status} />`
         : html`<${Search} error=${error} onCommand=${() => setDialog('command')} /><${Range} count=${count} error=${error} />
             ${url.page === 'top' ? html`<${Top} again=${again} />` : html`<${Histogram} answer=${histogram} by=${by} height=${narrow.matches ? 110 : 132} />
             <div class="bar totals" role="status">${count ? html`<b>${plural(count.sessions, 'session')}</b>
@@ -154,8 +156,8 @@ function App() {
                 ${dear && html`<span class="dim">reads ${short(cost.data.reads)} sessions, about ${seconds(cost.data.reads)}…</span>`}
                 <span class="push"></span><button onClick=${() => setDialog('columns')}>Columns…</button><button class="main"
                     onClick=${() => download()} disabled=${!count?.sessions}>Download${chosen.size ? ' selected' : ''}…</button></div>
-            <div class=${rows.busy ? 'table busy' : 'table'}><${Sessions} total=${count?.sessions} again=${again}
-                onRows=${(pages) => ((current.pages = pages), setRows({ error: pages.error, busy: pages.busy }))} /></div>`}`}
+            <div class=${rows.busy ? 'table busy' : 'table'}>${status && html`<${Sessions} total=${count?.sessions} again=${again}
+                onRows=${(pages) => ((current.pages = pages), setRows({ error: pages.error, busy: pages.busy }))} />`}</div>`}`}
         </main>
         ${dialog === 'help' && html`<${Help} onClose=${close} />`}${dialog === 'command' && html`<${Command}
             onClose=${close} />`}${dialog === 'columns' && html`<${Columns} onClose=${close} />`}

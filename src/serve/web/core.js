@@ -86,7 +86,15 @@ export async function ask(path, params = {}, signal, options) {
     if (server.problem) tell({ problem: null });
     return response;
 }
-export const get = async (path, params, signal) => (await ask(path, params, signal)).json();
+export async function get(path, params, signal) {
+    const response = await ask(path, params, signal);
+    try {
+        return await response.json();
+    } catch (error) {
+        if (error.name === 'AbortError') throw error;
+        throw new Error('the answer broke off, or is none');
+    }
+}
 
 // The answer to a question: {data, error, busy}. The answer before stays until the next is here. path null: no question.
 export function useAnswer(path, params = {}, again = 0) {
@@ -188,6 +196,37 @@ export const hostFilter = (address, side) =>
     !address ? null : /^(..:){5}..$/.test(address) ? `ether ${side ? (side === 'client' ? 'src ' : 'dst ') : ''}host ${address}` : `${side ? side + ' ' : ''}host ${address}`;
 export const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replace(/'/g, `'\\''`)}'`);
 export const endpoint = (addr, port) => (addr === null ? '–' : port === null ? addr : addr.includes(':') ? `[${addr}]:${port}` : `${addr}:${port}`);
+
+// --- sessions of many sensors: their IDs mean something together with their sensor alone ---
+export const many = () => !!server.status?.cluster;
+// What a session is known by, in the URL and among those selected: 5, of many sensors nyc1/5
+export const keyOf = (s) => (many() ? `${s.sensor}/${s.id}` : s.id);
+export function partsOf(key) {
+    const text = String(key), slash = text.lastIndexOf('/');
+    return slash < 0 ? { id: text } : { sensor: text.slice(0, slash), id: text.slice(slash + 1) };
+}
+// Keys as text: 1,5-30, of many sensors nyc1/1,5-30;ams/4
+export function selText(keys) {
+    if (!many()) return idsText(keys);
+    const groups = new Map();
+    for (const { sensor, id } of [...keys].map(partsOf)) groups.set(sensor, [...(groups.get(sensor) || []), +id]);
+    return [...groups].map(([sensor, ids]) => `${sensor}/${idsText(ids)}`).join(';');
+}
+export function selOf(text) {
+    if (!many()) return idsOf(text);
+    const keys = new Set();
+    for (const part of (text || '').split(';')) {
+        const { sensor, id } = partsOf(part);
+        if (sensor) for (const one of idsOf(id)) keys.add(`${sensor}/${one}`);
+    }
+    return keys;
+}
+// The filter that selects these
+export const selFilter = (keys) => {
+    const groups = new Map();
+    for (const { sensor, id } of [...keys].map(partsOf)) groups.set(sensor, [...(groups.get(sensor) || []), id]);
+    return [...groups].map(([sensor, ids]) => `(sensor ${sensor} and id ${ids.join(',')})`).join(' or ');
+};
 
 // IDs as the server takes them: 1,5-30
 export function idsText(ids) {

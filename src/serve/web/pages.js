@@ -2,7 +2,7 @@
 // Files, status, help, signing in, and the dialogs: download, the equal command, columns.
 import {
     html, useState, useEffect, useRef, url, go, ask, get, failure, query, useAnswer, range, server, tell, number, bytes,
-    duration, timeOf, nsOf, zone, quoted, plural, short, css
+    duration, timeOf, nsOf, zone, quoted, plural, short, css, many
 } from './core.js';
 import { Plot, options } from './chart.js';
 import { ColumnDialog } from './table.js';
@@ -50,6 +50,24 @@ export function Files({ again }) {
                 </table>${damage.data.more && html`<p class="dim">The first 200 ranges.</p>`}`}</div>`;
 }
 
+// --- sensors of a cluster: what each has sent to the engine, and when it said so last ---
+const LATE = 600; // s; one that follows its index says something each minute
+export function Sensors() {
+    const list = server.status?.sensors || [];
+    const missing = (s) => (!s.in_engine ? 'it has sent nothing to the engine yet' : !s.in_file ? 'the file of the cluster does not name it: its packets cannot be had' : '');
+    const late = list.filter((s) => s.lag > LATE).length, lacking = list.filter((s) => missing(s)).length;
+    return html`<div class="bar"><b>${plural(list.length, 'sensor')}</b>${lacking > 0 && html`<b class="badge bad">${number(lacking)} not complete</b>`}
+            ${late > 0 && html`<b class="badge bad">${number(late)} silent for ${duration(LATE)} and longer</b>`}</div>
+        <div class="scroll tall" tabindex="0"><table class="plain"><thead><tr><th>Sensor</th><th>State</th><th>Last packet <i>${zone()}</i></th>
+            <th>Told <i>${zone()}</i></th><th class="right">Ago</th><th class="right">Run</th><th>Fields</th><th>Index</th></tr></thead>
+        <tbody>${list.map((s) => html`<tr key=${s.name}><td><a href=${'#' + new URLSearchParams({ filter: `sensor ${s.name}` })} title=${`Sessions of ${s.name}`}>${s.name}</a></td>
+            <td><b class=${missing(s) ? 'bad' : 'good'}>${!s.in_engine ? 'not in the engine' : !s.in_file ? 'not in the file' : 'in file and engine'}</b>${missing(s) && html`<p class="dim">${missing(s)}</p>`}</td>
+            <td>${s.clock ? timeOf(s.clock, 3) : html`<span class="none">–</span>`}</td><td>${s.told ? timeOf(s.told, 0) : html`<span class="none">–</span>`}</td>
+            <td class="right">${s.lag === null ? '' : html`<b class=${s.lag > LATE ? 'bad' : ''}>${s.lag < 0 ? '−' : ''}${duration(Math.round(Math.abs(s.lag)))}</b>`}</td>
+            <td class="right">${s.in_engine ? number(s.run) : ''}</td><td>${s.fields.join(', ')}</td><td title=${s.generation || ''}><code>${s.generation?.slice(0, 8) || ''}</code></td></tr>`)}</tbody></table>
+        <p class="dim">Told: when the sensor has noted last how far its sessions are in the engine, by its clock. Captures are listed by the page of each sensor.</p></div>`;
+}
+
 // --- status: what the index holds, and how it grows while this page is open ---
 export const samples = []; // {at, sessions, packets, bytes}: one a change, or each 10 s
 const dropped = (w) => (w ? w.dropped_kernel + w.dropped_queue + w.dropped_disk + w.dropped_iface : 0);
@@ -87,18 +105,19 @@ export function Status() {
     const s = server.status;
     if (!s) return null;
     const i = s.index;
-    const facts = [
+    const you = [['Program', `flowcarve ${s.flowcarve}, API ${s.api}`], ['You', `${s.who}: ${s.scopes.join(', ')}`], ['Limits', `${number(s.limits.rows)} rows, ${s.limits.deadline_s} s a question, ${s.limits.streams} streams`]];
+    const facts = many() ? [['Cluster', i.path], ['Sensors', number(s.sensors.length)], ['Last', i.end && `${timeOf(i.end, 9)} ${zone()}`], ['Fields', i.fields.join(', ') || 'none besides the usual'], ...you] : [
         ['Index', i.path], ['Size', `${bytes(i.size)}, ${(i.size / Math.max(1, i.packets)).toFixed(1)} bytes a packet`], ['Captures', number(i.files)], ['Sessions', number(i.sessions)], ['Packets', number(i.packets)], ['Bytes', `${number(i.bytes)} (${bytes(i.bytes)})`],
         ['First', i.start && `${timeOf(i.start, 9)} ${zone()}`], ['Last', i.end && `${timeOf(i.end, 9)} ${zone()}`], ['Fields', i.fields.join(', ') || 'none besides the usual'], ['Profile', i.profile || 'flowcarve'],
-        ...writerFacts(s.writer), ['Generation', i.generation], ['Program', `flowcarve ${s.flowcarve}, API ${s.api}`], ['You', `${s.who}: ${s.scopes.join(', ')}`], ['Limits', `${number(s.limits.rows)} rows, ${s.limits.deadline_s} s a question, ${s.limits.streams} streams`],
+        ...writerFacts(s.writer), ['Generation', i.generation], ...you,
     ];
     const rate = (f) => (n) => f(n) + '/s';
     return html`<div class="scroll tall" tabindex="0"><dl class="status">${facts.map(([k, v]) => html`<dt>${k}</dt>
         <dd>${v ?? '–'}</dd>`)}</dl>
-        <p class="dim">What the index has gained since this page was opened, as by <code>flowcarve watch</code> beside it.</p>
+        ${!many() && html`<p class="dim">What the index has gained since this page was opened, as by <code>flowcarve watch</code> beside it.</p>
         <div class="rates"><${Rate} of="sessions" label="Sessions" text=${rate(short)} />
             <${Rate} of="packets" label="Packets" text=${rate(short)} /><${Rate} of="bytes" label="Bytes" text=${rate(bytes)} />
-            ${s.writer?.command === 'capture' && html`<${Rate} of="dropped" label="Dropped packets" text=${rate(short)} />`}</div>
+            ${s.writer?.command === 'capture' && html`<${Rate} of="dropped" label="Dropped packets" text=${rate(short)} />`}</div>`}
         <button onClick=${() => ask('logout', {}, null, { method: 'POST', headers: { 'Content-Type': 'application/json' } }).finally(() => tell({ problem: 'login' }))}>Sign out</button></div>`;
 }
 
@@ -154,7 +173,8 @@ function Copy({ label, text }) {
     return html`<div class="copy"><h3>${label}</h3><pre tabindex="0">${text}</pre><button onClick=${copy}
         aria-live="polite">${done ? 'Copied' : 'Copy'}</button></div>`;
 }
-const db = () => quoted(server.status?.index.path || 'flowcarve.db');
+const out = () => (many() ? 'out.pcapng' : 'out.pcap'); // as it is by itself
+const source = () => (many() ? '--cluster ' : '-d ') + quoted(server.status?.index.path || 'flowcarve.db');
 // The server ends a filter with a line break in front of more, as a comment may be its last line
 const commandFilter = (filter) => (filter ? ' -- ' + quoted(filter.includes('#') ? filter : filter.replaceAll('\n', '')) : '');
 const columnsOf = () => (url.cols || '').replace(/:\d+/g, '');
@@ -165,9 +185,9 @@ export function Command({ onClose }) {
     const filter = commandFilter(data.filter);
     const sort = (url.sort ? ` --sort ${url.sort}` : '') + (columnsOf() ? ` --columns ${columnsOf()}` : '');
     return html`<${Dialog} title="As command" onClose=${onClose}>
-        <${Copy} label="The table" text=${`flowcarve query -d ${db()}${sort}${filter}`} />
-            <${Copy} label="How many" text=${`flowcarve query -d ${db()} --count${filter}`} />
-        <${Copy} label="The packets" text=${`flowcarve carve -d ${db()} -w out.pcap${filter}`} />
+        <${Copy} label="The table" text=${`flowcarve query ${source()}${sort}${filter}`} />
+            <${Copy} label="How many" text=${`flowcarve query ${source()} --count${filter}`} />
+        <${Copy} label="The packets" text=${`flowcarve carve ${source()} -w ${out()}${filter}`} />
         ${data.filter && html`<${Copy} label="Equal filter of tcpdump" text=${data.bpf || `none: ${data.bpf_lacks || 'no equal'}`} />
             <${Copy} label="Equal filter of Wireshark" text=${data.wireshark || `none: ${data.wireshark_lacks || 'no equal'}`} />`}</${Dialog}>`;
 }
@@ -176,9 +196,9 @@ export function Command({ onClose }) {
 export function Download({ what, onClose }) {
     const [opts, setOpts] = useState({ format: '', direction: '', compress: '', comments: '', partial: '' });
     const [state, setState] = useState(null);
-    const one = useAnswer(/^-?\d+$/.test(what.ids) ? 'sessions/' + what.ids : null).data;
-    const filter = useAnswer(what.ids ? null : 'filter', range());
-    const params = what.ids ? { ids: what.ids } : range();
+    const one = useAnswer(/^-?\d+$/.test(what.ids) ? 'sessions/' + what.ids : null, { sensor: what.sensor }).data;
+    const filter = useAnswer(what.ids ? null : 'filter', what.filter ? { filter: what.filter } : range());
+    const params = what.ids ? { ids: what.ids, sensor: what.sensor } : what.filter ? { filter: what.filter } : range();
     const address = '/v1/carve' + query({ ...params, ...opts });
     const set = (key) => (event) => (setState(null), setOpts({ ...opts, [key]: event.target.type === 'checkbox' ? (event.target.checked ? 'true' : '') : event.target.value }));
     // Whether it can be had is asked before: an answer that is an error would be saved as a file otherwise
@@ -193,7 +213,7 @@ export function Download({ what, onClose }) {
             link.click();
             setState('The browser is saving it. A download that fails midway is shown as failed, never as a whole capture.');
         } catch (error) {
-            setState(html`<b class="bad">${error.message}</b>${error.code === 'missing' || error.code === 'changed' ? ' (tick “leave out” to go on without)' : ''}`);
+            setState(html`<b class="bad">${error.message}</b>${/missing|changed|sensor/.test(error.code) ? ' (tick “leave out” to go on without)' : ''}`);
         }
     };
     const choice = (key, label, list) => html`<label>${label} <select value=${opts[key]}
@@ -202,19 +222,19 @@ export function Download({ what, onClose }) {
     const words = (opts.direction ? ` --direction ${opts.direction}` : '') + (opts.format ? ` --format ${opts.format}` : '') + (opts.compress ? ` --compress ${opts.compress}` : '');
     return html`<${Dialog} title=${`Packets of ${what.what}`} onClose=${onClose}><form onSubmit=${start}>
         <p>${[what, one?.session].map((k) => k?.packets !== undefined && `${plural(k.packets, 'packet')}, ${bytes(k.bytes)}. `)}${one && html`${one.files.map((f) => html`<b class=${f.carvable ? 'good' : 'bad'}>${f.carvable ? '✓' : '✗'} ${f.path.split('/').pop()} ${f.carvable ? '' : f.state} </b>`)}`}</p>
-        <div class="grid">${choice('format', 'Format', [['', 'pcap, or pcapng where needed'], ['pcap', 'pcap'], ['pcapng', 'pcapng']])}${choice('direction', 'Direction', [['', 'both'], ['client', 'sent by the client'], ['server', 'sent by the server']])}
+        <div class="grid">${choice('format', 'Format', [['', many() ? 'pcapng' : 'pcap, or pcapng where needed'], ['pcap', 'pcap'], ['pcapng', 'pcapng']])}${choice('direction', 'Direction', [['', 'both'], ['client', 'sent by the client'], ['server', 'sent by the server']])}
             ${choice('compress', 'Compress', [['', 'no'], ['gzip', 'gzip'], ['zstd', 'zstd'], ['lz4', 'lz4'], ['xz', 'xz']])}
             <label class="check"><input type="checkbox" checked=${!!opts.partial}
-                onChange=${set('partial')} /> leave out captures that are missing</label></div>
+                onChange=${set('partial')} /> leave out ${many() ? 'what sensors cannot give' : 'captures that are missing'}</label></div>
         <p><button class="main">Download</button> <span role="status">${state}</span></p></form>
         <${Copy} label="Open in Wireshark" text=${`curl -sS --fail -H "Authorization: Bearer $T" ${quoted(url_)} | wireshark -k -i -`} />
-        <p class="dim">$T is a token of the file given to <code>flowcarve serve --tokens</code>. On the machine with the index it goes without server:</p>
-        <${Copy} label="By command" text=${what.ids ? `flowcarve carve -d ${db()} --id ${what.ids}${words} -w out.pcap` : `flowcarve carve -d ${db()}${words} -w out.pcap${commandFilter(filter.data?.filter)}`} /></${Dialog}>`;
+        <p class="dim">$T is a token of the file given to <code>flowcarve serve --tokens</code>. On the machine with ${many() ? 'that file' : 'the index'} it goes without server:</p>
+        <${Copy} label="By command" text=${what.sensor ? `flowcarve carve ${source()}${words} -w out.pcapng${commandFilter(`sensor ${what.sensor} and id ${what.ids}`)}` : what.ids ? `flowcarve carve ${source()} --id ${what.ids}${words} -w ${out()}` : `flowcarve carve ${source()}${words} -w ${out()}${commandFilter(filter.data?.filter)}`} /></${Dialog}>`;
 }
 export const Columns = ({ onClose }) => html`<${Dialog} title="Columns" onClose=${onClose}><${ColumnDialog} /></${Dialog}>`;
 
 const KEYS = [
-    ['Anywhere', [['/', 'type a filter'], ['1 2 3 4', 'sessions, top, files, status; in a session its tabs'], ['?', 'this help'], ['Esc', 'close, go back'], ['b', 'back to the view before'], ['c', 'as command'], ['d', 'download'], ['t', 'light, dark, as the system'], ['r', 'ask again']]],
+    ['Anywhere', [['/', 'type a filter'], ['1 2 3 4', 'sessions, top, files or sensors, status; in a session its tabs'], ['?', 'this help'], ['Esc', 'close, go back'], ['b', 'back to the view before'], ['c', 'as command'], ['d', 'download'], ['t', 'light, dark, as the system'], ['r', 'ask again']]],
     ['Table', [['j k ↓ ↑', 'next, previous session'], ['g G', 'first, last'], ['Enter', 'open it'], ['h l ← →', 'a value of the row'], ['+ −', 'only that value, exclude it'], ['x X', 'select, select up to here'], ['o', 'columns']]],
     ['Time', [['z', 'snap the range to what was found'], ['a', 'all of it'], ['i u', 'zoom in, out (also the wheel)'], ['< >', 'earlier, later'], ['drag', 'a range']]],
     ['Session', [['[ ]', 'previous, next session'], ['j k', 'packets']]],

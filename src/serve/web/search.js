@@ -10,7 +10,7 @@ let hosts;
 async function proposals(text, at, signal) {
     const answer = await get('complete', { filter: text, at, limit: 12 }, signal);
     const m = /\b(?:host|client|server|src|dst)\s+(?:host\s+)?(?:[^\s,()]+,)*([0-9a-f.:]*)$/i.exec(text.slice(0, at));
-    if (!m || !server.status || server.status.index.sessions > HOSTS) return answer;
+    if (!m || !server.status || server.status.cluster || server.status.index.sessions > HOSTS) return answer;
     hosts ??= get('top', { by: 'host', limit: 1000 }).then((top) => top.rows, () => []);
     const known = (await hosts).filter((row) => row.host && row.host.startsWith(m[1])).slice(0, 8);
     const items = known.map((row) => ({ text: row.host, kind: 'host', about: `${number(row.sessions)} sessions` }));

@@ -2,7 +2,7 @@
 // One session: facts and files, packets with their bytes, the stream, a plot of its course, and its neighbours.
 import {
     html, useState, useEffect, useRef, useMemo, url, go, link, get, ask, query, useAnswer, number, bytes, short,
-    duration, timeOf, nsOf, isoOf, zone, endpoint, hostFilter, plural, css
+    duration, timeOf, nsOf, isoOf, zone, endpoint, hostFilter, plural, css, many, keyOf, partsOf
 } from './core.js';
 import { List, usePages, offered } from './table.js';
 import { Plot, options } from './chart.js';
@@ -46,11 +46,11 @@ function Packets({ session, files, total, partial }) {
     const direction = url.dir || 'both';
     const bases = useRef({});
     const pages = usePages(SIZE, async (i, mine) => {
-        const answer = await get(`sessions/${session.id}/packets`, { first: i * SIZE + 1, limit: SIZE, partial }, mine.stop.signal);
+        const answer = await get(`sessions/${session.id}/packets`, { sensor: session.sensor, first: i * SIZE + 1, limit: SIZE, partial }, mine.stop.signal);
         mine.answer = answer;
         for (const p of answer.packets) if (p.seq_raw !== null && p.seq_raw !== undefined) bases.current[p.direction] ??= p.seq_raw;
         return answer.packets;
-    }, session.id + ' ' + partial);
+    }, keyOf(session) + ' ' + partial);
     pages.want(0);
     const kept = direction === 'both' ? null : [...pages.loaded.entries()].sort((a, b) => a[0] - b[0]).flatMap(([, p]) => p).filter((p) => p.direction === direction);
     const all = pages.answer?.more === false && pages.loaded.size === 1 ? pages.first.length : total;
@@ -94,11 +94,11 @@ function Packets({ session, files, total, partial }) {
         ${pages.error ? html`<p class="empty" role="alert">${pages.error.message}</p>`
         : html`<${List} count=${count} tall=${21} draw=${draw} current=${at} head=${head} grid label="Packets" active=${'packet-' + at}
             onKeyDown=${onKey} name="packets" />`}
-        ${packet && html`<${Packet} session=${session.id} file=${packet.file} offset=${packet.offset} n=${packet.n} />`}`;
+        ${packet && html`<${Packet} session=${session} file=${packet.file} offset=${packet.offset} n=${packet.n} />`}`;
 }
 
 function Packet({ session, file, offset, n }) {
-    const { data, error, busy } = useAnswer(`sessions/${session}/packet`, { file, offset });
+    const { data, error, busy } = useAnswer(`sessions/${session.id}/packet`, { sensor: session.sensor, file, offset });
     const [mark, setMark] = useState(null); // {off, len, key} of the field that is looked at
     const [stays, setStays] = useState(false);
     const [all, setAll] = useState(false);
@@ -163,7 +163,7 @@ function Stream({ session, partial }) {
         const list = [];
         setEnd(null);
         (async () => {
-            const response = await ask(`sessions/${session.id}/follow`, { direction: direction === 'both' ? '' : direction, max_bytes: most, partial }, stop.signal);
+            const response = await ask(`sessions/${session.id}/follow`, { sensor: session.sensor, direction: direction === 'both' ? '' : direction, max_bytes: most, partial }, stop.signal);
             const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
             let rest = '', last = null;
             for (let part; !(part = await reader.read()).done; ) {
@@ -181,7 +181,7 @@ function Stream({ session, partial }) {
             setPieces(list);
         })().catch((error) => error.name === 'AbortError' || (setPieces(list), setEnd({ error })));
         return () => stop.abort();
-    }, [session.id, direction, most, partial]);
+    }, [keyOf(session), direction, most, partial]);
     // pieces of one end in a row are one block
     const blocks = useMemo(() => {
         const out = [];
@@ -210,7 +210,7 @@ function Stream({ session, partial }) {
         onChange=${(e) => go({ dir: e.target.value === 'both' ? undefined : e.target.value }, true)}>${['both', 'client', 'server'].map((d) => html`<option value=${d}>${d}</option>`)}</select></label>
             <span class="choice" role="group" aria-label="Show as">${[['ascii', 'ASCII'], ['hex', 'Hex'], ['raw', 'Raw (UTF-8)']].map(([key, name]) => html`<button aria-pressed=${as === key} onClick=${() => go({ as: key === 'ascii' ? undefined : key }, true)}>${name}</button>`)}</span>
             <span class="d-client">→ ${bytes(sizes.client || 0)}</span><span class="d-server">← ${bytes(sizes.server || 0)}</span>
-            <a class="button" download href=${`/v1/sessions/${session.id}/follow` + query({ format: 'raw', direction: direction === 'both' ? '' : direction })}>Save the bytes</a></div>
+            <a class="button" download href=${`/v1/sessions/${session.id}/follow` + query({ sensor: session.sensor, format: 'raw', direction: direction === 'both' ? '' : direction })}>Save the bytes</a></div>
         <div class="stream" tabindex="0" role="log" aria-label="Stream" aria-busy=${!end}>
             ${blocks.map((b, i) => b.kind === 'data' ? html`<pre key=${i} class=${'b-' + side(b.from)}
                 aria-label=${b.from}>${show(b)}</pre>`
@@ -232,7 +232,7 @@ function unbase64Join(parts) {
 // --- its course: sequence numbers over time, or bytes where there are none ---
 const MOST = 10000;
 function Course({ session, partial }) {
-    const { data, error } = useAnswer(`sessions/${session.id}/packets`, { columns: 'time,direction,seq-raw,payload,tcp-flags,origlen', limit: MOST, partial });
+    const { data, error } = useAnswer(`sessions/${session.id}/packets`, { sensor: session.sensor, columns: 'time,direction,seq-raw,payload,tcp-flags,origlen', limit: MOST, partial });
     if (error) return html`<p class="empty" role="alert">${error.message}</p>`;
     if (!data) return html`<p class="dim">reading…</p>`;
     const list = data.packets.filter((p) => p.time);
@@ -272,13 +272,14 @@ function Near({ session }) {
     const [hc, hs] = [hostFilter(c), hostFilter(s)];
     const filter = !c || !s ? '' : { both: `${hc} and ${hs}`, client: hc, server: hs, any: `(${hc} or ${hs})` }[who];
     const params = { filter, from: start !== null ? isoOf(start - room) : '', until: end !== null ? isoOf(end + room) : '' };
-    const { data, error } = useAnswer('sessions', { ...params, sort: 'start', limit: 300, columns: 'id,start,duration,proto,client_addr,client_port,server_addr,server_port,packets,bytes,state' });
+    const { data, error } = useAnswer('sessions', { ...params, sort: 'start', limit: 300, columns: (many() ? 'sensor,' : '') + 'id,start,duration,proto,client_addr,client_port,server_addr,server_port,packets,bytes,state' });
     const away = (text) => (start === null || !text ? '' : ((n) => (n < 0 ? '−' : '+') + duration(Math.abs(n) / 1e9))(Number(nsOf(text) - start)));
     const day = (time) => timeOf(time, 0).slice(0, 10);
-    const row = (n) => html`<tr key=${n.id} class=${n.id === session.id ? 'on' : ''}>
-        <td><a href=${link({ id: n.id, n: undefined })} title=${timeOf(n.start, 9)}>
+    const mine = keyOf(session);
+    const row = (n) => html`<tr key=${keyOf(n)} class=${keyOf(n) === mine ? 'on' : ''}>${many() && html`<td>${n.sensor}</td>`}
+        <td><a href=${link({ id: keyOf(n), n: undefined })} title=${timeOf(n.start, 9)}>
             ${timeOf(n.start, 3).slice(day(n.start) === day(session.start) ? 11 : 0)}</a></td>
-        <td class="right">${n.id === session.id ? 'this' : away(n.start)}</td><td class="right">${duration(n.duration)}</td>
+        <td class="right">${keyOf(n) === mine ? 'this' : away(n.start)}</td><td class="right">${duration(n.duration)}</td>
         <td>${n.proto}</td><td>${endpoint(n.client_addr, n.client_port)}</td><td>${endpoint(n.server_addr, n.server_port)}</td>
         <td class="right">${number(n.packets)}</td><td class="right">${bytes(n.bytes)}</td><td class=${'s-' + n.state}>${n.state}</td></tr>`;
     return html`<div class="bar"><label>hosts <select value=${who}
@@ -288,13 +289,21 @@ function Near({ session }) {
             <span class="dim">${data ? plural(data.sessions.length, 'session') + (data.more ? ' and more' : '') : ''}</span>
             <a class="button" href=${link({ ...params, id: undefined, tab: undefined, sel: undefined })}>Show in the table</a></div>
         ${error ? html`<p class="empty" role="alert">${error.message}</p>` : html`<div class="scroll" tabindex="0"><table class="plain">
-            <thead><tr><th>Start</th><th class="right">Apart</th><th class="right">Duration</th><th>Proto</th><th>Client</th><th>Server</th>
+            <thead><tr>${many() && html`<th>Sensor</th>`}<th>Start</th><th class="right">Apart</th><th class="right">Duration</th><th>Proto</th><th>Client</th><th>Server</th>
             <th class="right">Packets</th><th class="right">Bytes</th><th>State</th></tr></thead>
             <tbody>${(data?.sessions || []).map(row)}</tbody></table></div>`}`;
 }
 
+// What a sensor has answered may be anything: what cannot be drawn is said, and does not take the page along
+export function Safe({ children }) {
+    const [failed, set] = useState(false);
+    this.componentDidCatch = () => set(true);
+    return failed ? html`<div class="view"><p class="empty" role="alert">This answer cannot be shown: it is not what the API says it is.</p></div>` : children;
+}
+
 export function Session({ onDownload, step }) {
-    const { data, error, busy } = useAnswer('sessions/' + encodeURIComponent(url.id));
+    const { sensor, id } = partsOf(url.id);
+    const { data, error, busy } = useAnswer('sessions/' + encodeURIComponent(id), { sensor });
     const [partial, setPartial] = useState('');
     useEffect(() => setPartial(''), [url.id]);
     const tab = url.tab || 'packets';
@@ -303,7 +312,7 @@ export function Session({ onDownload, step }) {
     useEffect(() => heading.current?.focus(), [url.id, !!data]);
     if (error) return html`<div class="view"><div class="bar title"><a class="button" href=${back}>← Sessions</a>
         <p role="alert">${error.message}</p></div></div>`;
-    const s = data?.session;
+    const s = data?.session && { ...data.session, sensor };
     const gone = data && !data.carvable && !partial;
     return html`<div class=${busy ? 'view busy' : 'view'}>
         <div class="bar title"><a class="button" href=${back} title="Esc">← Sessions</a>
@@ -312,8 +321,8 @@ export function Session({ onDownload, step }) {
             <span class="push"></span><button onClick=${() => step(-1)}
                 title="Previous session ([)" aria-label="Previous session">↑</button><button onClick=${() => step(1)}
                 title="Next session (])" aria-label="Next session">↓</button>
-            <button class="main" onClick=${() => onDownload({ ids: String(url.id), what: 'session ' + url.id })} disabled=${!data}>Download…</button></div>
-        ${data && html`<div class="split"><${Facts} data=${data} /><section class="tabs" aria-label="Session">
+            <button class="main" onClick=${() => onDownload({ ids: id, sensor, what: 'session ' + url.id })} disabled=${!data}>Download…</button></div>
+        ${data && html`<div class="split"><${Facts} data=${{ ...data, session: s }} /><section class="tabs" aria-label="Session">
             <div class="tablist" role="tablist">${TABS.map(([key, name], i) => html`<button role="tab" aria-selected=${tab === key}
                 title=${`${name} (${i + 1})`}
                 onClick=${() => go({ tab: key === 'packets' ? undefined : key }, true)}>${name}</button>`)}</div>

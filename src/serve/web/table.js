@@ -2,7 +2,7 @@
 // Lists that draw only what is seen of them, and the table of sessions.
 import {
     html, useState, useEffect, useLayoutEffect, useRef, useMemo, url, go, link, get, range, kept, keep, number, bytes,
-    duration, timeOf, nsOf, isoOf, zone, endpoint, addFilter, hostFilter, idsText, idsOf, plural, server
+    duration, timeOf, nsOf, isoOf, zone, endpoint, addFilter, hostFilter, plural, server, many, keyOf, selText, selOf
 } from './core.js';
 
 const TALLEST = 8e6; // px; browsers draw no higher element than some 17e6
@@ -110,7 +110,8 @@ const flagList = (v) => (typeof v === 'number' ? FLAGS.filter((_, i) => (v >> i)
 const PORTS = /^(tcp|udp|udplite|sctp|dccp)$/; // of others they are types
 const right = { align: 'right' };
 export const COLUMNS = [
-    { key: 'id', label: 'ID', width: 72, text: (s) => String(s.id), filter: equal('id'), ...right },
+    { key: 'sensor', label: 'Sensor', width: 84, text: (s) => plain(s.sensor), filter: (s) => s.sensor && `sensor ${s.sensor}`, of: 'many' },
+    { key: 'id', label: 'ID', width: 72, text: (s) => String(s.id), filter: (s) => (many() ? `sensor ${s.sensor} and id ${s.id}` : `id ${s.id}`), ...right },
     { key: 'start', label: 'Start', width: 206, text: (s) => timeOf(s.start), zoned: true },
     { key: 'end', label: 'End', width: 206, text: (s) => timeOf(s.end), zoned: true },
     { key: 'duration', label: 'Duration', width: 88, text: (s) => duration(s.duration), filter: (s) => s.duration && `duration at least ${s.duration < 1 ? s.duration.toFixed(9) : Math.floor(s.duration * 1e3) / 1e3}s`, ...right },
@@ -134,24 +135,27 @@ export const COLUMNS = [
     ...both('isn', 'ISN', 110, plain, () => ({ needs: 'isn', ...right })),
     ...both('payload', 'payload', 112, bytes, (side) => ({ needs: 'payload', filter: (s) => s[side + '_payload'] !== null && `${side} payload at least ${s[side + '_payload']}`, ...right })),
     { key: 'community_id', label: 'Community ID', width: 270, text: (s) => plain(s.community_id), filter: (s) => s.community_id && `community-id ${s.community_id}` },
-    { key: 'files', label: 'Files', width: 200, text: (s) => (s.files || []).map((f) => f.path.split('/').pop()).join(', '), unsorted: true },
+    { key: 'files', label: 'Files', width: 200, text: (s) => (s.files || []).map((f) => f.path.split('/').pop()).join(', '), unsorted: true, of: 'one' },
 ];
-const DEFAULT = 'start,duration,proto,client_addr,client_port,server_addr,server_port,packets,bytes,state';
+const USUAL = 'start,duration,proto,client_addr,client_port,server_addr,server_port,packets,bytes,state';
+const kind = () => (many() ? 'cols.many' : 'cols');
+const usual = () => (many() ? 'sensor,' : '') + USUAL;
 const byKey = new Map(COLUMNS.map((column) => [column.key, column]));
-export const offered = () => COLUMNS.filter((c) => !c.needs || server.status?.index.fields.includes(c.needs));
+const isThere = (c) => (!c.needs || server.status?.index.fields.includes(c.needs)) && (!c.of || many() === (c.of === 'many'));
+export const offered = () => COLUMNS.filter(isThere);
 // The columns of the URL, else of this browser, else ours: start:190,proto
 export function columns() {
-    const list = (url.cols || kept('cols', DEFAULT)).split(',').map((word) => {
+    const list = (url.cols || kept(kind(), usual())).split(',').map((word) => {
         const [key, width] = word.split(':');
         return byKey.has(key) && { ...byKey.get(key), width: Math.max(40, Math.min(900, +width || byKey.get(key).width)) };
     });
-    const known = list.filter((c) => c && (!c.needs || server.status?.index.fields.includes(c.needs)));
-    return known.length ? known : DEFAULT.split(',').map((key) => byKey.get(key));
+    const known = list.filter((c) => c && isThere(c));
+    return known.length ? known : usual().split(',').map((key) => byKey.get(key));
 }
 export function setColumns(list) {
     const text = list.map((c) => (c.width === byKey.get(c.key).width ? c.key : `${c.key}:${Math.round(c.width)}`)).join(',');
-    keep('cols', text);
-    go({ cols: text === DEFAULT ? undefined : text }, true);
+    keep(kind(), text);
+    go({ cols: text === usual() ? undefined : text }, true);
 }
 
 // What a click on a value offers
@@ -186,7 +190,7 @@ export function ValueMenu({ menu, onClose }) {
         }
     }
     items.push(['Copy ', text.length > 40 ? text.slice(0, 39) + '…' : text, () => navigator.clipboard?.writeText(text)]);
-    items.push([`Open session ${session.id}`, '', () => go({ id: session.id })]);
+    items.push([`Open session ${session.id}`, '', () => go({ id: keyOf(session) })]);
     const step = (event) => {
         const list = [...box.current.querySelectorAll('button')], i = list.indexOf(document.activeElement);
         if (event.key === 'Escape' || event.key === 'Tab') onClose();
@@ -208,7 +212,7 @@ const EXTRA = ['id', 'start', 'end', 'duration', 'proto', 'client_addr', 'client
 export const current = { row: 0, session: null, move: null };
 export function Sessions({ total, again, onRows }) {
     const list = columns();
-    const asked = [...new Set([...EXTRA, ...list.map((c) => c.key)])].join(',');
+    const asked = [...new Set([...(many() ? ['sensor'] : []), ...EXTRA, ...list.map((c) => c.key)])].join(',');
     const params = { ...range(), sort: url.sort, columns: asked };
     const key = JSON.stringify([params, again]);
     const load = async (i, mine) => {
@@ -228,7 +232,7 @@ export function Sessions({ total, again, onRows }) {
     const [menu, setMenu] = useState(null);
     const anchor = useRef(0);
     const [known, setKnown] = useState(new Map()); // selected sessions that were seen here
-    const chosen = useMemo(() => idsOf(url.sel), [url.sel]);
+    const chosen = useMemo(() => selOf(url.sel), [url.sel]);
     useEffect(() => setRow(0), [key]);
     const count = pages.first && pages.first.length < PAGE ? pages.first.length : Math.max(total ?? 0, ...[...pages.loaded].map(([i, p]) => i * PAGE + p.length));
     const at = Math.min(row, Math.max(0, count - 1));
@@ -236,9 +240,9 @@ export function Sessions({ total, again, onRows }) {
 
     const select = (ids, on) => {
         const next = new Set(chosen);
-        ids.forEach((s) => (on ? next.add(s.id) : next.delete(s.id)));
-        setKnown(new Map([...known, ...ids.map((s) => [s.id, s])]));
-        go({ sel: idsText(next) || undefined }, true);
+        ids.forEach((s) => (on ? next.add(keyOf(s)) : next.delete(keyOf(s))));
+        setKnown(new Map([...known, ...ids.map((s) => [keyOf(s), s])]));
+        go({ sel: selText(next) || undefined }, true);
     };
     const toggle = (i, extend) => {
         const s = pages.row(i);
@@ -247,7 +251,7 @@ export function Sessions({ total, again, onRows }) {
             const rows = [];
             for (let r = Math.min(i, anchor.current); r <= Math.max(i, anchor.current); r++) if (pages.row(r)) rows.push(pages.row(r));
             select(rows, true);
-        } else select([s], !chosen.has(s.id));
+        } else select([s], !chosen.has(keyOf(s)));
         anchor.current = i;
     };
     const openMenu = (session, column, element) => {
@@ -257,7 +261,7 @@ export function Sessions({ total, again, onRows }) {
     current.move = (event) => {
         const step = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1, PageDown: 20, PageUp: -20, Home: -count, End: count, g: -count, G: count }[event.key];
         if (step) setRow(Math.max(0, Math.min(count - 1, at + step)));
-        else if (event.key === 'Enter' && current.session) cell < 0 ? go({ id: current.session.id }) : openMenu(current.session, list[cell], document.querySelector('.row.on .cell.on') || document.body);
+        else if (event.key === 'Enter' && current.session) cell < 0 ? go({ id: keyOf(current.session) }) : openMenu(current.session, list[cell], document.querySelector('.row.on .cell.on') || document.body);
         else if (event.key === 'x' || event.key === ' ') toggle(at);
         else if (event.key === 'X') toggle(at, true);
         else if (event.key === 'l' || event.key === 'ArrowRight') setCell(Math.min(list.length - 1, cell + 1));
@@ -268,7 +272,7 @@ export function Sessions({ total, again, onRows }) {
         } else return false;
         return true;
     };
-    const [sortKey, sortWay] = (url.sort || 'id').split(':');
+    const [sortKey, sortWay] = (url.sort || (many() ? 'start' : 'id')).split(':');
     const sort = (c) => {
         if (c.unsorted) return;
         const numeric = c.align === 'right' && c.key !== 'id';
@@ -301,27 +305,27 @@ export function Sessions({ total, again, onRows }) {
             <b class="grip" onPointerDown=${grip(i)} onDblClick=${() => fit(i)} aria-hidden="true"></b></span>`)}</div>`;
     const draw = (i, y) => {
         const s = pages.row(i);
-        const cls = 'row' + (i === at ? ' on' : '') + (s && chosen.has(s.id) ? ' chosen' : '') + (i % 2 ? ' odd' : '');
-        const rest = { key: i, id: 'row-' + i, role: 'row', 'aria-rowindex': i + 2, 'aria-selected': !!(s && chosen.has(s.id)), class: cls };
+        const cls = 'row' + (i === at ? ' on' : '') + (s && chosen.has(keyOf(s)) ? ' chosen' : '') + (i % 2 ? ' odd' : '');
+        const rest = { key: i, id: 'row-' + i, role: 'row', 'aria-rowindex': i + 2, 'aria-selected': !!(s && chosen.has(keyOf(s))), class: cls };
         if (!s) return html`<div ...${rest} style=${{ top: y + 'px' }}><span class="cell dim">…</span></div>`;
         const box = html`<span role="gridcell" class="cell tick" onClick=${(event) => (event.stopPropagation(), toggle(i, event.shiftKey))}>
-            <input type="checkbox" tabindex="-1" checked=${chosen.has(s.id)} aria-label=${'Select session ' + s.id} /></span>`;
-        if (slim) return html`<div ...${rest} style=${{ top: y + 'px' }} onClick=${() => go({ id: s.id })}>${box}
+            <input type="checkbox" tabindex="-1" checked=${chosen.has(keyOf(s))} aria-label=${'Select session ' + s.id} /></span>`;
+        if (slim) return html`<div ...${rest} style=${{ top: y + 'px' }} onClick=${() => go({ id: keyOf(s) })}>${box}
             <p role="gridcell"><b>${s.proto}</b> ${endpoint(s.client_addr, s.client_port)} → ${endpoint(s.server_addr, s.server_port)}</p>
-            <p role="gridcell" class="dim">${timeOf(s.start, 0).slice(5)} · ${duration(s.duration)} · ${bytes(s.bytes)} · ${s.state}</p>
+            <p role="gridcell" class="dim">${many() ? s.sensor + ' · ' : ''}${timeOf(s.start, 0).slice(5)} · ${duration(s.duration)} · ${bytes(s.bytes)} · ${s.state}</p>
                 </div>`;
         return html`<div ...${rest} style=${{ top: y + 'px', gridTemplateColumns: template, minWidth: wide + 'px' }}
-            onClick=${() => setRow(i)} onDblClick=${() => go({ id: s.id })}>
+            onClick=${() => setRow(i)} onDblClick=${() => go({ id: keyOf(s) })}>
             ${box}${list.map((c, k) => {
                 const text = c.text(s);
                 return html`<span key=${c.key} role="gridcell" class=${'cell ' + (c.align || '') + (i === at && k === cell ? ' on' : '')}>${
-                    c.key === 'id' ? html`<a href=${link({ id: s.id })} tabindex="-1">${text}</a>`
+                    c.key === 'id' ? html`<a href=${link({ id: keyOf(s) })} tabindex="-1">${text}</a>`
                     : text === '' ? html`<span class="none">–</span>`
                     : html`<button class=${'value' + (c.key === 'state' ? ' s-' + s.state : '')} tabindex="-1" title=${c.zoned ? timeOf(s[c.key], 9) + ' ' + zone() : text}
                         onClick=${(event) => (event.stopPropagation(), setRow(i), setCell(k), openMenu(s, c, event.currentTarget))}>${text}</button>`}</span>`;
             })}</div>`;
     };
-    const picked = [...known.values()].filter((s) => chosen.has(s.id));
+    const picked = [...known.values()].filter((s) => chosen.has(keyOf(s)));
     const sums = picked.length === chosen.size ? ` · ${plural(picked.reduce((n, s) => n + s.packets, 0), 'packet')} · ${bytes(picked.reduce((n, s) => n + s.bytes, 0))}` : '';
     return html`<${List} count=${count} tall=${slim ? 46 : 24} draw=${draw} current=${row} head=${head} grid label="Sessions" id="sessions" active=${'row-' + at} name="sessions" key=${slim}
             onKeyDown=${(event) => event.target.tagName !== 'INPUT' && !event.ctrlKey && !event.metaKey && !event.altKey && event.target.closest('.head') === null && current.move(event) && (event.preventDefault(), event.stopPropagation())} />
@@ -348,5 +352,5 @@ export function ColumnDialog() {
                 onClick=${() => shift(i, 1)}>↓</button></li>`)}
         ${offered().filter((c) => !on.has(c.key)).map((c) => html`<li key=${c.key}><label><input type="checkbox" checked=${false}
             onChange=${() => setColumns([...list, c])} /> ${c.about || c.label}</label></li>`)}
-    </ul><button onClick=${() => (keep('cols', DEFAULT), go({ cols: undefined }, true))}>As at first</button>`;
+    </ul><button onClick=${() => (keep(kind(), usual()), go({ cols: undefined }, true))}>As at first</button>`;
 }

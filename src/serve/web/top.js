@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Who has the most: bars that filter on click, and a map of who talks to whom.
 import {
-    html, useState, url, go, useAnswer, range, server, number, bytes, short, duration, addFilter, hostFilter, plural
+    html, useState, url, go, useAnswer, range, server, number, bytes, short, duration, addFilter, hostFilter, plural, many
 } from './core.js';
 
 const PANELS = [
     ['client', 'Clients', (r) => r.client], ['server', 'Servers', (r) => r.server], ['pair', 'Pairs', (r) => `${r.client} → ${r.server}`],
     ['port', 'Server ports', (r) => (r.port === null ? r.proto : `${r.proto} ${r.port}`)], ['proto', 'Protocols', (r) => r.proto], ['state', 'States', (r) => r.state],
 ];
+const panels = () => (many() ? [['sensor', 'Sensors', (r) => r.sensor], ...PANELS] : PANELS);
 const MUCH = 2e6; // sessions that are added up without asking: a second or so for each panel
 const OF = ['bytes', 'packets', 'sessions'];
 export const seconds = (reads) => duration(Math.max(1, Math.round((reads / 2e6) * 2)));
@@ -103,7 +104,7 @@ export function Top({ again }) {
         ${much ? html`<div class="empty">
             <p>This reads ${number(cost.data.reads)} sessions for each of ${PANELS.length} lists, about ${seconds(cost.data.reads * PANELS.length)} in all.</p><button class="main" onClick=${() => setAsked(key)}>Add them up</button></div>`
         : html`<div class="scroll tall" tabindex="0">
-            <div class="panels">${PANELS.map(([by, title, name]) => html`<${Panel} key=${by} by=${by}
+            <div class="panels">${panels().map(([by, title, name]) => html`<${Panel} key=${by} by=${by}
             title=${title} name=${name} sort=${sort} again=${again} />`)}</div>
             <section aria-label="Map"><h3>Who talks to whom</h3><${Map_} again=${again} /></section></div>`}`;
 }
