@@ -129,9 +129,7 @@ static int forward(struct fc_ask *ask, const char *sensor, const char *target)
         o.deadline_ms = (unsigned)(ask->deadline_ns / 1000000);
         o.bytes_max = JSON_MAX;
     }
-    ask->type = raw                  ? "application/octet-stream"
-                : follow             ? "application/x-ndjson"
-                                     : "application/json; charset=utf-8";
+    ask->type = raw ? "application/octet-stream" : follow ? "application/x-ndjson" : "application/json; charset=utf-8";
     int rc = fc_cluster_forward(ask->cluster, sensor, target, &o, take, ask, &answer, &err);
     if (rc == FC_E_IO)
         return fc_ask_fail(ask, 502, "sensor", "sensor %s: %s", sensor, err.cause);

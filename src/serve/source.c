@@ -10,8 +10,8 @@
 #include <flowcarve/cluster_query.h>
 #endif
 
-int fc_ask_top(struct fc_ask *ask, const struct fc_filter *filter, const struct fc_top_options *options, struct fc_top **top,
-               struct fc_error *err)
+int fc_ask_top(struct fc_ask *ask, const struct fc_filter *filter, const struct fc_top_options *options,
+               struct fc_top **top, struct fc_error *err)
 {
 #if defined FC_HAS_CLUSTER
     if (ask->inquiry)

@@ -80,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size && *text != '/') {
         a.body = text;
         a.body_len = size;
-        ask(&a, fc_route_post("carve"));
+        ask(&a, fc_route_post("carve", false));
     } else if (size && !fc_params_read(text, &a.params) && strncmp(a.params.path, "/v1/", 4) == 0 &&
                (route = fc_route_find(a.params.path + 4, false, &a.id)))
         ask(&a, route);
