@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { RANGES_MAX = 1 << 22 }; /* of a sensor: their text would have 8 MiB at the least */
+
 /* What is to be carved: a part a sensor. */
 struct carving {
     struct fc_cluster_carve_options o;
@@ -56,6 +58,12 @@ static int take_id(void *ctx, const struct fc_inquiry_id *id, struct fc_error *e
 
     if (!part || part->sensor != id->sensor->name)
         part = add_part(c, id->sensor);
+    if (part && part->range_count == RANGES_MAX) {
+        *err = (struct fc_error){.code = FC_E_LIMIT, .off = FC_NO_OFFSET};
+        snprintf(err->cause, sizeof err->cause, "these are more sessions of sensor %s than it can be asked for at once",
+                 part->sensor);
+        return FC_E_LIMIT;
+    }
     struct fc_id_range *last = part && part->range_count ? &c->ranges[part->range_count - 1] : NULL;
     if (last && last->last + 1 == id->id) {
         last->last = id->id;

@@ -41,6 +41,8 @@ const struct fc_inquiry_sensor *fc_ask_sensor(struct fc_ask *ask)
     return NULL;
 }
 
+enum { LONGEST_MS = 86400000, PATIENCE = 10 };
+
 /* ---- the question, as the sensor is asked it */
 
 static void put_encoded(FILE *out, const char *text)
@@ -125,8 +127,9 @@ static int forward(struct fc_ask *ask, const char *sensor, const char *target)
     struct fc_forward_answer answer;
     struct fc_error err;
 
-    if (!follow) {
-        o.deadline_ms = (unsigned)(ask->deadline_ns / 1000000);
+    if (!follow) { /* who takes it slowly may do so, up to a point */
+        o.silence_ms = ask->deadline_ns / 1000000 < LONGEST_MS ? (unsigned)(ask->deadline_ns / 1000000) : LONGEST_MS;
+        o.deadline_ms = PATIENCE * o.silence_ms;
         o.bytes_max = JSON_MAX;
     }
     ask->type = raw ? "application/octet-stream" : follow ? "application/x-ndjson" : "application/json; charset=utf-8";

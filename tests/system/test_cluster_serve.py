@@ -199,6 +199,9 @@ class ManySensors(support.TestCase):
         self.assertEqual(status['index']['fields'], ['vlan', 'ttl'])
         self.assertEqual(status['index']['end'], max(s['clock'] for s in status['sensors'] if s['clock']))
         sensors = {s['name']: s for s in self.server.get('/v1/sensors')['sensors']}
+        schema = json.loads(support.read_bytes(os.path.join(support.ROOT, 'docs/openapi.json')))['paths']['/v1/sensors']['get']['responses']['200']
+        known = schema['content']['application/json']['schema']['properties']['sensors']['items']['properties']
+        self.assertEqual([list(s) for s in sensors.values()], [list(known)] * len(sensors))
         self.assertEqual([n for n, s in sensors.items() if not s['in_engine']], ['silent'])
         for name, sensor in self.sensors.items():
             index = sensor.get('/v1/status')['index']
@@ -228,6 +231,10 @@ class ManySensors(support.TestCase):
                 for more in ({}, {'format': 'raw'}, {'direction': 'server', 'max_bytes': 10}):
                     self.assertEqual(self.server.raw(at + '/follow', sensor=name, **more), sensor.raw(at + '/follow', **more))
         at = '/v1/sessions/1'
+        uuid = self.sensors['a'].get('/v1/status')['index']['uuid']
+        self.sensors['a'].get(at, uuid=uuid)
+        for tail in ('', '/packets', '/packet', '/follow'):
+            self.sensors['a'].error(at + tail, 409, 'generation', uuid=uuid[:-1] + ('0' if uuid[-1] != '0' else '1'))
         status, headers, _ = self.server.ask(target(at + '/packet', sensor='a', format='raw', **{
             k: self.sensors['a'].get(at + '/packets')['packets'][0][k] for k in ('file', 'offset')}))
         self.assertEqual((status, headers['Content-Type']), (200, 'application/octet-stream'))
