@@ -89,8 +89,9 @@ class Batch:
         at, n, cell = self.base + off, self.n, field.cell
         if cell == lib.FC_CELL_ADDR:
             kind = self.base + self.layout.place["kind"][1]
-            out = new_uncleared("char[]", n * lib.FCPY_TEXT + 1)
-            return _split(out, lib.fcpy_addr_texts(at, 16, kind, 1, n, out))
+            out, index = new_uncleared("char[]", n * lib.FCPY_TEXT + 1), new_uncleared("uint16_t[]", n)
+            texts = _split(out, lib.fcpy_distinct_addr_texts(at, 16, kind, 1, n, index, out))
+            return list(map(texts.__getitem__, ffi.unpack(index, n)))
         if cell == lib.FC_CELL_MAC:
             out = new_uncleared("char[]", n * lib.FCPY_TEXT + 1)
             return _split(out, lib.fcpy_mac_texts(at, 6, n, out))

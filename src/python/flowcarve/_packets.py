@@ -42,7 +42,7 @@ def _read_fields():
 
 FIELDS, _OF = _read_fields()
 KIND = FIELDS["kind"]
-ROOM, ARENA = 512, 256 << 10  # of a batch of packets
+ROOM, ARENA = 1024, 256 << 10  # of a batch of packets; no more rows than lib.FCPY_DISTINCT
 
 
 def check_want(want):

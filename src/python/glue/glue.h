@@ -88,6 +88,13 @@ size_t fcpy_texts(const void *column, uint64_t stride, uint32_t size, size_t row
 /* The same of addresses; kind: a column of what they are, NULL: IPv4 where they are mapped, else IPv6. */
 size_t fcpy_addr_texts(const void *column, uint64_t stride, const void *kind, uint64_t kind_stride, size_t rows,
                        char *out);
+/*
+ * The same of the distinct addresses of a batch (FCPY_DISTINCT rows at the most), which in captures are few: index has
+ * for each row which of them it has.
+ */
+enum { FCPY_DISTINCT = 1024 };
+size_t fcpy_distinct_addr_texts(const void *column, uint64_t stride, const void *kind, uint64_t kind_stride,
+                                size_t rows, uint16_t *index, char *out);
 size_t fcpy_mac_texts(const void *column, uint64_t stride, size_t rows, char *out);
 
 /* struct ArrowArrayStream of the packets of a capture, or of a query; on success it is to be released. The fields must

@@ -80,6 +80,38 @@ size_t fcpy_addr_texts(const void *column, uint64_t stride, const void *kind, ui
     return (size_t)(p - out);
 }
 
+static unsigned hash(const uint8_t *addr, unsigned kind)
+{
+    uint64_t word[2];
+
+    memcpy(word, addr, sizeof word);
+    return (unsigned)((word[0] * 31 + word[1] + kind) * UINT64_C(0x9e3779b97f4a7c15) >> 53);
+}
+
+size_t fcpy_distinct_addr_texts(const void *column, uint64_t stride, const void *kind, uint64_t kind_stride,
+                                size_t rows, uint16_t *index, char *out)
+{
+    enum { PLACES = 2 * FCPY_DISTINCT };
+    uint16_t place[PLACES] = {0}, first[FCPY_DISTINCT], count = 0; /* place: which one, from 1 on */
+    char *p = out;
+
+    for (size_t i = 0; i < rows; i++) {
+        const uint8_t *addr = at(column, stride, i), *is = at(kind, kind_stride, i);
+        unsigned h = hash(addr, *is) % PLACES;
+
+        while (place[h] && (memcmp(at(column, stride, first[place[h] - 1]), addr, 16) != 0 ||
+                            *at(kind, kind_stride, first[place[h] - 1]) != *is))
+            h = (h + 1) % PLACES;
+        if (!place[h]) {
+            first[count] = (uint16_t)i;
+            place[h] = ++count;
+            p += fcpy_addr_texts(addr, stride, is, kind_stride, 1, p);
+        }
+        index[i] = (uint16_t)(place[h] - 1);
+    }
+    return (size_t)(p - out);
+}
+
 size_t fcpy_mac_texts(const void *column, uint64_t stride, size_t rows, char *out)
 {
     static const uint8_t none[6];

@@ -45,12 +45,12 @@ static int64_t number(const struct table *t, const char *name, size_t row)
     int64_t wide;
     int32_t narrow;
 
-    memcpy(&wide, at, sizeof wide * (fc_column_info((unsigned)fc_column_find(name))->size == 8));
-    memcpy(&narrow, at, sizeof narrow);
     switch (fc_column_info((unsigned)fc_column_find(name))->size) {
     case 8:
+        memcpy(&wide, at, sizeof wide);
         return wide;
     case 4:
+        memcpy(&narrow, at, sizeof narrow);
         return narrow;
     default:
         return (int8_t)*at;
