@@ -3,7 +3,7 @@
 
 The yardstick is plain sqlite3 reading the index. The engine is ClickHouse 18.16 as Debian has it, and a current release (npm's chdb) where
 FLOWCARVE_CLUSTER_TOOLS leads to it."""
-import contextlib, http.client, http.server, ipaddress, itertools, json, os, random, signal, socketserver, sqlite3, struct, subprocess
+import contextlib, http.client, http.server, ipaddress, itertools, json, os, random, re, signal, socketserver, sqlite3, struct, subprocess
 import threading, time, unittest
 
 import engines
@@ -365,6 +365,43 @@ class Cases:
         self.assertGreater(max(s for s in starts if s is not None), 49673 * DAY)
         self.assertGreater(len({s // DAY for s in starts if s is not None}), count * 3 // 4)
         self.export(db)
+        self.assert_equals_index(db)
+
+    def test_what_the_page_says(self):
+        """docs/cluster.md: asking by hand, and what is too old goes by days."""
+        late, early = self.moving()
+        db = self.path('x.db')
+        index(db, '-q', late)
+        self.export(db)
+        index(db, '-q', early)
+        self.export(db)
+        page = support.read_bytes(os.path.join(support.ROOT, 'docs', 'cluster.md')).decode()
+        sql = re.search(r'    SELECT IPv6NumToString.*?LIMIT 10', page, re.S).group()
+        days = select(db, 'SELECT DISTINCT start_ns / %d FROM session ORDER BY 1' % DAY)
+        day = time.strftime('%Y-%m-%d', time.gmtime(days[0][0] * 86400))
+        have = self.ask(sql.replace('2024-05-31', day).replace('LIMIT 10', ''))
+        want = select(db, "SELECT '::ffff:' || server_addr, count(*), sum(server_bytes) FROM sessions WHERE start_ns / %d = %d GROUP BY 1"
+                      % (DAY, days[0][0]))
+        self.assertEqual(sorted(have), sorted(want))
+        last = time.strftime('%Y-%m-%d', time.gmtime(days[-1][0] * 86400))
+        parts = re.search(r'"(SELECT DISTINCT partition.*?)"', page, re.S).group(1).replace('2024-03-01', last)
+        for (partition,), table in itertools.product(self.ask(parts), re.search(r'for table in (.*?);', page).group(1).split()):
+            self.engine.ask("ALTER TABLE %s DROP PARTITION '%s'" % (table, partition), database=self.base)
+        left = {i: row for i, row in of_index(db).items() if row[1] == days[-1][0]}
+        self.assertTrue(left)
+        self.assertEqual(set(self.latest()), set(left))
+        self.assert_sums(left, 'nyc1')
+        self.assertEqual(self.ask('SELECT count() FROM host WHERE day < \'%s\'' % last), [(0,)])
+        # of an index that is not asked any more
+        old = self.generation()
+        self.export(db, '--again')
+        self.engine.ask(re.search(r'`(ALTER TABLE session DELETE.*?)`', page).group(1).replace('…', old), database=self.base)
+        for _ in range(100):
+            if not self.ask("SELECT 1 FROM session WHERE hex(generation) = '%s' LIMIT 1" % old):
+                break
+            time.sleep(0.05)
+        else:
+            self.fail('it is still there')
         self.assert_equals_index(db)
 
     def test_hostile_text(self):
