@@ -426,18 +426,35 @@ static int read_state(struct fc_exporter *x, struct fc_error *err)
     return 0;
 }
 
+/* By what is known of the engine; once a minute that it is as it was is told, too. */
+static bool is_due(const struct fc_exporter *x)
+{
+    const struct told *t = &x->told;
+    int64_t quiet_ns = now_ns() - t->told_ns;
+
+    return !t->known || t->until > t->run || t->run != (uint64_t)x->state.run || !t->is_asked || quiet_ns >= QUIET_NS ||
+           quiet_ns < 0;
+}
+
 static int export_next(struct fc_exporter *x, struct fc_error *err)
 {
     struct told *t = &x->told;
     int rc;
 
     if ((rc = read_state(x, err)) ||
-        (!x->engine && (rc = fc_engine_open(&x->peer, x->database, x->stop, &x->engine, err))) ||
-        (!t->known && (rc = ask_told(x, err))) || (rc = check_told(x, err)))
+        (!x->engine && (rc = fc_engine_open(&x->peer, x->database, x->stop, &x->engine, err))))
         return rc;
     x->result->run = (int64_t)t->run;
+    if (!is_due(x))
+        return 0;
+    /* another export of this sensor may have been there since */
+    if ((rc = ask_told(x, err)) || (rc = check_told(x, err)))
+        return rc;
+    x->result->run = (int64_t)t->run;
+    if (!is_due(x))
+        return 0;
     if (t->until <= t->run && t->run == (uint64_t)x->state.run && t->is_asked)
-        return now_ns() - t->told_ns < QUIET_NS && now_ns() >= t->told_ns ? 0 : note(x, t->run, t->until, 0, err);
+        return note(x, t->run, t->until, 0, err);
     /* one that was begun is ended, so that what was sent of it counts */
     rc = send_step(x, t->until > t->run ? (int64_t)t->until : x->state.run, err);
     x->result->run = (int64_t)t->run;
