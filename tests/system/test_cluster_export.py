@@ -383,6 +383,7 @@ class Cases:
         want = select(db, "SELECT '::ffff:' || server_addr, count(*), sum(server_bytes) FROM sessions WHERE start_ns / %d = %d GROUP BY 1"
                       % (DAY, days[0][0]))
         self.assertEqual(sorted(have), sorted(want))
+        self.assertEqual([row[2] for row in have], sorted((row[2] for row in want), reverse=True))
         last = time.strftime('%Y-%m-%d', time.gmtime(days[-1][0] * 86400))
         parts = re.search(r'"(SELECT DISTINCT partition.*?)"', page, re.S).group(1).replace('2024-03-01', last)
         for (partition,), table in itertools.product(self.ask(parts), re.search(r'for table in (.*?);', page).group(1).split()):
