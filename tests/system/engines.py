@@ -53,6 +53,14 @@ def ask(url, sql, data=None, **params):
         raise RuntimeError(error.read().decode(errors="replace")[:2000]) from None
 
 
+LIBC = ctypes.CDLL(None)
+
+
+def end_with_parent():
+    """A test that is killed leaves no server behind."""
+    LIBC.prctl(1, signal.SIGKILL)
+
+
 class Server:
     """One ClickHouse process. `ports`: the native ports of all servers of the cluster `flowcarve`, its own among them; None: it is alone.
     folder: where its data are to be, and are deleted in the end; None: a place of its own."""
@@ -74,7 +82,7 @@ class Server:
 
     def start(self, wait=True):
         self.process = subprocess.Popen(["clickhouse-server", f"--config-file={self.dir}/config.xml"], stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL, start_new_session=True)
+                                        stderr=subprocess.DEVNULL, start_new_session=True, preexec_fn=end_with_parent)
         if wait:
             self.wait()
 
