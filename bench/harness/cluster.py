@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What is sent to an engine that many sensors share: how fast, and what it takes there."""
+"""What is sent to an engine that many sensors share: how fast, what it takes there, and how it is asked."""
 import os
 import sys
 
+from . import asking
 from .additions import number
 from .capture import Wrong
 from .process import Run, warm
@@ -59,6 +60,7 @@ def exported(bench, name, what, scale, runs):
                          note="table session %.1f, table host %.1f a row, %.2f rows a session; all else %.2f"
                          % (size["session"][0] / c.sessions, host / rows, rows / c.sessions,
                             sum(b for t, (b, _) in size.items() if t not in ("session", "host")) / c.sessions))
+        asking.asked(bench, name, what, server.url + "/b0", db)
     finally:
         server.close()
 
