@@ -7,6 +7,7 @@
 #include "cli/engine_options.h"
 #include "cli/grid.h"
 
+#include <flowcarve/cluster_carve.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,6 +114,9 @@ static const struct fc_grid_column columns[] = {
     {"lag_s", "LAG", true, false, 0},
     {"generation", "GENERATION", false, true, 5},
     {"engine", "ENGINE", false, true, 4},
+    {"answers", "ANSWERS", false, true, 0},
+    {"version", "VERSION", false, true, 6},
+    {"clock_s", "CLOCK", true, false, 7},
 };
 
 enum { COLUMNS = sizeof columns / sizeof columns[0] };
@@ -138,11 +142,60 @@ static void put_time(char *buf, int64_t ns, bool people)
     }
 }
 
-static int put_sensor(struct fc_grid *grid, const struct fc_sensor_status *s, const char *release)
+/* What sensors say themselves: of all in the file, in its order. */
+struct said {
+    struct fc_cluster_sensor_status *sensor;
+    size_t count;
+};
+
+/* That of a name; NULL: the file does not have it. */
+static const struct fc_cluster_sensor_status *said_by(const struct said *said, const char *name)
 {
-    char sessions[48], run[48], packet[FC_TEXT_MAX], told[FC_TEXT_MAX], lag[48], generation[33];
+    for (size_t i = 0; i < said->count; i++)
+        if (strcmp(said->sensor[i].name, name) == 0)
+            return &said->sensor[i];
+    return NULL;
+}
+
+static int ask_sensors(const struct fc_cluster *cluster, struct said *said, struct fc_error *err)
+{
+    size_t count = fc_cluster_sensors(cluster);
+
+    *said = (struct said){calloc(count + 1, sizeof *said->sensor), count};
+    if (!said->sensor) {
+        *err = (struct fc_error){.code = FC_E_NOMEM, .off = FC_NO_OFFSET, .cause = "out of memory"};
+        return FC_E_NOMEM;
+    }
+    fc_lift_descriptors(); /* all are asked at once */
+    return count ? fc_cluster_ask_sensors(cluster, &fc_stop, said->sensor, err) : 0;
+}
+
+/* Why one does not answer, or is another one. */
+static void tell_sensors(const struct said *said)
+{
+    char text[FC_ERROR_TEXT_MAX];
+
+    for (size_t i = 0; i < said->count; i++)
+        if (said->sensor[i].why.code)
+            fc_complain("sensor %s", fc_error_text(&said->sensor[i].why, text, sizeof text));
+}
+
+/* Does it, and does it have the index that the engine knows? */
+static const char *answers(const struct fc_cluster_sensor_status *own, bool known, const char *generation)
+{
+    if (!own)
+        return NULL;
+    if (!own->reachable)
+        return "no";
+    return known && strcmp(own->uuid, generation) != 0 ? "another index" : own->why.code ? "another name" : "yes";
+}
+
+static int put_sensor(struct fc_grid *grid, const struct fc_sensor_status *s, const char *release,
+                      const struct fc_cluster_sensor_status *own)
+{
+    char sessions[48], run[48], packet[FC_TEXT_MAX], told[FC_TEXT_MAX], lag[48], generation[33], clock[48] = "";
     const bool people = grid->format == FC_ROWS_TABLE;
-    double lag_s = (double)(now_ns() - s->told_ns) / 1e9;
+    double lag_s = (double)(now_ns() - s->told_ns) / 1e9, off_s = own ? (double)own->clock_off_ns / 1e9 : 0;
 
     if (people)
         fc_human_count(s->sessions, sessions, sizeof sessions);
@@ -154,6 +207,8 @@ static int put_sensor(struct fc_grid *grid, const struct fc_sensor_status *s, co
     snprintf(lag, sizeof lag, people ? "%.0f s" : "%.3f", lag_s);
     for (int i = 0; i < 16; i++)
         snprintf(generation + 2 * i, 3, "%02x", s->generation[i]);
+    if (own && own->has_clock)
+        snprintf(clock, sizeof clock, !people ? "%.3f" : off_s < 0.05 && off_s > -0.05 ? "0 s" : "%+.1f s", off_s);
     const char *state = !s->known ? "nothing" : !s->asked ? "coming" : s->until > s->run ? "sending" : "there";
     const char *texts[COLUMNS] = {s->name,
                                   state,
@@ -163,7 +218,10 @@ static int put_sensor(struct fc_grid *grid, const struct fc_sensor_status *s, co
                                   s->known ? told : NULL,
                                   s->known ? lag : NULL,
                                   s->known ? generation : NULL,
-                                  release};
+                                  release,
+                                  answers(own, s->known, generation),
+                                  own && own->reachable ? own->version : NULL,
+                                  *clock ? clock : NULL};
     return fc_grid_row(grid, texts);
 }
 
@@ -171,6 +229,7 @@ static int status(const struct args *a, const struct fc_cluster *cluster)
 {
     int format = a->format ? fc_row_format_by_name(a->format) : isatty(STDOUT_FILENO) ? FC_ROWS_TABLE : FC_ROWS_TSV;
     struct fc_cluster_status s;
+    struct said said;
     struct fc_error err;
     int rc;
 
@@ -183,7 +242,12 @@ static int status(const struct args *a, const struct fc_cluster *cluster)
         fc_complain("out of memory");
         return FC_EXIT_ERROR;
     }
-    if (fc_cluster_status(cluster, &fc_stop, &s, &err)) {
+    rc = fc_cluster_status(cluster, &fc_stop, &s, &err);
+    if (rc == 0 && (rc = ask_sensors(cluster, &said, &err))) {
+        free(said.sensor);
+        fc_cluster_status_fini(&s);
+    }
+    if (rc) {
         fc_complain_error(&err);
         free(out);
         return FC_EXIT_ERROR;
@@ -192,13 +256,15 @@ static int status(const struct args *a, const struct fc_cluster *cluster)
     out->fd = STDOUT_FILENO;
     grid.width = fc_terminal_width();
     fc_grid_start(&grid);
-    rc = 0;
     for (size_t i = 0; rc == 0 && i < s.count; i++)
-        rc = put_sensor(&grid, &s.sensor[i], s.release);
+        rc = put_sensor(&grid, &s.sensor[i], s.release, said_by(&said, s.sensor[i].name));
     fc_grid_finish(&grid);
     int written = fc_rows_end(out, s.count);
     if (rc)
         fc_complain("out of memory");
+    if (!a->quiet)
+        tell_sensors(&said);
+    free(said.sensor);
     fc_cluster_status_fini(&s);
     free(out);
     return rc ? FC_EXIT_ERROR : written;
@@ -239,12 +305,15 @@ const struct fc_command fc_command_cluster = {
     .name = "cluster",
     .usage = "init|status|schema [FILE] [OPTION...]",
     .summary = "make the tables of an engine, and see what it knows of sensors",
-    .details = "init makes the tables that are not there, on the server that FILE or --to names; schema prints the "
-               "statements for that. "
-               "status has a line for each sensor: 'there' is what is asked, 'sending' too, while more of it comes; "
-               "'coming' is an index of "
-               "which not all is there yet, and which is not asked before. LAG: since that was noted last, which "
-               "'flowcarve export --follow' does once a minute at least. See docs/cluster.md.\n",
+    .details =
+        "init makes the tables that are not there, on the server that FILE or --to names; schema prints the "
+        "statements for that. "
+        "status has a line for each sensor: 'there' is what is asked, 'sending' too, while more of it comes; "
+        "'coming' is an index of "
+        "which not all is there yet, and which is not asked before. LAG: since that was noted last, which "
+        "'flowcarve export --follow' does once a minute at least. ANSWERS: whether the sensor does by itself, as "
+        "'flowcarve serve', and has the index that the engine knows; CLOCK: how far its clock is ahead. "
+        "See docs/cluster.md.\n",
     .options = options,
     .values = values,
     .run = run,

@@ -2,7 +2,7 @@
 """Carving over sensors: three of them on loopback, some behind TLS, some that die, hang or lie, and what becomes of the capture."""
 import http.server, json, os, random, shutil, signal, socket, sqlite3, ssl, struct, subprocess, threading, time, unittest
 
-import serving, support
+import engines, serving, support
 from serving import METADATA, TOKEN, Server
 from support import index, sessions
 
@@ -124,8 +124,8 @@ class Case(support.TestCase):
         self.addCleanup(server.stop, None)
         return server
 
-    def cluster(self, urls, common='token-file = token', own=None):
-        text = '[engine]\nurl = http://127.0.0.1:%d/flowcarve\n[sensors]\n%s\n' % (self.engine.server_address[1], common)
+    def cluster(self, urls, common='token-file = token', own=None, engine=None):
+        text = '[engine]\nurl = %s/flowcarve\n[sensors]\n%s\n' % (engine or 'http://127.0.0.1:%d' % self.engine.server_address[1], common)
         for i, url in enumerate(urls):
             text += '[sensor %s]\nurl = %s\n%s\n' % (NAMES[i] if i < 3 else 'more%d' % i, url, (own or {}).get(i, ''))
         return self.write('c.ini', text.encode())
@@ -571,6 +571,43 @@ class Certificates(Case):
         self.cluster(['http' + urls(servers)[0][5:], urls(servers)[1], 'https://127.0.0.1:%d' % self.serve(2).port], mine % ('ann', 'ann'))
         _, missing, _, data = self.gather(*parts, ok=1)
         self.assertEqual((set(missing), data), ({NAMES[0], NAMES[2]}, b''))
+
+
+@unittest.skipUnless(engines.has_server(), 'clickhouse-server is not there')
+class Engines(Case):
+    """From captures to a capture: exported, asked for, carved."""
+    packets = 1500
+
+    def runTest(self):
+        server = engines.Server()
+        self.addCleanup(server.close)
+        self.start()
+        for i, db in enumerate(self.dbs):
+            with sqlite3.connect(db) as c:
+                c.execute("DELETE FROM meta WHERE name = 'generation'")
+            c.close()
+            support.flowcarve('export', '-d', db, '--sensor', NAMES[i], '--to', server.url + '/flowcarve')
+        self.cluster(['http://127.0.0.1:%d' % s.port for s in self.servers], engine=server.url)
+        index(self.path('all.db'), '-q', *self.captures)
+        for words in ((), ('tcp',), ('udp and packets > 3',), ('port 443 or port 53',), ('client net 10.0.0.0/8',)):
+            self.carve('-q', *words)
+            each = [r for db in self.dbs for r in self.carved(db, *words)]
+            self.assert_is(support.read_bytes(self.path('all.pcapng')), each)
+            self.assertEqual(support.multiset(each), support.multiset(self.carved(self.path('all.db'), *words)), words)
+        self.carve('-q', 'sensor %s and tcp' % NAMES[2])
+        self.assert_is(support.read_bytes(self.path('all.pcapng')), self.carved(self.dbs[2], 'tcp'))
+        self.assert_says(self.carve('host 203.0.113.77', ok=1), 'no session matches')
+        # an index that is made anew is another one until it was exported
+        os.remove(self.dbs[1])
+        index(self.dbs[1], '-q', self.captures[1])
+        self.assertRegex(self.carve(ok=2).err, r'sensor lon\.2: it answers 409: .*; %d sessions missing' % self.counts[1])
+        support.flowcarve('export', '-d', self.dbs[1], '--sensor', NAMES[1], '--to', server.url + '/flowcarve')
+        self.carve('-q')
+        self.assert_is(support.read_bytes(self.path('all.pcapng')), self.everything())
+        # an engine that is down is no empty answer
+        server.kill()
+        self.carve('-q', ok=2, output='none.pcapng')
+        self.assertNotIn('none.pcapng', self.listing())
 
 
 if __name__ == '__main__':

@@ -7,6 +7,7 @@ import contextlib, http.client, http.server, ipaddress, itertools, json, os, ran
 import threading, time, unittest
 
 import engines
+import serving
 import support
 from support import S, T0, flowcarve, select, tcp, udp, udp_fragments
 
@@ -566,6 +567,21 @@ class Cases:
         self.assertLess(0, rows[1]['lag_s'] + 1)
         self.assertLess(rows[1]['lag_s'], 60)
         self.assertIn('nyc1', flowcarve('cluster', 'status', config, '-f', 'table').text)
+        # and what the sensors say
+        self.assertEqual([(r['answers'], r['version'], r['clock_s']) for r in rows], 2 * [('no', None, None)])
+        with serving.Server(self, db, '--sensor', 'nyc1') as sensor, serving.Server(self, self.small(name='b'), '--sensor', 'ams2') as other:
+            self.write('token', serving.TOKEN.encode())
+            os.chmod(self.path('token'), 0o600)
+            for ports, said in (((sensor.port, other.port), [('yes', 'yes'), '']), ((other.port, sensor.port), [('another name', 'another index'), "it calls itself"]),
+                                ((sensor.port, 1), [('no', 'yes'), 'sensor ams2: '])):
+                self.write('c.ini', b'[engine]\nurl = %s\n[sensors]\ntoken-file = token\n[sensor nyc1]\nurl = http://127.0.0.1:%d\n[sensor ams2]\nurl = http://127.0.0.1:%d\n'
+                           % (self.url().encode(), *ports))
+                r = flowcarve('cluster', 'status', config, '-f', 'json')
+                rows = [json.loads(line) for line in r.text.splitlines()]
+                self.assertEqual((rows[0]['answers'], rows[1]['answers']), said[0])
+                self.assertIn(said[1], r.err)
+                self.assertTrue(all(abs(row['clock_s']) < 2 and row['version'] for row in rows if row['answers'] != 'no'))
+            self.assertEqual(flowcarve('cluster', 'status', config, '-f', 'json', '-q').err, '')
         # by the file of the cluster as by the address
         self.assertIn('nothing new', flowcarve('export', '-d', db, '--sensor', 'nyc1', '--cluster', config).err)
 
