@@ -72,7 +72,7 @@ class Engine(http.server.BaseHTTPRequestHandler):
         if 'version()' in self.path:
             rows = [b'23.8.1.1\n']
         for name, (uuid, count) in sorted(self.server.sessions.items()):
-            if sql.startswith('SELECT sensor, generation FROM sensor'):
+            if sql.startswith('SELECT sensor, generation FROM '):
                 rows.append(text(name) + bytes.fromhex(uuid))
             elif sql.startswith('SELECT sensor, generation, run, fields, clock_ns, told_ns FROM progress'):
                 rows.append(text(name) + bytes.fromhex(uuid) + struct.pack('<QIqq', 1, 0, 0, 0))
