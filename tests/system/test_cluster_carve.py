@@ -438,7 +438,7 @@ class Lies(Case):
         begun = time.monotonic()
         p.terminate()
         out = p.communicate(timeout=10)[0].decode()
-        self.assertLess(time.monotonic() - begun, 1 if support.sanitized() else 0.4)
+        self.assertLess(time.monotonic() - begun, 1.5)  # 0.1 s, on a machine that has nothing else to do
         self.assertIn('interrupted', out)
 
 
@@ -475,7 +475,9 @@ class Large(Case):
         self.start()
         random = support.rng('kill')
         broken = 0
-        for turn in range(support.rounds(5, 60)):
+        for turn in range(support.rounds(40, 60)):
+            if broken and turn >= support.rounds(5, 60):
+                break
             which = random.randrange(3)
             p = subprocess.Popen([support.FLOWCARVE, 'carve', '--cluster', self.path('c.ini'), '-w', self.path('out')], stderr=subprocess.PIPE)
             time.sleep(random.random() * (0.2 if turn % 2 else 0.8))
@@ -510,10 +512,12 @@ class Large(Case):
         time.sleep(0.3)
         p.terminate()
         p.communicate(timeout=10)
-        time.sleep(0.5)
+        events = lambda i: [json.loads(line)['event'] for line in support.read_bytes(self.path('audit%d' % i)).splitlines()]
+        until = time.monotonic() + 5
+        while time.monotonic() < until and any(len(events(i)) % 2 for i in range(3)):
+            time.sleep(0.05)
         for i in range(3):
-            lines = [json.loads(line) for line in support.read_bytes(self.path('audit%d' % i)).splitlines()]
-            self.assertEqual([line['event'] for line in lines], ['begin', 'end'] if lines else [])
+            self.assertIn(events(i), ([], ['begin', 'end']))
 
 
 @unittest.skipUnless(shutil.which('openssl'), 'openssl is not there')
