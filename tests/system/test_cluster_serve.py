@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """`flowcarve serve --cluster`: what it answers is what the sensors' own servers say, and no sensor can make more of it than data."""
-import http.client, http.server, json, os, shutil, socketserver, subprocess, threading, time, unittest, urllib.parse
+import http.client, http.server, json, os, shutil, socketserver, ssl, subprocess, threading, time, unittest, urllib.parse
 
 import engines, support
 from serving import METADATA, TOKEN, Server, target
@@ -99,16 +99,30 @@ class ManySensors(support.TestCase):
         # `down`, `anew` and `liar` have sent c.db, which lies elsewhere now, is another index, or is asked of somebody else
         for name, db in (('a', 'a'), ('b', 'b'), ('anew', 'c'), ('down', 'c'), ('liar', 'c')):
             flowcarve('export', '-q', '-d', self.path(db + '.db'), '--sensor', name, '--to', self.engine.url + '/flowcarve')
-        self.sensors = {n: Server(self, self.path(n + '.db'), '--sensor', n, '--audit', self.path(n + '.audit')) for n in 'ab'}
+        tls, context = self.certificates()
+        self.sensors = {n: Server(self, self.path(n + '.db'), '--sensor', n, '--audit', self.path(n + '.audit'), *(tls if n == 'b' else ()),
+                                  tls=context if n == 'b' else None) for n in 'ab'}
         for sensor in self.sensors.values():
             self.addCleanup(sensor.stop, None)
         self.liar = Liar()
         self.addCleanup(self.liar.close)
         ports = {n: s.port for n, s in self.sensors.items()} | {'anew': self.sensors['a'].port, 'down': engines.free_port(), 'liar': self.liar.port,
                                                                  'silent': self.sensors['b'].port}
+        urls = {n: 'http://127.0.0.1:%d' % port for n, port in ports.items()}
+        urls['b'] = '%s://localhost:%d\n%s' % (('https', ports['b'], 'ca = ca.pem\ncert = me.pem\nkey = me.key\n') if tls else ('http', ports['b'], ''))
         text = '[engine]\nurl = %s/flowcarve\n[sensors]\ntoken-file = token\n' % self.engine.url
-        self.write('c.ini', (text + ''.join('[sensor %s]\nurl = http://127.0.0.1:%d\n' % p for p in ports.items())).encode())
+        self.write('c.ini', (text + ''.join('[sensor %s]\nurl = %s\n' % p for p in urls.items())).encode())
         self.server = self.serve('--audit', self.path('audit'))
+
+    def certificates(self):
+        """Of sensor b, which looks at that of who asks; and of us. Nothing without openssl."""
+        if not shutil.which('openssl'):
+            return (), None
+        for words in (('init',), ('sensor', 'b', 'localhost', '127.0.0.1'), ('analyst', 'me')):
+            support.run(os.path.join(support.ROOT, 'docs/flowcarve-ca'), *words, env=support.environment(FLOWCARVE_CA=self.folder))
+        context = ssl.create_default_context(cafile=self.path('ca.pem'))
+        context.load_cert_chain(self.path('me.pem'), self.path('me.key'))
+        return ('--tls-cert', self.path('b.pem'), '--tls-key', self.path('b.key'), '--client-ca', self.path('ca.pem')), context
 
     def serve(self, *words):
         server = Server(self, None, '--cluster', self.path('c.ini'), *words)
