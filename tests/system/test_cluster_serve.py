@@ -319,14 +319,22 @@ class ManySensors(support.TestCase):
         self.assertTrue(all(urllib.parse.urlsplit(p).query.startswith('uuid=') and 'sensor' not in p for p, _ in self.liar.asked))
 
     def check_who_leaves(self):
-        self.liar.ended.clear()
-        s = self.server.socket()
-        s.sendall(('GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer %s\r\n\r\n'
-                   % (target('/v1/sessions/5/follow', sensor='liar'), self.server.port, TOKEN)).encode())
-        self.assertIn(b'200 OK', s.recv(4096))
-        self.assertFalse(self.liar.ended.is_set())
-        s.close()
+        def begin(server):
+            self.liar.ended.clear()
+            s = server.socket()
+            s.sendall(('GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer %s\r\n\r\n'
+                       % (target('/v1/sessions/5/follow', sensor='liar'), server.port, TOKEN)).encode())
+            self.assertIn(b'200 OK', s.recv(4096))
+            self.assertFalse(self.liar.ended.is_set())
+            return s
+
+        begin(self.server).close()
         self.assertTrue(self.liar.ended.wait(5), 'the sensor is still asked')
+        begun = time.monotonic()
+        with self.serve() as server:  # a signal ends it, whatever is under way
+            s = begin(server)
+        s.close()
+        self.assertLess(time.monotonic() - begun, 5)
 
     # ---- captures
 
