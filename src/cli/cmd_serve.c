@@ -251,8 +251,9 @@ const struct fc_command fc_command_serve = {
         "server does. Programs show one of --tokens: curl -H 'Authorization: Bearer TOKEN'. The API is described in "
         "docs/http.md.\n"
         "Before anybody is answered the process gives up all that it does not need: it can start no program, connect "
-        "to nothing but archives that the index has captures in, and write files beside the index alone. An index that "
-        "grows is served as it is.\n"
+        "to nothing but archives that the index has captures in (with --cluster: what FILE names), and write files "
+        "beside "
+        "the index alone. An index that grows is served as it is.\n"
         "Goes on until a signal ends it.\n",
     .options = options,
     .run = run,

@@ -358,19 +358,22 @@ class ManySensors(support.TestCase):
         self.assertEqual(support.multiset(support.parse_capture(data)), support.multiset(support.read_capture(self.captures['a'])))
 
     def check_page(self):
+        self.look(*(self.server.get('/v1/count', filter=f)['sessions'] for f in ('', 'sensor a')))
+
+    def look(self, *words):
         node, browser = support.tool('node'), shutil.which('chromium') or support.tool('chromium-browser')
         if not node or not browser or not os.path.isdir(MODULES):
             print('the page is not looked at: no node, no chromium, or no playwright-core in %s' % MODULES)
             return
         env = support.environment(PLAYWRIGHT=MODULES, CHROMIUM=browser, SCREENSHOTS=os.environ.get('FLOWCARVE_SCREENSHOTS', ''))
-        counts = [self.server.get('/v1/count', filter=f)['sessions'] for f in ('', 'sensor a')]
-        p = subprocess.run([node, PAGE, 'http://127.0.0.1:%d' % self.server.port, TOKEN, *map(str, counts)], capture_output=True, text=True,
+        p = subprocess.run([node, PAGE, 'http://127.0.0.1:%d' % self.server.port, TOKEN, *map(str, words)], capture_output=True, text=True,
                            timeout=120, env=env)
         self.assertEqual(p.returncode, 0, p.stderr[-3000:])
 
     def check_zz_engine_down(self):
         self.engine.kill()
         self.server.error('/v1/sessions', 502, 'engine')
+        self.look('down')
 
 
 class Starting(support.TestCase):

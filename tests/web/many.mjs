@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The page over many sensors, in a real browser. Usage: node many.mjs BASE TOKEN SESSIONS OF_A, of tests/system/test_cluster_serve.py: the
-// server's address, a token, the number of all sessions, and of those of sensor `a`. Exit status 0: it is as it should be.
+// server's address, a token, the number of all sessions, or `down` when there is no engine, and of those of sensor `a`. Exit status 0: it is as it should be.
 //
 // Environment: PLAYWRIGHT (folder of playwright-core), CHROMIUM, SCREENSHOTS (a folder, or nothing)
 import { pathToFileURL } from 'node:url';
@@ -22,6 +22,13 @@ try {
     const state = () => page.evaluate(() => Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
     const visit = (hash) => page.evaluate((h) => (location.hash = h), hash);
     const says = (selector, text) => page.locator(selector, { hasText: text }).first().waitFor();
+
+    if (sessions === 'down') { // the engine, and nothing was seen of it before
+        await page.goto(`${base}/#token=${token}`);
+        await says('header [role=alert]', /./);
+        await shot('engine');
+        process.exit(complaints.length ? 1 : 0);
+    }
 
     // the table: sensors are a column, and a value to filter by
     await page.goto(`${base}/#token=${token}`);

@@ -40,9 +40,9 @@ const poll = async () => {
         const status = await get('status');
         const grown = server.status && server.status.index.generation !== status.index.generation;
         if (!server.status || grown || !(poll.count = ((poll.count || 0) + 1) % 5)) status.cluster || sample(status);
-        tell({ status, grown: server.grown || grown });
-    } catch {
-        // told by ask()
+        tell({ status, grown: server.grown || grown, trouble: null });
+    } catch (error) {
+        if (!/away|unauthorized/.test(error.code)) tell({ trouble: error.message }); // those are told by ask()
     }
 };
 
@@ -138,6 +138,7 @@ function App() {
             <nav aria-label="Pages">${pages().map(([page, name]) => html`<a href=${link({ page, id: undefined, tab: undefined, n: undefined })} aria-current=${url.page === page ? 'page' : undefined}>${name}</a>`)}</nav>
             <span class="push"></span>
             ${server.problem === 'away' && html`<b class="badge bad" role="alert">the server does not answer: trying again</b>`}
+            ${server.trouble && server.problem !== 'away' && html`<b class="badge bad" role="alert" title=${server.trouble}>${server.trouble}</b>`}
             ${server.grown && !url.live && html`<button onClick=${renew} role="status">The index has grown: show it</button>`}
             <label class="live"><input type="checkbox" checked=${!!url.live}
                 onChange=${(e) => go({ live: e.target.checked ? 1 : undefined }, true)} /> live</label>
