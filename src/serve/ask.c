@@ -72,6 +72,7 @@ int fc_ask_fail_error(struct fc_ask *ask, const struct fc_error *err)
         {FC_E_DAMAGED, 500, "internal"}, {FC_E_INTERRUPTED, 504, "deadline"},
     };
     bool of_engine = ask->cluster && (err->code == FC_E_IO || err->code == FC_E_DB || err->code == FC_E_DAMAGED);
+    char text[sizeof err->cause + 16];
     int status = 500;
     const char *code = "internal", *message = *err->cause ? err->cause : fc_strerror(err->code);
     bool of_index = strcmp(err->file, ask->db_path) == 0;
@@ -84,6 +85,8 @@ int fc_ask_fail_error(struct fc_ask *ask, const struct fc_error *err)
     if (of_engine) {
         status = 502;
         code = "engine";
+        snprintf(text, sizeof text, "%s%s", err->code == FC_E_IO ? "the engine: " : "", message);
+        message = text;
     }
     if (err->code == FC_E_INTERRUPTED)
         message = "it took longer than it may";

@@ -372,7 +372,7 @@ class ManySensors(support.TestCase):
 
     def check_zz_engine_down(self):
         self.engine.kill()
-        self.server.error('/v1/sessions', 502, 'engine')
+        self.assertTrue(self.server.error('/v1/sessions', 502, 'engine')['message'].startswith('the engine: '))
         self.look('down')
 
 

@@ -153,7 +153,7 @@ function App() {
             ${url.page === 'top' ? html`<${Top} again=${again} />` : html`<${Histogram} answer=${histogram} by=${by} height=${narrow.matches ? 110 : 132} />
             <div class="bar totals" role="status">${count ? html`<b>${plural(count.sessions, 'session')}</b>
                 <span>${plural(count.packets, 'packet')}</span><span title=${number(count.bytes) + ' bytes'}>${bytes(count.bytes)}</span>
-                    ${count.start && html`<span title="From the first packet to the last">${duration(Number(nsOf(count.end) - nsOf(count.start)) / 1e9)}</span>`}` : html`<span class="dim">${error ? '' : histogram.error ? histogram.error.message : 'counting…'}</span>`}
+                    ${count.start && html`<span title="From the first packet to the last">${duration(Number(nsOf(count.end) - nsOf(count.start)) / 1e9)}</span>`}` : html`<span class="dim">${error ? '' : histogram.error ? histogram.error.message : server.trouble ? '' : 'counting…'}</span>`}
                 ${dear && html`<span class="dim">reads ${short(cost.data.reads)} sessions, about ${seconds(cost.data.reads)}…</span>`}
                 <span class="push"></span><button onClick=${() => setDialog('columns')}>Columns…</button><button class="main"
                     onClick=${() => download()} disabled=${!count?.sessions}>Download${chosen.size ? ' selected' : ''}…</button></div>
