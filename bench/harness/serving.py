@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -146,6 +147,23 @@ def carve_over_http(bench, name, server, db):
         bench.report.value(name, "carve over HTTP, run %d" % i, w[0], "s")
 
 
+def drawn(bench, name, server, second):
+    """Times until the page has drawn its first rows, in a browser that has loaded nothing of it before."""
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+    playwright, chromium = os.path.join(root, "build/web/node_modules/playwright-core"), shutil.which("chromium")
+    if not (chromium and os.path.isdir(playwright) and shutil.which("node")):
+        bench.report.note("chromium or playwright-core is not there (./dev test web puts them there): nothing was drawn")
+        return
+    states = {"all": "", "a port": "filter=port+443", "a second": second, "tcp": "filter=tcp", "by bytes": "sort=bytes%3Adesc"}
+    r = subprocess.run(["node", os.path.join(root, "bench/page.mjs"), playwright, chromium, "http://127.0.0.1:%d" % server.port, TOKEN,
+                        str(bench.args.runs), *states.values()], stdout=subprocess.PIPE)
+    if r.returncode:
+        raise Wrong("serve: the page was not drawn")
+    for what, line in zip(states, r.stdout.splitlines()):
+        ms = sorted(json.loads(line)["ms"])
+        bench.report.row(name, "page opened, first rows drawn: " + what, ms[len(ms) // 2] / 1000, "s", note="%.3f to %.3f s" % (ms[0] / 1000, ms[-1] / 1000))
+
+
 def serve(bench, name):
     c = bench.capture("small")
     db = bench.scratch("serve.db")
@@ -185,6 +203,7 @@ def serve(bench, name):
                                  % (len(times) / took, times[int(len(times) * .99)], 1000 * cpu))
                 for way, value in (("p50", times[len(times) // 2]), ("p99", times[int(len(times) * .99)]), ("cpu", cpu)):
                     bench.report.value(name, "%s: %s, %d" % (what, way, clients), 1000 * value, "ms")
+        drawn(bench, name, server, second)
         carve_over_http(bench, name, server, db)
     finally:
         server.end()
