@@ -23,6 +23,7 @@ Workloads, made by fcgen from fixed seeds:
   watch     100 small captures that come while their folder is watched: how long until each is visible
   record    packets out of memory into files and a committed index, as by capture
   serve     small, asked over HTTP by 1, 8 and 64 clients at a time
+  cluster   1 and 10 M sessions, exported to a ClickHouse and asked there, against the index and PostgreSQL
   python    packets of a capture and columns of an index from Python, against dpkt, scapy and sqlite3
   beside    eight readers in a loop for a minute, while packets are recorded
   capture   packets of a virtual interface: what a packet costs, and how many are lost; as root alone
