@@ -445,15 +445,14 @@ int fc_answer_carve(struct fc_ask *ask)
     return carve(ask, ask->fd);
 }
 
-/* A carve that ends at its first byte. */
-int fc_answer_carve_check(struct fc_ask *ask)
+int fc_ask_check_carve(struct fc_ask *ask, int (*carve_to)(struct fc_ask *, int))
 {
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC) != 0)
         return fc_ask_fail(ask, 503, "busy", "there are too many open files");
     close(ends[0]);
-    int rc = carve(ask, ends[1]);
+    int rc = carve_to(ask, ends[1]);
     close(ends[1]);
     if (rc == 0) {
         fc_json_mark(&ask->out, '{');
@@ -461,4 +460,9 @@ int fc_answer_carve_check(struct fc_ask *ask)
         fc_json_mark(&ask->out, '}');
     }
     return rc;
+}
+
+int fc_answer_carve_check(struct fc_ask *ask)
+{
+    return fc_ask_check_carve(ask, carve);
 }

@@ -125,4 +125,7 @@ void fc_put_packets_result(struct fc_json *json, const struct fc_packets_result 
 /* ["metadata","packets"] */
 void fc_put_scopes(struct fc_json *json, unsigned scopes);
 
+/* Answers whether a carve can be had: it goes to a pipe that nobody reads, and so ends at its first byte. */
+int fc_ask_check_carve(struct fc_ask *ask, int (*carve_to)(struct fc_ask *ask, int fd));
+
 #endif

@@ -184,22 +184,9 @@ int fc_answer_many_carve(struct fc_ask *ask)
     return carve(ask, ask->fd);
 }
 
-/* A carve that ends at its first byte. */
 int fc_answer_many_carve_check(struct fc_ask *ask)
 {
-    int ends[2];
-
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return fc_ask_fail(ask, 503, "busy", "there are too many open files");
-    close(ends[0]);
-    int rc = carve(ask, ends[1]);
-    close(ends[1]);
-    if (rc == 0) {
-        fc_json_mark(&ask->out, '{');
-        fc_json_put_number(&ask->out, "sessions", ask->sessions);
-        fc_json_mark(&ask->out, '}');
-    }
-    return rc;
+    return fc_ask_check_carve(ask, carve);
 }
 
 #endif
