@@ -42,8 +42,8 @@ extern "C" {
 struct fc_cluster;
 
 /*
- * Reads it. On success *out must go to fc_cluster_free(). Nobody is asked yet. FC_E_IO; FC_E_USAGE: err names file, line and cause;
- * also for a file with a password or a token that others may read. FC_E_NOMEM.
+ * Reads it. On success *out must go to fc_cluster_free(). Nobody is asked yet. FC_E_IO; FC_E_USAGE: err names file,
+ * line and cause; also for a file with a password or a token that others may read. FC_E_NOMEM.
  */
 int fc_cluster_read(const char *path, struct fc_cluster **out, struct fc_error *err);
 void fc_cluster_free(struct fc_cluster *cluster);
@@ -53,15 +53,16 @@ size_t fc_cluster_sensors(const struct fc_cluster *cluster);
 const char *fc_cluster_sensor_name(const struct fc_cluster *cluster, size_t number);
 
 /*
- * The same without a file, of an engine alone: what the keys of [engine] say, each NULL where there is nothing to say but url; names of
- * files are as they are. Codes as above, but for those of the file.
+ * The same without a file, of an engine alone: what the keys of [engine] say, each NULL where there is nothing to say
+ * but url; names of files are as they are. Codes as above, but for those of the file.
  */
 struct fc_engine_options {
     const char *url, *user, *password_file, *ca, *cert, *key;
 };
 int fc_cluster_of_engine(const struct fc_engine_options *options, struct fc_cluster **out, struct fc_error *err);
 
-/* True for what may be a sensor's name: 1 to 63 letters, digits, '.', '_' and '-', the first one a letter or a digit. */
+/* True for what may be a sensor's name: 1 to 63 letters, digits, '.', '_' and '-', the first one a letter or a digit.
+ */
 bool fc_is_sensor_name(const char *name);
 
 /* ---- a question passed on to a sensor */
@@ -83,11 +84,12 @@ struct fc_forward_answer {
 typedef int fc_forward_take(void *ctx, const uint8_t *data, size_t len, struct fc_error *err);
 
 /*
- * Asks the API of a sensor that the file names, as whom the file says, and gives what it answers to `take` as it comes. target: path and
- * parameters, "/v1/...". What comes is not looked at: whoever passes it on says himself of what type it is. 0: all has come, or *answer
- * has an error of the sensor's, of which `take` gets nothing. FC_E_USAGE: the file names no such sensor. FC_E_IO: it cannot be asked, or
- * its answer is not whole, or longer than it may be; err names the sensor. FC_E_INTERRUPTED, FC_E_NOMEM; what `take` returns. options: NULL:
- * all of it 0. Threads: any, at once. Memory: some kilobytes.
+ * Asks the API of a sensor that the file names, as whom the file says, and gives what it answers to `take` as it comes.
+ * target: path and parameters, "/v1/...". What comes is not looked at: whoever passes it on says himself of what type
+ * it is. 0: all has come, or *answer has an error of the sensor's, of which `take` gets nothing. FC_E_USAGE: the file
+ * names no such sensor. FC_E_IO: it cannot be asked, or its answer is not whole, or longer than it may be; err names
+ * the sensor. FC_E_INTERRUPTED, FC_E_NOMEM; what `take` returns. options: NULL: all of it 0. Threads: any, at once.
+ * Memory: some kilobytes.
  */
 int fc_cluster_forward(const struct fc_cluster *cluster, const char *sensor, const char *target,
                        const struct fc_forward_options *options, fc_forward_take *take, void *ctx,
@@ -98,13 +100,13 @@ int fc_cluster_forward(const struct fc_cluster *cluster, const char *sensor, con
 struct fc_export_options {
     const char *sensor; /* the name by which the engine knows where this index is */
     /*
-     * The index is exported as if it never had been: beside what is there of it, in place of which it is asked once all is there. For
-     * one that was restored from an older copy.
+     * The index is exported as if it never had been: beside what is there of it, in place of which it is asked once all
+     * is there. For one that was restored from an older copy.
      */
     bool again;
-    const int *stop; /* as with fc_db_set_stop(); may be NULL */
-    fc_progress_call *
-        progress; /* may be NULL; sessions_total and sessions_written; called by the thread that exports, behind each batch */
+    const int *stop;            /* as with fc_db_set_stop(); may be NULL */
+    fc_progress_call *progress; /* may be NULL; sessions_total and sessions_written; called by the thread that exports,
+                                   behind each batch */
     void *ctx;
 };
 
@@ -120,12 +122,12 @@ struct fc_export_result {
 };
 
 /*
- * Exports an index: what is new in it and what has changed goes to the engine, each time that fc_export_next() is called. Whatever ends
- * that, on either side, the next call goes on behind what was noted as sent; what comes twice is there once. Nothing of the index is held
- * while something is sent, so that it may be written meanwhile.
+ * Exports an index: what is new in it and what has changed goes to the engine, each time that fc_export_next() is
+ * called. Whatever ends that, on either side, the next call goes on behind what was noted as sent; what comes twice is
+ * there once. Nothing of the index is held while something is sent, so that it may be written meanwhile.
  *
- * Nobody is asked before the first call. What a cluster says is copied. On success *out must go to fc_exporter_close(). FC_E_USAGE: a name
- * that is no sensor's. FC_E_NOMEM.
+ * Nobody is asked before the first call. What a cluster says is copied. On success *out must go to fc_exporter_close().
+ * FC_E_USAGE: a name that is no sensor's. FC_E_NOMEM.
  */
 struct fc_exporter;
 int fc_exporter_open(const struct fc_cluster *cluster, const char *db_path, const struct fc_export_options *options,
@@ -133,11 +135,12 @@ int fc_exporter_open(const struct fc_cluster *cluster, const char *db_path, cons
 void fc_exporter_close(struct fc_exporter *exporter);
 
 /*
- * Sends what the engine does not have yet. 1: there was something; 0: nothing (and once in a minute that is noted, by which others see that
- * it goes on). On failure what was sent stays. FC_E_USAGE: the engine has more of this index than the index: it is an older copy; or another
- * index is asked under the sensor's name by now. FC_E_CHANGED: another index has come to its path meanwhile: the next call begins with that.
- * FC_E_IO, FC_E_DB: the engine cannot be asked, or says no; or the index. FC_E_MISSING: there is no index. FC_E_BUSY: the index is being
- * written, and it was to get its generation. FC_E_DAMAGED, FC_E_SCHEMA, FC_E_INTERRUPTED, FC_E_NOMEM. *result tells how far it came.
+ * Sends what the engine does not have yet. 1: there was something; 0: nothing (and once in a minute that is noted, by
+ * which others see that it goes on). On failure what was sent stays. FC_E_USAGE: the engine has more of this index than
+ * the index: it is an older copy; or another index is asked under the sensor's name by now. FC_E_CHANGED: another index
+ * has come to its path meanwhile: the next call begins with that. FC_E_IO, FC_E_DB: the engine cannot be asked, or says
+ * no; or the index. FC_E_MISSING: there is no index. FC_E_BUSY: the index is being written, and it was to get its
+ * generation. FC_E_DAMAGED, FC_E_SCHEMA, FC_E_INTERRUPTED, FC_E_NOMEM. *result tells how far it came.
  */
 int fc_export_next(struct fc_exporter *exporter, struct fc_export_result *result, struct fc_error *err);
 
@@ -152,14 +155,15 @@ struct fc_tables_options {
 typedef int fc_tables_call(void *ctx, const char *statement, struct fc_error *err);
 
 /*
- * The statements that make the tables of a server. 0, what `call` returns, FC_E_USAGE (a name of a cluster that has other than letters,
- * digits, '_' and '-'), FC_E_NOMEM.
+ * The statements that make the tables of a server. 0, what `call` returns, FC_E_USAGE (a name of a cluster that has
+ * other than letters, digits, '_' and '-'), FC_E_NOMEM.
  */
 int fc_tables_each(const struct fc_tables_options *options, fc_tables_call *call, void *ctx, struct fc_error *err);
 
 /*
- * Makes the database and those tables that are not there, on the server that the cluster's file names; of several, that is to be done on
- * each. FC_E_USAGE: as above; or there are tables of another kind already. FC_E_IO, FC_E_DB, FC_E_INTERRUPTED, FC_E_NOMEM.
+ * Makes the database and those tables that are not there, on the server that the cluster's file names; of several, that
+ * is to be done on each. FC_E_USAGE: as above; or there are tables of another kind already. FC_E_IO, FC_E_DB,
+ * FC_E_INTERRUPTED, FC_E_NOMEM.
  */
 int fc_cluster_init(const struct fc_cluster *cluster, const struct fc_tables_options *options, const int *stop,
                     struct fc_error *err);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sensors of a cluster, asked for what they have: packets of chosen sessions, merged by time into one capture, and how they
- * are. Sensors are `flowcarve serve` over HTTPS (docs/http.md), and named by the cluster's file.
+ * Sensors of a cluster, asked for what they have: packets of chosen sessions, merged by time into one capture, and how
+ * they are. Sensors are `flowcarve serve` over HTTPS (docs/http.md), and named by the cluster's file.
  *
- * Threads: one at a time for a cluster. Memory: a sensor takes 1.5 MiB at the most, however much it sends, and more only for a
- * packet that is longer.
+ * Threads: one at a time for a cluster. Memory: a sensor takes 1.5 MiB at the most, however much it sends, and more
+ * only for a packet that is longer.
  */
 #ifndef FLOWCARVE_CLUSTER_CARVE_H
 #define FLOWCARVE_CLUSTER_CARVE_H
@@ -53,20 +53,23 @@ struct fc_cluster_carve_result {
 };
 
 /*
- * Carves sessions of many sensors to the descriptor `fd`, as fc_carve() does those of one index: packets of one time are in the
- * order of the parts. All sensors are asked at once, in one stream each, and nothing is written before each of them has begun
- * to answer, or has failed. What a sensor sends counts as whole when the trailer behind it says so, and has the numbers that
- * have come. Interfaces of a sensor have a comment "sensor NAME", and are described apart from those of others.
+ * Carves sessions of many sensors to the descriptor `fd`, as fc_carve() does those of one index: packets of one time
+ * are in the order of the parts. All sensors are asked at once, in one stream each, and nothing is written before each
+ * of them has begun to answer, or has failed. What a sensor sends counts as whole when the trailer behind it says so,
+ * and has the numbers that have come. Interfaces of a sensor have a comment "sensor NAME", and are described apart from
+ * those of others.
  *
- * A sensor that cannot be asked, refuses, has another index or lacks a capture, breaks off or falls silent ends it, with what is
- * listed in the result, and a code as fc_carve() has it (FC_E_IO where a connection failed, FC_E_CHANGED also where the index is
- * another one, FC_E_USAGE where the sensor does not let in who asks); with options->carve.partial it is left out, or what has not come
- * of it, and 0 is returned. 0 also when there are no parts; nothing is written then, nor when nobody has given anything.
+ * A sensor that cannot be asked, refuses, has another index or lacks a capture, breaks off or falls silent ends it,
+ * with what is listed in the result, and a code as fc_carve() has it (FC_E_IO where a connection failed, FC_E_CHANGED
+ * also where the index is another one, FC_E_USAGE where the sensor does not let in who asks); with
+ * options->carve.partial it is left out, or what has not come of it, and 0 is returned. 0 also when there are no parts;
+ * nothing is written then, nor when nobody has given anything.
  *
- * FC_E_USAGE also: FC_CARVE_PCAP cannot hold the packets, which is found when they come: what was written then is no whole
- * capture, as behind every other failure. FC_E_LIMIT: more sensors at once than the process may have files open; more sessions of one
- * than it can be asked for (8 MB of ranges). FC_E_PIPE, FC_E_NOMEM, FC_E_INTERRUPTED. *result is filled in any case and must go to
- * fc_cluster_carve_result_fini(). options: NULL: all of it 0. `stop` (may be NULL) is read atomically: other than 0 ends it.
+ * FC_E_USAGE also: FC_CARVE_PCAP cannot hold the packets, which is found when they come: what was written then is no
+ * whole capture, as behind every other failure. FC_E_LIMIT: more sensors at once than the process may have files open;
+ * more sessions of one than it can be asked for (8 MB of ranges). FC_E_PIPE, FC_E_NOMEM, FC_E_INTERRUPTED. *result is
+ * filled in any case and must go to fc_cluster_carve_result_fini(). options: NULL: all of it 0. `stop` (may be NULL) is
+ * read atomically: other than 0 ends it.
  */
 int fc_cluster_carve(const struct fc_cluster *cluster, const struct fc_cluster_part *parts, size_t count,
                      const struct fc_cluster_carve_options *options, int fd, const int *stop,
@@ -90,8 +93,9 @@ struct fc_cluster_sensor_status {
 };
 
 /*
- * Asks all sensors at once, none for longer than 5 s in all. statuses: fc_cluster_sensors() of them, in the order of the file. A sensor that
- * does not answer is no error. FC_E_LIMIT, FC_E_IO (what asks cannot be loaded), FC_E_NOMEM, FC_E_INTERRUPTED.
+ * Asks all sensors at once, none for longer than 5 s in all. statuses: fc_cluster_sensors() of them, in the order of
+ * the file. A sensor that does not answer is no error. FC_E_LIMIT, FC_E_IO (what asks cannot be loaded), FC_E_NOMEM,
+ * FC_E_INTERRUPTED.
  */
 int fc_cluster_ask_sensors(const struct fc_cluster *cluster, const int *stop, struct fc_cluster_sensor_status *statuses,
                            struct fc_error *err);

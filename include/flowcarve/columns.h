@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The sessions of a query as columns of values of one size each, some thousand rows a call: for programs that compute
- * with them, or hand them on as arrays. Where all sessions are asked for it is several times as fast as fc_query_next().
+ * with them, or hand them on as arrays. Where all sessions are asked for it is several times as fast as
+ * fc_query_next().
  *
  * A value stands alone: nothing points elsewhere, nothing is to be freed. Texts are cut to their column's size.
  *

@@ -32,8 +32,9 @@ int fc_db_open(const char *path, struct fc_db **out, struct fc_error *err);
 void fc_db_set_stop(struct fc_db *db, const int *stop);
 
 /*
- * Its generation: 16 random bytes that an index gets when it is exported for the first time (flowcarve/cluster.h), by which IDs of sessions
- * that are known elsewhere are held against this index and no other. 1, or 0: it has none. FC_E_DB, FC_E_IO, FC_E_NOMEM.
+ * Its generation: 16 random bytes that an index gets when it is exported for the first time (flowcarve/cluster.h), by
+ * which IDs of sessions that are known elsewhere are held against this index and no other. 1, or 0: it has none.
+ * FC_E_DB, FC_E_IO, FC_E_NOMEM.
  */
 int fc_db_generation(struct fc_db *db, uint8_t generation[16], struct fc_error *err);
 

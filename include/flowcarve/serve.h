@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A server of one index, or of the sensors of a cluster, over HTTP: the API of docs/http.md, and a page that uses it. Whoever asks must have a token;
- * other addresses than those of the machine itself are served by TLS alone.
+ * A server of one index, or of the sensors of a cluster, over HTTP: the API of docs/http.md, and a page that uses it.
+ * Whoever asks must have a token; other addresses than those of the machine itself are served by TLS alone.
  *
  * Only in libraries that were built with FLOWCARVE_SERVE. Loads libmicrohttpd and GnuTLS when it is opened.
  *
@@ -48,7 +48,8 @@ struct fc_serve;
 /*
  * Takes the address and reads all files that are needed, so that less is needed from then on (src/cli/sandbox.h);
  * nobody is answered yet. On success *out must go to fc_serve_close(). FC_E_USAGE: what is asked for is not safe, or a
- * file's content or rights are no good, or this library asks no other machines. Of a cluster nobody is asked yet. FC_E_MISSING, FC_E_SCHEMA: the index. FC_E_IO, FC_E_DB, FC_E_NOMEM.
+ * file's content or rights are no good, or this library asks no other machines. Of a cluster nobody is asked yet.
+ * FC_E_MISSING, FC_E_SCHEMA: the index. FC_E_IO, FC_E_DB, FC_E_NOMEM.
  */
 int fc_serve_open(const struct fc_serve_options *options, struct fc_serve **out, struct fc_error *err);
 

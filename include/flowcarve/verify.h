@@ -2,12 +2,13 @@
 /*
  * Verification: reads every capture of an index again and compares it with what the index says.
  *
- * For each capture, as far as it was indexed, but for those that are gone or, unless it is asked for, in archives: is it there and unchanged; does this
- * library's reader, and libpcap where it can read the capture, find as many records as were indexed; is every record in
- * exactly one session, and fits it, or was left out by the index's filter; is every byte a header, a record, another
- * block or listed as damage; do the sessions' sums and times agree with their records. Of the database: is it sound,
- * and is every session in all that it is found by (indexes, ports, spans of time, Community IDs). Where it was captured
- * live: is each packet that table `loss` counts recorded or dropped, and does the index have those that are recorded.
+ * For each capture, as far as it was indexed, but for those that are gone or, unless it is asked for, in archives: is
+ * it there and unchanged; does this library's reader, and libpcap where it can read the capture, find as many records
+ * as were indexed; is every record in exactly one session, and fits it, or was left out by the index's filter; is every
+ * byte a header, a record, another block or listed as damage; do the sessions' sums and times agree with their records.
+ * Of the database: is it sound, and is every session in all that it is found by (indexes, ports, spans of time,
+ * Community IDs). Where it was captured live: is each packet that table `loss` counts recorded or dropped, and does the
+ * index have those that are recorded.
  *
  * Threads: one at a time per db handle. Memory: 16 bytes a packet, 16 more while those of a capture are put in order,
  * one capture at a time, and 128 a session; behind that up to 256 MiB of the database and 32 bytes a session.

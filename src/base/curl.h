@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libcurl, and of GnuTLS what signs requests to S3, loaded when somebody is to be asked over a network: linking them and
- * the thirty libraries that they bring would take a short command longer than its work. Threads: any.
+ * libcurl, and of GnuTLS what signs requests to S3, loaded when somebody is to be asked over a network: linking them
+ * and the thirty libraries that they bring would take a short command longer than its work. Threads: any.
  */
 #ifndef FC_BASE_CURL_H
 #define FC_BASE_CURL_H

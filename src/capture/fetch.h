@@ -3,8 +3,8 @@
  * A range of bytes of an object, by one GET; what fails for the moment alone (no connection, time-outs, 408, 429, 500,
  * 502 to 504, a body that ends early) is tried again a few times. Redirects are followed, five at the most, never from
  * https to http, and not for s3://, whose requests are signed for one host. A connection that gives next to nothing
- * for $FLOWCARVE_ARCHIVE_TIMEOUT seconds (30) is given up. Certificates are checked, by $CURL_CA_BUNDLE or $SSL_CERT_FILE
- * where one is set.
+ * for $FLOWCARVE_ARCHIVE_TIMEOUT seconds (30) is given up. Certificates are checked, by $CURL_CA_BUNDLE or
+ * $SSL_CERT_FILE where one is set.
  *
  * Threads: any. Connections are kept, and used again by whoever comes next.
  */

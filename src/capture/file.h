@@ -64,8 +64,8 @@ int fc_file_open_remote(struct fc_remote *remote, const char *url, uint64_t byte
                         struct fc_error *err);
 #define FC_REMOTE_DEVICE ((uint64_t)INT64_MAX) /* no file system has it */
 /*
- * The same of what comes out of a source, which is read in order, from the beginning; it is closed with the file. name: what
- * messages call it. Behind a failure the source is the caller's.
+ * The same of what comes out of a source, which is read in order, from the beginning; it is closed with the file. name:
+ * what messages call it. Behind a failure the source is the caller's.
  */
 int fc_file_open_source(struct fc_source *source, const char *name, struct fc_file *file, struct fc_error *err);
 /*

@@ -13,7 +13,8 @@
 
 struct fc_remote;
 
-/* Fetches its beginning. stop, or NULL, must outlive it. Codes as fc_fetch(). fc_remote_close() frees; NULL: nothing. */
+/* Fetches its beginning. stop, or NULL, must outlive it. Codes as fc_fetch(). fc_remote_close() frees; NULL: nothing.
+ */
 int fc_remote_open(const char *url, const int *stop, struct fc_remote **out, struct fc_error *err);
 void fc_remote_close(struct fc_remote *remote);
 

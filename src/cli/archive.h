@@ -6,8 +6,8 @@
 #include <flowcarve/db.h>
 
 /*
- * FC_NEED_ARCHIVE (cli/sandbox.h) when the index has captures at URLs, and what reads them is loaded; else 0. What cannot
- * be loaded is said where such a capture is wanted.
+ * FC_NEED_ARCHIVE (cli/sandbox.h) when the index has captures at URLs, and what reads them is loaded; else 0. What
+ * cannot be loaded is said where such a capture is wanted.
  */
 unsigned fc_archive_needs(struct fc_db *db);
 

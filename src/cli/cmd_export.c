@@ -207,8 +207,8 @@ static void end_trouble(struct trouble *t, const struct args *a)
 }
 
 /*
- * Looks once a second. Sums of 5 minutes are added up anew in the engine whenever a session of them goes on, which may take long: it is
- * kept busy for a fifth of the time at the most.
+ * Looks once a second. Sums of 5 minutes are added up anew in the engine whenever a session of them goes on, which may
+ * take long: it is kept busy for a fifth of the time at the most.
  */
 static int follow(struct fc_exporter *exporter, const struct args *a, struct fc_export_result *sum,
                   struct fc_error *err)

@@ -288,7 +288,8 @@ static const uint16_t calls[] = {
     SYS_getsockopt,
 };
 
-/* To look up a host: files of the C library, and the network. Threads that do so for libcurl wake it by a pair of sockets, or what is newer. */
+/* To look up a host: files of the C library, and the network. Threads that do so for libcurl wake it by a pair of
+ * sockets, or what is newer. */
 static const uint16_t name_calls[] = {SYS_socket,      SYS_connect,  SYS_bind,       SYS_sendto,     SYS_recvfrom,
                                       SYS_sendmsg,     SYS_sendmmsg, SYS_recvmsg,    SYS_setsockopt, SYS_getsockname,
                                       SYS_getpeername, SYS_shutdown, SYS_socketpair, SYS_eventfd2,   SYS_pipe2};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Rows in the format RowBinary, in memory. Threads: one. Where memory ran out nothing more is added: look at `failed` at the end. */
+/* Rows in the format RowBinary, in memory. Threads: one. Where memory ran out nothing more is added: look at `failed`
+ * at the end. */
 #ifndef FC_CLUSTER_BINARY_ROWS_H
 #define FC_CLUSTER_BINARY_ROWS_H
 

@@ -22,12 +22,13 @@ struct fc_cluster {
 };
 
 /*
- * Takes http://host:port/database apart: the peer's URL, and the database (letters, digits, '_'; 1 to 63 of them). NULL, or what is
- * wrong with it. Both are the caller's to free.
+ * Takes http://host:port/database apart: the peer's URL, and the database (letters, digits, '_'; 1 to 63 of them).
+ * NULL, or what is wrong with it. Both are the caller's to free.
  */
 const char *fc_engine_url(const char *text, char **url, char **database);
 
-/* The line that a file of a secret holds, which must belong to its user alone; the caller's to free. FC_E_IO, FC_E_USAGE, FC_E_NOMEM. */
+/* The line that a file of a secret holds, which must belong to its user alone; the caller's to free. FC_E_IO,
+ * FC_E_USAGE, FC_E_NOMEM. */
 int fc_secret_read(const char *path, char **out, struct fc_error *err);
 
 #endif

@@ -75,7 +75,8 @@ static int ask(struct fc_engine *engine, struct fc_http_request *request, struct
     return answer.status == 200 ? 0 : refused(engine, &answer, err);
 }
 
-/* Of statements that insert: they end when rows are stored, on a shard also, and blocks that are known are stored again. */
+/* Of statements that insert: they end when rows are stored, on a shard also, and blocks that are known are stored
+ * again. */
 #define SYNC "insert_distributed_sync=1&insert_deduplicate=0"
 
 static const char *partitions(const struct fc_engine *engine)
@@ -83,7 +84,8 @@ static const char *partitions(const struct fc_engine *engine)
     return engine->release >= RELEASE_OF_LIMITS ? "&max_partitions_per_insert_block=0" : "";
 }
 
-/* Whatever a user's profile says: what is too much, or cannot be asked, is an error and not left out; and long filters are taken. */
+/* Whatever a user's profile says: what is too much, or cannot be asked, is an error and not left out; and long filters
+ * are taken. */
 #define WHOLE                                                                                                          \
     "&skip_unavailable_shards=0&timeout_overflow_mode=throw&read_overflow_mode=throw&group_by_overflow_mode=throw&"    \
     "sort_overflow_mode=throw"                                                                                         \

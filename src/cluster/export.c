@@ -372,7 +372,8 @@ static int send_all(struct sending *s)
     fc_slots_sort(&x->slots);
     if (x->slots.failed)
         return no_memory(s->err);
-    /* of an index that is asked already the sums and what is noted come behind the rows; one that is not is asked when all is there */
+    /* of an index that is asked already the sums and what is noted come behind the rows; one that is not is asked when
+     * all is there */
     if ((rc = fc_rollup(x->engine, x->sensor, x->state.generation, 2 * (uint64_t)s->step.until + 1, &x->slots,
                         s->err)) ||
         (rc = flip(x, s->err)))

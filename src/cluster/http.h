@@ -62,8 +62,8 @@ void fc_http_close(struct fc_http *http);
 
 /*
  * Asks. 0 when an answer has come whole, whatever its status (bodies of errors go to answer->text, others to `take`).
- * FC_E_IO: no connection, no whole answer, or a deadline has passed: err names the URL and the cause. FC_E_INTERRUPTED; what
- * `take` returns; FC_E_NOMEM. *answer is filled in any case.
+ * FC_E_IO: no connection, no whole answer, or a deadline has passed: err names the URL and the cause. FC_E_INTERRUPTED;
+ * what `take` returns; FC_E_NOMEM. *answer is filled in any case.
  */
 int fc_http_ask(struct fc_http *http, const struct fc_http_request *request, struct fc_http_answer *answer,
                 struct fc_error *err);

@@ -277,7 +277,8 @@ static void put_mac(struct fc_binary_rows *rows, sqlite3_stmt *stmt, int *column
         fc_binary_put_bytes(rows, sqlite3_column_blob(stmt, at), 6);
 }
 
-/* Fields in the order of the columns; the Community ID, which follows from the key, is of all sessions that have one. */
+/* Fields in the order of the columns; the Community ID, which follows from the key, is of all sessions that have one.
+ */
 static void put_fields(struct fc_binary_rows *rows, sqlite3_stmt *stmt, const struct fc_flow_key *key, bool deleted)
 {
     char community[FC_COMMUNITY_ID_SIZE];
@@ -334,8 +335,8 @@ static void put_row(struct reading *r, const struct fc_flow_key *key, const stru
 }
 
 /*
- * Where the session stood before the latest run that has moved it, before the one before that, and so on. A place that is its present one
- * is not told of.
+ * Where the session stood before the latest run that has moved it, before the one before that, and so on. A place that
+ * is its present one is not told of.
  */
 static int put_tombstones(struct reading *r, const struct fc_flow_key *key, const struct stand *now)
 {

@@ -2,7 +2,8 @@
 /*
  * What an index has to tell an engine: which sessions runs have made and changed, and their rows.
  *
- * The index is opened for each of these calls and closed again, so that nobody who writes it waits for who sends. Threads: one.
+ * The index is opened for each of these calls and closed again, so that nobody who writes it waits for who sends.
+ * Threads: one.
  */
 #ifndef FC_CLUSTER_JOURNAL_H
 #define FC_CLUSTER_JOURNAL_H
@@ -50,8 +51,8 @@ struct fc_journal_rows {
 extern const char fc_session_columns[];
 
 /*
- * Appends the rows of sessions, as one transaction sees them, with what `moved` tells of where they stood before: all from first to last,
- * or those of a list. FC_E_DAMAGED names a session that is none.
+ * Appends the rows of sessions, as one transaction sees them, with what `moved` tells of where they stood before: all
+ * from first to last, or those of a list. FC_E_DAMAGED names a session that is none.
  */
 int fc_journal_range(struct fc_journal_rows *out, int64_t first, int64_t last, struct fc_error *err);
 int fc_journal_list(struct fc_journal_rows *out, const int64_t *ids, size_t count, struct fc_error *err);

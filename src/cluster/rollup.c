@@ -21,8 +21,8 @@ const char *fc_sql_bytes(const void *bytes, size_t len, char *buf)
 }
 
 /*
- * The conditions for slots from `at` on; *at: behind the last one. -2^63 is written as a difference, as its digits without the sign are
- * not of an Int64.
+ * The conditions for slots from `at` on; *at: behind the last one. -2^63 is written as a difference, as its digits
+ * without the sign are not of an Int64.
  */
 static void put_ranges(FILE *out, const struct fc_slots *slots, size_t *at)
 {
@@ -45,8 +45,8 @@ static void put_ranges(FILE *out, const struct fc_slots *slots, size_t *at)
 }
 
 /*
- * A session has rows under several keys when it has moved, all but one of them deleted, and of each key the latest revision counts: that is
- * what FINAL gives, as it streams. A slot of which all have gone gets lists without an item.
+ * A session has rows under several keys when it has moved, all but one of them deleted, and of each key the latest
+ * revision counts: that is what FINAL gives, as it streams. A slot of which all have gone gets lists without an item.
  */
 static int add_up(struct fc_engine *engine, const char *sensor, const uint8_t generation[16], uint64_t revision,
                   const struct fc_slots *slots, size_t *at, struct fc_error *err)

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A character of a text, behind a backslash or not; moves *p behind it. What is not ASCII by \u becomes a question mark. */
+/* A character of a text, behind a backslash or not; moves *p behind it. What is not ASCII by \u becomes a question
+ * mark. */
 static char character(const char **p)
 {
     static const char escapes[] = "bfnrt", meant[] = "\b\f\n\r\t";

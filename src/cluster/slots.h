@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The 5 minutes that sessions start in, and their days, as schema/clickhouse/tables.sql has them; and a set of these, whose sums in an
- * engine are to be made anew. Threads: one.
+ * The 5 minutes that sessions start in, and their days, as schema/clickhouse/tables.sql has them; and a set of these,
+ * whose sums in an engine are to be made anew. Threads: one.
  */
 #ifndef FC_CLUSTER_SLOTS_H
 #define FC_CLUSTER_SLOTS_H

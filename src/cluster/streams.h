@@ -29,8 +29,8 @@ int fc_streams_open(size_t count, const struct fc_streams_options *options, stru
 void fc_streams_close(struct fc_streams *streams);
 
 /*
- * Begins a request: a POST of JSON with a body, else a GET. name: what messages call the server; peer, name and body must
- * live as long as the stream. FC_E_NOMEM: it was not begun.
+ * Begins a request: a POST of JSON with a body, else a GET. name: what messages call the server; peer, name and body
+ * must live as long as the stream. FC_E_NOMEM: it was not begun.
  */
 int fc_streams_begin(struct fc_streams *streams, size_t number, const struct fc_peer *peer, const char *name,
                      const char *path, const char *body, size_t len, struct fc_error *err);
@@ -38,9 +38,9 @@ int fc_streams_begin(struct fc_streams *streams, size_t number, const struct fc_
 void fc_streams_end(struct fc_streams *streams, size_t number);
 
 /*
- * What it answers, with the status 200 alone, as bytes at offsets. read() waits until there are so many, or its end, and
- * fails with FC_E_IO when no answer comes or it breaks off, with the codes of fc_streams_refused() when it is another one, and with
- * FC_E_LIMIT when more would have to be kept than can be. close() does nothing.
+ * What it answers, with the status 200 alone, as bytes at offsets. read() waits until there are so many, or its end,
+ * and fails with FC_E_IO when no answer comes or it breaks off, with the codes of fc_streams_refused() when it is
+ * another one, and with FC_E_LIMIT when more would have to be kept than can be. close() does nothing.
  */
 struct fc_source *fc_streams_source(struct fc_streams *streams, size_t number);
 

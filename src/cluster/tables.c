@@ -11,7 +11,8 @@
 
 enum { NAME_LONGEST = 63 };
 
-/* The engine of the table that the statement so far is about; `version` is between the parentheses, and may be empty. */
+/* The engine of the table that the statement so far is about; `version` is between the parentheses, and may be empty.
+ */
 static void put_engine(FILE *out, const struct fc_tables_options *o, const char *table, size_t table_len,
                        const char *version, size_t len)
 {

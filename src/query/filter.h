@@ -34,8 +34,8 @@ struct fc_filter_sql {
     int64_t candidates; /* of what narrows it most: sessions that are looked at, about; INT64_MAX: all */
     /*
      * NULL, or what holds of the row of `session_span p` of every session that matches. Then FC_SPANNED_SESSIONS, with
-     * this in front of `where`, gives the sessions span by span as they are wanted, in the order of p.first_id and s.id.
-     * (NOT INDEXED keeps SQLite from making an index of its own of the whole table.)
+     * this in front of `where`, gives the sessions span by span as they are wanted, in the order of p.first_id and
+     * s.id. (NOT INDEXED keeps SQLite from making an index of its own of the whole table.)
      */
     char *spans;
 };
@@ -59,8 +59,8 @@ void fc_filter_sql_fini(struct fc_filter_sql *sql);
 int fc_filter_bind(const struct fc_filter_sql *sql, sqlite3_stmt *stmt, int first);
 
 /*
- * Prepares `select` FROM <sessions> `joins` WHERE <filter> in an order, with the filter's values bound; neither text has
- * parameters of its own. On success *out must go to sqlite3_finalize(). Errors as above.
+ * Prepares `select` FROM <sessions> `joins` WHERE <filter> in an order, with the filter's values bound; neither text
+ * has parameters of its own. On success *out must go to sqlite3_finalize(). Errors as above.
  */
 enum fc_filter_order { FC_ORDER_NONE, FC_ORDER_ID, FC_ORDER_START };
 int fc_filter_prepare(const struct fc_filter *filter, struct fc_db *db, const char *select, const char *joins,

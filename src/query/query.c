@@ -4,9 +4,9 @@
  * as he likes, and the index be added to meanwhile.
  *
  * Where the table is read from end to end, or a window of time of it span by span, a page begins behind the ID at which
- * the one before it has ended. Else the IDs are collected first, and a page is so many of them: what the filter has found, in its order. When the index has
- * changed since, the filter is asked again. Sessions that are gone by then are not there. What fits into one page is
- * read at once, by one statement.
+ * the one before it has ended. Else the IDs are collected first, and a page is so many of them: what the filter has
+ * found, in its order. When the index has changed since, the filter is asked again. Sessions that are gone by then are
+ * not there. What fits into one page is read at once, by one statement.
  */
 #include "base/error.h"
 #include "base/export.h"

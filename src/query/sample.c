@@ -447,8 +447,8 @@ static int find_runs(struct fc_db *db, struct window *w, struct fc_error *err)
 }
 
 /*
- * Whether pages of the table are to be read: where all sessions are wanted, or those of a time, or what is asked besides
- * is known (match.h) and would have so many rows read by a SELECT that it took longer.
+ * Whether pages of the table are to be read: where all sessions are wanted, or those of a time, or what is asked
+ * besides is known (match.h) and would have so many rows read by a SELECT that it took longer.
  */
 static int wants_scan(struct fc_db *db, const struct fc_filter *filter, struct window *w, bool *scan,
                       struct fc_error *err)

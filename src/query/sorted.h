@@ -34,7 +34,8 @@ struct fc_sorted {
 
 /*
  * Gives the first `most` (1 to FC_SORTED_MAX) sessions, equal ones by ID; *rows to be freed by the caller, and *count
- * how many they are. *done false: the pages are not to be read, and SQLite must sort. 0, or a code as fc_samples_read().
+ * how many they are. *done false: the pages are not to be read, and SQLite must sort. 0, or a code as
+ * fc_samples_read().
  */
 int fc_sorted_first(struct fc_db *db, const struct fc_filter *filter, enum fc_sorted_key key, bool descending,
                     size_t most, struct fc_sorted **rows, size_t *count, bool *done, struct fc_error *err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What one sensor has to answer, passed on as it comes. What it says is not looked at, and is no more than data of the type that is asked for. */
+/* What one sensor has to answer, passed on as it comes. What it says is not looked at, and is no more than data of the
+ * type that is asked for. */
 #include "serve/ask.h"
 #include "serve/many.h"
 

@@ -19,7 +19,8 @@ struct fc_route {
     unsigned scope, flags;
 };
 
-/* That of a path, which is what stands behind "/v1/"; *id: the session that it names. many: of a cluster. NULL: there is none. */
+/* That of a path, which is what stands behind "/v1/"; *id: the session that it names. many: of a cluster. NULL: there
+ * is none. */
 const struct fc_route *fc_route_find(const char *path, bool many, int64_t *id);
 
 /* The same for a question that has a body. */

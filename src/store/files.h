@@ -58,8 +58,9 @@ struct fc_stored_file *fc_stored_files_find(const struct fc_stored_files *files,
 
 /*
  * Opens the capture, as far as it was indexed, and checks that it is the one: by its fingerprint, and in an archive by
- * its version where the index has noted that one. What was opened there stays the same version from then on. FC_E_MISSING (also when it is gone), FC_E_CHANGED, FC_E_IO,
- * FC_E_INTERRUPTED. On success fc_file_close() frees, before `stored` does.
+ * its version where the index has noted that one. What was opened there stays the same version from then on.
+ * FC_E_MISSING (also when it is gone), FC_E_CHANGED, FC_E_IO, FC_E_INTERRUPTED. On success fc_file_close() frees,
+ * before `stored` does.
  */
 int fc_stored_file_open(struct fc_stored_file *stored, struct fc_file *file, struct fc_error *err);
 

@@ -9,7 +9,8 @@
 
 enum { FC_GENERATION_BYTES = 16 };
 
-/* Gives the index at `path` a generation, where it has none or, `again`, in any case. Codes as fc_conn_begin_index(); FC_E_IO. */
+/* Gives the index at `path` a generation, where it has none or, `again`, in any case. Codes as fc_conn_begin_index();
+ * FC_E_IO. */
 int fc_generation_make(const char *path, bool again, struct fc_error *err);
 
 #endif

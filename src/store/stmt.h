@@ -39,8 +39,8 @@ int fc_conn_begin(struct fc_conn *conn, const char *text, struct fc_error *err);
 int fc_conn_commit(struct fc_conn *conn, struct fc_error *err);
 int fc_conn_exec(struct fc_conn *conn, const char *text, struct fc_error *err);
 /*
- * Opens the index conn->name for a short transaction, and begins that; sync: what it commits is to be on the disk then. FC_E_SCHEMA: it is
- * none of this version. FC_E_BUSY: somebody else is writing it.
+ * Opens the index conn->name for a short transaction, and begins that; sync: what it commits is to be on the disk then.
+ * FC_E_SCHEMA: it is none of this version. FC_E_BUSY: somebody else is writing it.
  */
 int fc_conn_begin_index(struct fc_conn *conn, bool sync, struct fc_error *err);
 /* Statements outside of a transaction, of which nothing depends: whether they were done. */

@@ -226,8 +226,8 @@ int fc_writer_open_row(struct fc_writer *writer, const struct fc_open_entry *ent
 /* Is it later than was asked for? */
 bool fc_writer_is_late(const struct fc_writer *writer);
 /*
- * writer_moved.c. Is table `moved` there? What of an old session has changed in this run: its start (NULL: it had none), who is the client.
- * All that is noted of one goes.
+ * writer_moved.c. Is table `moved` there? What of an old session has changed in this run: its start (NULL: it had
+ * none), who is the client. All that is noted of one goes.
  */
 int fc_writer_find_moved(struct fc_writer *writer, struct fc_error *err);
 int fc_writer_note_moved(struct fc_writer *writer, int64_t id, const int64_t *start_ns, bool turned,

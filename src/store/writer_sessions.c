@@ -138,8 +138,8 @@ static void bind_client(struct fc_stmt *stmt, const struct fc_session_record *r)
 }
 
 /*
- * What the index has of a session so far, before its row is changed; *turned: its client was the other end. Where it starts at another
- * time now, or that, it is noted.
+ * What the index has of a session so far, before its row is changed; *turned: its client was the other end. Where it
+ * starts at another time now, or that, it is noted.
  */
 static int read_sums(struct fc_writer *w, int64_t id, const struct fc_session_record *r, struct fc_span_sum *had,
                      bool *turned, struct fc_error *err)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Carves from sensors, without an engine that says which sessions: for test_cluster_carve.py.
- *     gather CLUSTER OUTPUT [KEY=VALUE]... SENSOR/GENERATION/IDS...    a line for the result, and one for what is missing
- *     gather CLUSTER status                                            a line a sensor
+ *     gather CLUSTER OUTPUT [KEY=VALUE]... SENSOR/GENERATION/IDS...    a line for the result, and one for what is
+ * missing gather CLUSTER status                                            a line a sensor
  */
 #include <flowcarve/cluster_carve.h>
 
