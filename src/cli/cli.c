@@ -140,19 +140,6 @@ void fc_complain_error(const struct fc_error *err)
     fc_complain("%s", fc_error_text(err, text, sizeof text));
 }
 
-int fc_direction_option(const char *command, const char *value, int *direction)
-{
-    static const char *const names[] = {"both", "client", "server"};
-
-    for (int i = 0; i < 3; i++)
-        if (strcmp(value, names[i]) == 0) {
-            *direction = i - 1;
-            return 0;
-        }
-    fc_complain("%s: --direction takes client, server or both, not '%s'", command, value);
-    return -1;
-}
-
 bool fc_size_option(const char *text, uint64_t *bytes)
 {
     char *end;

@@ -13,12 +13,24 @@
 
 enum { FC_EXIT_OK = 0, FC_EXIT_NONE = 1, FC_EXIT_ERROR = 2 };
 
+/* Its place is in the struct of the command's arguments: FC_FLAG(), FC_WORD() and FC_TAKE() say which. */
 struct fc_option {
     const char *name; /* long name without dashes */
     char short_name;  /* or 0 */
     const char *arg;  /* name of its argument, NULL: takes none */
     const char *help; /* a paragraph */
+    size_t place;
+    /*
+     * Puts the value (NULL where it takes none) into its place; -1 when it is no good, which it says in the name of
+     * `command`. NULL: the place is a word, or of an option without argument a bool, which becomes true.
+     */
+    int (*take)(const char *command, void *place, const char *value);
 };
+
+#define FC_FLAG(type, member) (offsetof(type, member) + 0 * _Generic(((type *)0)->member, bool : 1)), NULL
+#define FC_WORD(type, member) (offsetof(type, member) + 0 * _Generic(((type *)0)->member, const char * : 1)), NULL
+#define FC_TAKE(type, member, function) offsetof(type, member), function
+#define FC_TAKE_ALL(function) 0, function /* its place is the struct */
 
 /* The fixed words that an option takes; completions offer them. */
 struct fc_values {
@@ -41,27 +53,28 @@ extern const struct fc_command fc_command_index, fc_command_watch, fc_command_ca
     fc_command_forget, fc_command_status, fc_command_cache, fc_command_serve, fc_command_export, fc_command_cluster;
 
 /*
- * Parses argv[1..] of a command. For each option `set` gets its place in the table and its value; it returns 0, or -1
- * when the value is no good (it has said why). Words are moved to argv[*first..argc). Options may stand anywhere; "--"
- * ends them. Handles --help. Returns -1 to go on, or the exit status to end with.
+ * Parses argv[1..] of a command into `args`, the struct in which its options have their places. Words are moved to
+ * argv[*first..argc). Options may stand anywhere; "--" ends them. Handles --help. Returns -1 to go on, or the exit
+ * status to end with.
  */
-int fc_options_parse(const struct fc_command *command, int argc, char **argv,
-                     int (*set)(void *ctx, int option, const char *value), void *ctx, int *first);
+int fc_options_parse(const struct fc_command *command, int argc, char **argv, void *args, int *first);
 
-/* Options that every command has; `set` sees them as well. */
-#define FC_OPTION_DB                                                                                                   \
+/* Options of several commands; `type` is that of their arguments, with a member of the same name for each. */
+#define FC_OPTION_DB(type)                                                                                             \
     {                                                                                                                  \
-        "db", 'd', "DB", "the index (default: $FLOWCARVE_DB, else ./flowcarve.db)"                                     \
+        "db", 'd', "DB", "the index (default: $FLOWCARVE_DB, else ./flowcarve.db)", FC_WORD(type, db)                  \
     }
 
-#define FC_OPTION_MODE                                                                                                 \
+#define FC_OPTION_MODE(type, member)                                                                                   \
     {                                                                                                                  \
         "mode", 0, "OCTAL",                                                                                            \
-            "rights of a file that is made, as for chmod (default: 600; one that is there keeps its own)"              \
+            "rights of a file that is made, as for chmod (default: 600; one that is there keeps its own)",             \
+            FC_TAKE(type, member, fc_take_mode)                                                                        \
     }
-#define FC_OPTION_GROUP                                                                                                \
+#define FC_OPTION_GROUP(type, member)                                                                                  \
     {                                                                                                                  \
-        "group", 0, "NAME", "group of a file that is made (with --mode 640 or 660, for colleagues)"                    \
+        "group", 0, "NAME", "group of a file that is made (with --mode 640 or 660, for colleagues)",                   \
+            FC_TAKE(type, member, fc_take_group)                                                                       \
     }
 
 /*
@@ -71,12 +84,14 @@ int fc_options_parse(const struct fc_command *command, int argc, char **argv,
  */
 int fc_completion(const struct fc_command *const *commands, int count, int argc, char **argv);
 
-/* The value of --direction: 0 client, 1 server, -1 both. -1 when it is none of these, which is said. */
-int fc_direction_option(const char *command, const char *value, int *direction);
+/* Takes --direction into an int: 0 client, 1 server, -1 both. */
+int fc_take_direction(const char *command, void *direction, const char *value);
 
-/* Values of --mode and --group. -1 when they are no good, which is said. */
-int fc_mode_option(const char *command, const char *value, struct fc_rights *rights);
-int fc_group_option(const char *command, const char *value, struct fc_rights *rights);
+/* Take --mode and --group into a struct fc_rights. */
+int fc_take_mode(const char *command, void *rights, const char *value);
+int fc_take_group(const char *command, void *rights, const char *value);
+/* Takes --limit, a number from 0 on, into an int64_t. */
+int fc_take_limit(const char *command, void *limit, const char *value);
 
 /* The index to use: the option's value, else $FLOWCARVE_DB, else "flowcarve.db". */
 const char *fc_db_name(const char *option);
@@ -99,12 +114,6 @@ bool fc_number_option(const char *text, int64_t low, int64_t high, int64_t *numb
 
 /* "100us", "500ms", "10s", "1m", "2h", "7d", "2w", "1y" (365 days), above 0. */
 bool fc_duration_option(const char *text, int64_t *ns);
-
-/*
- * An option whose value is a list, given once more: adds to *list, a string to be freed, with a comma. -1 without
- * memory, which is said.
- */
-int fc_list_option(char **list, const char *value);
 
 /* The words joined by blanks, a new string; NULL without memory. */
 char *fc_join_words(int count, char **words);
@@ -135,10 +144,11 @@ int fc_stop_signal(void);
 void fc_die_of_signal(void);
 
 /* Of a command that writes a file for Prometheus. */
-#define FC_OPTION_METRICS                                                                                              \
+#define FC_OPTION_METRICS(type)                                                                                        \
     {                                                                                                                  \
         "metrics", 0, "FILE",                                                                                          \
-            "write numbers for Prometheus into this file, once a second (rights: 644, or as --mode says)"              \
+            "write numbers for Prometheus into this file, once a second (rights: 644, or as --mode says)",             \
+            FC_WORD(type, metrics)                                                                                     \
     }
 
 /* Lets this process have as many files open as it may: the lower limit is meant for programs that use select(). */

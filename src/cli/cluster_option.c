@@ -4,8 +4,9 @@
 
 #include <string.h>
 
-int fc_cluster_option_rows(struct fc_cluster_option *option, const char *command, const char *value)
+int fc_take_rows(const char *command, void *place, const char *value)
 {
+    struct fc_cluster_option *option = place;
     int64_t rows;
     uint64_t with_unit;
 
@@ -28,8 +29,9 @@ int fc_cluster_option_rows(struct fc_cluster_option *option, const char *command
     return -1;
 }
 
-int fc_cluster_option_deadline(struct fc_cluster_option *option, const char *command, const char *value)
+int fc_take_deadline(const char *command, void *place, const char *value)
 {
+    struct fc_cluster_option *option = place;
     enum { LONGEST_S = 86400 };
     int64_t ns;
 

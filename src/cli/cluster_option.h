@@ -3,20 +3,25 @@
 #ifndef FC_CLI_CLUSTER_OPTION_H
 #define FC_CLI_CLUSTER_OPTION_H
 
+#include "cli/cli.h"
+
 #include <flowcarve/cluster_query.h>
 #include <stdbool.h>
 
-#define FC_OPTION_CLUSTER                                                                                              \
+#define FC_OPTION_CLUSTER(type)                                                                                        \
     {                                                                                                                  \
-        "cluster", 0, "FILE", "ask the sensors that FILE names, by the engine that they send their sessions to"        \
+        "cluster", 0, "FILE", "ask the sensors that FILE names, by the engine that they send their sessions to",       \
+            FC_WORD(type, cluster.path)                                                                                \
     }
-#define FC_OPTION_MAX_ROWS                                                                                             \
+#define FC_OPTION_MAX_ROWS(type)                                                                                       \
     {                                                                                                                  \
-        "max-rows", 0, "N", "with --cluster: a question that reads more rows of a server is refused (default: 1000M)"  \
+        "max-rows", 0, "N", "with --cluster: a question that reads more rows of a server is refused (default: 1000M)", \
+            FC_TAKE(type, cluster, fc_take_rows)                                                                       \
     }
-#define FC_OPTION_DEADLINE                                                                                             \
+#define FC_OPTION_DEADLINE(type)                                                                                       \
     {                                                                                                                  \
-        "deadline", 0, "TIME", "with --cluster: how long an answer may take, as in 30s, 5m (default: 30s)"             \
+        "deadline", 0, "TIME", "with --cluster: how long an answer may take, as in 30s, 5m (default: 30s)",            \
+            FC_TAKE(type, cluster, fc_take_deadline)                                                                   \
     }
 
 struct fc_cluster_option {
@@ -27,9 +32,9 @@ struct fc_cluster_option {
     struct fc_inquiry *inquiry;
 };
 
-/* The value of one of the options. -1 when it is no good, which is said. */
-int fc_cluster_option_rows(struct fc_cluster_option *option, const char *command, const char *value);
-int fc_cluster_option_deadline(struct fc_cluster_option *option, const char *command, const char *value);
+/* Take --max-rows and --deadline. */
+int fc_take_rows(const char *command, void *cluster_option, const char *value);
+int fc_take_deadline(const char *command, void *cluster_option, const char *value);
 
 /*
  * False: --max-rows or --deadline stand without --cluster, or it with one of others (a name, NULL: none), which is

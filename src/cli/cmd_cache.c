@@ -14,35 +14,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FORMAT, QUIET, VERBOSE };
-
-static const struct fc_option options[] = {
-    [FORMAT] = {"format", 'f', "NAME",
-                "table, json (an object a line), csv or tsv (default: table on a terminal, else tsv)"},
-    [QUIET] = {"quiet", 'q', NULL, "errors only"},
-    [VERBOSE] = {"verbose", 'v', NULL, "of clear: name what is removed"},
-    {0},
-};
-
-static const struct fc_values values[] = {{"format", "table json csv tsv"}, {0}};
-
 struct args {
     const char *format;
     bool quiet, verbose;
 };
 
-static int set(void *ctx, int option, const char *value)
-{
-    struct args *a = ctx;
+static const struct fc_option options[] = {
+    {"format", 'f', "NAME", "table, json (an object a line), csv or tsv (default: table on a terminal, else tsv)",
+     FC_WORD(struct args, format)},
+    {"quiet", 'q', NULL, "errors only", FC_FLAG(struct args, quiet)},
+    {"verbose", 'v', NULL, "of clear: name what is removed", FC_FLAG(struct args, verbose)},
+    {0},
+};
 
-    if (option == FORMAT)
-        a->format = value;
-    else if (option == QUIET)
-        a->quiet = true;
-    else
-        a->verbose = true;
-    return 0;
-}
+static const struct fc_values values[] = {{"format", "table json csv tsv"}, {0}};
 
 static const struct fc_grid_column columns[] = {
     {"used", "USED", false, true, 2},           {"size", "SIZE", true, false, 0},
@@ -157,7 +142,7 @@ static int walk(const struct args *a, const char *folder, enum fc_row_format for
 static int run(int argc, char **argv)
 {
     struct args a = {0};
-    int first, rc = fc_options_parse(&fc_command_cache, argc, argv, set, &a, &first);
+    int first, rc = fc_options_parse(&fc_command_cache, argc, argv, &a, &first);
 
     if (rc >= 0)
         return rc;

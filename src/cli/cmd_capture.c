@@ -14,50 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    DB,
-    INTERFACE,
-    WRITE,
-    SNAPLEN,
-    BUFFER,
-    PROMISCUOUS,
-    THREADS,
-    ROTATE,
-    COMMIT,
-    METRICS,
-    RETAIN,
-    USER = RETAIN + FC_RETAIN_OPTIONS,
-    MODE,
-    GROUP,
-    INDEX,
-    QUIET = INDEX + FC_INDEX_OPTIONS,
-    VERBOSE
-};
-
-static const struct fc_option options[] = {
-    [DB] = FC_OPTION_DB,
-    [INTERFACE] = {"interface", 'i', "IFACE", "capture from it, or from 'any'; may be given several times"},
-    [WRITE] = {"write", 'w', "DIR", "the folder for the captures, which must be there"},
-    [SNAPLEN] = {"snaplen", 's', "BYTES", "keep so much of each packet (default, and at most: 262144)"},
-    [BUFFER] = {"buffer", 'B', "BYTES", "the kernel's buffer for each thread (1M to 2046M, default 32M)"},
-    [PROMISCUOUS] = {"promiscuous", 0, NULL, "also packets that are meant for others"},
-    [THREADS] = {"threads", 0, "N", "threads an interface, among which its flows are divided (1 to 64, default 1)"},
-    [ROTATE] =
-        {"rotate", 0, "BYTES,TIME",
-         "begin a new file when one is as long (default: 1G), and whenever the clock has gone on by so much, such "
-         "as 1G,60s; either may be left out"},
-    [COMMIT] = {"commit", 0, "TIME,PACKETS", "add to the index that often (default: 1s), and when so many have come"},
-    [METRICS] = FC_OPTION_METRICS,
-    FC_RETAIN_OPTION_TABLE(RETAIN),
-    [USER] = {"user", 'Z', "USER", "go on as this user once the interfaces are open"},
-    [MODE] = FC_OPTION_MODE,
-    [GROUP] = FC_OPTION_GROUP,
-    FC_INDEX_OPTION_TABLE(INDEX),
-    [QUIET] = {"quiet", 'q', NULL, "tell of what went wrong alone"},
-    [VERBOSE] = {"verbose", 'v', NULL, "a line for each time something is added"},
-    {0},
-};
-
 struct args {
     const char *db, *folder, *metrics;
     const char **interfaces;
@@ -68,6 +24,128 @@ struct args {
     struct fc_retain_limits limits;
     struct fc_user user;
     bool quiet, verbose;
+};
+
+static int take_interface(const char *command, void *args, const char *name)
+{
+    struct args *a = args;
+    const char **more = realloc(a->interfaces, (a->count + 1) * sizeof *more);
+
+    if (!more) {
+        fc_complain("%s: out of memory", command);
+        return -1;
+    }
+    a->interfaces = more;
+    a->interfaces[a->count++] = name;
+    return 0;
+}
+
+/* "1G,60s", "1G", "60s". What may be both, as "5m", is neither. */
+static int take_rotate(const char *command, void *recorder, const char *value)
+{
+    struct fc_recorder_options *o = recorder;
+    const char *comma = strchr(value, ',');
+    char size[32];
+    uint64_t bytes;
+    int64_t ns;
+
+    snprintf(size, sizeof size, "%.*s", (int)(comma ? comma - value : 31), value);
+    bool is_size = fc_size_option(size, &bytes), is_time = fc_duration_option(comma ? comma + 1 : value, &ns);
+    if (comma ? !is_size || !is_time : is_size == is_time) {
+        fc_complain("%s: --rotate takes bytes, a time, or both, such as 1G, 60s or 1G,60s, not '%s'%s", command, value,
+                    is_size && !comma ? ", which may be either: 5M are bytes, 300s a time" : "");
+        return -1;
+    }
+    o->rotate_bytes = is_size ? bytes : 0;
+    o->rotate_ns = is_time ? ns : 0;
+    if ((is_size && bytes < 1 << 20) || (is_time && ns < 1000000000)) {
+        fc_complain("%s: --rotate takes at least 1M and 1s, not '%s'", command, value);
+        return -1;
+    }
+    return 0;
+}
+
+static int take_number(const char *command, const char *name, const char *value, int64_t low, int64_t high,
+                       uint32_t *out)
+{
+    int64_t n;
+
+    if (!fc_number_option(value, low, high, &n)) {
+        fc_complain("%s: --%s takes a number from %d to %d, not '%s'", command, name, (int)low, (int)high, value);
+        return -1;
+    }
+    *out = (uint32_t)n;
+    return 0;
+}
+
+static int take_snaplen(const char *command, void *snaplen, const char *value)
+{
+    return take_number(command, "snaplen", value, 0, 262144, snaplen);
+}
+
+static int take_threads(const char *command, void *threads, const char *value)
+{
+    return take_number(command, "threads", value, 1, FC_TAP_THREADS_MAX, threads);
+}
+
+/* "500ms", or "5s,100000". */
+static int take_commit(const char *command, void *recorder, const char *value)
+{
+    struct fc_recorder_options *o = recorder;
+    const char *comma = strchr(value, ',');
+    int64_t packets = 0;
+    char time[32];
+
+    snprintf(time, sizeof time, "%.*s", (int)(comma ? comma - value : 31), value);
+    if (!fc_duration_option(time, &o->commit_ns) || (comma && !fc_number_option(comma + 1, 1, INT64_MAX, &packets))) {
+        fc_complain("%s: --commit takes a time, such as 500ms, 5s or 1m, and perhaps a number of packets, such as "
+                    "5s,100000, not '%s'",
+                    command, value);
+        return -1;
+    }
+    o->commit_packets = (uint64_t)packets;
+    return 0;
+}
+
+static int take_buffer(const char *command, void *buffer, const char *value)
+{
+    uint64_t bytes;
+
+    if (!fc_size_option(value, &bytes) || bytes < FC_TAP_BUFFER_MIN || bytes > FC_TAP_BUFFER_MAX) {
+        fc_complain("%s: --buffer takes 1M to 2046M, not '%s'", command, value);
+        return -1;
+    }
+    *(uint32_t *)buffer = (uint32_t)bytes;
+    return 0;
+}
+
+static const struct fc_option options[] = {
+    FC_OPTION_DB(struct args),
+    {"interface", 'i', "IFACE", "capture from it, or from 'any'; may be given several times",
+     FC_TAKE_ALL(take_interface)},
+    {"write", 'w', "DIR", "the folder for the captures, which must be there", FC_WORD(struct args, folder)},
+    {"snaplen", 's', "BYTES", "keep so much of each packet (default, and at most: 262144)",
+     FC_TAKE(struct args, tap.snaplen, take_snaplen)},
+    {"buffer", 'B', "BYTES", "the kernel's buffer for each thread (1M to 2046M, default 32M)",
+     FC_TAKE(struct args, tap.buffer, take_buffer)},
+    {"promiscuous", 0, NULL, "also packets that are meant for others", FC_FLAG(struct args, tap.promiscuous)},
+    {"threads", 0, "N", "threads an interface, among which its flows are divided (1 to 64, default 1)",
+     FC_TAKE(struct args, tap.threads, take_threads)},
+    {"rotate", 0, "BYTES,TIME",
+     "begin a new file when one is as long (default: 1G), and whenever the clock has gone on by so much, such "
+     "as 1G,60s; either may be left out",
+     FC_TAKE(struct args, recorder, take_rotate)},
+    {"commit", 0, "TIME,PACKETS", "add to the index that often (default: 1s), and when so many have come",
+     FC_TAKE(struct args, recorder, take_commit)},
+    FC_OPTION_METRICS(struct args),
+    FC_RETAIN_OPTION_TABLE(struct args),
+    {"user", 'Z', "USER", "go on as this user once the interfaces are open", FC_TAKE(struct args, user, fc_take_user)},
+    FC_OPTION_MODE(struct args, words.o.rights),
+    FC_OPTION_GROUP(struct args, words.o.rights),
+    FC_INDEX_OPTION_TABLE(struct args),
+    {"quiet", 'q', NULL, "tell of what went wrong alone", FC_FLAG(struct args, quiet)},
+    {"verbose", 'v', NULL, "a line for each time something is added", FC_FLAG(struct args, verbose)},
+    {0},
 };
 
 /* All that is at work. */
@@ -81,135 +159,6 @@ struct work {
     struct fc_status counts; /* since the start, of commits */
     int ended;               /* the tap gives nothing more */
 };
-
-static int add_interface(struct args *a, const char *name)
-{
-    const char **more = realloc(a->interfaces, (a->count + 1) * sizeof *more);
-
-    if (!more) {
-        fc_complain("out of memory");
-        return -1;
-    }
-    a->interfaces = more;
-    a->interfaces[a->count++] = name;
-    return 0;
-}
-
-/* "1G,60s", "1G", "60s". What may be both, as "5m", is neither. */
-static int set_rotate(struct args *a, const char *value)
-{
-    struct fc_recorder_options *o = &a->recorder;
-    const char *comma = strchr(value, ',');
-    char size[32];
-    uint64_t bytes;
-    int64_t ns;
-
-    snprintf(size, sizeof size, "%.*s", (int)(comma ? comma - value : 31), value);
-    bool is_size = fc_size_option(size, &bytes), is_time = fc_duration_option(comma ? comma + 1 : value, &ns);
-    if (comma ? !is_size || !is_time : is_size == is_time) {
-        fc_complain("capture: --rotate takes bytes, a time, or both, such as 1G, 60s or 1G,60s, not '%s'%s", value,
-                    is_size && !comma ? ", which may be either: 5M are bytes, 300s a time" : "");
-        return -1;
-    }
-    o->rotate_bytes = is_size ? bytes : 0;
-    o->rotate_ns = is_time ? ns : 0;
-    if ((is_size && bytes < 1 << 20) || (is_time && ns < 1000000000)) {
-        fc_complain("capture: --rotate takes at least 1M and 1s, not '%s'", value);
-        return -1;
-    }
-    return 0;
-}
-
-static int set_number(const char *name, const char *value, int64_t low, int64_t high, uint32_t *out)
-{
-    int64_t n;
-
-    if (!fc_number_option(value, low, high, &n)) {
-        fc_complain("capture: --%s takes a number from %d to %d, not '%s'", name, (int)low, (int)high, value);
-        return -1;
-    }
-    *out = (uint32_t)n;
-    return 0;
-}
-
-/* "500ms", or "5s,100000". */
-static int set_commit(struct args *a, const char *value)
-{
-    const char *comma = strchr(value, ',');
-    int64_t packets = 0;
-    char time[32];
-
-    snprintf(time, sizeof time, "%.*s", (int)(comma ? comma - value : 31), value);
-    if (!fc_duration_option(time, &a->recorder.commit_ns) ||
-        (comma && !fc_number_option(comma + 1, 1, INT64_MAX, &packets))) {
-        fc_complain("capture: --commit takes a time, such as 500ms, 5s or 1m, and perhaps a number of packets, such as "
-                    "5s,100000, not '%s'",
-                    value);
-        return -1;
-    }
-    a->recorder.commit_packets = (uint64_t)packets;
-    return 0;
-}
-
-static int set_buffer(struct args *a, const char *value)
-{
-    uint64_t bytes;
-
-    if (!fc_size_option(value, &bytes) || bytes < FC_TAP_BUFFER_MIN || bytes > FC_TAP_BUFFER_MAX) {
-        fc_complain("capture: --buffer takes 1M to 2046M, not '%s'", value);
-        return -1;
-    }
-    a->tap.buffer = (uint32_t)bytes;
-    return 0;
-}
-
-static int set(void *ctx, int option, const char *value)
-{
-    struct args *a = ctx;
-
-    if (option >= INDEX && option < QUIET)
-        return fc_index_option(&a->words, "capture", option - INDEX, value);
-    if (option >= RETAIN && option < USER)
-        return fc_retain_option(&a->limits, "capture", option - RETAIN, value);
-    switch (option) {
-    case DB:
-        a->db = value;
-        return 0;
-    case INTERFACE:
-        return add_interface(a, value);
-    case WRITE:
-        a->folder = value;
-        return 0;
-    case SNAPLEN:
-        return set_number("snaplen", value, 0, 262144, &a->tap.snaplen);
-    case BUFFER:
-        return set_buffer(a, value);
-    case PROMISCUOUS:
-        a->tap.promiscuous = true;
-        return 0;
-    case THREADS:
-        return set_number("threads", value, 1, FC_TAP_THREADS_MAX, &a->tap.threads);
-    case ROTATE:
-        return set_rotate(a, value);
-    case COMMIT:
-        return set_commit(a, value);
-    case METRICS:
-        a->metrics = value;
-        return 0;
-    case MODE:
-        return fc_mode_option("capture", value, &a->words.o.rights);
-    case GROUP:
-        return fc_group_option("capture", value, &a->words.o.rights);
-    case USER:
-        return fc_user_option("capture", value, &a->user);
-    case QUIET:
-        a->quiet = true;
-        return 0;
-    default:
-        a->verbose = true;
-        return 0;
-    }
-}
 
 /* The monitor asks by its lock what was counted, perhaps during a commit. */
 static void fill(void *ctx, struct fc_status *s)
@@ -453,7 +402,7 @@ static int run(int argc, char **argv)
 {
     struct args a = {0};
     char *filter = NULL;
-    int first, rc = fc_options_parse(&fc_command_capture, argc, argv, set, &a, &first);
+    int first, rc = fc_options_parse(&fc_command_capture, argc, argv, &a, &first);
 
     if (rc < 0 && check(&a))
         rc = FC_EXIT_ERROR;

@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/archive.h"
-#include "cli/cli.h"
+#include "cli/cmd_carve.h"
 #include "cli/cmd_carve_cluster.h"
 #include "cli/cmd_query.h"
 #include "cli/filter_words.h"
-#include "cli/id_list.h"
 #include "cli/json.h"
-#include "cli/log_option.h"
 #include "cli/progress.h"
-#include "cli/reading.h"
 #include "cli/sandbox.h"
 #include "cli/target.h"
-#include "cli/zone.h"
 
-#include <flowcarve/carve.h>
 #include <flowcarve/log.h>
 #include <flowcarve/packets.h>
 #include <flowcarve/text.h>
@@ -25,249 +20,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    DB,
-    READ,
-    NO_KEEP,
-    WRITE,
-    SPLIT,
-    ID,
-    FROM,
-    SLACK,
-    FORMAT,
-    COMPRESS,
-    DIRECTION,
-    FIRST_PACKETS,
-    FIRST_BYTES,
-    COMMENTS,
-    LIST,
-    PEERS,
-    CLUSTER,
-    MAX_ROWS,
-    DEADLINE,
-    SILENCE,
-    PARTIAL,
-    JSON,
-    MODE,
-    GROUP,
-    TZ,
-    FILTER_FILE,
-    QUIET,
-    VERBOSE
-};
-
-static const struct fc_option options[] = {
-    [DB] = FC_OPTION_DB,
-    [READ] = FC_OPTION_READ,
-    [NO_KEEP] = FC_OPTION_NO_KEEP,
-    [WRITE] = {"write", 'w', "FILE", "the capture to write; - for standard output"},
-    [SPLIT] = {"split", 0, "DIR", "write a capture for each session to a folder, in place of -w; those there are kept"},
-    [ID] = {"id", 'i', "LIST", "sessions by their IDs: numbers and ranges as 1,5-30, @FILE, or - for standard input"},
-    [FROM] = FC_OPTION_FROM,
-    [SLACK] = FC_OPTION_SLACK,
-    [FORMAT] = {"format", 'f', "NAME", "pcap or pcapng (default: pcap where it can hold the result)"},
-    [COMPRESS] = {"compress", 0, "NAME", "gzip, zstd, lz4, xz or none (default: what FILE's suffix says)"},
-    [DIRECTION] = {"direction", 0, "NAME", "what client or server has sent, or both (default)"},
-    [FIRST_PACKETS] = {"first-packets", 0, "N", "the first N packets of each session"},
-    [FIRST_BYTES] = {"first-bytes", 0, "SIZE", "the packets with which each session comes to SIZE bytes, as 64k"},
-    [COMMENTS] = {"comments", 0, NULL,
-                  "pcapng with a comment on each session's first packet: its ID, capture and record number"},
-    [LIST] = {"list", 0, NULL, "carve nothing, print where the packets are, a JSON object a line"},
-    [PEERS] = {"with-peers", 0, "BEFORE,AFTER",
-               "also all sessions between the same two hosts that were active around them, as 10s,5m"},
-    [CLUSTER] = FC_OPTION_CLUSTER,
-    [MAX_ROWS] = FC_OPTION_MAX_ROWS,
-    [DEADLINE] = FC_OPTION_DEADLINE,
-    [SILENCE] = {"silence", 0, "TIME",
-                 "with --cluster: give a sensor up that sends nothing for so long (default: 30s)"},
-    [PARTIAL] = {"partial", 0, NULL, "carve the rest when captures or sensors are missing or have changed"},
-    [JSON] = {"json", 0, NULL, "print the result as a JSON object, on standard output; with -w - on standard error"},
-    [MODE] = FC_OPTION_MODE,
-    [GROUP] = FC_OPTION_GROUP,
-    [TZ] = FC_OPTION_TZ,
-    [FILTER_FILE] = FC_OPTION_FILTER_FILE,
-    [QUIET] = {"quiet", 'q', NULL, "errors only"},
-    [VERBOSE] = {"verbose", 'v', NULL, "also tell how many bytes were read and decompressed, and in lines of progress"},
-    {0},
-};
-
-static const struct fc_values values[] = {
-    {"format", "pcap pcapng"},
-    {"direction", "client server both"},
-    {"compress", "gzip zstd lz4 xz none"},
-    {0},
-};
-
-struct args {
-    const char *db, *path, *folder, *filter_file;
-    struct fc_id_list ids;
-    struct fc_log_option *log;
-    struct fc_carve_options o;
-    struct fc_rights rights;
-    struct fc_zone zone;
-    struct fc_reading reading;
-    int64_t before_ns, after_ns; /* --with-peers */
-    struct fc_cluster_option cluster;
-    int64_t silence_ns;
-    bool quiet, verbose, json, list, peers, compress;
-};
-
-static int set_compression(struct args *a, const char *value)
-{
-    static const char *const names[] = {"none", "gzip", "zstd", "lz4", "xz"}; /* enum fc_compression */
-
-    a->compress = true;
-    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(value, names[i]) == 0) {
-            a->o.compression = (enum fc_compression)i;
-            return 0;
-        }
-    fc_complain("carve: --compress takes gzip, zstd, lz4, xz or none, not '%s'", value);
-    return -1;
-}
-
-static int set_direction(struct args *a, const char *value)
-{
-    int direction, rc = fc_direction_option("carve", value, &direction);
-
-    if (rc == 0) {
-        a->o.one_direction = direction >= 0;
-        a->o.from = direction == FC_FROM_SERVER ? FC_FROM_SERVER : FC_FROM_CLIENT;
-    }
-    return rc;
-}
-
-static int set_first(struct args *a, bool bytes, const char *value)
-{
-    int64_t packets;
-
-    if (bytes ? fc_size_option(value, &a->o.first_bytes) && a->o.first_bytes
-              : fc_number_option(value, 1, INT64_MAX, &packets)) {
-        if (!bytes)
-            a->o.first_packets = (uint64_t)packets;
-        return 0;
-    }
-    fc_complain(bytes ? "carve: --first-bytes takes a size as 1500 or 64k, not '%s'"
-                      : "carve: --first-packets takes a number from 1 on, not '%s'",
-                value);
-    return -1;
-}
-
-static bool read_duration(const char *text, int64_t *ns)
-{
-    *ns = 0;
-    return strcmp(text, "0") == 0 || fc_duration_option(text, ns);
-}
-
-static int set_peers(struct args *a, const char *value)
-{
-    const char *comma = strchr(value, ',');
-    char *before = comma ? strndup(value, (size_t)(comma - value)) : NULL;
-
-    a->peers = before && read_duration(before, &a->before_ns) && read_duration(comma + 1, &a->after_ns);
-    free(before);
-    if (a->peers)
-        return 0;
-    fc_complain("carve: --with-peers takes two durations as 10s,5m, not '%s'", value);
-    return -1;
-}
-
-static int set_silence(struct args *a, const char *value)
-{
-    const int64_t day = INT64_C(86400000000000);
-
-    if (fc_duration_option(value, &a->silence_ns) && a->silence_ns >= 1000000 && a->silence_ns <= day)
-        return 0;
-    fc_complain("carve: --silence takes a time up to a day, as 30s or 5m, not '%s'", value);
-    return -1;
-}
-
-static int set(void *ctx, int option, const char *value)
-{
-    struct args *a = ctx;
-
-    switch (option) {
-    case DB:
-        a->db = value;
-        return 0;
-    case READ:
-        return fc_reading_add(&a->reading, value);
-    case NO_KEEP:
-        a->reading.no_keep = true;
-        return 0;
-    case WRITE:
-        a->path = value;
-        return 0;
-    case SPLIT:
-        a->folder = value;
-        return 0;
-    case ID:
-        return fc_id_list_add(&a->ids, "carve", value) ? 0 : -1;
-    case FROM:
-        a->log->path = value;
-        return 0;
-    case SLACK:
-        return fc_log_option_slack(a->log, "carve", value);
-    case FORMAT:
-        if (strcmp(value, "pcap") == 0) {
-            a->o.format = FC_CARVE_PCAP;
-        } else if (strcmp(value, "pcapng") == 0) {
-            a->o.format = FC_CARVE_PCAPNG;
-        } else {
-            fc_complain("carve: --format takes pcap or pcapng, not '%s'", value);
-            return -1;
-        }
-        return 0;
-    case COMPRESS:
-        return set_compression(a, value);
-    case DIRECTION:
-        return set_direction(a, value);
-    case FIRST_PACKETS:
-    case FIRST_BYTES:
-        return set_first(a, option == FIRST_BYTES, value);
-    case COMMENTS:
-        a->o.comments = true;
-        return 0;
-    case LIST:
-        a->list = true;
-        return 0;
-    case PEERS:
-        return set_peers(a, value);
-    case CLUSTER:
-        a->cluster.path = value;
-        return 0;
-    case MAX_ROWS:
-        return fc_cluster_option_rows(&a->cluster, "carve", value);
-    case DEADLINE:
-        return fc_cluster_option_deadline(&a->cluster, "carve", value);
-    case SILENCE:
-        return set_silence(a, value);
-    case PARTIAL:
-        a->o.partial = true;
-        return 0;
-    case JSON:
-        a->json = true;
-        return 0;
-    case MODE:
-        return fc_mode_option("carve", value, &a->rights);
-    case GROUP:
-        return fc_group_option("carve", value, &a->rights);
-    case TZ:
-        return fc_zone_set(&a->zone, value, "carve") ? 0 : -1;
-    case FILTER_FILE:
-        a->filter_file = value;
-        return 0;
-    case QUIET:
-        a->quiet = true;
-        return 0;
-    default:
-        a->verbose = true;
-        return 0;
-    }
-}
-
 /* What became of it, for programs; the keys are those of the library. */
-static bool print_json(const struct args *a, const struct fc_carve_result *r)
+static bool print_json(const struct fc_carve_args *a, const struct fc_carve_result *r)
 {
     const struct fc_json_member members[] = {
         {"sessions", r->sessions, FC_JSON_NUMBER},
@@ -277,9 +31,9 @@ static bool print_json(const struct args *a, const struct fc_carve_result *r)
         {"bytes_written", r->bytes_written, FC_JSON_NUMBER},
         {"bytes_read", r->bytes_read, FC_JSON_NUMBER},
         {"bytes_decoded", r->bytes_decoded, FC_JSON_NUMBER},
-        {"rows", a->log->row_count, FC_JSON_NUMBER},
-        {"rows_found", a->log->found, FC_JSON_NUMBER},
-        {"rows_ambiguous", a->log->ambiguous, FC_JSON_NUMBER},
+        {"rows", a->log.row_count, FC_JSON_NUMBER},
+        {"rows_found", a->log.found, FC_JSON_NUMBER},
+        {"rows_ambiguous", a->log.ambiguous, FC_JSON_NUMBER},
         {"files_written", r->files_written, FC_JSON_NUMBER},
         {"files_skipped", r->files_skipped, FC_JSON_NUMBER},
         {0},
@@ -290,13 +44,13 @@ static bool print_json(const struct args *a, const struct fc_carve_result *r)
     size_t count = 0;
 
     for (size_t i = 0; i < most; i++) /* only of what was asked for */
-        if (!members[i].key || !((strncmp(members[i].key, "rows", 4) == 0 && !a->log->path) ||
+        if (!members[i].key || !((strncmp(members[i].key, "rows", 4) == 0 && !a->log.path) ||
                                  (strncmp(members[i].key, "files", 5) == 0 && !a->folder)))
             told[count++] = members[i];
     return fc_json_print(a->path && strcmp(a->path, "-") == 0 ? stderr : stdout, told);
 }
 
-static void report(const struct args *a, const struct fc_carve_result *r)
+static void report(const struct fc_carve_args *a, const struct fc_carve_result *r)
 {
     char b[4][48], since[80], text[FC_ERROR_TEXT_MAX];
 
@@ -321,7 +75,7 @@ static void report(const struct args *a, const struct fc_carve_result *r)
     fputc('\n', stderr);
 }
 
-static int carve_to(const struct args *a, struct fc_db *db, const struct fc_filter *filter)
+static int carve_to(const struct fc_carve_args *a, struct fc_db *db, const struct fc_filter *filter)
 {
     struct fc_carve_options o = a->o;
     struct fc_carve_result result = {0};
@@ -400,7 +154,7 @@ static void print_position(const struct fc_session_packet *packet)
 }
 
 /* Where the packets are, from the index alone. */
-static int list_positions(const struct args *a, struct fc_db *db, const struct fc_filter *filter)
+static int list_positions(const struct fc_carve_args *a, struct fc_db *db, const struct fc_filter *filter)
 {
     struct fc_packets_options o = {.positions = true, .stop = &fc_stop};
     const struct fc_session_packet *packet;
@@ -492,23 +246,23 @@ static bool take_ids(struct part *to, const struct fc_log_row *row, const int64_
 }
 
 /* A file a row; rows of one name are one. */
-static int split_rows(const struct args *a, struct fc_db *db, const struct fc_filter *filter,
+static int split_rows(const struct fc_carve_args *a, struct fc_db *db, const struct fc_filter *filter,
                       const struct fc_carve_options *o, struct fc_carve_result *result, struct fc_error *err)
 {
-    struct part *parts = calloc(a->log->row_count + 1, sizeof *parts);
-    struct fc_carve_part *list = calloc(a->log->row_count + 1, sizeof *list);
+    struct part *parts = calloc(a->log.row_count + 1, sizeof *parts);
+    struct fc_carve_part *list = calloc(a->log.row_count + 1, sizeof *list);
     int64_t *ids = NULL;
     size_t count = 0, id_count = 0;
     bool good = parts && list && selected(db, filter, &ids, &id_count);
     int rc = FC_E_NOMEM;
 
-    for (size_t i = 0; good && i < a->log->row_count; i++) {
-        fc_log_row_file_name(&a->log->rows[i], parts[i].name, sizeof parts[i].name);
+    for (size_t i = 0; good && i < a->log.row_count; i++) {
+        fc_log_row_file_name(&a->log.rows[i], parts[i].name, sizeof parts[i].name);
         parts[i].line = i;
     }
-    if (good && a->log->row_count)
-        qsort(parts, a->log->row_count, sizeof *parts, compare_part);
-    for (size_t i = 0; good && i < a->log->row_count; i++) {
+    if (good && a->log.row_count)
+        qsort(parts, a->log.row_count, sizeof *parts, compare_part);
+    for (size_t i = 0; good && i < a->log.row_count; i++) {
         bool same = count && strcmp(list[count - 1].name, parts[i].name) == 0;
         struct part *to = same ? &parts[i - 1] : &parts[i];
         if (same) { /* the last of them has the IDs of all */
@@ -518,7 +272,7 @@ static int split_rows(const struct args *a, struct fc_db *db, const struct fc_fi
             to = &parts[i];
         }
         count += !same;
-        good = take_ids(to, &a->log->rows[to->line], ids, id_count);
+        good = take_ids(to, &a->log.rows[to->line], ids, id_count);
         list[count - 1] = (struct fc_carve_part){to->name, to->ids, to->part.id_count};
     }
     memset(err, 0, sizeof *err);
@@ -527,7 +281,7 @@ static int split_rows(const struct args *a, struct fc_db *db, const struct fc_fi
     snprintf(err->cause, sizeof err->cause, "out of memory");
     if (good)
         rc = fc_carve_parts(db, list, count, o, a->folder, &a->rights, &fc_stop, result, err);
-    for (size_t i = 0; parts && i < a->log->row_count; i++)
+    for (size_t i = 0; parts && i < a->log.row_count; i++)
         free(parts[i].ids);
     free(parts);
     free(list);
@@ -536,7 +290,7 @@ static int split_rows(const struct args *a, struct fc_db *db, const struct fc_fi
 }
 
 /* A file a session, or a row of a log. */
-static int split_to(const struct args *a, struct fc_db *db, const struct fc_filter *filter)
+static int split_to(const struct fc_carve_args *a, struct fc_db *db, const struct fc_filter *filter)
 {
     struct fc_carve_options o = a->o;
     struct fc_carve_result result = {0};
@@ -557,8 +311,8 @@ static int split_to(const struct args *a, struct fc_db *db, const struct fc_filt
         o.progress_ctx = &bar;
     }
     if (rc == 0)
-        rc = a->log->path ? split_rows(a, db, filter, &o, &result, &err)
-                          : fc_carve_split(db, filter, &o, a->folder, &a->rights, &fc_stop, &result, &err);
+        rc = a->log.path ? split_rows(a, db, filter, &o, &result, &err)
+                         : fc_carve_split(db, filter, &o, a->folder, &a->rights, &fc_stop, &result, &err);
     fc_bar_end(&bar, rc == 0);
     if (rc)
         fc_complain_error(&err);
@@ -585,14 +339,14 @@ static int split_to(const struct args *a, struct fc_db *db, const struct fc_filt
     return status;
 }
 
-static int carve_filter(const struct args *a, struct fc_db *db, struct fc_filter *parsed)
+static int carve_filter(struct fc_carve_args *a, struct fc_db *db, struct fc_filter *parsed)
 {
     struct fc_filter *wider = NULL;
     struct fc_error err;
     const struct fc_filter *filter = parsed;
     int status;
 
-    if (a->log->path && !fc_log_option_narrow(a->log, "carve", a->quiet, db, parsed))
+    if (a->log.path && !fc_log_option_narrow(&a->log, "carve", a->quiet, db, parsed))
         return FC_EXIT_ERROR;
     if (a->peers && fc_filter_peers(db, filter, a->before_ns, a->after_ns, &wider, &err)) {
         fc_complain_error(&err);
@@ -605,19 +359,19 @@ static int carve_filter(const struct args *a, struct fc_db *db, struct fc_filter
     else
         status = a->folder ? split_to(a, db, filter) : carve_to(a, db, filter);
     if (!a->quiet && !a->json)
-        fc_log_option_report(a->log);
+        fc_log_option_report(&a->log);
     fc_filter_free(wider);
     return status;
 }
 
 /* What of the options is about one index. */
-static bool fits_cluster(const struct args *a)
+static bool fits_cluster(const struct fc_carve_args *a)
 {
     const char *other = a->db                                    ? "--db"
                         : a->reading.count || a->reading.no_keep ? "--read"
                         : a->folder                              ? "--split"
                         : a->ids.given                           ? "--id"
-                        : a->log->path                           ? "--from"
+                        : a->log.path                            ? "--from"
                         : a->list                                ? "--list"
                         : a->peers                               ? "--with-peers"
                                                                  : NULL;
@@ -629,7 +383,7 @@ static bool fits_cluster(const struct args *a)
     return a->cluster.path || !a->silence_ns;
 }
 
-static int carve_over(struct args *a, const struct fc_filter *filter)
+static int carve_over(struct fc_carve_args *a, const struct fc_filter *filter)
 {
     const struct fc_carve_over over = {.cluster = &a->cluster,
                                        .path = a->path,
@@ -643,7 +397,7 @@ static int carve_over(struct args *a, const struct fc_filter *filter)
     return fc_carve_over_sensors(&over, filter);
 }
 
-static int carve_text(struct args *a, const char *text)
+static int carve_text(struct fc_carve_args *a, const char *text)
 {
     struct fc_filter_error where;
     struct fc_filter *filter = NULL;
@@ -670,7 +424,7 @@ static int carve_text(struct args *a, const char *text)
     return status;
 }
 
-static int carve_words(struct args *a, int argc, char **argv, int first)
+static int carve_words(struct fc_carve_args *a, int argc, char **argv, int first)
 {
     int status = FC_EXIT_ERROR;
 
@@ -693,11 +447,11 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
         fc_complain("carve: will not write a capture to a terminal");
         return FC_EXIT_ERROR;
     }
-    if (a->peers && a->log->path && a->folder) {
+    if (a->peers && a->log.path && a->folder) {
         fc_complain("carve: --split makes a file a row of --from, in which --with-peers has no place");
         return FC_EXIT_ERROR;
     }
-    if (!fc_log_option_alone(a->log, "carve", a->filter_file, a->ids.standard))
+    if (!fc_log_option_alone(&a->log, "carve", a->filter_file, a->ids.standard))
         return FC_EXIT_ERROR;
     char *words = fc_filter_words("carve", a->filter_file, argc - first, argv + first);
     if (!words)
@@ -716,15 +470,14 @@ static int carve_words(struct args *a, int argc, char **argv, int first)
 
 static int run(int argc, char **argv)
 {
-    struct fc_log_option from = {.of_several = "all carved"};
-    struct args a = {.log = &from};
-    int first, rc = fc_options_parse(&fc_command_carve, argc, argv, set, &a, &first);
+    struct fc_carve_args a = {.log.of_several = "all carved"};
+    int first, rc = fc_options_parse(&fc_command_carve, argc, argv, &a, &first);
 
     if (rc < 0)
         rc = carve_words(&a, argc, argv, first);
     rc = fc_reading_end(&a.reading, rc);
     fc_id_list_fini(&a.ids);
-    fc_log_option_close(&from);
+    fc_log_option_close(&a.log);
     return rc;
 }
 
@@ -737,7 +490,7 @@ const struct fc_command fc_command_carve = {
         "output is in time order. "
         "FILE appears when it is complete. A pcapng has what captures say of interfaces, packets and sections; a pcap "
         "cannot.\n",
-    .options = options,
-    .values = values,
+    .options = fc_carve_option_table,
+    .values = fc_carve_values,
     .run = run,
 };

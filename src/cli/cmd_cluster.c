@@ -15,23 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ENGINE, ON = ENGINE + FC_ENGINE_OPTIONS, REPLICATED, FORMAT, QUIET, VERBOSE };
-
-static const struct fc_option options[] = {
-    FC_OPTIONS_ENGINE(ENGINE),
-    [ON] = {"on", 0, "NAME",
-            "init, schema: several servers share the work, and this is what their configuration calls them"},
-    [REPLICATED] = {"replicated", 0, NULL,
-                    "init, schema: tables of which servers keep copies (ZooKeeper; macros {shard} and {replica})"},
-    [FORMAT] = {"format", 'f', "NAME",
-                "status: table, json (an object a line), csv or tsv (default: table on a terminal, else tsv)"},
-    [QUIET] = {"quiet", 'q', NULL, "errors only"},
-    [VERBOSE] = {"verbose", 'v', NULL, "init: also print the statements"},
-    {0},
-};
-
-static const struct fc_values values[] = {{"format", "table json csv tsv"}, {0}};
-
 struct args {
     struct fc_engine_args engine;
     struct fc_tables_options tables;
@@ -39,31 +22,22 @@ struct args {
     bool quiet, verbose;
 };
 
-static int set(void *ctx, int option, const char *value)
-{
-    struct args *a = ctx;
+static const struct fc_option options[] = {
+    FC_OPTIONS_ENGINE(struct args),
+    {"on", 0, "NAME", "init, schema: several servers share the work, and this is what their configuration calls them",
+     FC_WORD(struct args, tables.cluster)},
+    {"replicated", 0, NULL,
+     "init, schema: tables of which servers keep copies (ZooKeeper; macros {shard} and {replica})",
+     FC_FLAG(struct args, tables.replicated)},
+    {"format", 'f', "NAME",
+     "status: table, json (an object a line), csv or tsv (default: table on a terminal, else tsv)",
+     FC_WORD(struct args, format)},
+    {"quiet", 'q', NULL, "errors only", FC_FLAG(struct args, quiet)},
+    {"verbose", 'v', NULL, "init: also print the statements", FC_FLAG(struct args, verbose)},
+    {0},
+};
 
-    switch (option) {
-    case ON:
-        a->tables.cluster = value;
-        return 0;
-    case REPLICATED:
-        a->tables.replicated = true;
-        return 0;
-    case FORMAT:
-        a->format = value;
-        return 0;
-    case QUIET:
-        a->quiet = true;
-        return 0;
-    case VERBOSE:
-        a->verbose = true;
-        return 0;
-    default:
-        fc_engine_option_set(&a->engine, (enum fc_engine_option)(option - ENGINE), value);
-        return 0;
-    }
-}
+static const struct fc_values values[] = {{"format", "table json csv tsv"}, {0}};
 
 /* ---- init, schema */
 
@@ -273,7 +247,7 @@ static int status(const struct args *a, const struct fc_cluster *cluster)
 static int run(int argc, char **argv)
 {
     struct args a = {0};
-    int first, rc = fc_options_parse(&fc_command_cluster, argc, argv, set, &a, &first);
+    int first, rc = fc_options_parse(&fc_command_cluster, argc, argv, &a, &first);
 
     if (rc >= 0)
         return rc;

@@ -15,25 +15,9 @@
 #include <string.h>
 #include <time.h>
 
-enum { DB, SENSOR, ENGINE, FOLLOW = ENGINE + FC_ENGINE_OPTIONS, AGAIN, JSON, QUIET, VERBOSE };
-
 #define NS_PER_S INT64_C(1000000000)
 #define PAUSE_LEAST_NS NS_PER_S
 #define PAUSE_MOST_NS (60 * NS_PER_S)
-
-static const struct fc_option options[] = {
-    [DB] = FC_OPTION_DB,
-    [SENSOR] = {"sensor", 0, "NAME", "by what name this index is known there: letters, digits, '.', '_' and '-'"},
-    FC_OPTIONS_ENGINE(ENGINE),
-    [FOLLOW] = {"follow", 'f', NULL,
-                "go on, with what comes to the index, until a signal ends it; where the engine is away, try again"},
-    [AGAIN] = {"again", 0, NULL,
-               "as if it never had been exported: all is sent beside what there is, and then asked in its place"},
-    [JSON] = FC_OPTION_JSON,
-    [QUIET] = {"quiet", 'q', NULL, "say nothing when all goes well"},
-    [VERBOSE] = {"verbose", 'v', NULL, "with --follow: a line for each time that something was sent"},
-    {0},
-};
 
 struct args {
     const char *db;
@@ -42,37 +26,23 @@ struct args {
     bool follow, json, quiet, verbose;
 };
 
-static int set(void *ctx, int option, const char *value)
-{
-    struct args *a = ctx;
-
-    switch (option) {
-    case DB:
-        a->db = value;
-        return 0;
-    case SENSOR:
-        a->o.sensor = value;
-        return 0;
-    case FOLLOW:
-        a->follow = true;
-        return 0;
-    case AGAIN:
-        a->o.again = true;
-        return 0;
-    case JSON:
-        a->json = true;
-        return 0;
-    case QUIET:
-        a->quiet = true;
-        return 0;
-    case VERBOSE:
-        a->verbose = true;
-        return 0;
-    default:
-        fc_engine_option_set(&a->engine, (enum fc_engine_option)(option - ENGINE), value);
-        return 0;
-    }
-}
+static const struct fc_option options[] = {
+    FC_OPTION_DB(struct args),
+    {"sensor", 0, "NAME", "by what name this index is known there: letters, digits, '.', '_' and '-'",
+     FC_WORD(struct args, o.sensor)},
+    FC_OPTIONS_ENGINE(struct args),
+    {"follow", 'f', NULL,
+     "go on, with what comes to the index, until a signal ends it; where the engine is away, try again",
+     FC_FLAG(struct args, follow)},
+    {"again", 0, NULL,
+     "as if it never had been exported: all is sent beside what there is, and then asked in its place",
+     FC_FLAG(struct args, o.again)},
+    FC_OPTION_JSON(struct args),
+    {"quiet", 'q', NULL, "say nothing when all goes well", FC_FLAG(struct args, quiet)},
+    {"verbose", 'v', NULL, "with --follow: a line for each time that something was sent",
+     FC_FLAG(struct args, verbose)},
+    {0},
+};
 
 static int64_t now_ns(void)
 {
@@ -282,7 +252,7 @@ static int run(int argc, char **argv)
 {
     struct args a = {0};
     struct fc_cluster *cluster;
-    int first, rc = fc_options_parse(&fc_command_export, argc, argv, set, &a, &first);
+    int first, rc = fc_options_parse(&fc_command_export, argc, argv, &a, &first);
 
     if (rc >= 0)
         return rc;

@@ -10,14 +10,17 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { DB, FORMAT, QUIET, VERBOSE };
+struct args {
+    const char *db, *format;
+    bool quiet, verbose;
+};
 
 static const struct fc_option options[] = {
-    [DB] = FC_OPTION_DB,
-    [FORMAT] = {"format", 'f', "NAME",
-                "table, json (an object a line), csv or tsv (default: table on a terminal, else tsv)"},
-    [QUIET] = {"quiet", 'q', NULL, "no sums; of `check` the exit status alone"},
-    [VERBOSE] = {"verbose", 'v', NULL, "compare the fingerprint of every capture, as `check` does"},
+    FC_OPTION_DB(struct args),
+    {"format", 'f', "NAME", "table, json (an object a line), csv or tsv (default: table on a terminal, else tsv)",
+     FC_WORD(struct args, format)},
+    {"quiet", 'q', NULL, "no sums; of `check` the exit status alone", FC_FLAG(struct args, quiet)},
+    {"verbose", 'v', NULL, "compare the fingerprint of every capture, as `check` does", FC_FLAG(struct args, verbose)},
     {0},
 };
 
@@ -25,26 +28,6 @@ static const struct fc_values values[] = {
     {"format", "table json csv tsv"},
     {0},
 };
-
-struct args {
-    const char *db, *format;
-    bool quiet, verbose;
-};
-
-static int set(void *ctx, int option, const char *value)
-{
-    struct args *a = ctx;
-
-    if (option == DB)
-        a->db = value;
-    else if (option == FORMAT)
-        a->format = value;
-    else if (option == QUIET)
-        a->quiet = true;
-    else
-        a->verbose = true;
-    return 0;
-}
 
 /* Its packets cannot be carved. */
 static bool is_lost(const struct fc_listed_file *f)
@@ -302,7 +285,7 @@ static int relocate(const struct args *a, const char *from, const char *to)
 static int run(int argc, char **argv)
 {
     struct args a = {0};
-    int first, rc = fc_options_parse(&fc_command_files, argc, argv, set, &a, &first);
+    int first, rc = fc_options_parse(&fc_command_files, argc, argv, &a, &first);
     const char *word = rc < 0 && first < argc ? argv[first] : "";
 
     if (rc >= 0)

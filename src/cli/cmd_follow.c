@@ -19,61 +19,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    DB,
-    READ,
-    NO_KEEP,
-    ID,
-    DIRECTION,
-    FORMAT,
-    WRITE,
-    TO,
-    GREP,
-    PARTIAL,
-    MODE,
-    GROUP,
-    TZ,
-    FILTER_FILE,
-    FROM,
-    SLACK,
-    QUIET,
-    VERBOSE
-};
-
-static const struct fc_option options[] = {
-    [DB] = FC_OPTION_DB,
-    [READ] = FC_OPTION_READ,
-    [NO_KEEP] = FC_OPTION_NO_KEEP,
-    [ID] = {"id", 'i', "N",
-            "the session by its ID; so does a number alone; or an interface: payload as it comes, and FILTER is one of "
-            "pcap-filter"},
-    [DIRECTION] = {"direction", 0, "NAME", "what client or server has sent, or both (default)"},
-    [FORMAT] = {"format", 'f', "NAME",
-                "ascii (default), hex, json (an object a line, data in base64), or raw: the bytes alone"},
-    [WRITE] = {"write", 'w', "FILE", "write to a file; - for standard output"},
-    [TO] = {"to", 0, "DIR",
-            "write the bytes alone, of each session that matches and each end a file; those that are there are kept"},
-    [GREP] = {"grep", 0, "REGEX",
-              "print the lines that match, of each session that matches: its ID, who sent it, the offset in what that "
-              "end has sent, the line"},
-    [PARTIAL] = {"partial", 0, NULL, "go on when captures are missing or have changed"},
-    [MODE] = FC_OPTION_MODE,
-    [GROUP] = FC_OPTION_GROUP,
-    [TZ] = FC_OPTION_TZ,
-    [FILTER_FILE] = FC_OPTION_FILTER_FILE,
-    [FROM] = FC_OPTION_FROM,
-    [SLACK] = FC_OPTION_SLACK,
-    [QUIET] = {"quiet", 'q', NULL, "errors only"},
-    [VERBOSE] = {"verbose", 'v', NULL, "also tell how many bytes there were"},
-    {0},
-};
-
-static const struct fc_values values[] = {
-    {"direction", "client server both"},
-    {"format", "ascii hex json raw"},
-    {0},
-};
-
 enum { BOTH = -1 };
 
 struct args {
@@ -85,7 +30,7 @@ struct args {
     struct fc_rights rights;
     struct fc_zone zone;
     struct fc_reading reading;
-    struct fc_log_option *log;
+    struct fc_log_option log;
     struct fc_grep *grep; /* NULL: none is asked for */
     bool quiet, verbose;
 };
@@ -97,74 +42,77 @@ static bool is_id(const char *text)
     return *digits && !digits[strspn(digits, "0123456789")];
 }
 
-static int set(void *ctx, int option, const char *value)
+static int take_id(const char *command, void *args, const char *value)
 {
-    struct args *a = ctx;
+    struct args *a = args;
 
-    switch (option) {
-    case DB:
-        a->db = value;
-        return 0;
-    case ID:
-        if (fc_is_iface(value)) {
-            a->iface = value;
-            return 0;
-        }
-        a->id = value;
-        if (!is_id(value)) {
-            fc_complain("follow: --id takes the number of one session, not '%s'", value);
-            return -1;
-        }
-        return 0;
-    case READ:
-        return fc_reading_add(&a->reading, value);
-    case NO_KEEP:
-        a->reading.no_keep = true;
-        return 0;
-    case DIRECTION:
-        return fc_direction_option("follow", value, &a->direction);
-    case FORMAT:
-        a->format = fc_follow_format_by_name(value);
-        if (a->format < 0) {
-            fc_complain("follow: --format takes ascii, hex, json or raw, not '%s'", value);
-            return -1;
-        }
-        return 0;
-    case WRITE:
-        a->path = value;
-        return 0;
-    case TO:
-        a->folder = value;
-        return 0;
-    case GREP:
-        fc_grep_free(a->grep);
-        a->grep = fc_grep_compile(value);
-        return a->grep ? 0 : -1;
-    case PARTIAL:
-        a->o.partial = true;
-        return 0;
-    case MODE:
-        return fc_mode_option("follow", value, &a->rights);
-    case GROUP:
-        return fc_group_option("follow", value, &a->rights);
-    case FROM:
-        a->log->path = value;
-        return 0;
-    case SLACK:
-        return fc_log_option_slack(a->log, "follow", value);
-    case TZ:
-        return fc_zone_set(&a->zone, value, "follow") ? 0 : -1;
-    case FILTER_FILE:
-        a->filter_file = value;
-        return 0;
-    case QUIET:
-        a->quiet = true;
-        return 0;
-    default:
-        a->verbose = true;
+    if (fc_is_iface(value)) {
+        a->iface = value;
         return 0;
     }
+    a->id = value;
+    if (is_id(value))
+        return 0;
+    fc_complain("%s: --id takes the number of one session, not '%s'", command, value);
+    return -1;
 }
+
+static int take_format(const char *command, void *format, const char *value)
+{
+    *(int *)format = fc_follow_format_by_name(value);
+    if (*(int *)format >= 0)
+        return 0;
+    fc_complain("%s: --format takes ascii, hex, json or raw, not '%s'", command, value);
+    return -1;
+}
+
+static int take_grep(const char *command, void *place, const char *value)
+{
+    struct fc_grep **grep = place;
+
+    (void)command;
+    fc_grep_free(*grep);
+    *grep = fc_grep_compile(value);
+    return *grep ? 0 : -1;
+}
+
+static const struct fc_option options[] = {
+    FC_OPTION_DB(struct args),
+    FC_OPTION_READ(struct args),
+    FC_OPTION_NO_KEEP(struct args),
+    {"id", 'i', "N",
+     "the session by its ID; so does a number alone; or an interface: payload as it comes, and FILTER is one of "
+     "pcap-filter",
+     FC_TAKE_ALL(take_id)},
+    {"direction", 0, "NAME", "what client or server has sent, or both (default)",
+     FC_TAKE(struct args, direction, fc_take_direction)},
+    {"format", 'f', "NAME", "ascii (default), hex, json (an object a line, data in base64), or raw: the bytes alone",
+     FC_TAKE(struct args, format, take_format)},
+    {"write", 'w', "FILE", "write to a file; - for standard output", FC_WORD(struct args, path)},
+    {"to", 0, "DIR",
+     "write the bytes alone, of each session that matches and each end a file; those that are there are kept",
+     FC_WORD(struct args, folder)},
+    {"grep", 0, "REGEX",
+     "print the lines that match, of each session that matches: its ID, who sent it, the offset in what that "
+     "end has sent, the line",
+     FC_TAKE(struct args, grep, take_grep)},
+    {"partial", 0, NULL, "go on when captures are missing or have changed", FC_FLAG(struct args, o.partial)},
+    FC_OPTION_MODE(struct args, rights),
+    FC_OPTION_GROUP(struct args, rights),
+    FC_OPTION_TZ(struct args),
+    FC_OPTION_FILTER_FILE(struct args),
+    FC_OPTION_FROM(struct args),
+    FC_OPTION_SLACK(struct args),
+    {"quiet", 'q', NULL, "errors only", FC_FLAG(struct args, quiet)},
+    {"verbose", 'v', NULL, "also tell how many bytes there were", FC_FLAG(struct args, verbose)},
+    {0},
+};
+
+static const struct fc_values values[] = {
+    {"direction", "client server both"},
+    {"format", "ascii hex json raw"},
+    {0},
+};
 
 /* What was written, and what was not there. */
 struct sums {
@@ -484,7 +432,7 @@ static int follow_to_files(const struct args *a, struct fc_db *db, const struct 
     return rc ? FC_EXIT_ERROR : r.files + r.there ? FC_EXIT_OK : FC_EXIT_NONE;
 }
 
-static int follow_text(const struct args *a, const char *text)
+static int follow_text(struct args *a, const char *text)
 {
     struct fc_filter *filter = NULL;
     struct fc_session session;
@@ -493,7 +441,7 @@ static int follow_text(const struct args *a, const char *text)
 
     if (!fc_query_begin(text, &a->zone, a->db, &filter, &db)) {
         rc = -1;
-    } else if (a->log->path && !fc_log_option_narrow(a->log, "follow", a->quiet, db, filter)) {
+    } else if (a->log.path && !fc_log_option_narrow(&a->log, "follow", a->quiet, db, filter)) {
         rc = -1;
     } else if (a->grep) {
         status = grep_sessions(a, db, filter);
@@ -586,7 +534,7 @@ static int follow_iface(struct args *a, const char *filter)
                                   .last = -1}};
     int status = FC_EXIT_ERROR;
 
-    if (a->db || a->id || a->folder || a->grep || a->log->path || a->reading.count || a->o.partial ||
+    if (a->db || a->id || a->folder || a->grep || a->log.path || a->reading.count || a->o.partial ||
         a->format == FC_FOLLOW_RAW) {
         fc_complain("follow: --id takes the number of one session; or an interface, whose payload comes without an "
                     "index, as ascii, hex or json: not '%s' with --db, --id, --read, --from, --to, --grep or --partial",
@@ -643,11 +591,11 @@ static int follow_words(struct args *a, int argc, char **argv, int first)
         fc_complain("follow: will not write raw bytes to a terminal; -w FILE, a pipe, or another --format");
         return FC_EXIT_ERROR;
     }
-    if (!a->id && !a->iface && first == argc && !a->filter_file && !a->folder && !a->grep && !a->log->path) {
+    if (!a->id && !a->iface && first == argc && !a->filter_file && !a->folder && !a->grep && !a->log.path) {
         fc_complain("follow: no session given; its ID, or a filter that it alone matches");
         return FC_EXIT_ERROR;
     }
-    if (!fc_log_option_alone(a->log, "follow", a->filter_file, false))
+    if (!fc_log_option_alone(&a->log, "follow", a->filter_file, false))
         return FC_EXIT_ERROR;
     char *words = fc_filter_words("follow", a->filter_file, argc - first, argv + first);
     if (!words)
@@ -671,12 +619,11 @@ static int follow_words(struct args *a, int argc, char **argv, int first)
 
 static int run(int argc, char **argv)
 {
-    struct fc_log_option from = {0};
-    struct args a = {.direction = BOTH, .format = FC_FOLLOW_ASCII, .log = &from};
-    int first, rc = fc_options_parse(&fc_command_follow, argc, argv, set, &a, &first);
+    struct args a = {.direction = BOTH, .format = FC_FOLLOW_ASCII};
+    int first, rc = fc_options_parse(&fc_command_follow, argc, argv, &a, &first);
 
     rc = rc < 0 ? follow_words(&a, argc, argv, first) : rc;
-    fc_log_option_close(&from);
+    fc_log_option_close(&a.log);
     fc_grep_free(a.grep);
     return rc;
 }

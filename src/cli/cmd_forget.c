@@ -8,21 +8,6 @@
 
 #include <stdio.h>
 
-enum { DB, BEFORE, GONE, KEEP, JSON, TZ, QUIET, VERBOSE };
-
-static const struct fc_option options[] = {
-    [DB] = FC_OPTION_DB,
-    [BEFORE] = {"before", 0, "TIME",
-                "captures that end before: 2024-05-31, 2024-05-31T10:00, @SECONDS, '30d ago', as in filters"},
-    [GONE] = {"gone", 0, NULL, "captures that are no longer in their folder, or whose name another one has"},
-    [KEEP] = {"keep-sessions", 0, NULL, "sessions of which no packet is left stay, with their counts"},
-    [JSON] = FC_OPTION_JSON,
-    [TZ] = FC_OPTION_TZ,
-    [QUIET] = {"quiet", 'q', NULL, "say nothing when all goes well"},
-    [VERBOSE] = {"verbose", 'v', NULL, "also tell how large the index was"},
-    {0},
-};
-
 struct args {
     const char *db, *before;
     struct fc_zone zone;
@@ -30,36 +15,20 @@ struct args {
     bool quiet, verbose, json;
 };
 
-static int set(void *ctx, int option, const char *value)
-{
-    struct args *a = ctx;
-
-    switch (option) {
-    case DB:
-        a->db = value;
-        return 0;
-    case BEFORE:
-        a->before = value;
-        return 0;
-    case TZ:
-        return fc_zone_set(&a->zone, value, "forget") ? 0 : -1;
-    case GONE:
-        a->o.gone = true;
-        return 0;
-    case KEEP:
-        a->o.keep_sessions = true;
-        return 0;
-    case JSON:
-        a->json = true;
-        return 0;
-    case QUIET:
-        a->quiet = true;
-        return 0;
-    default:
-        a->verbose = true;
-        return 0;
-    }
-}
+static const struct fc_option options[] = {
+    FC_OPTION_DB(struct args),
+    {"before", 0, "TIME", "captures that end before: 2024-05-31, 2024-05-31T10:00, @SECONDS, '30d ago', as in filters",
+     FC_WORD(struct args, before)},
+    {"gone", 0, NULL, "captures that are no longer in their folder, or whose name another one has",
+     FC_FLAG(struct args, o.gone)},
+    {"keep-sessions", 0, NULL, "sessions of which no packet is left stay, with their counts",
+     FC_FLAG(struct args, o.keep_sessions)},
+    FC_OPTION_JSON(struct args),
+    FC_OPTION_TZ(struct args),
+    {"quiet", 'q', NULL, "say nothing when all goes well", FC_FLAG(struct args, quiet)},
+    {"verbose", 'v', NULL, "also tell how large the index was", FC_FLAG(struct args, verbose)},
+    {0},
+};
 
 /* What became of it, for programs; the keys are those of the library. */
 static bool print_json(const struct fc_forget_result *r)
@@ -104,7 +73,7 @@ static int run(int argc, char **argv)
     struct fc_forget_result r;
     struct args a = {0};
     struct fc_error err;
-    int first, rc = fc_options_parse(&fc_command_forget, argc, argv, set, &a, &first);
+    int first, rc = fc_options_parse(&fc_command_forget, argc, argv, &a, &first);
 
     if (rc >= 0)
         return rc;

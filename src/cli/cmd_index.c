@@ -14,66 +14,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DB, SPOOL = DB + 1 + FC_INDEX_OPTIONS, MODE, GROUP, STRICT, WAIT, COPIES, JSON, QUIET, VERBOSE };
-
-static const struct fc_option options[] = {
-    [DB] = FC_OPTION_DB,
-    FC_INDEX_OPTION_TABLE(DB + 1),
-    [SPOOL] = {"spool", 0, "FILE", "write the stream that is indexed ('-': standard input) to this new file"},
-    [MODE] = FC_OPTION_MODE,
-    [GROUP] = FC_OPTION_GROUP,
-    [STRICT] = {"strict", 0, NULL, "exit status 2 when bytes of a capture had to be skipped, or are pending"},
-    [WAIT] = {"wait", 0, NULL, "wait as long as another process writes the index"},
-    [COPIES] = {"keep-copies", 0, NULL, "also index captures that have the content of another one"},
-    [JSON] = FC_OPTION_JSON,
-    [QUIET] = {"quiet", 'q', NULL, "no balance and no progress"},
-    [VERBOSE] = {"verbose", 'v', NULL, "also tell of files passed over, of timing, and in lines of progress"},
-    {0},
-};
-
 struct args {
     const char *db;
     struct fc_index_words words;
     bool strict, quiet, verbose, json;
 };
 
-static int set(void *ctx, int option, const char *value)
-{
-    struct args *a = ctx;
-
-    if (option > DB && option < SPOOL)
-        return fc_index_option(&a->words, "index", option - DB - 1, value);
-    switch (option) {
-    case DB:
-        a->db = value;
-        return 0;
-    case SPOOL:
-        a->words.o.spool = value;
-        return 0;
-    case MODE:
-        return fc_mode_option("index", value, &a->words.o.rights);
-    case GROUP:
-        return fc_group_option("index", value, &a->words.o.rights);
-    case STRICT:
-        a->strict = true;
-        return 0;
-    case WAIT:
-        a->words.o.wait = true;
-        return 0;
-    case JSON:
-        a->json = true;
-        return 0;
-    case COPIES:
-        a->words.o.keep_copies = true;
-        return 0;
-    case QUIET:
-        a->quiet = true;
-        return 0;
-    default:
-        a->verbose = true;
-        return 0;
-    }
-}
+static const struct fc_option options[] = {
+    FC_OPTION_DB(struct args),
+    FC_INDEX_OPTION_TABLE(struct args),
+    {"spool", 0, "FILE", "write the stream that is indexed ('-': standard input) to this new file",
+     FC_WORD(struct args, words.o.spool)},
+    FC_OPTION_MODE(struct args, words.o.rights),
+    FC_OPTION_GROUP(struct args, words.o.rights),
+    {"strict", 0, NULL, "exit status 2 when bytes of a capture had to be skipped, or are pending",
+     FC_FLAG(struct args, strict)},
+    {"wait", 0, NULL, "wait as long as another process writes the index", FC_FLAG(struct args, words.o.wait)},
+    {"keep-copies", 0, NULL, "also index captures that have the content of another one",
+     FC_FLAG(struct args, words.o.keep_copies)},
+    FC_OPTION_JSON(struct args),
+    {"quiet", 'q', NULL, "no balance and no progress", FC_FLAG(struct args, quiet)},
+    {"verbose", 'v', NULL, "also tell of files passed over, of timing, and in lines of progress",
+     FC_FLAG(struct args, verbose)},
+    {0},
+};
 
 enum { NOTICES_SHOWN = 20 }; /* of a kind, unless all are asked for */
 
@@ -307,7 +271,7 @@ int fc_index_kept(const struct fc_kept_index *kept, char **paths, int count)
 static int run(int argc, char **argv)
 {
     struct args a = {0};
-    int first, rc = fc_options_parse(&fc_command_index, argc, argv, set, &a, &first);
+    int first, rc = fc_options_parse(&fc_command_index, argc, argv, &a, &first);
 
     if (rc < 0)
         rc = index_all(&a, argc, argv, first);

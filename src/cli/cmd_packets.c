@@ -16,62 +16,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    DB,
-    READ,
-    NO_KEEP,
-    ID,
-    FIELDS,
-    FORMAT,
-    HEX,
-    TREE,
-    LIMIT,
-    DIRECTION,
-    PARTIAL,
-    TZ,
-    FILTER_FILE,
-    FROM,
-    SLACK,
-    QUIET,
-    VERBOSE
-};
-
-static const struct fc_option options[] = {
-    [DB] = FC_OPTION_DB,
-    [READ] = FC_OPTION_READ,
-    [NO_KEEP] = FC_OPTION_NO_KEEP,
-    [ID] = {"id", 'i', "LIST",
-            "sessions by their IDs: numbers and ranges as 1,5-30, @FILE, or - for standard input; or an interface: its "
-            "packets as they come, and FILTER is one of pcap-filter"},
-    [FIELDS] = {"fields", 0, "LIST",
-                "the columns, and all that is decoded: time, delta, session, direction, src, dst, proto, tcp-flags, "
-                "seq (or isn), payload, ttl, vlan, caplen, origlen, file, offset, seq-raw, dscp, mac, mpls, tunnel, "
-                "community-id, path, number, or all"},
-    [FORMAT] = {"format", 'f', "NAME",
-                "table, json (an object a line), csv or tsv (default: table on a terminal, else tsv)"},
-    [HEX] = {"hex", 'x', NULL, "the bytes, too: under each line of a table, in base64 as \"data\" of json"},
-    [TREE] = {"tree", 0, NULL, "under each line of a table its layers, with the fields of their headers"},
-    [LIMIT] = {"limit", 'n', "N", "at most N packets"},
-    [DIRECTION] = {"direction", 0, "NAME", "what client or server has sent, or both (default)"},
-    [PARTIAL] = {"partial", 0, NULL, "go on when captures are missing or have changed"},
-    [TZ] = FC_OPTION_TZ,
-    [FILTER_FILE] = FC_OPTION_FILTER_FILE,
-    [FROM] = FC_OPTION_FROM,
-    [SLACK] = FC_OPTION_SLACK,
-    [QUIET] = {"quiet", 'q', NULL, "errors only"},
-    [VERBOSE] = {"verbose", 'v', NULL, "also tell how many packets there were, and how many bytes were read for them"},
-    {0},
-};
-
-static const struct fc_values values[] = {
-    {"fields",
-     "time delta session direction src dst proto tcp-flags seq isn payload ttl vlan caplen origlen file offset "
-     "seq-raw dscp mac mpls tunnel community-id path number all"},
-    {"format", "table json csv tsv"},
-    {"direction", "client server both"},
-    {0},
-};
-
 enum { BOTH = -1 };
 
 struct args {
@@ -83,72 +27,64 @@ struct args {
     bool hex, tree, partial, quiet, verbose;
     struct fc_zone zone;
     struct fc_reading reading;
-    struct fc_log_option *log;
+    struct fc_log_option log;
 };
 
-static int set(void *ctx, int option, const char *value)
+static int take_id(const char *command, void *args, const char *value)
 {
-    struct args *a = ctx;
+    struct args *a = args;
 
-    switch (option) {
-    case DB:
-        a->db = value;
-        return 0;
-    case READ:
-        return fc_reading_add(&a->reading, value);
-    case NO_KEEP:
-        a->reading.no_keep = true;
-        return 0;
-    case ID:
-        if (!fc_is_iface(value))
-            return fc_id_list_add(&a->ids, "packets", value) ? 0 : -1;
-        if (a->iface) {
-            fc_complain("packets: one interface at a time; 'any' is all of them");
-            return -1;
-        }
-        a->iface = value;
-        return 0;
-    case FIELDS:
-        a->fields = value;
-        return 0;
-    case FORMAT:
-        a->format_name = value;
-        return 0;
-    case HEX:
-        a->hex = true;
-        return 0;
-    case TREE:
-        a->tree = true;
-        return 0;
-    case LIMIT:
-        if (!fc_number_option(value, 0, INT64_MAX, &a->limit)) {
-            fc_complain("packets: --limit takes a number, not '%s'", value);
-            return -1;
-        }
-        return 0;
-    case DIRECTION:
-        return fc_direction_option("packets", value, &a->direction);
-    case PARTIAL:
-        a->partial = true;
-        return 0;
-    case FROM:
-        a->log->path = value;
-        return 0;
-    case SLACK:
-        return fc_log_option_slack(a->log, "packets", value);
-    case TZ:
-        return fc_zone_set(&a->zone, value, "packets") ? 0 : -1;
-    case FILTER_FILE:
-        a->filter_file = value;
-        return 0;
-    case QUIET:
-        a->quiet = true;
-        return 0;
-    default:
-        a->verbose = true;
-        return 0;
+    if (!fc_is_iface(value))
+        return fc_take_ids(command, &a->ids, value);
+    if (a->iface) {
+        fc_complain("packets: one interface at a time; 'any' is all of them");
+        return -1;
     }
+    a->iface = value;
+    return 0;
 }
+
+static const struct fc_option options[] = {
+    FC_OPTION_DB(struct args),
+    FC_OPTION_READ(struct args),
+    FC_OPTION_NO_KEEP(struct args),
+    {"id", 'i', "LIST",
+     "sessions by their IDs: numbers and ranges as 1,5-30, @FILE, or - for standard input; or an interface: its "
+     "packets as they come, and FILTER is one of pcap-filter",
+     FC_TAKE_ALL(take_id)},
+    {"fields", 0, "LIST",
+     "the columns, and all that is decoded: time, delta, session, direction, src, dst, proto, tcp-flags, "
+     "seq (or isn), payload, ttl, vlan, caplen, origlen, file, offset, seq-raw, dscp, mac, mpls, tunnel, "
+     "community-id, path, number, or all",
+     FC_WORD(struct args, fields)},
+    {"format", 'f', "NAME", "table, json (an object a line), csv or tsv (default: table on a terminal, else tsv)",
+     FC_WORD(struct args, format_name)},
+    {"hex", 'x', NULL, "the bytes, too: under each line of a table, in base64 as \"data\" of json",
+     FC_FLAG(struct args, hex)},
+    {"tree", 0, NULL, "under each line of a table its layers, with the fields of their headers",
+     FC_FLAG(struct args, tree)},
+    {"limit", 'n', "N", "at most N packets", FC_TAKE(struct args, limit, fc_take_limit)},
+    {"direction", 0, "NAME", "what client or server has sent, or both (default)",
+     FC_TAKE(struct args, direction, fc_take_direction)},
+    {"partial", 0, NULL, "go on when captures are missing or have changed", FC_FLAG(struct args, partial)},
+    FC_OPTION_TZ(struct args),
+    FC_OPTION_FILTER_FILE(struct args),
+    FC_OPTION_FROM(struct args),
+    FC_OPTION_SLACK(struct args),
+    {"quiet", 'q', NULL, "errors only", FC_FLAG(struct args, quiet)},
+    {"verbose", 'v', NULL, "also tell how many packets there were, and how many bytes were read for them",
+     FC_FLAG(struct args, verbose)},
+    {0},
+};
+
+static const struct fc_values values[] = {
+    {"fields",
+     "time delta session direction src dst proto tcp-flags seq isn payload ttl vlan caplen origlen file offset "
+     "seq-raw dscp mac mpls tunnel community-id path number all"},
+    {"format", "table json csv tsv"},
+    {"direction", "client server both"},
+    {0},
+};
 
 /* -1: there is no such format, or it is not one of packets, which is said. */
 static int choose_format(const struct args *a)
@@ -311,7 +247,7 @@ static int open_packets(const struct args *a, struct fc_db *db, const struct fc_
     return status;
 }
 
-static int packets_text(const struct args *a, const char *text, struct fc_packet_columns *columns)
+static int packets_text(struct args *a, const char *text, struct fc_packet_columns *columns)
 {
     struct fc_filter *filter = NULL;
     struct fc_db *db = NULL;
@@ -320,12 +256,12 @@ static int packets_text(const struct args *a, const char *text, struct fc_packet
     bool begun = fc_query_begin(text, &a->zone, a->db, &filter, &db);
     if (begun && a->ids.given && fc_filter_narrow(filter, a->ids.items, a->ids.count) != 0) {
         fc_complain("out of memory");
-    } else if (begun && (!a->log->path || fc_log_option_narrow(a->log, "packets", a->quiet, db, filter))) {
+    } else if (begun && (!a->log.path || fc_log_option_narrow(&a->log, "packets", a->quiet, db, filter))) {
         fc_catch_signals();
         fc_sandbox_enter_beside(a->db, NULL, fc_archive_needs(db));
         status = open_packets(a, db, filter, columns);
         if (!a->quiet)
-            fc_log_option_report(a->log);
+            fc_log_option_report(&a->log);
     }
     fc_db_close(db);
     fc_filter_free(filter);
@@ -394,13 +330,13 @@ static int packets_words(struct args *a, int argc, char **argv, int first)
 
     if (format < 0 || !fc_packet_columns_init(&columns, &o))
         return FC_EXIT_ERROR;
-    if (!fc_log_option_alone(a->log, "packets", a->filter_file, a->ids.standard)) {
+    if (!fc_log_option_alone(&a->log, "packets", a->filter_file, a->ids.standard)) {
         fc_packet_columns_fini(&columns);
         return FC_EXIT_ERROR;
     }
     char *words = fc_filter_words("packets", a->filter_file, argc - first, argv + first);
     if (words && a->iface) {
-        bool index = a->db || a->reading.count || a->reading.no_keep || a->log->path || a->partial || a->ids.given;
+        bool index = a->db || a->reading.count || a->reading.no_keep || a->log.path || a->partial || a->ids.given;
         if (index)
             fc_complain("packets: --id takes IDs as 1,5-30, @FILE or -; or an interface, whose packets come without an "
                         "index: not '%s' with --db, --read, --from, --partial or IDs",
@@ -422,14 +358,13 @@ static int packets_words(struct args *a, int argc, char **argv, int first)
 
 static int run(int argc, char **argv)
 {
-    struct fc_log_option from = {0};
-    struct args a = {.limit = -1, .direction = BOTH, .log = &from};
-    int first, rc = fc_options_parse(&fc_command_packets, argc, argv, set, &a, &first);
+    struct args a = {.limit = -1, .direction = BOTH};
+    int first, rc = fc_options_parse(&fc_command_packets, argc, argv, &a, &first);
 
     if (rc < 0)
         rc = packets_words(&a, argc, argv, first);
     fc_id_list_fini(&a.ids);
-    fc_log_option_close(&from);
+    fc_log_option_close(&a.log);
     return rc;
 }
 

@@ -409,7 +409,7 @@ bool fc_query_begin(const char *text, const struct fc_zone *zone, const char *pa
     return false;
 }
 
-static int query_cluster(const struct fc_query_args *args, enum fc_row_format format, struct writer *w)
+static int query_cluster(struct fc_query_args *args, enum fc_row_format format, struct writer *w)
 {
     struct fc_filter *filter = NULL;
     int status = FAILED;
@@ -417,16 +417,16 @@ static int query_cluster(const struct fc_query_args *args, enum fc_row_format fo
     if (w->columns.files)
         fc_complain("query: column files is about an index, and does not go with --cluster");
     else if (fc_query_parse(args->filter, &args->zone, &filter) &&
-             fc_cluster_option_open(args->cluster, "query", args->quiet)) {
-        struct source source = {.inquiry = args->cluster->inquiry, .filter = filter};
+             fc_cluster_option_open(&args->cluster, "query", args->quiet)) {
+        struct source source = {.inquiry = args->cluster.inquiry, .filter = filter};
         status = args->explain ? print_explain(&source) : run(&source, args, format, w);
     }
-    fc_cluster_option_close(args->cluster);
+    fc_cluster_option_close(&args->cluster);
     fc_filter_free(filter);
     return status;
 }
 
-int fc_cmd_query_run(const struct fc_query_args *args)
+int fc_cmd_query_run(struct fc_query_args *args)
 {
     int format = args->format ? fc_row_format_by_name(args->format) : args->tty ? FC_ROWS_TABLE : FC_ROWS_TSV;
     struct writer writer = {0};
@@ -448,17 +448,17 @@ int fc_cmd_query_run(const struct fc_query_args *args)
     }
     if (args->columns && !fc_columns_read(&writer.columns, args->columns))
         return FAILED;
-    if (args->cluster && args->cluster->path)
+    if (args->cluster.path)
         return query_cluster(args, (enum fc_row_format)format, &writer);
     bool begun = fc_query_begin(args->filter, &args->zone, args->db, &filter, &db);
-    if (begun && args->log && args->log->path && !args->explain)
-        begun = fc_log_option_narrow(args->log, "query", args->quiet, db, filter);
+    if (begun && args->log.path && !args->explain)
+        begun = fc_log_option_narrow(&args->log, "query", args->quiet, db, filter);
     if (begun) {
         struct source source = {.db = db, .filter = filter};
         status = args->explain ? print_explain(&source) : run(&source, args, (enum fc_row_format)format, &writer);
     }
-    if (begun && args->log && !args->quiet)
-        fc_log_option_report(args->log);
+    if (begun && !args->quiet)
+        fc_log_option_report(&args->log);
     fc_db_close(db);
     fc_filter_free(filter);
     return status;

@@ -14,29 +14,29 @@
 #include <stdint.h>
 
 struct fc_query_args {
-    const char *db;                    /* path of the index */
-    struct fc_cluster_option *cluster; /* what is asked in its place, where it has a path; NULL: nothing */
+    const char *db;                   /* path of the index */
+    struct fc_cluster_option cluster; /* what is asked in its place, where it has a path */
     struct fc_reading reading;
-    const char *filter;        /* the words of the filter with a space between them; NULL or "": every session */
-    struct fc_log_option *log; /* NULL: none */
-    const char *filter_file;   /* where the filter came from; NULL: words alone */
-    const char *format;        /* NULL: table on a terminal, else tsv */
-    const char *columns;       /* NULL: all, in a table those that fit */
-    const char *sort;          /* NULL: by id */
-    int64_t limit;             /* -1: all */
-    bool explain;              /* print how the filter is answered instead */
-    bool count;                /* print the number of sessions only */
-    bool community_id;         /* print the Community ID also where the index does not hold it */
-    bool files;                /* and which captures hold it; JSON alone */
-    bool quiet;                /* print nothing */
-    bool verbose;              /* how many sessions there were, on standard error */
-    struct fc_zone zone;       /* of times */
-    bool tty;                  /* standard output is a terminal */
-    bool color;                /* the table may use escape sequences */
+    const char *filter; /* the words of the filter with a space between them; NULL or "": every session */
+    struct fc_log_option log;
+    const char *filter_file; /* where the filter came from; NULL: words alone */
+    const char *format;      /* NULL: table on a terminal, else tsv */
+    const char *columns;     /* NULL: all, in a table those that fit */
+    const char *sort;        /* NULL: by id */
+    int64_t limit;           /* -1: all */
+    bool explain;            /* print how the filter is answered instead */
+    bool count;              /* print the number of sessions only */
+    bool community_id;       /* print the Community ID also where the index does not hold it */
+    bool files;              /* and which captures hold it; JSON alone */
+    bool quiet;              /* print nothing */
+    bool verbose;            /* how many sessions there were, on standard error */
+    struct fc_zone zone;     /* of times */
+    bool tty;                /* standard output is a terminal */
+    bool color;              /* the table may use escape sequences */
 };
 
 /* Writes to standard output; errors go to standard error. Exit status: 0 found, 1 nothing matched, 2 error. */
-int fc_cmd_query_run(const struct fc_query_args *args);
+int fc_cmd_query_run(struct fc_query_args *args);
 
 /* What commands about sessions have in common. */
 

@@ -14,56 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    DB,
-    CLUSTER,
-    MAX_ROWS,
-    LISTEN,
-    HOST,
-    TLS_CERT,
-    TLS_KEY,
-    CLIENT_CA,
-    TOKENS,
-    AUDIT,
-    SENSOR,
-    CARVE_LIMIT,
-    THREADS,
-    DEADLINE,
-    QUIET,
-    VERBOSE
-};
-
-static const struct fc_option options[] = {
-    [DB] = FC_OPTION_DB,
-    [CLUSTER] =
-        {"cluster", 0, "FILE",
-         "in place of an index: the sensors that FILE names (see docs/cluster.md), by the engine that they send "
-         "their sessions to; packets come from the sensors"},
-    [MAX_ROWS] = FC_OPTION_MAX_ROWS,
-    [LISTEN] =
-        {"listen", 'l', "ADDR:PORT",
-         "where to answer (default: 127.0.0.1:8484; port 0: any that is free); others than this machine must show "
-         "a token or a certificate, and are served by TLS alone"},
-    [HOST] = {"host", 0, "HOST",
-              "a name of this machine by which it may be asked, beside its address; may be repeated"},
-    [TLS_CERT] = {"tls-cert", 0, "FILE", "serve by TLS, with this certificate and what it is signed by (PEM)"},
-    [TLS_KEY] = {"tls-key", 0, "FILE", "its key (PEM)"},
-    [CLIENT_CA] = {"client-ca", 0, "FILE", "let in who shows a certificate that is signed by one of these (PEM)"},
-    [TOKENS] =
-        {"tokens", 0, "FILE",
-         "let in who knows one of these: lines NAME SCOPE[,SCOPE] TOKEN, scopes metadata and packets; the file's "
-         "mode must be 600"},
-    [AUDIT] = {"audit", 0, "FILE", "append a line for each time that somebody asks for packets"},
-    [SENSOR] = {"sensor", 0, "NAME", "its name in a cluster (see docs/cluster.md)"},
-    [CARVE_LIMIT] = {"carve-limit", 0, "SIZE",
-                     "give nobody more packets at once than come to SIZE, as 10g (default: any number)"},
-    [THREADS] = {"threads", 0, "N", "so many threads answer (default: two a processor, 4 at least)"},
-    [DEADLINE] = {"deadline", 0, "TIME", "give up a question that takes longer (default: 30s)"},
-    [QUIET] = {"quiet", 'q', NULL, "errors only, and not where to go"},
-    [VERBOSE] = {"verbose", 'v', NULL, "a line for each answer"},
-    {0},
-};
-
 enum { HOSTS_MAX = 64 };
 
 struct args {
@@ -71,30 +21,37 @@ struct args {
     const char *hosts[HOSTS_MAX];
     char *address;
     struct fc_cluster_option cluster;
-    bool quiet;
+    const char *db;
+    bool quiet, verbose;
 };
 
-/* "127.0.0.1:8484", "[::1]:8484", ":8484", "8484". False: it is none of these. */
-static bool read_listen(struct args *a, const char *value)
+/* "127.0.0.1:8484", "[::1]:8484", ":8484", "8484". */
+static int take_listen(const char *command, void *args, const char *value)
 {
+    struct args *a = args;
     const char *colon = strrchr(value, ':'), *port = colon ? colon + 1 : value;
     size_t len = colon ? (size_t)(colon - value) : 0;
     bool brackets = len > 1 && *value == '[' && value[len - 1] == ']';
     int64_t number;
 
-    if (!fc_number_option(port, 0, 65535, &number) || (!brackets && memchr(value, ':', len)))
-        return false;
+    if (!fc_number_option(port, 0, 65535, &number) || (!brackets && memchr(value, ':', len))) {
+        fc_complain("%s: --listen takes an address and a port, such as 127.0.0.1:8484 or [::1]:8484, not '%s'", command,
+                    value);
+        return -1;
+    }
     free(a->address);
     a->address = len ? strndup(value + brackets, len - 2 * brackets) : NULL;
     a->o.address = a->address;
     a->o.port = number ? (int)number : -1;
-    return !len || a->address;
+    return !len || a->address ? 0 : -1;
 }
 
-static int set_host(struct args *a, const char *value)
+static int take_host(const char *command, void *args, const char *value)
 {
+    struct args *a = args;
+
     if (a->o.host_count == HOSTS_MAX) {
-        fc_complain("serve: too many names of hosts");
+        fc_complain("%s: too many names of hosts", command);
         return -1;
     }
     a->hosts[a->o.host_count++] = value;
@@ -102,84 +59,68 @@ static int set_host(struct args *a, const char *value)
     return 0;
 }
 
-static void log_line(void *ctx, const char *line)
+static int take_time(const char *command, void *ns, const char *value)
 {
-    (void)ctx;
-    fc_complain("%s", line);
+    if (fc_duration_option(value, ns))
+        return 0;
+    fc_complain("%s: --deadline takes a time, such as 500ms or 30s, not '%s'", command, value);
+    return -1;
 }
 
-static int set_time_or_number(struct args *a, int option, const char *value)
+static int take_threads(const char *command, void *threads, const char *value)
 {
     int64_t number;
 
-    if (option == DEADLINE) {
-        if (fc_duration_option(value, &a->o.deadline_ns))
-            return 0;
-        fc_complain("serve: --deadline takes a time, such as 500ms or 30s, not '%s'", value);
-        return -1;
+    if (fc_number_option(value, 1, 256, &number)) {
+        *(unsigned *)threads = (unsigned)number;
+        return 0;
     }
-    if (!fc_number_option(value, 1, 256, &number)) {
-        fc_complain("serve: --threads takes a number from 1 to 256, not '%s'", value);
-        return -1;
-    }
-    a->o.threads = (unsigned)number;
-    return 0;
+    fc_complain("%s: --threads takes a number from 1 to 256, not '%s'", command, value);
+    return -1;
 }
 
-static int set(void *ctx, int option, const char *value)
+static int take_carve_limit(const char *command, void *bytes, const char *value)
 {
-    struct args *a = ctx;
-
-    switch (option) {
-    case DB:
-        a->o.db = value;
+    if (fc_size_option(value, bytes) && *(uint64_t *)bytes)
         return 0;
-    case LISTEN:
-        if (read_listen(a, value))
-            return 0;
-        fc_complain("serve: --listen takes an address and a port, such as 127.0.0.1:8484 or [::1]:8484, not '%s'",
-                    value);
-        return -1;
-    case HOST:
-        return set_host(a, value);
-    case TLS_CERT:
-        a->o.tls_cert = value;
-        return 0;
-    case TLS_KEY:
-        a->o.tls_key = value;
-        return 0;
-    case CLIENT_CA:
-        a->o.client_ca = value;
-        return 0;
-    case TOKENS:
-        a->o.tokens = value;
-        return 0;
-    case AUDIT:
-        a->o.audit = value;
-        return 0;
-    case SENSOR:
-        a->o.sensor = value;
-        return 0;
-    case CARVE_LIMIT:
-        if (fc_size_option(value, &a->o.carve_limit) && a->o.carve_limit)
-            return 0;
-        fc_complain("serve: --carve-limit takes a size, such as 500m or 10g, not '%s'", value);
-        return -1;
-    case QUIET:
-        a->quiet = true;
-        return 0;
-    case VERBOSE:
-        a->o.log = log_line;
-        return 0;
-    case CLUSTER:
-        a->o.cluster = a->cluster.path = value;
-        return 0;
-    case MAX_ROWS:
-        return fc_cluster_option_rows(&a->cluster, "serve", value);
-    default:
-        return set_time_or_number(a, option, value);
-    }
+    fc_complain("%s: --carve-limit takes a size, such as 500m or 10g, not '%s'", command, value);
+    return -1;
 }
+
+static const struct fc_option options[] = {
+    FC_OPTION_DB(struct args),
+    {"cluster", 0, "FILE",
+     "in place of an index: the sensors that FILE names (see docs/cluster.md), by the engine that they send "
+     "their sessions to; packets come from the sensors",
+     FC_WORD(struct args, cluster.path)},
+    FC_OPTION_MAX_ROWS(struct args),
+    {"listen", 'l', "ADDR:PORT",
+     "where to answer (default: 127.0.0.1:8484; port 0: any that is free); others than this machine must show "
+     "a token or a certificate, and are served by TLS alone",
+     FC_TAKE_ALL(take_listen)},
+    {"host", 0, "HOST", "a name of this machine by which it may be asked, beside its address; may be repeated",
+     FC_TAKE_ALL(take_host)},
+    {"tls-cert", 0, "FILE", "serve by TLS, with this certificate and what it is signed by (PEM)",
+     FC_WORD(struct args, o.tls_cert)},
+    {"tls-key", 0, "FILE", "its key (PEM)", FC_WORD(struct args, o.tls_key)},
+    {"client-ca", 0, "FILE", "let in who shows a certificate that is signed by one of these (PEM)",
+     FC_WORD(struct args, o.client_ca)},
+    {"tokens", 0, "FILE",
+     "let in who knows one of these: lines NAME SCOPE[,SCOPE] TOKEN, scopes metadata and packets; the file's "
+     "mode must be 600",
+     FC_WORD(struct args, o.tokens)},
+    {"audit", 0, "FILE", "append a line for each time that somebody asks for packets", FC_WORD(struct args, o.audit)},
+    {"sensor", 0, "NAME", "its name in a cluster (see docs/cluster.md)", FC_WORD(struct args, o.sensor)},
+    {"carve-limit", 0, "SIZE", "give nobody more packets at once than come to SIZE, as 10g (default: any number)",
+     FC_TAKE(struct args, o.carve_limit, take_carve_limit)},
+    {"threads", 0, "N", "so many threads answer (default: two a processor, 4 at least)",
+     FC_TAKE(struct args, o.threads, take_threads)},
+    {"deadline", 0, "TIME", "give up a question that takes longer (default: 30s)",
+     FC_TAKE(struct args, o.deadline_ns, take_time)},
+    {"quiet", 'q', NULL, "errors only, and not where to go", FC_FLAG(struct args, quiet)},
+    {"verbose", 'v', NULL, "a line for each answer", FC_FLAG(struct args, verbose)},
+    {0},
+};
 
 /* What the index is like now decides: what is moved to an archive later is read by a server started then. */
 static unsigned needs_of(const char *index)
@@ -227,15 +168,24 @@ static int serve(struct args *a)
     return fc_stop_signal() == SIGTERM ? FC_EXIT_OK : FC_EXIT_ERROR;
 }
 
+static void log_line(void *ctx, const char *line)
+{
+    (void)ctx;
+    fc_complain("%s", line);
+}
+
 static int run(int argc, char **argv)
 {
     struct args a = {0};
-    int first, rc = fc_options_parse(&fc_command_serve, argc, argv, set, &a, &first);
+    int first, rc = fc_options_parse(&fc_command_serve, argc, argv, &a, &first);
 
     if (rc < 0 && first < argc) {
         fc_complain("serve: takes no words (see 'flowcarve serve --help')");
         rc = FC_EXIT_ERROR;
     }
+    a.o.db = a.db;
+    a.o.cluster = a.cluster.path;
+    a.o.log = a.verbose ? log_line : NULL;
     rc = rc < 0 ? serve(&a) : rc;
     free(a.address);
     return rc;

@@ -12,35 +12,20 @@
 #include <string.h>
 #include <time.h>
 
-enum { DB, JSON, QUIET, VERBOSE };
-
-static const struct fc_option options[] = {
-    [DB] = FC_OPTION_DB,
-    [JSON] = FC_OPTION_JSON,
-    [QUIET] = {"quiet", 'q', NULL, "print nothing: the exit status tells whether anything is running"},
-    [VERBOSE] = {"verbose", 'v', NULL, "also tell of commits, of captures that are forgotten or gone, of all losses"},
-    {0},
-};
-
 struct args {
     const char *db;
     bool json, quiet, verbose;
 };
 
-static int set(void *ctx, int option, const char *value)
-{
-    struct args *a = ctx;
-
-    if (option == DB)
-        a->db = value;
-    else if (option == JSON)
-        a->json = true;
-    else if (option == QUIET)
-        a->quiet = true;
-    else
-        a->verbose = true;
-    return 0;
-}
+static const struct fc_option options[] = {
+    FC_OPTION_DB(struct args),
+    FC_OPTION_JSON(struct args),
+    {"quiet", 'q', NULL, "print nothing: the exit status tells whether anything is running",
+     FC_FLAG(struct args, quiet)},
+    {"verbose", 'v', NULL, "also tell of commits, of captures that are forgotten or gone, of all losses",
+     FC_FLAG(struct args, verbose)},
+    {0},
+};
 
 /* All that there is to tell. */
 struct facts {
@@ -407,7 +392,7 @@ static int run(int argc, char **argv)
     struct args a = {0};
     struct timespec now;
     struct fc_error err;
-    int first, rc = fc_options_parse(&fc_command_status, argc, argv, set, &a, &first);
+    int first, rc = fc_options_parse(&fc_command_status, argc, argv, &a, &first);
 
     if (rc >= 0)
         return rc;

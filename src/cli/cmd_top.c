@@ -552,7 +552,7 @@ static int print(struct view *v, struct fc_top *top)
     return rc;
 }
 
-int fc_cmd_top_run(const struct fc_top_args *args)
+int fc_cmd_top_run(struct fc_top_args *args)
 {
     int format = args->format ? fc_row_format_by_name(args->format) : args->tty ? FC_ROWS_TABLE : FC_ROWS_TSV;
     struct view view = {.args = args, .format = (enum fc_row_format)format};
@@ -575,18 +575,18 @@ int fc_cmd_top_run(const struct fc_top_args *args)
                                      .bucket_ns = args->bucket_ns};
     if (args->limit < 0)
         options.limit = view.format == FC_ROWS_TABLE && args->tty && options.by != FC_TOP_TIME ? SCREEN_ROWS : 0;
-    bool begun = args->cluster->path ? fc_query_parse(args->filter, &args->zone, &filter) &&
-                                           fc_cluster_option_open(args->cluster, args->command, args->quiet)
-                                     : fc_query_begin(args->filter, &args->zone, args->db, &filter, &db);
+    bool begun = args->cluster.path ? fc_query_parse(args->filter, &args->zone, &filter) &&
+                                          fc_cluster_option_open(&args->cluster, args->command, args->quiet)
+                                    : fc_query_begin(args->filter, &args->zone, args->db, &filter, &db);
     if (begun) {
-        if ((args->cluster->path ? fc_inquiry_top(args->cluster->inquiry, filter, &options, &top, &err)
-                                 : fc_top_open(db, filter, &options, &top, &err)) != 0)
+        if ((args->cluster.path ? fc_inquiry_top(args->cluster.inquiry, filter, &options, &top, &err)
+                                : fc_top_open(db, filter, &options, &top, &err)) != 0)
             fc_complain_error(&err);
         else
             status = print(&view, top);
     }
     fc_top_close(top);
-    fc_cluster_option_close(args->cluster);
+    fc_cluster_option_close(&args->cluster);
     fc_db_close(db);
     fc_filter_free(filter);
     return status;

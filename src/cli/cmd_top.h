@@ -10,9 +10,9 @@
 #include <flowcarve/top.h>
 
 struct fc_top_args {
-    const char *command;               /* its name, for messages */
-    const char *db;                    /* path of the index */
-    struct fc_cluster_option *cluster; /* what is asked in its place */
+    const char *command;              /* its name, for messages */
+    const char *db;                   /* path of the index */
+    struct fc_cluster_option cluster; /* what is asked in its place */
     struct fc_reading reading;
     const char *filter;      /* NULL or "": every session */
     const char *filter_file; /* where the filter came from; NULL: words alone */
@@ -30,6 +30,6 @@ struct fc_top_args {
 };
 
 /* Writes to standard output; errors go to standard error. Exit status: 0 found, 1 nothing matched, 2 error. */
-int fc_cmd_top_run(const struct fc_top_args *args);
+int fc_cmd_top_run(struct fc_top_args *args);
 
 #endif

@@ -14,38 +14,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DB, JSON, ARCHIVED, QUIET, VERBOSE };
-
-static const struct fc_option options[] = {
-    [DB] = FC_OPTION_DB,
-    [JSON] = FC_OPTION_JSON,
-    [ARCHIVED] = {"archived", 0, NULL, "read captures in archives, too: all of each, over the network"},
-    [QUIET] = {"quiet", 'q', NULL, "differences only"},
-    [VERBOSE] = {"verbose", 'v', NULL, "also tell why libpcap cannot read a capture, and in lines of progress"},
-    {0},
-};
-
 struct args {
     const char *db;
     bool quiet, verbose, json, archived;
 };
 
-static int set(void *ctx, int option, const char *value)
-{
-    struct args *a = ctx;
-
-    if (option == DB)
-        a->db = value;
-    else if (option == JSON)
-        a->json = true;
-    else if (option == ARCHIVED)
-        a->archived = true;
-    else if (option == QUIET)
-        a->quiet = true;
-    else
-        a->verbose = true;
-    return 0;
-}
+static const struct fc_option options[] = {
+    FC_OPTION_DB(struct args),
+    FC_OPTION_JSON(struct args),
+    {"archived", 0, NULL, "read captures in archives, too: all of each, over the network",
+     FC_FLAG(struct args, archived)},
+    {"quiet", 'q', NULL, "differences only", FC_FLAG(struct args, quiet)},
+    {"verbose", 'v', NULL, "also tell why libpcap cannot read a capture, and in lines of progress",
+     FC_FLAG(struct args, verbose)},
+    {0},
+};
 
 static void print_balance(const struct args *a, const struct fc_verify_result *r)
 {
@@ -142,7 +125,7 @@ static int run(int argc, char **argv)
     struct fc_db *db;
     struct fc_error err;
     char text[FC_ERROR_TEXT_MAX];
-    int first, rc = fc_options_parse(&fc_command_verify, argc, argv, set, &a, &first);
+    int first, rc = fc_options_parse(&fc_command_verify, argc, argv, &a, &first);
 
     if (rc >= 0)
         return rc;

@@ -13,29 +13,6 @@
 #include <string.h>
 #include <time.h>
 
-enum { DB, COMMIT = DB + 1 + FC_INDEX_OPTIONS, POLL, METRICS, DELETE, RETAIN };
-
-enum { MODE = RETAIN + FC_RETAIN_OPTIONS, GROUP, COPIES, QUIET, VERBOSE };
-
-static const struct fc_option options[] = {
-    [DB] = FC_OPTION_DB,
-    FC_INDEX_OPTION_TABLE(DB + 1),
-    [COMMIT] = {"commit", 0, "TIME", "add to the index at most that often (default: 1s)"},
-    [POLL] = {"poll", 0, "TIME",
-              "look through the folders that often, where the kernel tells nothing of changes (default: 5s on file "
-              "systems of a network, else never)"},
-    [METRICS] = FC_OPTION_METRICS,
-    [DELETE] = {"delete-captures", 0, NULL, "delete captures in the folders, as the limits below say"},
-    FC_RETAIN_OPTION_TABLE(RETAIN),
-    [MODE] = FC_OPTION_MODE,
-    [GROUP] = FC_OPTION_GROUP,
-    [COPIES] = {"keep-copies", 0, NULL, "also index captures that have the content of another one"},
-    [QUIET] = {"quiet", 'q', NULL, "tell of what went wrong alone"},
-    [VERBOSE] = {"verbose", 'v', NULL,
-                 "a line for each time something is added, each capture deleted, and files passed over"},
-    {0},
-};
-
 struct args {
     const char *db, *metrics;
     struct fc_index_words words;
@@ -46,45 +23,46 @@ struct args {
     int folder_count;
 };
 
-static int set(void *ctx, int option, const char *value)
+static int take_time(const char *command, const char *name, int64_t *ns, const char *value)
 {
-    struct args *a = ctx;
-
-    if (option > DB && option < COMMIT)
-        return fc_index_option(&a->words, "watch", option - DB - 1, value);
-    if (option >= RETAIN && option < MODE)
-        return fc_retain_option(&a->limits, "watch", option - RETAIN, value);
-    switch (option) {
-    case DB:
-        a->db = value;
+    if (fc_duration_option(value, ns))
         return 0;
-    case COMMIT:
-    case POLL:
-        if (fc_duration_option(value, option == COMMIT ? &a->commit_ns : &a->poll_ns))
-            return 0;
-        fc_complain("watch: --%s takes a time, such as 500ms, 5s or 1m, not '%s'", options[option].name, value);
-        return -1;
-    case METRICS:
-        a->metrics = value;
-        return 0;
-    case DELETE:
-        a->deletes = true;
-        return 0;
-    case MODE:
-        return fc_mode_option("watch", value, &a->words.o.rights);
-    case GROUP:
-        return fc_group_option("watch", value, &a->words.o.rights);
-    case COPIES:
-        a->words.o.keep_copies = true;
-        return 0;
-    case QUIET:
-        a->quiet = true;
-        return 0;
-    default:
-        a->verbose = true;
-        return 0;
-    }
+    fc_complain("%s: --%s takes a time, such as 500ms, 5s or 1m, not '%s'", command, name, value);
+    return -1;
 }
+
+static int take_commit(const char *command, void *ns, const char *value)
+{
+    return take_time(command, "commit", ns, value);
+}
+
+static int take_poll(const char *command, void *ns, const char *value)
+{
+    return take_time(command, "poll", ns, value);
+}
+
+static const struct fc_option options[] = {
+    FC_OPTION_DB(struct args),
+    FC_INDEX_OPTION_TABLE(struct args),
+    {"commit", 0, "TIME", "add to the index at most that often (default: 1s)",
+     FC_TAKE(struct args, commit_ns, take_commit)},
+    {"poll", 0, "TIME",
+     "look through the folders that often, where the kernel tells nothing of changes (default: 5s on file "
+     "systems of a network, else never)",
+     FC_TAKE(struct args, poll_ns, take_poll)},
+    FC_OPTION_METRICS(struct args),
+    {"delete-captures", 0, NULL, "delete captures in the folders, as the limits below say",
+     FC_FLAG(struct args, deletes)},
+    FC_RETAIN_OPTION_TABLE(struct args),
+    FC_OPTION_MODE(struct args, words.o.rights),
+    FC_OPTION_GROUP(struct args, words.o.rights),
+    {"keep-copies", 0, NULL, "also index captures that have the content of another one",
+     FC_FLAG(struct args, words.o.keep_copies)},
+    {"quiet", 'q', NULL, "tell of what went wrong alone", FC_FLAG(struct args, quiet)},
+    {"verbose", 'v', NULL, "a line for each time something is added, each capture deleted, and files passed over",
+     FC_FLAG(struct args, verbose)},
+    {0},
+};
 
 /* What was added since the last line that told of it. */
 struct sum {
@@ -371,7 +349,7 @@ static int watch_all(struct args *a, int argc, char **argv, int first)
 static int run(int argc, char **argv)
 {
     struct args a = {0};
-    int first, rc = fc_options_parse(&fc_command_watch, argc, argv, set, &a, &first);
+    int first, rc = fc_options_parse(&fc_command_watch, argc, argv, &a, &first);
 
     if (rc < 0)
         rc = watch_all(&a, argc, argv, first);

@@ -5,14 +5,6 @@
 
 #include "cli/engine_options.h"
 
-void fc_engine_option_set(struct fc_engine_args *args, enum fc_engine_option option, const char *value)
-{
-    const char **to[FC_ENGINE_OPTIONS] = {&args->file, &args->o.url,  &args->o.user, &args->o.password_file,
-                                          &args->o.ca, &args->o.cert, &args->o.key};
-
-    *to[option] = value;
-}
-
 struct fc_cluster *fc_engine_args_open(const char *command, const struct fc_engine_args *args)
 {
     const struct fc_engine_options *o = &args->o;

@@ -3,9 +3,12 @@
 #ifndef FC_CLI_FILTER_WORDS_H
 #define FC_CLI_FILTER_WORDS_H
 
-#define FC_OPTION_FILTER_FILE                                                                                          \
+#include "cli/cli.h"
+
+#define FC_OPTION_FILTER_FILE(type)                                                                                    \
     {                                                                                                                  \
-        "filter-file", 'F', "FILE", "read the filter from a file, - for standard input; words must hold besides"       \
+        "filter-file", 'F', "FILE", "read the filter from a file, - for standard input; words must hold besides",      \
+            FC_WORD(type, filter_file)                                                                                 \
     }
 
 /*

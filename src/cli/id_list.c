@@ -117,22 +117,23 @@ static bool add_file(struct fc_id_list *list, const char *command, const char *n
     return good;
 }
 
-bool fc_id_list_add(struct fc_id_list *list, const char *command, const char *value)
+int fc_take_ids(const char *command, void *place, const char *value)
 {
+    struct fc_id_list *list = place;
     const char *word;
     size_t len;
 
     list->given = true;
     if (value[0] == '@')
-        return add_file(list, command, value + 1);
+        return add_file(list, command, value + 1) ? 0 : -1;
     if (strcmp(value, "-") == 0) {
         list->standard = true;
-        return read_lines(list, command, stdin, "standard input");
+        return read_lines(list, command, stdin, "standard input") ? 0 : -1;
     }
     if (*value && *value != ',' && add_words(list, value, ",", &word, &len))
-        return true;
+        return 0;
     fc_complain("%s: --id takes numbers and ranges with commas between them, @FILE or -, not '%s'", command, value);
-    return false;
+    return -1;
 }
 
 static int compare(const void *a, const void *b)

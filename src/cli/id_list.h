@@ -17,9 +17,9 @@ struct fc_id_list {
 
 /*
  * Adds what the option's value says: "1,5-30", "@FILE", or "-" for standard input; there one or several stand in a
- * line, and # begins a comment. False: it is no good, which is said with file and line.
+ * line, and # begins a comment. -1: it is no good, which is said with file and line.
  */
-bool fc_id_list_add(struct fc_id_list *list, const char *command, const char *value);
+int fc_take_ids(const char *command, void *list, const char *value);
 
 /* All are there: puts them in order and takes out what is there twice. */
 void fc_id_list_sort(struct fc_id_list *list);

@@ -2,6 +2,7 @@
 #include "cli/index_options.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 const struct fc_values fc_index_values[] = {
 #define WORD(FIELD, bit, name, want) name " "
@@ -12,57 +13,70 @@ const struct fc_values fc_index_values[] = {
     {0},
 };
 
-int fc_index_option(struct fc_index_words *w, const char *command, int option, const char *value)
+int fc_take_jobs(const char *command, void *jobs, const char *value)
 {
     int64_t n;
 
-    switch (option) {
-    case FC_INDEX_JOBS:
-        if (!fc_number_option(value, 1, 256, &n)) {
-            fc_complain("%s: --jobs takes a number from 1 to 256, not '%s'", command, value);
-            return -1;
-        }
-        w->o.jobs = (unsigned)n;
-        return 0;
-    case FC_INDEX_FIELDS:
-        return fc_list_option(&w->fields, value);
-    case FC_INDEX_FILTER:
-        if (w->o.filter) {
-            fc_complain("%s: --filter may be given once; join filters by 'and' or 'or'", command);
-            return -1;
-        }
-        w->o.filter = value;
-        return 0;
-    case FC_INDEX_EXCLUDE:
-        return fc_list_option(&w->exclude_net, value);
-    case FC_INDEX_PROFILE:
-        w->o.profile = value;
-        return 0;
-    case FC_INDEX_TIMEOUT:
-        return fc_list_option(&w->timeouts, value);
-    case FC_INDEX_KEY:
-        return fc_list_option(&w->key, value);
-    case FC_INDEX_OUTER:
-        w->outer = true;
-        return 0;
-    case FC_INDEX_CHUNK:
-        if (!fc_size_option(value, &w->o.chunk_bytes) || w->o.chunk_bytes < 65536 || w->o.chunk_bytes > (1 << 30)) {
-            fc_complain("%s: --chunk-size takes 64k to 1G, not '%s'", command, value);
-            return -1;
-        }
-        return 0;
-    default:
-        if (!fc_size_option(value, &w->o.memory_bytes) || w->o.memory_bytes < (16 << 20)) {
-            fc_complain("%s: --memory takes 16M or more, not '%s'", command, value);
-            return -1;
-        }
+    if (fc_number_option(value, 1, 256, &n)) {
+        *(unsigned *)jobs = (unsigned)n;
         return 0;
     }
+    fc_complain("%s: --jobs takes a number from 1 to 256, not '%s'", command, value);
+    return -1;
+}
+
+int fc_take_index_filter(const char *command, void *filter, const char *value)
+{
+    const char **place = filter;
+
+    if (*place) {
+        fc_complain("%s: --filter may be given once; join filters by 'and' or 'or'", command);
+        return -1;
+    }
+    *place = value;
+    return 0;
+}
+
+int fc_take_chunk(const char *command, void *bytes, const char *value)
+{
+    uint64_t *chunk = bytes;
+
+    if (fc_size_option(value, chunk) && *chunk >= 65536 && *chunk <= (1 << 30))
+        return 0;
+    fc_complain("%s: --chunk-size takes 64k to 1G, not '%s'", command, value);
+    return -1;
+}
+
+int fc_take_memory(const char *command, void *bytes, const char *value)
+{
+    uint64_t *memory = bytes;
+
+    if (fc_size_option(value, memory) && *memory >= (16 << 20))
+        return 0;
+    fc_complain("%s: --memory takes 16M or more, not '%s'", command, value);
+    return -1;
+}
+
+int fc_take_list(const char *command, void *place, const char *value)
+{
+    char **list = place;
+    size_t have = *list ? strlen(*list) + 1 : 0, more = strlen(value) + 1;
+    char *both = realloc(*list, have + more);
+
+    if (!both) {
+        fc_complain("%s: out of memory", command);
+        return -1;
+    }
+    if (have)
+        both[have - 1] = ',';
+    memcpy(both + have, value, more);
+    *list = both;
+    return 0;
 }
 
 int fc_index_words_end(struct fc_index_words *w)
 {
-    if (w->outer && fc_list_option(&w->key, "outer"))
+    if (w->outer && fc_take_list("index", &w->key, "outer"))
         return -1;
     w->o.fields = w->fields;
     w->o.exclude_net = w->exclude_net;

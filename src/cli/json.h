@@ -16,9 +16,9 @@ struct fc_json_member {
 /* A line on `to`. False: it cannot be written, which is said. */
 bool fc_json_print(FILE *to, const struct fc_json_member *members);
 
-#define FC_OPTION_JSON                                                                                                 \
+#define FC_OPTION_JSON(type)                                                                                           \
     {                                                                                                                  \
-        "json", 0, NULL, "print the result as a JSON object, on standard output"                                       \
+        "json", 0, NULL, "print the result as a JSON object, on standard output", FC_FLAG(type, json)                  \
     }
 
 #endif

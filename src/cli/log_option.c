@@ -10,8 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-int fc_log_option_slack(struct fc_log_option *o, const char *command, const char *value)
+int fc_take_slack(const char *command, void *place, const char *value)
 {
+    struct fc_log_option *o = place;
+
     o->has_slack = true;
     o->slack_ns = 0;
     if (strcmp(value, "0") == 0 || fc_duration_option(value, &o->slack_ns))

@@ -3,17 +3,20 @@
 #ifndef FC_CLI_LOG_OPTION_H
 #define FC_CLI_LOG_OPTION_H
 
+#include "cli/cli.h"
+
 #include <flowcarve/log.h>
 #include <flowcarve/query.h>
 #include <stdbool.h>
 
-#define FC_OPTION_FROM                                                                                                 \
+#define FC_OPTION_FROM(type)                                                                                           \
     {                                                                                                                  \
-        "from", 0, "FILE", "sessions of a Zeek conn.log, Suricata eve.json, list of Community IDs or 5-tuples"         \
+        "from", 0, "FILE", "sessions of a Zeek conn.log, Suricata eve.json, list of Community IDs or 5-tuples",        \
+            FC_WORD(type, log.path)                                                                                    \
     }
-#define FC_OPTION_SLACK                                                                                                \
+#define FC_OPTION_SLACK(type)                                                                                          \
     {                                                                                                                  \
-        "slack", 0, "TIME", "how far times of --from may be off (default: 1s)"                                         \
+        "slack", 0, "TIME", "how far times of --from may be off (default: 1s)", FC_TAKE(type, log, fc_take_slack)      \
     }
 
 /* All of it 0 at first. */
@@ -29,8 +32,8 @@ struct fc_log_option {
     uint64_t found, ambiguous;
 };
 
-/* The value of --slack; -1 when it is none, which is said in the name of `command`. */
-int fc_log_option_slack(struct fc_log_option *o, const char *command, const char *value);
+/* Takes --slack. */
+int fc_take_slack(const char *command, void *log_option, const char *value);
 
 /* At most one of log, filter's file and IDs is standard input; else false, which is said in the name of `command`. */
 bool fc_log_option_alone(const struct fc_log_option *o, const char *command, const char *filter_file, bool ids);

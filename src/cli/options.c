@@ -116,9 +116,21 @@ struct parse {
     int argc;
     char **argv;
     int at; /* argument being looked at */
-    int (*set)(void *ctx, int option, const char *value);
-    void *ctx;
+    void *args;
 };
+
+static int take(const struct parse *p, const struct fc_option *o, const char *value)
+{
+    void *place = (char *)p->args + o->place;
+
+    if (o->take)
+        return o->take(p->command->name, place, value);
+    if (o->arg)
+        *(const char **)place = value;
+    else
+        *(bool *)place = true;
+    return 0;
+}
 
 /* The option's value: what follows in the word, or the next argument. */
 static int apply(struct parse *p, int option, const char *inside, const char *word)
@@ -142,7 +154,7 @@ static int apply(struct parse *p, int option, const char *inside, const char *wo
         fc_complain("%s: option '%s' needs %s, not an empty name", p->command->name, word, o->arg);
         return FC_EXIT_ERROR;
     }
-    return p->set(p->ctx, option, value) ? FC_EXIT_ERROR : -1;
+    return take(p, o, value) ? FC_EXIT_ERROR : -1;
 }
 
 static int long_option(struct parse *p, const char *word)
@@ -178,10 +190,9 @@ static int short_options(struct parse *p, const char *word)
     return -1;
 }
 
-int fc_options_parse(const struct fc_command *command, int argc, char **argv, int (*set)(void *, int, const char *),
-                     void *ctx, int *first)
+int fc_options_parse(const struct fc_command *command, int argc, char **argv, void *args, int *first)
 {
-    struct parse p = {command, argc, argv, 1, set, ctx};
+    struct parse p = {command, argc, argv, 1, args};
     int words = 0, rc;
     char **keep = calloc((size_t)argc + 1, sizeof *keep);
 
@@ -216,25 +227,31 @@ int fc_options_parse(const struct fc_command *command, int argc, char **argv, in
     return -1;
 }
 
-int fc_list_option(char **list, const char *value)
+int fc_take_limit(const char *command, void *limit, const char *value)
 {
-    size_t have = *list ? strlen(*list) + 1 : 0, more = strlen(value) + 1;
-    char *both = realloc(*list, have + more);
-
-    if (!both) {
-        fc_complain("out of memory");
-        return -1;
-    }
-    if (have)
-        both[have - 1] = ',';
-    memcpy(both + have, value, more);
-    *list = both;
-    return 0;
+    if (fc_number_option(value, 0, INT64_MAX, limit))
+        return 0;
+    fc_complain("%s: --limit takes a number, not '%s'", command, value);
+    return -1;
 }
 
-int fc_mode_option(const char *command, const char *value, struct fc_rights *rights)
+int fc_take_direction(const char *command, void *direction, const char *value)
+{
+    static const char *const names[] = {"both", "client", "server"};
+
+    for (int i = 0; i < 3; i++)
+        if (strcmp(value, names[i]) == 0) {
+            *(int *)direction = i - 1;
+            return 0;
+        }
+    fc_complain("%s: --direction takes client, server or both, not '%s'", command, value);
+    return -1;
+}
+
+int fc_take_mode(const char *command, void *place, const char *value)
 {
     enum { OWNER = 0600, MOST = 0777 };
+    struct fc_rights *rights = place;
     char *end;
     unsigned long mode = strtoul(value, &end, 8);
 
@@ -246,8 +263,9 @@ int fc_mode_option(const char *command, const char *value, struct fc_rights *rig
     return 0;
 }
 
-int fc_group_option(const char *command, const char *value, struct fc_rights *rights)
+int fc_take_group(const char *command, void *place, const char *value)
 {
+    struct fc_rights *rights = place;
     const struct group *group = getgrnam(value);
     int64_t number;
 

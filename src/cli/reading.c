@@ -26,10 +26,12 @@ static void fail_memory(void)
     fc_complain("out of memory");
 }
 
-int fc_reading_add(struct fc_reading *r, const char *path)
+int fc_take_reading(const char *command, void *reading, const char *path)
 {
+    struct fc_reading *r = reading;
     char **more = realloc(r->paths, ((size_t)r->count + 1) * sizeof *more);
 
+    (void)command;
     if (!more || !(more[r->count] = strdup(path))) {
         r->paths = more ? more : r->paths;
         fail_memory();

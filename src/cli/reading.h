@@ -16,14 +16,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FC_OPTION_READ                                                                                                 \
+#define FC_OPTION_READ(type)                                                                                           \
     {                                                                                                                  \
         "read", 'r', "CAPTURE",                                                                                        \
-            "a capture or folder to look at, in place of an index; one is made on the way, and kept"                   \
+            "a capture or folder to look at, in place of an index; one is made on the way, and kept",                  \
+            FC_TAKE(type, reading, fc_take_reading)                                                                    \
     }
-#define FC_OPTION_NO_KEEP                                                                                              \
+#define FC_OPTION_NO_KEEP(type)                                                                                        \
     {                                                                                                                  \
-        "no-keep", 0, NULL, "with -r: the index is removed in the end"                                                 \
+        "no-keep", 0, NULL, "with -r: the index is removed in the end", FC_FLAG(type, reading.no_keep)                 \
     }
 
 /* All of it 0 at first. */
@@ -38,8 +39,8 @@ struct fc_reading {
     bool refused;
 };
 
-/* Another -r. -1 without memory, which is said. */
-int fc_reading_add(struct fc_reading *reading, const char *path);
+/* Takes another -r. -1 without memory, which is said. */
+int fc_take_reading(const char *command, void *reading, const char *path);
 
 /*
  * The index to use, valid until fc_reading_end(): that of -d, of the environment or the usual one where there is no -r;

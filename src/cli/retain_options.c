@@ -32,7 +32,7 @@ static int set_limit(struct fc_retain_limits *l, const char *command, const char
     return 0;
 }
 
-static int set_limits(struct fc_retain_limits *l, const char *command, const char *value)
+int fc_take_keep(const char *command, void *limits, const char *value)
 {
     char *list = strdup(value), *rest = list, *word;
     int rc = list ? 0 : -1;
@@ -40,13 +40,14 @@ static int set_limits(struct fc_retain_limits *l, const char *command, const cha
     if (!list)
         fc_complain("%s: out of memory", command);
     while (rc == 0 && (word = strsep(&rest, ",")))
-        rc = set_limit(l, command, word);
+        rc = set_limit(limits, command, word);
     free(list);
     return rc;
 }
 
-static int set_free(struct fc_retain_limits *l, const char *command, const char *value)
+int fc_take_min_free(const char *command, void *limits, const char *value)
 {
+    struct fc_retain_limits *l = limits;
     size_t n = strspn(value, "0123456789.");
     char *end;
     double part = strtod(value, &end);
@@ -66,23 +67,18 @@ static int set_free(struct fc_retain_limits *l, const char *command, const char 
     return -1;
 }
 
-int fc_retain_option(struct fc_retain_limits *l, const char *command, int option, const char *value)
+int fc_take_keep_sessions(const char *command, void *place, const char *value)
 {
-    switch (option) {
-    case FC_RETAIN_KEEP:
-        return set_limits(l, command, value);
-    case FC_RETAIN_MIN_FREE:
-        return set_free(l, command, value);
-    default:
-        if (strcmp(value, "forever") == 0) {
-            l->keep_sessions_ns = INT64_MAX;
-            return 0;
-        }
-        if (fc_duration_option(value, &l->keep_sessions_ns))
-            return 0;
-        fc_complain("%s: --keep-sessions takes a time, such as 90d or 1y, or 'forever', not '%s'", command, value);
-        return -1;
+    int64_t *ns = place;
+
+    if (strcmp(value, "forever") == 0) {
+        *ns = INT64_MAX;
+        return 0;
     }
+    if (fc_duration_option(value, ns))
+        return 0;
+    fc_complain("%s: --keep-sessions takes a time, such as 90d or 1y, or 'forever', not '%s'", command, value);
+    return -1;
 }
 
 bool fc_retain_given(const struct fc_retain_limits *l)

@@ -8,23 +8,25 @@
 #include <flowcarve/retain.h>
 #include <flowcarve/status.h>
 
-enum fc_retain_option_id { FC_RETAIN_KEEP, FC_RETAIN_MIN_FREE, FC_RETAIN_SESSIONS, FC_RETAIN_OPTIONS /* how many */ };
-
-/* Their entries in a command's table, from place `at` on. */
-#define FC_RETAIN_OPTION_TABLE(at)                                                                                     \
-    [(at) +                                                                                                            \
-        FC_RETAIN_KEEP] = {"keep", 0, "LIMIT,...",                                                                     \
-                           "delete the oldest captures that are more than this: bytes, with those of the index, as "   \
-                           "500G or 2T; or age of the last packet, as 12h, 30d or 1y"},                                \
-        [(at) + FC_RETAIN_MIN_FREE] = {"min-free", 0, "PART",                                                          \
-                                       "or that leave less of their disk free, whatever fills it: 10% or 50G"},        \
-        [(at) + FC_RETAIN_SESSIONS] = {                                                                                \
-            "keep-sessions", 0, "TIME",                                                                                \
+/* Their entries in a command's table, whose arguments have `struct fc_retain_limits limits`. */
+#define FC_RETAIN_OPTION_TABLE(type)                                                                                   \
+    {"keep", 0, "LIMIT,...",                                                                                           \
+     "delete the oldest captures that are more than this: bytes, with those of the index, as "                         \
+     "500G or 2T; or age of the last packet, as 12h, 30d or 1y",                                                       \
+     FC_TAKE(type, limits, fc_take_keep)},                                                                             \
+        {"min-free", 0, "PART", "or that leave less of their disk free, whatever fills it: 10% or 50G",                \
+         FC_TAKE(type, limits, fc_take_min_free)},                                                                     \
+    {                                                                                                                  \
+        "keep-sessions", 0, "TIME",                                                                                    \
             "keep sessions until their last packet is so old (1y; or 'forever'), also without packets (default: they " \
-            "go with their packets)"}
+            "go with their packets)",                                                                                  \
+            FC_TAKE(type, limits.keep_sessions_ns, fc_take_keep_sessions)                                              \
+    }
 
-/* Takes one of them. -1 when its value is no good, which is said. */
-int fc_retain_option(struct fc_retain_limits *limits, const char *command, int option, const char *value);
+/* Take what these options say. */
+int fc_take_keep(const char *command, void *limits, const char *value);
+int fc_take_min_free(const char *command, void *limits, const char *value);
+int fc_take_keep_sessions(const char *command, void *ns, const char *value);
 /* Is there a limit of captures? */
 bool fc_retain_given(const struct fc_retain_limits *limits);
 /* All are taken. -1 when they do not go together, which is said. */

@@ -8,61 +8,64 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    DB,
-    CLUSTER,
-    READ,
-    NO_KEEP,
-    FORMAT,
-    TZ,
-    FILTER_FILE,
-    MAX_ROWS,
-    DEADLINE,
-    QUIET,
-    VERBOSE,
-    BY,
-    COLUMNS,
-    SORT,
-    LIMIT,
-    BUCKET
-};
+static int take_limit(const char *command, void *limit, const char *value)
+{
+    if (fc_number_option(value, 1, INT64_MAX, limit))
+        return 0;
+    fc_complain("%s: --limit takes a number from 1 on, not '%s'", command, value);
+    return -1;
+}
+
+static int take_bucket(const char *command, void *bucket_ns, const char *value)
+{
+    if (fc_duration_option(value, bucket_ns))
+        return 0;
+    fc_complain("%s: --bucket takes a time as in 500ms, 10s, 1m, 1h or 1d, not '%s'", command, value);
+    return -1;
+}
 
 #define FORMAT_OPTION                                                                                                  \
     {                                                                                                                  \
-        "format", 'f', "NAME", "table, json (an object a line), csv or tsv (default: table on a terminal, else tsv)"   \
+        "format", 'f', "NAME", "table, json (an object a line), csv or tsv (default: table on a terminal, else tsv)",  \
+            FC_WORD(struct fc_top_args, format)                                                                        \
     }
 #define QUIET_OPTION                                                                                                   \
     {                                                                                                                  \
-        "quiet", 'q', NULL, "print nothing: the exit status tells whether there is a session"                          \
+        "quiet", 'q', NULL, "print nothing: the exit status tells whether there is a session",                         \
+            FC_FLAG(struct fc_top_args, quiet)                                                                         \
     }
 #define VERBOSE_OPTION                                                                                                 \
     {                                                                                                                  \
-        "verbose", 'v', NULL, "also tell how many rows there are without a limit"                                      \
+        "verbose", 'v', NULL, "also tell how many rows there are without a limit",                                     \
+            FC_FLAG(struct fc_top_args, verbose)                                                                       \
     }
 
 static const struct fc_option top_options[] = {
-    [DB] = FC_OPTION_DB,
-    [CLUSTER] = FC_OPTION_CLUSTER,
-    [READ] = FC_OPTION_READ,
-    [NO_KEEP] = FC_OPTION_NO_KEEP,
-    [FORMAT] = FORMAT_OPTION,
-    [TZ] = FC_OPTION_TZ,
-    [FILTER_FILE] = FC_OPTION_FILTER_FILE,
-    [MAX_ROWS] = FC_OPTION_MAX_ROWS,
-    [DEADLINE] = FC_OPTION_DEADLINE,
-    [QUIET] = QUIET_OPTION,
-    [VERBOSE] = VERBOSE_OPTION,
-    [BY] = {"by", 'b', "WHAT",
-            "client, server, host, pair, port, protocol, state, file, vlan, tunnel, time, and with --cluster sensor "
-            "(default: host)"},
-    [COLUMNS] =
-        {"columns", 'C', "LIST",
-         "sessions, peers (hosts), ports, packets, bytes, first, last...; interval: mean and standard deviation of "
-         "the times between starts"},
-    [SORT] = {"sort", 's', "KEY[:desc]", "sort by a column, or by what is grouped by (default: bytes, time by time)"},
-    [LIMIT] = {"limit", 'n', "N", "at most N rows (default: 20 on a terminal, else all)"},
-    [BUCKET] = {"bucket", 0, "TIME",
-                "with --by time: length, as in 500ms, 10s, 1m, 1h, 1d (default: at most 60 buckets)"},
+    FC_OPTION_DB(struct fc_top_args),
+    FC_OPTION_CLUSTER(struct fc_top_args),
+    FC_OPTION_READ(struct fc_top_args),
+    FC_OPTION_NO_KEEP(struct fc_top_args),
+    FORMAT_OPTION,
+    FC_OPTION_TZ(struct fc_top_args),
+    FC_OPTION_FILTER_FILE(struct fc_top_args),
+    FC_OPTION_MAX_ROWS(struct fc_top_args),
+    FC_OPTION_DEADLINE(struct fc_top_args),
+    QUIET_OPTION,
+    VERBOSE_OPTION,
+    {"by", 'b', "WHAT",
+     "client, server, host, pair, port, protocol, state, file, vlan, tunnel, time, and with --cluster sensor "
+     "(default: host)",
+     FC_WORD(struct fc_top_args, by)},
+    {"columns", 'C', "LIST",
+     "sessions, peers (hosts), ports, packets, bytes, first, last...; interval: mean and standard deviation of "
+     "the times between starts",
+     FC_WORD(struct fc_top_args, columns)},
+    {"sort", 's', "KEY[:desc]", "sort by a column, or by what is grouped by (default: bytes, time by time)",
+     FC_WORD(struct fc_top_args, sort)},
+    {"limit", 'n', "N", "at most N rows (default: 20 on a terminal, else all)",
+     FC_TAKE(struct fc_top_args, limit, take_limit)},
+    {"bucket", 0, "TIME", "with --by time: length, as in 500ms, 10s, 1m, 1h, 1d (default: at most 60 buckets)",
+     FC_TAKE(struct fc_top_args, bucket_ns, take_bucket)},
     {0},
 };
 
@@ -77,17 +80,17 @@ static const struct fc_values top_values[] = {
 };
 
 static const struct fc_option stats_options[] = {
-    [DB] = FC_OPTION_DB,
-    [CLUSTER] = FC_OPTION_CLUSTER,
-    [MAX_ROWS] = FC_OPTION_MAX_ROWS,
-    [DEADLINE] = FC_OPTION_DEADLINE,
-    [READ] = FC_OPTION_READ,
-    [NO_KEEP] = FC_OPTION_NO_KEEP,
-    [FORMAT] = FORMAT_OPTION,
-    [TZ] = FC_OPTION_TZ,
-    [FILTER_FILE] = FC_OPTION_FILTER_FILE,
-    [QUIET] = QUIET_OPTION,
-    [VERBOSE] = VERBOSE_OPTION,
+    FC_OPTION_DB(struct fc_top_args),
+    FC_OPTION_CLUSTER(struct fc_top_args),
+    FC_OPTION_READ(struct fc_top_args),
+    FC_OPTION_NO_KEEP(struct fc_top_args),
+    FORMAT_OPTION,
+    FC_OPTION_TZ(struct fc_top_args),
+    FC_OPTION_FILTER_FILE(struct fc_top_args),
+    FC_OPTION_MAX_ROWS(struct fc_top_args),
+    FC_OPTION_DEADLINE(struct fc_top_args),
+    QUIET_OPTION,
+    VERBOSE_OPTION,
     {0},
 };
 
@@ -96,74 +99,14 @@ static const struct fc_values stats_values[] = {
     {0},
 };
 
-static int set(void *ctx, int option, const char *value)
-{
-    struct fc_top_args *a = ctx;
-
-    switch (option) {
-    case DB:
-        a->db = value;
-        return 0;
-    case CLUSTER:
-        a->cluster->path = value;
-        return 0;
-    case MAX_ROWS:
-        return fc_cluster_option_rows(a->cluster, a->command, value);
-    case DEADLINE:
-        return fc_cluster_option_deadline(a->cluster, a->command, value);
-    case READ:
-        return fc_reading_add(&a->reading, value);
-    case NO_KEEP:
-        a->reading.no_keep = true;
-        return 0;
-    case FORMAT:
-        a->format = value;
-        return 0;
-    case BY:
-        a->by = value;
-        return 0;
-    case COLUMNS:
-        a->columns = value;
-        return 0;
-    case SORT:
-        a->sort = value;
-        return 0;
-    case LIMIT:
-        if (fc_number_option(value, 1, INT64_MAX, &a->limit))
-            return 0;
-        fc_complain("top: --limit takes a number from 1 on, not '%s'", value);
-        return -1;
-    case BUCKET:
-        if (fc_duration_option(value, &a->bucket_ns))
-            return 0;
-        fc_complain("top: --bucket takes a time as in 500ms, 10s, 1m, 1h or 1d, not '%s'", value);
-        return -1;
-    case TZ:
-        return fc_zone_set(&a->zone, value, "top") ? 0 : -1;
-    case FILTER_FILE:
-        a->filter_file = value;
-        return 0;
-    case QUIET:
-        a->quiet = true;
-        return 0;
-    case VERBOSE:
-        a->verbose = true;
-        return 0;
-    default:
-        return 0;
-    }
-}
-
 static int run(const struct fc_command *command, struct fc_top_args *a, int argc, char **argv)
 {
-    struct fc_cluster_option cluster = {0};
     int first, rc;
 
-    a->cluster = &cluster;
     a->command = command->name;
-    if ((rc = fc_options_parse(command, argc, argv, set, a, &first)) >= 0)
+    if ((rc = fc_options_parse(command, argc, argv, a, &first)) >= 0)
         return rc;
-    if (!fc_cluster_option_fits(&cluster, command->name, a->db ? "--db" : a->reading.count ? "--read" : NULL))
+    if (!fc_cluster_option_fits(&a->cluster, command->name, a->db ? "--db" : a->reading.count ? "--read" : NULL))
         return fc_reading_end(&a->reading, FC_EXIT_ERROR);
     char *filter = fc_filter_words(command->name, a->filter_file, argc - first, argv + first);
     if (!filter)
@@ -176,7 +119,8 @@ static int run(const struct fc_command *command, struct fc_top_args *a, int argc
                       : strcmp(a->by, "tunnel") == 0 ? FC_FIELD_TUNNEL
                                                      : 0;
     rc = FC_EXIT_ERROR;
-    if (cluster.path || (a->db = fc_reading_db(&a->reading, command->name, a->db, filter, &a->zone, fields, a->quiet)))
+    if (a->cluster.path ||
+        (a->db = fc_reading_db(&a->reading, command->name, a->db, filter, &a->zone, fields, a->quiet)))
         rc = fc_cmd_top_run(a);
     free(filter);
     return fc_reading_end(&a->reading, rc);

@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-int fc_user_option(const char *command, const char *value, struct fc_user *user)
+int fc_take_user(const char *command, void *user, const char *value)
 {
     const struct passwd *p = getpwnam(value);
 
@@ -23,7 +23,7 @@ int fc_user_option(const char *command, const char *value, struct fc_user *user)
         fc_complain("%s: --user takes the name of a user, not '%s'", command, value);
         return -1;
     }
-    *user = (struct fc_user){value, p->pw_uid, p->pw_gid};
+    *(struct fc_user *)user = (struct fc_user){value, p->pw_uid, p->pw_gid};
     return 0;
 }
 

@@ -17,7 +17,7 @@ struct fc_user {
 };
 
 /* The value of --user, a name. -1 when there is no such user, which is said. */
-int fc_user_option(const char *command, const char *value, struct fc_user *user);
+int fc_take_user(const char *command, void *user, const char *value);
 
 /*
  * Becomes that user, with its groups and for good, and gives up all rights of root but the one to capture

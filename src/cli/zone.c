@@ -91,32 +91,33 @@ static bool set_local(struct fc_zone *zone, const char *command)
     return true;
 }
 
-bool fc_zone_set(struct fc_zone *zone, const char *value, const char *command)
+int fc_take_zone(const char *command, void *place, const char *value)
 {
+    struct fc_zone *zone = place;
     char text[80];
 
     *zone = (struct fc_zone){0};
     if (strcmp(value, "local") == 0)
-        return set_local(zone, command);
+        return set_local(zone, command) ? 0 : -1;
     if (strcasecmp(value, "UTC") == 0 || strcasecmp(value, "Z") == 0)
-        return true;
+        return 0;
     if (!offset_zone(value, text, sizeof text)) {
         if (strlen(value) >= sizeof zone->name || !is_zone_name(value)) {
             fc_complain("%s: unknown zone '%s'; --tz takes a name of %s, as in Europe/Berlin, an offset as in +02:00, "
                         "UTC or local",
                         command, value, folder());
-            return false;
+            return -1;
         }
         snprintf(text, sizeof text, ":%s", value);
     }
     if (setenv("TZ", text, 1) != 0) {
         fc_complain("out of memory");
-        return false;
+        return -1;
     }
     tzset();
     zone->local = true;
     snprintf(zone->name, sizeof zone->name, "%s", value);
-    return true;
+    return 0;
 }
 
 const char *fc_zone_name(const struct fc_zone *zone)

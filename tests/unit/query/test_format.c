@@ -13,7 +13,7 @@
 static char captured_path[] = "/tmp/fc-query-out-XXXXXX";
 
 /* Runs the command with its standard output in a file; the text goes to *out, to be freed. */
-static int run(const struct fc_query_args *args, char **out)
+static int run(struct fc_query_args *args, char **out)
 {
     int fd, saved = dup(STDOUT_FILENO), status;
     off_t size;
