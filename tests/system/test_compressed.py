@@ -340,7 +340,7 @@ class Compressed(support.TestCase):
         data, samples = self.samples()
         r = support.rng('cut')
         for name, blob in samples:
-            for n in [20, len(blob) - 1] + [r.randrange(1, len(blob)) for _ in range(support.rounds(2, 40))]:
+            for n in [20, len(blob) - 1] + [r.randrange(1, len(blob)) for _ in range(support.rounds(1, 40))]:
                 with self.subTest(name, n=n):
                     want = plain_of(name, blob[:n])
                     if len(want) == len(data) and n < len(blob) - 1:
@@ -461,7 +461,7 @@ class Compressed(support.TestCase):
             want = {a: support.flowcarve('carve', '-q', '-d', good, '-w', '-', *a).out for a in ((), ('--id', str(sid)))}
             points = select(good, 'SELECT rowid, off, stored_off, state FROM seek_points')
             self.assertTrue(points, name)
-            for _ in range(support.rounds(3, 150)):
+            for _ in range(support.rounds(2, 150)):
                 db = shutil.copy(good, self.path('bad.db'))
                 with support.open_db(db, True) as c:
                     for rowid, off, stored, state in points:

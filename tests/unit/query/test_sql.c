@@ -69,7 +69,7 @@ static void check_text(struct test_index *index, const char *text)
 
 Test(sql, gives_what_the_naive_twin_gives)
 {
-    compare_random(test_rounds(1000), ALL_FIELDS, 400);
+    compare_random(test_rounds(600), ALL_FIELDS, 400);
 }
 
 Test(sql, gives_the_same_without_optional_fields)
@@ -161,11 +161,12 @@ Test(sql, every_pair_of_conditions_goes_together)
     static const char *const joins[] = {"%s and (%s)", "%s or (%s)", "%s and not (%s)", "not (%s) and not (%s)"};
     uint64_t state = test_seed();
     struct test_index *index = test_index_new(&state, 700, ALL_FIELDS);
+    const bool all = test_rounds(1) > 1;
 
     for (unsigned i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        for (unsigned k = 0; k < sizeof parts / sizeof parts[0]; k++) {
-            /* all joins of every pair by FLOWCARVE_TEST_LONG, else one of them in turn */
-            for (unsigned j = test_rounds(1) > 1 ? 0 : (i + k) % 4; j<4; j += test_rounds(1)> 1 ? 1 : 4) {
+        /* all joins of every pair, both ways, by FLOWCARVE_TEST_LONG; else one of them in turn */
+        for (unsigned k = all ? 0 : i; k < sizeof parts / sizeof parts[0]; k++) {
+            for (unsigned j = all ? 0 : (i + k) % 4; j < 4; j += all ? 1 : 4) {
                 char text[200];
                 snprintf(text, sizeof text, joins[j], parts[i], parts[k]);
                 check_text(index, text);

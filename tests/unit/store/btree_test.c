@@ -346,7 +346,7 @@ Test(btree, rows_of_megabytes)
 Test(btree, every_small_number_of_rows)
 {
     uint64_t seed = test_seed("small");
-    unsigned step = test_number("FLOWCARVE_TEST_LONG", 0) ? 1 : 9;
+    unsigned step = test_number("FLOWCARVE_TEST_LONG", 0) ? 1 : 17;
 
     /* past the first split of leaf and of interior pages, of table and index */
     for (unsigned n = (unsigned)(seed % step); n < 700; n += step) {
@@ -370,7 +370,7 @@ Test(btree, three_levels_and_more)
 
 Test(btree, the_page_at_the_lock_byte_is_left_out)
 {
-    for (unsigned page = 6; page < 90; page += test_number("FLOWCARVE_TEST_LONG", 0) ? 1 : 2) {
+    for (unsigned page = 6; page < 90; page += test_number("FLOWCARVE_TEST_LONG", 0) ? 1 : 3) {
         struct shape s = {.rows = 3000, .a_size = usual, .b_size = tiny, .lock_page = page, .threads = page % 5 == 0};
         cr_assert_eq(sqlite3_test_control(SQLITE_TESTCTRL_PENDING_BYTE, (page - 1) * FC_PAGE_SIZE) > 0, 1);
         const char *said = live(page, &s);
