@@ -8,6 +8,7 @@
 #include "query/ast.h"
 #include "query/fields.h"
 #include "store/db.h"
+#include "store/snapshot.h"
 #include "store/table_scan.h"
 
 #include <flowcarve/columns.h>
@@ -331,16 +332,16 @@ static int leave_scan(struct fc_columns *c, struct fc_error *err)
 /* 0, or a code; *no_pages: nothing was read, as it takes a query. */
 static int scan_page(struct fc_columns *c, struct page *page, bool *no_pages, struct fc_error *err)
 {
-    sqlite3 *sql = fc_db_sqlite(c->db);
     int64_t root = 0;
+    int rc = fc_snapshot_begin(c->db, err);
 
-    if (sqlite3_exec(sql, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
-        return fc_db_error(sql, c->db->path, err, "cannot read the index");
-    int rc = fc_table_scan_root(c->db, "session", &root, err);
+    if (rc)
+        return rc;
+    rc = fc_table_scan_root(c->db, "session", &root, err);
     *no_pages = rc == 0 && !root;
     if (rc == 0 && root)
         rc = fc_table_scan(c->db, root, SCANNED, (struct fc_scan_range){c->next, INT64_MAX}, take_row, page, err);
-    sqlite3_exec(sql, "COMMIT", NULL, NULL, NULL);
+    fc_snapshot_end(c->db);
     if (rc == 0 && root)
         c->done = true;
     if (rc == FULL || rc == 0) {

@@ -8,6 +8,7 @@
 #include "base/export.h"
 #include "query/sample.h"
 #include "store/db.h"
+#include "store/snapshot.h"
 #include "store/span.h"
 
 #include <flowcarve/histogram.h>
@@ -251,13 +252,12 @@ static int read_sums(struct fc_histogram_making *m)
 /* All within one transaction: nobody changes the pages of the table meanwhile. */
 static int read_all(struct fc_histogram_making *m, const struct fc_filter *filter)
 {
-    sqlite3 *sql = fc_db_sqlite(m->db);
-    int rc;
+    int rc = fc_snapshot_begin(m->db, m->err);
 
-    if (sqlite3_exec(sql, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
-        return fc_db_error(sql, m->db->path, m->err, "cannot read the index");
+    if (rc)
+        return rc;
     rc = m->o->sums ? read_sums(m) : fc_samples_read(m->db, filter, FC_SAMPLES_PLAIN, false, take, m, m->err);
-    sqlite3_exec(sql, "COMMIT", NULL, NULL, NULL);
+    fc_snapshot_end(m->db);
     return rc;
 }
 

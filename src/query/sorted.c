@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "query/sample.h"
 #include "store/db.h"
+#include "store/snapshot.h"
 
 #include <stdlib.h>
 
@@ -95,17 +96,16 @@ static void sort(struct heap *h)
 
 static int fill(struct fc_db *db, const struct fc_filter *filter, struct heap *h, bool *done, struct fc_error *err)
 {
-    sqlite3 *sql = fc_db_sqlite(db);
-    bool ours = sqlite3_get_autocommit(sql);
-    int rc;
+    bool ours = sqlite3_get_autocommit(fc_db_sqlite(db));
+    int rc = ours ? fc_snapshot_begin(db, err) : 0;
 
-    if (ours && sqlite3_exec(sql, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
-        return fc_db_error(sql, db->path, err, "cannot read the index");
+    if (rc)
+        return rc;
     rc = fc_samples_are_pages(db, filter, done, err);
     if (rc == 0 && *done)
         rc = fc_samples_read(db, filter, FC_SAMPLES_PLAIN, false, take, h, err);
     if (ours)
-        sqlite3_exec(sql, "COMMIT", NULL, NULL, NULL);
+        fc_snapshot_end(db);
     return rc;
 }
 

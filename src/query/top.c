@@ -11,6 +11,7 @@
 #include "query/filter.h"
 #include "query/top_groups.h"
 #include "store/db.h"
+#include "store/snapshot.h"
 
 #include <flowcarve/decode.h>
 #include <limits.h>
@@ -686,7 +687,6 @@ int fc_top_open_within(struct fc_db *db, const struct fc_filter *filter, const s
 {
     static const struct fc_top_options all;
     const struct fc_top_options *o = options ? options : &all;
-    sqlite3 *sql = fc_db_sqlite(db);
     struct fc_top *t;
     int rc = fc_top_begin(o, &t, err);
 
@@ -697,11 +697,10 @@ int fc_top_open_within(struct fc_db *db, const struct fc_filter *filter, const s
     if (t->by == FC_TOP_SENSOR) {
         rc = fc_error_set(err, FC_E_USAGE, db->path, FC_NO_OFFSET, "an index is of one sensor alone");
     } else {
-        if (sqlite3_exec(sql, "BEGIN", NULL, NULL, NULL) != SQLITE_OK) {
-            rc = fc_db_error(sql, db->path, err, "cannot read the index");
-        } else {
+        rc = fc_snapshot_begin(db, err);
+        if (rc == 0) {
             rc = fill(t, filter, o, groups_max, values_max, err);
-            sqlite3_exec(sql, "COMMIT", NULL, NULL, NULL);
+            fc_snapshot_end(db);
         }
     }
     if (rc) {

@@ -9,12 +9,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What a transaction that reads sees (store/snapshot.h). */
+struct fc_snapshot {
+    bool known;
+    sqlite3_file *file, *wal; /* SQLite's; wal NULL: all is in the file */
+    uint32_t frames;          /* of the -wal that count */
+    int64_t bytes, in_file;   /* of the database; of the file, which the -wal may go beyond */
+    uint8_t index[48];        /* what was read of the WAL-index last, also before */
+};
+
 struct fc_db {
     sqlite3 *sql;
     char *path;   /* as given */
     char *folder; /* folder of the database, symbolic links resolved: relative captures start here */
     bool fields_known;
     uint32_t fields; /* FC_FIELD_* of the index, when known: they are settled when it is made */
+    struct fc_snapshot snapshot;
     const int *stop; /* see fc_db_set_stop(); NULL: none */
 };
 

@@ -2,6 +2,7 @@
 #include "store/table_scan.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "store/snapshot.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +18,7 @@ enum {
 
 struct scan {
     struct fc_db *db;
-    sqlite3_file *file;
-    int64_t pages, seen; /* in the file; read so far */
+    int64_t pages, in_file, seen; /* of the database; of the file; read so far */
     uint32_t page_size, usable;
     unsigned columns;
     struct fc_scan_range range;
@@ -30,6 +30,7 @@ struct scan {
     /* pages one behind the other are read some at a time */
     int64_t first, held;
     uint8_t *ahead;
+    uint8_t *newer; /* a page out of the -wal */
     uint8_t *level[DEPTH_MAX];
 };
 
@@ -59,13 +60,10 @@ static int read_file(struct fc_db *db, sqlite3_file *file, void *to, size_t size
                         "cannot read the index: %s", sqlite3_errstr(rc));
 }
 
-/* The file behind the connection, and what its header says. */
-static int read_header(struct fc_db *db, sqlite3_file **file, uint8_t header[HEADER], struct fc_error *err)
+/* What the header of the file says; the size of pages does not change. */
+static int read_header(struct fc_db *db, uint8_t header[HEADER], struct fc_error *err)
 {
-    if (sqlite3_file_control(fc_db_sqlite(db), "main", SQLITE_FCNTL_FILE_POINTER, file) != SQLITE_OK ||
-        !(*file)->pMethods)
-        return fc_db_error(fc_db_sqlite(db), db->path, err, "cannot read the index");
-    return read_file(db, *file, header, HEADER, 0, err);
+    return read_file(db, db->snapshot.file, header, HEADER, 0, err);
 }
 
 static uint32_t page_size_of(const uint8_t header[HEADER])
@@ -79,39 +77,56 @@ int fc_table_scan_root(struct fc_db *db, const char *table, int64_t *root, struc
 {
     sqlite3 *sql = fc_db_sqlite(db);
     sqlite3_stmt *stmt = NULL;
-    sqlite3_file *file;
     uint8_t header[HEADER];
     int rc = 0;
 
     *root = 0;
+    if (!db->snapshot.known)
+        return 0;
     if (sqlite3_prepare_v2(sql, "SELECT rootpage FROM main.sqlite_schema WHERE type = 'table' AND name = ?", -1, &stmt,
                            NULL) != SQLITE_OK ||
         sqlite3_bind_text(stmt, 1, table, -1, SQLITE_STATIC) != SQLITE_OK || sqlite3_step(stmt) != SQLITE_ROW)
         rc = fc_db_error(sql, db->path, err, "cannot read the index");
-    else if ((rc = read_header(db, &file, header, err)) == 0 && header[18] == 1 && header[19] == 1 &&
-             page_size_of(header) >= PAGE_MIN)
+    else if ((rc = read_header(db, header, err)) == 0 && page_size_of(header) >= PAGE_MIN)
         *root = sqlite3_column_int64(stmt, 0);
     sqlite3_finalize(stmt);
     return rc;
+}
+
+static int read_newer(struct scan *s, const struct fc_page_place *place, const uint8_t **bytes)
+{
+    if (!s->newer && !(s->newer = malloc(s->page_size + 8)))
+        return fc_error_set(s->err, FC_E_NOMEM, s->db->path, FC_NO_OFFSET, "out of memory");
+    *bytes = s->newer;
+    return read_file(s->db, place->file, s->newer, s->page_size, place->off, s->err);
 }
 
 /* A page, valid until the next one is read. */
 static int read_page(struct scan *s, int64_t page, const uint8_t **bytes)
 {
     int64_t at = page - s->first, most = AHEAD / s->page_size;
+    struct fc_page_place place;
     int rc;
 
     if (page < 1 || page > s->pages || ++s->seen > s->pages)
         return fail_damaged(s, page < 1 ? 1 : page);
     if (fc_db_is_stopped(s->db))
         return fc_error_set(s->err, FC_E_INTERRUPTED, s->db->path, FC_NO_OFFSET, "interrupted");
+    if (!fc_snapshot_find(s->db, s->page_size, (uint32_t)page, &place))
+        return fc_error_set(s->err, FC_E_DB, s->db->path, FC_NO_OFFSET, "the index of its -wal is damaged");
+    if (place.wal)
+        return read_newer(s, &place, bytes);
     if (at < 0 || at >= s->held) {
         int64_t want = at == s->held ? most : 1;
 
         if (want > s->pages - page + 1)
             want = s->pages - page + 1;
+        if (want > s->in_file - page + 1) /* those behind are in the -wal */
+            want = s->in_file - page + 1;
+        if (want < 1)
+            return fail_damaged(s, page);
         s->held = 0;
-        if ((rc = read_file(s->db, s->file, s->ahead, (size_t)want * s->page_size, (page - 1) * s->page_size, s->err)))
+        if ((rc = read_file(s->db, place.file, s->ahead, (size_t)want * s->page_size, place.off, s->err)))
             return rc;
         s->first = page;
         s->held = want;
@@ -264,20 +279,19 @@ int fc_table_scan(struct fc_db *db, int64_t root, unsigned columns, struct fc_sc
 {
     struct scan s = {.db = db, .columns = columns, .range = range, .row = row, .ctx = ctx, .err = err};
     uint8_t header[HEADER];
-    sqlite3_int64 size = 0;
-    int rc = read_header(db, &s.file, header, err);
+    int rc = read_header(db, header, err);
 
     if (rc)
         return rc;
     s.page_size = page_size_of(header);
     s.usable = s.page_size - header[20];
-    if (s.file->pMethods->xFileSize(s.file, &size) != SQLITE_OK)
-        return fc_error_set(err, FC_E_IO, db->path, FC_NO_OFFSET, "cannot read the index");
-    s.pages = size / s.page_size;
+    s.pages = fc_snapshot_pages(db, s.page_size);
+    s.in_file = db->snapshot.in_file / s.page_size;
     if (!(s.ahead = malloc(AHEAD + 8)))
         return fc_error_set(err, FC_E_NOMEM, db->path, FC_NO_OFFSET, "out of memory");
     rc = read_tree(&s, root, 0);
     free(s.ahead);
+    free(s.newer);
     for (int i = 0; i < DEPTH_MAX; i++)
         free(s.level[i]);
     return rc;

@@ -4,10 +4,10 @@
  * millions of rows take a fifth of the time that stepping through a SELECT takes, which is SQLite's, for each column of
  * each row.
  *
- * What is read is what SQLite would read: the caller holds a transaction in which something was read, so that in
- * rollback mode nobody changes the file, and pages come by way of SQLite's own handle of it.
+ * What is read is what SQLite would read: the caller has begun a snapshot (store/snapshot.h), and pages come by way of
+ * SQLite's own handles.
  *
- * Threads: as the handle of the index. Memory: 64 KiB, and a page a level of the tree.
+ * Threads: as the handle of the index. Memory: 64 KiB, and a page a level of the tree and one more.
  * Source: sqlite.org/fileformat2.html, sections 1.3, 1.6 and 2.1.
  */
 #ifndef FC_STORE_TABLE_SCAN_H
@@ -34,8 +34,9 @@ struct fc_scan_range {
 #define FC_SCAN_ALL ((struct fc_scan_range){INT64_MIN, INT64_MAX})
 
 /*
- * Whether a table can be read so: then its first page. 0: it cannot, and a SELECT must do: in WAL mode some pages are
- * elsewhere, and rows must not be longer than a page before their last column. Else FC_E_DB, FC_E_IO, FC_E_NOMEM.
+ * Whether a table can be read so: then its first page. 0: it cannot, and a SELECT must do, since no snapshot was begun,
+ * or since pages are small: rows must not be longer than one before their last column. Else FC_E_DB, FC_E_IO,
+ * FC_E_NOMEM.
  */
 int fc_table_scan_root(struct fc_db *db, const char *table, int64_t *root, struct fc_error *err);
 
