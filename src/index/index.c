@@ -282,7 +282,7 @@ static int load_sessions(struct run *run, int64_t clock_ns, struct fc_error *err
     for (size_t i = 0; i < run->plan.count && from_ns == INT64_MIN; i++)
         from_ns = run->plan.files[i].first_ns; /* FC_TIME_NONE is INT64_MIN */
     for (size_t i = 0; i < run->plan.count; i++)
-        if (run->plan.files[i].bound_ns < options.begin_ns)
+        if (run->plan.files[i].bound_ns < options.begin_ns && !run->plan.files[i].empty)
             options.begin_ns = run->plan.files[i].bound_ns;
     /* a later fragment has the place of its first one */
     if (__builtin_sub_overflow(options.begin_ns, FC_FRAGMENT_WINDOW_NS, &options.begin_ns))

@@ -113,6 +113,7 @@ static int first_record(struct fc_reader *reader, struct fc_plan_file *f)
     if (state && f->first_ns == FC_TIME_NONE)
         f->first_ns = f->bound_ns;
     f->has_records = n > 0;
+    f->empty = n == 0 && rc == 0;
     return rc == FC_E_NOMEM || rc == FC_E_IO ? rc : 0;
 }
 
@@ -376,7 +377,7 @@ static int number_files(struct fc_plan *plan, struct fc_writer *writer, struct f
     number(plan);
     for (size_t i = 0; i < plan->count; i++) {
         struct fc_plan_file *f = &plan->files[i];
-        plan->older |= last_ns != FC_TIME_NONE && f->bound_ns < last_ns;
+        plan->older |= last_ns != FC_TIME_NONE && f->bound_ns < last_ns && !f->empty;
         if (f->state) /* captures that grow side by side do so each time */
             continue;
         f->early = last_ns != FC_TIME_NONE && f->first_ns != FC_TIME_NONE && f->first_ns < last_ns;

@@ -25,6 +25,7 @@ struct fc_plan_file {
     uint32_t id;
     bool named;       /* by the user, not found in a folder */
     bool has_records; /* one at least */
+    bool empty;       /* no record is to be read of it: only a header, or the beginning of a record */
     bool early;       /* it is new, and starts before the end of what the index holds */
     /*
      * of a pcapng: what holds at its first record, to guess by while nothing of it is read; NULL: not known, or it is

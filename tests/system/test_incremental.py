@@ -263,6 +263,19 @@ class Incremental(support.TestCase):
             self.assertGreater(joined, 0, 'nothing of the older file touched a session')
             self.assert_carves(db, files)
 
+    def test_a_capture_without_records_is_older_than_nothing(self):
+        """As one that was just begun: what comes beside it is joined by the rules, as when all is indexed at once."""
+        c, v = self.C, self.V
+        a = self.write('a.pcap', support.pcap_bytes([(T0, tcp(*c, *v, 'P')), (T0 + 200 * S, udp('10.0.0.9', 1, '10.0.0.8', 2))]))
+        more = support.pcap_bytes([(T0 + 300 * S, tcp(*c, *v, 'P'))])
+        for name, data in (('empty', more[:24]), ('cut', more[:60])):
+            db = self.path(name + '.db')
+            b, e = self.write(name + '-b.pcap', more), self.write(name + '-e.pcap', data)
+            index(db, '-q', a)
+            index(db, '-q', b, e)
+            self.assertEqual(select(db, 'SELECT count(*) FROM session'), [(3,)], name)
+            support.verify(db)
+
     def test_older_file_joins_what_touches(self):
         c, v = self.C, self.V
         b = self.write('b.pcap', support.pcap_bytes([(T0 + 10 * S, tcp(*v, *c, 'A', 1001, 101))]))
