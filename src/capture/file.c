@@ -235,6 +235,7 @@ int fc_file_open_held(int held, const char *path, uint64_t bytes, struct fc_file
     file->seen_ns = time_ns(&now);
     file->dev = st.st_dev;
     file->ino = st.st_ino;
+    file->nameless = st.st_nlink == 0;
     rc = open_source(file, err);
     if (rc == 0)
         rc = read_header(file, err);

@@ -45,6 +45,7 @@ struct fc_file {
     int64_t mtime_ns, ctime_ns;
     int64_t seen_ns; /* when they were looked at */
     uint64_t dev, ino;
+    bool nameless; /* no name led to it any more when it was opened */
     enum fc_format format;
     uint64_t data_off;   /* offset of the first record or block */
     struct fc_pcap pcap; /* its first file header */

@@ -27,7 +27,10 @@ static int check_start(struct fc_chunk *c)
     return fc_section_copy(&c->section, &f->section) ? FC_E_NOMEM : 0;
 }
 
-/* The capture must be what it was when it was opened; where it has grown, what was there then is what counts. */
+/*
+ * The capture must be what it was when it was opened; where it has grown, what was there then is what counts. One that
+ * was deleted, or replaced by another of its name, could never be carved from.
+ */
 static int check_unchanged(struct fc_pipeline *p, struct fc_scan_file *f, struct fc_error *err)
 {
     const struct fc_file *file = &f->plan->file;
@@ -40,10 +43,13 @@ static int check_unchanged(struct fc_pipeline *p, struct fc_scan_file *f, struct
     f->grown = (uint64_t)st.st_size > file->stored_size;
     int64_t mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
     bool same = (uint64_t)st.st_size == file->stored_size && mtime_ns == file->mtime_ns;
-    if (st.st_dev == file->dev && st.st_ino == file->ino && (same || f->grown))
+    bool lost = st.st_nlink == 0 && !file->nameless && file->held < 0;
+    if (st.st_dev == file->dev && st.st_ino == file->ino && (same || f->grown) && !lost)
         return 0;
-    return fc_pipeline_spoiled(
-        p, f, fc_error_set(err, FC_E_CHANGED, file->path, FC_NO_OFFSET, "has changed while it was being indexed"));
+    return fc_pipeline_spoiled(p, f,
+                               fc_error_set(err, FC_E_CHANGED, file->path, FC_NO_OFFSET,
+                                            lost ? "was deleted or replaced while it was being indexed"
+                                                 : "has changed while it was being indexed"));
 }
 
 /* All of it is committed. Under the lock. */

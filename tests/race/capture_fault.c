@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Captures that fail or change while they are read. Of three, the second one cannot be read at the k-th read, or is
- * appended to, cut or overwritten there: it alone is refused, or (appended to) indexed as it was, and the index is that
- * of the others, row by row.
+ * appended to, cut, overwritten, deleted or replaced there: it alone is refused, or (appended to) indexed as it was, and
+ * the index is that of the others, row by row.
  *
  * pread() is wrapped: what it does to the file depends on how often that was read.
  */
@@ -21,16 +21,19 @@
 ssize_t __real_pread(int fd, void *buf, size_t n, off_t off);
 ssize_t __wrap_pread(int fd, void *buf, size_t n, off_t off);
 
-enum what { NOTHING, FAIL, FAIL_ONCE, APPEND, CUT, OVERWRITE, WHATS };
-static const char *const names[WHATS] = {"nothing", "EIO from then on", "EIO", "appended to", "cut", "overwritten"};
+enum what { NOTHING, FAIL, FAIL_ONCE, APPEND, CUT, OVERWRITE, DELETE, REPLACE, WHATS };
+static const char *const names[WHATS] = {"nothing", "EIO from then on", "EIO",     "appended to",
+                                         "cut",     "overwritten",      "deleted", "replaced"};
 
 static struct {
-    const char *path;
+    const char *path, *other; /* the capture, and one by which it is replaced */
     ino_t ino;
     enum what what;
     unsigned at;
     atomic_uint reads;
 } plot;
+
+static void restore(const char *from, const char *to);
 
 static void change(void)
 {
@@ -49,6 +52,10 @@ static void change(void)
         (pwrite(fd, junk, sizeof junk, st.st_size / 2) != sizeof junk || futimens(fd, times) != 0))
         abort();
     close(fd);
+    if ((plot.what == DELETE || plot.what == REPLACE) && unlink(plot.path) != 0)
+        abort();
+    if (plot.what == REPLACE) /* an inode that is kept, or its number would come again */
+        restore(plot.other, plot.path);
 }
 
 ssize_t __wrap_pread(int fd, void *buf, size_t n, off_t off)
@@ -153,6 +160,7 @@ int main(void)
             if (stat(victim, &st) != 0)
                 abort();
             plot.path = victim;
+            plot.other = t.files[0].path;
             plot.ino = st.st_ino;
             plot.at = at;
             atomic_store(&plot.reads, 0);
