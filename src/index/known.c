@@ -164,6 +164,10 @@ static int has_grown(struct look *l, const struct fc_known_file *k, bool at)
     int rc;
 
     if (k->forgotten) { /* what comes behind would be half a capture */
+        struct fc_error why;
+        fc_error_set(&why, FC_OK, f->file.path, FC_NO_OFFSET,
+                     "is forgotten: what was added to it since is not indexed");
+        fc_notice_add(l->result, FC_NOTICE_DAMAGE, &why);
         l->result->files_known++;
         return 1;
     }

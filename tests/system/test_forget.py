@@ -284,6 +284,20 @@ class Forget(Base):
             self.assertEqual(self.count(), 1)
             os.remove(self.db)
 
+    def test_what_is_added_to_a_forgotten_capture(self):
+        """It is not indexed, as it would be half a capture; and that is told, each time."""
+        data = support.read_bytes(self.days(1)[0])
+        at = [r.off for r in support.parse_capture(data)]
+        f = self.write('grows.pcap', data[:at[6]])
+        index(self.db, '-q', f)
+        forget(self.db, '-q', f)
+        self.assertNotIn('is forgotten', index(self.db, f).err)
+        with open(f, 'ab') as out:
+            out.write(data[at[6]:])
+        for _ in range(2):
+            self.assert_says(index(self.db, '-q', f), 'grows.pcap: is forgotten: what was added to it since is not indexed')
+        self.assertEqual(self.files(), [(6, 0, 6)])
+
     def test_an_open_session_goes_on(self):
         """Where its row is gone it is a new one; where packets of it are left, or the row is kept, it is continued."""
         flow = lambda t, n=3: [(T0 + t * S + i, tcp('10.0.0.1', 1000, '10.9.9.9', 80, 'A', 5, 5)) for i in range(n)]
