@@ -154,7 +154,8 @@ static void clear_site(struct fc_writer *w)
 
 /*
  * Whether all that an index has of our tables and indexes is as we make them: expressions and triggers of others would
- * run when we write. Others' own tables, views, and plain indexes of ours may be there.
+ * run when we write, and where an index of theirs is unique, a row would take the place of another one. Others' own
+ * tables, views, and plain indexes of ours may be there.
  */
 static int check_schema(struct fc_writer *w, struct fc_error *err)
 {
@@ -165,6 +166,7 @@ static int check_schema(struct fc_writer *w, struct fc_error *err)
         " AND NOT EXISTS (SELECT 1 FROM temp.ours m WHERE m.type = o.type AND m.name = o.name AND m.sql IS o.sql)"
         " AND NOT (o.type = 'index' AND o.name NOT IN (SELECT name FROM temp.ours)"
         " AND NOT EXISTS (SELECT 1 FROM pragma_index_xinfo(o.name) x WHERE x.cid = -2)"
+        " AND NOT EXISTS (SELECT 1 FROM pragma_index_list(o.tbl_name) l WHERE l.name = o.name AND l.[unique])"
         " AND o.sql NOT LIKE '%where%')"
         " UNION ALL SELECT type || ' ' || name || ', which is missing' FROM temp.ours"
         " WHERE name NOT IN ('loss', 'moved') AND name NOT IN (SELECT name FROM sqlite_schema) LIMIT 1";

@@ -107,6 +107,7 @@ class Adding(support.TestCase):
         for sql, name in (('CREATE TRIGGER t AFTER INSERT ON files BEGIN DELETE FROM session; END', 'trigger t'),
                           ('CREATE INDEX e ON session (abs(proto))', 'index e'),
                           ('CREATE INDEX p ON session (proto) WHERE state = 3', 'index p'),
+                          ('CREATE UNIQUE INDEX u ON files (format)', 'index u'),
                           ('ALTER TABLE session ADD COLUMN note', 'table session'),
                           ('DROP INDEX session_client', 'index session_client, which is missing')):
             with self.subTest(sql=sql):
