@@ -155,10 +155,12 @@ struct fc_tables_options {
 typedef int fc_tables_call(void *ctx, const char *statement, struct fc_error *err);
 
 /*
- * The statements that make the tables of a server. 0, what `call` returns, FC_E_USAGE (a name of a cluster that has
- * other than letters, digits, '_' and '-'), FC_E_NOMEM.
+ * The statements that make the tables of a server. cluster: of which database; NULL: `flowcarve`. 0, what `call`
+ * returns, FC_E_USAGE (a name of a cluster that has other than letters, digits, '_' and '-'; replicated without one),
+ * FC_E_NOMEM.
  */
-int fc_tables_each(const struct fc_tables_options *options, fc_tables_call *call, void *ctx, struct fc_error *err);
+int fc_tables_each(const struct fc_cluster *cluster, const struct fc_tables_options *options, fc_tables_call *call,
+                   void *ctx, struct fc_error *err);
 
 /*
  * Makes the database and those tables that are not there, on the server that the cluster's file names; of several, that

@@ -49,11 +49,11 @@ static int print_statement(void *ctx, const char *statement, struct fc_error *er
     return 0;
 }
 
-static int schema(const struct args *a)
+static int schema(const struct args *a, const struct fc_cluster *cluster)
 {
     struct fc_error err;
 
-    if (fc_tables_each(&a->tables, print_statement, NULL, &err)) {
+    if (fc_tables_each(cluster, &a->tables, print_statement, NULL, &err)) {
         fc_complain_error(&err);
         return FC_EXIT_ERROR;
     }
@@ -64,7 +64,7 @@ static int init(const struct args *a, const struct fc_cluster *cluster)
 {
     struct fc_error err;
 
-    if (a->verbose && schema(a) != FC_EXIT_OK)
+    if (a->verbose && schema(a, cluster) != FC_EXIT_OK)
         return FC_EXIT_ERROR;
     if (fc_cluster_init(cluster, &a->tables, &fc_stop, &err)) {
         fc_complain_error(&err);
@@ -258,19 +258,19 @@ static int run(int argc, char **argv)
                     *word ? "takes init, status or schema, not '" : "init, status or schema?", word, *word ? "'" : "");
         return FC_EXIT_ERROR;
     }
-    if (!is_schema && first < argc && !a.engine.file)
+    if (first < argc && !a.engine.file)
         a.engine.file = argv[first++];
     if (first < argc) {
         fc_complain("cluster: '%s' is one word too many", argv[first]);
         return FC_EXIT_ERROR;
     }
-    if (is_schema)
-        return schema(&a);
+    if (is_schema && !a.engine.file && !a.engine.o.url)
+        return schema(&a, NULL);
     fc_catch_signals();
     struct fc_cluster *cluster = fc_engine_args_open("cluster", &a.engine);
     if (!cluster)
         return FC_EXIT_ERROR;
-    rc = is_init ? init(&a, cluster) : status(&a, cluster);
+    rc = is_schema ? schema(&a, cluster) : is_init ? init(&a, cluster) : status(&a, cluster);
     fc_cluster_free(cluster);
     return rc;
 }
@@ -281,7 +281,7 @@ const struct fc_command fc_command_cluster = {
     .summary = "make the tables of an engine, and see what it knows of sensors",
     .details =
         "init makes the tables that are not there, on the server that FILE or --to names; schema prints the "
-        "statements for that. "
+        "statements for that (of database flowcarve, where none is named). "
         "status has a line for each sensor: 'there' is what is asked, 'sending' too, while more of it comes; "
         "'coming' is an index of "
         "which not all is there yet, and which is not asked before. LAG: since that was noted last, which "

@@ -178,7 +178,7 @@ static int ask_told(struct fc_exporter *x, struct fc_error *err)
 
     if (rc == FC_E_DB &&
         (fc_engine_code(x->engine) == UNKNOWN_TABLE || fc_engine_code(x->engine) == UNKNOWN_DATABASE)) {
-        if ((rc = fc_tables_make(x->engine, &(struct fc_tables_options){0}, err)) == 0) {
+        if ((rc = fc_tables_make(x->engine, err)) == 0) {
             x->result->made_tables = true;
             rc = ask_progress(x, err);
         }

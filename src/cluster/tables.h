@@ -7,8 +7,8 @@
 
 #include <flowcarve/cluster.h>
 
-/* Makes the database and those tables that are not there. Codes as fc_engine_run(), and as above. */
-int fc_tables_make(struct fc_engine *engine, const struct fc_tables_options *options, struct fc_error *err);
+/* Makes the database and those tables that are not there, of one server. Codes as fc_engine_run(). */
+int fc_tables_make(struct fc_engine *engine, struct fc_error *err);
 
 /* generated from schema/clickhouse */
 extern const char fc_engine_tables[], fc_engine_distributed[];

@@ -27,7 +27,7 @@ def make_tables(engine, cluster=None):
         with open(os.path.join(SCHEMA, name)) as f:
             text = ''.join(line for line in f if not line.startswith('--'))
         text = re.sub(r'@ENGINE\((\w*)\)@', r'ReplacingMergeTree(\1)', text)
-        text = text.replace('@LOCAL@', '_local' if cluster else '').replace('@CLUSTER@', cluster or '')
+        text = text.replace('@LOCAL@', '_local' if cluster else '').replace('@CLUSTER@', cluster or '').replace('@DATABASE@', 'flowcarve')
         for statement in text.split('\n;\n'):
             if statement.strip():
                 engine.ask(statement, database='flowcarve')

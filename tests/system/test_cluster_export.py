@@ -590,8 +590,10 @@ class Cases:
         self.assertEqual(made.count('CREATE TABLE'), 6)
         self.assertNotIn('@', made)
         many = flowcarve('cluster', 'schema', '--on', 'flowcarve', '--replicated').text
-        self.assertEqual((many.count('Distributed(flowcarve,'), many.count("ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/")), (6, 6))
+        self.assertIn('Distributed(big, other, session_local', flowcarve('cluster', 'schema', '--on', 'big', '--to', 'http://127.0.0.1:1/other').text)
+        self.assertEqual((many.count('Distributed(flowcarve, flowcarve,'), many.count("ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/")), (6, 6))
         self.assert_says(flowcarve('cluster', 'schema', '--on', "x'); DROP", ok=2), 'letters')
+        self.assert_says(flowcarve('cluster', 'schema', '--replicated', ok=2), '--on')
         self.assert_says(flowcarve('cluster', ok=2), 'init, status or schema')
         self.assert_says(flowcarve('cluster', 'wipe', ok=2), 'wipe')
         self.assert_says(flowcarve('cluster', 'init', '--to', self.url(), '--on', 'nowhere_else', ok=2), 'nowhere_else')
@@ -718,7 +720,11 @@ class Old(Cases, Engine):
             before = flowcarve('export', '-d', new, '--sensor', shares[1][0][0], '--to', self.url(servers[0]), ok=2).err
             self.assertIn('engine answers', before)
             servers[1].start()
-            self.assert_equals_index(dbs[shares[1][0][0]], shares[1][0][0], servers[0])
+            for s in servers:
+                self.assert_equals_index(dbs[shares[1][0][0]], shares[1][0][0], s)
+            for sensor in (shares[0][0][0], shares[1][0][0]):  # by way of the one that was away, to each of them
+                self.export(dbs[sensor], '--again', sensor=sensor, server=servers[1])
+                self.assert_equals_index(dbs[sensor], sensor, servers[1])
 
     def test_the_server_is_killed(self):
         """At random moments, while an index grows and is exported."""

@@ -137,7 +137,7 @@ static int look(void *ctx, const char *statement, struct fc_error *err)
     cr_assert_eq(strncmp(statement, "CREATE ", 7), 0, "%s", statement);
     seen->statements++;
     seen->local += strstr(statement, "session_local") != NULL;
-    seen->distributed += strstr(statement, "Distributed(big, ") != NULL;
+    seen->distributed += strstr(statement, "Distributed(big, flowcarve, ") != NULL;
     seen->markers += strchr(statement, '@') != NULL;
     seen->replicated |=
         strstr(statement, "ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/flowcarve/session', "
@@ -150,13 +150,14 @@ Test(tables, have_their_words_put_in)
     struct seen one = {0}, many = {0};
     struct fc_error err;
 
-    cr_assert_eq(fc_tables_each(&(struct fc_tables_options){0}, look, &one, &err), 0);
+    cr_assert_eq(fc_tables_each(NULL, &(struct fc_tables_options){0}, look, &one, &err), 0);
     cr_assert_eq(one.statements, 8);
     cr_assert_eq(one.local + one.distributed + one.markers, 0);
-    cr_assert_eq(fc_tables_each(&(struct fc_tables_options){"big", true}, look, &many, &err), 0);
+    cr_assert_eq(fc_tables_each(NULL, &(struct fc_tables_options){"big", true}, look, &many, &err), 0);
     cr_assert_eq(many.statements, 14);
     cr_assert_eq(many.distributed, 6);
     cr_assert_eq(many.markers, 0);
     cr_assert(many.replicated);
-    cr_assert_eq(fc_tables_each(&(struct fc_tables_options){"x') --", false}, look, &many, &err), FC_E_USAGE);
+    cr_assert_eq(fc_tables_each(NULL, &(struct fc_tables_options){"x') --", false}, look, &many, &err), FC_E_USAGE);
+    cr_assert_eq(fc_tables_each(NULL, &(struct fc_tables_options){NULL, true}, look, &many, &err), FC_E_USAGE);
 }
