@@ -77,7 +77,15 @@ static int ask(struct fc_engine *engine, struct fc_http_request *request, struct
 
 /* Of statements that insert: they end when rows are stored, on a shard also, and blocks that are known are stored
  * again. */
-#define SYNC "insert_distributed_sync=1&insert_deduplicate=0"
+#define SYNC "insert_distributed_sync=1&insert_deduplicate=0&" COPY
+
+/*
+ * Of servers that keep copies the first one that answers is asked for all, so that sums are added up where rows have
+ * just been stored; and none that lacks what has come to another over a second ago.
+ */
+#define COPY                                                                                                           \
+    "load_balancing=in_order&max_replica_delay_for_distributed_queries=1&fallback_to_stale_replicas_for_distributed_"  \
+    "queries=0"
 
 static const char *partitions(const struct fc_engine *engine)
 {

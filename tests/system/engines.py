@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Engines for the tests of clusters: ClickHouse processes of Debian's package on loopback, and a current release as a library (npm's chdb)
 behind a server of a screen, so that the same program asks both in the same way."""
+import contextlib
 import ctypes
 import glob
 import http.server
@@ -25,9 +26,15 @@ CONFIG = """<yandex>
  <path>{dir}/data/</path><tmp_path>{dir}/tmp/</tmp_path><users_config>{dir}/users.xml</users_config>
  <default_profile>default</default_profile><default_database>default</default_database>
  <mark_cache_size>100000000</mark_cache_size><max_concurrent_queries>100</max_concurrent_queries>
- <remote_servers><flowcarve>{shards}</flowcarve></remote_servers>
+ <remote_servers><flowcarve>{shards}</flowcarve></remote_servers>{more}
 </yandex>"""
-SHARD = "<shard><replica><host>127.0.0.1</host><port>{}</port></replica></shard>"
+SHARD = "<shard><internal_replication>true</internal_replication>{}</shard>"
+REPLICA = "<replica><host>127.0.0.1</host><port>{}</port></replica>"
+COPIES = """
+ <interserver_http_host>127.0.0.1</interserver_http_host><interserver_http_port>{port}</interserver_http_port>
+ <zookeeper><node><host>127.0.0.1</host><port>{zookeeper}</port></node><session_timeout_ms>2000</session_timeout_ms></zookeeper>
+ <macros><shard>{shard}</shard><replica>{tcp}</replica></macros>
+ <merge_tree><zookeeper_session_expiration_check_period>1</zookeeper_session_expiration_check_period></merge_tree>"""
 USERS = """<yandex><profiles><default><max_memory_usage>4000000000</max_memory_usage></default></profiles>
 <users><default><password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota></default>
 <analyst><password>sesame</password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota></analyst></users>
@@ -62,19 +69,23 @@ def end_with_parent():
 
 
 class Server:
-    """One ClickHouse process. `ports`: the native ports of all servers of the cluster `flowcarve`, its own among them; None: it is alone.
-    folder: where its data are to be, and are deleted in the end; None: a place of its own."""
+    """One ClickHouse process. shards: native ports of the servers of each shard of the cluster `flowcarve`, its own among them; None: it is alone.
+    zookeeper: port of the one by which those of a shard keep copies. folder: where its data are to be, and are deleted in the end; None: a
+    place of its own."""
 
-    def __init__(self, tcp=None, ports=None, folder=None):
+    def __init__(self, tcp=None, shards=None, folder=None, zookeeper=None):
         self.dir = folder or tempfile.mkdtemp(prefix="fc-engine-", dir=support.scratch())
         os.makedirs(self.dir, exist_ok=True)
         self.http, self.tcp = free_port(), tcp or free_port()
         self.url = f"http://127.0.0.1:{self.http}"
         for sub in ("data", "tmp"):
             os.mkdir(f"{self.dir}/{sub}")
-        shards = "".join(SHARD.format(port) for port in ports or [self.tcp])
+        shards = shards or [[self.tcp]]
+        number = next(i for i, ports in enumerate(shards) if self.tcp in ports)
+        more = COPIES.format(port=free_port(), zookeeper=zookeeper, shard=number, tcp=self.tcp) if zookeeper else ""
+        text = "".join(SHARD.format("".join(map(REPLICA.format, ports))) for ports in shards)
         with open(f"{self.dir}/config.xml", "w") as f:
-            f.write(CONFIG.format(dir=self.dir, http=self.http, tcp=self.tcp, shards=shards))
+            f.write(CONFIG.format(dir=self.dir, http=self.http, tcp=self.tcp, shards=text, more=more))
         with open(f"{self.dir}/users.xml", "w") as f:
             f.write(USERS)
         self.process = None
@@ -114,10 +125,52 @@ def has_server():
     return shutil.which("clickhouse-server") is not None
 
 
-def servers(count):
-    """Servers that know each other as the cluster `flowcarve`."""
-    ports = [free_port() for _ in range(count)]
-    return [Server(port, ports) for port in ports]
+def servers(count, copies=1, zookeeper=None):
+    """Servers that know each other as the cluster `flowcarve`: those of the first shard, those of the second and so on."""
+    shards = [[free_port() for _ in range(copies)] for _ in range(count)]
+    return [Server(port, shards, zookeeper=zookeeper) for ports in shards for port in ports]
+
+
+ZOOKEEPER_JAR = "/usr/share/java/zookeeper.jar"
+ZOOKEEPER = """tickTime=200
+dataDir={dir}/data
+clientPort={port}
+clientPortAddress=127.0.0.1
+admin.enableServer=false
+"""
+
+
+def has_zookeeper():
+    return os.path.exists(ZOOKEEPER_JAR) and shutil.which("java") is not None
+
+
+class ZooKeeper:
+    """A process of Debian's package; what it holds lies in a folder that is deleted in the end."""
+
+    def __init__(self):
+        self.dir, self.port = tempfile.mkdtemp(prefix="fc-zookeeper-", dir=support.scratch()), free_port()
+        with open(f"{self.dir}/zoo.cfg", "w") as f:
+            f.write(ZOOKEEPER.format(dir=self.dir, port=self.port))
+        self.log = open(f"{self.dir}/log", "wb")
+        self.process = subprocess.Popen(["java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", ZOOKEEPER_JAR, "org.apache.zookeeper.server.ZooKeeperServerMain",
+                                         f"{self.dir}/zoo.cfg"], stdout=self.log, stderr=self.log, preexec_fn=end_with_parent)
+
+    def wait(self):
+        for _ in range(400):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5) as s:
+                s.sendall(b"srvr")
+                if s.recv(9) == b"Zookeeper":
+                    return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise RuntimeError("ZooKeeper does not answer: " + support.read_bytes(self.dir + "/log").decode()[-500:])
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
 
 
 def library():
