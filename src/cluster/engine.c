@@ -112,6 +112,8 @@ int fc_engine_run(struct fc_engine *engine, const char *sql, const struct fc_eng
     if (bounds && bounds->rows_to_read)
         snprintf(limits, sizeof limits, "&max_rows_to_read=%" PRIu64, bounds->rows_to_read);
     len = strlen(limits);
+    if (bounds && bounds->set_rows)
+        len += (size_t)snprintf(limits + len, sizeof limits - len, "&max_rows_in_set=%" PRIu64, bounds->set_rows);
     if (deadline_ms)
         snprintf(limits + len, sizeof limits - len, "&max_execution_time=%u", (deadline_ms + 999) / 1000);
     /* shards are asked for tables of theirs inside of a query: all rows of a sensor are on one */

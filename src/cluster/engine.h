@@ -37,6 +37,7 @@ unsigned fc_engine_release(const struct fc_engine *engine);
 struct fc_engine_bounds {
     unsigned deadline_ms;
     uint64_t rows_to_read; /* on each server; FC_E_LIMIT when there are more to read */
+    uint64_t set_rows;     /* of a selection behind IN; FC_E_DB when there are more */
     bool long_answer; /* the deadline is for the first byte, and for each silence: who takes the rows may take his time
                        */
 };

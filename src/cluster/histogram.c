@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/export.h"
 #include "cluster/inquiry.h"
+#include "cluster/source.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -93,8 +94,8 @@ static char *write_question(const struct fc_histogram_options *o, const struct a
     return fc_statement_end(&s);
 }
 
-static int ask(struct fc_inquiry *q, const struct fc_histogram_options *o, struct asking *a,
-               const struct fc_where *where, struct fc_error *err)
+static int ask(struct fc_inquiry *q, const struct fc_histogram_options *o, struct asking *a, struct fc_where *where,
+               struct fc_error *err)
 {
     int64_t first_ns, last_ns;
     int rc = fc_inquiry_starts(q, where, o->has_from ? o->from_ns : INT64_MIN, &first_ns, &last_ns, err);
@@ -103,7 +104,8 @@ static int ask(struct fc_inquiry *q, const struct fc_histogram_options *o, struc
         return rc;
     a->length = fc_histogram_length(a->making, first_ns, last_ns);
     fc_histogram_set_length(a->making, a->length);
-    return fc_inquiry_ask(q, write_question(o, a, where), where, false, take_bucket, a, err);
+    rc = fc_inquiry_ask(q, write_question(o, a, where), where, false, take_bucket, a, err);
+    return rc ? rc : fc_source_check(q, where, err);
 }
 
 FC_EXPORT int fc_inquiry_histogram(struct fc_inquiry *q, const struct fc_filter *filter,
@@ -120,10 +122,14 @@ FC_EXPORT int fc_inquiry_histogram(struct fc_inquiry *q, const struct fc_filter 
     if ((rc = fc_histogram_begin(&o, 1, &a.making, err)))
         return rc;
     rc = fc_where_make(q, filter, &where, err);
-    if (rc == 0 && where.text)
-        rc = ask(q, &o, &a, &where, err);
+    where.sums = true;
+    while (rc == 0 && where.text && (rc = ask(q, &o, &a, &where, err)) == 1) {
+        (void)fc_histogram_end(a.making, NULL);
+        if ((rc = fc_histogram_begin(&o, 1, &a.making, err)))
+            break;
+    }
     fc_where_fini(&where);
-    if (fc_histogram_end(a.making, rc ? NULL : out))
+    if (a.making && fc_histogram_end(a.making, rc ? NULL : out))
         rc = no_memory(err);
     return rc;
 }

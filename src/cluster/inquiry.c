@@ -4,6 +4,7 @@
 #include "base/export.h"
 #include "base/vector.h"
 #include "cluster/config.h"
+#include "cluster/source.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -98,10 +99,53 @@ static int too_much(struct fc_inquiry *q, const struct fc_where *where, int code
                         q->bounds.rows_to_read, within);
 }
 
-int fc_inquiry_ask(struct fc_inquiry *q, char *sql, const struct fc_where *where, bool long_answer, fc_binary_row *row,
-                   void *ctx, struct fc_error *err)
+static int ask_engine(struct fc_inquiry *q, const char *sql, const struct fc_engine_bounds *bounds,
+                      const struct fc_where *where, fc_binary_row *row, void *ctx, struct fc_error *err)
 {
     struct fc_binary_stream stream = {row, ctx, q->cluster->engine.url, NULL, 0, 0, 0};
+    int rc = fc_engine_run(q->engine, sql, bounds, fc_binary_take, &stream, err);
+
+    if (rc == FC_E_LIMIT && fc_engine_code(q->engine))
+        rc = too_much(q, where, fc_engine_code(q->engine), err);
+    if (rc == 0)
+        rc = fc_binary_finish(&stream, err);
+    fc_binary_free(&stream);
+    return rc;
+}
+
+int fc_inquiry_ask_as_it_is(struct fc_inquiry *q, char *sql, const struct fc_where *where, fc_binary_row *row,
+                            void *ctx, struct fc_error *err)
+{
+    int rc = sql ? ask_engine(q, sql, &q->bounds, where, row, ctx, err) : no_memory(err);
+
+    free(sql);
+    return rc;
+}
+
+/* With what is read put in; where that turns out not to be narrow, which is before a row comes, with another source. */
+static int ask_source(struct fc_inquiry *q, const char *sql, struct fc_where *where, struct fc_engine_bounds *bounds,
+                      fc_binary_row *row, void *ctx, struct fc_error *err)
+{
+    int rc = where->source ? 0 : fc_source_choose(q, where, err);
+
+    for (;;) {
+        char *text = rc ? NULL : fc_source_put_in(sql, where);
+        if (!text)
+            return rc ? rc : no_memory(err);
+        bounds->set_rows = !where->is_narrow || where->by_keys ? 0
+                           : where->sums                       ? FC_SOURCE_NARROW_SUMS_MAX
+                                                               : FC_SOURCE_NARROW_MAX;
+        rc = ask_engine(q, text, bounds, where, row, ctx, err);
+        free(text);
+        if (rc == 0 || !where->is_narrow || fc_engine_code(q->engine) != FC_SOURCE_SET_TOO_LARGE)
+            return rc;
+        rc = fc_source_choose(q, where, err);
+    }
+}
+
+int fc_inquiry_ask(struct fc_inquiry *q, char *sql, struct fc_where *where, bool long_answer, fc_binary_row *row,
+                   void *ctx, struct fc_error *err)
+{
     struct fc_engine_bounds bounds = q->bounds;
     int rc;
 
@@ -110,12 +154,7 @@ int fc_inquiry_ask(struct fc_inquiry *q, char *sql, const struct fc_where *where
     bounds.long_answer = long_answer;
     if (!where)
         bounds.rows_to_read = 0;
-    rc = fc_engine_run(q->engine, sql, &bounds, fc_binary_take, &stream, err);
-    if (rc == FC_E_LIMIT && fc_engine_code(q->engine))
-        rc = too_much(q, where, fc_engine_code(q->engine), err);
-    if (rc == 0)
-        rc = fc_binary_finish(&stream, err);
-    fc_binary_free(&stream);
+    rc = where ? ask_source(q, sql, where, &bounds, row, ctx, err) : ask_engine(q, sql, &bounds, NULL, row, ctx, err);
     free(sql);
     return rc;
 }

@@ -4,6 +4,7 @@
 #include "base/export.h"
 #include "cluster/engine_row.h"
 #include "cluster/inquiry.h"
+#include "cluster/source.h"
 #include "query/explain.h"
 
 #include <inttypes.h>
@@ -227,11 +228,15 @@ FC_EXPORT int64_t fc_inquiry_count(struct fc_inquiry *q, const struct fc_filter 
 
     if (rc)
         return rc;
-    if (where.text) {
+    where.sums = true;
+    do {
+        if (!where.text)
+            break;
         if (asprintf(&sql, "SELECT count()" FC_FROM_SESSION "%s FORMAT RowBinary", where.text) < 0)
             sql = NULL;
         rc = fc_inquiry_ask(q, sql, &where, false, take_count, &count, err);
-    }
+        rc = rc ? rc : fc_source_check(q, &where, err);
+    } while (rc == 1);
     fc_where_fini(&where);
     return rc ? rc : (int64_t)count;
 }
@@ -260,8 +265,11 @@ FC_EXPORT int fc_inquiry_explain(struct fc_inquiry *q, const struct fc_filter *f
     if (rc)
         return rc;
     if (fc_explain_filter(filter, out) || !(out->plan = say_bounds(q, &where)) ||
-        asprintf(&out->sql, "%s%s", where.text ? "SELECT sensor, id" FC_FROM_SESSION : "",
-                 where.text ? where.text : "") < 0) {
+        asprintf(&out->sql, "%s%s%s%s", where.text ? "SELECT sensor, id FROM " : "",
+                 where.narrow ? where.narrow
+                 : where.text ? "session FINAL"
+                              : "",
+                 where.text ? " WHERE " : "", where.text ? where.text : "") < 0) {
         out->sql = NULL;
         fc_explain_fini(out);
         rc = no_memory(err);

@@ -11,6 +11,7 @@
 #include "base/export.h"
 #include "cluster/engine_row.h"
 #include "cluster/inquiry.h"
+#include "cluster/source.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -175,7 +176,7 @@ static bool is_cut(const struct asking *a)
 
 static void put_from(FILE *out, const struct asking *a)
 {
-    fprintf(out, " FROM session FINAL%s WHERE %s",
+    fprintf(out, " FROM " FC_SOURCE "%s WHERE %s",
             a->o.by == FC_TOP_HOST ? " ARRAY JOIN if(client = server, [0], [0, 1]) AS side" : "", a->where.text);
     if (a->o.by != FC_TOP_TOTAL)
         fprintf(out, " GROUP BY %s", group_of(a->o.by));
@@ -362,7 +363,7 @@ static int take_starts(void *ctx, struct fc_binary *row, struct fc_error *err)
     return 0;
 }
 
-int fc_inquiry_starts(struct fc_inquiry *q, const struct fc_where *where, int64_t from_ns, int64_t *first_ns,
+int fc_inquiry_starts(struct fc_inquiry *q, struct fc_where *where, int64_t from_ns, int64_t *first_ns,
                       int64_t *last_ns, struct fc_error *err)
 {
     struct starts starts = {0};
@@ -395,7 +396,7 @@ static int ask(struct asking *a, struct fc_error *err)
     rc = rc ? rc : fc_inquiry_ask(a->inquiry, write_question(a), &a->where, false, take_group, a, err);
     if (rc == 0 && is_cut(a) && a->groups == (uint64_t)a->o.limit)
         rc = count_groups(a, err);
-    return rc;
+    return rc ? rc : fc_source_check(a->inquiry, &a->where, err);
 }
 
 static int check(const struct asking *a, const struct fc_filter *filter, struct fc_error *err)
@@ -424,8 +425,12 @@ FC_EXPORT int fc_inquiry_top(struct fc_inquiry *q, const struct fc_filter *filte
     if ((rc = check(&a, filter, err)) || (rc = fc_top_begin(&a.o, &a.top, err)))
         return rc;
     rc = fc_where_make(q, filter, &a.where, err);
-    if (rc == 0 && a.where.text)
-        rc = ask(&a, err);
+    a.where.sums = true;
+    while (rc == 0 && a.where.text && (rc = ask(&a, err)) == 1) {
+        fc_top_close(a.top);
+        a.groups = 0;
+        rc = fc_top_begin(&a.o, &a.top, err);
+    }
     fc_where_fini(&a.where);
     free(a.text);
     if (rc) {

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a filter asks of the table of sessions. Replaced rows are merged when it is read (FINAL), and conditions hold
- * for what is left, so that no revision that is out of date can match. That is what the tables are keyed for: a
- * session that a later run has moved has a tombstone under its old key. Partitions, which are days, are told by what
- * is known of when sessions end; the sessions of few hosts by their keys.
+ * What a filter asks of the table of sessions. Of rows that replace each other the latest is read (cluster/source.h),
+ * and conditions hold for what is left, so that no revision that is out of date can match. That is what the tables are
+ * keyed for: a session that a later run has moved has a tombstone under its old key. Partitions, which are days, are
+ * told by what is known of when sessions end; the sessions of few hosts by their keys.
  */
 #include "base/error.h"
 #include "base/vector.h"
 #include "cluster/config.h"
 #include "cluster/filter_sql.h"
 #include "cluster/inquiry.h"
+#include "cluster/source.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -87,41 +88,64 @@ static int check_fields(const struct fc_inquiry *q, const struct fc_filter *filt
     return 0;
 }
 
+/* The one behind number `at` that is asked; q->sensors: there is none. */
+static size_t next_asked(const struct fc_inquiry *q, const struct fc_plan *plan, size_t at)
+{
+    while (at < q->sensors && !is_asked(&q->sensor[at], plan))
+        at++;
+    return at;
+}
+
+static void put_name(FILE *out, const struct fc_inquiry_sensor *s)
+{
+    fc_engine_hex(out, s->name, strlen(s->name));
+}
+
+static void put_generation(FILE *out, const struct fc_inquiry_sensor *s)
+{
+    fc_engine_hex(out, s->generation, sizeof s->generation);
+}
+
+/* A comparison takes an engine a fraction of the time of a look-up of two columns: as long as it is one sensor. */
 static size_t put_sensors(FILE *out, const struct fc_inquiry *q, const struct fc_plan *plan)
 {
-    size_t count = 0;
+    size_t first = next_asked(q, plan, 0), count = 0;
+    bool one = next_asked(q, plan, first + 1) >= q->sensors;
 
-    fputs("(sensor, generation) IN (", out);
-    for (size_t i = 0; i < q->sensors; i++) {
-        if (!is_asked(&q->sensor[i], plan))
-            continue;
-        fputs(count++ ? ", (" : "(", out);
-        fc_engine_hex(out, q->sensor[i].name, strlen(q->sensor[i].name));
-        fputs(", ", out);
-        fc_engine_hex(out, q->sensor[i].generation, sizeof q->sensor[i].generation);
-        fputc(')', out);
+    fputs(one ? "sensor = " : "(sensor, generation) IN (", out);
+    for (size_t i = first; i < q->sensors; i = next_asked(q, plan, i + 1)) {
+        fputs(one ? "" : count ? ", (" : "(", out);
+        put_name(out, &q->sensor[i]);
+        fputs(one ? " AND generation = " : ", ", out);
+        put_generation(out, &q->sensor[i]);
+        fputs(one ? "" : ")", out);
+        count++;
     }
-    fputc(')', out);
+    fputs(one ? "" : ")", out);
     return count;
 }
 
-/* Sessions of fragments that wait are those of the latest run, and no others. */
+/*
+ * Sessions of fragments that wait are those of the latest run, and no others. Other indexes of a sensor are left out
+ * already.
+ */
 static void put_provisional(FILE *out, const struct fc_inquiry *q, const struct fc_plan *plan)
 {
-    bool any = false;
+    size_t first = next_asked(q, plan, 0);
 
-    fputs(" AND (id >= 0 OR (sensor, generation, revision) IN (", out);
-    for (size_t i = 0; i < q->sensors; i++) {
-        if (!is_asked(&q->sensor[i], plan))
-            continue;
-        fputs(any ? ", (" : "(", out);
-        any = true;
-        fc_engine_hex(out, q->sensor[i].name, strlen(q->sensor[i].name));
-        fputs(", ", out);
-        fc_engine_hex(out, q->sensor[i].generation, sizeof q->sensor[i].generation);
-        fprintf(out, ", %" PRIu64 ")", 2 * q->sensor[i].run + 1);
+    if (next_asked(q, plan, first + 1) >= q->sensors) {
+        fprintf(out, " AND (id >= 0 OR revision = %" PRIu64 ")", 2 * q->sensor[first].run + 1);
+        return;
     }
-    fputs("))", out);
+    fputs(" AND (id >= 0 OR revision = transform(sensor, [", out);
+    for (size_t i = first; i < q->sensors; i = next_asked(q, plan, i + 1)) {
+        fputs(i == first ? "" : ", ", out);
+        put_name(out, &q->sensor[i]);
+    }
+    fputs("], [", out);
+    for (size_t i = first; i < q->sensors; i = next_asked(q, plan, i + 1))
+        fprintf(out, "%stoUInt64(%" PRIu64 ")", i == first ? "" : ", ", 2 * q->sensor[i].run + 1);
+    fputs("], toUInt64(0)))", out);
 }
 
 uint32_t fc_where_fields(const struct fc_inquiry *q, const struct fc_filter *filter)
@@ -239,7 +263,7 @@ static int find_hosts(struct fc_inquiry *q, const struct fc_plan *plan, const ch
     if (rc == 0) {
         if ((out = fc_statement_begin(&in)) && rows < HOST_ROWS)
             fprintf(out,
-                    " AND (slot, client, server, sensor, generation, id) IN (SELECT slot, client, server, sensor, "
+                    "(slot, client, server, sensor, generation, id) IN (SELECT slot, client, server, sensor, "
                     "generation, id FROM host WHERE %s AND %s)",
                     places, text);
         if (!(*keys = fc_statement_end(&in)))
@@ -265,8 +289,7 @@ static char *places_of(const struct fc_where *where, const struct fc_engine_wind
     return fc_statement_end(&s);
 }
 
-static int write_where(struct fc_inquiry *q, const struct fc_plan *plan, const char *places, struct fc_where *where,
-                       struct fc_error *err)
+static int write_where(struct fc_inquiry *q, const struct fc_plan *plan, struct fc_where *where, struct fc_error *err)
 {
     struct fc_statement s = {0}, condition = {0};
     char *keys = NULL, *text = NULL;
@@ -279,15 +302,17 @@ static int write_where(struct fc_inquiry *q, const struct fc_plan *plan, const c
             rc = fc_engine_filter(out, plan, err);
         text = fc_statement_end(&condition);
         rc = rc == 0 && !text ? no_memory(err) : rc;
-        rc = rc ? rc : find_hosts(q, plan, places, &keys, err);
+        rc = rc ? rc : find_hosts(q, plan, where->places, &keys, err);
     }
     if (rc == 0 && (out = fc_statement_begin(&s))) {
-        fprintf(out, "deleted = 0 AND %s%s", places, keys ? keys : "");
+        fprintf(out, "deleted = 0 AND %s", where->places);
         put_provisional(out, q, plan);
         if (plan)
             fprintf(out, " AND %s", text);
     }
-    if (rc == 0 && !(where->text = fc_statement_end(&s)))
+    where->by_keys = keys && *keys;
+    if (rc == 0 && (!(where->text = fc_statement_end(&s)) ||
+                    (plan && !(where->narrow = fc_source_narrow(where->places, where->by_keys ? keys : NULL, text)))))
         rc = no_memory(err);
     free(keys);
     free(text);
@@ -300,7 +325,6 @@ static int make_for_plan(struct fc_inquiry *q, const struct fc_plan *plan, struc
     struct fc_statement s = {0};
     FILE *out = fc_statement_begin(&s);
     size_t count = out ? put_sensors(out, q, plan) : 0;
-    char *places;
     bool any;
     int rc;
 
@@ -310,11 +334,9 @@ static int make_for_plan(struct fc_inquiry *q, const struct fc_plan *plan, struc
         return 0;
     if ((rc = find_days(q, &window, where, &any, err)) || !any)
         return rc;
-    if (!(places = places_of(where, &window)))
+    if (!(where->places = places_of(where, &window)))
         return no_memory(err);
-    rc = write_where(q, plan, places, where, err);
-    free(places);
-    return rc;
+    return write_where(q, plan, where, err);
 }
 
 int fc_where_make(struct fc_inquiry *q, const struct fc_filter *filter, struct fc_where *where, struct fc_error *err)
@@ -324,7 +346,7 @@ int fc_where_make(struct fc_inquiry *q, const struct fc_filter *filter, struct f
     struct fc_plan *plan = root ? fc_plan_build(&arena, root) : NULL;
     int rc = root && !plan ? no_memory(err) : 0;
 
-    *where = (struct fc_where){.all = !root};
+    *where = (struct fc_where){0};
     if (rc == 0 && root && (rc = check_names(q, root, err)) == 0)
         rc = check_fields(q, filter, plan, err);
     if (rc == 0)
@@ -341,5 +363,8 @@ void fc_where_fini(struct fc_where *where)
 {
     free(where->text);
     free(where->sensors);
+    free(where->places);
+    free(where->source);
+    free(where->narrow);
     *where = (struct fc_where){0};
 }
