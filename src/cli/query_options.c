@@ -53,8 +53,8 @@ static const struct fc_option options[] = {
 
 static const struct fc_values values[] = {
     {"format", "table json csv tsv zeek"},
-    {"columns", ALWAYS FC_FIELD_COLUMNS(WORD, PAIR, PAIR) " ts packets bytes files"},
-    {"sort", ALWAYS " packets bytes" FC_FIELD_COLUMNS(WORD, PAIR, PAIR)},
+    {"columns", ALWAYS FC_FIELD_COLUMNS(WORD, PAIR, PAIR) " ts packets bytes files sensor"},
+    {"sort", ALWAYS " packets bytes sensor" FC_FIELD_COLUMNS(WORD, PAIR, PAIR)},
     {0},
 };
 

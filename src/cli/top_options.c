@@ -71,7 +71,7 @@ static const struct fc_option top_options[] = {
 
 static const struct fc_values top_values[] = {
     {"format", "table json csv tsv"},
-    {"by", "client server host pair port protocol state file vlan tunnel time"},
+    {"by", "client server host pair port protocol state file vlan tunnel time sensor"},
     {"columns", "sessions peers hosts ports packets bytes sent_bytes received_bytes client_bytes server_bytes first "
                 "last interval"},
     {"sort", "sessions peers hosts ports packets bytes sent_bytes received_bytes client_bytes server_bytes first last "

@@ -70,7 +70,8 @@ class Completion(support.TestCase):
         self.assert_completes(
             shell, ('qu', 'query'), ('query --forma', 'query --format'), ('query --format js', 'query --format json'),
             ('query -f js', 'query -f json'), ('query --format=js', 'query --format=json'),
-            ('top --by prot', 'top --by protocol'), ('index --fields vlan,mp', 'index --fields vlan,mpls'),
+            ('top --by prot', 'top --by protocol'), ('top --by sen', 'top --by sensor'),
+            ('query -C id,sens', 'query -C id,sensor'), ('query -s sens', 'query -s sensor'), ('index --fields vlan,mp', 'index --fields vlan,mpls'),
             ('index --profile zee', 'index --profile zeek'), ('query tcp and portr', 'query tcp and portrange'),
             ('query state establ', 'query state established'), ('files reloc', 'files relocate'),
             ('help follo', 'help follow'), ('completion fis', 'completion fish'),
@@ -146,6 +147,9 @@ class Completion(support.TestCase):
                 for more in rest.get(command, [()]):
                     r = flowcarve(command, *of, *more, '--' + option, word, ok=None)
                     if r.rc != 2 or 'none.pcap: cannot open' in r.err or 'to a terminal' in r.err:
+                        break
+                    # of one index there is none
+                    if word == 'sensor' and re.search('goes with --cluster|one sensor|cannot sort by .sensor', r.err):
                         break
                 else:
                     self.fail('%s --%s %s: %s' % (command, option, word, r.err))
