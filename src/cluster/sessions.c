@@ -6,6 +6,7 @@
 #include "cluster/inquiry.h"
 #include "cluster/source.h"
 #include "query/explain.h"
+#include "query/sort_key.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -15,31 +16,27 @@ enum { NAME_LONGEST = 63 };
 
 #define PLAIN(key, column)                                                                                             \
     {                                                                                                                  \
-        key, {column, NULL}, 0                                                                                         \
+        key, {column, NULL}, 0, FC_SORTED_NONE                                                                         \
     }
 #define TIMED(key, expression)                                                                                         \
     {                                                                                                                  \
-        key, {"timed", expression}, 0                                                                                  \
+        key, {"timed", expression}, 0, FC_SORTED_NONE                                                                  \
     }
 /* as an index has them: none, then IPv4, then the others */
 #define ADDRESS_OF(key, column)                                                                                        \
     {                                                                                                                  \
-        key, {"multiIf(kind = 0, 0, kind = 4, 1, 2)", column}, 0                                                       \
+        key, {"multiIf(kind = 0, 0, kind = 4, 1, 2)", column}, 0, FC_SORTED_NONE                                       \
     }
 #define FIELD(key, BIT)                                                                                                \
     ,                                                                                                                  \
     {                                                                                                                  \
-        key, {key, NULL}, FC_FIELD_##BIT                                                                               \
+        key, {key, NULL}, FC_FIELD_##BIT, FC_SORTED_NONE                                                               \
     }
 #define TEXT(column, BIT, ...) FIELD(#column, BIT)
 #define PAIR(column, BIT, ...) FIELD("client_" #column, BIT) FIELD("server_" #column, BIT)
 
 /* What to sort by, for each key of the output and two sums. */
-static const struct sort_key {
-    const char *name;
-    const char *sql[2];
-    uint32_t field; /* that a sensor must hold; its values may be NULL */
-} sort_keys[] = {
+static const struct fc_sort_key sort_keys[] = {
     TIMED("start", "start_ns"),
     TIMED("end", "end_ns"),
     TIMED("start_ns", "start_ns"),
@@ -63,34 +60,7 @@ static const struct sort_key {
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-static int fail_sort(const char *sort, uint32_t fields, struct fc_error *err)
-{
-    char list[480];
-    size_t len = 0;
-
-    for (size_t i = 0; i < COUNT(sort_keys); i++)
-        if ((sort_keys[i].field & ~fields) == 0 && len < sizeof list)
-            len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", len ? ", " : "", sort_keys[i].name);
-    return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET,
-                        "cannot sort by '%.40s'; KEY[:asc|:desc] with KEY one of %s", sort, list);
-}
-
-/* What to sort by; NULL: there is no such key. */
-static const struct sort_key *find_sort(const char *sort, uint32_t fields, bool *descending)
-{
-    size_t len = strcspn(sort, ":");
-
-    *descending = strcmp(sort + len, ":desc") == 0;
-    if (sort[len] && !*descending && strcmp(sort + len, ":asc") != 0)
-        return NULL;
-    for (size_t i = 0; i < COUNT(sort_keys); i++)
-        if (strlen(sort_keys[i].name) == len && memcmp(sort_keys[i].name, sort, len) == 0 &&
-            !(sort_keys[i].field & ~fields))
-            return &sort_keys[i];
-    return NULL;
-}
-
-static void put_order(FILE *out, const struct sort_key *key, bool descending)
+static void put_order(FILE *out, const struct fc_sort_key *key, bool descending)
 {
     fputs(" ORDER BY ", out);
     for (int i = 0; i < 2 && key->sql[i]; i++)
@@ -154,13 +124,11 @@ FC_EXPORT int fc_inquiry_rows(struct fc_inquiry *q, const struct fc_filter *filt
     struct fc_statement s = {0};
     struct fc_where where;
     bool descending;
-    const struct sort_key *key = find_sort(o->sort ? o->sort : "start", fields, &descending);
+    const struct fc_sort_key *key;
     FILE *out;
-    int rc;
+    int rc = fc_sort_key_find(sort_keys, COUNT(sort_keys), o->sort ? o->sort : "start", fields, &key, &descending, err);
 
-    if (!key)
-        return fail_sort(o->sort, fields, err);
-    if ((rc = fc_where_make(q, filter, &where, err)))
+    if (rc || (rc = fc_where_make(q, filter, &where, err)))
         return rc;
     if (where.text) {
         if ((out = fc_statement_begin(&s))) {

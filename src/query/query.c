@@ -13,7 +13,7 @@
 #include "query/fields.h"
 #include "query/filter.h"
 #include "query/read.h"
-#include "query/sorted.h"
+#include "query/sort_key.h"
 #include "store/db.h"
 
 #include <errno.h>
@@ -50,67 +50,34 @@ struct fc_query {
 
 #define KEY(column, FIELD)                                                                                             \
     {                                                                                                                  \
-        column, "f." column, FC_FIELD_##FIELD, FC_SORTED_NONE                                                          \
+        column, {"f." column}, FC_FIELD_##FIELD, FC_SORTED_NONE                                                        \
     }
 #define TEXT(column, FIELD, ...) , KEY(#column, FIELD)
 #define PAIR(column, FIELD, ...) , KEY("client_" #column, FIELD), KEY("server_" #column, FIELD)
 
 /* What to sort by, for each key of the output and two sums. */
-static const struct sort_key {
-    const char *name;
-    const char *sql;
-    uint32_t field; /* FC_FIELD_* that the index must have, or 0 */
-    enum fc_sorted_key sorted;
-} sort_keys[] = {
-    {"id", "s.id", 0, FC_SORTED_NONE},
-    {"start", "s.start_ns", 0, FC_SORTED_START},
-    {"end", "s.start_ns + s.duration_ns", 0, FC_SORTED_END},
-    {"start_ns", "s.start_ns", 0, FC_SORTED_START},
-    {"end_ns", "s.start_ns + s.duration_ns", 0, FC_SORTED_END},
-    {"duration", "s.duration_ns", 0, FC_SORTED_DURATION},
-    {"proto", "s.proto", 0, FC_SORTED_NONE},
-    {"client_addr", "s.client_addr", 0, FC_SORTED_NONE},
-    {"client_port", "s.client_port", 0, FC_SORTED_NONE},
-    {"server_addr", "s.server_addr", 0, FC_SORTED_NONE},
-    {"server_port", "s.server_port", 0, FC_SORTED_NONE},
-    {"client_packets", "s.client_packets", 0, FC_SORTED_CLIENT_PACKETS},
-    {"server_packets", "s.server_packets", 0, FC_SORTED_SERVER_PACKETS},
-    {"client_bytes", "s.client_bytes", 0, FC_SORTED_CLIENT_BYTES},
-    {"server_bytes", "s.server_bytes", 0, FC_SORTED_SERVER_BYTES},
-    {"state", "s.state", 0, FC_SORTED_NONE},
-    {"packets", "s.client_packets + s.server_packets", 0, FC_SORTED_PACKETS},
-    {"bytes", "s.client_bytes + s.server_bytes", 0, FC_SORTED_BYTES} FC_FIELD_COLUMNS(TEXT, PAIR, PAIR),
+static const struct fc_sort_key sort_keys[] = {
+    {"id", {"s.id"}, 0, FC_SORTED_NONE},
+    {"start", {"s.start_ns"}, 0, FC_SORTED_START},
+    {"end", {"s.start_ns + s.duration_ns"}, 0, FC_SORTED_END},
+    {"start_ns", {"s.start_ns"}, 0, FC_SORTED_START},
+    {"end_ns", {"s.start_ns + s.duration_ns"}, 0, FC_SORTED_END},
+    {"duration", {"s.duration_ns"}, 0, FC_SORTED_DURATION},
+    {"proto", {"s.proto"}, 0, FC_SORTED_NONE},
+    {"client_addr", {"s.client_addr"}, 0, FC_SORTED_NONE},
+    {"client_port", {"s.client_port"}, 0, FC_SORTED_NONE},
+    {"server_addr", {"s.server_addr"}, 0, FC_SORTED_NONE},
+    {"server_port", {"s.server_port"}, 0, FC_SORTED_NONE},
+    {"client_packets", {"s.client_packets"}, 0, FC_SORTED_CLIENT_PACKETS},
+    {"server_packets", {"s.server_packets"}, 0, FC_SORTED_SERVER_PACKETS},
+    {"client_bytes", {"s.client_bytes"}, 0, FC_SORTED_CLIENT_BYTES},
+    {"server_bytes", {"s.server_bytes"}, 0, FC_SORTED_SERVER_BYTES},
+    {"state", {"s.state"}, 0, FC_SORTED_NONE},
+    {"packets", {"s.client_packets + s.server_packets"}, 0, FC_SORTED_PACKETS},
+    {"bytes", {"s.client_bytes + s.server_bytes"}, 0, FC_SORTED_BYTES} FC_FIELD_COLUMNS(TEXT, PAIR, PAIR),
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
-
-static int fail_sort(const char *sort, uint32_t fields, struct fc_error *err)
-{
-    char list[1024];
-    size_t len = 0;
-
-    for (size_t i = 0; i < COUNT(sort_keys); i++)
-        if ((sort_keys[i].field & ~fields) == 0 && len < sizeof list)
-            len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", len ? ", " : "", sort_keys[i].name);
-    return fc_error_set(err, FC_E_USAGE, NULL, FC_NO_OFFSET,
-                        "cannot sort by '%.40s'; KEY[:asc|:desc] with KEY one of %s", sort, list);
-}
-
-/* What to sort by; NULL: there is no such key. */
-static const struct sort_key *find_sort(const char *sort, uint32_t fields, bool *descending)
-{
-    const char *colon = strchr(sort, ':');
-    size_t name_len = colon ? (size_t)(colon - sort) : strlen(sort);
-
-    *descending = colon && strcmp(colon, ":desc") == 0;
-    if (colon && !*descending && strcmp(colon, ":asc") != 0)
-        return NULL;
-    for (size_t i = 0; i < COUNT(sort_keys); i++)
-        if (strlen(sort_keys[i].name) == name_len && memcmp(sort_keys[i].name, sort, name_len) == 0 &&
-            !(sort_keys[i].field & ~fields))
-            return &sort_keys[i];
-    return NULL;
-}
 
 static int fail_read(const struct fc_query *q, struct fc_error *err)
 {
@@ -254,7 +221,7 @@ static int fail_place(struct fc_error *err)
 }
 
 /* The filter, and what is behind a place: NULL comes first in SQLite's order, and equal values by IDs. */
-static int go_on_behind(struct fc_query *q, const struct sort_key *key, const char *after, struct fc_error *err)
+static int go_on_behind(struct fc_query *q, const struct fc_sort_key *key, const char *after, struct fc_error *err)
 {
     char *value, *text;
     int64_t id;
@@ -265,12 +232,12 @@ static int go_on_behind(struct fc_query *q, const struct sort_key *key, const ch
     if (key == sort_keys)
         text = sqlite3_mprintf("(%s) AND +s.id %s %lld", q->where.where, sign, id);
     else if (value)
-        text = sqlite3_mprintf("(%s) AND (%s %s %s OR (%s = %s AND s.id > %lld)%s%s%s)", q->where.where, key->sql, sign,
-                               value, key->sql, value, id, q->descending ? " OR " : "", q->descending ? key->sql : "",
-                               q->descending ? " IS NULL" : "");
+        text = sqlite3_mprintf("(%s) AND (%s %s %s OR (%s = %s AND s.id > %lld)%s%s%s)", q->where.where, key->sql[0],
+                               sign, value, key->sql[0], value, id, q->descending ? " OR " : "",
+                               q->descending ? key->sql[0] : "", q->descending ? " IS NULL" : "");
     else
-        text = sqlite3_mprintf("(%s) AND (%s IS NULL AND s.id > %lld%s%s%s)", q->where.where, key->sql, id,
-                               q->descending ? "" : " OR ", q->descending ? "" : key->sql,
+        text = sqlite3_mprintf("(%s) AND (%s IS NULL AND s.id > %lld%s%s%s)", q->where.where, key->sql[0], id,
+                               q->descending ? "" : " OR ", q->descending ? "" : key->sql[0],
                                q->descending ? "" : " IS NOT NULL");
     sqlite3_free(value);
     char *where = text ? strdup(text) : NULL;
@@ -283,7 +250,7 @@ static int go_on_behind(struct fc_query *q, const struct sort_key *key, const ch
     return 0;
 }
 
-static int collect_ids(struct fc_query *q, const struct sort_key *key, int64_t limit, int64_t offset,
+static int collect_ids(struct fc_query *q, const struct fc_sort_key *key, int64_t limit, int64_t offset,
                        struct fc_error *err)
 {
     const char *order = q->descending ? " DESC" : "";
@@ -291,8 +258,8 @@ static int collect_ids(struct fc_query *q, const struct sort_key *key, int64_t l
     int step = SQLITE_DONE;
     int rc = prepare(q,
                      sqlite3_mprintf("SELECT s.id, %s FROM " SESSIONS " ORDER BY %s%s%s LIMIT %lld OFFSET %lld",
-                                     key->sql, from_of(q), join_of(q), spans_of(q), q->where.where, key->sql, order,
-                                     key == sort_keys ? "" : ", s.id", limit, offset),
+                                     key->sql[0], from_of(q), join_of(q), spans_of(q), q->where.where, key->sql[0],
+                                     order, key == sort_keys ? "" : ", s.id", limit, offset),
                      1, &stmt, err);
 
     while (rc == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW) {
@@ -314,7 +281,7 @@ static int collect_ids(struct fc_query *q, const struct sort_key *key, int64_t l
 }
 
 /* As collect_ids(), where the pages of the table are read for it. False in *done: they are not. */
-static int collect_first(struct fc_query *q, const struct sort_key *key, const struct fc_filter *filter, size_t most,
+static int collect_first(struct fc_query *q, const struct fc_sort_key *key, const struct fc_filter *filter, size_t most,
                          size_t offset, bool *done, struct fc_error *err)
 {
     struct fc_sorted *rows;
@@ -387,7 +354,7 @@ static int prepare_scan(struct fc_query *q, struct fc_error *err)
                    1, &q->page, err);
 }
 
-static int begin(struct fc_query *q, const struct fc_filter *filter, const struct sort_key *key,
+static int begin(struct fc_query *q, const struct fc_filter *filter, const struct fc_sort_key *key,
                  const struct fc_query_options *o, int64_t limit, struct fc_error *err)
 {
     int64_t offset = o && o->offset > 0 ? o->offset : 0;
@@ -422,17 +389,15 @@ FC_EXPORT int fc_query_open(struct fc_db *db, const struct fc_filter *filter, co
 {
     int64_t limit = options && options->limit > 0 ? options->limit : -1;
     const char *sort = options && options->sort ? options->sort : "id";
-    const struct sort_key *key;
+    const struct fc_sort_key *key;
     struct fc_query *q;
     uint32_t fields;
     bool descending;
     int rc = fc_db_fields(db, &fields, err);
 
     *out = NULL;
-    if (rc)
+    if (rc || (rc = fc_sort_key_find(sort_keys, COUNT(sort_keys), sort, fields, &key, &descending, err)))
         return rc;
-    if (!(key = find_sort(sort, fields, &descending)))
-        return fail_sort(sort, fields, err);
     if (!(q = calloc(1, sizeof *q)))
         return fc_error_set(err, FC_E_NOMEM, db->path, FC_NO_OFFSET, "out of memory");
     q->db = db;
