@@ -37,6 +37,8 @@ static const struct fc_option options[] = {
     {"again", 0, NULL,
      "as if it never had been exported: all is sent beside what there is, and then asked in its place",
      FC_FLAG(struct args, o.again)},
+    {"compress", 0, NULL, "send a third of the bytes, which takes twice the time of a processor here",
+     FC_FLAG(struct args, o.compress)},
     FC_OPTION_JSON(struct args),
     {"quiet", 'q', NULL, "say nothing when all goes well", FC_FLAG(struct args, quiet)},
     {"verbose", 'v', NULL, "with --follow: a line for each time that something was sent",

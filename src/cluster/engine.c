@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "cluster/engine.h"
 #include "base/error.h"
+#include "base/vector.h"
 
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 enum {
     RELEASE_LEAST = 18016,
@@ -23,6 +25,9 @@ struct fc_engine {
     const int *stop;
     unsigned release;
     int code;
+    bool compress;
+    uint8_t *packed; /* rows, as they are sent */
+    size_t packed_room;
 };
 
 unsigned fc_engine_release(const struct fc_engine *engine)
@@ -33,6 +38,11 @@ unsigned fc_engine_release(const struct fc_engine *engine)
 void fc_engine_set_stop(struct fc_engine *engine, const int *stop)
 {
     engine->stop = stop;
+}
+
+void fc_engine_set_compress(struct fc_engine *engine, bool compress)
+{
+    engine->compress = compress;
 }
 
 int fc_engine_code(const struct fc_engine *engine)
@@ -154,17 +164,39 @@ static void escape(char *to, size_t size, const char *text)
     to[len] = '\0';
 }
 
+/* Rows of a request as gzip, which 18.16 takes, too. The fastest level: the others take twice the time for a tenth. */
+static int pack(struct fc_engine *engine, struct fc_http_request *request, struct fc_error *err)
+{
+    z_stream z = {.next_in = (Bytef *)(uintptr_t)request->body, .avail_in = (uInt)request->len};
+    int rc = deflateInit2(&z, Z_BEST_SPEED, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY);
+    size_t most = rc == Z_OK ? deflateBound(&z, request->len) : 0;
+
+    if (rc != Z_OK || fc_vector_reserve(&engine->packed, &engine->packed_room, most, 1)) {
+        if (rc == Z_OK)
+            deflateEnd(&z);
+        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
+    }
+    z.next_out = engine->packed;
+    z.avail_out = (uInt)most;
+    deflate(&z, Z_FINISH); /* into as much as it can take: it ends */
+    request->body = engine->packed;
+    request->len = z.total_out;
+    request->header = "Content-Encoding: gzip";
+    deflateEnd(&z);
+    return 0;
+}
+
 int fc_engine_insert(struct fc_engine *engine, const char *into, const void *rows, size_t len, struct fc_error *err)
 {
     char sql[1500], query[4000], path[4600];
+    struct fc_http_request request = {
+        .path = path, .type = "application/octet-stream", .body = rows, .len = len, .silence_ms = 600000};
+    int rc = engine->compress && len <= UINT32_MAX / 2 ? pack(engine, &request, err) : 0;
 
     snprintf(sql, sizeof sql, "INSERT INTO %s FORMAT RowBinary", into);
     escape(query, sizeof query, sql);
     snprintf(path, sizeof path, "/?database=%s&%s%s&query=%s", engine->database, SYNC, partitions(engine), query);
-    return ask(engine,
-               &(struct fc_http_request){
-                   .path = path, .type = "application/octet-stream", .body = rows, .len = len, .silence_ms = 600000},
-               err);
+    return rc ? rc : ask(engine, &request, err);
 }
 
 static int take_release(void *ctx, const uint8_t *data, size_t len, struct fc_error *err)
@@ -213,6 +245,7 @@ void fc_engine_close(struct fc_engine *engine)
     if (!engine)
         return;
     fc_http_close(engine->http);
+    free(engine->packed);
     free(engine->database);
     free(engine->url);
     free(engine);

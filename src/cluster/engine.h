@@ -27,6 +27,9 @@ void fc_engine_close(struct fc_engine *engine);
 /* From now on this is what stops it; may be NULL. */
 void fc_engine_set_stop(struct fc_engine *engine, const int *stop);
 
+/* Whether rows are sent as gzip. */
+void fc_engine_set_compress(struct fc_engine *engine, bool compress);
+
 /* Makes the database that it is asked about, where it is not there. Codes as fc_engine_run(). */
 int fc_engine_make_database(struct fc_engine *engine, struct fc_error *err);
 

@@ -37,7 +37,7 @@ struct told {
 struct fc_exporter {
     struct fc_peer peer; /* the cluster's, copied by the engine when it is opened */
     char *database, *path, *sensor;
-    bool again;
+    bool again, compress;
     const int *stop;
     fc_progress_call *progress;
     void *ctx;
@@ -80,6 +80,7 @@ FC_EXPORT int fc_exporter_open(const struct fc_cluster *cluster, const char *db_
         return no_memory(err);
     }
     x->again = options->again;
+    x->compress = options->compress;
     x->stop = options->stop;
     x->progress = options->progress;
     x->ctx = options->ctx;
@@ -445,6 +446,7 @@ static int export_next(struct fc_exporter *x, struct fc_error *err)
     if ((rc = read_state(x, err)) ||
         (!x->engine && (rc = fc_engine_open(&x->peer, x->database, x->stop, &x->engine, err))))
         return rc;
+    fc_engine_set_compress(x->engine, x->compress);
     x->result->run = (int64_t)t->run;
     if (!is_due(x))
         return 0;

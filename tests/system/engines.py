@@ -4,6 +4,7 @@ behind a server of a screen, so that the same program asks both in the same way.
 import contextlib
 import ctypes
 import glob
+import gzip
 import http.server
 import os
 import shutil
@@ -223,6 +224,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         chdb = self.server.chdb
         params = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query))
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
         sql = params["query"].encode() if "query" in params else body
         settings = {k: v for k, v in params.items() if k not in self.OF_HTTP}
         status, headers = 200, {}

@@ -67,7 +67,7 @@ class Proxy:
     """Between the program and an engine: at some request it fails, in one of the ways in which networks and engines do."""
 
     def __init__(self, url):
-        self.count, self.plan, self.seen, self.at = 0, {}, [], None
+        self.count, self.plan, self.seen, self.at, self.bytes = 0, {}, [], None, 0
         host = url.split('//')[1]
         proxy = self
 
@@ -81,6 +81,7 @@ class Proxy:
                 body = self.rfile.read(int(self.headers.get('Content-Length', 0)))
                 number, proxy.count = proxy.count, proxy.count + 1
                 proxy.seen.append((self.path + ' ' + body[:60].decode(errors='replace')))
+                proxy.bytes += len(body)
                 how = proxy.plan.get(number)
                 if proxy.at:
                     proxy.at(number)
@@ -88,7 +89,8 @@ class Proxy:
                     self.close_connection = True
                     return
                 c = http.client.HTTPConnection(host, timeout=60)
-                c.request(self.command, self.path, body, {'Content-Type': self.headers.get('Content-Type', 'text/plain')})
+                passed = ('Content-Type', 'Content-Encoding')
+                c.request(self.command, self.path, body, {name: self.headers[name] for name in passed if self.headers[name]})
                 answer = c.getresponse()
                 text = answer.read()
                 c.close()
@@ -209,6 +211,16 @@ class Cases:
         before = self.ask('SELECT step, told_ns FROM progress')
         self.assertIn('nothing new', self.export(db).err)
         self.assertEqual(self.ask('SELECT step, told_ns FROM progress'), before)  # nobody is told what is known
+
+    def test_compressed(self):
+        db, taken = self.small(), []
+        with contextlib.closing(Proxy(self.engine.url)) as proxy:
+            for sensor, words in (('plain', ()), ('packed', ('--compress',))):
+                proxy.bytes = 0
+                self.export(db, *words, sensor=sensor, server=proxy)
+                taken.append(proxy.bytes)
+                self.assert_equals_index(db, sensor)
+        self.assertLess(taken[1], taken[0] / 2)
 
     def test_an_index_is_the_same_behind_it_but_for_its_generation(self):
         db = self.small()
