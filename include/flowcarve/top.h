@@ -58,6 +58,7 @@ struct fc_top_options {
     const char *sort;
     int64_t limit;     /* rows at the most; 0 or less: all */
     int64_t bucket_ns; /* FC_TOP_TIME: length; 0 or less: so that there are 60 at the most */
+    bool rough_groups; /* fc_top_groups() may be as low as the limit: an engine has to be asked for them again */
 };
 
 struct fc_top_row {

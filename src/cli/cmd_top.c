@@ -572,6 +572,7 @@ int fc_cmd_top_run(struct fc_top_args *args)
                                      .figures = args->quiet ? 0 : figures_of(&view),
                                      .sort = *view.sort ? view.sort : NULL,
                                      .limit = args->limit,
+                                     .rough_groups = !args->verbose && !(args->tty && view.format == FC_ROWS_TABLE),
                                      .bucket_ns = args->bucket_ns};
     if (args->limit < 0)
         options.limit = view.format == FC_ROWS_TABLE && args->tty && options.by != FC_TOP_TIME ? SCREEN_ROWS : 0;

@@ -394,7 +394,7 @@ static int ask(struct asking *a, struct fc_error *err)
 
     a->figures = fc_top_figures(a->top, &a->o);
     rc = rc ? rc : fc_inquiry_ask(a->inquiry, write_question(a), &a->where, false, take_group, a, err);
-    if (rc == 0 && is_cut(a) && a->groups == (uint64_t)a->o.limit)
+    if (rc == 0 && is_cut(a) && !a->o.rough_groups && a->groups == (uint64_t)a->o.limit)
         rc = count_groups(a, err);
     return rc ? rc : fc_source_check(a->inquiry, &a->where, err);
 }
