@@ -111,7 +111,7 @@ def asked(bench, name, what, url, db):
             bench.report.row(name, "PostgreSQL, %s sessions: a session" % what, (table + indexes) / sessions, "B",
                              note="table %.1f, indexes %.1f; copied in %.1f s, indexes made in %.1f s" % (table / sessions, indexes / sessions, copied, made))
         for question, (words, sql, count) in questions_of(db).items():
-            commands = {"engine": [bench.flowcarve, words[0], "--cluster", ini, "--format", "tsv", *words[1:]],
+            commands = {"engine": [bench.flowcarve, words[0], "--cluster", ini, "--deadline", "300s", "--format", "tsv", *words[1:]],
                         "index": [bench.flowcarve, words[0], "-d", db, "--format", "tsv", *words[1:]]}
             if postgres:
                 commands["PostgreSQL"] = postgres.words(sql)
