@@ -114,7 +114,7 @@ static size_t take_body(char *data, size_t one, size_t len, void *ctx)
     return len;
 }
 
-size_t fc_http_note_header(struct fc_http_answer *answer, size_t has, const char *line, size_t len)
+static size_t note_line(struct fc_http_answer *answer, size_t has, const char *line, size_t len)
 {
     while (len && strchr("\r\n", line[len - 1]))
         len--;
@@ -127,6 +127,17 @@ size_t fc_http_note_header(struct fc_http_answer *answer, size_t has, const char
         to[i] = (char)tolower((unsigned char)line[i]);
     to[len] = '\n';
     return has + len + 1;
+}
+
+/* libcurl keeps lines of a trailer for one that is paused, and gives them at once. */
+size_t fc_http_note_header(struct fc_http_answer *answer, size_t has, const char *lines, size_t len)
+{
+    for (size_t line_len; len; lines += line_len, len -= line_len) {
+        const char *end = memchr(lines, '\n', len);
+        line_len = end ? (size_t)(end - lines) + 1 : len;
+        has = note_line(answer, has, lines, line_len);
+    }
+    return has;
 }
 
 static size_t take_header(char *data, size_t one, size_t len, void *ctx)

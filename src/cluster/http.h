@@ -73,8 +73,8 @@ struct fc_curl;
 /* Whom to ask and as whom, on a handle of libcurl. False: it does not take it. */
 bool fc_http_set_peer(const struct fc_curl *curl, void *easy, const struct fc_peer *peer);
 
-/* Keeps a line of a header of `len` bytes, if it is one of those; `has`: bytes of those so far. Returns that anew. */
-size_t fc_http_note_header(struct fc_http_answer *answer, size_t has, const char *line, size_t len);
+/* Keeps those of the lines of a header, `len` bytes; `has`: bytes of those so far. Returns that anew. */
+size_t fc_http_note_header(struct fc_http_answer *answer, size_t has, const char *lines, size_t len);
 
 /* A header that was kept, by its name in lower case: its value in buf, or NULL. */
 const char *fc_http_header(const struct fc_http_answer *answer, const char *name, char *buf, size_t size);
