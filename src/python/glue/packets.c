@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
 enum {
 #define FIELD(NAME, ...) NAME,
     FCPY_FIELDS(FIELD)
@@ -118,12 +120,13 @@ static void put_payload(const struct fcpy_cell *cell, const struct fc_session_pa
 }
 
 /* Fields of what was decoded. */
-static void put_decoded(const struct fcpy_cell *cell, const struct fc_session_packet *p, uint8_t *to)
+ALWAYS_INLINE void put_decoded(unsigned field, const struct fcpy_cell *cell, const struct fc_session_packet *p,
+                               uint8_t *to)
 {
     const struct fc_packet *packet = &p->packet;
     uint32_t got = packet->got;
 
-    switch (cell->field) {
+    switch (field) {
     case FRAGMENT:
         *to = packet->frag;
         break;
@@ -166,13 +169,13 @@ static void put_decoded(const struct fcpy_cell *cell, const struct fc_session_pa
     }
 }
 
-static inline void put_cell(const struct fcpy_cell *cell, const struct fc_session_packet *p, uint32_t data_at,
-                            uint8_t *to)
+ALWAYS_INLINE void put_cell(unsigned field, const struct fcpy_cell *cell, const struct fcpy_given *given, uint8_t *to)
 {
+    const struct fc_session_packet *p = given->packet;
     const struct fc_packet *packet = &p->packet;
     const struct fc_record *record = &p->record;
 
-    switch (cell->field) {
+    switch (field) {
     case TS_NS:
         put_8(to, record->ts_ns);
         break;
@@ -201,7 +204,7 @@ static inline void put_cell(const struct fcpy_cell *cell, const struct fc_sessio
         put_bytes(to, cell->size, record->data, record->caplen);
         break;
     case DATA_AT:
-        put_4(to, data_at);
+        put_4(to, given->data_at);
         break;
     case PROTO:
         put_4(to, packet->key.proto);
@@ -231,13 +234,28 @@ static inline void put_cell(const struct fcpy_cell *cell, const struct fc_sessio
         put_4(to, p->file);
         break;
     default:
-        put_decoded(cell, p, to);
+        put_decoded(field, cell, p, to);
     }
 }
 
-void fcpy_packet_row(const struct fcpy_cell *cells, size_t count, const struct fc_session_packet *packet,
-                     uint32_t data_at, uint8_t *base, size_t row)
+/* A column of some packets: a loop a field, in which nothing is left of the switch. */
+#define WRITER(NAME, ...)                                                                                              \
+    static void write_##NAME(const struct fcpy_cell *cell, const struct fcpy_given *given, size_t rows, uint8_t *to)   \
+    {                                                                                                                  \
+        for (size_t i = 0; i < rows; i++, to += cell->stride)                                                          \
+            put_cell(NAME, cell, &given[i], to);                                                                       \
+    }
+FCPY_FIELDS(WRITER)
+
+void fcpy_packet_columns(const struct fcpy_cell *cells, size_t count, const struct fcpy_given *given, size_t rows,
+                         uint8_t *base, size_t first)
 {
+    static void (*const writers[])(const struct fcpy_cell *, const struct fcpy_given *, size_t, uint8_t *) = {
+#define NAMED(NAME, ...) write_##NAME,
+        FCPY_FIELDS(NAMED)
+#undef NAMED
+    };
+
     for (size_t i = 0; i < count; i++)
-        put_cell(&cells[i], packet, data_at, base + cells[i].off + row * cells[i].stride);
+        writers[cells[i].field](&cells[i], given, rows, base + cells[i].off + first * cells[i].stride);
 }

@@ -46,8 +46,14 @@
     F(FROM, "direction", FCPY_CELL_FROM, 1, 0, SESSION)                                                                \
     F(FILE_ID, "file_id", FCPY_CELL_U32, 4, 0, SESSION)
 
-/* Writes the cells of a packet, whose bytes lie at `data_at` of an arena, as row `row` behind `base`. */
-void fcpy_packet_row(const struct fcpy_cell *cells, size_t count, const struct fc_session_packet *packet,
-                     uint32_t data_at, uint8_t *base, size_t row);
+/* A packet of which cells are written: at `data_at` of an arena are its bytes, when there is one. */
+struct fcpy_given {
+    const struct fc_session_packet *packet;
+    uint32_t data_at;
+};
+
+/* Writes the cells of some packets as rows from `first` on behind `base`. */
+void fcpy_packet_columns(const struct fcpy_cell *cells, size_t count, const struct fcpy_given *given, size_t rows,
+                         uint8_t *base, size_t first);
 
 #endif

@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DAMAGES_KEPT = 65536, BATCH = 256 };
+enum {
+    DAMAGES_KEPT = 65536,
+    BATCH = 256,
+    BLOCK = 8 /* packets whose cells are written together: what is decoded of them stays in the nearest cache */
+};
 
 struct fcpy_source {
     pthread_mutex_t lock; /* of all that follows */
@@ -26,7 +30,8 @@ struct fcpy_source {
     /* the next packet, that did not fit into the call before; what it points to is valid */
     bool waits;
     const struct fc_session_packet *next;
-    struct fc_session_packet own; /* of a capture */
+    struct fc_session_packet own[BLOCK]; /* of a capture, in turn */
+    unsigned own_at;
     struct fc_session_packet *batch;
     size_t batch_count, batch_at;
 };
@@ -143,13 +148,20 @@ static int note_damage(struct fcpy_source *s, const struct fc_damage *lost, stru
     return 0;
 }
 
+/* Where the last packet of a capture is. */
+static struct fc_session_packet *own_last(struct fcpy_source *s)
+{
+    return &s->own[(s->own_at - 1) % BLOCK];
+}
+
 /* As fc_capture_next(); damage is passed over. */
 static int next_record(struct fcpy_source *s, struct fc_error *err)
 {
+    struct fc_session_packet *own = &s->own[s->own_at++ % BLOCK];
     struct fc_damage lost;
     int rc, end;
 
-    while ((rc = fc_capture_next(s->capture, &s->own.record, err)) == FC_E_DAMAGED && !s->strict) {
+    while ((rc = fc_capture_next(s->capture, &own->record, err)) == FC_E_DAMAGED && !s->strict) {
         if ((end = fc_capture_resync(s->capture, &lost, err)))
             return end;
         if (s->told.damages && lost.off == s->last_lost) /* a record that the file ends in is told each time */
@@ -159,10 +171,10 @@ static int next_record(struct fcpy_source *s, struct fc_error *err)
             return end;
     }
     if (rc == 1) {
-        s->own.off = s->own.record.off;
-        s->own.number = ++s->told.records;
-        s->told.record_bytes += s->own.record.next_off - s->own.record.off;
-        s->next = &s->own;
+        own->off = own->record.off;
+        own->number = ++s->told.records;
+        s->told.record_bytes += own->record.next_off - own->record.off;
+        s->next = own;
     }
     return rc;
 }
@@ -202,31 +214,54 @@ static int next_packet(struct fcpy_source *s, struct fc_error *err)
     return FC_E_USAGE;
 }
 
+/* How many packets may wait until their cells are written: what is given of bytes is gone with the next packet. */
+static size_t block_of(const struct fcpy_source *s, const struct fcpy_cell *cells, size_t count)
+{
+    bool bytes = s->look; /* as they come */
+
+    for (size_t i = 0; i < count; i++)
+        bytes |= cells[i].cell == FCPY_CELL_BYTES;
+    return bytes ? 1 : BLOCK;
+}
+
+/* The next packet, decoded, its bytes in the arena; false: there is none, or, with *rc 1, no room for it. */
+static bool take_packet(struct fcpy_source *s, uint32_t want, uint8_t *arena, size_t arena_left, int *rc)
+{
+    if ((*rc = s->failed ? s->failed : next_packet(s, &s->why)) != 1)
+        return false;
+    const struct fc_record *record = &s->next->record;
+    if (arena && record->caplen > arena_left) {
+        s->waits = true;
+        return false;
+    }
+    if (arena && record->caplen)
+        memcpy(arena, record->data, record->caplen);
+    if (s->capture && want)
+        fc_decode(record->link_type, record->data, record->caplen, record->origlen, want, &own_last(s)->packet);
+    return true;
+}
+
 static int64_t take_packets(struct fcpy_source *s, uint32_t want, const struct fcpy_cell *cells, size_t count,
                             size_t room, uint8_t *base, uint8_t *arena, size_t arena_size, uint64_t *need)
 {
-    size_t rows = 0, used = 0;
+    size_t rows = 0, used = 0, block = block_of(s, cells, count), n;
+    struct fcpy_given given[BLOCK];
     int rc = 1;
 
-    while (rows < room && (rc = s->failed ? s->failed : next_packet(s, &s->why)) == 1) {
-        const struct fc_record *record = &s->next->record;
+    do {
+        size_t most = room - rows < block ? room - rows : block;
 
-        if (arena && record->caplen > arena_size - used) {
-            s->waits = true;
-            if (rows == 0)
-                *need = record->caplen;
-            break;
+        for (n = 0; n < most && take_packet(s, want, arena ? arena + used : NULL, arena_size - used, &rc);) {
+            given[n++] = (struct fcpy_given){s->next, (uint32_t)used};
+            used += arena ? s->next->record.caplen : 0;
+            if (s->packets && s->batch_at == s->batch_count) /* the next ones take the place of these */
+                break;
         }
-        if (arena && record->caplen)
-            memcpy(arena + used, record->data, record->caplen);
-        if (s->capture && want)
-            fc_decode(record->link_type, record->data, record->caplen, record->origlen, want, &s->own.packet);
-        fcpy_packet_row(cells, count, s->next, (uint32_t)used, base, rows);
-        used += arena ? record->caplen : 0;
-        rows++;
-        if (s->look) /* as they come */
-            break;
-    }
+        fcpy_packet_columns(cells, count, given, n, base, rows);
+        rows += n;
+    } while (n && rows < room && rc == 1 && !s->waits && !s->look);
+    if (s->waits && rows == 0)
+        *need = s->next->record.caplen;
     if (rc < 0 && rc != FCPY_QUIET && (s->capture || s->packets || s->look))
         s->failed = rc;
     return rows ? (int64_t)rows : rc == 1 ? 0 : rc;
@@ -286,8 +321,10 @@ size_t fcpy_source_damage(struct fcpy_source *s, size_t first, struct fc_damage 
 /* A packet that waits points into the handle, and is read again behind another call on that. */
 static void read_again(struct fcpy_source *s)
 {
-    if (s->waits && (fc_capture_seek(s->capture, s->own.record.off, &s->why) ||
-                     fc_capture_next(s->capture, &s->own.record, &s->why) != 1)) {
+    struct fc_record *record = &own_last(s)->record;
+
+    if (s->waits &&
+        (fc_capture_seek(s->capture, record->off, &s->why) || fc_capture_next(s->capture, record, &s->why) != 1)) {
         s->waits = false;
         s->failed = FC_E_IO;
     }
