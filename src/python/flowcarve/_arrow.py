@@ -2,16 +2,12 @@
 """Capsules with streams of Arrow (the Arrow PyCapsule interface)."""
 import ctypes
 
-from ._cells import Layout
+from ._cells import Layout, address_of
 from ._errors import check, new_error
 from ._flowcarve import ffi, lib
 
 _new = ctypes.pythonapi.PyCapsule_New
 _new.restype, _new.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-
-
-def _address(pointer):
-    return int(ffi.cast("uintptr_t", pointer))
 
 
 def make_capsule(fill):
@@ -21,8 +17,8 @@ def make_capsule(fill):
         raise MemoryError
     try:
         fill(stream)
-        return _new(_address(stream), _address(ffi.addressof(lib, "fcpy_capsule_name")),
-                    _address(ffi.addressof(lib, "fcpy_capsule_end")))
+        return _new(address_of(stream), address_of(ffi.addressof(lib, "fcpy_capsule_name")),
+                    address_of(ffi.addressof(lib, "fcpy_capsule_end")))
     except BaseException:
         lib.fcpy_arrow_drop(stream)
         raise

@@ -1,25 +1,34 @@
 # SPDX-License-Identifier: MIT
-"""Columns of values, as C writes them, and what becomes of them in Python: numbers, texts, addresses; numpy's types."""
-import functools
+"""Columns of values, as C writes them, and what becomes of them in Python: rows as objects, numpy's types."""
+import importlib.machinery
+import importlib.util
 import ipaddress
-import itertools
 
+from . import _flowcarve
 from ._errors import UsageError, usage
 from ._flowcarve import ffi, lib
 
+
+def _rows_module():
+    """The module _rows, which is in the library of _flowcarve."""
+    loader = importlib.machinery.ExtensionFileLoader("flowcarve._rows", _flowcarve.__file__)
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
+
+
+_rows = _rows_module()
+Batch, Row, attribute = _rows.Batch, _rows.Row, _rows.attribute
 TIME_NONE = -2 ** 63
 SMALL, U32, BYTE, FROM, BYTES = (lib.FCPY_CELL_SMALL, lib.FCPY_CELL_U32, lib.FCPY_CELL_BYTE, lib.FCPY_CELL_FROM,
                                  lib.FCPY_CELL_BYTES)
 
-# what a cell is in C, and in numpy
+# what a cell is in numpy
 _TYPES = {
-    lib.FC_CELL_ID: ("int64_t *", "i8"), lib.FC_CELL_TIME: ("int64_t *", "i8"), lib.FC_CELL_COUNT: ("uint64_t *", "u8"),
-    lib.FC_CELL_NUMBER: ("int64_t *", "i8"), lib.FC_CELL_PORT: ("int32_t *", "i4"), lib.FC_CELL_PROTO: ("uint32_t *", "u4"),
-    lib.FC_CELL_KIND: ("uint8_t *", "u1"), lib.FC_CELL_STATE: ("int8_t *", "i1"), lib.FC_CELL_ADDR: (None, "V16"),
-    lib.FC_CELL_MAC: (None, "V6"), lib.FC_CELL_TEXT: (None, "S%d"), U32: ("uint32_t *", "u4"), SMALL: ("int16_t *", "i2"),
-    BYTE: ("uint8_t *", "u1"), FROM: ("uint8_t *", "u1"), BYTES: (None, "V%d"),
+    lib.FC_CELL_ID: "i8", lib.FC_CELL_TIME: "i8", lib.FC_CELL_COUNT: "u8", lib.FC_CELL_NUMBER: "i8", lib.FC_CELL_PORT: "i4",
+    lib.FC_CELL_PROTO: "u4", lib.FC_CELL_KIND: "u1", lib.FC_CELL_STATE: "i1", lib.FC_CELL_ADDR: "V16", lib.FC_CELL_MAC: "V6",
+    lib.FC_CELL_TEXT: "S%d", U32: "u4", SMALL: "i2", BYTE: "u1", FROM: "u1", BYTES: "V%d",
 }
-_NULLABLE = {lib.FC_CELL_NUMBER, lib.FC_CELL_PORT, SMALL}
 DIRECTIONS = ("client", "server", "unknown")
 STATES = {n: ffi.string(lib.fc_state_name(n)).decode() for n in range(5)}
 
@@ -36,7 +45,7 @@ class Field:
 
     @property
     def dtype(self):
-        kind = _TYPES[self.cell][1]
+        kind = _TYPES[self.cell]
         return kind % self.size if "%d" in kind else kind
 
 
@@ -48,12 +57,20 @@ class Layout:
         self.fields, self.room = list(fields), room
         self.names = list(names or (f.name for f in fields))
         self.cells = ffi.new("struct fcpy_cell[]", len(self.fields))
-        self.place, off = {}, 0
+        off = 0
         for cell, field, name in zip(self.cells, self.fields, self.names):
             cell.field, cell.cell, cell.size, cell.stride, cell.off = field.number, field.cell, field.size, field.size, off
-            self.place[name] = (field, off)
             off += (field.size * room + 7) // 8 * 8
         self.size = off
+
+    def new_block(self):
+        """Memory for these, and where it begins."""
+        block = new_uncleared("uint8_t[]", max(1, self.size))
+        return block, ffi.cast("uint8_t *", block)
+
+    def batch(self, rows, block, n, owner, view=None):
+        """An iterator of n rows, of the class `rows`, that C has written to a block."""
+        return Batch(rows, address_of(self.cells), len(self.fields), address_of(block), n, owner, (self, block), view)
 
     def as_rows(self, dtype):
         """The cells of a structured array of numpy's."""
@@ -64,113 +81,28 @@ class Layout:
         return cells
 
 
-class Batch:
-    """Some rows as C has written them. Columns become lists when they are asked for."""
-
-    __slots__ = ("block", "base", "n", "layout", "lists", "owner", "view", "__weakref__")
-
-    def __init__(self, layout, owner):
-        self.block = new_uncleared("uint8_t[]", max(1, layout.size))
-        self.base = ffi.cast("uint8_t *", self.block)
-        self.n, self.layout, self.owner, self.lists, self.view = 0, layout, owner, {}, None
-
-    def column(self, name):
-        """The values of a column as a list; KeyError: there is none of this name."""
-        values = self.lists.get(name)
-        if values is None:
-            base, _, form = name.rpartition("_")
-            derived = form in _DERIVED and name not in self.layout.place
-            values = getattr(self, form)(base) if derived else self._read(name)
-            self.lists[name] = values
-        return values
-
-    def _read(self, name):
-        field, off = self.layout.place[name]
-        at, n, cell = self.base + off, self.n, field.cell
-        if cell == lib.FC_CELL_ADDR:
-            kind = self.base + self.layout.place["kind"][1]
-            out, index = new_uncleared("char[]", n * lib.FCPY_TEXT + 1), new_uncleared("uint16_t[]", n)
-            texts = _split(out, lib.fcpy_distinct_addr_texts(at, 16, kind, 1, n, index, out))
-            return list(map(texts.__getitem__, ffi.unpack(index, n)))
-        if cell == lib.FC_CELL_MAC:
-            out = new_uncleared("char[]", n * lib.FCPY_TEXT + 1)
-            return _split(out, lib.fcpy_mac_texts(at, 6, n, out))
-        if cell == lib.FC_CELL_TEXT:
-            out = new_uncleared("char[]", n * (field.size + 1) + 1)
-            return _split(out, lib.fcpy_texts(at, field.size, field.size, n, out))
-        values = ffi.unpack(ffi.cast(_TYPES[cell][0], at), n)
-        if cell in _NULLABLE:
-            return [None if v < 0 else v for v in values] if lib.fcpy_has_none(at, cell, n) else values
-        if cell == lib.FC_CELL_TIME:
-            return [None if v == TIME_NONE else v for v in values] if lib.fcpy_has_none(at, cell, n) else values
-        if cell == lib.FC_CELL_PROTO:
-            return list(map(_PROTOCOLS.__getitem__, values))
-        if cell == lib.FC_CELL_STATE:
-            return [STATES.get(v) for v in values]
-        if cell == FROM:
-            return [DIRECTIONS[v] for v in values]
-        return values
-
-    def raw(self, name):
-        """Addresses or link addresses as bytes, 4, 16 or 6 each; None: there is none."""
-        field, off = self.layout.place[name]
-        data = ffi.buffer(self.base + off, self.n * field.size)
-        if field.cell == lib.FC_CELL_MAC:
-            return [None if v == b"\0" * 6 else v for v in (data[i:i + 6] for i in range(0, self.n * 6, 6))]
-        kinds = ffi.unpack(self.base + self.layout.place["kind"][1], self.n)
-        return [_ADDRESS[kind](data, 16 * i) for i, kind in enumerate(kinds)]
-
-    def ip(self, name):
-        """Addresses as ipaddress.IPv4Address or IPv6Address; None: it is no IP."""
-        return [ipaddress.ip_address(v) if v is not None and len(v) != 6 else None for v in self.raw(name)]
-
-    def number(self, name):
-        """The number behind a name, as of protocols."""
-        field, off = self.layout.place[name]
-        return ffi.unpack(ffi.cast(_TYPES[field.cell][0], self.base + off), self.n)
+_AS = {"raw": lib.FCPY_AS_RAW, "number": lib.FCPY_AS_NUMBER}
 
 
-_DERIVED = ("raw", "ip", "number")  # methods of a batch
-_ADDRESS = {
-    lib.FC_ADDR_NONE: lambda data, at: None,
-    lib.FC_ADDR_IPV4: lambda data, at: data[at + 12:at + 16],
-    lib.FC_ADDR_IPV6: lambda data, at: data[at:at + 16],
-    lib.FC_ADDR_MAC: lambda data, at: data[at:at + 6],
-}
+def give_attributes(rows, fields, missing):
+    """Gives a class of rows an attribute a field; of addresses also as bytes, of names also the number. missing(owner, name): see _rows."""
+    kind = fields["kind"].number
+    for name, field in fields.items():
+        forms = {lib.FC_CELL_ADDR: ["raw"], lib.FC_CELL_MAC: ["raw"], lib.FC_CELL_PROTO: ["number"], lib.FC_CELL_STATE: ["number"]}
+        if field.cell != BYTES:
+            attribute(rows, name, lib.FCPY_AS_TEXT, missing, field.number, kind, 0)
+        for form in forms.get(field.cell, []):
+            base = name[:-len("_addr")] if name.endswith("_addr") else name
+            attribute(rows, base + "_" + form, _AS[form], missing, field.number, kind, 0)
+            if field.cell == lib.FC_CELL_ADDR:
+                setattr(rows, base + "_ip", _ip(base + "_raw"))
 
 
-def _split(out, length):
-    data = ffi.buffer(out, length)[:]
-    texts = data.decode(errors="replace").split("\n")
-    texts.pop()
-    return [t or None for t in texts] if data.startswith(b"\n") or b"\n\n" in data else texts
-
-
-@functools.lru_cache(256)
-def _with_values(base, names):
-    """A subclass whose rows have values of some columns of their own: reading one of these is a tenth of a property's call."""
-    code = "def __init__(self, batch, at, %s):\n    self._batch, self._at = batch, at\n" % ", ".join("v_" + n for n in names)
-    code += "".join("    self.%s = v_%s\n" % (n, n) for n in names)
-    made = {}
-    exec(code, made)
-    return type(base.__name__, (base,), {"__slots__": names, "__init__": made["__init__"], "__module__": base.__module__,
-                                         "__doc__": base.__doc__})
-
-
-def rows_of(base, batch, left, like):
-    """An iterator of objects for the rows that `left` numbers. like: the batch before: what was asked of that, these have at hand."""
-    names = tuple(sorted(n for n in like.lists if n in base._plain)) if like else ()
-    if not names:
-        return map(base, itertools.repeat(batch), left)
-    return map(_with_values(base, names), itertools.repeat(batch), left, *map(batch.column, names))
-
-
-class _Protocols(dict):
-    def __missing__(self, number):
-        name = proto_name(number)
-        if len(self) < 4096:  # what is in captures is anybody's
-            self[number] = name
-        return name
+def _ip(name):
+    def get(self):
+        raw = getattr(self, name)
+        return None if raw is None or len(raw) == 6 else ipaddress.ip_address(raw)
+    return property(get)
 
 
 def proto_name(number):
@@ -178,9 +110,6 @@ def proto_name(number):
     buffer = ffi.new("char[]", lib.FC_TEXT_MAX)
     end = lib.fc_text_proto(buffer, number)
     return ffi.buffer(buffer, end - buffer)[:].decode()
-
-
-_PROTOCOLS = _Protocols()
 
 
 def numpy():
@@ -219,6 +148,10 @@ def read_all(dtype, read):
             array.resize(used, refcheck=False)
             return array
         used += n
+
+
+def address_of(pointer):
+    return int(ffi.cast("uintptr_t", pointer))
 
 
 def base_of(array):

@@ -6,7 +6,7 @@ import time
 from ._errors import FilterError, check, encoded, new_error, usage
 from ._flowcarve import ffi, lib
 from ._handles import Stop
-from ._packets import DEFAULT, Packet, Source, check_want
+from ._packets import DEFAULT, Source, check_want
 
 Counts = collections.namedtuple("Counts", "received dropped dropped_by_interface given")
 Counts.__doc__ = """Packets that passed the filter, as the kernel counts them; of these lost, as its buffer was full; by the interface;
@@ -57,10 +57,10 @@ class Live:
             batch = self._source.next_batch()
             if batch is None:
                 break
-            if batch.n:
+            for packet in batch:
                 if self._left is not None:
                     self._left -= 1
-                return Packet(batch, 0)
+                return packet
         raise StopIteration
 
     def stop(self):

@@ -2,10 +2,11 @@
 """Packets: what is asked of each, and the objects that have it."""
 import enum
 import itertools
+import operator
 import re
 import threading
 
-from ._cells import BYTES, Batch, Field, Layout, base_of, names_of, new_uncleared, numpy, read_all, rows_of
+from ._cells import (BYTES, Field, Layout, Row, attribute, base_of, give_attributes, names_of, new_uncleared, numpy, read_all)
 from ._errors import UsageError, check, new_error
 from ._flowcarve import ffi, lib
 
@@ -42,7 +43,7 @@ def _read_fields():
 
 FIELDS, _OF = _read_fields()
 KIND = FIELDS["kind"]
-ROOM, ARENA = 1024, 256 << 10  # of a batch of packets; no more rows than lib.FCPY_DISTINCT
+ROOM, ARENA = 512, 120 << 10  # of a batch of packets: what the C library gives again and again without the kernel
 
 
 def check_want(want):
@@ -58,7 +59,7 @@ def packet_layout(want, of, room):
     return Layout(fields, room)
 
 
-class Packet:
+class Packet(Row):
     """A packet. What was not asked for with `want=` is an AttributeError that says how to ask.
 
     Numbers are int, None where a packet has none: ts_ns (ns since 1970), number (of the record, from 1), offset (bytes, of the record
@@ -70,36 +71,7 @@ class Packet:
     Of sessions and live: session (ID), direction ("client", "server", "unknown": who sent it), file_id.
     """
 
-    __slots__ = ("_batch", "_at")
-    _plain = set()  # names of plain columns
-
-    def __init__(self, batch, at):
-        self._batch = batch
-        self._at = at
-
-    @property
-    def data(self):
-        batch, at = self._batch, self._at
-        lists = batch.lists
-        try:
-            start = lists["data_at"][at]
-            return batch.view[start:start + lists["caplen"][at]]
-        except KeyError:
-            start = batch.column("data_at")[at]
-            return batch.view[start:start + batch.column("caplen")[at]]
-
-    @property
-    def payload(self):
-        batch, at = self._batch, self._at
-        size = _ask(batch, "payload_caplen")[at]
-        if not size:
-            return batch.view[:0]
-        start = batch.column("data_at")[at] + batch.column("payload_off")[at]
-        return batch.view[start:start + size]
-
-    @property
-    def malformed(self):
-        return bool(_ask(self._batch, "malformed")[self._at])
+    __slots__ = ()
 
     @property
     def link_name(self):
@@ -107,8 +79,7 @@ class Packet:
         return None if name == ffi.NULL else ffi.string(name).decode()
 
     def __repr__(self):
-        place = self._batch.layout.place
-        known = [n for n in ("ts_ns", "proto", "src", "sport", "dst", "dport", "len") if n in place]
+        known = [n for n in ("ts_ns", "proto", "src", "sport", "dst", "dport", "len") if hasattr(self, n)]
         return "<flowcarve.Packet %s>" % " ".join("%s=%s" % (n, getattr(self, n)) for n in known)
 
     def scapy(self):
@@ -122,38 +93,24 @@ class Packet:
         return to_dpkt(self)
 
 
-def _ask(batch, name):
-    try:
-        return batch.column(name)
-    except KeyError:
-        raise AttributeError(_missing(batch, name)) from None
-
-
-def _missing(batch, name):
+def _missing(owner, name):
     field = FIELDS.get(name) or FIELDS.get(name.rpartition("_")[0])
     want = Want(field.want).name if field and field.want else None
     if want:
-        return "'%s' was not parsed: ask for it, %s(..., want=flowcarve.%s)" % (name, batch.owner, want)
-    return "packets of %s have no '%s'" % (batch.owner, name)
+        return "'%s' was not parsed: ask for it, %s(..., want=flowcarve.%s)" % (name, owner, want)
+    return "packets of %s have no '%s'" % (owner, name)
 
 
-def _property(name, about=None):
-    def get(self):
-        batch = self._batch
-        try:
-            return batch.lists[name][self._at]
-        except KeyError:
-            return _ask(batch, name)[self._at]
-    get.__name__ = name
-    return property(get, doc=about)
+def _give_packets_attributes():
+    inner = ("data_at", "payload_caplen")
+    give_attributes(Packet, {n: f for n, f in FIELDS.items() if n not in inner}, _missing)
+    numbers = {n: f.number for n, f in FIELDS.items()}
+    attribute(Packet, "malformed", lib.FCPY_AS_TRUTH, _missing, numbers["malformed"], 0, 0)
+    for name, size, off in (("data", "caplen", None), ("payload", "payload_caplen", "payload_off")):
+        attribute(Packet, name, lib.FCPY_AS_BYTES, _missing, numbers[size], numbers["data_at"], numbers.get(off, lib.FCPY_NO_COLUMN))
 
 
-for _name, _field in FIELDS.items():
-    if _field.cell != BYTES and _name not in ("data_at", "malformed", "payload_caplen", "kind"):
-        setattr(Packet, _name, _property(_name))
-        Packet._plain.add(_name)
-for _name in ("src_raw", "dst_raw", "src_ip", "dst_ip", "proto_number", "src_mac_raw", "dst_mac_raw", "kind"):
-    setattr(Packet, _name, _property(_name))
+_give_packets_attributes()
 
 
 class Source:
@@ -174,17 +131,18 @@ class Source:
         """A batch of packets, or None at the end. A live source: also one without packets."""
         size = self._arena
         while True:
-            batch, arena = Batch(self._layout, self._owner), new_uncleared("uint8_t[]", size)
+            (block, base), arena = self._layout.new_block(), new_uncleared("uint8_t[]", size)
             need, err = ffi.new("uint64_t *"), new_error()
-            batch.n = lib.fcpy_source_next(self._pointer, self._want, self._layout.cells, len(self._layout.fields),
-                                           self._layout.room, batch.base, arena, size, need, err)
-            if batch.n == lib.FCPY_QUIET:
-                batch.n = 0
-                return batch
-            check(batch.n, err)
+            n = lib.fcpy_source_next(self._pointer, self._want, self._layout.cells, len(self._layout.fields), self._layout.room, base,
+                                     arena, size, need, err)
+            quiet = n == lib.FCPY_QUIET
+            if not quiet:
+                check(n, err)
+            if n > 0 or quiet:
+                view = memoryview(ffi.buffer(arena)).toreadonly()
+                return self._layout.batch(Packet, block, max(0, n), self._owner, view)
             if not need[0]:
-                batch.view = memoryview(ffi.buffer(arena)).toreadonly()
-                return batch if batch.n else None
+                return None
             size = need[0]
 
     def packets(self):
@@ -192,23 +150,18 @@ class Source:
         return itertools.chain.from_iterable(self._batches())
 
     def _batches(self):
-        for begun in list(self._begun):
-            yield begun[1]
-        before = None
+        yield from list(self._begun)
         while True:
             batch = self.next_batch()
             if batch is None:
                 return
-            left = iter(range(batch.n))
-            packets = rows_of(Packet, batch, left, before)
-            before = batch
             with self._guard:
-                self._begun = [b for b in self._begun if b[0].__length_hint__()] + [(left, packets)]
-            yield packets
+                self._begun = [b for b in self._begun if operator.length_hint(b)] + [batch]
+            yield batch
 
     def untaken(self):
         """How many packets were read and are in nobody's hands."""
-        return sum(b[0].__length_hint__() for b in self._begun)
+        return sum(map(operator.length_hint, self._begun))
 
 
 class Fields:

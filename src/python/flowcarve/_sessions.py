@@ -3,7 +3,7 @@
 import collections
 import itertools
 
-from ._cells import Batch, Field, Layout, base_of, names_of, numpy, read_all, rows_of
+from ._cells import Field, Layout, Row, base_of, give_attributes, names_of, numpy, read_all
 from ._errors import check, encoded, new_error, text_of, usage
 from ._flowcarve import ffi, lib
 from ._handles import Filter
@@ -33,7 +33,7 @@ _INDEX_FIELDS = {"client_mac": "mac", "server_mac": "mac", "client_ttl": "ttl", 
                  "server_isn": "isn", "client_payload": "payload", "server_payload": "payload", "community_id": "community-id"}
 
 
-class Session:
+class Session(Row):
     """A session of an index.
 
     id; start_ns, end_ns (ns since 1970), duration_ns; proto ("tcp"); client_addr, server_addr (text; as bytes client_raw, server_raw; as
@@ -42,12 +42,7 @@ class Session:
     server_mac, client_ttl, ... community_id.
     """
 
-    __slots__ = ("_batch", "_at")
-    _plain = set()  # names of plain columns
-
-    def __init__(self, batch, at):
-        self._batch = batch
-        self._at = at
+    __slots__ = ()
 
     @property
     def packets_count(self):
@@ -59,7 +54,7 @@ class Session:
 
     @property
     def _index(self):
-        return self._batch.owner
+        return self._owner
 
     def __repr__(self):
         return "<flowcarve.Session %d %s %s:%s %s:%s>" % (self.id, self.proto, self.client_addr, self.client_port, self.server_addr,
@@ -104,44 +99,15 @@ class Session:
                 yield packet.ts_ns, packet.dpkt()
 
 
-def _missing(batch, name):
+def _missing(index, name):
+    name = name[:-len("_raw")] if name.endswith("_raw") else name
     if name in COLUMNS:
         field = _INDEX_FIELDS.get(name, name)
         return "this index was made without '%s': index(..., fields=\"%s\") makes one that has it" % (field, field)
     return "sessions have no '%s'" % name
 
 
-def _property(name):
-    def get(self):
-        batch = self._batch
-        try:
-            return batch.lists[name][self._at]
-        except KeyError:
-            pass
-        try:
-            return batch.column(name)[self._at]
-        except KeyError:
-            raise AttributeError(_missing(batch, name)) from None
-    get.__name__ = name
-    return property(get)
-
-
-for _name in COLUMNS:
-    setattr(Session, _name, _property(_name))
-    Session._plain.add(_name)
-
-
-class _Batch(Batch):
-    """Sessions: client_raw and client_ip are of client_addr."""
-
-    __slots__ = ()
-
-    def raw(self, name):
-        return super().raw(name if name in self.layout.place else name + "_addr")
-
-
-for _name in ("client_raw", "server_raw", "client_ip", "server_ip", "client_mac_raw", "server_mac_raw", "proto_number", "state_number"):
-    setattr(Session, _name, _property(_name))
+give_attributes(Session, COLUMNS, _missing)
 
 
 class _Columns:
@@ -191,14 +157,15 @@ class Query:
         columns = _Columns(self)
         try:
             fields = [c for c in COLUMNS.values() if not _NEEDS[c.name] & ~columns.fields]
-            room, before = ROOM_FIRST, None
+            room = ROOM_FIRST
             while True:
-                batch = _Batch(Layout(fields, room), self._index)
-                batch.n = columns.next(batch.layout.cells, len(fields), room, batch.base)
-                if not batch.n:
+                layout = Layout(fields, room)
+                block, base = layout.new_block()
+                n = columns.next(layout.cells, len(fields), room, base)
+                if not n:
                     return
-                yield from rows_of(Session, batch, range(batch.n), before)
-                room, before = ROOM, batch
+                yield from layout.batch(Session, block, n, self._index)
+                room = ROOM
         finally:
             columns.close()
 

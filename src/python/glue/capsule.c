@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#define Py_LIMITED_API 0x03080000
-#include <Python.h>
-
 #include "capsule.h"
-#include "glue.h"
+#include "objects.h"
 
 const char fcpy_capsule_name[] = "arrow_array_stream";
 

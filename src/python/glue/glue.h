@@ -79,22 +79,20 @@ int fcpy_source_packets_result(struct fcpy_source *source, struct fc_packets_res
 int fcpy_source_why(struct fcpy_source *source, size_t number, struct fc_error *why);
 int fcpy_source_look_result(struct fcpy_source *source, struct fc_look_result *result);
 
-/* Whether a value of a column is none (FC_CELL_TIME, FC_CELL_NUMBER, FC_CELL_PORT, FCPY_CELL_SMALL). */
-int fcpy_has_none(const void *column, int cell, size_t rows);
+/*
+ * How an attribute of a row has a value: as people write it, an address as bytes, the number behind a name, true or
+ * false, or as a memoryview of bytes of a packet.
+ */
+enum { FCPY_AS_TEXT, FCPY_AS_RAW, FCPY_AS_NUMBER, FCPY_AS_TRUTH, FCPY_AS_BYTES };
+enum { FCPY_NO_COLUMN = 64 }; /* columns of rows have numbers below */
 
-/* Texts of a column, each with a line feed behind it; their length. `out` has room for size + 1 (FCPY_TEXT: 48) each. */
+/*
+ * Addresses of a column as texts, each with a line feed behind it; their length. `out` has room for FCPY_TEXT each.
+ * kind: a column of what they are, NULL: IPv4 where they are mapped, else IPv6.
+ */
 enum { FCPY_TEXT = 48 };
-size_t fcpy_texts(const void *column, uint64_t stride, uint32_t size, size_t rows, char *out);
-/* The same of addresses; kind: a column of what they are, NULL: IPv4 where they are mapped, else IPv6. */
 size_t fcpy_addr_texts(const void *column, uint64_t stride, const void *kind, uint64_t kind_stride, size_t rows,
                        char *out);
-/*
- * The same of the distinct addresses of a batch (FCPY_DISTINCT rows at the most), which in captures are few: index has
- * for each row which of them it has.
- */
-enum { FCPY_DISTINCT = 1024 };
-size_t fcpy_distinct_addr_texts(const void *column, uint64_t stride, const void *kind, uint64_t kind_stride,
-                                size_t rows, uint16_t *index, char *out);
 size_t fcpy_mac_texts(const void *column, uint64_t stride, size_t rows, char *out);
 
 /* struct ArrowArrayStream of the packets of a capture, or of a query; on success it is to be released. The fields must

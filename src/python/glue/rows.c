@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The module _rows: packets and sessions as objects, which hold no values but make each from the columns of their batch
+ * when it is asked for. A batch is an iterator of its rows.
+ */
+#include "objects.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct batch {
+    PyObject_HEAD
+    PyTypeObject *type; /* of the rows */
+    allocfunc allocate;
+    size_t next, rows;
+    const uint8_t *base;
+    const struct fcpy_cell *column[FCPY_NO_COLUMN]; /* by number; NULL: it has none of these */
+    PyObject *owner;                             /* what the rows are of */
+    PyObject *keep;                              /* what has the memory of all that is pointed to */
+    PyObject *view;                              /* a memoryview of the bytes of packets, or None */
+};
+
+struct row {
+    PyObject_HEAD
+    struct batch *batch;
+    size_t at;
+};
+
+/* An attribute of rows; made once and for all. */
+struct attribute {
+    PyGetSetDef def;
+    char name[32];
+    int form;
+    PyObject *missing; /* called with owner and name where the column is not there: what the exception says */
+    unsigned column;   /* its number; of bytes: how many they are */
+    unsigned beside;   /* of addresses: what they are; of bytes: where those of the packet begin */
+    unsigned off;      /* of bytes: where in the packet they begin; FCPY_NO_COLUMN: with it */
+};
+
+static PyTypeObject *row_type;
+
+static int batch_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    struct batch *batch = (struct batch *)self;
+
+    Py_VISIT(batch->owner);
+    Py_VISIT(batch->keep);
+    Py_VISIT(batch->view);
+    return 0;
+}
+
+/* What has the memory is in no ring, and stays as long as there are rows. */
+static int batch_clear(PyObject *self)
+{
+    Py_CLEAR(((struct batch *)self)->owner);
+    return 0;
+}
+
+static void batch_free(PyObject *self)
+{
+    struct batch *batch = (struct batch *)self;
+    PyTypeObject *type = Py_TYPE(self);
+
+    PyObject_GC_UnTrack(self);
+    Py_XDECREF(batch->type);
+    Py_XDECREF(batch->owner);
+    Py_XDECREF(batch->keep);
+    Py_XDECREF(batch->view);
+    ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+    Py_DECREF(type);
+}
+
+/* Batch(type, cells, count, base, rows, owner, keep, view): cells and base are addresses */
+static PyObject *batch_new(PyTypeObject *type, PyObject *words, PyObject *named)
+{
+    unsigned long long cells, base;
+    Py_ssize_t count, rows;
+    PyObject *rows_are, *owner, *keep, *view;
+
+    if (named || !PyArg_ParseTuple(words, "OKnKnOOO", &rows_are, &cells, &count, &base, &rows, &owner, &keep, &view))
+        return named ? PyErr_Format(PyExc_TypeError, "Batch() takes no names") : NULL;
+    if (!PyType_Check(rows_are) || !PyType_IsSubtype((PyTypeObject *)rows_are, row_type))
+        return PyErr_Format(PyExc_TypeError, "rows of this type cannot be made");
+    struct batch *batch = (struct batch *)((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
+    if (!batch)
+        return NULL;
+    Py_INCREF(rows_are);
+    Py_INCREF(owner);
+    Py_INCREF(keep);
+    Py_INCREF(view);
+    batch->type = (PyTypeObject *)rows_are;
+    batch->allocate = (allocfunc)PyType_GetSlot(batch->type, Py_tp_alloc);
+    batch->owner = owner;
+    batch->keep = keep;
+    batch->view = view;
+    batch->rows = (size_t)rows;
+    batch->base = (const uint8_t *)(uintptr_t)base;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        const struct fcpy_cell *cell = (const struct fcpy_cell *)(uintptr_t)cells + i;
+        if (cell->field < FCPY_NO_COLUMN)
+            batch->column[cell->field] = cell;
+    }
+    return (PyObject *)batch;
+}
+
+/* Threads may share it: nothing of Python's runs between the look at `next` and its step. */
+static PyObject *batch_next(PyObject *self)
+{
+    struct batch *batch = (struct batch *)self;
+
+    if (batch->next == batch->rows)
+        return NULL;
+    size_t at = batch->next++;
+    struct row *row = (struct row *)batch->allocate(batch->type, 0);
+    if (!row)
+        return NULL;
+    Py_INCREF(self);
+    row->batch = batch;
+    row->at = at;
+    return (PyObject *)row;
+}
+
+static PyObject *batch_left(PyObject *self, PyObject *nothing)
+{
+    const struct batch *batch = (const struct batch *)self;
+
+    (void)nothing;
+    return PyLong_FromSize_t(batch->rows - batch->next);
+}
+
+static int row_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT((PyObject *)((struct row *)self)->batch);
+    return 0;
+}
+
+static void row_free(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+
+    PyObject_GC_UnTrack(self);
+    Py_XDECREF((PyObject *)((struct row *)self)->batch);
+    ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+    Py_DECREF(type);
+}
+
+static PyObject *row_new(PyTypeObject *type, PyObject *words, PyObject *named)
+{
+    (void)type, (void)words, (void)named;
+    return PyErr_Format(PyExc_TypeError, "these are made by what gives them alone");
+}
+
+static PyObject *row_owner(PyObject *self, void *unused)
+{
+    PyObject *owner = ((struct row *)self)->batch->owner;
+
+    (void)unused;
+    if (!owner)
+        return PyErr_Format(PyExc_ReferenceError, "it is being collected");
+    Py_INCREF(owner);
+    return owner;
+}
+
+static PyObject *say_missing(const struct row *row, const struct attribute *a)
+{
+    PyObject *owner = row->batch->owner;
+    PyObject *text = PyObject_CallFunction(a->missing, "Os", owner ? owner : Py_None, a->def.name);
+
+    if (text)
+        PyErr_SetObject(PyExc_AttributeError, text);
+    Py_XDECREF(text);
+    return NULL;
+}
+
+static const uint8_t *place(const struct row *row, unsigned column)
+{
+    const struct fcpy_cell *cell = column < FCPY_NO_COLUMN ? row->batch->column[column] : NULL;
+
+    return cell ? row->batch->base + cell->off + row->at * cell->stride : NULL;
+}
+
+static PyObject *get_value(PyObject *self, void *attribute)
+{
+    const struct row *row = (const struct row *)self;
+    const struct attribute *a = attribute;
+    const struct fcpy_cell *cell = row->batch->column[a->column];
+    const uint8_t *kind = NULL;
+
+    if (!cell)
+        return say_missing(row, a);
+    if (cell->cell == FC_CELL_ADDR)
+        kind = place(row, a->beside);
+    return fcpy_value(cell, a->form, row->batch->base + cell->off + row->at * cell->stride, kind ? *kind : 0);
+}
+
+/* A value of 4 or 8 bytes that is not below 0; 0 where there is none. */
+static Py_ssize_t number(const struct row *row, unsigned column)
+{
+    const uint8_t *at = place(row, column);
+    uint32_t half = 0;
+    int64_t wide = 0;
+
+    if (at && row->batch->column[column]->size == sizeof wide)
+        memcpy(&wide, at, sizeof wide);
+    else if (at)
+        memcpy(&half, at, sizeof half);
+    return (Py_ssize_t)(wide + half);
+}
+
+/* Bytes of a packet, of which nothing is copied. */
+static PyObject *get_bytes(PyObject *self, void *attribute)
+{
+    const struct row *row = (const struct row *)self;
+    const struct attribute *a = attribute;
+
+    if (!place(row, a->column))
+        return say_missing(row, a);
+    Py_ssize_t size = number(row, a->column), from = size ? number(row, a->beside) + number(row, a->off) : 0;
+    PyObject *first = PyLong_FromSsize_t(from), *end = PyLong_FromSsize_t(from + size);
+    PyObject *slice = first && end ? PySlice_New(first, end, NULL) : NULL;
+    PyObject *bytes = slice ? PyObject_GetItem(row->batch->view, slice) : NULL;
+
+    Py_XDECREF(first);
+    Py_XDECREF(end);
+    Py_XDECREF(slice);
+    return bytes;
+}
+
+/* attribute(type, name, form, missing, column, beside, off): gives a type of rows one more */
+static PyObject *add_attribute(PyObject *module, PyObject *words)
+{
+    struct attribute *a = calloc(1, sizeof *a);
+    PyTypeObject *type;
+    const char *name;
+
+    (void)module;
+    if (!a)
+        return PyErr_NoMemory();
+    if (!PyArg_ParseTuple(words, "O!siOIII", &PyType_Type, &type, &name, &a->form, &a->missing, &a->column, &a->beside,
+                          &a->off)) {
+        free(a);
+        return NULL;
+    }
+    snprintf(a->name, sizeof a->name, "%s", name);
+    a->def = (PyGetSetDef){.name = a->name, .get = a->form == FCPY_AS_BYTES ? get_bytes : get_value, .closure = a};
+    Py_INCREF(a->missing);
+    PyObject *made = PyDescr_NewGetSet(type, &a->def);
+    if (!made || PyObject_SetAttrString((PyObject *)type, name, made))
+        return NULL; /* the interpreter ends with this */
+    Py_DECREF(made);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef batch_methods[] = {{"__length_hint__", batch_left, METH_NOARGS, NULL}, {0}};
+static PyType_Slot batch_slots[] = {
+    {Py_tp_new, batch_new},         {Py_tp_dealloc, batch_free},    {Py_tp_traverse, batch_traverse},
+    {Py_tp_clear, batch_clear},     {Py_tp_iter, PyObject_SelfIter}, {Py_tp_iternext, batch_next},
+    {Py_tp_methods, batch_methods}, {0},
+};
+static PyType_Spec batch_spec = {"flowcarve._rows.Batch", sizeof(struct batch), 0,
+                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, batch_slots};
+
+static PyGetSetDef row_getset[] = {{"_owner", row_owner, NULL, NULL, NULL}, {0}};
+static PyType_Slot row_slots[] = {
+    {Py_tp_new, row_new},
+    {Py_tp_dealloc, row_free},
+    {Py_tp_traverse, row_traverse},
+    {Py_tp_getset, row_getset},
+    {0},
+};
+static PyType_Spec row_spec = {"flowcarve._rows.Row", sizeof(struct row), 0,
+                               Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, row_slots};
+
+static PyMethodDef methods[] = {{"attribute", add_attribute, METH_VARARGS, NULL}, {0}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "_rows", .m_size = -1, .m_methods = methods};
+
+PyMODINIT_FUNC PyInit__rows(void);
+
+/* Where the library of the module _flowcarve is loaded as this one. */
+__attribute__((visibility("default"))) PyMODINIT_FUNC PyInit__rows(void)
+{
+    PyObject *made = PyModule_Create(&module), *batch = made ? PyType_FromSpec(&batch_spec) : NULL;
+    PyObject *row = batch ? PyType_FromSpec(&row_spec) : NULL;
+
+    if (!row || PyModule_AddObject(made, "Batch", batch) || PyModule_AddObject(made, "Row", row)) {
+        Py_XDECREF(made);
+        return NULL;
+    }
+    row_type = (PyTypeObject *)row;
+    return made;
+}
