@@ -96,7 +96,7 @@ class Capture:
     def __iter__(self):
         return self._source.packets()
 
-    def fields(self, names, batch=8192):
+    def fields(self, names, batch=4096):
         """Fields of packets as structured arrays of numpy's, or a stream of Arrow: see Fields.
 
         names: "ts_ns src dst sport dport tcp_flags len", in this order; "data:64", "payload:64" are the first 64 bytes.

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Columns of values, as C writes them, and what becomes of them in Python: rows as objects, numpy's types."""
+import functools
 import importlib.machinery
 import importlib.util
 import ipaddress
@@ -18,7 +19,30 @@ def _rows_module():
 
 
 _rows = _rows_module()
-Batch, Row, attribute = _rows.Batch, _rows.Row, _rows.attribute
+Batch, Row = _rows.Batch, _rows.Row
+_attributes = []  # names, by number
+
+
+def attribute(rows, name, form, missing, column, beside, off):
+    """Gives a class of rows an attribute. missing(owner, name): what an AttributeError says where there is no such column."""
+    number = _rows.attribute(rows, name, form, missing, column, beside, off)
+    _attributes[number:] = [name]
+
+
+@functools.lru_cache(256)
+def _with_values(base, numbers):
+    """A subclass whose rows have values of some attributes in slots, which C fills in the order that these have, that of names."""
+    numbers = bytes(sorted(numbers, key=_attributes.__getitem__))
+    return type(base.__name__, (base,), {"__slots__": tuple(map(_attributes.__getitem__, numbers)), "_values": numbers,
+                                         "__module__": base.__module__, "__doc__": base.__doc__})
+
+
+def rows_behind(batch, rows):
+    """The class of the rows behind a batch: what half of that were asked for, these have at hand."""
+    asked = batch.asked() if batch else b""
+    return _with_values(rows.__base__ if rows._values else rows, frozenset(rows._values + asked)) if asked else rows
+
+
 TIME_NONE = -2 ** 63
 SMALL, U32, BYTE, FROM, BYTES = (lib.FCPY_CELL_SMALL, lib.FCPY_CELL_U32, lib.FCPY_CELL_BYTE, lib.FCPY_CELL_FROM,
                                  lib.FCPY_CELL_BYTES)
@@ -85,7 +109,7 @@ _AS = {"raw": lib.FCPY_AS_RAW, "number": lib.FCPY_AS_NUMBER}
 
 
 def give_attributes(rows, fields, missing):
-    """Gives a class of rows an attribute a field; of addresses also as bytes, of names also the number. missing(owner, name): see _rows."""
+    """Gives a class of rows an attribute a field; of addresses also as bytes, of names also the number."""
     kind = fields["kind"].number
     for name, field in fields.items():
         forms = {lib.FC_CELL_ADDR: ["raw"], lib.FC_CELL_MAC: ["raw"], lib.FC_CELL_PROTO: ["number"], lib.FC_CELL_STATE: ["number"]}

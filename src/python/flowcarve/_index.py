@@ -349,9 +349,9 @@ class _LockedSource(Source):
         super().__init__(*args)
         index._open.add(self)
 
-    def next_batch(self):
+    def next_batch(self, *rows):
         with self._index._lock:
-            return super().next_batch()
+            return super().next_batch(*rows)
 
     def close(self):
         with self._index._lock:

@@ -6,7 +6,8 @@ import operator
 import re
 import threading
 
-from ._cells import (BYTES, Field, Layout, Row, attribute, base_of, give_attributes, names_of, new_uncleared, numpy, read_all)
+from ._cells import (BYTES, Field, Layout, Row, attribute, base_of, give_attributes, names_of, new_uncleared, numpy, read_all,
+                     rows_behind)
 from ._errors import UsageError, check, new_error
 from ._flowcarve import ffi, lib
 
@@ -67,11 +68,12 @@ class Packet(Row):
     tcp_seq, tcp_ack, ttl, dscp, payload_len (bytes on the wire).
     Texts: proto, src, dst, src_mac, dst_mac, vlan and mpls ("10,20", outermost first), tunnel ("vxlan:42/gre"). Addresses also as
     src_raw, dst_raw (bytes) and src_ip, dst_ip (ipaddress). proto_number is the number.
-    data and payload: memoryviews of what was captured; they keep up to 256 KiB in memory, bytes(packet.data) does not.
+    data and payload: memoryviews of what was captured; they keep some 150 KiB in memory, bytes(packet.data) does not.
     Of sessions and live: session (ID), direction ("client", "server", "unknown": who sent it), file_id.
     """
 
     __slots__ = ()
+    _values = b""
 
     @property
     def link_name(self):
@@ -127,7 +129,7 @@ class Source:
         lib.fcpy_source_close(self._pointer)
         self._begun = []
 
-    def next_batch(self):
+    def next_batch(self, rows=Packet):
         """A batch of packets, or None at the end. A live source: also one without packets."""
         size = self._arena
         while True:
@@ -140,7 +142,7 @@ class Source:
                 check(n, err)
             if n > 0 or quiet:
                 view = memoryview(ffi.buffer(arena)).toreadonly()
-                return self._layout.batch(Packet, block, max(0, n), self._owner, view)
+                return self._layout.batch(rows, block, max(0, n), self._owner, view)
             if not need[0]:
                 return None
             size = need[0]
@@ -151,8 +153,10 @@ class Source:
 
     def _batches(self):
         yield from list(self._begun)
+        batch, rows = None, Packet
         while True:
-            batch = self.next_batch()
+            rows = rows_behind(batch, rows)
+            batch = self.next_batch(rows)
             if batch is None:
                 return
             with self._guard:

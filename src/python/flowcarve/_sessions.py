@@ -3,7 +3,7 @@
 import collections
 import itertools
 
-from ._cells import Field, Layout, Row, base_of, give_attributes, names_of, numpy, read_all
+from ._cells import Field, Layout, Row, base_of, give_attributes, names_of, numpy, read_all, rows_behind
 from ._errors import check, encoded, new_error, text_of, usage
 from ._flowcarve import ffi, lib
 from ._handles import Filter
@@ -43,6 +43,7 @@ class Session(Row):
     """
 
     __slots__ = ()
+    _values = b""
 
     @property
     def packets_count(self):
@@ -157,15 +158,16 @@ class Query:
         columns = _Columns(self)
         try:
             fields = [c for c in COLUMNS.values() if not _NEEDS[c.name] & ~columns.fields]
-            room = ROOM_FIRST
+            room, batch, rows = ROOM_FIRST, None, Session
             while True:
                 layout = Layout(fields, room)
                 block, base = layout.new_block()
                 n = columns.next(layout.cells, len(fields), room, base)
                 if not n:
                     return
-                yield from layout.batch(Session, block, n, self._index)
-                room = ROOM
+                room, rows = ROOM, rows_behind(batch, rows)
+                batch = layout.batch(rows, block, n, self._index)
+                yield from batch
         finally:
             columns.close()
 

@@ -8,7 +8,7 @@
 #define NEVER_INLINE static __attribute__((noinline))
 
 /* Texts that were made last: in captures the same few come again and again. The interpreter's lock guards them. */
-enum { PROTOCOLS = 256, ADDRESSES = 4096 };
+enum { PROTOCOLS = 256, ADDRESSES = 1024 };
 static struct {
     uint32_t number;
     PyObject *text;
@@ -70,7 +70,7 @@ static inline PyObject *address(const uint8_t *addr, int kind)
     uint64_t word[2];
 
     memcpy(word, addr, sizeof word);
-    unsigned place = (unsigned)((word[0] * 31 + word[1]) * UINT64_C(0x9e3779b97f4a7c15) >> 52) % ADDRESSES;
+    unsigned place = (unsigned)((word[0] * 31 + word[1]) * UINT64_C(0x9e3779b97f4a7c15) >> 54) % ADDRESSES;
     if (!addresses[place].text || addresses[place].kind != kind || memcmp(addresses[place].addr, addr, 16) != 0)
         keep_address(place, addr, kind);
     Py_XINCREF(addresses[place].text);
