@@ -104,7 +104,7 @@ def _missing(owner, name):
 
 
 def _give_packets_attributes():
-    inner = ("data_at", "payload_caplen")
+    inner = ("data_at", "payload_caplen", "malformed")
     give_attributes(Packet, {n: f for n, f in FIELDS.items() if n not in inner}, _missing)
     numbers = {n: f.number for n, f in FIELDS.items()}
     attribute(Packet, "malformed", lib.FCPY_AS_TRUTH, _missing, numbers["malformed"], 0, 0)

@@ -14,7 +14,8 @@
 enum { ATTRIBUTES_MAX = 128 };
 
 struct batch {
-    PyObject_HEAD PyTypeObject *type; /* of the rows */
+    PyObject head;
+    PyTypeObject *type; /* of the rows */
     allocfunc allocate;
     size_t next, rows;
     const uint8_t *base;
@@ -29,7 +30,8 @@ struct batch {
 };
 
 struct row {
-    PyObject_HEAD struct batch *batch;
+    PyObject head;
+    struct batch *batch;
     size_t at;
 };
 
@@ -86,10 +88,17 @@ static bool take_slots(struct batch *batch)
 {
     char *bytes;
     Py_ssize_t count;
+    PyObject *size = PyObject_GetAttrString((PyObject *)batch->type, "__basicsize__");
+    size_t has = size ? PyLong_AsSize_t(size) : 0;
 
+    Py_XDECREF(size);
     batch->slots = PyObject_GetAttrString((PyObject *)batch->type, "_values");
     if (!batch->slots || PyBytes_AsStringAndSize(batch->slots, &bytes, &count))
         return false;
+    if (has != sizeof(struct row) + (size_t)count * sizeof(PyObject *)) {
+        PyErr_SetString(PyExc_TypeError, "rows of this type have other slots");
+        return false;
+    }
     for (Py_ssize_t i = 0; i < count; i++)
         if ((uint8_t)bytes[i] >= attribute_count) {
             PyErr_SetString(PyExc_ValueError, "there is no such attribute");
