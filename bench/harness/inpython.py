@@ -41,28 +41,35 @@ def read(bench, name, ways, path):
     return bench.times(name, {way: lambda way=way, most=most: call(way, most) for way, most in ways.items()}), said
 
 
-def packets(bench, name):
-    c = bench.capture("mix", 1, "python", ["--packets", str(PACKETS), "--sizes", "60-800"])
+def captures(bench):
+    """Flows of 22 packets and some 400 bytes each; and one in which nearly every packet has addresses of its own."""
+    options = ["--packets", str(PACKETS), "--sizes", "60-800"]
+    yield "", bench.capture("mix", 1, "python", options + ["--sessions", str(PACKETS // 22)])
+    yield ", of a flow each", bench.capture("mix", 1, "python-flows", options)
+
+
+def packets(bench, name, kind, c):
     warm(c.files)
-    ways = {"one": 0, "batches": 0, "batches alone": 0}
+    ways = {"one": 0, "batches": 0, "batches alone": 0, "large batches": 0}
     ways.update({"dpkt": 0} if has("dpkt") else {})
     ways.update({"scapy": SCAPY_PACKETS} if has("scapy.all") else {})
     bench.say("%s: %s packets, %.0f MB" % (name, number(c.packets), c.bytes / 1e6))
-    t, said = read(bench, name, ways, c.path)
+    t, said = read(bench, name + kind, ways, c.path)
     for way in ("batches", "dpkt"):
         if way in said and said[way] != said["one"]:
             raise Wrong("%s: %s has read %s, and one by one it is %s" % (name, way, said[way], said["one"]))
     if "scapy" in said:
-        _, few = read(bench, name + ", first packets", {"one": SCAPY_PACKETS}, c.path)
+        _, few = read(bench, name + kind + ", first packets", {"one": SCAPY_PACKETS}, c.path)
         if few["one"] != said["scapy"]:
             raise Wrong("%s: scapy has read %s, and we %s" % (name, said["scapy"], few["one"]))
     each = {way: t[way].cpu / said[way][0] * 1e9 for way in said}
-    for ours, what in (("batches alone", "CPU of a packet, in batches into numpy"), ("batches", "the same, added up by numpy"),
-                       ("one", "CPU of a packet, one by one")):
+    for ours, what in (("batches alone", "CPU of a packet%s, in batches into numpy"), ("large batches", "the same%s, batches of 65,536"),
+                       ("batches", "the same%s, added up by numpy"), ("one", "CPU of a packet%s, one by one")):
         for peer in ("dpkt", "scapy"):
             if peer in each:
-                bench.report.row(name, what, each[ours], "ns", peer, each[peer],
-                                 note="%s and %s k packets/s" % (number(int(1e6 / each[ours])), number(int(1e6 / each[peer]))))
+                bench.report.row(name, what % kind, each[ours], "ns", peer, each[peer],
+                                 note="%s and %s k packets/s; %.0f MB" % (number(int(1e6 / each[ours])), number(int(1e6 / each[peer])),
+                                                                          c.bytes / 1e6))
 
 
 def sessions(bench, name):
@@ -84,5 +91,6 @@ def read_from_python(bench, name):
     if not os.path.exists(os.path.join(bench.args.build, "python", "flowcarve", "_flowcarve.abi3.so")):
         bench.report.note("the Python package is not built: `python` was left out")
         return
-    packets(bench, name)
+    for kind, c in captures(bench):
+        packets(bench, name, kind, c)
     sessions(bench, name)
