@@ -68,7 +68,7 @@ class Packet(Row):
     tcp_seq, tcp_ack, ttl, dscp, payload_len (bytes on the wire).
     Texts: proto, src, dst, src_mac, dst_mac, vlan and mpls ("10,20", outermost first), tunnel ("vxlan:42/gre"). Addresses also as
     src_raw, dst_raw (bytes) and src_ip, dst_ip (ipaddress). proto_number is the number.
-    data and payload: memoryviews of what was captured; they keep some 150 KiB in memory, bytes(packet.data) does not.
+    data and payload: memoryviews of what was captured; they keep some 200 KiB in memory, bytes(packet.data) does not.
     Of sessions and live: session (ID), direction ("client", "server", "unknown": who sent it), file_id.
     """
 
