@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Packets and sessions as objects: the same whether their values are made when asked for or were put into slots, and nothing is left."""
+import copy
 import gc
 import itertools
 import sys
@@ -77,3 +78,9 @@ def test_a_ring_is_collected(db):
     del index
     gc.collect()
     assert gone() is None
+
+
+def test_a_copy_is_the_same(made):
+    packets = list(itertools.islice(fc.Capture(made[0]), 3))
+    assert copy.copy(packets[0]) is packets[0]
+    assert copy.deepcopy(packets) == packets

@@ -80,6 +80,12 @@ class Packet(Row):
         name = lib.fc_link_type_name(self.link_type)
         return None if name == ffi.NULL else ffi.string(name).decode()
 
+    def __copy__(self):
+        return self  # it does not change
+
+    def __deepcopy__(self, memo):
+        return self
+
     def __repr__(self):
         known = [n for n in ("ts_ns", "proto", "src", "sport", "dst", "dport", "len") if hasattr(self, n)]
         return "<flowcarve.Packet %s>" % " ".join("%s=%s" % (n, getattr(self, n)) for n in known)

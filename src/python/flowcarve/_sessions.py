@@ -57,6 +57,12 @@ class Session(Row):
     def _index(self):
         return self._owner
 
+    def __copy__(self):
+        return self  # it does not change
+
+    def __deepcopy__(self, memo):
+        return self
+
     def __repr__(self):
         return "<flowcarve.Session %d %s %s:%s %s:%s>" % (self.id, self.proto, self.client_addr, self.client_port, self.server_addr,
                                                        self.server_port)
