@@ -31,6 +31,7 @@ class Request:
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    disable_nagle_algorithm = True  # an answer goes out in pieces
     protocol_version = 'HTTP/1.1'
 
     def log_message(self, *words):

@@ -214,6 +214,7 @@ class _Chdb:
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
+    disable_nagle_algorithm = True  # an answer goes out in pieces
     protocol_version = "HTTP/1.1"
     OF_HTTP = {"database", "query", "wait_end_of_query", "buffer_size", "user", "password"}
 
@@ -270,7 +271,7 @@ class Current:
         self.server.daemon_threads = True
         self.server.chdb = _Chdb(self.dir)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(.02,), daemon=True).start()
 
     def ask(self, sql, data=None, **params):
         return ask(self.url, sql, data, **params)

@@ -59,6 +59,7 @@ def interfaces(data):
 
 
 class Engine(http.server.BaseHTTPRequestHandler):
+    disable_nagle_algorithm = True  # an answer goes out in pieces
     """What a ClickHouse answers that has these sessions: {sensor: (uuid, number of sessions)}, whatever the filter is."""
     protocol_version = 'HTTP/1.1'
 
@@ -114,7 +115,7 @@ class Case(support.TestCase):
         os.chmod(self.path('token'), 0o600)
         self.engine = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Engine)
         self.engine.sessions = {NAMES[i]: (UUID[i], self.counts[i]) for i in range(3)}
-        threading.Thread(target=self.engine.serve_forever, daemon=True).start()
+        threading.Thread(target=self.engine.serve_forever, args=(.02,), daemon=True).start()
         self.addCleanup(self.engine.server_close)
         self.addCleanup(self.engine.shutdown)
 
@@ -334,6 +335,7 @@ class Commands(Case):
 
 
 class Liar(http.server.BaseHTTPRequestHandler):
+    disable_nagle_algorithm = True  # an answer goes out in pieces
     """A sensor that sends what it is told to: (status, pieces of a body, what stands behind the last chunk, what then)."""
     protocol_version = 'HTTP/1.1'
 
@@ -366,7 +368,7 @@ class Lies(Case):
         self.start()
         liar = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Liar)
         liar.hung = threading.Event()
-        threading.Thread(target=liar.serve_forever, daemon=True).start()
+        threading.Thread(target=liar.serve_forever, args=(.02,), daemon=True).start()
         self.addCleanup(liar.server_close)
         self.addCleanup(liar.shutdown)
         self.addCleanup(liar.hung.set)

@@ -72,6 +72,7 @@ class Proxy:
         proxy = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
+            disable_nagle_algorithm = True  # an answer goes out in pieces
             protocol_version = 'HTTP/1.1'
 
             def log_message(self, *_):
@@ -113,7 +114,7 @@ class Proxy:
         self.server = socketserver.ThreadingTCPServer(('127.0.0.1', 0), Handler)
         self.server.daemon_threads = True
         self.url = 'http://127.0.0.1:%d' % self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(.02,), daemon=True).start()
 
     def begin(self, plan=None):
         self.count, self.plan, self.seen = 0, plan or {}, []

@@ -186,6 +186,7 @@ def without(row):
 # ---------------------------------------------------------------- somebody between
 
 class _Between(http.server.BaseHTTPRequestHandler):
+    disable_nagle_algorithm = True  # an answer goes out in pieces
     protocol_version = 'HTTP/1.1'
 
     def log_message(self, *_):
@@ -222,7 +223,7 @@ class Between:
         self.server.daemon_threads = True
         self.server.between = self
         self.here = 'http://127.0.0.1:%d' % self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(.02,), daemon=True).start()
 
     def close(self):
         self.server.shutdown()

@@ -19,6 +19,7 @@ class Liar:
         self.asked, self.ended = [], threading.Event()
 
         class Handler(http.server.BaseHTTPRequestHandler):
+            disable_nagle_algorithm = True  # an answer goes out in pieces
             protocol_version = 'HTTP/1.1'
 
             def log_message(self, *_):
@@ -75,7 +76,7 @@ class Liar:
         self.server = socketserver.ThreadingTCPServer(('127.0.0.1', 0), Handler)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(.02,), daemon=True).start()
 
     def close(self):
         self.server.shutdown()
