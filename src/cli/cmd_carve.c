@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/archive.h"
 #include "cli/cmd_carve.h"
+#include "cli/archive.h"
 #include "cli/cmd_carve_cluster.h"
 #include "cli/cmd_query.h"
 #include "cli/filter_words.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A transaction that reads, of which it is known what it sees: so pages can be read past SQLite, also in WAL mode, where
- * newer ones are in the -wal and others are added to it meanwhile.
+ * A transaction that reads, of which it is known what it sees: so pages can be read past SQLite, also in WAL mode,
+ * where newer ones are in the -wal and others are added to it meanwhile.
  *
- * What the transaction sees is what the WAL-index said of the -wal when it began. As long as it lasts nobody writes over
- * these frames, nor puts later ones into the file.
+ * What the transaction sees is what the WAL-index said of the -wal when it began. As long as it lasts nobody writes
+ * over these frames, nor puts later ones into the file.
  *
  * Threads: as the handle of the index.
  * Source: sqlite.org/walformat.html, sections 1.2 and 2; sqlite.org/fileformat2.html, section 4.

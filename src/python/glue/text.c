@@ -16,7 +16,10 @@ static bool is_mapped(const uint8_t *addr)
     return memcmp(addr, mapped, 12) == 0;
 }
 
-/* As fc_text_addr(), in a third of the time: most addresses are of this kind, and strings of them are made by the million. */
+/*
+ * As fc_text_addr(), in a third of the time: most addresses are of this kind, and strings of them are made by the
+ * million.
+ */
 static char *put_ip4(char *p, const uint8_t addr[4])
 {
     for (int i = 0; i < 4; i++) {
