@@ -104,7 +104,7 @@ struct fc_export_options {
      * is there. For one that was restored from an older copy.
      */
     bool again;
-    bool compress;              /* rows as gzip: about a third of the bytes, for twice the time of a processor */
+    bool compress;              /* rows as gzip: fewer bytes for more of the processor's time */
     const int *stop;            /* as with fc_db_set_stop(); may be NULL */
     fc_progress_call *progress; /* may be NULL; sessions_total and sessions_written; called by the thread that exports,
                                    behind each batch */

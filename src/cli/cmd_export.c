@@ -37,7 +37,7 @@ static const struct fc_option options[] = {
     {"again", 0, NULL,
      "as if it never had been exported: all is sent beside what there is, and then asked in its place",
      FC_FLAG(struct args, o.again)},
-    {"compress", 0, NULL, "send a third of the bytes, which takes twice the time of a processor here",
+    {"compress", 0, NULL, "send rows as gzip: fewer bytes for more of the processor's time, for lines that are slow",
      FC_FLAG(struct args, o.compress)},
     FC_OPTION_JSON(struct args),
     {"quiet", 'q', NULL, "say nothing when all goes well", FC_FLAG(struct args, quiet)},

@@ -24,34 +24,23 @@ static int take_bucket(const char *command, void *bucket_ns, const char *value)
     return -1;
 }
 
-#define FORMAT_OPTION                                                                                                  \
-    {                                                                                                                  \
-        "format", 'f', "NAME", "table, json (an object a line), csv or tsv (default: table on a terminal, else tsv)",  \
-            FC_WORD(struct fc_top_args, format)                                                                        \
-    }
-#define QUIET_OPTION                                                                                                   \
-    {                                                                                                                  \
-        "quiet", 'q', NULL, "print nothing: the exit status tells whether there is a session",                         \
-            FC_FLAG(struct fc_top_args, quiet)                                                                         \
-    }
-#define VERBOSE_OPTION                                                                                                 \
+/* Those of both commands. */
+#define SHARED_OPTIONS                                                                                                 \
+    FC_OPTION_DB(struct fc_top_args), FC_OPTION_CLUSTER(struct fc_top_args), FC_OPTION_READ(struct fc_top_args),       \
+        FC_OPTION_NO_KEEP(struct fc_top_args),                                                                         \
+        {"format", 'f', "NAME", "table, json (an object a line), csv or tsv (default: table on a terminal, else tsv)", \
+         FC_WORD(struct fc_top_args, format)},                                                                         \
+        FC_OPTION_TZ(struct fc_top_args), FC_OPTION_FILTER_FILE(struct fc_top_args),                                   \
+        FC_OPTION_MAX_ROWS(struct fc_top_args), FC_OPTION_DEADLINE(struct fc_top_args),                                \
+        {"quiet", 'q', NULL, "print nothing: the exit status tells whether there is a session",                        \
+         FC_FLAG(struct fc_top_args, quiet)},                                                                          \
     {                                                                                                                  \
         "verbose", 'v', NULL, "also tell how many rows there are without a limit",                                     \
             FC_FLAG(struct fc_top_args, verbose)                                                                       \
     }
 
 static const struct fc_option top_options[] = {
-    FC_OPTION_DB(struct fc_top_args),
-    FC_OPTION_CLUSTER(struct fc_top_args),
-    FC_OPTION_READ(struct fc_top_args),
-    FC_OPTION_NO_KEEP(struct fc_top_args),
-    FORMAT_OPTION,
-    FC_OPTION_TZ(struct fc_top_args),
-    FC_OPTION_FILTER_FILE(struct fc_top_args),
-    FC_OPTION_MAX_ROWS(struct fc_top_args),
-    FC_OPTION_DEADLINE(struct fc_top_args),
-    QUIET_OPTION,
-    VERBOSE_OPTION,
+    SHARED_OPTIONS,
     {"by", 'b', "WHAT",
      "client, server, host, pair, port, protocol, state, file, vlan, tunnel, time, and with --cluster sensor "
      "(default: host)",
@@ -80,17 +69,7 @@ static const struct fc_values top_values[] = {
 };
 
 static const struct fc_option stats_options[] = {
-    FC_OPTION_DB(struct fc_top_args),
-    FC_OPTION_CLUSTER(struct fc_top_args),
-    FC_OPTION_READ(struct fc_top_args),
-    FC_OPTION_NO_KEEP(struct fc_top_args),
-    FORMAT_OPTION,
-    FC_OPTION_TZ(struct fc_top_args),
-    FC_OPTION_FILTER_FILE(struct fc_top_args),
-    FC_OPTION_MAX_ROWS(struct fc_top_args),
-    FC_OPTION_DEADLINE(struct fc_top_args),
-    QUIET_OPTION,
-    VERBOSE_OPTION,
+    SHARED_OPTIONS,
     {0},
 };
 

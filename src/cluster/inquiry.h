@@ -54,8 +54,9 @@ uint32_t fc_where_fields(const struct fc_inquiry *inquiry, const struct fc_filte
 
 /*
  * Runs a question, which is freed (NULL: no memory), and gives its rows. Where FC_SOURCE stands in it what is read is
- * put in (cluster/source.h). where: of its condition, for saying what was too much; NULL: it is about tables that are small, or ends early, and may read what it likes. long_answer: rows may
- * come for as long as they like, if only some do.
+ * put in (cluster/source.h). where: of its condition, for saying what was too much; NULL: it is about tables that are
+ * small, or ends early, and may read what it likes. long_answer: rows may come for as long as they like, if only some
+ * do.
  */
 int fc_inquiry_ask(struct fc_inquiry *inquiry, char *sql, struct fc_where *where, bool long_answer, fc_binary_row *row,
                    void *ctx, struct fc_error *err);

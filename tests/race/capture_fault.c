@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Captures that fail or change while they are read. Of three, the second one cannot be read at the k-th read, or is
- * appended to, cut, overwritten, deleted or replaced there: it alone is refused, or (appended to) indexed as it was, and
- * the index is that of the others, row by row.
+ * appended to, cut, overwritten, deleted or replaced there: it alone is refused, or (appended to) indexed as it was,
+ * and the index is that of the others, row by row.
  *
  * pread() is wrapped: what it does to the file depends on how often that was read.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Pages read past SQLite, in WAL mode, beside a writer: what a snapshot sees is what a SELECT sees in its transaction. */
+/* Pages read past SQLite, in WAL mode, beside a writer: a snapshot sees what a SELECT sees in its transaction. */
 #include "btree_support.h"
 #include "rng.h"
 #include "store/snapshot.h"
