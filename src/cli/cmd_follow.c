@@ -1,118 +1,18 @@
 /* SPDX-License-Identifier: MIT */
+#include "cli/cmd_follow.h"
 #include "cli/archive.h"
-#include "cli/cli.h"
 #include "cli/cmd_query.h"
 #include "cli/filter_words.h"
 #include "cli/follow_files.h"
-#include "cli/follow_format.h"
-#include "cli/follow_grep.h"
-#include "cli/log_option.h"
 #include "cli/look.h"
-#include "cli/reading.h"
 #include "cli/sandbox.h"
 #include "cli/target.h"
-#include "cli/zone.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { BOTH = -1 };
-
-struct args {
-    const char *db, *id, *path, *folder, *filter_file;
-    const char *iface; /* NULL: sessions of an index */
-    int direction;     /* enum fc_from, or BOTH */
-    int format;        /* enum fc_follow_format */
-    struct fc_follow_options o;
-    struct fc_rights rights;
-    struct fc_zone zone;
-    struct fc_reading reading;
-    struct fc_log_option log;
-    struct fc_grep *grep; /* NULL: none is asked for */
-    bool quiet, verbose;
-};
-
-static bool is_id(const char *text)
-{
-    const char *digits = text + (*text == '-');
-
-    return *digits && !digits[strspn(digits, "0123456789")];
-}
-
-static int take_id(const char *command, void *args, const char *value)
-{
-    struct args *a = args;
-
-    if (fc_is_iface(value)) {
-        a->iface = value;
-        return 0;
-    }
-    a->id = value;
-    if (is_id(value))
-        return 0;
-    fc_complain("%s: --id takes the number of one session, not '%s'", command, value);
-    return -1;
-}
-
-static int take_format(const char *command, void *format, const char *value)
-{
-    *(int *)format = fc_follow_format_by_name(value);
-    if (*(int *)format >= 0)
-        return 0;
-    fc_complain("%s: --format takes ascii, hex, json or raw, not '%s'", command, value);
-    return -1;
-}
-
-static int take_grep(const char *command, void *place, const char *value)
-{
-    struct fc_grep **grep = place;
-
-    (void)command;
-    fc_grep_free(*grep);
-    *grep = fc_grep_compile(value);
-    return *grep ? 0 : -1;
-}
-
-static const struct fc_option options[] = {
-    FC_OPTION_DB(struct args),
-    FC_OPTION_READ(struct args),
-    FC_OPTION_NO_KEEP(struct args),
-    {"id", 'i', "N",
-     "the session by its ID; so does a number alone; or an interface: payload as it comes, and FILTER is one of "
-     "pcap-filter",
-     FC_TAKE_ALL(take_id)},
-    {"direction", 0, "NAME", "what client or server has sent, or both (default)",
-     FC_TAKE(struct args, direction, fc_take_direction)},
-    {"format", 'f', "NAME", "ascii (default), hex, json (an object a line, data in base64), or raw: the bytes alone",
-     FC_TAKE(struct args, format, take_format)},
-    {"write", 'w', "FILE", "write to a file; - for standard output", FC_WORD(struct args, path)},
-    {"to", 0, "DIR",
-     "write the bytes alone, of each session that matches and each end a file; those that are there are kept",
-     FC_WORD(struct args, folder)},
-    {"grep", 0, "REGEX",
-     "print the lines that match, of each session that matches: its ID, who sent it, the offset in what that "
-     "end has sent, the line",
-     FC_TAKE(struct args, grep, take_grep)},
-    {"partial", 0, NULL, "go on when captures are missing or have changed", FC_FLAG(struct args, o.partial)},
-    FC_OPTION_MODE(struct args, rights),
-    FC_OPTION_GROUP(struct args, rights),
-    FC_OPTION_TZ(struct args),
-    FC_OPTION_FILTER_FILE(struct args),
-    FC_OPTION_FROM(struct args),
-    FC_OPTION_SLACK(struct args),
-    {"quiet", 'q', NULL, "errors only", FC_FLAG(struct args, quiet)},
-    {"verbose", 'v', NULL, "also tell how many bytes there were", FC_FLAG(struct args, verbose)},
-    {0},
-};
-
-static const struct fc_values values[] = {
-    {"direction", "client server both"},
-    {"format", "ascii hex json raw"},
-    {0},
-};
 
 /* What was written, and what was not there. */
 struct sums {
@@ -123,7 +23,7 @@ struct sums {
 enum { GAPS_TOLD = 10 };
 
 /* A gap is seen where it is in text; of raw bytes it is told. */
-static void count_gap(const struct args *a, struct sums *sums, const struct fc_piece *piece)
+static void count_gap(const struct fc_follow_args *a, struct sums *sums, const struct fc_piece *piece)
 {
     char gap[96];
 
@@ -134,7 +34,7 @@ static void count_gap(const struct args *a, struct sums *sums, const struct fc_p
                     fc_follow_gap(piece, gap, sizeof gap), (unsigned long long)piece->at);
 }
 
-static void report(const struct args *a, const struct sums *sums, const struct fc_packets_result *r)
+static void report(const struct fc_follow_args *a, const struct sums *sums, const struct fc_packets_result *r)
 {
     char b[2][48], text[FC_ERROR_TEXT_MAX];
     uint64_t all = sums->bytes[0] + sums->bytes[1] + sums->bytes[2];
@@ -150,7 +50,7 @@ static void report(const struct args *a, const struct sums *sums, const struct f
                     fc_human_things(r->forgotten, "packet", b[0], sizeof b[0]),
                     fc_gone_since(r->forgotten_ns, text, sizeof text));
     if (!all && !sums->gaps)
-        fc_complain(a->direction == BOTH ? "no payload" : "no payload in this direction");
+        fc_complain(a->direction == FC_FOLLOW_BOTH ? "no payload" : "no payload in this direction");
     if (a->verbose && a->direction != FC_FROM_SERVER)
         fprintf(stderr, "%s from the client\n",
                 fc_human_things(sums->bytes[FC_FROM_CLIENT], "byte", b[0], sizeof b[0]));
@@ -182,7 +82,7 @@ struct pieces {
 };
 
 /* All pieces to text->out. 0, or a code. */
-static int write_pieces(const struct args *a, void *ctx, struct fc_error *err)
+static int write_pieces(const struct fc_follow_args *a, void *ctx, struct fc_error *err)
 {
     struct fc_follow *follow = ((struct pieces *)ctx)->follow;
     struct fc_follow_text *text = ((struct pieces *)ctx)->text;
@@ -192,7 +92,7 @@ static int write_pieces(const struct args *a, void *ctx, struct fc_error *err)
     int rc = 0;
 
     while (!text->out->failed && (rc = fc_follow_next(follow, &piece, err)) > 0) {
-        if (a->direction != BOTH && piece->from != FC_FROM_UNKNOWN && (int)piece->from != a->direction)
+        if (a->direction != FC_FOLLOW_BOTH && piece->from != FC_FROM_UNKNOWN && (int)piece->from != a->direction)
             continue;
         if (piece->kind == FC_PIECE_DATA)
             sums.bytes[piece->from] += piece->len;
@@ -212,8 +112,8 @@ static int write_pieces(const struct args *a, void *ctx, struct fc_error *err)
  * Does `write(ctx, out, err)`, which gives 0 or a code, into where the output goes. needs: FC_NEED_*. 0 or
  * FC_EXIT_ERROR.
  */
-static int write_to(const struct args *a, struct fc_out *out, unsigned needs, void *ctx,
-                    int (*write)(const struct args *a, void *ctx, struct fc_error *err))
+static int write_to(const struct fc_follow_args *a, struct fc_out *out, unsigned needs, void *ctx,
+                    int (*write)(const struct fc_follow_args *a, void *ctx, struct fc_error *err))
 {
     struct fc_target target;
     struct fc_error err;
@@ -237,7 +137,7 @@ static int write_to(const struct args *a, struct fc_out *out, unsigned needs, vo
     return FC_EXIT_ERROR;
 }
 
-static bool to_terminal(const struct args *a)
+static bool to_terminal(const struct fc_follow_args *a)
 {
     return (!a->path || strcmp(a->path, "-") == 0) && isatty(STDOUT_FILENO);
 }
@@ -256,13 +156,13 @@ static void write_end(char *buf, size_t size, const struct fc_session *s, bool s
 }
 
 /* Writes the one session, whose row is at hand until then. */
-static int follow_session(const struct args *a, struct fc_db *db, const struct fc_filter *filter,
+static int follow_session(const struct fc_follow_args *a, struct fc_db *db, const struct fc_filter *filter,
                           const struct fc_session *session)
 {
     struct fc_follow_options o = a->o;
     struct fc_follow_text text = {.format = (enum fc_follow_format)a->format,
                                   .local = a->zone.local,
-                                  .marks = a->direction == BOTH,
+                                  .marks = a->direction == FC_FOLLOW_BOTH,
                                   .datagrams = session->proto != 6,
                                   .last = -1};
     struct fc_follow *follow;
@@ -290,7 +190,7 @@ static int follow_session(const struct args *a, struct fc_db *db, const struct f
 }
 
 /* Is there exactly one? 1 and *session; 0: none, -1: several or an error; both are told. */
-static int find_session(const struct args *a, struct fc_db *db, const struct fc_filter *filter,
+static int find_session(const struct fc_follow_args *a, struct fc_db *db, const struct fc_filter *filter,
                         struct fc_session *session)
 {
     struct fc_query_options o = {.limit = 2};
@@ -329,7 +229,7 @@ struct matches {
     struct fc_follow_grep_result result;
 };
 
-static int write_matches(const struct args *a, void *ctx, struct fc_error *err)
+static int write_matches(const struct fc_follow_args *a, void *ctx, struct fc_error *err)
 {
     struct matches *m = ctx;
     struct fc_follow_grep o = {.direction = a->direction,
@@ -343,7 +243,7 @@ static int write_matches(const struct args *a, void *ctx, struct fc_error *err)
     return fc_follow_grep(a->grep, m->db, m->filter, &o, m->out, &m->result, err);
 }
 
-static void report_matches(const struct args *a, const struct fc_follow_grep_result *r)
+static void report_matches(const struct fc_follow_args *a, const struct fc_follow_grep_result *r)
 {
     char since[80];
     char b[3][48];
@@ -367,7 +267,7 @@ static void report_matches(const struct args *a, const struct fc_follow_grep_res
                 fc_human_things(r->sessions, "session", b[1], sizeof b[1]));
 }
 
-static int grep_sessions(const struct args *a, struct fc_db *db, const struct fc_filter *filter)
+static int grep_sessions(const struct fc_follow_args *a, struct fc_db *db, const struct fc_filter *filter)
 {
     struct matches m = {.db = db, .filter = filter, .out = calloc(1, sizeof *m.out)};
     int status = FC_EXIT_ERROR;
@@ -387,7 +287,7 @@ static int grep_sessions(const struct args *a, struct fc_db *db, const struct fc
 /* ---- files */
 
 /* A file for each end of each session. */
-static int follow_to_files(const struct args *a, struct fc_db *db, const struct fc_filter *filter)
+static int follow_to_files(const struct fc_follow_args *a, struct fc_db *db, const struct fc_filter *filter)
 {
     struct fc_follow_files_result r = {0};
     char b[3][48], *index = fc_sandbox_folder(a->db);
@@ -432,7 +332,7 @@ static int follow_to_files(const struct args *a, struct fc_db *db, const struct 
     return rc ? FC_EXIT_ERROR : r.files + r.there ? FC_EXIT_OK : FC_EXIT_NONE;
 }
 
-static int follow_text(struct args *a, const char *text)
+static int follow_text(struct fc_follow_args *a, const char *text)
 {
     struct fc_filter *filter = NULL;
     struct fc_session session;
@@ -471,7 +371,7 @@ struct arriving {
     int64_t *owner;    /* the flow that has the place */
 };
 
-static void write_payload(const struct args *a, struct arriving *r, const struct fc_session_packet *p)
+static void write_payload(const struct fc_follow_args *a, struct arriving *r, const struct fc_session_packet *p)
 {
     const struct fc_packet *k = &p->packet;
     const struct fc_flow_key *key = &k->key;
@@ -484,7 +384,7 @@ static void write_payload(const struct args *a, struct arriving *r, const struct
         r->at[p->nth][0] = r->at[p->nth][1] = 0;
     r->owner[p->nth] = p->session;
     const uint8_t *payload = fc_packet_payload(k, p->record.data, p->record.caplen, &captured);
-    if (!k->payload_bytes || (a->direction != BOTH && (int)p->from != a->direction))
+    if (!k->payload_bytes || (a->direction != FC_FOLLOW_BOTH && (int)p->from != a->direction))
         return;
     memcpy(ends.client_addr, key->addr[client], sizeof ends.client_addr);
     memcpy(ends.server_addr, key->addr[!client], sizeof ends.server_addr);
@@ -510,7 +410,7 @@ static void write_payload(const struct args *a, struct arriving *r, const struct
     fc_follow_finish(&r->text); /* a line at once, though more of it may come */
 }
 
-static int write_arriving(const struct args *a, void *ctx, struct fc_error *err)
+static int write_arriving(const struct fc_follow_args *a, void *ctx, struct fc_error *err)
 {
     struct arriving *r = ctx;
     const struct fc_session_packet *packet;
@@ -525,7 +425,7 @@ static int write_arriving(const struct args *a, void *ctx, struct fc_error *err)
     return rc;
 }
 
-static int follow_iface(struct args *a, const char *filter)
+static int follow_iface(struct fc_follow_args *a, const char *filter)
 {
     struct arriving r = {.text = {.format = (enum fc_follow_format)a->format,
                                   .local = a->zone.local,
@@ -565,7 +465,7 @@ static char *whole_filter(const char *words, const char *id)
 {
     char *text = NULL;
 
-    if (!id && is_id(words)) {
+    if (!id && fc_follow_is_id(words)) {
         id = words;
         words = "";
     }
@@ -575,7 +475,7 @@ static char *whole_filter(const char *words, const char *id)
     return n < 0 ? NULL : text;
 }
 
-static int follow_words(struct args *a, int argc, char **argv, int first)
+static int follow_words(struct fc_follow_args *a, int argc, char **argv, int first)
 {
     int status = FC_EXIT_ERROR;
 
@@ -619,7 +519,7 @@ static int follow_words(struct args *a, int argc, char **argv, int first)
 
 static int run(int argc, char **argv)
 {
-    struct args a = {.direction = BOTH, .format = FC_FOLLOW_ASCII};
+    struct fc_follow_args a = {.direction = FC_FOLLOW_BOTH, .format = FC_FOLLOW_ASCII};
     int first, rc = fc_options_parse(&fc_command_follow, argc, argv, &a, &first);
 
     rc = rc < 0 ? follow_words(&a, argc, argv, first) : rc;
@@ -647,7 +547,7 @@ const struct fc_command fc_command_follow = {
         "With -i INTERFACE payload is printed as it comes, packet by packet and not put in order, until Ctrl-C; FILTER "
         "is "
         "one of pcap-filter(7) then.\n",
-    .options = options,
-    .values = values,
+    .options = fc_follow_option_table,
+    .values = fc_follow_values,
     .run = run,
 };
