@@ -181,7 +181,8 @@ def test_no_memory_stays(db, made):
     finally:
         tracemalloc.stop()
     assert sum(d.size_diff for d in ours) < 20000, ours
-    assert resident() - rss < 8 << 20  # of C's
+    if "FLOWCARVE_SANITIZE" not in os.environ:  # AddressSanitizer keeps what is freed for a while
+        assert resident() - rss < 8 << 20  # of C's
 
 
 @pytest.mark.skipif("FLOWCARVE_SANITIZE" in os.environ, reason="AddressSanitizer keeps what is freed for a while")
