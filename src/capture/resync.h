@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Where a capture goes on behind damage. All answers depend on the file, an offset and the section only, so that they
- * are the same for every chunk size; docs/architecture.md ("Damage") has the rules.
+ * are the same for every chunk size; docs/architecture-captures.md ("Damage") has the rules.
  *
  * Cost: the file is looked at in blocks of 1 MiB (with 1 MiB of what follows), each once while it is the current one:
  * for every offset, is a plausible header here, and how many follow it in a chain, and where does the chain break. That

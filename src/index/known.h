@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which of the captures that are to be indexed the index has already, and under which number: docs/architecture.md,
- * "Which capture is which". What the index says of names, places and captures that are gone is put right by the way.
+ * Which of the captures that are to be indexed the index has already, and under which number:
+ * docs/architecture-captures.md, "Which capture is which". What the index says of names, places and captures that are
+ * gone is put right by the way.
  *
  * Threads: one.
  */

@@ -285,7 +285,7 @@ class Disguise(Compared):
         self.assert_carves(db, files)
 
     def test_records_without_bytes_and_zeros(self):
-        """Zeros look like empty records for ever; a record whose header is all zeros is none (docs/architecture.md)."""
+        """Zeros look like empty records for ever; a record whose header is all zeros is none (docs/architecture-captures.md)."""
         packets = [(S, b'')] * 9000 + [(S, bytes(100000))] * 3 + [(T0, support.udp('10.0.0.3', 5, '10.0.0.4', 53))]
         files = [self.write('z.pcap', support.pcap_bytes(packets))]
         db = self.check_settings(files)
