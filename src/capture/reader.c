@@ -2,6 +2,7 @@
 #include "capture/reader.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/vector.h"
 #include "capture/pcap.h"
 #include "capture/pcapng.h"
 #include "capture/resync.h"
@@ -98,14 +99,8 @@ int fc_damage_add(struct fc_damage_list *list, uint64_t off, uint64_t length, co
     list->bytes += length;
     if (list->count++ >= FC_DAMAGE_MAX)
         return 0;
-    if (list->count > list->room) {
-        size_t room = list->room ? list->room * 2 : 4;
-        struct fc_damage *bigger = realloc(list->items, room * sizeof *bigger);
-        if (!bigger)
-            return FC_E_NOMEM;
-        list->items = bigger;
-        list->room = room;
-    }
+    if (fc_vector_reserve(&list->items, &list->room, list->count, sizeof *list->items))
+        return FC_E_NOMEM;
     struct fc_damage *d = &list->items[list->count - 1];
     memset(d, 0, sizeof *d);
     d->off = off;
@@ -217,27 +212,14 @@ const uint8_t *fc_reader_refill(struct fc_reader *reader, uint64_t off, size_t n
     return reader->buf;
 }
 
-static int grow(struct fc_interface **list, size_t count, size_t *room)
-{
-    if (count < *room)
-        return 0;
-    size_t more = *room ? *room * 2 : 4;
-    struct fc_interface *bigger = realloc(*list, more * sizeof **list);
-    if (!bigger)
-        return FC_E_NOMEM;
-    *list = bigger;
-    *room = more;
-    return 0;
-}
-
 int fc_reader_met(struct fc_reader *reader, const struct fc_interface *iface)
 {
     struct fc_section *s = &reader->section;
     size_t room = s->room;
-    int rc = grow(&s->ifaces, s->count, &room);
+    int rc = fc_vector_reserve(&s->ifaces, &room, s->count + 1, sizeof *s->ifaces);
 
     s->room = (uint32_t)room;
-    if (rc || grow(&reader->met, reader->met_count, &reader->met_room)) {
+    if (rc || fc_vector_reserve(&reader->met, &reader->met_room, reader->met_count + 1, sizeof *reader->met)) {
         fc_error_set(&reader->why, FC_E_NOMEM, reader->file->path, iface->off, "out of memory");
         return fc_reader_fail(reader, FC_E_NOMEM);
     }

@@ -2,6 +2,7 @@
 #include "cluster/streams.h"
 #include "base/curl.h"
 #include "base/error.h"
+#include "base/vector.h"
 #include "cluster/said.h"
 
 #include <stdio.h>
@@ -87,17 +88,7 @@ static int make_room(struct stream *s, size_t more)
         s->base += gone;
         s->len = stays;
     }
-    if (s->len + more > s->room) {
-        size_t room = s->room ? s->room : SLACK;
-        while (room < s->len + more)
-            room *= 2;
-        uint8_t *bigger = realloc(s->data, room);
-        if (!bigger)
-            return FC_E_NOMEM;
-        s->data = bigger;
-        s->room = room;
-    }
-    return 0;
+    return fc_vector_reserve(&s->data, &s->room, s->len + more, 1);
 }
 
 /* ---- what comes */

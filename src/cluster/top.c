@@ -9,6 +9,7 @@
 #include "query/top.h"
 #include "base/error.h"
 #include "base/export.h"
+#include "base/vector.h"
 #include "cluster/engine_row.h"
 #include "cluster/inquiry.h"
 #include "cluster/source.h"
@@ -218,11 +219,8 @@ static int read_text(struct asking *a, struct fc_binary *row, const char **to)
     if (a->o.by != FC_TOP_SENSOR && !fc_binary_has(row))
         return 0;
     const char *text = fc_binary_text(row, FC_ENGINE_ROW_TEXT_MAX, &len);
-    char *bigger = a->room > len ? a->text : realloc(a->text, len + 1);
-    if (!bigger)
+    if (fc_vector_reserve(&a->text, &a->room, len + 1, 1))
         return FC_E_NOMEM;
-    a->room = a->room > len ? a->room : len + 1;
-    a->text = bigger;
     memcpy(a->text, text, len);
     a->text[len] = '\0';
     *to = a->text;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "flow/lane.h"
+#include "base/heap.h"
 #include "flow/stow.h"
 
 #include <stdlib.h>
@@ -48,28 +49,16 @@ void fc_lane_find_place(struct fc_lane *lane, const struct fc_note *n)
     lane->head.sub = 0;
 }
 
-static void sift_up(struct fc_lanes *l, size_t i)
+static inline bool is_before(const struct fc_lane *a, const struct fc_lane *b, const struct fc_lanes *lanes)
 {
-    struct fc_lane up = l->heap[i];
-
-    for (size_t parent; i && fc_place_before(&up.head, &l->heap[parent = (i - 1) / 2].head); i = parent)
-        l->heap[i] = l->heap[parent];
-    l->heap[i] = up;
+    (void)lanes;
+    return fc_place_before(&a->head, &b->head);
 }
+FC_HEAP(lanes, struct fc_lane, const struct fc_lanes *, is_before)
 
 void fc_lanes_sift(struct fc_lanes *l)
 {
-    struct fc_lane down = l->heap[0];
-    size_t i = 0;
-
-    for (size_t child; (child = 2 * i + 1) < l->count; i = child) {
-        if (child + 1 < l->count && fc_place_before(&l->heap[child + 1].head, &l->heap[child].head))
-            child++;
-        if (!fc_place_before(&l->heap[child].head, &down.head))
-            break;
-        l->heap[i] = l->heap[child];
-    }
-    l->heap[i] = down;
+    lanes_sink(l->heap, l->count, 0, l);
 }
 
 void fc_lane_rewind(struct fc_lane *lane)
@@ -111,7 +100,7 @@ int fc_lanes_add(struct fc_lanes *l, struct fc_unit *unit, unsigned part, struct
     struct fc_lane *lane = &l->heap[l->count++];
     *lane = (struct fc_lane){.unit = unit, .part = part};
     fc_lane_rewind(lane);
-    sift_up(l, l->count - 1);
+    lanes_rise(l->heap, l->count - 1, l);
     return 0;
 }
 

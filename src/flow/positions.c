@@ -33,38 +33,21 @@ const uint8_t *fc_segment_next(const uint8_t *p, const uint8_t *end, uint64_t *o
 
 static int reserve(struct fc_position_file *f, size_t more)
 {
-    size_t room = f->room ? f->room : 32;
-
-    if (f->len + more <= f->room)
-        return 0;
-    while (room < f->len + more)
-        room *= 2;
-    uint8_t *bigger = realloc(f->deltas, room);
-    if (!bigger)
-        return FC_E_NOMEM;
-    f->deltas = bigger;
-    f->room = room;
-    return 0;
+    return fc_vector_reserve(&f->deltas, &f->room, f->len + more, 1);
 }
 
 /* Entry of a file, made in its place when new. */
 static struct fc_position_file *file_entry(struct fc_positions *ps, uint32_t file)
 {
-    size_t i = ps->count;
+    size_t i = ps->count, room = ps->room;
 
     while (i && ps->files[i - 1].file > file)
         i--;
     if (i && ps->files[i - 1].file == file)
         return &ps->files[i - 1];
-    if (ps->count == ps->room) {
-        size_t room = ps->room ? ps->room * 2 : 2;
-        struct fc_position_file *bigger = realloc(ps->files, room * sizeof *bigger);
-        if (!bigger)
-            return NULL;
-        memset(bigger + ps->room, 0, (room - ps->room) * sizeof *bigger);
-        ps->files = bigger;
-        ps->room = room;
-    }
+    if (fc_vector_reserve(&ps->files, &ps->room, ps->count + 1, sizeof *ps->files))
+        return NULL;
+    memset(ps->files + room, 0, (ps->room - room) * sizeof *ps->files);
     struct fc_position_file spare = ps->files[ps->count]; /* keeps the memory of a cleared entry */
     memmove(&ps->files[i + 1], &ps->files[i], (ps->count - i) * sizeof *ps->files);
     ps->count++;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "index/chunk.h"
 #include "base/error.h"
+#include "base/vector.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,14 +81,8 @@ int fc_scan_file_met(struct fc_scan_file *f, const struct fc_interface *met, siz
 {
     size_t want = f->iface_count + count;
 
-    if (want > f->iface_room) {
-        size_t room = want * 2;
-        struct fc_interface *bigger = realloc(f->ifaces, room * sizeof *bigger);
-        if (!bigger)
-            return FC_E_NOMEM;
-        f->ifaces = bigger;
-        f->iface_room = room;
-    }
+    if (fc_vector_reserve(&f->ifaces, &f->iface_room, want, sizeof *f->ifaces))
+        return FC_E_NOMEM;
     if (count)
         memcpy(f->ifaces + f->iface_count, met, count * sizeof *met);
     f->iface_count = want;

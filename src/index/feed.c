@@ -2,6 +2,7 @@
 #include "index/feed.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/vector.h"
 #include "capture/print.h"
 #include "capture/resync.h"
 
@@ -87,13 +88,7 @@ static int window_room(struct fc_feed *feed)
         feed->head = 0;
         return 0;
     }
-    size_t room = feed->room ? feed->room * 2 : 16;
-    uint8_t **bigger = realloc(feed->blocks, room * sizeof *bigger);
-    if (!bigger)
-        return FC_E_NOMEM;
-    feed->blocks = bigger;
-    feed->room = room;
-    return 0;
+    return fc_vector_reserve(&feed->blocks, &feed->room, feed->room + 1, sizeof *feed->blocks);
 }
 
 static uint8_t *take_block(struct fc_feeder *f)
@@ -103,17 +98,13 @@ static uint8_t *take_block(struct fc_feeder *f)
 
 static void give_block(struct fc_feeder *f, uint8_t *block)
 {
-    if (f->spare_count == f->spare_room) {
-        size_t room = f->spare_room ? f->spare_room * 2 : 16;
-        uint8_t **bigger = f->held < f->budget ? realloc(f->spare, room * sizeof *bigger) : NULL;
-        if (!bigger) {
-            free(block);
-            return;
-        }
-        f->spare = bigger;
-        f->spare_room = room;
-    }
-    f->spare[f->spare_count++] = block;
+    bool full = f->spare_count == f->spare_room;
+
+    if (full &&
+        (f->held >= f->budget || fc_vector_reserve(&f->spare, &f->spare_room, f->spare_count + 1, sizeof *f->spare)))
+        free(block);
+    else
+        f->spare[f->spare_count++] = block;
 }
 
 static void drop_blocks(struct fc_feed *feed, size_t n)
@@ -162,15 +153,7 @@ static int add_point(void *ctx, const struct fc_seek_point *point)
         (rc = fc_io_write(f->spool, point->state, point->state_len, at, "the temporary file", &feed->why)))
         return rc;
     pthread_mutex_lock(&f->lock);
-    if (feed->point_count == feed->point_room) {
-        size_t room = feed->point_room ? feed->point_room * 2 : 64;
-        struct stored_point *bigger = realloc(feed->points, room * sizeof *bigger);
-        if (bigger) {
-            feed->points = bigger;
-            feed->point_room = room;
-        }
-    }
-    if (feed->point_count == feed->point_room)
+    if (fc_vector_reserve(&feed->points, &feed->point_room, feed->point_count + 1, sizeof *feed->points))
         rc = fc_error_set(&feed->why, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     else
         feed->points[feed->point_count++] =

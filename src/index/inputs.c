@@ -22,15 +22,9 @@ static int add(struct fc_inputs *in, char *path, bool named, const struct stat *
 {
     if (!path)
         return FC_E_NOMEM;
-    if (in->count == in->room) {
-        size_t room = in->room ? in->room * 2 : 64;
-        struct fc_input *bigger = realloc(in->items, room * sizeof *bigger);
-        if (!bigger) {
-            free(path);
-            return FC_E_NOMEM;
-        }
-        in->items = bigger;
-        in->room = room;
+    if (fc_vector_reserve(&in->items, &in->room, in->count + 1, sizeof *in->items)) {
+        free(path);
+        return FC_E_NOMEM;
     }
     struct fc_input *i = &in->items[in->count++];
     *i = (struct fc_input){.path = path, .named = named, .held = -1};

@@ -2,50 +2,23 @@
 #include "packets/packets.h"
 #include "base/error.h"
 #include "base/export.h"
+#include "base/heap.h"
 #include "flow/key.h"
 #include "store/db.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static bool before(const struct fc_packets *p, size_t a, size_t b)
+static inline bool is_before(const size_t *a, const size_t *b, const struct fc_packets *p)
 {
-    const struct fc_record_source *x = &p->sources[p->heap[a]], *y = &p->sources[p->heap[b]];
+    const struct fc_record_source *x = &p->sources[*a], *y = &p->sources[*b];
 
     if (x->order_ns != y->order_ns && p->by_time)
         return x->order_ns < y->order_ns;
     return x->f->stored->id < y->f->stored->id;
 }
 
-static void swap(struct fc_packets *p, size_t a, size_t b)
-{
-    size_t t = p->heap[a];
-
-    p->heap[a] = p->heap[b];
-    p->heap[b] = t;
-}
-
-static void sift(struct fc_packets *p, size_t i)
-{
-    for (;;) {
-        size_t least = i, l = 2 * i + 1, r = l + 1;
-        if (l < p->live && before(p, l, least))
-            least = l;
-        if (r < p->live && before(p, r, least))
-            least = r;
-        if (least == i)
-            return;
-        swap(p, i, least);
-        i = least;
-    }
-}
-
-/* Moves the last place of the heap up to where it belongs. */
-static void rise(struct fc_packets *p)
-{
-    for (size_t i = p->live - 1; i && before(p, i, (i - 1) / 2); i = (i - 1) / 2)
-        swap(p, i, (i - 1) / 2);
-}
+FC_HEAP(sources, size_t, const struct fc_packets *, is_before)
 
 static int compare_start(const void *a, const void *b)
 {
@@ -117,7 +90,7 @@ static int open_due(struct fc_packets *p, struct fc_error *err)
         if (rc == 0) /* partial: nothing of it is left */
             p->live--;
         else
-            rise(p);
+            sources_rise(p->heap, p->live - 1, p);
     }
     return 0;
 }
@@ -136,7 +109,7 @@ static int advance(struct fc_packets *p, struct fc_error *err)
         close_source(p, p->heap[0]);
         p->heap[0] = p->heap[--p->live];
     }
-    sift(p, 0);
+    sources_sink(p->heap, p->live, 0, p);
     return 0;
 }
 

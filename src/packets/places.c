@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "packets/places.h"
 #include "base/error.h"
+#include "base/vector.h"
 #include "capture/section.h"
 #include "flow/key.h"
 #include "flow/positions.h"
@@ -29,14 +30,8 @@ void fc_places_fini(struct fc_places *places)
 
 static int add_position(struct fc_place_file *f, uint64_t off, uint64_t session)
 {
-    if (f->count == f->room) {
-        size_t room = f->room ? f->room * 2 : 32;
-        struct fc_place *bigger = realloc(f->pos, room * sizeof *bigger);
-        if (!bigger)
-            return FC_E_NOMEM;
-        f->pos = bigger;
-        f->room = room;
-    }
+    if (fc_vector_reserve(&f->pos, &f->room, f->count + 1, sizeof *f->pos))
+        return FC_E_NOMEM;
     f->pos[f->count++] = (struct fc_place){off, session};
     return 0;
 }
@@ -104,16 +99,9 @@ static int add_session(struct fc_places *places, struct fc_db *db, sqlite3_stmt 
     int client;
     int rc = fc_key_from_row(stmt, 1, &key, &client);
 
-    if (rc == 0 && places->session_count == places->session_room) {
-        size_t room = places->session_room ? places->session_room * 2 : 64;
-        struct fc_place_session *bigger = realloc(places->sessions, room * sizeof *bigger);
-        if (bigger) {
-            places->sessions = bigger;
-            places->session_room = room;
-        } else {
-            rc = FC_E_NOMEM;
-        }
-    }
+    if (rc == 0)
+        rc = fc_vector_reserve(&places->sessions, &places->session_room, places->session_count + 1,
+                               sizeof *places->sessions);
     if (rc == 0) {
         places->sessions[places->session_count++] =
             (struct fc_place_session){.key = key, .id = sqlite3_column_int64(stmt, 0), .client = (uint8_t)client};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "query/file.h"
+#include "base/vector.h"
 #include "flow/positions.h"
 #include "store/blob.h"
 #include "store/path.h"
@@ -49,14 +50,8 @@ static bool has_name(const char *path, const char *name, const char *resolved)
 
 static int add(struct named *named, int64_t id)
 {
-    if (named->count == named->room) {
-        size_t room = named->room * 2 + 16;
-        int64_t *bigger = realloc(named->id, room * sizeof *bigger);
-        if (!bigger)
-            return SQLITE_NOMEM;
-        named->id = bigger;
-        named->room = room;
-    }
+    if (fc_vector_reserve(&named->id, &named->room, named->count + 1, sizeof *named->id))
+        return SQLITE_NOMEM;
     named->id[named->count++] = id;
     return SQLITE_OK;
 }

@@ -10,6 +10,7 @@
  */
 #include "base/error.h"
 #include "base/export.h"
+#include "base/vector.h"
 #include "query/fields.h"
 #include "query/filter.h"
 #include "query/read.h"
@@ -147,14 +148,8 @@ static unsigned version_of(const struct fc_query *q)
 
 static int add_id(struct fc_query *q, int64_t id)
 {
-    if (q->id_count == q->id_room) {
-        size_t room = q->id_room ? q->id_room * 2 : 64;
-        int64_t *bigger = realloc(q->ids, room * sizeof *bigger);
-        if (!bigger)
-            return FC_E_NOMEM;
-        q->ids = bigger;
-        q->id_room = room;
-    }
+    if (fc_vector_reserve(&q->ids, &q->id_room, q->id_count + 1, sizeof *q->ids))
+        return FC_E_NOMEM;
     q->ids[q->id_count++] = id;
     return 0;
 }

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/handover.h"
+#include "base/vector.h"
 #include "flow/positions.h"
 #include "query/ast.h"
 #include "query/filter.h"
@@ -186,14 +187,8 @@ static int add_segments(void *ctx, const uint8_t *p, size_t len)
         for (uint64_t i = 1; i < segment.count; i++)
             if (!(p = fc_segment_next(p, end, &off)))
                 return FC_E_DAMAGED;
-        if (r->file_count == r->file_room) {
-            size_t room = r->file_room ? r->file_room * 2 : 16;
-            struct file_packets *bigger = realloc(r->file, room * sizeof *bigger);
-            if (!bigger)
-                return FC_E_NOMEM;
-            r->file = bigger;
-            r->file_room = room;
-        }
+        if (fc_vector_reserve(&r->file, &r->file_room, r->file_count + 1, sizeof *r->file))
+            return FC_E_NOMEM;
         r->file[r->file_count++] = (struct file_packets){segment.file, segment.count};
     }
     return 0;
@@ -410,13 +405,8 @@ static int add_span(struct window *w, size_t *room, int64_t first)
         w->runs[w->run_count - 1].last += FC_SPAN_SESSIONS;
         return 0;
     }
-    if (w->run_count == *room) {
-        struct fc_scan_range *bigger = realloc(w->runs, *room * 2 * sizeof *bigger);
-        if (!bigger)
-            return FC_E_NOMEM;
-        w->runs = bigger;
-        *room *= 2;
-    }
+    if (fc_vector_reserve(&w->runs, room, w->run_count + 1, sizeof *w->runs))
+        return FC_E_NOMEM;
     w->runs[w->run_count++] = (struct fc_scan_range){first, first + FC_SPAN_SESSIONS - 1};
     return 0;
 }
@@ -427,8 +417,8 @@ static int find_runs(struct fc_db *db, struct window *w, struct fc_error *err)
     static const char text[] = "SELECT first_id FROM session_span WHERE end_ns >= ?1 AND (?2 IS NULL OR start_ns < ?2)"
                                " ORDER BY first_id";
     sqlite3_stmt *stmt = NULL;
-    size_t room = 16;
-    int rc = (w->runs = malloc(room * sizeof *w->runs)) ? 0 : FC_E_NOMEM, step = SQLITE_ERROR;
+    size_t room = 0;
+    int rc = fc_vector_reserve(&w->runs, &room, 1, sizeof *w->runs), step = SQLITE_ERROR;
 
     if (sqlite3_prepare_v2(fc_db_sqlite(db), text, -1, &stmt, NULL) == SQLITE_OK &&
         sqlite3_bind_int64(stmt, 1, w->from_ns) == SQLITE_OK &&

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "query/sorted.h"
 #include "base/error.h"
+#include "base/heap.h"
 #include "query/sample.h"
 #include "store/db.h"
 #include "store/snapshot.h"
@@ -11,7 +12,7 @@ struct heap {
     enum fc_sorted_key key;
     bool descending;
     size_t count, most;
-    struct fc_sorted *row; /* no row comes behind the one at (i - 1) / 2: the last of all is in front */
+    struct fc_sorted *row; /* a heap: the last of all is in front */
 };
 
 static void read_value(enum fc_sorted_key key, const struct fc_sample *s, struct fc_sorted *row)
@@ -32,37 +33,16 @@ static void read_value(enum fc_sorted_key key, const struct fc_sample *s, struct
                                              : (int64_t)counts[key];
 }
 
-static bool is_before(const struct heap *h, const struct fc_sorted *a, const struct fc_sorted *b)
+/* Whether a row comes behind another one. */
+static inline bool is_behind(const struct fc_sorted *a, const struct fc_sorted *b, const struct heap *h)
 {
     if (a->has_value != b->has_value)
-        return a->has_value == h->descending;
+        return b->has_value == h->descending;
     if (a->value != b->value)
-        return (a->value > b->value) == h->descending;
-    return a->id < b->id;
+        return (b->value > a->value) == h->descending;
+    return a->id > b->id;
 }
-
-static void swap(struct fc_sorted *a, struct fc_sorted *b)
-{
-    struct fc_sorted one = *a;
-
-    *a = *b;
-    *b = one;
-}
-
-/* Puts the row at the front where it belongs. */
-static void sink(struct heap *h)
-{
-    size_t at = 0, child;
-
-    while ((child = 2 * at + 1) < h->count) {
-        if (child + 1 < h->count && is_before(h, &h->row[child], &h->row[child + 1]))
-            child++;
-        if (is_before(h, &h->row[child], &h->row[at]))
-            return;
-        swap(&h->row[at], &h->row[child]);
-        at = child;
-    }
-}
+FC_HEAP(rows, struct fc_sorted, const struct heap *, is_behind)
 
 static int take(void *ctx, const struct fc_sample *sample)
 {
@@ -71,13 +51,11 @@ static int take(void *ctx, const struct fc_sample *sample)
 
     read_value(h->key, sample, &row);
     if (h->count < h->most) {
-        size_t at = h->count++;
-        h->row[at] = row;
-        for (; at > 0 && is_before(h, &h->row[(at - 1) / 2], &h->row[at]); at = (at - 1) / 2)
-            swap(&h->row[at], &h->row[(at - 1) / 2]);
-    } else if (is_before(h, &row, h->row)) {
+        h->row[h->count] = row;
+        rows_rise(h->row, h->count++, h);
+    } else if (is_behind(h->row, &row, h)) {
         h->row[0] = row;
-        sink(h);
+        rows_sink(h->row, h->count, 0, h);
     }
     return 0;
 }
@@ -85,13 +63,12 @@ static int take(void *ctx, const struct fc_sample *sample)
 /* The last one goes to the end, until none is left. */
 static void sort(struct heap *h)
 {
-    size_t count = h->count;
-
-    while (h->count > 1) {
-        swap(&h->row[0], &h->row[--h->count]);
-        sink(h);
+    for (size_t count = h->count; count > 1;) {
+        struct fc_sorted last = h->row[0];
+        h->row[0] = h->row[--count];
+        h->row[count] = last;
+        rows_sink(h->row, count, 0, h);
     }
-    h->count = count;
 }
 
 static int fill(struct fc_db *db, const struct fc_filter *filter, struct heap *h, bool *done, struct fc_error *err)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "query/sql.h"
+#include "base/vector.h"
 #include "query/fields.h"
 #include "store/record.h"
 
@@ -34,17 +35,9 @@ void fc_sql_drop_binds(struct fc_sql *sql, size_t count)
 
 static bool make_room(struct fc_sql *sql, size_t size)
 {
-    if (sql->room - sql->len < size) {
-        size_t room = sql->room * 2 + 1024 + size;
-        char *text = sql->failed ? NULL : realloc(sql->text, room);
-        if (!text) {
-            sql->failed = true;
-            return false;
-        }
-        sql->text = text;
-        sql->room = room;
-    }
-    return true;
+    if (fc_vector_reserve(&sql->text, &sql->room, sql->len + size, 1))
+        sql->failed = true;
+    return !sql->failed;
 }
 
 void fc_sql_text(struct fc_sql *sql, const char *text)
@@ -73,16 +66,10 @@ void fc_sql_add(struct fc_sql *sql, const char *fmt, ...)
 
 static struct fc_filter_bind *new_bind(struct fc_sql *sql)
 {
-    if (sql->bind_count == sql->bind_room) {
-        size_t room = sql->bind_room * 2 + 16;
-        struct fc_filter_bind *bind = sql->failed ? NULL : realloc(sql->bind, room * sizeof *bind);
-        if (!bind) {
-            sql->failed = true;
-            return NULL;
-        }
-        sql->bind = bind;
-        sql->bind_room = room;
-    }
+    if (fc_vector_reserve(&sql->bind, &sql->bind_room, sql->bind_count + 1, sizeof *sql->bind))
+        sql->failed = true;
+    if (sql->failed)
+        return NULL;
     memset(&sql->bind[sql->bind_count], 0, sizeof *sql->bind);
     return &sql->bind[sql->bind_count++];
 }

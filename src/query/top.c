@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/export.h"
 #include "base/hash.h"
+#include "base/vector.h"
 #include "query/fields.h"
 #include "query/filter.h"
 #include "query/top_groups.h"
@@ -400,14 +401,8 @@ static int keep_row(struct fc_top *t, const struct row *row)
         return 0;
     if (t->count == most)
         prune(t);
-    if (t->count == t->room) {
-        size_t room = t->room ? t->room * 2 : 64;
-        struct row *bigger = realloc(t->rows, room * sizeof *bigger);
-        if (!bigger)
-            return FC_E_NOMEM;
-        t->rows = bigger;
-        t->room = room;
-    }
+    if (fc_vector_reserve(&t->rows, &t->room, t->count + 1, sizeof *t->rows))
+        return FC_E_NOMEM;
     struct row *kept = &t->rows[t->count];
     *kept = *row;
     if (row->key.text && !(kept->key.text = strdup(row->key.text)))

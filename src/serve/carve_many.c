@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Packets of many sensors as one capture. */
+#include "base/vector.h"
 #include "serve/ask.h"
 #include "serve/many.h"
 
@@ -25,22 +26,9 @@ struct carving {
     bool one; /* session */
 };
 
-static bool grow(void *list, size_t *room, size_t count, size_t size)
-{
-    void **items = list, *bigger;
-
-    if (count < *room)
-        return true;
-    if (!(bigger = realloc(*items, (*room ? *room * 2 : 64) * size)))
-        return false;
-    *room = *room ? *room * 2 : 64;
-    *items = bigger;
-    return true;
-}
-
 static struct fc_cluster_part *add_part(struct carving *c, const struct fc_inquiry_sensor *sensor)
 {
-    if (!grow(&c->parts, &c->room, c->count, sizeof *c->parts))
+    if (fc_vector_reserve(&c->parts, &c->room, c->count + 1, sizeof *c->parts))
         return NULL;
     struct fc_cluster_part *part = &c->parts[c->count++];
     *part = (struct fc_cluster_part){.sensor = sensor->name};
@@ -67,7 +55,7 @@ static int take_id(void *ctx, const struct fc_inquiry_id *id, struct fc_error *e
     struct fc_id_range *last = part && part->range_count ? &c->ranges[part->range_count - 1] : NULL;
     if (last && last->last + 1 == id->id) {
         last->last = id->id;
-    } else if (part && grow(&c->ranges, &c->range_room, part->range_count, sizeof *c->ranges)) {
+    } else if (part && fc_vector_reserve(&c->ranges, &c->range_room, part->range_count + 1, sizeof *c->ranges) == 0) {
         part->ranges = c->ranges;
         c->ranges[part->range_count++] = (struct fc_id_range){id->id, id->id};
     } else {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/blob.h"
 #include "base/varint.h"
+#include "base/vector.h"
 #include "flow/positions.h"
 
 #include <lz4.h>
@@ -16,18 +17,7 @@ enum {
 
 int fc_buffer_reserve(struct fc_buffer *b, size_t size)
 {
-    size_t room = b->room ? b->room : 256;
-
-    if (size <= b->room)
-        return 0;
-    while (room < size)
-        room *= 2;
-    uint8_t *bigger = realloc(b->data, room);
-    if (!bigger)
-        return FC_E_NOMEM;
-    b->data = bigger;
-    b->room = room;
-    return 0;
+    return fc_vector_reserve(&b->data, &b->room, size, 1);
 }
 
 void fc_buffer_fini(struct fc_buffer *b)

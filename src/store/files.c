@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/files.h"
 #include "base/error.h"
+#include "base/vector.h"
 #include "capture/print.h"
 #include "capture/remote.h"
 #include "store/path.h"
@@ -57,15 +58,7 @@ static int load_file(struct fc_db *db, sqlite3_stmt *stmt, struct fc_stored_file
     }
     f.path = fc_path_locate(db->folder, name, sqlite3_column_int(stmt, 2) != 0);
     free(name);
-    if (files->count == *room) {
-        size_t more = *room ? *room * 2 : 16;
-        struct fc_stored_file *bigger = realloc(files->items, more * sizeof *bigger);
-        if (bigger) {
-            files->items = bigger;
-            *room = more;
-        }
-    }
-    if (!f.path || files->count == *room) {
+    if (!f.path || fc_vector_reserve(&files->items, room, files->count + 1, sizeof *files->items)) {
         free(f.path);
         return fc_error_set(err, FC_E_NOMEM, db->path, FC_NO_OFFSET, "out of memory");
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 #include "base/export.h"
+#include "base/vector.h"
 #include "store/db.h"
 #include "store/schema.h"
 #include "store/stmt.h"
@@ -166,15 +167,7 @@ static bool goes_on(const struct row *r, int64_t from_ns, int64_t now_ns, bool d
 
 static struct row *new_row(struct fc_loss_log *log)
 {
-    if (log->count == log->room) {
-        size_t room = log->room ? 2 * log->room : 16;
-        struct row *bigger = realloc(log->rows, room * sizeof *bigger);
-        if (!bigger)
-            return NULL;
-        log->rows = bigger;
-        log->room = room;
-    }
-    return &log->rows[log->count];
+    return fc_vector_reserve(&log->rows, &log->room, log->count + 1, sizeof *log->rows) ? NULL : &log->rows[log->count];
 }
 
 FC_EXPORT int fc_loss_add(struct fc_loss_log *log, const char *name, int64_t now_ns,

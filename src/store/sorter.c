@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/sorter.h"
 #include "base/error.h"
+#include "base/vector.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -10,7 +11,6 @@ enum {
     DIGIT_BITS = 11,
     DIGITS = (64 + DIGIT_BITS - 1) / DIGIT_BITS, /* of a word */
     BUCKETS = 1 << DIGIT_BITS,
-    COUNT_MIN = 1024,
     TURN = 1 << 20 /* entries between looks at whether to stop */
 };
 
@@ -32,14 +32,7 @@ void fc_sorter_fini(struct fc_sorter *s)
 
 int fc_sorter_grow(struct fc_sorter *s, struct fc_error *err)
 {
-    size_t room = s->room ? s->room * 2 : COUNT_MIN;
-    uint64_t *bigger = realloc(s->entry, room * s->words * sizeof *bigger);
-
-    if (!bigger)
-        return no_memory(err);
-    s->entry = bigger;
-    s->room = room;
-    return 0;
+    return fc_vector_reserve(&s->entry, &s->room, s->room + 1, s->words * sizeof *s->entry) ? no_memory(err) : 0;
 }
 
 static bool is_stopped(const struct fc_sorter *s)

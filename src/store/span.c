@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/span.h"
+#include "base/vector.h"
 #include "store/session_row.h"
 
 #include <stdlib.h>
 
 static int make_room(struct fc_spans *s, size_t count)
 {
-    if (count > s->room) {
-        size_t room = s->room * 2 > count ? s->room * 2 : count + 64;
-        struct fc_span *bigger = realloc(s->span, room * sizeof *bigger);
-        if (!bigger)
-            return FC_E_NOMEM;
-        s->span = bigger;
-        s->room = room;
-    }
+    if (fc_vector_reserve(&s->span, &s->room, count, sizeof *s->span))
+        return FC_E_NOMEM;
     while (s->count < count)
         s->span[s->count++] = (struct fc_span){.start_ns = INT64_MAX, .end_ns = INT64_MIN};
     return 0;

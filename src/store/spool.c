@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/spool.h"
 #include "base/error.h"
+#include "base/heap.h"
 #include "base/io.h"
+#include "base/vector.h"
 #include "flow/key.h"
 #include "store/sorter.h"
 
@@ -237,14 +239,8 @@ static int spill(struct fc_spool *s, struct fc_error *err)
             return fd;
         s->fd = fd;
     }
-    if (s->segment_count == s->segment_room) {
-        size_t room = s->segment_room ? s->segment_room * 2 : 16;
-        struct segment *bigger = realloc(s->segments, room * sizeof *bigger);
-        if (!bigger)
-            return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
-        s->segments = bigger;
-        s->segment_room = room;
-    }
+    if (fc_vector_reserve(&s->segments, &s->segment_room, s->segment_count + 1, sizeof *s->segments))
+        return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
     start = s->file_len;
     if ((rc = fc_spool_sort(s, err)))
         return rc;
@@ -449,25 +445,14 @@ static struct place place_of(struct source *s)
     return (struct place){rank_of(s->spool, &s->record), s};
 }
 
-static bool before(const struct place *a, const struct place *b)
+static inline bool is_before(const struct place *a, const struct place *b, const struct fc_merge *m)
 {
+    (void)m;
     return a->rank != b->rank ? a->rank < b->rank
                               : fc_session_record_compare(&a->source->record, &b->source->record) < 0;
 }
 
-static void sift(struct fc_merge *m, size_t i)
-{
-    struct place down = m->heap[i];
-
-    for (size_t child; (child = 2 * i + 1) < m->live; i = child) {
-        if (child + 1 < m->live && before(&m->heap[child + 1], &m->heap[child]))
-            child++;
-        if (!before(&m->heap[child], &down))
-            break;
-        m->heap[i] = m->heap[child];
-    }
-    m->heap[i] = down;
-}
+FC_HEAP(places, struct place, const struct fc_merge *, is_before)
 
 int fc_merge_open(struct fc_spool *const *spools, size_t count, struct fc_merge **out, struct fc_error *err)
 {
@@ -514,7 +499,7 @@ int fc_merge_open(struct fc_spool *const *spools, size_t count, struct fc_merge 
             m->heap[m->live++] = place_of(&m->sources[i]);
     }
     for (size_t i = m->live; i-- > 0;)
-        sift(m, i);
+        places_sink(m->heap, m->live, i, m);
     *out = m;
     return 0;
 }
@@ -528,7 +513,7 @@ int fc_merge_next(struct fc_merge *m, struct fc_session_record **record, struct 
             return rc;
         m->heap[0] = rc ? place_of(top) : m->heap[--m->live];
         if (m->live)
-            sift(m, 0);
+            places_sink(m->heap, m->live, 0, m);
     }
     m->started = true;
     if (!m->live)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "verify/positions.h"
 #include "base/error.h"
+#include "base/vector.h"
 #include "flow/positions.h"
 #include "store/piece.h"
 #include "store/sorter.h"
@@ -20,14 +21,8 @@ void fc_verify_positions_fini(struct fc_verify_positions *all)
 
 static int add(struct fc_verify_list *l, uint64_t off, size_t session)
 {
-    if (l->count == l->room) {
-        size_t room = l->room ? l->room * 2 : 1024;
-        struct fc_verify_pos *bigger = realloc(l->pos, room * sizeof *bigger);
-        if (!bigger)
-            return FC_E_NOMEM;
-        l->pos = bigger;
-        l->room = room;
-    }
+    if (fc_vector_reserve(&l->pos, &l->room, l->count + 1, sizeof *l->pos))
+        return FC_E_NOMEM;
     l->pos[l->count++] = (struct fc_verify_pos){off, session};
     return 0;
 }
@@ -90,14 +85,8 @@ static int add_session(struct loading *load, sqlite3_stmt *stmt)
     }
     /* equal ends: both directions look alike */
     s.blind = memcmp(s.key.addr[0], s.key.addr[1], 16) == 0;
-    if (all->session_count == all->session_room) {
-        size_t room = all->session_room ? all->session_room * 2 : 1024;
-        struct fc_verify_session *bigger = realloc(all->sessions, room * sizeof *bigger);
-        if (!bigger)
-            return FC_E_NOMEM;
-        all->sessions = bigger;
-        all->session_room = room;
-    }
+    if (fc_vector_reserve(&all->sessions, &all->session_room, all->session_count + 1, sizeof *all->sessions))
+        return FC_E_NOMEM;
     all->sessions[all->session_count++] = s;
     return fc_pieces_read(&load->pieces, s.id, sqlite3_column_int64(stmt, 7), sqlite3_column_blob(stmt, 13),
                           (size_t)sqlite3_column_bytes(stmt, 13), add_segments, load);
