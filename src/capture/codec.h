@@ -48,10 +48,11 @@ int fc_stream_damage(struct fc_stream *stream, uint64_t off, const char *cause);
 int fc_stream_cut(struct fc_stream *stream, uint64_t off, const char *what);
 
 /*
- * Passes over a skippable frame, which zstd and lz4 have in common; the input is at its magic number. As
- * fc_stream_cut().
+ * Looks at what begins where a frame of zstd or lz4 may: 1: one with this magic number, whose seek point was handed on
+ * where one is due; state: the point's. Else all is done: a skippable frame, which both have in common, was passed over,
+ * or the stream has ended. 0, or as fc_stream_cut() and fc_stream_point().
  */
-int fc_stream_skip_frame(struct fc_stream *stream);
+int fc_stream_frame(struct fc_stream *stream, uint32_t magic, const uint8_t *state, size_t len);
 
 /* Windows in the state of seek points: CRC-32 and length (4 bytes each, little-endian), then one LZ4 block. */
 enum {

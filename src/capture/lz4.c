@@ -12,7 +12,6 @@
 enum {
     SPACING = 1 << 20,
     MAGIC = 0x184d2204,
-    MAGIC_SKIPPABLE = 0x184d2a50,
     HISTORY = 64 << 10,
     BLOCK_MAX = 4 << 20,
     /* FLG */
@@ -114,25 +113,9 @@ static int frame_header(struct fc_stream *s)
 static int next_frame(struct fc_stream *s)
 {
     static const uint8_t at_frame = AT_FRAME;
-    size_t n = fc_stream_input(s, 4);
-    uint32_t magic = n >= 4 ? fc_load32(fc_stream_in(s), false) : 0;
-    int rc;
+    int rc = fc_stream_frame(s, MAGIC, &at_frame, 1);
 
-    if (n == 0 && !s->in_errno) {
-        s->ended = true;
-        return 0;
-    }
-    if (n == 0)
-        return fc_stream_cut(s, s->off, "");
-    if (n < 4)
-        return fc_stream_cut(s, s->off, "a frame's header");
-    if ((magic & ~15u) == MAGIC_SKIPPABLE)
-        return fc_stream_skip_frame(s);
-    if (magic != MAGIC)
-        return fc_stream_damage(s, s->off, "something else follows the compressed data");
-    if (fc_stream_due(s, s->off) && (rc = fc_stream_point(s, s->off, fc_stream_stored(s), &at_frame, 1)))
-        return rc;
-    return frame_header(s);
+    return rc == 1 ? frame_header(s) : rc;
 }
 
 static int end_frame(struct fc_stream *s)

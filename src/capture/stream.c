@@ -218,7 +218,7 @@ int fc_stream_cut(struct fc_stream *s, uint64_t off, const char *what)
     return 0;
 }
 
-int fc_stream_skip_frame(struct fc_stream *s)
+static int skip_frame(struct fc_stream *s)
 {
     if (fc_stream_input(s, 8) < 8)
         return fc_stream_cut(s, s->off, "a skippable frame");
@@ -228,6 +228,30 @@ int fc_stream_skip_frame(struct fc_stream *s)
         return fc_stream_cut(s, s->off, "a skippable frame");
     s->in_pos++;
     return 0;
+}
+
+int fc_stream_frame(struct fc_stream *s, uint32_t wanted, const uint8_t *state, size_t len)
+{
+    enum { SKIPPABLE = 0x184d2a50 }; /* up to ...5f */
+    size_t n = fc_stream_input(s, 4);
+    uint32_t magic = n >= 4 ? fc_load32(fc_stream_in(s), false) : 0;
+    int rc;
+
+    if (n == 0 && !s->in_errno) {
+        s->ended = true;
+        return 0;
+    }
+    if (n == 0)
+        return fc_stream_cut(s, s->off, "");
+    if (n < 4)
+        return fc_stream_cut(s, s->off, "a frame's header");
+    if ((magic & ~15u) == SKIPPABLE)
+        return skip_frame(s);
+    if (magic != wanted)
+        return fc_stream_damage(s, s->off, "something else follows the compressed data");
+    if (fc_stream_due(s, s->off) && (rc = fc_stream_point(s, s->off, fc_stream_stored(s), state, len)))
+        return rc;
+    return 1;
 }
 
 static void put32(uint8_t *p, uint32_t v)

@@ -13,7 +13,6 @@
 enum {
     SPACING = 1 << 20,
     MAGIC = 0xfd2fb528,
-    MAGIC_SKIPPABLE = 0x184d2a50,
     FRAME_START = 5,     /* bytes that the library wants first */
     WINDOW_LOG_MAX = 29, /* as `zstd --long=29` makes: 512 MiB */
 };
@@ -50,23 +49,9 @@ static int enter(struct fc_stream *s, const struct fc_seek_point *point)
 static int next_frame(struct fc_stream *s)
 {
     struct zstd *z = s->state;
-    size_t n = fc_stream_input(s, 4);
-    uint32_t magic = n >= 4 ? fc_load32(fc_stream_in(s), false) : 0;
-    int rc;
+    int rc = fc_stream_frame(s, MAGIC, NULL, 0);
 
-    if (n == 0 && !s->in_errno) {
-        s->ended = true;
-        return 0;
-    }
-    if (n == 0)
-        return fc_stream_cut(s, s->off, "");
-    if (n < 4)
-        return fc_stream_cut(s, s->off, "a frame's header");
-    if ((magic & ~15u) == MAGIC_SKIPPABLE)
-        return fc_stream_skip_frame(s);
-    if (magic != MAGIC)
-        return fc_stream_damage(s, s->off, "something else follows the compressed data");
-    if (fc_stream_due(s, s->off) && (rc = fc_stream_point(s, s->off, fc_stream_stored(s), NULL, 0)))
+    if (rc != 1)
         return rc;
     ZSTD_DCtx_reset(z->ctx, ZSTD_reset_session_only);
     z->inside = true;
