@@ -46,10 +46,10 @@ uint32_t fc_partition_find(const struct fc_partition *p, uint32_t hash, const st
     }
 }
 
-static void free_index(struct rcu_head *head)
+static void free_index(struct fc_gone *gone)
 {
     FC_TSAN_ACQUIRE(&grace);
-    free(caa_container_of(head, struct fc_flow_index, rcu));
+    free(caa_container_of(gone, struct fc_flow_index, gone));
 }
 
 static void enter(struct fc_flow_index *x, uint32_t hash, uint32_t number)
@@ -96,7 +96,7 @@ static int publish_index(struct fc_partition *p)
     if (old) {
         p->slabs.bytes -= index_size(old->mask);
         FC_TSAN_RELEASE(&grace);
-        fc_table_later(p->table, &old->rcu, free_index);
+        fc_reclaim_later(&p->table->reclaim, &old->gone, free_index);
     }
     return 0;
 }
@@ -197,20 +197,20 @@ void fc_partition_show(struct fc_partition *p, uint32_t number)
     enter(index_of(p), fc_flow_at(p, number)->tag, number);
 }
 
-static void is_done(struct rcu_head *head)
+static void is_done(struct fc_gone *gone)
 {
-    struct fc_limbo *l = caa_container_of(head, struct fc_limbo, rcu);
+    struct fc_limbo *l = caa_container_of(gone, struct fc_limbo, gone);
 
     FC_TSAN_ACQUIRE(&grace);
     /* release: pairs with the load in reuse(); what readers did is in front of it */
     atomic_store_explicit(&l->done, true, memory_order_release);
 }
 
-static void hand_to_rcu(struct fc_partition *p, struct fc_limbo *l)
+static void let_go(struct fc_partition *p, struct fc_limbo *l)
 {
     FC_TSAN_RELEASE(&grace);
     l->closed = true;
-    fc_table_later(p->table, &l->rcu, is_done);
+    fc_reclaim_later(&p->table->reclaim, &l->gone, is_done);
 }
 
 static bool is_filling(const struct fc_limbo *l)
@@ -221,7 +221,7 @@ static bool is_filling(const struct fc_limbo *l)
 void fc_partition_retire(struct fc_partition *p)
 {
     if (is_filling(p->limbo) && p->limbo->count >= RETIRE_FLOWS)
-        hand_to_rcu(p, p->limbo);
+        let_go(p, p->limbo);
 }
 
 int fc_partition_remove(struct fc_partition *p, uint32_t number)
@@ -250,7 +250,7 @@ int fc_partition_remove(struct fc_partition *p, uint32_t number)
     p->flow_count--;
     atomic_store_explicit(&p->flows, p->flow_count, memory_order_relaxed);
     if (l->count == sizeof l->flows / sizeof l->flows[0])
-        hand_to_rcu(p, l);
+        let_go(p, l);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #define FC_FLOW_PARTITION_H
 
 #include "base/tsan.h"
+#include "flow/reclaim.h"
 #include "flow/slabs.h"
 #include "flow/spill.h"
 #include "flow/table.h"
@@ -71,7 +72,7 @@ enum { FC_FLOWS_A_BLOCK = 64, FC_POS_INSIDE = 16 };
 
 /* Published as a whole. A slot: hash << 32 | flow number + 1; 0: empty; FC_SLOT_GONE: was used. */
 struct fc_flow_index {
-    struct rcu_head rcu; /* once it is outgrown */
+    struct fc_gone gone; /* once it is outgrown */
     uint32_t mask;
     uint32_t used;           /* slots that are not empty; owner */
     struct fc_flow **blocks; /* behind the slots */
@@ -81,9 +82,9 @@ struct fc_flow_index {
 
 /* Flows that left. */
 struct fc_limbo {
-    struct rcu_head rcu;
+    struct fc_gone gone;
     struct fc_limbo *next;
-    bool closed;      /* it was handed to RCU */
+    bool closed;      /* it was handed over */
     atomic_bool done; /* shared: nobody stands on them any more */
     uint32_t count;
     uint32_t flows[FC_FLOWS_A_BLOCK * 4];
@@ -130,11 +131,10 @@ struct fc_table {
     uint64_t timeout[FC_TIMEOUT_COUNT]; /* UINT64_MAX: never */
     uint64_t seed;
     bool extra;
-    bool alone;                  /* no thread could be started for call_rcu() */
     struct fc_recaller recaller; /* find NULL: nobody is asked */
     struct fc_stock stock;
     struct fc_spill_file spill;
-    atomic_bool handed;                       /* something was: call_rcu() is to do it */
+    struct fc_reclaim reclaim;                /* its own lock */
     struct fc_partition partitions[FC_PARTS]; /* of the last one the queue alone is used */
 };
 
@@ -169,9 +169,9 @@ uint32_t fc_partition_new_flow(struct fc_partition *p, uint32_t hash, const stru
 void fc_partition_show(struct fc_partition *p, uint32_t number);
 /* Takes a flow, whose positions are given back, off the index. FC_E_NOMEM. */
 int fc_partition_remove(struct fc_partition *p, uint32_t number);
-/* Hands what left to RCU. */
+/* Hands over what left (flow/reclaim.h). */
 void fc_partition_retire(struct fc_partition *p);
-/* Frees everything, once no reader stands on it any more; callbacks that RCU was given are done. */
+/* Frees everything, once no reader stands on it any more; what was handed over is done. */
 void fc_partition_clear(struct fc_partition *p);
 /* The rare part of a flow, made when there is none. NULL without memory. */
 struct fc_rare *fc_flow_rare(struct fc_partition *p, struct fc_flow *f);
@@ -182,9 +182,6 @@ int fc_wheel_enter(struct fc_partition *p, uint32_t number, struct fc_advancer *
 int fc_wheel_turn(struct fc_partition *p, struct fc_advancer *a, int64_t now_ns);
 void fc_wheel_init(struct fc_partition *p);
 void fc_wheel_fini(struct fc_partition *p);
-
-/* Calls `done` when all readers that are there now are gone. */
-void fc_table_later(struct fc_table *table, struct rcu_head *head, void (*done)(struct rcu_head *head));
 
 /* apply.c. Emits a flow's session; last: no packet can continue it but one of a later capture. */
 int fc_flow_emit(struct fc_partition *p, const struct fc_flow *f, bool last, struct fc_advancer *a);

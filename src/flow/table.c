@@ -5,64 +5,9 @@
 #include "flow/stow.h"
 
 #include <sched.h>
-#include <semaphore.h>
 #include <stdlib.h>
 
 enum { WALK_AHEAD = 16, RESUME_TURN = 0x3ff };
-
-static void *nothing(void *arg)
-{
-    return arg;
-}
-
-/* liburcu ends the process when it cannot start its thread: so that is tried out, and the thread started at once. */
-static bool can_start_rcu(void)
-{
-    pthread_t thread;
-
-    if (pthread_create(&thread, NULL, nothing, NULL) != 0)
-        return false;
-    pthread_join(thread, NULL);
-    return get_default_call_rcu_data() != NULL;
-}
-
-void fc_table_later(struct fc_table *t, struct rcu_head *head, void (*done)(struct rcu_head *))
-{
-    if (!t->alone) {
-        atomic_store_explicit(&t->handed, true, memory_order_relaxed);
-        call_rcu(head, done);
-        return;
-    }
-    synchronize_rcu();
-    done(head);
-}
-
-struct fence {
-    struct rcu_head rcu;
-    sem_t passed;
-};
-
-static void pass(struct rcu_head *head)
-{
-    sem_post(&caa_container_of(head, struct fence, rcu)->passed);
-}
-
-/*
- * Waits for the callbacks that were given flows: one thread calls all, in their order. Not rcu_barrier(), whose end
- * tools that watch for races cannot fc_partition_follow.
- */
-static void wait_for_callbacks(const struct fc_table *t)
-{
-    struct fence fence;
-
-    if (t->alone || !atomic_load_explicit(&t->handed, memory_order_relaxed))
-        return; /* nothing is to come, and liburcu lets ten milliseconds pass before it calls anything */
-    sem_init(&fence.passed, 0, 0);
-    call_rcu(&fence.rcu, pass);
-    while (sem_wait(&fence.passed) != 0)
-        ; /* a signal */
-    sem_destroy(&fence.passed);
-}
 
 struct fc_table *fc_table_new(const struct fc_rules *rules, bool extra, const char *folder)
 {
@@ -76,7 +21,7 @@ struct fc_table *fc_table_new(const struct fc_rules *rules, bool extra, const ch
         t->timeout[i] = rules->timeout_ns[i] == FC_NEVER ? UINT64_MAX : (uint64_t)rules->timeout_ns[i];
     t->seed = fc_hash_secret();
     t->extra = extra;
-    t->alone = !can_start_rcu();
+    fc_reclaim_init(&t->reclaim);
     fc_stock_init(&t->stock);
     fc_spill_file_init(&t->spill, folder);
     for (unsigned i = 0; i < FC_PARTS; i++) {
@@ -91,7 +36,7 @@ struct fc_table *fc_table_new(const struct fc_rules *rules, bool extra, const ch
 
 void fc_table_shrink(struct fc_table *t)
 {
-    wait_for_callbacks(t);
+    fc_reclaim_wait(&t->reclaim);
     for (unsigned i = 0; i < FC_PARTS; i++) {
         struct fc_partition *p = &t->partitions[i];
         for (size_t k = 0; k < p->block_count; k++)
@@ -137,6 +82,7 @@ void fc_table_free(struct fc_table *t)
         fc_spill_fini(&p->notes_log);
     }
     fc_table_shrink(t);
+    fc_reclaim_fini(&t->reclaim);
     fc_shelf_fini(&shelf);
     fc_spill_file_fini(&t->spill);
     fc_stock_fini(&t->stock);
@@ -426,7 +372,7 @@ int fc_table_suspend(struct fc_table *t, unsigned i, struct fc_advancer *a)
     if (!p->suspended) {
         rc = walk(p, log_flow, a);
         p->suspended = true;
-        wait_for_callbacks(t);
+        fc_reclaim_wait(&t->reclaim);
         fc_wheel_fini(p);
         fc_partition_clear(p);
     }

@@ -27,7 +27,7 @@
  *      both pair with the loads (acquire) in fc_table_find(). Key and hash of a flow do not change; counts are relaxed
  *      atomics and may be of different moments.
  *   E. Flows that left, and indexes that were outgrown, are used again or freed a grace period later: limbo and old
- *      indexes go through call_rcu(), a batch at a time.
+ *      indexes go through flow/reclaim.h, a batch at a time.
  *
  * Memory: when flows take more than they are meant to, partitions are suspended (flow/spill.h): their flows and all
  * that comes for them from then on go to a file, and they are resumed, one after the other, in the end.

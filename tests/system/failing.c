@@ -28,7 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define KINDS(X) X(memory) X(open) X(read) X(write) X(sync) X(size) X(name) X(look) X(map) X(close)
+#define KINDS(X) X(memory) X(open) X(read) X(write) X(sync) X(size) X(name) X(look) X(map) X(close) X(thread)
 enum kind {
 #define X(name) K_##name,
     KINDS(X)
@@ -176,6 +176,11 @@ void *mmap(void *at, size_t n, int protection, int flags, int fd, off_t off)
 {
     return fails(flags & MAP_ANONYMOUS ? K_memory : K_map) == 1 ? MAP_FAILED
                                                                 : REAL(mmap)(at, n, protection, flags, fd, off);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
+{
+    return fails(K_thread) == 1 ? how : REAL(pthread_create)(thread, attr, run, arg);
 }
 
 /* ---- the log: changes to the files of one file system, by inode, and to its names */

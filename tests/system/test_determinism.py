@@ -307,7 +307,7 @@ class Threads(support.TestCase):
 
     @unittest.skipIf(support.sanitized(), 'a sanitizer has threads of its own')
     def test_one_job_is_one_thread(self):
-        """--jobs 1: beside the one that reads and writes there is at most the one in which liburcu frees memory."""
+        """--jobs 1: beside the one that reads and writes there is at most the one that frees flows."""
         files = self.fcgen('t.pcap', '--packets', '120000', '--packets-per-session', '1')
         for jobs, most in (('1', 2), ('2', 99)):
             seen, db = 0, self.path(jobs + '.db')

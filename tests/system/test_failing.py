@@ -15,7 +15,7 @@ FAILING = os.path.abspath(os.environ.get('FAILING') or os.path.join(support.ROOT
 SHORT = 0
 WAYS = {'memory': (errno.ENOMEM,), 'open': (errno.EIO, errno.EMFILE), 'read': (errno.EIO, SHORT), 'write': (errno.ENOSPC, errno.EIO, SHORT),
         'sync': (errno.EIO,), 'size': (errno.ENOSPC,), 'name': (errno.EIO,), 'look': (errno.EIO,), 'map': (errno.ENOMEM,),
-        'close': (errno.EIO,)}
+        'close': (errno.EIO,), 'thread': (errno.EAGAIN,)}
 FOREVER = 1 << 60
 
 # name: (words; what it makes: changes of the index, a file, files in a folder, or nothing)
@@ -199,6 +199,21 @@ class Failing(support.TestCase):
         if support.LONG:
             print('%-16s %s; %d runs, %d ended with 2, %.0f s' % (name, ', '.join('%s %d' % c for c in counts.items()), self.tally['runs'],
                                                               failed, time.monotonic() - begin), flush=True)
+
+    def test_each_thread_that_cannot_be_started(self):
+        """One that other threads of a user take away at that moment: work is done without, and no library ends the process."""
+        self.fcgen('w/g.pcap', '--packets', '60000', '--packets-per-session', '4')
+        words = ['index', '-q', '-d', 'new.db', '--jobs', '3', 'g.pcap']
+        self.assertEqual(self.ask(words).rc, 0)
+        want = support.dump(self.path('w', 'new.db'))
+        counts = dict(line.split() for line in support.read_bytes(self.path('counts')).decode().splitlines())
+        self.assertGreater(int(counts['thread']), 3)
+        for k in range(int(counts['thread'])):
+            for last in (k + 1, FOREVER):
+                os.remove(self.path('w', 'new.db'))
+                r = self.ask(words, 'thread', k, last, errno.EAGAIN)
+                self.assertEqual(r.rc, 0, r)
+                self.assertTrue(support.dump(self.path('w', 'new.db')) == want, 'thread %d' % k)
 
 
 for command in COMMANDS:

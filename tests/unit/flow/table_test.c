@@ -201,7 +201,7 @@ Test(table, memory_is_what_it_was_though_flows_come_and_go_for_long)
             continue;
         bed_advance(&b, i * (S / 10000));
         if (i % 4000 == 0)
-            rcu_barrier(); /* as a grace period ends in its time on a machine that has some */
+            fc_reclaim_wait(&b.table->reclaim); /* as a grace period ends in its time on a machine that has some */
         if (i == 100000)
             bytes = fc_table_bytes(b.table);
     }
