@@ -91,7 +91,8 @@ struct fc_relocate_result {
     uint64_t missing;  /* not there, */
     uint64_t changed;  /* or with another content, or unreadable: the index has the old name still */
     uint64_t left_out; /* not there, and still under the old one, gone or forgotten: nothing is missed */
-    bool wal_left;     /* somebody was reading: a -wal lies beside the index until the next writer */
+    /* a -wal or -journal lies beside the index until the next writer: somebody was reading, or a disk fails */
+    bool wal_left;
     /* what was missing or changed, the first FC_PROBLEMS_KEPT; owned by the result */
     struct fc_error *problems;
     size_t problem_count;

@@ -154,8 +154,9 @@ struct fc_forget_options {
 };
 struct fc_forget_result {
     uint64_t files, packets, sessions; /* captures, packets of them; sessions that went */
-    bool wal_left;                     /* somebody was reading: a -wal lies beside the index until the next writer */
-    uint64_t size_before, size_after;  /* bytes of the index; room that was freed inside is used again */
+    /* a -wal or -journal lies beside the index until the next writer: somebody was reading, or a disk fails */
+    bool wal_left;
+    uint64_t size_before, size_after; /* bytes of the index; room that was freed inside is used again */
 };
 
 /*

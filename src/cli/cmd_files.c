@@ -274,8 +274,8 @@ static int relocate(const struct args *a, const char *from, const char *to)
                 fc_human_count(r.missing, b[2], sizeof b[2]), fc_human_count(r.changed, b[3], sizeof b[3]),
                 fc_human_count(r.left_out, b[4], sizeof b[4]), r.left_out == 1 ? "it was" : "they were");
     if (rc == 0 && r.wal_left && !a->quiet)
-        fc_complain("warning: %s has a -wal file beside it, since it is being read; copy both, until the next run that "
-                    "writes has made them one",
+        fc_complain("warning: %s has a -wal or -journal file beside it, since it is being read, or the disk is full or "
+                    "fails; copy both, until the next run that writes has made them one",
                     fc_db_name(a->db));
     rc = rc || r.missing || r.changed ? FC_EXIT_ERROR : r.moved ? FC_EXIT_OK : FC_EXIT_NONE;
     fc_relocate_result_fini(&r);

@@ -94,8 +94,8 @@ static int run(int argc, char **argv)
         return FC_EXIT_ERROR;
     }
     if (r.wal_left && !a.quiet)
-        fc_complain("warning: %s has a -wal file beside it, since it is being read; copy both, until the next run that "
-                    "writes has made them one",
+        fc_complain("warning: %s has a -wal or -journal file beside it, since it is being read, or the disk is full or "
+                    "fails; copy both, until the next run that writes has made them one",
                     fc_db_name(a.db));
     if (a.json && !print_json(&r))
         return FC_EXIT_ERROR;

@@ -434,8 +434,8 @@ static int read_and_write(struct run *run, const struct fc_index_options *o, str
     if (rc == 0 && fc_writer_wal_left(run->writer)) {
         struct fc_error why;
         fc_error_set(&why, FC_OK, run->db_path, FC_NO_OFFSET,
-                     "has a -wal file beside it, since it is being read or the disk is full; copy both, until the next"
-                     " run that adds to it has made them one");
+                     "has a -wal or -journal file beside it, since it is being read, or the disk is full or fails; copy"
+                     " both, until the next run that adds to it has made them one");
         fc_notice_add(result, FC_NOTICE_WAL, &why);
     }
     written = now_ns() - start;

@@ -129,7 +129,10 @@ void fc_writer_empty_wal(struct fc_writer *writer);
 /* Has it changed anything? */
 bool fc_writer_has_changed(const struct fc_writer *writer);
 
-/* After the commit: somebody was reading, so that the index has a -wal beside it until the next writer comes. */
+/*
+ * After the commit: somebody was reading, so that the index has a -wal beside it until the next writer comes; or the
+ * journal by which it left WAL mode could not be removed, and takes that back with who reads next.
+ */
 bool fc_writer_wal_left(const struct fc_writer *writer);
 
 /* Folder of the database, resolved. Valid until close. */

@@ -261,19 +261,24 @@ static bool has_room_for_wal(const struct fc_writer *w)
 /*
  * Changing the mode wants the file for itself, and fails at once when somebody reads at that moment: SQLite does not
  * wait, so it is tried again. (To take the lock before, by PRAGMA locking_mode, would shut others out for good where
- * another run has changed the mode in between.)
+ * another run has changed the mode in between.) A journal that cannot be removed behind the change takes it back, with
+ * whom reads next: that is done here, and then tried again likewise. False: the last attempt has failed.
  */
-static void change_mode(struct fc_writer *w, bool wal, int most_ms)
+static bool change_mode(struct fc_writer *w, bool wal, int most_ms)
 {
+    int rc = SQLITE_OK;
     const char *text =
         wal ? "PRAGMA journal_mode = WAL" : "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE";
 
     /* also where something has broken the connection; only who reads is waited for */
     for (int ms = 0; is_wal(w) != wal && ms <= most_ms; ms += sqlite3_sleep(1 + getpid() % 4)) {
-        int rc = sqlite3_exec(w->conn.db, text, NULL, NULL, NULL);
-        if ((rc & 0xff) != SQLITE_BUSY || is_wal(w) == wal)
+        rc = sqlite3_exec(w->conn.db, text, NULL, NULL, NULL);
+        if (!wal && (rc & 0xff) == SQLITE_IOERR)
+            (void)sqlite3_exec(w->conn.db, "SELECT 1 FROM sqlite_schema", NULL, NULL, NULL);
+        else if ((rc & 0xff) != SQLITE_BUSY || is_wal(w) == wal)
             break;
     }
+    return rc == SQLITE_OK && is_wal(w) == wal;
 }
 
 static void note_own(struct fc_writer *w)
@@ -327,7 +332,7 @@ int fc_writer_begin(struct fc_writer *w, struct fc_error *err)
                                                               : fc_conn_commit(&w->conn, err)))
         return rc;
     if (has_room_for_wal(w))
-        change_mode(w, true, ALONE_MS);
+        (void)change_mode(w, true, ALONE_MS);
     /* without it the commit waits for who reads */
     sqlite3_busy_timeout(w->conn.db, is_wal(w) ? BUSY_MS : COMMIT_MS);
     if ((rc = begin(w, err)))
@@ -372,7 +377,7 @@ void fc_writer_empty_wal(struct fc_writer *w)
 
 void fc_writer_be_wal(struct fc_writer *w)
 {
-    change_mode(w, true, 0);
+    (void)change_mode(w, true, 0);
 }
 
 void fc_writer_set_staying(struct fc_writer *w)
@@ -390,8 +395,7 @@ void fc_writer_end_adding(struct fc_writer *w)
         stay(w);
         return;
     }
-    change_mode(w, false, BACK_MS);
-    w->wal_left = is_wal(w);
+    w->wal_left = !change_mode(w, false, BACK_MS);
 }
 
 static int open_existing(struct fc_writer *w, struct fc_error *err)

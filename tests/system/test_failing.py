@@ -215,6 +215,29 @@ class Failing(support.TestCase):
                 self.assertEqual(r.rc, 0, r)
                 self.assertTrue(support.dump(self.path('w', 'new.db')) == want, 'thread %d' % k)
 
+    def test_a_journal_that_stays_is_told_of(self):
+        """Behind the commit the index goes back to a rollback journal, by one that is then removed, or takes that back."""
+        words = COMMANDS['add'][0]
+        self.restore()
+        self.assertEqual(self.ask(words).rc, 0)
+        want = support.dump(self.path('w', 'x.db'))
+        counts = dict(line.split() for line in support.read_bytes(self.path('counts')).decode().splitlines())
+        left = 0
+        for k in range(int(counts['name'])):
+            for last in (k + 1, FOREVER):
+                self.restore()
+                told = 'name %d to %d' % (k, last)
+                r = self.ask(words, 'name', k, last, errno.EIO)
+                beside = [n for n in self.names() if n in ('x.db-wal', 'x.db-journal') and os.path.getsize(self.path('w', n))]
+                if r.rc == 0 and beside:
+                    self.assertEqual(last, FOREVER, '%s: once more would have done: %s' % (told, beside))
+                    self.assertIn(' or -journal file beside it', r.err, told)
+                    left += 1
+                    flowcarve('query', '-c', '-d', 'x.db', cwd=self.work)  # takes back what it tells
+                if r.rc == 0:
+                    self.assertTrue(support.dump(self.path('w', 'x.db')) == want, told)
+        self.assertGreater(left, 0, 'nothing stayed')
+
 
 for command in COMMANDS:
     setattr(Failing, 'test_' + command.replace(' ', '_').replace('-', ''), lambda self, name=command: self.sweep(name))
