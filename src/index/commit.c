@@ -3,8 +3,11 @@
  * What becomes of chunks that were scanned, in the order of their file, by the worker that is busy with it: committed,
  * counted, handed over.
  */
+#include "base/error.h"
+#include "capture/print.h"
 #include "index/worker.h"
 
+#include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,6 +30,32 @@ static int check_start(struct fc_chunk *c)
     return fc_section_copy(&c->section, &f->section) ? FC_E_NOMEM : 0;
 }
 
+static int64_t time_ns(const struct timespec *t)
+{
+    return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec;
+}
+
+/*
+ * Whether the capture has the content still by which it is known: mtime can be set back, and ctime changes also where
+ * nothing but a name or a right does. 1; 0: it has not; FC_E_IO, FC_E_LIMIT.
+ */
+static int same_content(const struct fc_scan_file *f, int fd, struct fc_error *err)
+{
+    struct fc_file file = f->plan->file;
+    struct fc_prints prints;
+    int opened = -1, rc;
+
+    if (fd < 0 && (opened = fd = fc_file_again(&file)) < 0)
+        return fc_error_errno(err, errno == EMFILE || errno == ENFILE ? FC_E_LIMIT : FC_E_IO, file.path, FC_NO_OFFSET,
+                              "cannot open");
+    file.fd = fd;
+    file.tail = NULL;
+    rc = fc_file_prints(&file, file.stored_size, &prints, err);
+    if (opened >= 0)
+        close(opened);
+    return rc ? rc : prints.stored == f->stored_fingerprint;
+}
+
 /*
  * The capture must be what it was when it was opened; where it has grown, what was there then is what counts. One that
  * was deleted, or replaced by another of its name, could never be carved from.
@@ -41,11 +70,14 @@ static int check_unchanged(struct fc_pipeline *p, struct fc_scan_file *f, struct
         return fc_pipeline_spoiled(p, f,
                                    fc_error_errno(err, FC_E_IO, file->path, FC_NO_OFFSET, "cannot be looked at again"));
     f->grown = (uint64_t)st.st_size > file->stored_size;
-    int64_t mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-    bool same = (uint64_t)st.st_size == file->stored_size && mtime_ns == file->mtime_ns;
+    bool same = (uint64_t)st.st_size == file->stored_size && time_ns(&st.st_mtim) == file->mtime_ns;
     bool lost = st.st_nlink == 0 && !file->nameless && file->held < 0;
-    if (st.st_dev == file->dev && st.st_ino == file->ino && (same || f->grown) && !lost)
-        return 0;
+    if (st.st_dev == file->dev && st.st_ino == file->ino && (same || f->grown) && !lost) {
+        bool touched = time_ns(&st.st_ctim) != file->ctime_ns || fc_file_ctime(file) == FC_TIME_NONE;
+        int rc = touched && file->held < 0 && f->stored_fingerprint ? same_content(f, fd, err) : 1;
+        if (rc)
+            return rc == FC_E_IO ? fc_pipeline_spoiled(p, f, rc) : rc == 1 ? 0 : rc;
+    }
     return fc_pipeline_spoiled(p, f,
                                fc_error_set(err, FC_E_CHANGED, file->path, FC_NO_OFFSET,
                                             lost ? "was deleted or replaced while it was being indexed"

@@ -2,7 +2,8 @@
 /*
  * Captures that fail or change while they are read. Of three, the second one cannot be read at the k-th read, or is
  * appended to, cut, overwritten, deleted or replaced there: it alone is refused, or (appended to) indexed as it was,
- * and the index is that of the others, row by row.
+ * and the index is that of the others, row by row. Who overwrites it may set its mtime back and leave its records
+ * whole, so that its fingerprint alone tells; who changes its rights is in nobody's way.
  *
  * pread() is wrapped: what it does to the file depends on how often that was read.
  */
@@ -21,9 +22,9 @@
 ssize_t __real_pread(int fd, void *buf, size_t n, off_t off);
 ssize_t __wrap_pread(int fd, void *buf, size_t n, off_t off);
 
-enum what { NOTHING, FAIL, FAIL_ONCE, APPEND, CUT, OVERWRITE, DELETE, REPLACE, WHATS };
-static const char *const names[WHATS] = {"nothing", "EIO from then on", "EIO",     "appended to",
-                                         "cut",     "overwritten",      "deleted", "replaced"};
+enum what { NOTHING, FAIL, FAIL_ONCE, APPEND, CUT, OVERWRITE, DELETE, REPLACE, TURN, TOUCH, WHATS };
+static const char *const names[WHATS] = {"nothing",     "EIO from then on", "EIO",      "appended to",   "cut",
+                                         "overwritten", "deleted",          "replaced", "a byte turned", "touched"};
 
 static struct {
     const char *path, *other; /* the capture, and one by which it is replaced */
@@ -34,6 +35,16 @@ static struct {
 } plot;
 
 static void restore(const char *from, const char *to);
+
+/* The last byte of the last packet's padding, and all times but ctime are as they were. */
+static void turn(int fd, const struct stat *st)
+{
+    struct timespec times[2] = {st->st_atim, st->st_mtim};
+    char byte = 'x';
+
+    if (pwrite(fd, &byte, 1, st->st_size - 1) != 1 || futimens(fd, times) != 0)
+        abort();
+}
 
 static void change(void)
 {
@@ -50,6 +61,10 @@ static void change(void)
         abort();
     if (plot.what == OVERWRITE &&
         (pwrite(fd, junk, sizeof junk, st.st_size / 2) != sizeof junk || futimens(fd, times) != 0))
+        abort();
+    if (plot.what == TURN)
+        turn(fd, &st);
+    if (plot.what == TOUCH && fchmod(fd, 0640) != 0)
         abort();
     close(fd);
     if ((plot.what == DELETE || plot.what == REPLACE) && unlink(plot.path) != 0)
@@ -137,6 +152,7 @@ int main(void)
     struct fc_rules rules;
     struct traffic t;
     struct stat st;
+    unsigned turned = 0;
     int failed = 0;
 
     fc_rules_profile(&rules, "flowcarve");
@@ -154,7 +170,7 @@ int main(void)
     failed |= run(folder, others, 2, &result, &without);
     fc_index_result_fini(&result);
     for (int what = FAIL; what < WHATS && !failed; what++)
-        for (unsigned at = 0; at < 14 && !failed; at += 1 + at / 4) {
+        for (unsigned at = 0; at < (what < TURN ? 14 : 60) && !failed; at += 1 + at / 4) {
             unlink(victim);
             restore(t.files[1].path, victim);
             if (stat(victim, &st) != 0)
@@ -171,7 +187,10 @@ int main(void)
             bool kept = result.files_refused == 0 && result.files == 3;
             bool as_one = !failed && strcmp(rows, refused ? without : whole) == 0;
             /* one that passes may have met a chunk that began at a wrong guess and is read again */
-            failed |= !as_one || !(!met || what == APPEND ? kept : refused || (what == FAIL_ONCE && kept));
+            bool passes =
+                what == FAIL_ONCE || what == TURN; /* before the fingerprint was taken it is what is indexed */
+            failed |= !as_one || !(!met || what == APPEND || what == TOUCH ? kept : refused || (passes && kept));
+            turned += what == TURN && refused;
             if (failed)
                 fprintf(stderr, "capture_fault: %s at read %u: %llu files, %llu refused, rows %s\n", names[what], at,
                         (unsigned long long)result.files, (unsigned long long)result.files_refused,
@@ -179,6 +198,10 @@ int main(void)
             free(rows);
             fc_index_result_fini(&result);
         }
+    if (!failed && !turned) {
+        fprintf(stderr, "capture_fault: no turned byte was seen\n");
+        failed = 1;
+    }
     unlink(victim);
     free(whole);
     free(without);
