@@ -44,7 +44,7 @@ int fc_stream_point(struct fc_stream *stream, uint64_t off, uint64_t stored_off,
 int fc_stream_note(struct fc_stream *stream, uint64_t off, const char *cause);
 /* The same, and the end of the stream. */
 int fc_stream_damage(struct fc_stream *stream, uint64_t off, const char *cause);
-/* The end of the stream because the file ends inside `what`, or cannot be read on. */
+/* The end of the stream because the file ends inside `what`. FC_E_IO: it does not, but cannot be read on. */
 int fc_stream_cut(struct fc_stream *stream, uint64_t off, const char *what);
 
 /*

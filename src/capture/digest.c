@@ -63,8 +63,9 @@ static int take_stream(const struct fc_file *file, uint8_t *buf, XXH3_state_t *s
     }
     out->bytes = stream.off;
     out->known = rc == 0 && !damaged && stream.why.code == FC_OK;
+    bool unreadable = fc_stream_unreadable(&stream, NULL, NULL) != 0;
     fc_stream_fini(&stream);
-    return rc;
+    return unreadable ? 0 : rc;
 }
 
 /* Opens it again. False: it cannot be, or is another file. */

@@ -32,21 +32,24 @@ struct unpacker {
 };
 
 /*
- * The archive has failed, which tells nothing of the capture: it is no end, and may be tried again. 0: it has not.
+ * The disk or the archive has failed, which tells nothing of the capture: it is no end, and may be tried again. 0: it
+ * has not.
  */
-static int archive_failed(struct unpacker *u, struct fc_error *err)
+static int reading_failed(struct unpacker *u, struct fc_error *err)
 {
     struct fc_stream *s = &u->stream;
+    int rc = fc_stream_unreadable(s, u->path, err);
 
-    if (!s->from.remote || !s->in_errno)
+    if (!rc)
         return 0;
     s->in_pos = s->in_len = 0;
     s->in_errno = 0;
     s->in_end = false;
-    u->lost = fc_remote_why(s->from.remote)->code;
-    if (err)
+    if (s->from.remote)
+        rc = fc_remote_why(s->from.remote)->code;
+    if (s->from.remote && err)
         *err = *fc_remote_why(s->from.remote);
-    return u->lost;
+    return u->lost = rc;
 }
 
 /* Decodes the block that the stream stands in, up to its end. */
@@ -64,7 +67,7 @@ static int fill(struct unpacker *u, struct fc_error *err)
         b->lo = b->hi = at;
     }
     int64_t n = fc_stream_read(&u->stream, data + at);
-    if (archive_failed(u, err))
+    if (reading_failed(u, err))
         return u->lost;
     if (n < 0) {
         u->lost = (int)n;
@@ -112,7 +115,7 @@ static int aim(struct unpacker *u, uint64_t off, struct fc_error *err)
         return 0;
     expect(u, off, &point, &next);
     u->lost = fc_stream_enter(&u->stream, found ? &point : NULL);
-    if (archive_failed(u, err))
+    if (reading_failed(u, err))
         return u->lost;
     if (u->lost == FC_E_DAMAGED)
         return fc_error_set(err, FC_E_DB, u->path, off, "the index holds a damaged seek point for byte %llu",

@@ -117,12 +117,23 @@ int64_t fc_stream_read(struct fc_stream *s, void *buf)
 
     while (done < n && !s->ended) {
         int64_t got = s->codec->read(s, out + done, n - done);
+        if (s->in_errno) { /* which says nothing of the stream: it does not end here */
+            s->ended = false;
+            return FC_E_IO;
+        }
         if (got < 0)
             return got;
         done += (size_t)got;
         s->off += (uint64_t)got;
     }
     return (int64_t)done;
+}
+
+int fc_stream_unreadable(const struct fc_stream *s, const char *path, struct fc_error *err)
+{
+    return s->in_errno ? fc_error_set(err, FC_E_IO, path, s->in_off + s->in_len, "cannot read: %s",
+                                      strerrordesc_np(s->in_errno))
+                       : 0;
 }
 
 int fc_stream_reserve(struct fc_stream *s, size_t want)
@@ -208,10 +219,8 @@ int fc_stream_cut(struct fc_stream *s, uint64_t off, const char *what)
 {
     char text[160];
 
-    if (s->in_errno) {
-        snprintf(text, sizeof text, "cannot read: %s", strerrordesc_np(s->in_errno));
-        return fc_stream_damage(s, off, text);
-    }
+    if (s->in_errno)
+        return FC_E_IO;
     snprintf(text, sizeof text, "the file ends inside %s", what);
     end(s, off, text);
     s->cut = true;

@@ -69,15 +69,17 @@ int fc_stream_init(struct fc_stream *stream, enum fc_compression compression, st
                    const struct fc_stream_watch *watch);
 void fc_stream_fini(struct fc_stream *stream);
 
-/* Goes to a seek point, NULL: to the start. FC_E_DAMAGED: the point is none; FC_E_NOMEM. */
+/* Goes to a seek point, NULL: to the start. FC_E_DAMAGED: the point is none; FC_E_NOMEM; FC_E_IO as below. */
 int fc_stream_enter(struct fc_stream *stream, const struct fc_seek_point *point);
 
 /*
  * The bytes up to the next multiple of FC_STREAM_PIECE, as many as buf must have room for; less only at the end of the
  * stream. How far the decoders get before damage depends on the room they are given, so all are given the same.
- * FC_E_NOMEM, or what `watch` returned.
+ * FC_E_NOMEM; FC_E_IO with in_errno: the file cannot be read, wherever the stream stands now; or what `watch` returned.
  */
 enum { FC_STREAM_PIECE = 64 << 10 };
 int64_t fc_stream_read(struct fc_stream *stream, void *buf);
+/* FC_E_IO, and err: it could not be read, of which the codes above do not say why; else 0. path: the file's. */
+int fc_stream_unreadable(const struct fc_stream *stream, const char *path, struct fc_error *err);
 
 #endif

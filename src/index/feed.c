@@ -264,27 +264,31 @@ static int feed_stream(struct fc_feed *feed, struct fc_stream *stream)
     return rc;
 }
 
+/* The file cannot be had: who reads it is told why, and gets no more of it. 0. */
+static int give_up(struct fc_feed *feed, int code, const struct fc_error *why)
+{
+    struct fc_feeder *f = feed->feeder;
+
+    pthread_mutex_lock(&f->lock);
+    feed->code = code;
+    feed->why = *why;
+    feed->ended = true;
+    pthread_cond_broadcast(&f->data);
+    pthread_mutex_unlock(&f->lock);
+    f->tell(f->ctx, 0, NULL);
+    return 0;
+}
+
 /* Feeds a file to its end. A code: all is lost, and why says it. */
 static int feed_file(struct fc_feed *feed, struct fc_error *why)
 {
     const struct fc_stream_watch watch = {add_point, add_damage, feed};
-    struct fc_feeder *f = feed->feeder;
-    struct fc_stream stream;
+    struct fc_stream stream = {.state = NULL};
     struct fc_file file;
-    int rc = open_again(feed, &file, why);
+    int rc = open_again(feed, &file, why), failed = 0;
 
-    if (rc && rc != FC_E_NOMEM && rc != FC_E_LIMIT) { /* its records are lost, and that is damage with a cause */
-        pthread_mutex_lock(&f->lock);
-        feed->code = rc;
-        feed->why = *why;
-        feed->ended = true;
-        pthread_cond_broadcast(&f->data);
-        pthread_mutex_unlock(&f->lock);
-        f->tell(f->ctx, 0, NULL);
-        return 0;
-    }
     if (rc)
-        return rc;
+        return rc == FC_E_NOMEM || rc == FC_E_LIMIT ? rc : give_up(feed, rc, why);
     rc = fc_stream_init(&stream, file.compression, (struct fc_bytes){.fd = file.fd}, file.stored_size, &watch);
     if (rc == 0) {
         const struct fc_file_state *state = feed->plan->state;
@@ -292,12 +296,24 @@ static int feed_file(struct fc_feed *feed, struct fc_error *why)
             rc = fc_error_set(&feed->why, FC_E_DB, file.path, state->point.off, "the index holds a damaged seek point");
         if (rc == 0)
             rc = feed_stream(feed, &stream);
+        failed = fc_stream_unreadable(&stream, feed->plan->file.path, why);
         fc_stream_fini(&stream);
     }
     fc_file_close(&file);
+    if (failed)
+        return give_up(feed, failed, why);
     if (rc)
         *why = feed->why;
     return rc && why->code != rc ? fc_error_set(why, rc, NULL, FC_NO_OFFSET, "%s", fc_strerror(rc)) : rc;
+}
+
+static void stop_all(struct fc_feeder *f)
+{
+    pthread_mutex_lock(&f->lock);
+    f->stop = true;
+    pthread_cond_broadcast(&f->data);
+    pthread_cond_broadcast(&f->space);
+    pthread_mutex_unlock(&f->lock);
 }
 
 static void *feed_files(void *arg)
@@ -315,11 +331,7 @@ static void *feed_files(void *arg)
         rc = feed_file(feed, &why);
     }
     if (rc) {
-        pthread_mutex_lock(&f->lock);
-        f->stop = true;
-        pthread_cond_broadcast(&f->data);
-        pthread_cond_broadcast(&f->space);
-        pthread_mutex_unlock(&f->lock);
+        stop_all(f);
         f->tell(f->ctx, rc, &why);
     }
     return NULL;
@@ -410,7 +422,8 @@ uint64_t fc_feed_size(struct fc_feed *feed)
 int fc_feed_has(struct fc_feed *feed, uint64_t off)
 {
     pthread_mutex_lock(&feed->feeder->lock);
-    int has = feed->produced >= off ? 1 : feed->ended ? 0 : -1;
+    /* of one that could not be read to its end, reading says why */
+    int has = feed->produced >= off || feed->code ? 1 : feed->ended ? 0 : -1;
     pthread_mutex_unlock(&feed->feeder->lock);
     return has;
 }
@@ -457,21 +470,16 @@ size_t fc_feed_points(const struct fc_feed *feed)
     return feed->point_count;
 }
 
-static int load_point(struct fc_feed *feed, const struct stored_point *p, struct fc_seek_point *point,
-                      struct fc_buffer *state, struct fc_error *err)
+int fc_feed_point(struct fc_feed *feed, size_t i, struct fc_seek_point *point, struct fc_buffer *state,
+                  struct fc_error *err)
 {
+    const struct stored_point *p = &feed->points[i];
     int rc = fc_buffer_reserve(state, p->state_len + 1);
 
     if (rc)
         return fc_error_set(err, rc, NULL, FC_NO_OFFSET, "out of memory");
     *point = (struct fc_seek_point){p->off, p->stored_off, state->data, p->state_len};
     return fc_io_read(feed->feeder->spool, state->data, p->state_len, p->state_off, "the temporary file", err);
-}
-
-int fc_feed_point(struct fc_feed *feed, size_t i, struct fc_seek_point *point, struct fc_buffer *state,
-                  struct fc_error *err)
-{
-    return load_point(feed, &feed->points[i], point, state, err);
 }
 
 const struct fc_damage *fc_feed_damage(const struct fc_feed *feed, size_t *count)
@@ -572,11 +580,7 @@ void fc_feeder_stop(struct fc_feeder *f)
 {
     if (!f)
         return;
-    pthread_mutex_lock(&f->lock);
-    f->stop = true;
-    pthread_cond_broadcast(&f->data);
-    pthread_cond_broadcast(&f->space);
-    pthread_mutex_unlock(&f->lock);
+    stop_all(f);
     for (unsigned i = 0; i < f->thread_count; i++)
         pthread_join(f->threads[i], NULL);
     f->thread_count = 0;

@@ -6,7 +6,7 @@ anything half made. FLOWCARVE_TEST_LONG=1 fails every call of every command, and
 
 The program is run with failing.c preloaded.
 """
-import collections, errno, lzma, os, re, shutil, tempfile, time, unittest
+import collections, errno, gzip, lzma, os, re, shutil, tempfile, time, unittest
 
 import support
 from support import flowcarve, index
@@ -237,6 +237,37 @@ class Failing(support.TestCase):
                 if r.rc == 0:
                     self.assertTrue(support.dump(self.path('w', 'x.db')) == want, told)
         self.assertGreater(left, 0, 'nothing stayed')
+
+    def test_a_read_that_fails_is_not_called_damage(self):
+        """SQLite's code for a page that the disk does not give is that of a damaged one."""
+        for name in ('index', 'add', 'query', 'top', 'verify'):
+            words = COMMANDS[name][0]
+            self.restore()
+            self.ask(words)
+            counts = dict(line.split() for line in support.read_bytes(self.path('counts')).decode().splitlines())
+            for k in range(int(counts['read'])):
+                self.restore()
+                r = self.ask(words, 'read', k, k + 1, errno.EIO)
+                self.assertNotRegex(r.err, 'malformed|damaged', '%s, read %d' % (name, k))
+
+    def test_a_compressed_capture_that_cannot_be_read_is_no_damaged_one(self):
+        """It would be known from then on, and what it holds never be indexed."""
+        f, = self.fcgen('w/g.pcap', '--packets', '1000', '--sizes', 'small')
+        for name, packed in (('g.pcap.gz', gzip.compress), ('g.pcap.xz', lzma.compress)):
+            support.write(self.path('w', name), packed(support.read_bytes(f)))
+            words = ['index', '-q', '-d', 'new.db', name]
+            self.assertEqual(self.ask(words).rc, 0)
+            want = support.dump(self.path('w', 'new.db'))
+            counts = dict(line.split() for line in support.read_bytes(self.path('counts')).decode().splitlines())
+            for k in range(int(counts['read'])):
+                os.remove(self.path('w', 'new.db'))
+                r = self.ask(words, 'read', k, k + 1, errno.EIO)
+                if r.rc:
+                    self.assert_says(r, 'Input/output error')
+                    self.assertFalse(os.path.exists(self.path('w', 'new.db')))
+                    index('new.db', '-q', name, cwd=self.work)
+                self.assertTrue(support.dump(self.path('w', 'new.db')) == want, '%s, read %d: %s' % (name, k, r))
+            os.remove(self.path('w', 'new.db'))
 
 
 for command in COMMANDS:
