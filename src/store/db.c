@@ -22,13 +22,25 @@ sqlite3 *fc_db_sqlite(struct fc_db *db)
     return db->sql;
 }
 
+/* SQLite calls it damage, too, when a disk does not give a page: its errno, else 0. */
+static int failed_read(sqlite3 *sql)
+{
+    int cause = 0;
+
+    if (sqlite3_file_control(sql, "main", SQLITE_FCNTL_LAST_ERRNO, &cause) != SQLITE_OK)
+        return 0;
+    return cause == EIO || cause == ENXIO || cause == ERANGE ? cause : 0; /* as os_unix.c has them */
+}
+
 int fc_db_error(sqlite3 *sql, const char *path, struct fc_error *err, const char *what)
 {
-    int rc = sql ? sqlite3_errcode(sql) & 0xff : SQLITE_NOMEM;
+    int rc = sql ? sqlite3_errcode(sql) & 0xff : SQLITE_NOMEM, lost = rc == SQLITE_CORRUPT ? failed_read(sql) : 0;
     bool io = rc == SQLITE_IOERR || rc == SQLITE_FULL || rc == SQLITE_CANTOPEN;
     int code = rc == SQLITE_NOMEM ? FC_E_NOMEM : rc == SQLITE_INTERRUPT ? FC_E_INTERRUPTED : io ? FC_E_IO : FC_E_DB;
     int cause = io && rc != SQLITE_FULL ? sqlite3_system_errno(sql) : 0;
 
+    if (lost)
+        return fc_error_set(err, FC_E_IO, path, FC_NO_OFFSET, "%s: disk I/O error: %s", what, strerror(lost));
     if (cause) /* of these SQLite's message does not say why */
         return fc_error_set(err, code, path, FC_NO_OFFSET, "%s: %s: %s", what, sqlite3_errmsg(sql), strerror(cause));
     return fc_error_set(err, code, path, FC_NO_OFFSET, "%s: %s", what, sql ? sqlite3_errmsg(sql) : "out of memory");
