@@ -24,7 +24,8 @@ enum { ROWS_MAX = 4096 };
 /* A row that is not in the index yet, or not as it is by now. */
 struct row {
     size_t interface;
-    int64_t id; /* in the index; 0: it is not there */
+    int64_t id;  /* in the index; 0: it is not there */
+    int64_t put; /* the same, once what is being written is committed */
     int64_t start_ns, end_ns;
     struct fc_loss_counts counts;
     bool dropped, unwritten;
@@ -252,13 +253,14 @@ static int put_row(struct fc_loss_log *log, struct fc_conn *conn, struct fc_stmt
                         " WHERE id = ?13 AND capture_ns = ?1 AND interface = ?2");
         bind(update, log, r, last_file);
         fc_stmt_int(update, 13, r->id);
+        r->put = r->id;
         if ((rc = fc_stmt_run(update, err)) || sqlite3_changes(conn->db))
             return rc;
     }
     fc_stmt_prepare(insert, conn, "INSERT INTO loss VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     bind(insert, log, r, last_file);
     if ((rc = fc_stmt_run(insert, err)) == 0)
-        r->id = sqlite3_last_insert_rowid(conn->db);
+        r->put = sqlite3_last_insert_rowid(conn->db);
     return rc;
 }
 
@@ -285,6 +287,8 @@ static void leave_out_written(struct fc_loss_log *log)
 
     for (size_t i = 0; i < log->count; i++) {
         struct interface *f = &log->interfaces[log->rows[i].interface];
+        if (log->rows[i].unwritten)
+            log->rows[i].id = log->rows[i].put;
         log->rows[i].unwritten = false;
         log->written_ns = log->rows[i].end_ns > log->written_ns ? log->rows[i].end_ns : log->written_ns;
         if (f->last != i)
@@ -382,15 +386,20 @@ FC_EXPORT int fc_loss_forget(const char *db_path, int64_t before_ns, uint64_t *r
 
 /* ---- reading */
 
-static bool has_loss(struct fc_db *db)
+/* 1, 0, or a code. */
+static int has_loss(struct fc_db *db, struct fc_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    bool has = sqlite3_prepare_v2(db->sql, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'loss'", -1,
-                                  &stmt, NULL) == SQLITE_OK &&
-               sqlite3_step(stmt) == SQLITE_ROW;
+    int step = sqlite3_prepare_v2(db->sql, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'loss'", -1,
+                                  &stmt, NULL) == SQLITE_OK
+                   ? sqlite3_step(stmt)
+                   : SQLITE_ERROR;
+    int rc = step == SQLITE_ROW    ? 1
+             : step == SQLITE_DONE ? 0
+                                   : fc_db_error(db->sql, db->path, err, "cannot read the index");
 
     sqlite3_finalize(stmt);
-    return has;
+    return rc;
 }
 
 static struct fc_loss_row read_row(sqlite3_stmt *stmt)
@@ -420,10 +429,11 @@ FC_EXPORT int fc_loss_read(struct fc_db *db, int64_t from_ns, int64_t to_ns,
                            int (*call)(void *ctx, const struct fc_loss_row *row), void *ctx, struct fc_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    int step = SQLITE_DONE, rc = 0;
+    int step = SQLITE_DONE, rc = has_loss(db, err);
 
-    if (!has_loss(db))
-        return 0;
+    if (rc != 1)
+        return rc;
+    rc = 0;
     if (sqlite3_prepare_v2(db->sql,
                            "SELECT capture_ns, interface, start_ns, end_ns, received, recorded, dropped_kernel,"
                            " dropped_queue, dropped_disk, dropped_iface, first_file, last_file FROM loss"

@@ -230,3 +230,35 @@ Test(loss, is_read_by_time)
     fc_db_close(db);
     unlink(path);
 }
+
+Test(loss, rows_of_a_commit_that_failed_are_not_taken_for_those_of_others)
+{
+    struct fc_conn reader = {.name = path};
+    struct fc_loss_log *other;
+    int64_t n = 0;
+
+    name_index();
+    make_index();
+    struct fc_loss_log *log = begin();
+    add(log, "eth0", 1, 10, 1);
+    cr_assert_eq(fc_loss_write(log, true, NULL), 0);
+    /* two rows, which a reader keeps from being committed */
+    cr_assert_eq(fc_conn_open(&reader, path, SQLITE_OPEN_READONLY, NULL), 0);
+    cr_assert_eq(fc_conn_begin(&reader, "BEGIN", NULL), 0);
+    cr_assert_eq(fc_conn_number(&reader, "SELECT count(*) FROM loss", &n, NULL), 1);
+    add(log, "eth0", 2, 20, 11);
+    add(log, "eth0", 3, 30, 111);
+    cr_assert_neq(fc_loss_write(log, true, NULL), 0);
+    fc_conn_close(&reader);
+    /* another capture gets the first one's ID, and so this one the second's */
+    cr_assert_eq(fc_loss_open(path, T0 + 1, &other, NULL), 0);
+    add(other, "eth0", 0, 0, 0);
+    add(other, "eth0", 4, 5, 5000);
+    cr_assert_eq(fc_loss_write(other, true, NULL), 0);
+    cr_assert_eq(fc_loss_write(log, true, NULL), 0);
+    fc_loss_close(other);
+    fc_loss_close(log);
+    cr_assert_eq(number("SELECT count(*) FROM loss"), 4);
+    cr_assert_eq(number("SELECT sum(dropped_kernel) FROM loss"), 5111);
+    unlink(path);
+}
