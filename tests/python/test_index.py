@@ -126,6 +126,19 @@ def test_progress_is_told_and_may_end_it(tmp_path, made):
         assert told[-1].records == 20000
 
 
+def test_a_callback_that_uses_its_index_is_refused(tmp_path, made):
+    """It would wait for the call that waits for it."""
+    with fc.open(tmp_path / "a.db") as index, fc.open(tmp_path / "b.db") as other:
+        other.index(made)
+        for use in (index.count, index.close, lambda: list(index.query())):
+            with pytest.raises(fc.UsageError, match="callback"):
+                index.index(made, progress=lambda now: (other.count(), use()))
+        index.index(made)
+        with pytest.raises(fc.UsageError, match="callback"):
+            index.carve(tmp_path / "all.pcap", progress=lambda now: index.count())
+        assert index.count() == 400
+
+
 def test_sums(index, db):
     with contextlib.closing(sqlite3.connect(db)) as sql:
         want = sql.execute("SELECT proto, count(*), sum(client_packets + server_packets), sum(client_bytes + server_bytes) FROM session"

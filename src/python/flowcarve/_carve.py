@@ -58,7 +58,7 @@ def carve(index, filter, path, *, format=None, compression=None, direction=None,
     """Writes the packets that a filter selects to `path`; see Session.carve()."""
     name = encoded(os.fspath(path), "the path")
     stop = Stop()
-    teller = Teller(progress, stop)
+    teller = Teller(progress, stop, index._lock)
     avoid = ffi.new("char[]", name)
     how = lib.fc_compression_by_suffix(name) if compression is None else choose(compression, _COMPRESSIONS, "compression")
     options = ffi.new("struct fc_carve_options *", {

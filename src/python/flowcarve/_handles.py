@@ -23,23 +23,48 @@ class Stop:
         self.pointer[0] = 1
 
 
-class Teller:
-    """Calls a callback with Progress; what that raises ends the call that tells, and comes out of it."""
+class Lock:
+    """The lock of an index. A callback of the call that has it is refused: it would wait for itself."""
 
-    def __init__(self, callback, stop):
-        self.callback, self.stop, self.raised = callback, stop, None
+    def __init__(self):
+        self._lock = threading.RLock()
+        self.teller = None  # the thread that is in a callback
+
+    def acquire(self, blocking=True):
+        if blocking and self.teller == threading.get_ident():
+            raise usage("a callback must not use the index of the call that it is told of")
+        return self._lock.acquire(blocking)
+
+    def release(self):
+        self._lock.release()
+
+    def __enter__(self):
+        self.acquire()
+
+    def __exit__(self, *exception):
+        self.release()
+
+
+class Teller:
+    """Calls a callback with Progress; what that raises ends the call that tells, and comes out of it. lock: of its index."""
+
+    def __init__(self, callback, stop, lock):
+        self.callback, self.stop, self.lock, self.raised = callback, stop, lock, None
         self.handle = ffi.new_handle(self)
         self.function = lib.fcpy_progress if callback else ffi.NULL
 
     def tell(self, now):
         if self.raised is not None:
             return
+        self.lock.teller = threading.get_ident()
         try:
             self.callback(Progress(PHASES[min(now.phase, 4)], now.bytes_done, now.bytes_total, now.files_done, now.files_total,
                                    now.records, now.sessions))
         except BaseException as e:
             self.raised = e
             self.stop.set()
+        finally:
+            self.lock.teller = None
 
 
 @ffi.def_extern()

@@ -2,14 +2,13 @@
 """An index: made, asked, and its sessions given as rows, arrays, packets, streams and captures."""
 import collections
 import os
-import threading
 import weakref
 
 from ._carve import carve
 from ._cells import STATES, proto_name
 from ._errors import Error, check, encoded, error_of, new_error, text_of, usage
 from ._flowcarve import ffi, lib
-from ._handles import Filter, Stop, Teller, choose, run
+from ._handles import Filter, Lock, Stop, Teller, choose, run
 from ._packets import DEFAULT, Source, check_want
 from ._sessions import Query
 
@@ -61,7 +60,7 @@ class Index:
     def __init__(self, path):
         self.path = os.fspath(path)
         self._name = encoded(self.path, "the path")
-        self._lock = threading.RLock()
+        self._lock = Lock()
         self._db = None
         self._closed = False
         self._stop = Stop()  # of what is running
@@ -150,7 +149,7 @@ class Index:
         if isinstance(fields, (list, tuple)):
             fields = ",".join(fields)
         stop = Stop()
-        teller = Teller(progress, stop)
+        teller = Teller(progress, stop, self._lock)
         options = ffi.new("struct fc_index_options *", {"jobs": jobs, "memory_bytes": memory, "wait": wait, "keep_copies": keep_copies})
         kept = []
         for name, value in (("fields", fields), ("filter", filter), ("exclude_net", exclude_net), ("profile", profile),
