@@ -110,7 +110,7 @@ static const char *value_name(enum fc_qual_type type)
 }
 
 /* `80,443`: one of the values. What follows a comma is a value, also where it looks like a keyword. */
-static int parse_list(struct fc_parser *p, const struct fc_qualifiers *qual, struct fc_ast **out)
+static int parse_one_of(struct fc_parser *p, const struct fc_qualifiers *qual, struct fc_ast **out)
 {
     int rc = fc_parse_value(p, qual, out);
 
@@ -127,6 +127,32 @@ static int parse_list(struct fc_parser *p, const struct fc_qualifiers *qual, str
             rc = join(p, &op, out, right);
     }
     return rc;
+}
+
+/* `src and dst net A,B`: each end is in one of them, not both ends in the same one. So such a list is read for each end. */
+static int parse_list(struct fc_parser *p, const struct fc_qualifiers *qual, struct fc_ast **out)
+{
+    struct fc_parser start = *p;
+    struct fc_qualifiers end = *qual;
+    struct fc_token op = p->token;
+    struct fc_ast *right;
+    int rc;
+
+    if (qual->ends != FC_ENDS_BOTH)
+        return parse_one_of(p, qual, out);
+    rc = fc_parse_value(p, qual, out);
+    if (rc != 0 || p->token.type != FC_TOKEN_COMMA)
+        return rc;
+    *p = start;
+    op.type = FC_TOKEN_AND;
+    end.ends = FC_ENDS_SRC;
+    if ((rc = parse_one_of(p, &end, out)) != 0)
+        return rc;
+    *p = start;
+    end.ends = FC_ENDS_DST;
+    if ((rc = parse_one_of(p, &end, &right)) != 0)
+        return rc;
+    return join(p, &op, out, right);
 }
 
 /* Values behind qualifiers: in parentheses only values may stand, a qualifier there would undo those in front. */

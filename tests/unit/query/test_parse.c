@@ -316,6 +316,11 @@ Test(parse, ends_are_client_and_server)
     expect_same("client and dst net 10", "src and dst net 10");
     expect_tree("src or dst port 80", "port 80");
     expect_tree("dst and src net 10", "src and dst net 10.0.0.0/8");
+    expect_same("src and dst net 10,192.168", "(src net 10 or src net 192.168) and (dst net 10 or dst net 192.168)");
+    expect_same("not src and dst net 10.0.0.0 mask 255.0.0.0,192.168 and tcp",
+                "not ((src net 10 or src net 192.168) and (dst net 10 or dst net 192.168)) and tcp");
+    expect_same("src and dst port 80 or 443", "(src and dst port 80) or (src and dst port 443)");
+    expect_error("src and dst port 80,http,x1", "x1", "no known service");
     expect_tree("src host 10.0.0.1 and src port 80", "(src host 10.0.0.1 and src port 80)");
     expect_tree("dst 10.0.0.1", "dst host 10.0.0.1");
     expect_error("src or src port 80", "or", "an address is expected");
