@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sessions that the rows of another program's log name: Zeek's conn.log (TSV, JSON), Suricata's eve.json, 5-tuples as
- * CSV, Community IDs.
+ * Sessions that the rows of another program's log name: Zeek's conn.log and others with its addresses (TSV, JSON),
+ * Suricata's eve.json, 5-tuples as CSV, Community IDs.
  *
  * Threads: one at a time per handle. Memory: some 200 bytes a row.
  */
@@ -30,8 +30,9 @@ struct fc_log_row {
  * Reads a log from a descriptor, which is not closed; `name` is for messages. Each line is known by itself: a JSON
  * object, a row of a TSV whose #fields came before it, a Community ID ("1:..."), or proto,src,sport,dst,dport[,start
  * [,end]] with times as the filter takes them. Empty lines, other lines with # in front, a CSV's head in line 1, and
- * objects without addresses are passed over. Rows of one flow_id are one. On success *out must go to fc_log_close().
- * FC_E_FORMAT: a line that is none of these; FC_E_IO, FC_E_NOMEM.
+ * objects and rows of a TSV without addresses are passed over. A row without a protocol (http.log) has ports, and means
+ * any protocol. Rows of one flow_id are one. On success *out must go to fc_log_close(). FC_E_FORMAT: a line that is none
+ * of these, or no line that has addresses where some were passed over for want of them; FC_E_IO, FC_E_NOMEM.
  */
 int fc_log_read(int fd, const char *name, struct fc_log **out, struct fc_error *err);
 

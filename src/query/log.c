@@ -23,8 +23,8 @@ struct said {
 
 struct reader {
     struct fc_log *log;
-    const char *file; /* for messages */
-    uint64_t line;
+    const char *file;       /* for messages */
+    uint64_t line, without; /* the first line that was passed over as it has no addresses; 0: none */
     struct fc_error *err;
     int columns[9]; /* of a TSV, in the order of struct said; -1: there is none */
     bool tsv;
@@ -49,11 +49,11 @@ void fc_log_key(uint8_t key[FC_LOG_KEY], uint32_t proto, int kind, const uint8_t
     int order = memcmp(a, b, len);
     uint16_t ports[2] = {(uint16_t)a_port, (uint16_t)b_port};
 
-    if (!fc_proto_has_ports(proto)) /* what logs have there is type and code */
+    if (proto != FC_LOG_ANY && !fc_proto_has_ports(proto)) /* what logs have there is type and code */
         ports[0] = ports[1] = 0;
     bool swap = order > 0 || (order == 0 && ports[0] > ports[1]);
     memset(key, 0, FC_LOG_KEY);
-    key[0] = (uint8_t)kind;
+    key[0] = (uint8_t)(proto == FC_LOG_ANY ? kind | 0x80 : kind);
     key[1] = (uint8_t)(proto == ICMP6 ? ICMP : proto); /* to Zeek they are one */
     memcpy(key + 2, &ports[swap], sizeof *ports);
     memcpy(key + 4, &ports[!swap], sizeof *ports);
@@ -163,17 +163,21 @@ static int add_said(struct reader *r, const struct said *said)
 {
     struct fc_log_entry entry = {.row = {0}};
     uint8_t other[16];
-    uint32_t proto;
+    uint32_t proto = FC_LOG_ANY;
     int ports[2], rc;
 
-    if (!said->src || !said->dst || !said->proto)
-        return fail(r, "no addresses or no protocol");
+    if (!said->src || !said->dst) {
+        r->without = r->without ? r->without : r->line;
+        return 0;
+    }
+    if (!said->proto && (!said->sport || !said->dport))
+        return fail(r, "neither a protocol nor ports");
     entry.kind = (uint8_t)read_addr(said->src, entry.addr);
     if (!entry.kind || read_addr(said->dst, other) != entry.kind)
         return fail(r, "the addresses cannot be read");
     if (!read_port(said->sport, &ports[0]) || !read_port(said->dport, &ports[1]))
         return fail(r, "the ports cannot be read");
-    if (!read_proto(said->proto, &proto))
+    if (said->proto && !read_proto(said->proto, &proto))
         return fail(r, "the protocol is not known");
     fc_log_key(entry.key, proto, entry.kind, entry.addr, ports[0], other, ports[1]);
     if ((rc = read_times(r, said, &entry)))
@@ -218,6 +222,8 @@ static int read_tsv(struct reader *r, char *line)
     size_t count = cut(line, '\t', fields);
     const char *values[9];
 
+    if (r->columns[2] < 0 || r->columns[4] < 0)
+        return fail(r, "no columns id.orig_h and id.resp_h");
     for (int k = 0; k < 9; k++) {
         const char *value = r->columns[k] >= 0 && (size_t)r->columns[k] < count ? fields[r->columns[k]] : NULL;
         values[k] = value && strcmp(value, "-") != 0 && strcmp(value, "(empty)") != 0 ? value : NULL;
@@ -231,7 +237,7 @@ static int read_csv(struct reader *r, char *line)
     char *fields[FIELDS_MAX];
     size_t count = cut(line, ',', fields);
     struct said said = {0};
-    uint32_t proto;
+    uint8_t addr[16];
 
     for (size_t i = 0; i < count; i++) {
         fields[i] += strspn(fields[i], " ");
@@ -241,7 +247,7 @@ static int read_csv(struct reader *r, char *line)
     if (count < 5 || count > 7)
         return fail(r, "no row of a log that is known: neither JSON, nor TSV behind #fields, nor a Community ID, nor "
                        "proto,src,sport,dst,dport[,start[,end]]");
-    if (r->line == 1 && !read_proto(fields[0], &proto)) /* the head */
+    if (r->line == 1 && !read_addr(fields[1], addr) && !read_addr(fields[3], addr)) /* the head */
         return 0;
     said = (struct said){.proto = fields[0], .src = fields[1], .dst = fields[3]};
     said.sport = *fields[2] ? fields[2] : NULL;
@@ -275,9 +281,8 @@ static int read_json(struct reader *r, const char *line)
     }
     for (int k = 0; k < 9; k++)
         values[k] = (const char *)sqlite3_column_text(r->json, k);
-    rc = values[2] && values[4] ? add_said(r, &(struct said){values[0], values[1], values[2], values[3], values[4],
-                                                             values[5], values[6], values[7], values[8]})
-                                : 0;
+    rc = add_said(r, &(struct said){values[0], values[1], values[2], values[3], values[4], values[5], values[6],
+                                    values[7], values[8]});
     sqlite3_reset(r->json);
     return rc;
 }
@@ -286,6 +291,8 @@ static int read_line(struct reader *r, char *line)
 {
     struct fc_log_entry entry = {.row = {0}};
 
+    if (r->line == 1 && strncmp(line, "\xef\xbb\xbf", 3) == 0) /* a mark of UTF-8 that other systems put in front */
+        line += 3;
     line[strcspn(line, "\r\n")] = '\0';
     if (strncmp(line, "#fields\t", 8) == 0)
         read_head(r, line);
@@ -302,6 +309,27 @@ static int read_line(struct reader *r, char *line)
     return 0;
 }
 
+/* A NUL, or the first bytes of what gzip, zstd or xz have made, in which there may be none up to the first line feed. */
+static int check_text(struct reader *r, const char *line, size_t n)
+{
+    static const char *const magic[] = {"\x1f\x8b", "\x28\xb5\x2f\xfd", "\xfd\x37zXZ"};
+
+    for (size_t i = 0; r->line == 1 && i < sizeof magic / sizeof *magic; i++)
+        if (strncmp(line, magic[i], strlen(magic[i])) == 0)
+            return fail(r, "it is compressed; decompress it into `--from -`");
+    return strlen(line) == n ? 0 : fail(r, "no text");
+}
+
+/* A log in which no line has addresses is not one that is known. */
+static int check_rows(struct reader *r)
+{
+    if (r->log->count || !r->without)
+        return 0;
+    r->line = r->without;
+    return fail(r,
+                "no addresses, here as in all lines; they are called id.orig_h and id.resp_h, or src_ip and dest_ip");
+}
+
 FC_EXPORT int fc_log_read(int fd, const char *name, struct fc_log **out, struct fc_error *err)
 {
     struct fc_error local;
@@ -314,10 +342,12 @@ FC_EXPORT int fc_log_read(int fd, const char *name, struct fc_log **out, struct 
 
     while (rc == 0 && f && (n = getline(&line, &room, f)) >= 0) {
         r.line++;
-        rc = strlen(line) == (size_t)n ? read_line(&r, line) : fail(&r, "no text");
+        rc = check_text(&r, line, (size_t)n);
+        rc = rc ? rc : read_line(&r, line);
     }
     if (rc == 0 && (!f || ferror(f)))
         rc = fc_error_errno(r.err, FC_E_IO, name, FC_NO_OFFSET, "cannot read the log");
+    rc = rc ? rc : check_rows(&r);
     if (f)
         fclose(f);
     else if (copy >= 0)

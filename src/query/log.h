@@ -9,8 +9,8 @@
 
 enum { FC_LOG_KEY = 40 };
 
-/* In a key: none of TCP, UDP and ICMP. Zeek does not say which. */
-enum { FC_LOG_OTHER = 255 };
+/* In a key: none of TCP, UDP and ICMP, Zeek does not say which; any that has these ports, as most of its logs do not say. */
+enum { FC_LOG_OTHER = 255, FC_LOG_ANY = 256 };
 
 struct fc_log_entry {
     struct fc_log_row row;
@@ -29,7 +29,7 @@ struct fc_log {
     struct fc_log_row *rows; /* as they are given */
 };
 
-/* Protocol, kind and both ends, the lower one first. proto: FC_PROTO_*. */
+/* Protocol, kind and both ends, the lower one first. proto: FC_PROTO_*, or one of the above. */
 void fc_log_key(uint8_t key[FC_LOG_KEY], uint32_t proto, int kind, const uint8_t *a, int a_port, const uint8_t *b,
                 int b_port);
 

@@ -94,8 +94,16 @@ static int hold_against(struct fc_log_entry **rows, size_t count, const struct f
     if (row->proto > 255 || (row->kind != FC_ADDR_IPV4 && row->kind != FC_ADDR_IPV6))
         return 0;
     fc_log_key(key.key, row->proto, row->kind, row->client_addr, row->client_port, row->server_addr, row->server_port);
-    if ((rc = add_to(rows, count, &key, row, slack_ns)) || !other || row->proto == FC_LOG_OTHER)
+    if ((rc = add_to(rows, count, &key, row, slack_ns)))
         return rc;
+    if (fc_proto_has_ports(row->proto)) {
+        fc_log_key(key.key, FC_LOG_ANY, row->kind, row->client_addr, row->client_port, row->server_addr,
+                   row->server_port);
+        if ((rc = add_to(rows, count, &key, row, slack_ns)))
+            return rc;
+    }
+    if (!other || row->proto == FC_LOG_OTHER)
+        return 0;
     fc_log_key(key.key, FC_LOG_OTHER, row->kind, row->client_addr, 0, row->server_addr, 0);
     return add_to(rows, count, &key, row, slack_ns);
 }

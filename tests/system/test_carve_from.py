@@ -75,6 +75,30 @@ class From(support.TestCase):
         told = json.loads(r.out)
         self.assertEqual((told['rows'], told['rows_found'], told['rows_ambiguous'], r.err), (3, 1, 1, ''))
 
+    def test_other_logs_of_zeek(self):
+        """Which do not name the protocol, and have rows without addresses."""
+        s, t = (next(s for s in self.rows if s['proto'] == proto and self.near(s, s['start_ns'], s['end_ns']) == {s['id']}) for proto in ('tcp', 'udp'))
+        row = lambda s: [stamp(s['start_ns']), 'C%d' % s['id'], s['client_addr'], s['client_port'], s['server_addr'], s['server_port']]
+        head = '#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\thost\n'
+        text = head + ''.join('\t'.join(map(str, r)) + '\tx\n' for r in (row(s), [stamp(0), '-', '-', '-', '-', '-'], row(t)))
+        ids, told = self.found(self.write('http.log', text.encode()))
+        self.assertEqual(ids, {s['id'], t['id']})
+        self.assertIn('2 rows: 2 found', told)
+        names = 'ts uid id.orig_h id.orig_p id.resp_h id.resp_p'.split()
+        ids, told = self.found(self.write('http.json', json.dumps(dict(zip(names, row(t)))).encode()))
+        self.assertEqual(ids, {t['id']})
+        swapped = row(s)[:2] + row(s)[4:] + row(s)[2:4]
+        swapped[3] = int(swapped[3]) ^ 1
+        ids, told = self.found(self.write('http.log', (head + '\t'.join(map(str, swapped))).encode()), ok=1)
+        self.assertEqual(ids, set())
+
+    def test_a_mark_in_front_and_a_first_row_that_is_wrong(self):
+        s = self.rows[0]
+        row = '%s,%s,%d,%s,%d' % (s['proto'], s['client_addr'], s['client_port'], s['server_addr'], s['server_port'])
+        self.assertIn(s['id'], self.found(self.write('l.csv', b'\xef\xbb\xbf' + row.encode() + b'\r\n'))[0])
+        r = flowcarve('carve', '-d', self.db, '--list', '--from', self.write('l.csv', b'x' + row.encode()), ok=2)
+        self.assert_says(r, 'line 1: the protocol is not known')
+
     def test_other_commands(self):
         """query, packets and follow take the sessions that carve takes."""
         lone = [s for s in self.rows if s['proto'] == 'tcp' and self.near(s, s['start_ns'], s['end_ns']) == {s['id']}][:3]
@@ -143,7 +167,8 @@ class From(support.TestCase):
     def test_mistakes(self):
         for text, line in (b'hello', 1), (b'proto,src,sport,dst,dport\n6,1.1.1.1,x,2.2.2.2,1', 2), (b'6,1.1.1.1,1,2.2.2.2,1,never', 1), \
                 (b'{"uid": ', 1), (b'#fields\tts\n1', 2), (b'6,1.1.1.1,1,::1,1', 1), (b'1:x\n\0', 2), \
-                (b'{"src_ip":"1.1.1.1","dest_ip":"2.2.2.2","proto":"nonsense"}', 1):
+                (b'{"src_ip":"1.1.1.1","dest_ip":"2.2.2.2","proto":"nonsense"}', 1), (b'{"src_ip":"1.1.1.1","dest_ip":"2.2.2.2"}', 1), \
+                (b'\n{"source":{"ip":"1.1.1.1"}}\n{}', 2), (b'\x1f\x8b\x08\0', 1):
             log = self.write('bad', text)
             r = flowcarve('carve', '-d', self.db, '--list', '--from', log, ok=2)
             self.assert_says(r, log, 'line %d' % line)
