@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FOUND = 0, NOTHING = 1, FAILED = 2 };
@@ -50,6 +51,22 @@ static size_t character_end(const char *text, size_t at, size_t len)
     return at;
 }
 
+/* A capture where a filter belongs: the word, up to the next blank, is the name of something that is there. */
+static void tell_of_file(const char *word)
+{
+    char name[4096];
+    size_t len = strcspn(word, " \t\r\n");
+    struct stat st;
+
+    if (!len || len >= sizeof name)
+        return;
+    memcpy(name, word, len);
+    name[len] = '\0';
+    if (strpbrk(name, "./") && stat(name, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
+        fc_complain("%s is a %s, and no part of a filter; -r in front of it looks into its captures", name,
+                    S_ISDIR(st.st_mode) ? "folder" : "file");
+}
+
 void fc_print_filter_error(const char *filter, const struct fc_filter_error *place)
 {
     struct fc_filter_error there = *place, *where = &there;
@@ -82,6 +99,7 @@ void fc_print_filter_error(const char *filter, const struct fc_filter_error *pla
     for (unsigned i = 1; i < marked; i++)
         fputc('~', stderr);
     fputc('\n', stderr);
+    tell_of_file(filter + off);
 }
 
 unsigned fc_terminal_width(void)

@@ -11,7 +11,7 @@ static const char reference[] = "Filters are written as for tcpdump, and are abo
                                 "Ends\n"
                                 "  host ADDR                     net CIDR            ether host MAC\n"
                                 "  port N|NAME                   portrange N-M       ADDR:PORT, [ADDR]:PORT\n"
-                                "      either end; src, dst, client or server in front: that end; src and dst: each\n"
+                                "      either end; src, dst, client or server in front: that; src and dst: each\n"
                                 "  A list is one of its values: port 80,443; client host 10.0.0.5,10.0.0.6\n"
                                 "\n"
                                 "Protocols and wrappings\n"

@@ -134,6 +134,18 @@ static int check_network(struct fc_parser *p, const struct fc_token *net, struct
     return fc_parse_fail(p, net, "non-network bits set in '%s'; the network is %s mask %s", text, addr, mask);
 }
 
+/* A network where `host` is in front; bits: of its prefix, -1: it has a mask. */
+static int fail_host(struct fc_parser *p, const struct fc_token *net, struct fc_ast *leaf, const char *text, int bits)
+{
+    char addr[46];
+
+    if (bits < 0)
+        return fc_parse_fail(p, net, "'%s' is a network; write 'net %s'", text, text);
+    fc_addr_clip(leaf->addr, leaf->mask, leaf->family == FC_ADDR_IPV6 ? 16 : 4);
+    fc_addr_print(leaf->family, leaf->addr, addr);
+    return fc_parse_fail(p, net, "'%s' is a network; write 'net %s/%d'", text, addr, bits);
+}
+
 struct network {
     char text[WORD_MAX]; /* before the slash */
     const char *prefix;  /* behind it, or NULL */
@@ -160,7 +172,7 @@ static int parse_network(struct fc_parser *p, const struct fc_qualifiers *qual, 
     if (masked < 0)
         return masked;
     if (qual->type == FC_QUAL_HOST && (masked || (unsigned)bits != size * 8))
-        return fc_parse_fail(p, &token, "'%s' is a network; write 'net %s'", whole, whole);
+        return fail_host(p, &token, leaf, whole, masked ? -1 : bits);
     return check_network(p, &token, leaf, whole);
 }
 
@@ -261,6 +273,8 @@ int fc_parse_address(struct fc_parser *p, const struct fc_qualifiers *qual, stru
     if (qual->type == FC_QUAL_NET || net.prefix)
         rc = parse_network(p, qual, leaf, &net);
     else if (net.family == FC_ADDR_IPV4 && net.parts < 4)
-        rc = fc_parse_fail(p, &p->token, "'%s' is only a part of an address; write 'net %s'", word, word);
+        rc = fc_parse_fail(p, &p->token, "'%s' is only a part of an address; write 'net %s'%s%s%s", word, word,
+                           net.parts == 1 ? ", or of a session 'id " : "", net.parts == 1 ? word : "",
+                           net.parts == 1 ? "'" : "");
     return rc ? rc : fc_parse_take(p, leaf, out);
 }

@@ -229,14 +229,32 @@ static bool tunnel_by_text(const char *word, int64_t *kind, int64_t *id)
     return false;
 }
 
+/* Names what there is, but for a name that is right and has something wrong behind it. */
+static int fail_tunnel(struct fc_parser *p, const char *word)
+{
+    size_t len = strcspn(word, ":");
+    const char *of, *name, *before = "";
+    char names[224] = "";
+
+    for (unsigned i = 1; (name = fc_tunnel_name(i, &of)); i++) {
+        if (word[len] && strlen(name) == len && memcmp(name, word, len) == 0)
+            return fc_parse_fail(p, &p->token,
+                                 "'%s' is no encapsulation: a name as in 'vxlan', or one with an id, 'vxlan:42'", word);
+        size_t used = strlen(names);
+        if (strcmp(name, before) != 0)
+            snprintf(names + used, sizeof names - used, "%s%s", used ? " " : "", name);
+        before = name;
+    }
+    return fc_parse_fail(p, &p->token, "'%.24s' is no encapsulation: %s", word, names);
+}
+
 static int parse_tunnel(struct fc_parser *p, const char *word, struct fc_ast **out)
 {
     struct fc_ast *leaf;
     int64_t kind, id;
 
     if (!tunnel_by_text(word, &kind, &id))
-        return fc_parse_fail(p, &p->token,
-                             "'%s' is no encapsulation: a name as in 'vxlan', or one with an id, 'vxlan:42'", word);
+        return fail_tunnel(p, word);
     leaf = fc_ast_leaf(p->arena, FC_AST_TUNNEL);
     if (leaf) {
         leaf->lo = kind;

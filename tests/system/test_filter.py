@@ -269,6 +269,14 @@ class Filter(support.TestCase):
             r = flowcarve('query', '-d', db, '--explain', text).text
             self.assertEqual(r.count("none, as '%s' is not about a packet" % lacks), 2, r)
 
+    def test_a_capture_where_a_filter_belongs(self):
+        db, capture = self.path('x.db'), self.write('a.pcap', b'')
+        index(db, '-q', *self.fcgen('c.pcap', '--packets', '50'))
+        r = flowcarve('query', '-d', db, capture, ok=2)
+        self.assert_says(r, 'unknown word', '%s is a file' % capture, '-r in front')
+        self.assert_says(flowcarve('top', '-d', db, os.path.dirname(capture), ok=2), 'is a folder', '-r in front')
+        self.assertNotIn('-r in front', flowcarve('query', '-d', db, capture + 'x', ok=2).err)
+
     def test_what_is_explained(self):
         """The tree means the filter, the SQL finds what it finds, and the plan is SQLite's of that."""
         (db, rows), = list(self.indexes())[:1]

@@ -305,7 +305,14 @@ Test(parse, what_the_shell_took_is_guessed)
     expect_error("client duration over 5", "duration", "'duration' has no source and destination");
     expect_error("src or dst bytes over 5", "over", "with neither word those of both");
     expect_error("tcp bytes over 5", "bytes", "'and' is needed between 'tcp' and 'bytes'");
-    expect_error("bytes over 5 or 6", "6", "only a part of an address");
+    expect_error("bytes over 5 or 6", "6", "only a part of an address; write 'net 6', or of a session 'id 6'");
+    expect_error("host 10.1", "10.1", "only a part of an address; write 'net 10.1'");
+    expect_error("host 10.0.0.1/8", "10.0.0.1/8", "is a network; write 'net 10.0.0.0/8'");
+    expect_error("host 2001:db8::1/32", "2001:db8::1/32", "is a network; write 'net 2001:db8::/32'");
+    expect_error("after 2024", "2024", "a day is expected, not a year alone: 2024-01-31");
+    expect_error("before 2024 and tcp", "2024", "a day is expected, not a year alone: 2024-01-31");
+    expect_error("after 2024 hours", "2024 hours", "'ago' is missing");
+    expect_error("after 30 and tcp", "and", "a unit is expected");
 }
 
 Test(parse, ends_are_client_and_server)
@@ -437,7 +444,9 @@ Test(parse, words_of_sessions)
     expect_tree("tunnel l2tp:1.2", "tunnel l2tp:65538");
     expect_error("tunnel ipip:5", "ipip:5", "is no encapsulation");
     expect_error("tunnel l2tp:5", "l2tp:5", "is no encapsulation");
-    expect_error("tunnel vxlam", "vxlam", "is no encapsulation");
+    expect_error("tunnel vxlam", "vxlam", "is no encapsulation: ipip 6in4 4in6 6in6 gre nvgre");
+    expect_error("tunnel gtp:5", "gtp:5",
+                 "gtpu l2tp l2tpv3 pppoe pw pbb vntag teredo capwap tzsp etherip esp nsh lisp mpls pim eoip ayiya");
     expect_tree("id 7-5", "id 5-7");
     expect_tree("after 2024-05-01 and before 2024-05-02", "(after 1714521600000000000 and before 1714608000000000000)");
     expect_tree("after 2024-05-01 10:00 or tcp", "(after 1714557600000000000 or proto 6)");
