@@ -91,6 +91,15 @@ FC_EXPORT enum fc_compression fc_compression_by_suffix(const char *path)
     return FC_COMPRESSION_NONE;
 }
 
+FC_EXPORT enum fc_carve_format fc_carve_format_by_suffix(const char *path)
+{
+    static const char suffix[] = ".pcapng";
+    const size_t size = sizeof suffix - 1;
+    size_t len = strlen(path) - strlen(fc_compression_suffixes[fc_compression_by_suffix(path)]);
+
+    return len > size && strncasecmp(path + len - size, suffix, size) == 0 ? FC_CARVE_PCAPNG : FC_CARVE_AUTO;
+}
+
 FC_EXPORT void fc_carve_result_fini(struct fc_carve_result *result)
 {
     free(result->missing);

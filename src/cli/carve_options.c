@@ -110,7 +110,7 @@ const struct fc_option fc_carve_option_table[] = {
      FC_TAKE(struct fc_carve_args, ids, fc_take_ids)},
     FC_OPTION_FROM(struct fc_carve_args),
     FC_OPTION_SLACK(struct fc_carve_args),
-    {"format", 'f', "NAME", "pcap or pcapng (default: pcap where it can hold the result)",
+    {"format", 'f', "NAME", "pcap or pcapng (default: what FILE's suffix says, else pcap where it can hold the result)",
      FC_TAKE(struct fc_carve_args, o.format, take_format)},
     {"compress", 0, "NAME", "gzip, zstd, lz4, xz or none (default: what FILE's suffix says)",
      FC_TAKE_ALL(take_compression)},

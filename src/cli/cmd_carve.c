@@ -458,6 +458,8 @@ static int carve_words(struct fc_carve_args *a, int argc, char **argv, int first
         return FC_EXIT_ERROR;
     if (a->path && !a->compress)
         a->o.compression = fc_compression_by_suffix(a->path);
+    if (a->path && a->o.format == FC_CARVE_AUTO)
+        a->o.format = fc_carve_format_by_suffix(a->path);
     fc_id_list_sort(&a->ids);
     if (!a->cluster.path)
         a->db = fc_reading_db(&a->reading, "carve", a->db, words, &a->zone, 0, a->quiet);

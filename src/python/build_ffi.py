@@ -137,6 +137,7 @@ struct fc_carve_result { uint64_t sessions, packets, bytes_read, bytes_decoded, 
     struct fc_error *missing; size_t missing_count; ...; };
 int fc_carve(struct fc_db *db, const struct fc_filter *filter, const struct fc_carve_options *options, int fd, const int *stop, struct fc_carve_result *result, struct fc_error *err);
 int fc_compression_by_suffix(const char *path);
+int fc_carve_format_by_suffix(const char *path);
 void fc_carve_result_fini(struct fc_carve_result *result);
 
 struct fc_look;

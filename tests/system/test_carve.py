@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Carving: what comes out is exactly what went in, or there is an error and no file."""
-import collections, ipaddress, os, signal, struct, subprocess, time, unittest
+import collections, gzip, ipaddress, os, signal, struct, subprocess, time, unittest
 
 import support
 from support import S, T0, flowcarve, index, parse_capture, read_capture, sessions, tcp, udp
@@ -207,6 +207,16 @@ class Carve(support.TestCase):
         db = self.made('--packets', '1000', '--ns')
         got = parse_capture(flowcarve('carve', '-d', db, '--format', 'pcapng', '-w', '-').out)
         self.assertEqual(self.keys(got), self.keys(read_capture(self.files[0])))
+
+    def test_a_name_of_a_pcapng(self):
+        db = self.made('--packets', '100')
+        for name, magic in ('o.pcapng', b'\n\r\r\n'), ('o.PCAPNG', b'\n\r\r\n'), ('o.pcap', b'\xd4\xc3\xb2\xa1'), ('pcapng', b'\xd4\xc3\xb2\xa1'):
+            flowcarve('carve', '-d', db, '-q', '-w', self.path(name))
+            self.assertEqual(support.read_bytes(self.path(name))[:4], magic, name)
+        flowcarve('carve', '-d', db, '-q', '-w', self.path('z.pcapng.gz'))
+        self.assertEqual(gzip.decompress(support.read_bytes(self.path('z.pcapng.gz')))[:4], b'\n\r\r\n')
+        flowcarve('carve', '-d', db, '-q', '-w', self.path('o.pcapng'), '--format', 'pcap')
+        self.assertEqual(support.read_bytes(self.path('o.pcapng'))[:4], b'\xd4\xc3\xb2\xa1')
 
     def test_binary_fractions_of_a_second(self):
         """if_tsresol may be a power of two: 1/128 s and finer are no whole microseconds."""

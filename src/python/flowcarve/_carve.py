@@ -61,8 +61,9 @@ def carve(index, filter, path, *, format=None, compression=None, direction=None,
     teller = Teller(progress, stop, index._lock)
     avoid = ffi.new("char[]", name)
     how = lib.fc_compression_by_suffix(name) if compression is None else choose(compression, _COMPRESSIONS, "compression")
+    kind = lib.fc_carve_format_by_suffix(name) if format is None else choose(format, _FORMATS, "format")
     options = ffi.new("struct fc_carve_options *", {
-        "format": choose(format, _FORMATS, "format"), "compression": how, "partial": partial, "avoid": avoid,
+        "format": kind, "compression": how, "partial": partial, "avoid": avoid,
         "one_direction": direction is not None, "from": choose(direction or "client", ("client", "server"), "direction"),
         "first_packets": first_packets, "first_bytes": first_bytes, "comments": comments,
         "progress": teller.function, "progress_ctx": teller.handle})

@@ -86,8 +86,8 @@ class Session(Row):
     def carve(self, path, **options):
         """Writes its packets to a new capture, which appears at `path` when it is whole. Gives a Carved.
 
-        format: "pcap", "pcapng", None: pcap where that can hold them. compression: "gzip", "zstd", "lz4", "xz", "none", None: what the
-        suffix says. A device or pipe is written to; what is there keeps its rights. direction: "client" or "server" alone; first_packets, first_bytes: of each session so many at the most; comments;
+        format: "pcap", "pcapng", None: pcapng when the path ends so, else pcap where that can hold them. compression: "gzip",
+        "zstd", "lz4", "xz", "none", None: what the suffix says. A device or pipe is written to; what is there keeps its rights. direction: "client" or "server" alone; first_packets, first_bytes: of each session so many at the most; comments;
         partial; replace: False keeps a file that is there; mode: of the file, 0o600; progress: called with a Progress.
         """
         from ._carve import carve
