@@ -85,14 +85,32 @@ static unsigned distance(const char *a, const char *b)
     return row[n];
 }
 
+/* Words that a filter has and that look like options to who knows other tools. */
+static bool is_filter_word(const struct fc_command *c, const char *name)
+{
+    static const char words[] =
+        " host net port portrange src dst client server tcp udp icmp proto vlan mpls tunnel id "
+        "state after before at between on during packets bytes duration payload ttl flags file ";
+    char word[16];
+
+    return strstr(c->usage, "FILTER") && snprintf(word, sizeof word, " %s ", name) < (int)sizeof word &&
+           strstr(words, word);
+}
+
 static void unknown(const struct fc_command *c, const char *word, const char *name)
 {
     const struct fc_option *best = NULL;
     unsigned least = 3;
 
+    if (name && is_filter_word(c, name)) {
+        fc_complain(
+            "%s: unknown option '%s'; '%s' is a word of the filter, without dashes (see 'flowcarve help filter')",
+            c->name, word, name);
+        return;
+    }
     for (const struct fc_option *o = c->options; o->name && name; o++) {
         unsigned d = distance(name, o->name);
-        if (d < least) {
+        if (d < least && d * 2 < strlen(name)) { /* of a short word two letters are all of it */
             least = d;
             best = o;
         }

@@ -134,7 +134,8 @@ static bool name_captures(struct fc_reading *r, const char *command, char key[KE
         else if (!there)
             fc_complain("%s: %s", r->paths[i], strerror(errno));
         else if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
-            fc_complain("%s: -r takes captures and folders, '%s' is neither", command, r->paths[i]);
+            fc_complain("%s: -r takes captures and folders, '%s' is neither%s", command, r->paths[i],
+                        S_ISFIFO(st.st_mode) ? "; of a stream 'flowcarve index --spool' makes an index" : "");
             there = false;
         } else {
             folders |= S_ISDIR(st.st_mode);

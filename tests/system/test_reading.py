@@ -106,6 +106,12 @@ class Reading(support.TestCase):
         self.assertEqual(self.kept(), [])
 
     @unittest.skipIf(os.geteuid() == 0 and not shutil.which('setpriv'), 'root may read all')
+    def test_a_stream(self):
+        os.mkfifo(self.path('fifo'))
+        for name in '-', self.path('fifo'):
+            self.assert_says(self.run_it('query', '-r', name, ok=2), "of a stream 'flowcarve index --spool'")
+        self.assertNotIn('stream', self.run_it('query', '-r', '/dev/null', ok=2).err)
+
     def test_a_capture_that_cannot_be_read(self):
         """Nothing found is no answer then."""
         os.mkdir(self.path('day'))
