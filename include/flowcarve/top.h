@@ -70,7 +70,7 @@ struct fc_top_row {
     uint32_t proto;     /* FC_TOP_PORT, FC_TOP_PROTOCOL */
     int state;          /* FC_TOP_STATE; as in struct fc_session */
     uint32_t file;      /* FC_TOP_FILE: its ID */
-    const char *text;   /* its path as the index has it; VLAN ids, encapsulations, NULL: none; a sensor's name */
+    const char *text;   /* its path; VLAN ids, encapsulations, NULL: none; a sensor's name */
     bool has_bucket;    /* FC_TOP_TIME; false: sessions without a time */
     int64_t bucket_ns;  /* its beginning, ns since 1970 */
 

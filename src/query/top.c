@@ -11,6 +11,7 @@
 #include "query/top_groups.h"
 #include "query/top_rows.h"
 #include "store/db.h"
+#include "store/path.h"
 #include "store/snapshot.h"
 
 #include <flowcarve/decode.h>
@@ -317,13 +318,16 @@ static int name_files(struct fc_top *t, struct fc_error *err)
 {
     sqlite3 *sql = fc_db_sqlite(t->db);
     sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(sql, "SELECT path FROM files WHERE id = ?", -1, &stmt, NULL);
+    int rc = sqlite3_prepare_v2(sql, "SELECT path, relative FROM files WHERE id = ?", -1, &stmt, NULL);
 
     for (size_t i = 0; rc == SQLITE_OK && i < t->count; i++) {
         sqlite3_bind_int64(stmt, 1, t->rows[i].row.file);
         int step = sqlite3_step(stmt);
-        const char *path = step == SQLITE_ROW ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
-        if (path && !(t->rows[i].row.text = t->rows[i].key.text = strdup(path)))
+        char *stored = step == SQLITE_ROW ? fc_path_from_column(stmt, 0) : NULL;
+        char *path = stored ? fc_path_locate(t->db->folder, stored, sqlite3_column_int(stmt, 1) != 0) : NULL;
+        t->rows[i].row.text = t->rows[i].key.text = path;
+        free(stored);
+        if (step == SQLITE_ROW && !path)
             rc = SQLITE_NOMEM;
         else if (step != SQLITE_ROW && step != SQLITE_DONE)
             rc = SQLITE_ERROR;
