@@ -204,6 +204,7 @@ static bool is_filter(const char *text)
 /* The condition that a group's sessions are, "" where there is none. */
 static void group_filter(enum fc_top_by by, const struct fc_top_row *r, char *text, size_t size)
 {
+    enum { TCP = 6, UDP = 17, SCTP = 132 };
     char a[FC_TEXT_MAX + 1], b[FC_TEXT_MAX + 1];
     const char *addr = addr_text(a, r->kind, r->addr), *state = fc_state_name(r->state);
 
@@ -224,16 +225,15 @@ static void group_filter(enum fc_top_by by, const struct fc_top_row *r, char *te
         snprintf(text, size, "%s %s", by == FC_TOP_VLAN ? "vlan" : "tunnel", r->text);
     else if (by == FC_TOP_SENSOR)
         snprintf(text, size, "sensor %s", r->text);
-    if (by == FC_TOP_PORT || by == FC_TOP_PROTOCOL) {
+    bool has_port = by == FC_TOP_PORT && r->port >= 0;
+    if ((by == FC_TOP_PORT && (!has_port || r->proto == TCP || r->proto == UDP || r->proto == SCTP)) ||
+        by == FC_TOP_PROTOCOL) { /* a filter knows no ports of others */
         *fc_text_proto(a, r->proto) = '\0';
-        if (by == FC_TOP_PORT && r->port >= 0)
+        if (has_port)
             snprintf(text, size, "proto %s and server port %d", a, r->port);
         else
             snprintf(text, size, "proto %s", a);
     }
-    char *colon = by == FC_TOP_TUNNEL ? strchr(text, ':') : NULL;
-    if (colon)
-        *colon = ' ';
     if (*text && !is_filter(text))
         *text = '\0';
 }

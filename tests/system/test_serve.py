@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """`flowcarve serve`: each answer is the one that the command line gives, or that of a naive reading of its rows."""
-import base64, collections, ctypes, gzip, json, os, shutil, subprocess, time, unittest
+import base64, collections, ctypes, gzip, json, os, shutil, struct, subprocess, time, unittest
 
 import serving, support
 from serving import METADATA, PACKETS, TOKEN, Server, target
@@ -512,6 +512,25 @@ class Times(support.TestCase):
                         self.assertEqual(found, dict(wanted), (name, buckets))
                     # the least length that will do
                     self.assertTrue(h['bucket_ns'] == 1 or h['count'] * 5 > buckets or buckets < 10, (name, buckets, h['count'], h['bucket_ns']))
+
+
+class Groups(support.TestCase):
+    def test_their_filters_find_them(self):
+        """Those of encapsulations with an id, too; none where a filter knows no ports of that protocol."""
+        inner = support.udp('10.1.0.1', 1, '10.1.0.2', 53, b'x')
+        vxlan = [support.udp('10.0.0.1', 9, '10.0.0.2', 4789, struct.pack('>II', 0x08000000, vni << 8) + inner)
+                 for vni in (42, 43)]
+        lite = support.eth(support.ipv4('10.0.0.1', '10.0.0.2', 136, struct.pack('>HHHH', 1000, 2000, 8, 0) + b'x'))
+        support.write(self.path('a.pcap'), support.pcap_bytes([(support.T0 + i, d) for i, d in enumerate(
+            [vxlan[0], vxlan[1], lite, support.udp('10.0.0.1', 1, '10.0.0.3', 53), support.tcp('10.0.0.1', 1, '10.0.0.3', 80, 'S')])]))
+        index(self.path('x.db'), '-q', '--fields', 'tunnel', '--key', 'tunnel', self.path('a.pcap'))
+        with Server(self, self.path('x.db')) as server:
+            filters = {row['tunnel']: row['filter'] for row in server.get('/v1/top', by='tunnel')['rows']}
+            self.assertEqual(filters, {None: None, 'vxlan:42': 'tunnel vxlan:42', 'vxlan:43': 'tunnel vxlan:43'})
+            ports = {(row['proto'], row['port']): row['filter'] for row in server.get('/v1/top', by='port')['rows']}
+            self.assertIsNone(ports.pop(('udplite', 2000)))
+            for f in [*ports.values(), *(f for f in filters.values() if f)]:
+                self.assertGreater(server.get('/v1/count', filter=f)['sessions'], 0, f)
 
 
 class Captures(support.TestCase):
