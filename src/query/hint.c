@@ -79,6 +79,57 @@ int fc_parse_fail_wireshark(struct fc_parser *p)
                          found.other_numbers ? ", and IDs are not its numbers" : "", here);
 }
 
+/* A column of ours, or a word of other tools, for which the filter has another word; 0 when the token is none. */
+int fc_parse_fail_column(struct fc_parser *p, const struct fc_token *token)
+{
+    static const struct {
+        const char *word, *say;
+    } others[] = {{"srcip", "src host"},
+                  {"src_ip", "src host"},
+                  {"src_addr", "src host"},
+                  {"dstip", "dst host"},
+                  {"dst_ip", "dst host"},
+                  {"dst_addr", "dst host"},
+                  {"dest_ip", "dst host"},
+                  {"sport", "src port"},
+                  {"src_port", "src port"},
+                  {"dport", "dst port"},
+                  {"dst_port", "dst port"},
+                  {"dest_port", "dst port"},
+                  {"client_addr", "client host"},
+                  {"server_addr", "server host"},
+                  {"client_port", "client port"},
+                  {"server_port", "server port"},
+                  {"client_packets", "client packets"},
+                  {"server_packets", "server packets"},
+                  {"client_bytes", "client bytes"},
+                  {"server_bytes", "server bytes"},
+                  {"client_payload", "client payload"},
+                  {"server_payload", "server payload"},
+                  {"client_ttl", "client ttl"},
+                  {"server_ttl", "server ttl"},
+                  {"client_tcp_flags", "client flags"},
+                  {"server_tcp_flags", "server flags"},
+                  {"client_mac", "ether src host"},
+                  {"server_mac", "ether dst host"},
+                  {"mac", "ether host"},
+                  {"start", "after' or 'before"},
+                  {"end", "after' or 'before"},
+                  {"time", "after' or 'before"},
+                  {"since", "after"},
+                  {"until", "before"}};
+    char word[32];
+
+    if (token->type != FC_TOKEN_WORD || token->escaped || !fc_parse_word(token, word, sizeof word))
+        return 0;
+    if (strncmp(word, "1:", 2) == 0 && strlen(word) > 26)
+        return fc_parse_fail(p, token, "'%s' looks like a Community ID; write 'community-id %s'", word, word);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(word, others[i].word) == 0)
+            return fc_parse_fail(p, token, "unknown word '%s'; say '%s'", word, others[i].say);
+    return 0;
+}
+
 /* A token where none of its kind makes sense. `expected` says what would. */
 int fc_parse_fail_unexpected(struct fc_parser *p, const char *expected)
 {
@@ -87,7 +138,8 @@ int fc_parse_fail_unexpected(struct fc_parser *p, const char *expected)
     char word[32];
     int value, rc;
 
-    if ((rc = fc_parse_fail_wireshark(p)) != 0 || (rc = fail_application(p, t)) != 0)
+    if ((rc = fc_parse_fail_wireshark(p)) != 0 || (rc = fail_application(p, t)) != 0 ||
+        (rc = fc_parse_fail_column(p, t)) != 0)
         return rc;
     if (t->type == FC_TOKEN_END)
         return fc_parse_fail(p, t, "the filter ends where %s is expected", expected);

@@ -381,6 +381,8 @@ static int parse_bare(struct fc_parser *p, struct fc_qualifiers *qual, struct fc
         return fc_parse_fail_packets(p, &p->token);
     if (kind == FC_WORD_OTHER)
         return fc_parse_fail_unexpected(p, condition);
+    if (fc_parse_fail_column(p, &p->token))
+        return FC_E_FILTER;
     if (strchr("0123456789:", p->token.text[0]) || memchr(p->token.text, ':', p->token.len)) {
         *qual = (struct fc_qualifiers){.set = true, .type = FC_QUAL_ADDRESS, .ends = FC_ENDS_EITHER};
         return parse_list(p, qual, out);

@@ -53,6 +53,7 @@ int fc_parse_fail(struct fc_parser *parser, const struct fc_token *token, const 
 int fc_parse_fail_packets(struct fc_parser *parser, const struct fc_token *token); /* a word about packets */
 int fc_parse_fail_sign(struct fc_parser *parser, enum fc_qual_type type);          /* may: `state = new` */
 int fc_parse_fail_wireshark(struct fc_parser *parser);                             /* may: `ip.addr == 10.0.0.6` */
+int fc_parse_fail_column(struct fc_parser *parser, const struct fc_token *token);  /* may: `sport`, `client_addr` */
 int fc_parse_fail_unexpected(struct fc_parser *parser, const char *expected);      /* what is expected instead */
 
 void fc_parse_advance(struct fc_parser *parser);

@@ -205,8 +205,8 @@ static unsigned edit_distance(const char *a, const char *b)
 
 static void consider(const char *word, const char *name, unsigned *best, const char **like)
 {
-    /* half of a word may be wrong, no more: `foo` is not like `pop` */
-    unsigned distance = edit_distance(word, name), most = (unsigned)strlen(name) / 2;
+    /* less than half of a word may be wrong: `foo` is not like `pop`, nor `none` like `roce` */
+    unsigned distance = edit_distance(word, name), most = (unsigned)(strlen(name) - 1) / 2;
 
     if (distance <= (most < 2 ? most : 2) && distance < *best) {
         *best = distance;
@@ -296,6 +296,8 @@ int64_t fc_proto_by_name(const char *name)
 
     if (number >= 0)
         return number;
+    if (strcmp(name, "icmpv6") == 0) /* as the word alone */
+        return IPPROTO_ICMPV6;
     if (getprotobyname_r(name, &entry, buf, sizeof buf, &found) != 0 || !found || found->p_proto > 255)
         return -1;
     return found->p_proto;

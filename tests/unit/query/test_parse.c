@@ -574,6 +574,21 @@ Test(parse, typing_errors_get_a_suggestion)
     expect_error("tcp nad udp", "nad", "did you mean 'and'?");
     expect_error("portrang 1-2", "portrang", "did you mean 'portrange'?");
     expect_error("frobnicate", "frobnicate", "unknown word 'frobnicate'");
+    expect_error("none", "none", "unknown word 'none'");
+}
+
+Test(parse, words_of_other_places_have_one_here)
+{
+    expect_error("server_port 443", "server_port", "unknown word 'server_port'; say 'server port'");
+    expect_error("tcp and client_bytes > 5", "client_bytes", "say 'client bytes'");
+    expect_error("host 10.0.0.1 or sport 5", "sport", "say 'src port'");
+    expect_error("tcp since yesterday", "since", "say 'after'");
+    expect_error("mac 00:11:22:33:44:55", "mac", "say 'ether host'");
+    expect_error("start > 2024-01-01", "start", "say 'after' or 'before'");
+    expect_error("1:LQU9qZlK+B5F3KDmev6m5PMibrg", "1:LQU9qZlK+B5F3KDmev6m5PMibrg",
+                 "write 'community-id 1:LQU9qZlK+B5F3KDmev6m5PMibrg'");
+    expect_same("proto icmpv6", "proto 58");
+    expect_same("proto icmpv6,tcp", "proto 58 or proto 6");
 }
 
 Test(parse, words_about_packets_say_so)
