@@ -33,13 +33,32 @@ static char *read_file(const char *command, const char *file)
     return text;
 }
 
-/* Comments become blanks, so that places in the text stay what they are. */
+/* Where a comment begins in a line: a # at its start or behind a blank, not in quotes around a name; else len. */
+static size_t comment_at(const char *line, size_t len)
+{
+    char quote = '\0';
+
+    for (size_t i = 0; i < len; i++) {
+        bool starts = i == 0 || strchr(" \t", line[i - 1]);
+
+        if (quote)
+            quote = line[i] == quote ? '\0' : quote;
+        else if (starts && line[i] == '#')
+            return i;
+        else if ((line[i] == '"' || line[i] == '\'') && (starts || line[i - 1] == ','))
+            quote = line[i];
+    }
+    return len;
+}
+
+/* Comments become blanks, so that places in the text stay what they are; so does a mark of UTF-8 in front. */
 static void blank_comments(char *text)
 {
+    if (strncmp(text, "\xef\xbb\xbf", 3) == 0)
+        memset(text, ' ', 3);
     for (char *line = text; *line;) {
-        size_t len = strcspn(line, "\n");
-        if (line[strspn(line, " \t")] == '#')
-            memset(line, ' ', len);
+        size_t len = strcspn(line, "\n"), comment = comment_at(line, len);
+        memset(line + comment, ' ', len - comment);
         line += len + (line[len] == '\n');
     }
 }

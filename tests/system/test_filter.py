@@ -304,6 +304,12 @@ class Filter(support.TestCase):
         self.assertEqual(count('-F', name, 'server', 'port', '80'), count('( %s ) and server port 80' % hosts))
         with open(name, 'rb') as f:
             self.assertEqual(count('--filter-file', '-', stdin=f), count(hosts))
+        support.write(name, b'\xef\xbb\xbfudp # or tcp\nand port 53,80\t# "and so on\r\n')
+        self.assertEqual(count('-F', name), count('udp and port 53,80'))
+        support.write(name, b"file 'a # b', 'c #d' # x")
+        self.assertIn("called 'a # b'", flowcarve('query', '-d', db, '-F', name, ok=2).err)
+        support.write(name, b'udp#or tcp')
+        flowcarve('query', '-d', db, '-F', name, ok=2)
         support.write(name, b'\n# nothing\n\n')
         self.assertEqual(count('-F', name), count())
         self.assertEqual(count('-F', name, 'udp'), count('udp'))
