@@ -382,7 +382,7 @@ static int run(struct source *source, const struct fc_query_args *args, enum fc_
                                .columns_asked = columns,
                                .sort = args->sort,
                                .width = args->tty ? fc_terminal_width() : 0};
-    w->columns.local = args->zone.local;
+    fc_columns_zone(&w->columns, fc_zone_name(&args->zone), args->zone.local);
     w->grid = (struct fc_grid){.out = out,
                                .format = format,
                                .color = args->color,

@@ -119,6 +119,16 @@ bool fc_columns_read(struct fc_columns *columns, const char *list)
     return true;
 }
 
+void fc_columns_zone(struct fc_columns *columns, const char *zone, bool local)
+{
+    columns->local = local;
+    snprintf(columns->start_title, sizeof columns->start_title, "START %s", zone);
+    snprintf(columns->end_title, sizeof columns->end_title, "END %s", zone);
+    for (unsigned i = 0; i < columns->count; i++)
+        if (columns->column[i] == START || columns->column[i] == END)
+            columns->titles[i].title = columns->column[i] == START ? columns->start_title : columns->end_title;
+}
+
 bool fc_columns_check(const struct fc_columns *columns, uint32_t fields)
 {
 #define NAME(FIELD, bit, name, want) [bit] = name,

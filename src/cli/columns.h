@@ -25,6 +25,7 @@ struct fc_columns {
     struct fc_grid_column titles[FC_GRID_COLUMNS];
     bool files; /* one of them has the captures */
     bool local; /* times in the C library's zone, else in UTC */
+    char start_title[80], end_title[80];
 };
 
 /* Reads "id,start,..."; '-' is as good as '_'. False: one of them is none, which is said. */
@@ -32,6 +33,9 @@ bool fc_columns_read(struct fc_columns *columns, const char *list);
 
 /* False: an index that has only `fields` lacks one of them, which is said. */
 bool fc_columns_check(const struct fc_columns *columns, uint32_t fields);
+
+/* The titles of times say the zone, which is the C library's or UTC. `columns` must stay where it is. */
+void fc_columns_zone(struct fc_columns *columns, const char *zone, bool local);
 
 /*
  * Writes a session to a grid that has these titles; `files` are the captures that hold it, where `columns` has them.

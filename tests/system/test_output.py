@@ -50,6 +50,13 @@ class Output(support.TestCase):
         self.assertEqual(list(csv.reader(io.StringIO(some))),
                          [['state', 'id', 'server_addr']] + [[r['state'], r['id'], r['server_addr']] for r in rows])
 
+    def test_titles_of_times_say_the_zone(self):
+        db = self.make()
+        title = lambda *words: re.split('  +', flowcarve('query', '-d', db, '-f', 'table', '-n', '1', '-C', 'end,id,start', *words).text.splitlines()[0].strip())
+        self.assertEqual(title(), ['END UTC', 'ID', 'START UTC'])
+        self.assertEqual(title('--tz', 'Europe/Berlin'), ['END Europe/Berlin', 'ID', 'START Europe/Berlin'])
+        self.assertEqual(title('--tz', '+05:30'), ['END +05:30', 'ID', 'START +05:30'])
+
     def test_columns_that_are_made(self):
         db = self.make(fields=None)
         got = [json.loads(l) for l in flowcarve('query', '-d', db, '-f', 'json', '-C', 'ts,packets,bytes,community-id').text.splitlines()]
@@ -93,7 +100,7 @@ class Output(support.TestCase):
         tcp_count = select(db, "select count(*) from sessions where proto = 'tcp'")[0][0]
         self.assertTrue(terminal(120, 'query', '-d', db, '-n', '1', 'tcp')[1][-1].startswith('1 of %d sessions, ' % tcp_count))
         rc, lines, err = terminal(80, 'query', '-d', db, '-C', 'id,client_addr,start', '-n', '3')
-        self.assertEqual(lines[0].split(), ['ID', 'CLIENT', 'START'])
+        self.assertEqual(lines[0].split(), ['ID', 'CLIENT', 'START', 'UTC'])
         self.assertEqual(len(lines), 5)
         self.assertEqual(terminal(80, 'query', '-d', db, 'port 64999')[:2], (1, []))
         self.assertNotIn(' of ', flowcarve('query', '-d', db, '-f', 'table', '-n', '2').text)  # in a pipe there are sessions alone
