@@ -239,7 +239,7 @@ static const struct fc_ast *write_node(const struct packets *p, const struct fc_
     }
     fputs(root ? "" : "(", p->out);
     for (const struct fc_ast *child = node->first; child; child = child->next) {
-        bool pair = second || (node->type == FC_AST_OR && child->next && is_mirrored(child, child->next));
+        bool pair = second || (child->next && is_mirrored(child, child->next));
         const struct fc_ast *lacks = write_node(p, child, false, sides || pair);
 
         if (lacks)

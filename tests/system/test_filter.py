@@ -249,7 +249,8 @@ class Filter(support.TestCase):
         displays = []
         for text in ('tcp', 'host 10.0.0.0', 'not host 192.0.2.0,192.0.2.1', 'net 10.1.0.0/16 or udp', 'port 53,80 and not udp',
                      'udp port 53', 'portrange 40001-40003', '10.0.1.1:40001', '10.0.1.1:40001,10.2.0.3:6000', 'arp or icmp',
-                     'ip and not (tcp or port 53)', 'src or dst port 443', 'src and dst net 0.0.0.0/0', 'proto 17', 'port ssh,domain',
+                     'ip and not (tcp or port 53)', 'src or dst port 443', 'src and dst net 0.0.0.0/0',
+                     'src and dst net 10.0.0.0/16,10.1.0.0/16,192.0.2.0/24', 'tcp and src and dst portrange 1-1000,40000-41000', 'not src and dst port 53,80', 'proto 17', 'port ssh,domain',
                      'src host 10.0.1.1 or dst host 10.0.1.1', 'ip host 10.0.1.1', 'host 0.0.0.0', 'ip proto 6 or ip6 proto 6', 'ip6'):
             r = flowcarve('query', '-d', db, '--explain', text).text
             bpf, display = (re.search(r'(?m)^%s +(.*)$' % name, r).group(1) for name in ('tcpdump', 'Wireshark'))
