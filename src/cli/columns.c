@@ -93,6 +93,14 @@ static bool fail_column(const char *name, size_t len)
     return false;
 }
 
+uint32_t fc_columns_field(const char *name, size_t len)
+{
+    for (unsigned c = 0; c < COLUMNS; c++)
+        if (is_key(fc_columns_all[c].title.key, name, len))
+            return fc_columns_all[c].field & ~(uint32_t)FC_FIELD_SENSOR;
+    return 0;
+}
+
 bool fc_columns_read(struct fc_columns *columns, const char *list)
 {
     *columns = (struct fc_columns){0};

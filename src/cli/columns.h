@@ -31,6 +31,9 @@ struct fc_columns {
 /* Reads "id,start,..."; '-' is as good as '_'. False: one of them is none, which is said. */
 bool fc_columns_read(struct fc_columns *columns, const char *list);
 
+/* FC_FIELD_* of the column of this name, 0 where there is none or it is always there; of the sensor 0. */
+uint32_t fc_columns_field(const char *name, size_t len);
+
 /* False: an index that has only `fields` lacks one of them, which is said. */
 bool fc_columns_check(const struct fc_columns *columns, uint32_t fields);
 

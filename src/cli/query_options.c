@@ -58,6 +58,16 @@ static const struct fc_values values[] = {
     {0},
 };
 
+/* FC_FIELD_* that an index of -r is to hold, besides those of the filter. */
+static uint32_t fields_of_output(const struct fc_query_args *a, const struct fc_columns *columns)
+{
+    uint32_t fields = columns->fields & ~(uint32_t)FC_FIELD_SENSOR;
+
+    if (a->format && strcmp(a->format, "zeek") == 0) /* conn_state and bytes */
+        fields |= FC_FIELD_TCP_FLAGS | FC_FIELD_PAYLOAD;
+    return a->sort ? fields | fc_columns_field(a->sort, strcspn(a->sort, ":")) : fields;
+}
+
 static int run(int argc, char **argv)
 {
     struct fc_query_args a = {.limit = -1};
@@ -78,8 +88,8 @@ static int run(int argc, char **argv)
     a.color = a.tty && !getenv("NO_COLOR");
     rc = FC_EXIT_ERROR;
     if ((!a.columns || fc_columns_read(&columns, a.columns)) &&
-        (a.cluster.path || (a.db = fc_reading_db(&a.reading, "query", a.db, filter, &a.zone,
-                                                 columns.fields & ~(uint32_t)FC_FIELD_SENSOR, a.quiet))))
+        (a.cluster.path ||
+         (a.db = fc_reading_db(&a.reading, "query", a.db, filter, &a.zone, fields_of_output(&a, &columns), a.quiet))))
         rc = fc_cmd_query_run(&a);
     free(filter);
     fc_log_option_close(&a.log);

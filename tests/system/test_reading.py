@@ -75,6 +75,17 @@ class Reading(support.TestCase):
         self.run_it('query', '-r', f, '-C', 'client_ttl')
         self.assertEqual([n[-7:] for n in self.kept()], ['-all.db'])
 
+    def test_fields_come_when_the_output_needs_them(self):
+        f = self.capture('a.pcap', 2, 1)
+        self.assertEqual(self.run_it('query', '-r', f, '-s', 'client_ttl:desc', '-C', 'id').text, 'id\n1\n2\n')
+        self.assertEqual([n[-7:] for n in self.kept()], ['-all.db'])
+        self.run_it('cache', 'clear')
+        lines = self.run_it('query', '-r', f, '-f', 'zeek').text.splitlines()
+        names = next(l for l in lines if l.startswith('#fields')).split('\t')[1:]
+        row = dict(zip(names, next(l for l in lines if l[0] != '#').split('\t')))
+        self.assertNotEqual(row['orig_bytes'], '-')
+        self.run_it('query', '-r', f, '-s', 'colour', ok=2)
+
     def test_not_kept(self):
         f = self.capture('a.pcap', 1, 2)
         before = self.listing()
