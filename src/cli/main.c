@@ -43,7 +43,10 @@ static int unknown(const char *word)
 
     for (int i = 0; i < COMMANDS; i++)
         snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", commands[i]->name);
-    fc_complain("unknown command '%s' (%s; see 'flowcarve --help')", word, list);
+    if (word[0] == '-')
+        fc_complain("'%s' in front of the command: options stand behind it (see 'flowcarve --help')", word);
+    else
+        fc_complain("unknown command '%s' (%s; see 'flowcarve --help')", word, list);
     return FC_EXIT_ERROR;
 }
 

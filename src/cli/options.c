@@ -97,6 +97,30 @@ static bool is_filter_word(const struct fc_command *c, const char *name)
            strstr(words, word);
 }
 
+static int find_long(const struct fc_command *c, const char *name, size_t len)
+{
+    for (int i = 0; c->options[i].name; i++)
+        if (strlen(c->options[i].name) == len && memcmp(c->options[i].name, name, len) == 0)
+            return i;
+    return -1;
+}
+
+/* What an option of other tools, or of another command, is called here; NULL: nothing. */
+static const char *called_here(const struct fc_command *c, const char *name)
+{
+    static const struct {
+        const char *name, *option, *say;
+    } others[] = {{"json", "format", "--format json"}, {"csv", "format", "--format csv"},
+                  {"tsv", "format", "--format tsv"},   {"output", "write", "--write"},
+                  {"columns", "fields", "--fields"},   {"fields", "columns", "--columns"},
+                  {"port", "listen", "--listen"},      {"filter", "filter-file", "FILTER without an option"}};
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(name, others[i].name) == 0 && find_long(c, others[i].option, strlen(others[i].option)) >= 0)
+            return name[1] == 's' && find_long(c, "write", 5) >= 0 ? NULL : others[i].say; /* no csv of a carve */
+    return NULL;
+}
+
 static void unknown(const struct fc_command *c, const char *word, const char *name)
 {
     const struct fc_option *best = NULL;
@@ -106,6 +130,11 @@ static void unknown(const struct fc_command *c, const char *word, const char *na
         fc_complain(
             "%s: unknown option '%s'; '%s' is a word of the filter, without dashes (see 'flowcarve help filter')",
             c->name, word, name);
+        return;
+    }
+    const char *say = name ? called_here(c, name) : NULL;
+    if (say) {
+        fc_complain("%s: unknown option '%s'; say %s", c->name, word, say);
         return;
     }
     for (const struct fc_option *o = c->options; o->name && name; o++) {
@@ -119,14 +148,6 @@ static void unknown(const struct fc_command *c, const char *word, const char *na
         fc_complain("%s: unknown option '%s'; did you mean '--%s'?", c->name, word, best->name);
     else
         fc_complain("%s: unknown option '%s' (see 'flowcarve %s --help')", c->name, word, c->name);
-}
-
-static int find_long(const struct fc_command *c, const char *name, size_t len)
-{
-    for (int i = 0; c->options[i].name; i++)
-        if (strlen(c->options[i].name) == len && memcmp(c->options[i].name, name, len) == 0)
-            return i;
-    return -1;
 }
 
 struct parse {

@@ -171,7 +171,8 @@ class Cli(support.TestCase):
         for name, words in (
                 ('unknown-command', ['quary']), ('unknown-option', ['query', '--formta', 'json']),
                 ('unknown-option-far', ['query', '--xyzzy']), ('unknown-option-filter', ['query', '--id', '3']),
-                ('unknown-option-short', ['serve', '--port', '80']), ('unknown-letter', ['index', '-z']),
+                ('unknown-option-short', ['query', '--xx']), ('unknown-option-other', ['serve', '--port', '80']), ('unknown-option-format', ['query', '--csv']),
+                ('unknown-option-carve', ['carve', '--csv']), ('option-in-front', ['-d', 'small.db', 'query']), ('unknown-letter', ['index', '-z']),
                 ('option-without-value', ['query', '--format']), ('option-with-value', ['query', '--count=3']),
                 ('bad-jobs', ['index', '-j', '0', 'small.pcap']), ('bad-chunk', ['index', '--chunk-size', '1k', 'small.pcap']),
                 ('bad-memory', ['index', '--memory', '1M', 'small.pcap']), ('bad-limit', ['query', '--limit', '-1']),
