@@ -96,8 +96,7 @@ static const struct fc_option options[] = {
     FC_OPTION_MAX_ROWS(struct args),
     {"listen", 'l', "ADDR:PORT",
      "address and port to answer at (default: 127.0.0.1:8484; port 0: any that is free); others than this machine must "
-     "show "
-     "a token or a certificate, and are served by TLS alone",
+     "show a token or a certificate, and are served by TLS alone",
      FC_TAKE_ALL(take_listen)},
     {"host", 0, "HOST", "a name of this machine by which it may be asked, beside its address; may be repeated",
      FC_TAKE_ALL(take_host)},
