@@ -16,6 +16,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 /* What a run adds has its numbers behind these, with room for all that it can add. */
@@ -258,11 +259,19 @@ static bool has_room_for_wal(const struct fc_writer *w)
     return statvfs(w->folder, &disk) != 0 || disk.f_bavail >= ROOM / disk.f_frsize;
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /*
- * Changing the mode wants the file for itself, and fails at once when somebody reads at that moment: SQLite does not
- * wait, so it is tried again. (To take the lock before, by PRAGMA locking_mode, would shut others out for good where
- * another run has changed the mode in between.) A journal that cannot be removed behind the change takes it back, with
- * whom reads next: that is done here, and then tried again likewise. False: the last attempt has failed.
+ * Changing the mode wants the file for itself. Where somebody reads at that moment, SQLite may wait as long as for any
+ * lock or fail at once, so it is tried again. (To take the lock before, by PRAGMA locking_mode, would shut others out
+ * for good where another run has changed the mode in between.) A journal that cannot be removed behind the change takes
+ * it back, with whom reads next: that is done here, and then tried again likewise. False: the last attempt has failed.
  */
 static bool change_mode(struct fc_writer *w, bool wal, int most_ms)
 {
@@ -271,11 +280,13 @@ static bool change_mode(struct fc_writer *w, bool wal, int most_ms)
         wal ? "PRAGMA journal_mode = WAL" : "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE";
 
     /* also where something has broken the connection; only who reads is waited for */
-    for (int ms = 0; is_wal(w) != wal && ms <= most_ms; ms += sqlite3_sleep(1 + getpid() % 4)) {
+    for (int64_t until = now_ms() + most_ms; is_wal(w) != wal; sqlite3_sleep(1 + getpid() % 4)) {
         rc = sqlite3_exec(w->conn.db, text, NULL, NULL, NULL);
         if (!wal && (rc & 0xff) == SQLITE_IOERR)
             (void)sqlite3_exec(w->conn.db, "SELECT 1 FROM sqlite_schema", NULL, NULL, NULL);
         else if ((rc & 0xff) != SQLITE_BUSY || is_wal(w) == wal)
+            break;
+        if (now_ms() >= until)
             break;
     }
     return rc == SQLITE_OK && is_wal(w) == wal;

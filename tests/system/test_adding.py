@@ -245,6 +245,28 @@ class Adding(support.TestCase):
         self.assertEqual(self.listing(), sorted(['x.db'] + [os.path.basename(f) for f in files]))
         support.verify(db)
 
+    def test_a_reader_that_stays_before_anything_is_added(self):
+        """It keeps the index from WAL mode: after ten seconds the run does without, and only its commit waits."""
+        files = self.captures(files=2)
+        db = self.path('x.db')
+        index(db, '-q', files[0])
+        reader = sqlite3.connect(db, isolation_level=None)
+        reader.execute('BEGIN')
+        reader.execute('SELECT count(*) FROM session').fetchall()
+        p = subprocess.Popen([support.FLOWCARVE, 'index', '-q', '-d', db, files[1]], stderr=subprocess.PIPE, env=support.environment())
+
+        def has_read():
+            with open('/proc/%d/io' % p.pid) as f:
+                return int(f.readline().split()[1]) > os.path.getsize(files[1])
+        end = time.monotonic() + 25
+        while time.monotonic() < end and not has_read():
+            time.sleep(0.1)
+        self.assertTrue(has_read(), 'it waits still')
+        reader.close()
+        _, err = p.communicate(timeout=support.SECONDS)
+        self.assertEqual(p.returncode, 0, err)
+        self.assertEqual(select(db, 'SELECT sum(client_packets + server_packets) FROM session'), [(30000,)])
+
 
 if __name__ == '__main__':
     support.main()
