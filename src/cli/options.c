@@ -235,8 +235,10 @@ int fc_options_parse(const struct fc_command *command, int argc, char **argv, vo
     int words = 0, rc;
     char **keep = calloc((size_t)argc + 1, sizeof *keep);
 
-    if (!keep)
+    if (!keep) {
+        fc_complain("out of memory");
         return FC_EXIT_ERROR;
+    }
     for (; p.at < argc; p.at++) {
         const char *word = argv[p.at];
         rc = -1;

@@ -269,6 +269,14 @@ class Failing(support.TestCase):
                 self.assertTrue(support.dump(self.path('w', 'new.db')) == want, '%s, read %d: %s' % (name, k, r))
             os.remove(self.path('w', 'new.db'))
 
+    def test_the_first_bytes_that_are_not_to_be_had_are_told(self):
+        for name in ('query', 'carve', 'index', 'verify', 'top'):
+            for k in range(3):
+                self.restore()
+                r = self.ask(COMMANDS[name][0], 'memory', k, k + 1, errno.ENOMEM)
+                if r.rc:
+                    self.assertRegex(r.err, '(?m)^flowcarve: .*memory', '%s, %d' % (name, k))
+
 
 for command in COMMANDS:
     setattr(Failing, 'test_' + command.replace(' ', '_').replace('-', ''), lambda self, name=command: self.sweep(name))
