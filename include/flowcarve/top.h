@@ -57,7 +57,8 @@ struct fc_top_options {
      */
     const char *sort;
     int64_t limit;     /* rows at the most; 0 or less: all */
-    int64_t bucket_ns; /* FC_TOP_TIME: length; 0 or less: so that there are 60 at the most */
+    int64_t bucket_ns; /* FC_TOP_TIME, by_time: length; 0 or less: so that there are 60 at the most */
+    bool by_time;      /* by when sessions start, too: a row for each group and bucket that has sessions */
     bool rough_groups; /* fc_top_groups() may be as low as the limit: an engine has to be asked for them again */
 };
 
@@ -71,7 +72,7 @@ struct fc_top_row {
     int state;          /* FC_TOP_STATE; as in struct fc_session */
     uint32_t file;      /* FC_TOP_FILE: its ID */
     const char *text;   /* its path; VLAN ids, encapsulations, NULL: none; a sensor's name */
-    bool has_bucket;    /* FC_TOP_TIME; false: sessions without a time */
+    bool has_bucket;    /* FC_TOP_TIME, by_time; false: sessions without a time */
     int64_t bucket_ns;  /* its beginning, ns since 1970 */
 
     uint64_t sessions;
@@ -105,8 +106,9 @@ int fc_top_open(struct fc_db *db, const struct fc_filter *filter, const struct f
                 struct fc_top **out, struct fc_error *err);
 
 /*
- * The next row: 1 and *row, valid until fc_top_close(), or 0 at the end. In the order of time buckets without a session
- * have rows as well, between the first and the last that have. FC_TOP_TOTAL has no row when nothing matches.
+ * The next row: 1 and *row, valid until fc_top_close(), or 0 at the end. Of FC_TOP_TIME, in the order of time, buckets
+ * without a session have rows as well, between the first and the last that have. FC_TOP_TOTAL has no row when nothing
+ * matches.
  */
 int fc_top_next(struct fc_top *top, struct fc_top_row *row);
 

@@ -267,12 +267,12 @@ static bool prepare(struct view *v)
 
     if (!(v->grouping = find_grouping(a->by)))
         return false;
-    if (a->bucket_ns && v->grouping->by != FC_TOP_TIME) {
+    if (a->bucket_ns && v->grouping->by != FC_TOP_TIME && !a->by_time) {
         fc_complain("top: --bucket goes with --by time");
         return false;
     }
     for (int c = 0; c < SESSIONS; c++)
-        if (v->grouping->group & BIT(c))
+        if ((v->grouping->group & BIT(c)) || (c == TIME && a->by_time))
             add_column(v, (enum column)c);
     for (int c = SESSIONS; !a->columns && c < BAR; c++)
         if (v->grouping->figures & BIT(c))
@@ -437,6 +437,11 @@ static void print_totals(const struct view *v, struct fc_out *out, const struct 
     }
 }
 
+static const char *thing_of(const struct view *v)
+{
+    return v->args->by_time ? "row" : v->grouping->thing;
+}
+
 /* "20 of 8,192 hosts", for people who see only the first ones. */
 static void print_rest(const struct view *v, struct fc_out *out, uint64_t rows, uint64_t groups)
 {
@@ -444,18 +449,16 @@ static void print_rest(const struct view *v, struct fc_out *out, uint64_t rows, 
 
     if (rows >= groups)
         return;
-    snprintf(line, sizeof line, "%" PRIu64 " of %s\n", rows, fc_human_things(groups, v->grouping->thing, a, sizeof a));
+    snprintf(line, sizeof line, "%" PRIu64 " of %s\n", rows, fc_human_things(groups, thing_of(v), a, sizeof a));
     fc_out_text(out, line);
 }
 
 /* How long the longest bar is: what the terminal leaves. */
-static void measure_bars(struct view *v, struct fc_top *top, const struct fc_top_row *rows, size_t count,
-                         unsigned width)
+static void measure_bars(struct view *v, const struct fc_top_row *rows, size_t count, unsigned width)
 {
     unsigned used = 0;
     char buf[TEXT];
 
-    v->fraction = fc_top_bucket(top) % 1000000000 != 0;
     for (unsigned i = 0; i < v->columns; i++) {
         unsigned widest = fc_grid_width(all_columns[v->column[i]].title);
 
@@ -508,7 +511,7 @@ static int print_rows(struct view *v, struct fc_out *out, struct fc_top *top)
         rows[count++] = row;
     }
     if (rows)
-        measure_bars(v, top, rows, count, grid.width);
+        measure_bars(v, rows, count, grid.width);
     fc_grid_start(&grid);
     for (size_t k = 0; rc == 0 && !out->failed && (k < count || (!rows && fc_top_next(top, &row))); k++) {
         char buf[FC_GRID_COLUMNS][TEXT];
@@ -534,6 +537,7 @@ static int print(struct view *v, struct fc_top *top)
     int rc = out ? 0 : -1;
     int64_t groups = (int64_t)fc_top_groups(top);
 
+    v->fraction = fc_top_bucket(top) % 1000000000 != 0;
     if (out) {
         out->fd = STDOUT_FILENO;
         if (v->args->quiet)
@@ -547,7 +551,7 @@ static int print(struct view *v, struct fc_top *top)
         fc_complain("out of memory");
     rc = rc ? FC_EXIT_ERROR : fc_rows_end(out, groups);
     if (v->args->verbose && !v->args->quiet && rc != FC_EXIT_ERROR)
-        fprintf(stderr, "%s\n", fc_human_things((uint64_t)groups, v->grouping->thing, b, sizeof b));
+        fprintf(stderr, "%s\n", fc_human_things((uint64_t)groups, thing_of(v), b, sizeof b));
     free(out);
     return rc;
 }
@@ -573,7 +577,8 @@ int fc_cmd_top_run(struct fc_top_args *args)
                                      .sort = *view.sort ? view.sort : NULL,
                                      .limit = args->limit,
                                      .rough_groups = !args->verbose && !(args->tty && view.format == FC_ROWS_TABLE),
-                                     .bucket_ns = args->bucket_ns};
+                                     .bucket_ns = args->bucket_ns,
+                                     .by_time = args->by_time};
     if (args->limit < 0)
         options.limit = view.format == FC_ROWS_TABLE && args->tty && options.by != FC_TOP_TIME ? SCREEN_ROWS : 0;
     bool begun = args->cluster.path ? fc_query_parse(args->filter, &args->zone, &filter) &&

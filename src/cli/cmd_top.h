@@ -18,6 +18,7 @@ struct fc_top_args {
     const char *filter_file; /* where the filter came from; NULL: words alone */
     struct fc_zone zone;     /* of times */
     const char *by;          /* NULL: totals */
+    bool by_given, by_time;  /* by: is from the command line; and time besides */
     const char *columns;     /* NULL: the usual ones */
     const char *sort;        /* NULL: by bytes, time by time */
     const char *format;      /* NULL: table on a terminal, else tsv */

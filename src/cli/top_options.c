@@ -24,6 +24,23 @@ static int take_bucket(const char *command, void *bucket_ns, const char *value)
     return -1;
 }
 
+/* Twice: by something, and by time. */
+static int take_by(const char *command, void *args, const char *value)
+{
+    struct fc_top_args *a = args;
+    bool time = strcmp(value, "time") == 0, had_time = a->by_given && strcmp(a->by, "time") == 0;
+
+    if (a->by_given && !time && !had_time) {
+        fc_complain("%s: --by %s and --by %s: one of two is time", command, a->by, value);
+        return -1;
+    }
+    a->by_time |= a->by_given && time != had_time;
+    if (!a->by_given || !time)
+        a->by = value;
+    a->by_given = true;
+    return 0;
+}
+
 /* Those of both commands. */
 #define SHARED_OPTIONS                                                                                                 \
     FC_OPTION_DB(struct fc_top_args), FC_OPTION_CLUSTER(struct fc_top_args), FC_OPTION_READ(struct fc_top_args),       \
@@ -43,8 +60,8 @@ static const struct fc_option top_options[] = {
     SHARED_OPTIONS,
     {"by", 'b', "WHAT",
      "client, server, host, pair, port, protocol, state, file, vlan, tunnel, time, and with --cluster sensor "
-     "(default: host)",
-     FC_WORD(struct fc_top_args, by)},
+     "(default: host); given twice: by time, too",
+     FC_TAKE_ALL(take_by)},
     {"columns", 'C', "LIST",
      "sessions, peers (hosts), ports, packets, bytes, first, last...; interval: mean and standard deviation of "
      "the times between starts",
@@ -53,7 +70,8 @@ static const struct fc_option top_options[] = {
      FC_WORD(struct fc_top_args, sort)},
     {"limit", 'n', "N", "at most N rows (default: 20 on a terminal, else all)",
      FC_TAKE(struct fc_top_args, limit, take_limit)},
-    {"bucket", 0, "TIME", "with --by time: length, as in 500ms, 10s, 1m, 1h, 1d (default: at most 60 buckets)",
+    {"bucket", 0, "TIME",
+     "with --by time: length of buckets, as in 500ms, 10s, 1m, 1h, 1d (default: at most 60 buckets)",
      FC_TAKE(struct fc_top_args, bucket_ns, take_bucket)},
     {0},
 };

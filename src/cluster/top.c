@@ -6,13 +6,13 @@
  * Its sums would wrap where they do not fit in 64 bits, so that upper and lower halves of numbers are added up apart,
  * and put together here.
  */
-#include "query/top.h"
 #include "base/error.h"
 #include "base/export.h"
 #include "base/vector.h"
 #include "cluster/engine_row.h"
 #include "cluster/inquiry.h"
 #include "cluster/source.h"
+#include "query/top_rows.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -23,6 +23,8 @@ struct asking {
     struct fc_top_options o;
     struct fc_top *top;
     struct fc_where where;
+    bool by_time;   /* besides something else */
+    char group[48]; /* names of the columns that tell groups apart, as the rows have them */
     uint32_t figures;
     uint64_t groups;
     char *text; /* of the row at hand */
@@ -52,25 +54,32 @@ static void put_key(FILE *out, const struct asking *a)
                                        [FC_TOP_SENSOR] = "sensor"};
     int64_t bucket = fc_top_bucket(a->top);
 
-    if (a->o.by == FC_TOP_TIME)
+    if (a->o.by != FC_TOP_TIME)
+        fprintf(out, "%s%s", keys[a->o.by], a->by_time ? ", " : "");
+    if (a->o.by == FC_TOP_TIME || a->by_time)
         fprintf(out,
-                "timed, if(timed = 1, intDiv(start_ns, toInt64(%" PRId64 ")) - (start_ns %% toInt64(%" PRId64
-                ") < 0), toInt64(0)) AS a",
+                "timed != 1 AS untimed, if(timed = 1, intDiv(start_ns, toInt64(%" PRId64
+                ")) - (start_ns %% toInt64(%" PRId64 ") < 0), toInt64(0)) AS started",
                 bucket, bucket);
-    else
-        fputs(keys[a->o.by], out);
 }
 
-/* The names of these columns. */
-static const char *group_of(enum fc_top_by by)
+/* The names of these columns, as groups are put in order; in front of them those of time, which come behind texts. */
+static void write_group(struct asking *a)
 {
     static const char *const names[] = {
         [FC_TOP_TOTAL] = "",         [FC_TOP_CLIENT] = "kind, a",  [FC_TOP_SERVER] = "kind, a",
         [FC_TOP_HOST] = "kind, a",   [FC_TOP_PAIR] = "kind, a, b", [FC_TOP_PORT] = "a, proto",
         [FC_TOP_PROTOCOL] = "proto", [FC_TOP_STATE] = "state",     [FC_TOP_VLAN] = "vlan",
-        [FC_TOP_TUNNEL] = "tunnel",  [FC_TOP_TIME] = "timed, a",   [FC_TOP_SENSOR] = "sensor"};
+        [FC_TOP_TUNNEL] = "tunnel",  [FC_TOP_TIME] = "",           [FC_TOP_SENSOR] = "sensor"};
+    const char *name = names[a->o.by];
 
-    return names[by];
+    if (a->o.by == FC_TOP_TIME)
+        snprintf(a->group, sizeof a->group, "untimed, started");
+    else if (a->by_time && fc_top_by_text(a->o.by))
+        snprintf(a->group, sizeof a->group, "%s, untimed, started", name);
+    else
+        snprintf(a->group, sizeof a->group, "%s%s%s", a->by_time ? "untimed, " : "", name,
+                 a->by_time ? ", started" : "");
 }
 
 /* Two columns: sums of the upper and of the lower halves. */
@@ -161,7 +170,7 @@ static void put_order(FILE *out, const struct asking *a)
                                              : "ports",
                 direction);
     bool backward = sort == FC_TOP_SORT_KEY && descending;
-    for (const char *key = group_of(a->o.by); *key;) {
+    for (const char *key = a->group; *key;) {
         size_t len = strcspn(key, ",");
         fprintf(out, "%.*s %s%s", (int)len, key, backward ? "DESC" : "ASC", backward && *nulls ? " NULLS LAST" : nulls);
         key += len + strspn(key + len, ", ");
@@ -180,21 +189,21 @@ static void put_from(FILE *out, const struct asking *a)
     fprintf(out, " FROM " FC_SOURCE "%s WHERE %s",
             a->o.by == FC_TOP_HOST ? " ARRAY JOIN if(client = server, [0], [0, 1]) AS side" : "", a->where.text);
     if (a->o.by != FC_TOP_TOTAL)
-        fprintf(out, " GROUP BY %s", group_of(a->o.by));
+        fprintf(out, " GROUP BY %s", a->group);
 }
 
 static char *write_question(const struct asking *a)
 {
     struct fc_statement s = {0};
     FILE *out = fc_statement_begin(&s);
-    const char *group = group_of(a->o.by), *comma = *group ? ", " : "";
+    const char *comma = *a->group ? ", " : "";
 
     if (!out)
         return fc_statement_end(&s);
     fprintf(out,
             "SELECT %s%sn, packets_high, packets_low, sent_high, sent_low, received_high, received_low, has_time, "
             "first, last, peers, ports, %s FROM (SELECT ",
-            group, comma,
+            a->group, comma,
             a->figures & FC_TOP_INTERVAL ? interval_columns : "toUInt64(0) AS gaps, 0. AS mean, 0. AS deviation");
     put_key(out, a);
     fputs(comma, out);
@@ -236,7 +245,6 @@ static void read_port(struct fc_binary *row, struct fc_top_row *r)
 
 static void read_bucket(const struct asking *a, struct fc_binary *row, struct fc_top_row *r)
 {
-    r->has_bucket = fc_binary_bool(row);
     int64_t number = fc_binary_i64(row);
 
     if (!r->has_bucket)
@@ -248,7 +256,7 @@ static void read_bucket(const struct asking *a, struct fc_binary *row, struct fc
     }
 }
 
-static int read_key(struct asking *a, struct fc_binary *row, struct fc_top_row *r)
+static int read_group(struct asking *a, struct fc_binary *row, struct fc_top_row *r)
 {
     switch (a->o.by) {
     case FC_TOP_CLIENT:
@@ -270,13 +278,25 @@ static int read_key(struct asking *a, struct fc_binary *row, struct fc_top_row *
         r->state = (int)fc_binary_below(row, fc_binary_u8(row), 4);
         return 0;
     case FC_TOP_TIME:
-        read_bucket(a, row, r);
-        return 0;
     case FC_TOP_TOTAL:
         return 0;
     default:
         return read_text(a, row, &r->text);
     }
+}
+
+/* The columns that write_group() names. */
+static int read_key(struct asking *a, struct fc_binary *row, struct fc_top_row *r)
+{
+    bool timed = a->by_time || a->o.by == FC_TOP_TIME, by_text = fc_top_by_text(a->o.by);
+    int rc = by_text ? read_group(a, row, r) : 0;
+
+    r->has_bucket = timed && !fc_binary_bool(row);
+    if (!by_text)
+        rc = read_group(a, row, r);
+    if (timed)
+        read_bucket(a, row, r);
+    return rc;
 }
 
 /* Two halves as one number; false: it has more than 64 bits. */
@@ -388,7 +408,7 @@ static int choose_bucket(struct asking *a, struct fc_error *err)
 
 static int ask(struct asking *a, struct fc_error *err)
 {
-    int rc = a->o.by == FC_TOP_TIME ? choose_bucket(a, err) : 0;
+    int rc = a->o.by == FC_TOP_TIME || a->by_time ? choose_bucket(a, err) : 0;
 
     a->figures = fc_top_figures(a->top, &a->o);
     rc = rc ? rc : fc_inquiry_ask(a->inquiry, write_question(a), &a->where, false, take_group, a, err);
@@ -420,6 +440,10 @@ FC_EXPORT int fc_inquiry_top(struct fc_inquiry *q, const struct fc_filter *filte
     *out = NULL;
     if (options)
         a.o = *options;
+    if (a.o.by_time && a.o.by == FC_TOP_TOTAL)
+        a.o.by = FC_TOP_TIME;
+    a.by_time = a.o.by_time && a.o.by != FC_TOP_TIME;
+    write_group(&a);
     if ((rc = check(&a, filter, err)) || (rc = fc_top_begin(&a.o, &a.top, err)))
         return rc;
     rc = fc_where_make(q, filter, &a.where, err);

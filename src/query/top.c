@@ -159,37 +159,46 @@ static void write_addr(int kind, const uint64_t *word, uint8_t addr[16])
     }
 }
 
+/* number: of the bucket, as it is in keys. */
+static void name_bucket(const struct fc_top *t, bool has_time, uint64_t number, struct fc_top_row *row)
+{
+    row->has_bucket = has_time;
+    if (has_time) /* the first one may begin before what 64 bits can say */
+        row->bucket_ns = __builtin_mul_overflow((int64_t)fc_top_ordered((int64_t)number), t->bucket_ns, &row->bucket_ns)
+                             ? INT64_MIN
+                             : row->bucket_ns;
+}
+
 static void name_group(const struct fc_top *t, const struct fc_group_key *key, struct fc_top_row *row)
 {
+    uint32_t first = (uint32_t)key->word[0];
+
+    if (t->by_time)
+        name_bucket(t, key->word[0] >> 32 == 0, key->word[fc_top_bucket_word(t)], row);
     switch (t->by) {
     case FC_TOP_CLIENT:
     case FC_TOP_SERVER:
     case FC_TOP_HOST:
     case FC_TOP_PAIR:
-        row->kind = (int)key->word[0];
+        row->kind = (int)first;
         write_addr(row->kind, key->word + 1, row->addr);
         write_addr(row->kind, key->word + 3, row->server);
         break;
     case FC_TOP_PORT:
-        row->port = (int)key->word[0] - 1;
+        row->port = (int)first - 1;
         row->proto = (uint32_t)key->word[1];
         break;
     case FC_TOP_PROTOCOL:
-        row->proto = (uint32_t)key->word[0];
+        row->proto = first;
         break;
     case FC_TOP_STATE:
-        row->state = (int)key->word[0] - 1;
+        row->state = (int)first - 1;
         break;
     case FC_TOP_FILE:
-        row->file = (uint32_t)key->word[0];
+        row->file = first;
         break;
     case FC_TOP_TIME:
-        row->has_bucket = !key->word[0];
-        if (row->has_bucket) /* the first one may begin before what 64 bits can say */
-            row->bucket_ns =
-                __builtin_mul_overflow((int64_t)fc_top_ordered((int64_t)key->word[1]), t->bucket_ns, &row->bucket_ns)
-                    ? INT64_MIN
-                    : row->bucket_ns;
+        name_bucket(t, key->word[0] == 0, key->word[1], row);
         break;
     default:
         break;
@@ -348,7 +357,7 @@ static int fill(struct fc_top *t, const struct fc_filter *filter, const struct f
     struct fc_groups groups;
     int rc = check_fields(t, err);
 
-    if (rc == 0 && t->by == FC_TOP_TIME)
+    if (rc == 0 && (t->by == FC_TOP_TIME || t->by_time))
         rc = choose_bucket(t, filter, o->bucket_ns, err);
     if (rc)
         return rc;

@@ -34,9 +34,11 @@ static int compare_keys(const struct fc_top *t, const struct fc_top_kept *a, con
 {
     int order = 0;
 
-    if (t->by == FC_TOP_VLAN || t->by == FC_TOP_TUNNEL || t->by == FC_TOP_SENSOR)
-        return compare_text(a->key.text, b->key.text);
-    for (int i = 0; i < 6 && order == 0; i++)
+    bool by_text = fc_top_by_text(t->by);
+
+    if (by_text)
+        order = compare_text(a->key.text, b->key.text);
+    for (int i = 0; i < (by_text ? 2 : 6) && order == 0; i++)
         order = compare_numbers(a->key.word[i], b->key.word[i]);
     return order;
 }
@@ -156,7 +158,8 @@ int fc_top_begin(const struct fc_top_options *o, struct fc_top **out, struct fc_
     *out = NULL;
     if (!t)
         return fc_error_set(err, FC_E_NOMEM, NULL, FC_NO_OFFSET, "out of memory");
-    t->by = o->by;
+    t->by = o->by_time && o->by == FC_TOP_TOTAL ? FC_TOP_TIME : o->by;
+    t->by_time = o->by_time && t->by != FC_TOP_TIME;
     t->limit = o->limit > 0 && (uint64_t)o->limit < SIZE_MAX ? (size_t)o->limit : SIZE_MAX;
     if ((rc = read_sort(t, o->sort, err))) {
         free(t);

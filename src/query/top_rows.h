@@ -24,7 +24,7 @@ struct fc_top {
     struct fc_db *db;
     enum fc_top_by by;
     enum fc_top_sort sort;
-    bool descending;
+    bool by_time, descending;
     size_t limit; /* SIZE_MAX: none */
     int64_t bucket_ns;
     uint64_t groups_seen;
@@ -50,6 +50,18 @@ static inline void fc_top_set_addr(uint64_t *word, const struct fc_sample_addr *
 {
     word[0] = addr->word[0];
     word[1] = addr->word[1];
+}
+
+/* Groups that are called by a text, which the words do not have. */
+static inline bool fc_top_by_text(enum fc_top_by by)
+{
+    return by == FC_TOP_VLAN || by == FC_TOP_TUNNEL || by == FC_TOP_SENSOR;
+}
+
+/* With buckets of time besides: where their number is among the words; the upper half of word 0 is 1 without a time. */
+static inline unsigned fc_top_bucket_word(const struct fc_top *t)
+{
+    return fc_top_by_text(t->by) ? 1 : 5;
 }
 
 /* The key of the group that a session is in. */
@@ -93,6 +105,10 @@ static inline void fc_top_key(const struct fc_top *t, const struct fc_sample *s,
         break;
     default:
         break;
+    }
+    if (t->by_time) {
+        key->word[0] |= (uint64_t)!s->has_time << 32;
+        key->word[fc_top_bucket_word(t)] = s->has_time ? fc_top_ordered(fc_top_floor(s->start_ns, t->bucket_ns)) : 0;
     }
 }
 

@@ -383,6 +383,7 @@ class Cluster:
         cases += [('--by', 'client', '-C', 'sessions,peers,ports,interval,first,last', '-n', '9', '-s', s) for s in ('peers', 'sessions', 'ports:asc', 'interval', 'first', 'last:asc')]
         cases += [('--by', 'host', '-n', '5', '-s', s) for s in ('bytes', 'packets:asc', 'sent_bytes', 'received_bytes', 'host')] + [('--by', 'time', '--bucket', '7s', '-n', '9')]
         cases += [('--by', 'vlan', '-n', '2', '-s', 'vlan:desc'), ('--by', 'tunnel', '-n', '3', '-s', 'tunnel'), ('--by', 'pair', '-n', '4', '-s', 'client_bytes')]
+        cases += [('--by', by, '--by', 'time', '--bucket', '1h', *more) for by, more in (('pair', ()), ('vlan', ('-n', '5', '-s', 'vlan:desc')), ('port', ('-n', '7', '-s', 'port')), ('host', ('-n', '9')))]
         for number, words in enumerate(cases if self.thorough else cases[::3]):
             for text in ('not udp and after 2023-11-14' if number % 2 else '',):
                 if words[:2] == ('--by', 'time') and not text:

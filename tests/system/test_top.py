@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """`top` and `stats`: against sums of our own over the view `sessions`, read by plain SQLite, and against tshark's."""
-import collections, csv, io, json, math, os, re, signal, sqlite3, struct, subprocess, time, unittest
+import collections, csv, datetime, io, json, math, os, re, signal, sqlite3, struct, subprocess, time, unittest
 
 import support
 from support import T0, flowcarve, index, select, tcp, udp
@@ -53,11 +53,11 @@ class Sum:
         return mean / 1e9, math.sqrt(sum((g - mean)**2 for g in gaps) / len(gaps)) / 1e9
 
 
-def naive(db, by, bucket=MINUTE):
-    """{group: Sum}"""
+def naive(db, by, bucket=MINUTE, rows=None):
+    """{group: Sum}, of all sessions or of these."""
     groups = collections.defaultdict(Sum)
     files = support.all_positions(db) if by == 'file' else {}
-    for s in rows_of(db):
+    for s in rows_of(db) if rows is None else rows:
         c, v = s['client_addr'], s['server_addr']
         if by in ('client', 'host'):
             groups[c].add(s, peers=[v])
@@ -160,6 +160,38 @@ class Top(support.TestCase):
         self.assertEqual(sum(r['bytes'] for r in chosen), sum(r['bytes'] for r in got))
         best = top(db, '--by', 'time', '--sort', 'sessions', '-n', '3')
         self.assertEqual([r['sessions'] for r in best], sorted((r['sessions'] for r in chosen), reverse=True)[:3])
+
+    def test_by_time_too(self):
+        """Each group's sums in each bucket, also of sessions without a time; in the order of the group, then of time."""
+        db = self.make()
+        packet = udp('10.78.0.1', 9, '10.77.0.1', 53, b'no time at all')
+        self.write('timeless.pcapng', support.shb() + support.idb() + support.block('<', 3, struct.pack('<I', len(packet)) + packet))
+        index(db, '-q', '--fields', 'vlan,tunnel', self.path('timeless.pcapng'))
+        parts = collections.defaultdict(list)
+        for s in rows_of(db):
+            parts[None if s['start_ns'] is None else s['start_ns'] // MINUTE * MINUTE].append(s)
+        self.assertIn(None, parts)
+        for by in KEYS:
+            want = {}
+            for bucket, rows in parts.items():
+                for key, group in naive(db, by, rows=rows).items():
+                    time = None if bucket is None else datetime.datetime.fromtimestamp(bucket // 10**9, datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%S.000000000Z')
+                    want[(key if isinstance(key, tuple) else (key,)) + (time,)] = group.row(one_end=by in ('client', 'server', 'host'), file=by == 'file')
+            name = ['--sort', by]
+            got = top(db, '--by', by, '--by', 'time', '--bucket', '1m', *name)
+            self.assertEqual(top(db, '--by', 'time', '--bucket', '1m', '--by', by, *name, 'id 1 or not id 1'), got, by)
+            self.assertEqual(top(db, '--by', by, '--by', 'time', '--bucket', '1m', *name[:1], by + ':desc'), got[::-1], by)
+            keys = [tuple(row[k] for k in KEYS[by] + ['time']) for row in got]
+            self.assertEqual(sorted(keys, key=repr), sorted(want, key=repr), by)
+            for row, key in zip(got, keys):
+                self.assertEqual({k: v for k, v in row.items() if k not in KEYS[by] + ['time', 'path']}, {k: want[key][k] for k in row if k in want[key]}, (by, key))
+            for one, next in zip(keys, keys[1:]):
+                if one[:-1] == next[:-1] and next[-1]:
+                    self.assertLess(one[-1], next[-1], by)
+        best = top(db, '--by', 'host', '--by', 'time', '-n', '7')
+        self.assertEqual([r['bytes'] for r in best], sorted((r['bytes'] for r in top(db, '--by', 'host', '--by', 'time')), reverse=True)[:7])
+        self.assertEqual(top(db, '--by', 'time', '--by', 'time'), top(db, '--by', 'time'))
+        self.assert_says(flowcarve('top', '-d', db, '--by', 'host', '--by', 'port', ok=2), 'one of two is time')
 
     def test_intervals_of_a_beacon(self):
         db = self.make()
