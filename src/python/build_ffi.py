@@ -84,7 +84,7 @@ struct fc_listed_damage { uint32_t file; const char *path; uint64_t off, length;
 int fc_damage_list(struct fc_db *db, uint32_t file, int (*take)(void *ctx, const struct fc_listed_damage *damage), void *ctx, struct fc_error *err);
 
 struct fc_top;
-struct fc_top_options { int by; uint32_t figures; const char *sort; int64_t limit; int64_t bucket_ns; ...; };
+struct fc_top_options { int by; uint32_t figures; const char *sort; int64_t limit; int64_t bucket_ns; bool by_time; ...; };
 struct fc_top_row { int kind; uint8_t addr[16]; uint8_t server[16]; int port; uint32_t proto; int state; uint32_t file; const char *text;
     bool has_bucket; int64_t bucket_ns; uint64_t sessions, peers, ports, packets; bool has_bytes; uint64_t bytes, sent_bytes, received_bytes;
     bool has_time; int64_t first_ns, last_ns; uint64_t intervals; double interval_mean, interval_deviation; ...; };

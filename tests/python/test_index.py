@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """An index: what it answers is what the program does, or what Python's sqlite3 finds in it."""
+import collections
 import contextlib
 import ipaddress
 import json
@@ -149,6 +150,12 @@ def test_sums(index, db):
         state, sessions = sql.execute("SELECT state, count(*) FROM session GROUP BY 1 ORDER BY 2 DESC").fetchone()
         (first, *_) = index.top("state", sort="sessions")
         assert (first.key, first.sessions) == (fc.STATES[state], sessions)
+    HOUR = 3600 * 10**9
+    hours = collections.Counter()
+    for s in index.query("tcp"):
+        hours[(s.client_addr, s.server_addr), s.start_ns // HOUR * HOUR] += 1
+    assert {r.key: r.sessions for r in index.top("pair", "tcp", by_time=True, bucket_ns=HOUR)} == hours
+    assert index.top(by_time=True, bucket_ns=HOUR) == index.top("time", bucket_ns=HOUR) == index.top("time", by_time=True, bucket_ns=HOUR)
     top = index.top("client", "tcp", figures="peers,interval", limit=3)
     assert len(top) == 3 and all(t.peers >= 1 and ipaddress.ip_address(t.key) for t in top)
     assert [r.sessions for r in index.top("port", "tcp and server port 443")] == [index.count("tcp and server port 443")]

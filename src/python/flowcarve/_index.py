@@ -29,7 +29,8 @@ IndexedDamage = collections.namedtuple("IndexedDamage", "file_id path offset len
 IndexedDamage.__doc__ = "Bytes [offset, offset + length) of a capture of which nothing could be made."
 TopRow = collections.namedtuple("TopRow", "key sessions packets bytes sent_bytes received_bytes peers ports first_ns last_ns"
                                 " interval_mean interval_deviation")
-TopRow.__doc__ = """A group of sessions. key: an address, a pair of them, (port, protocol), a name, a path, a time in ns, or None.
+TopRow.__doc__ = """A group of sessions. key: an address, a pair of them, (port, protocol), a name, a path, a time in ns, or None;
+by_time: (one of these, a time in ns or None).
 
 bytes on the wire; peers, ports, interval_mean and interval_deviation (seconds) are None unless asked for by `figures`.
 """
@@ -199,11 +200,12 @@ class Index:
         """How many sessions match."""
         return self._call(lib.fc_query_count, Filter(filter).pointer)
 
-    def top(self, by="total", filter=None, *, figures=(), sort=None, limit=0, bucket_ns=0):
+    def top(self, by="total", filter=None, *, figures=(), sort=None, limit=0, bucket_ns=0, by_time=False):
         """Sums over sessions, as a list of TopRow, the largest by bytes first.
 
         by: "total", "client", "server", "host", "pair", "port", "protocol", "state", "file", "vlan", "tunnel" or "time" (buckets of
-        bucket_ns, 0: so that there are 60). figures: of "peers", "ports", "interval". sort: "sessions", "bytes:asc", "key"...
+        bucket_ns, 0: so that there are 60). by_time: by these besides, so that a key is a pair of what it is and of the bucket's beginning.
+        figures: of "peers", "ports", "interval". sort: "sessions", "bytes:asc", "key"...
         """
         number = choose(by, _BY, "by")
         figures = figures.replace(",", " ").split() if isinstance(figures, str) else figures
@@ -211,13 +213,16 @@ class Index:
         for name in figures:
             asked |= _FIGURES[name] if name in _FIGURES else choose(name, list(_FIGURES), "a figure")
         text = ffi.new("char[]", encoded(sort, "sort")) if sort else ffi.NULL
-        options = ffi.new("struct fc_top_options *", {"by": number, "figures": asked, "sort": text, "limit": limit, "bucket_ns": bucket_ns})
+        options = ffi.new("struct fc_top_options *", {"by": number, "figures": asked, "sort": text, "limit": limit, "bucket_ns": bucket_ns,
+                                                            "by_time": bool(by_time)})
+        both = by_time and by not in ("total", "time")
+        by = "time" if by_time and by == "total" else by
         out = ffi.new("struct fc_top **")
         with self._lock:
             self._call(lib.fc_top_open, Filter(filter).pointer, options, out)
             top, row, rows = ffi.gc(out[0], lib.fc_top_close), ffi.new("struct fc_top_row *"), []
             while lib.fc_top_next(top, row):
-                rows.append(_top_row(by, row, asked))
+                rows.append(_top_row(by, both, row, asked))
             return rows
 
     def histogram(self, by=None, filter=None, *, buckets=lib.FC_HISTOGRAM_BUCKETS):
@@ -390,8 +395,9 @@ _KEYS = {
 }
 
 
-def _top_row(by, r, asked):
+def _top_row(by, both, r, asked):
+    key = (_KEYS[by](r), _KEYS["time"](r)) if both else _KEYS[by](r)
     interval = (r.interval_mean, r.interval_deviation) if asked & lib.FC_TOP_INTERVAL and r.intervals else (None, None)
     sums = (r.bytes, r.sent_bytes, r.received_bytes) if r.has_bytes else (None, None, None)
-    return TopRow(_KEYS[by](r), r.sessions, r.packets, *sums, r.peers if asked & lib.FC_TOP_PEERS else None,
+    return TopRow(key, r.sessions, r.packets, *sums, r.peers if asked & lib.FC_TOP_PEERS else None,
                   r.ports if asked & lib.FC_TOP_PORTS else None, *((r.first_ns, r.last_ns) if r.has_time else (None, None)), *interval)
