@@ -136,7 +136,7 @@ class Completion(support.TestCase):
         script = support.read_bytes(self.path('completion.bash')).decode()
         # what another run would need besides; of top some columns are those of one grouping alone
         rest = {'carve': [('-w', self.path('out'))], 'follow': [('1',)], 'index': [(self.path('none.pcap'),)],
-                'top': [('--by', 'host'), ('--by', 'pair'), ('--by', 'port')]}
+                'top': [('--by', 'host'), ('--by', 'pair'), ('--by', 'port'), ()]}
         for command, option, words in re.findall(r"'(\w+) --([a-z-]+)'.*?_flowcarve_\w+ '(.*?)'", script):
             # have those of index out of the same table, and do not end by themselves; or need an engine
             if command in ('watch', 'capture', 'cluster'):
