@@ -101,8 +101,8 @@ int fc_capture_open_memory(const void *bytes, size_t len, const char *name, stru
 int fc_capture_next(struct fc_capture *capture, struct fc_record *rec, struct fc_error *err);
 
 /*
- * Behind FC_E_DAMAGED: looks for the next record that can be believed (docs/architecture-captures.md, "Damage"), so that
- * fc_capture_next() goes on there. *lost: what is passed over, perhaps all that is left of the file. 0, FC_E_IO,
+ * Behind FC_E_DAMAGED: looks for the next record that can be believed (docs/architecture-captures.md, "Damage"), so
+ * that fc_capture_next() goes on there. *lost: what is passed over, perhaps all that is left of the file. 0, FC_E_IO,
  * FC_E_NOMEM; FC_E_USAGE when there was no damage.
  */
 int fc_capture_resync(struct fc_capture *capture, struct fc_damage *lost, struct fc_error *err);

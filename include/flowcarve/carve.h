@@ -117,7 +117,7 @@ const char *fc_session_file_name(const struct fc_session *session, char *buf, si
 /* What the suffix of a file's name says: .gz, .zst, .lz4, .xz; of any other name FC_COMPRESSION_NONE. Any thread. */
 enum fc_compression fc_compression_by_suffix(const char *path);
 
-/* The same of the format: FC_CARVE_PCAPNG of .pcapng, compressed or not; of any other name FC_CARVE_AUTO. Any thread. */
+/* The same of the format: FC_CARVE_PCAPNG of .pcapng, compressed or not; of others FC_CARVE_AUTO. Any thread. */
 enum fc_carve_format fc_carve_format_by_suffix(const char *path);
 
 void fc_carve_result_fini(struct fc_carve_result *result);

@@ -27,13 +27,13 @@ struct fc_log_row {
 };
 
 /*
- * Reads a log from a descriptor, which is not closed; `name` is for messages. A file may be compressed (gzip, zstd, lz4,
- * xz); it is read from its beginning. Each line is known by itself: a JSON object, a row of a TSV whose #fields came
- * before it, a Community ID ("1:..."), or proto,src,sport,dst,dport[,start[,end]] with times as the filter takes them.
- * Empty lines, other lines with # in front, a CSV's head in line 1, and objects and rows of a TSV without addresses are
- * passed over. A row without a protocol (http.log) has ports, and means any protocol. Rows of one flow_id are one. On
- * success *out must go to fc_log_close(). FC_E_FORMAT: a line that is none of these, no line that has addresses where
- * some were passed over for want of them, or what is compressed is not whole; FC_E_IO, FC_E_NOMEM.
+ * Reads a log from a descriptor, which is not closed; `name` is for messages. A file may be compressed (gzip, zstd,
+ * lz4, xz); it is read from its beginning. Each line is known by itself: a JSON object, a row of a TSV whose #fields
+ * came before it, a Community ID ("1:..."), or proto,src,sport,dst,dport[,start[,end]] with times as the filter takes
+ * them. Empty lines, other lines with # in front, a CSV's head in line 1, and objects and rows of a TSV without
+ * addresses are passed over. A row without a protocol (http.log) has ports, and means any protocol. Rows of one
+ * flow_id are one. On success *out must go to fc_log_close(). FC_E_FORMAT: a line that is none of these, no line that
+ * has addresses where some were passed over for want of them, or what is compressed is not whole; FC_E_IO, FC_E_NOMEM.
  */
 int fc_log_read(int fd, const char *name, struct fc_log **out, struct fc_error *err);
 

@@ -49,8 +49,8 @@ int fc_stream_cut(struct fc_stream *stream, uint64_t off, const char *what);
 
 /*
  * Looks at what begins where a frame of zstd or lz4 may: 1: one with this magic number, whose seek point was handed on
- * where one is due; state: the point's. Else all is done: a skippable frame, which both have in common, was passed over,
- * or the stream has ended. 0, or as fc_stream_cut() and fc_stream_point().
+ * where one is due; state: the point's. Else all is done: a skippable frame, which both have in common, was passed
+ * over, or the stream has ended. 0, or as fc_stream_cut() and fc_stream_point().
  */
 int fc_stream_frame(struct fc_stream *stream, uint32_t magic, const uint8_t *state, size_t len);
 

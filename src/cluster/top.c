@@ -440,12 +440,11 @@ FC_EXPORT int fc_inquiry_top(struct fc_inquiry *q, const struct fc_filter *filte
     *out = NULL;
     if (options)
         a.o = *options;
-    if (a.o.by_time && a.o.by == FC_TOP_TOTAL)
-        a.o.by = FC_TOP_TIME;
-    a.by_time = a.o.by_time && a.o.by != FC_TOP_TIME;
-    write_group(&a);
     if ((rc = check(&a, filter, err)) || (rc = fc_top_begin(&a.o, &a.top, err)))
         return rc;
+    a.o.by = a.top->by;
+    a.by_time = a.top->by_time;
+    write_group(&a);
     rc = fc_where_make(q, filter, &a.where, err);
     a.where.sums = true;
     while (rc == 0 && a.where.text && (rc = ask(&a, err)) == 1) {

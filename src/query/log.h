@@ -9,7 +9,7 @@
 
 enum { FC_LOG_KEY = 40 };
 
-/* In a key: none of TCP, UDP and ICMP, Zeek does not say which; any that has these ports, as most of its logs do not say. */
+/* In a key: none of TCP, UDP and ICMP, Zeek does not say which; any that has these ports, as most logs do not say. */
 enum { FC_LOG_OTHER = 255, FC_LOG_ANY = 256 };
 
 struct fc_log_entry {

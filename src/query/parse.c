@@ -129,7 +129,7 @@ static int parse_one_of(struct fc_parser *p, const struct fc_qualifiers *qual, s
     return rc;
 }
 
-/* `src and dst net A,B`: each end is in one of them, not both ends in the same one. So such a list is read for each end. */
+/* `src and dst net A,B`: each end is in one of them, not both in the same one. So such a list is read for each end. */
 static int parse_list(struct fc_parser *p, const struct fc_qualifiers *qual, struct fc_ast **out)
 {
     struct fc_parser start = *p;

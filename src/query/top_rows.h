@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rows of sums by group: put in order, and no more of them kept than a few times the limit. Whoever adds up, of an index
- * (top.c) or of many, hands each group over once.
+ * Rows of sums by group: put in order, and no more of them kept than a few times the limit. Whoever adds up, of an
+ * index (top.c) or of many, hands each group over once.
  *
  * Threads: one.
  */
