@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/export.h"
 #include "base/vector.h"
-#include "capture/stream.h"
+#include "capture/unpacked.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FIELDS_MAX = 256, ICMP = 1, ICMP6 = 58 };
@@ -332,105 +331,23 @@ static int check_rows(struct reader *r)
                 "no addresses, here as in all lines; they are called id.orig_h and id.resp_h, or src_ip and dest_ip");
 }
 
-/* A compressed log, as stdio reads it. */
-struct unpacking {
-    struct fc_stream stream;
-    struct fc_stream_watch watch;
-    const char *file;
-    struct fc_error *err;
-    int rc; /* why it cannot be read on */
-    size_t at, len;
-    uint8_t piece[FC_STREAM_PIECE];
-};
-
-static int note_damage(void *ctx, uint64_t off, const char *cause)
-{
-    struct unpacking *u = ctx;
-
-    return u->rc = fc_error_set(u->err, FC_E_FORMAT, u->file, off, "%s", cause);
-}
-
-static ssize_t unpack(void *ctx, char *buf, size_t size)
-{
-    struct unpacking *u = ctx;
-
-    if (u->at == u->len) {
-        int64_t n = fc_stream_read(&u->stream, u->piece);
-        u->at = 0;
-        u->len = n > 0 ? (size_t)n : 0;
-        if (n < 0 && !u->rc && !(u->rc = fc_stream_unreadable(&u->stream, u->file, u->err)))
-            u->rc = fc_error_set(u->err, (int)n, u->file, u->stream.off, "out of memory");
-        if (n == 0 && u->stream.cut)
-            (void)note_damage(u, u->stream.why.off, u->stream.why.cause);
-        if (u->rc)
-            return -1;
-    }
-    size = size < u->len - u->at ? size : u->len - u->at;
-    memcpy(buf, u->piece + u->at, size);
-    u->at += size;
-    return (ssize_t)size;
-}
-
-static int end_unpacking(void *ctx)
-{
-    struct unpacking *u = ctx;
-
-    fc_stream_fini(&u->stream);
-    free(u);
-    return 0;
-}
-
-/* The log as text. *packed: where it is a compressed file, and gone with what is returned. NULL with errno. */
-static FILE *open_text(int fd, struct reader *r, struct unpacking **packed)
-{
-    const cookie_io_functions_t calls = {.read = unpack, .close = end_unpacking};
-    struct fc_bytes from = {.fd = fd};
-    struct stat st;
-    int copy, kind = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? fc_stream_detect(from) : FC_COMPRESSION_NONE;
-    FILE *f;
-
-    if (kind <= FC_COMPRESSION_NONE) {
-        if ((copy = dup(fd)) < 0)
-            return NULL;
-        if (!(f = fdopen(copy, "r")))
-            close(copy);
-        return f;
-    }
-    struct unpacking *u = calloc(1, sizeof *u);
-    if (!u)
-        return NULL;
-    u->watch = (struct fc_stream_watch){.damage = note_damage, .ctx = u};
-    u->file = r->file;
-    u->err = r->err;
-    if (fc_stream_init(&u->stream, (enum fc_compression)kind, from, (uint64_t)st.st_size, &u->watch) ||
-        !(f = fopencookie(u, "r", calls))) {
-        end_unpacking(u);
-        errno = ENOMEM;
-        return NULL;
-    }
-    *packed = u;
-    return f;
-}
-
 FC_EXPORT int fc_log_read(int fd, const char *name, struct fc_log **out, struct fc_error *err)
 {
     struct fc_error local;
     struct reader r = {.log = calloc(1, sizeof *r.log), .file = name, .err = err ? err : &local};
-    struct unpacking *packed = NULL;
-    FILE *f = open_text(fd, &r, &packed);
-    int rc = r.log ? 0 : no_memory(&r);
+    struct fc_unpacked *packed;
+    FILE *f = fc_unpacked_open(fd, name, &packed, r.err);
+    int rc = !f ? r.err->code : r.log ? 0 : no_memory(&r);
     char *line = NULL;
     size_t room = 0;
     ssize_t n;
 
-    while (rc == 0 && f && (n = getline(&line, &room, f)) >= 0) {
+    while (rc == 0 && (n = getline(&line, &room, f)) >= 0) {
         r.line++;
         rc = check_text(&r, line, (size_t)n);
         rc = rc ? rc : read_line(&r, line);
     }
-    if (rc == 0 && packed && packed->rc)
-        rc = packed->rc;
-    else if (rc == 0 && (!f || ferror(f)))
+    if (rc == 0 && ferror(f) && !(rc = fc_unpacked_failed(packed)))
         rc = fc_error_errno(r.err, FC_E_IO, name, FC_NO_OFFSET, "cannot read the log");
     rc = rc ? rc : check_rows(&r);
     if (f)
