@@ -594,7 +594,8 @@ class Watched(Watching):
         self.assertLess(max(sizes), min(sizes) * 1.2, sizes)
         third = len(captures) // 3  # they make room for the -wal, which grows by leaps
         self.assertLess(sum(captures[-third:]), sum(captures[:third]) * 1.2, captures)
-        self.assertGreater(sum(captures[-third:]), sum(captures[:third]) / 1.2, captures)
+        # how far deleting is behind goes by the machine
+        self.assertGreater(sum(captures[-third:]), sum(captures[:third]) / 2, captures)
         if not support.sanitized():  # which keeps what is freed for some time
             middle = lambda part: sorted(part)[len(part) // 2]  # what is given back now and then does not count
             self.assertLess(middle(rss[-third:]), middle(rss[:third]) * 1.1, rss)
