@@ -92,9 +92,6 @@ class Page(unittest.TestCase):
             cls.results[result['name']] = result['error']
             print('%-55s %5d ms' % (result['name'], result['ms']))
         cls.err = p.stderr
-        for line in p.stderr.splitlines():
-            if 'is tried once more' in line:
-                print(line)
 
 
 def case(name):

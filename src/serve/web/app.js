@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The page: what is on it, and the keys.
 import {
-    html, render, useState, useEffect, useRef, url, go, back, link, get, useUrl, useListen, useAnswer, kept, keep,
+    html, render, useState, useEffect, useLayoutEffect, useRef, url, go, back, link, get, useUrl, useListen, useAnswer, kept, keep,
     server, tell, range, number, bytes, short, duration, nsOf, plural, many, keyOf, partsOf, selOf, selFilter
 } from './core.js';
-import { Search, Range } from './search.js';
+import { Search, Range, toFilter } from './search.js';
 import { Histogram, zoom, pan } from './chart.js';
 import { Sessions, current, narrow } from './table.js';
 import { Safe, Session } from './session.js';
@@ -99,13 +99,14 @@ function App() {
     };
     const close = () => setDialog(null);
 
-    useEffect(() => {
+    // in the task of the key before, not behind its frame: what is typed fast is meant for what that key has made
+    useLayoutEffect(() => {
         const onKey = (event) => {
             if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || dialog) return;
             if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== 'checkbox') return event.key === 'Escape' && event.target.blur();
             const tab = ['packets', 'stream', 'course', 'near'];
             const keys = {
-                '/': () => (document.getElementById('filter') || go({ id: undefined, page: undefined }), requestAnimationFrame(() => document.getElementById('filter')?.select())),
+                '/': () => toFilter() || go({ id: undefined, page: undefined }),
                 '?': () => setDialog('help'), c: () => setDialog('command'), d: () => download(), o: () => setDialog('columns'), r: renew, b: back,
                 t: () => theme({ '': 'light', light: 'dark', dark: '' }[kept('theme', '')]),
                 Escape: () => url.id ? go({ id: undefined, tab: undefined, n: undefined, dir: undefined, as: undefined }) : url.page ? go({ page: undefined }) : url.sel && go({ sel: undefined }, true),

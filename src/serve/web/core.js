@@ -100,7 +100,7 @@ export async function get(path, params, signal) {
 export function useAnswer(path, params = {}, again = 0) {
     const key = path && path + query(params);
     const [answer, set] = useState({});
-    useEffect(() => {
+    useLayoutEffect(() => {
         if (!key) return set({});
         const stop = new AbortController();
         set((before) => ({ ...before, busy: true }));

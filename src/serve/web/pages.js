@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Files, status, help, signing in, and the dialogs: download, the equal command, columns.
 import {
-    html, useState, useEffect, useRef, url, go, ask, get, failure, query, useAnswer, range, server, tell, number, bytes,
+    html, useState, useEffect, useLayoutEffect, useRef, url, go, ask, get, failure, query, useAnswer, range, server, tell, number, bytes,
     duration, timeOf, nsOf, zone, quoted, plural, short, css, many
 } from './core.js';
 import { Plot, options } from './chart.js';
@@ -147,7 +147,7 @@ export function Login() {
 // --- dialogs ---
 export function Dialog({ title, onClose, children }) {
     const box = useRef();
-    useEffect(() => {
+    useLayoutEffect(() => {
         box.current.showModal();
         box.current.focus();
         const leave = () => onClose();

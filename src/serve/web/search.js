@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The search box with completion, history and saved filters; the range of time below it.
 import {
-    html, useState, useEffect, useRef, url, go, back, get, kept, keep, server, range, number, duration, nsOf, isoOf,
+    html, useState, useLayoutEffect, useRef, url, go, back, get, kept, keep, server, range, number, duration, nsOf, isoOf,
     zone, typedTime, shownTime
 } from './core.js';
 
@@ -22,6 +22,16 @@ export function remember(filter) {
     if (filter) keep('history', [filter, ...kept('history', []).filter((f) => f !== filter)].slice(0, 30));
 }
 
+// The cursor goes to the filter, where there is none to the next that is drawn
+let awaited = false;
+export function toFilter() {
+    const box = document.getElementById('filter');
+    awaited = !box;
+    box?.focus();
+    box?.select();
+    return !!box;
+}
+
 export function Search({ error, onCommand }) {
     const input = useRef();
     const [text, setText] = useState(url.filter || '');
@@ -30,14 +40,24 @@ export function Search({ error, onCommand }) {
     const [saved, setSaved] = useState(kept('saved', []));
     const [wrong, setWrong] = useState(true); // the error is shown until it is typed over
     const stop = useRef();
+    const asking = useRef(false); // for proposals
     const hurried = useRef(false); // Tab came before the proposals for what is typed
-    useEffect(() => {
+    const caret = useRef(null); // where it goes once the text that was taken is there
+    useLayoutEffect(() => awaited && void toFilter(), []);
+    useLayoutEffect(() => {
         setText(url.filter || '');
         setWrong(true);
     }, [url.filter]);
-    useEffect(() => setWrong(true), [error]);
+    useLayoutEffect(() => setWrong(true), [error]);
+    useLayoutEffect(() => {
+        if (caret.current === null) return;
+        input.current.focus();
+        input.current.setSelectionRange(caret.current, caret.current);
+        caret.current = null;
+        complete();
+    });
 
-    const close = () => (stop.current?.abort(), setList(null), choose(-1));
+    const close = () => (stop.current?.abort(), (hurried.current = false), setList(null), choose(-1));
     const search = (filter) => {
         close();
         filter = filter.trim();
@@ -48,17 +68,20 @@ export function Search({ error, onCommand }) {
     };
     const complete = async () => {
         stop.current?.abort();
-        stop.current = new AbortController();
+        const { signal } = (stop.current = new AbortController());
+        asking.current = true;
         try {
             const { value, selectionStart } = input.current;
-            const answer = await proposals(value, selectionStart, stop.current.signal);
-            if (document.activeElement !== input.current) return;
+            const answer = await proposals(value, selectionStart, signal);
+            if (signal.aborted || document.activeElement !== input.current) return; // an answer that was there when it was closed
             setList(answer.items.length ? { ...answer, of: value } : null);
             choose(-1);
             if (hurried.current && answer.items.length) take(answer.items[0], answer);
             hurried.current = false;
         } catch (problem) {
             if (problem.name !== 'AbortError') setList(null); // else a later question is on its way
+        } finally {
+            if (stop.current.signal === signal) asking.current = false;
         }
     };
     const past = () => {
@@ -73,15 +96,10 @@ export function Search({ error, onCommand }) {
         if (from.past) return search(item.text);
         const now = input.current.value;
         const value = now.slice(0, from.start) + item.text + (/^\s/.test(now.slice(from.end)) ? '' : ' ') + now.slice(from.end);
-        const at = from.start + item.text.length + 1;
+        caret.current = from.start + item.text.length + 1;
         setText(value);
         setWrong(false);
         close();
-        requestAnimationFrame(() => {
-            input.current.focus();
-            input.current.setSelectionRange(at, at);
-            complete();
-        });
     };
     const onKey = (event) => {
         const items = list?.items || [];
@@ -90,10 +108,10 @@ export function Search({ error, onCommand }) {
             if (!list) return text.trim() ? complete() : past();
             const step = event.key === 'ArrowDown' ? 1 : -1;
             choose((chosen + step + items.length + (chosen < 0 && step < 0 ? 1 : 0)) % items.length);
-        } else if (event.key === 'Tab' && !event.shiftKey && items.length && !list.past) {
+        } else if (event.key === 'Tab' && !event.shiftKey && (asking.current || list?.of)) {
             event.preventDefault();
-            if (list.of === text) take(items[Math.max(chosen, 0)]);
-            else hurried.current = true; // what is shown is of the text before: the first of what comes is taken
+            if (list?.of === text) take(items[Math.max(chosen, 0)]);
+            else hurried.current = true; // the first of what is on its way is taken
         } else if (event.key === 'Enter') {
             event.preventDefault();
             if (chosen >= 0) take(items[chosen]);
@@ -152,7 +170,7 @@ const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
 function Time({ name, label, error }) {
     const [text, setText] = useState('');
     const shown = shownTime(url[name]);
-    useEffect(() => setText(shown), [shown]);
+    useLayoutEffect(() => setText(shown), [shown]);
     const wrong = error?.where?.parameter === name;
     const set = () => text !== shown && go({ [name]: typedTime(text), sel: undefined });
     return html`<label class=${wrong ? 'time bad' : 'time'}><span>${label}</span>

@@ -162,7 +162,7 @@ export function setColumns(list) {
 export function ValueMenu({ menu, onClose }) {
     const { session, column, x, y } = menu;
     const box = useRef();
-    useEffect(() => {
+    useLayoutEffect(() => {
         const back = document.activeElement;
         box.current.querySelector('button,a').focus();
         return () => back?.focus?.();
@@ -226,14 +226,14 @@ export function Sessions({ total, again, onRows }) {
     };
     const pages = usePages(PAGE, load, key);
     pages.want(0);
-    useEffect(() => onRows?.(pages), [pages.first, pages.error, pages.busy]);
+    useLayoutEffect(() => onRows?.(pages), [pages.first, pages.error, pages.busy]);
     const [row, setRow] = useState(0);
     const [cell, setCell] = useState(-1);
     const [menu, setMenu] = useState(null);
     const anchor = useRef(0);
     const [known, setKnown] = useState(new Map()); // selected sessions that were seen here
     const chosen = useMemo(() => selOf(url.sel), [url.sel]);
-    useEffect(() => setRow(0), [key]);
+    useLayoutEffect(() => setRow(0), [key]);
     const count = pages.first && pages.first.length < PAGE ? pages.first.length : Math.max(total ?? 0, ...[...pages.loaded].map(([i, p]) => i * PAGE + p.length));
     const at = Math.min(row, Math.max(0, count - 1));
     current.session = pages.busy ? undefined : pages.loaded.get(Math.floor(at / PAGE))?.[at % PAGE];
