@@ -11,7 +11,7 @@ Environment:
   FLOWCARVE_TEST_LONG   1: more rounds everywhere
   FLOWCARVE_TEST_SEED   seed of everything random (printed when a test fails)
 """
-import collections, contextlib, functools, glob, gzip, json, os, random, shutil, signal, sqlite3, struct, subprocess, sys
+import collections, contextlib, functools, glob, gzip, json, os, random, re, shutil, signal, sqlite3, struct, subprocess, sys
 import tempfile, unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -77,6 +77,18 @@ def has_unnamed(pid):
             if os.readlink(fd).endswith(' (deleted)'):
                 return True
     return False
+
+
+def sandbox_of(pid):
+    """(Seccomp, NoNewPrivs) of each thread that has not ended meanwhile."""
+    found = []
+    for task in os.listdir('/proc/%d/task' % pid):
+        try:
+            text = read_bytes('/proc/%d/task/%s/status' % (pid, task)).decode()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        found.append(tuple(int(re.search(r'(?m)^%s:\s+(\d+)' % name, text).group(1)) for name in ('Seccomp', 'NoNewPrivs')))
+    return found
 
 
 class Result:

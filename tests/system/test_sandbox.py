@@ -1,22 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Commands that parse captures have given up what they do not need by then; and work as well. (What is refused to them is
 tried in tests/race/sandbox_refused.c.)"""
-import os, re, socket, subprocess, time, unittest
+import os, socket, subprocess, time, unittest
 
 import support
 from support import flowcarve, index
-
-
-def status(pid):
-    """(Seccomp, NoNewPrivs) of each thread that has not ended meanwhile."""
-    found = []
-    for task in os.listdir('/proc/%d/task' % pid):
-        try:
-            text = support.read_bytes('/proc/%d/task/%s/status' % (pid, task)).decode()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        found.append(tuple(int(re.search(r'(?m)^%s:\s+(\d+)' % name, text).group(1)) for name in ('Seccomp', 'NoNewPrivs')))
-    return found
 
 
 @unittest.skipIf(support.sanitized(), 'sanitizers need what the sandbox gives up')
@@ -42,7 +30,7 @@ class Sandbox(support.TestCase):
         while not support.has_unnamed(p.pid):
             self.assertIsNone(p.poll())
             time.sleep(.001)
-        found = status(p.pid)
+        found = support.sandbox_of(p.pid)
         p.kill()
         p.wait()
         return found
@@ -52,7 +40,7 @@ class Sandbox(support.TestCase):
         index(self.path('x.db'), '-q', *self.files)
         p = self.waiting('carve', '-q', '-d', 'x.db', '-w', '-')
         p.stdout.read(1)
-        self.assertEqual(set(status(p.pid)), {(2, 1)})
+        self.assertEqual(set(support.sandbox_of(p.pid)), {(2, 1)})
 
     def test_tools_that_work_inside_may_be_let_in(self):
         self.assertEqual(set(self.spooling(FLOWCARVE_SANDBOX='off')), {(0, 0)})
