@@ -31,7 +31,7 @@ static const struct word starts[] = {
     {"between", "active between two times"},
     {"after", "active at a time or later"},
     {"before", "active before a time"},
-    {"during", "active in the day, minute or second named"},
+    {"during", "active in the month, day, minute or second named"},
     {"on", "active on a day"},
     {"at", "active at a time"},
     {"proto", "a protocol by name or number"},

@@ -99,7 +99,8 @@ static enum fc_time_result parse_epoch(const char *p, bool bare, struct fc_time_
 struct when {
     struct fc_time_day day;
     int hour, minute, second;
-    int64_t frac_ns, unit_ns; /* of the last part that is written; 0: that is the day */
+    int64_t frac_ns, unit_ns; /* of the last part that is written; 0: that is the day, or the month */
+    bool whole_month;
     int east_s;
     bool local;
 };
@@ -178,9 +179,10 @@ static enum fc_time_result when_to_ns(const struct when *w, int64_t *ns)
     return FC_TIME_FIELD;
 }
 
-static struct fc_time_day next_day(struct fc_time_day d)
+/* The day behind this one, or the first one behind its month. */
+static struct fc_time_day next_day(struct fc_time_day d, bool whole_month)
 {
-    if (++d.day > days_in_month(d.year, d.month)) {
+    if (whole_month || ++d.day > days_in_month(d.year, d.month)) {
         d.day = 1;
         d.month++;
     }
@@ -233,18 +235,22 @@ static bool take_word(const char **p, const char *word)
     return true;
 }
 
-/* Moves *p behind a date, if there is one. */
-static bool take_date(const char **p, const struct fc_time_base *base, struct fc_time_day *day)
+/* Moves *p behind a date or a month, if there is one. */
+static bool take_date(const char **p, const struct fc_time_base *base, struct when *w)
 {
     const char *start = *p;
+    struct fc_time_day *day = &w->day;
 
     if (take_word(p, "today") || take_word(p, "yesterday")) {
         *day = day_of_now(base, *start == 'y');
         return true;
     }
-    if (take_digits(p, 4, &day->year) && take(p, '-') && take_short(p, &day->month) && take(p, '-') &&
-        take_short(p, &day->day))
-        return true;
+    if (take_digits(p, 4, &day->year) && take(p, '-') && take_short(p, &day->month)) {
+        w->whole_month = **p == '\0';
+        day->day = 1;
+        if (w->whole_month || (take(p, '-') && take_short(p, &day->day)))
+            return true;
+    }
     *p = start;
     if (take_digits(p, 4, &day->year) && take_digits(p, 2, &day->month) && take_digits(p, 2, &day->day))
         return true;
@@ -283,7 +289,7 @@ static enum fc_time_result finish(struct when *w, struct fc_time_point *point)
         return rc;
     if (w->unit_ns)
         return __builtin_add_overflow(point->ns, w->unit_ns, &point->end_ns) ? FC_TIME_RANGE : FC_TIME_OK;
-    w->day = next_day(*d);
+    w->day = next_day(*d, w->whole_month);
     return when_to_ns(w, &point->end_ns);
 }
 
@@ -299,13 +305,13 @@ enum fc_time_result fc_time_parse(const char *text, const struct fc_time_base *b
         return parse_epoch(p, false, point);
     if (digits >= 9 && (text[digits] == '\0' || text[digits] == '.'))
         return parse_epoch(p, true, point);
-    if (!take_date(&p, base, &w.day)) {
+    if (!take_date(&p, base, &w)) {
         w.day = base->day && base->day->month ? *base->day : day_of_now(base, false);
         rc = parse_clock(p, &w);
     } else {
         point->day = w.day;
-        point->is_day = *p == '\0';
-        if (!point->is_day)
+        point->is_day = *p == '\0' && !w.whole_month;
+        if (*p != '\0')
             rc = take(&p, 'T') || take(&p, 't') ? parse_clock(p, &w) : FC_TIME_FORM;
     }
     return rc ? rc : finish(&w, point);

@@ -31,16 +31,17 @@ struct fc_time_base {
 
 struct fc_time_point {
     int64_t ns;
-    int64_t end_ns;         /* behind the day, minute or second that is named; else behind ns */
+    int64_t end_ns;         /* behind the month, day, minute or second that is named; else behind ns */
     struct fc_time_day day; /* as written, and false where there was no date */
-    bool is_day;            /* a date, and no time of day */
+    bool is_day;            /* a date, and no time of day; a month is none */
 };
 
 /*
- * A date (YYYY-MM-DD, YYYYMMDD, YYYY-M-D, today, yesterday), a time of day (HH:MM[:SS[.frac]]) or both with T between
- * them, and behind a time of day a zone (Z, +HH, +HHMM, +HH:MM, or with -); or time since 1970: @SECONDS[.frac], or
- * without the @ where that has nine digits and more. Of these 13 digits are milliseconds, 16 microseconds and 19
- * nanoseconds. Fractions have 1 to 9 digits. A local time that comes twice, as clocks are set back, is the first.
+ * A month (YYYY-MM); a date (YYYY-MM-DD, YYYYMMDD, YYYY-M-D, today, yesterday), a time of day (HH:MM[:SS[.frac]]) or
+ * both with T between them, and behind a time of day a zone (Z, +HH, +HHMM, +HH:MM, or with -); or time since 1970:
+ * @SECONDS[.frac], or without the @ where that has nine digits and more. Of these 13 digits are milliseconds, 16
+ * microseconds and 19 nanoseconds. Fractions have 1 to 9 digits. A local time that comes twice, as clocks are set
+ * back, is the first.
  */
 enum fc_time_result fc_time_parse(const char *text, const struct fc_time_base *base, struct fc_time_point *point);
 

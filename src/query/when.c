@@ -45,7 +45,8 @@ static int parse_ago(struct fc_parser *p, const char *count, int64_t *ns)
         fc_parse_advance(p);
         if (fc_time_span("1", fc_parse_word(&p->token, unit, sizeof unit) ? unit : "", &span) != FC_TIME_OK &&
             strlen(count) == 4 && (count[0] == '1' || count[0] == '2'))
-            return fc_parse_fail(p, &first, "a day is expected, not a year alone: %s-01-31", count);
+            return fc_parse_fail(p, &first, "a month or a day is expected, not a year alone: %s-01, %s-01-31", count,
+                                 count);
         if (p->token.type != FC_TOKEN_WORD || !*unit)
             return fc_parse_fail(p, &p->token, "a unit is expected behind '%s': s, min, h, days, weeks", count);
     }

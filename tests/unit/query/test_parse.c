@@ -309,8 +309,8 @@ Test(parse, what_the_shell_took_is_guessed)
     expect_error("host 10.1", "10.1", "only a part of an address; write 'net 10.1'");
     expect_error("host 10.0.0.1/8", "10.0.0.1/8", "is a network; write 'net 10.0.0.0/8'");
     expect_error("host 2001:db8::1/32", "2001:db8::1/32", "is a network; write 'net 2001:db8::/32'");
-    expect_error("after 2024", "2024", "a day is expected, not a year alone: 2024-01-31");
-    expect_error("before 2024 and tcp", "2024", "a day is expected, not a year alone: 2024-01-31");
+    expect_error("after 2024", "2024", "a month or a day is expected, not a year alone: 2024-01, 2024-01-31");
+    expect_error("before 2024 and tcp", "2024", "a month or a day is expected, not a year alone: 2024-01, 2024-01-31");
     expect_error("after 2024 hours", "2024 hours", "'ago' is missing");
     expect_error("after 30 and tcp", "and", "a unit is expected");
 }
@@ -466,6 +466,9 @@ Test(parse, words_of_sessions)
     expect_tree("on 2024-05-01", "(after 1714521600000000000 and before 1714608000000000000)");
     expect_same("not on yesterday or udp", "not (after 2024-04-30 and before 2024-05-01) or udp");
     expect_same("during 2024-04-30", "on 20240430");
+    expect_same("during 2024-02", "after 2024-02-01 and before 2024-03-01");
+    expect_same("during 2023-12", "after 2023-12 and before 2024-01");
+    expect_same("during 2024-2 and tcp", "after 2024-02-01 and before 2024-03-01 and tcp");
     expect_same("during 9:59", "after 2024-05-01T09:59 and before 2024-05-01T10:00");
     expect_same("during 2024-05-01 09:59:59", "after 2024-05-01T09:59:59 and before 2024-05-01T10:00");
     expect_same("between 2024-04-30 and 2024-05-01T10:00 and tcp",
@@ -480,6 +483,8 @@ Test(parse, words_of_sessions)
     expect_error("on now", "now", "a day is expected behind 'on'");
     expect_error("at", "", "a time is expected");
     expect_error("during 2024-02-30", "2024-02-30", "there is no such time");
+    expect_error("during 2024-13", "2024-13", "there is no such time");
+    expect_error("on 2024-02", "2024-02", "a day is expected behind 'on'; of a time, say 'at' or 'during'");
     expect_error("after 99999999999", "99999999999", "outside of");
     expect_error("vlan 4096", "4096", "0 to 4095");
     expect_error("mpls 1048576", "1048576", "0 to 1048575");

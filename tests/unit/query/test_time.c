@@ -77,7 +77,8 @@ Test(time, tells_what_is_no_time)
 {
     static const char *const forms[] = {"",
                                         "2024",
-                                        "2024-05",
+                                        "2024-",
+                                        "2024-05T10:00",
                                         "24-05-01",
                                         "2024051",
                                         "2024-05-011",
@@ -216,6 +217,8 @@ Test(time, is_that_of_the_clocks_there)
     cr_assert_eq(point("2024-10-27T02:30", true).ns, parsed("2024-10-27T00:30"));
     cr_assert_eq(point("2024-03-31", true).end_ns - point("2024-03-31", true).ns, INT64_C(23) * 3600 * 1000000000);
     cr_assert_eq(point("2024-10-27", true).end_ns - point("2024-10-27", true).ns, INT64_C(25) * 3600 * 1000000000);
+    cr_assert_eq(point("2024-03", true).ns, parsed("2024-02-29T23:00"));
+    cr_assert_eq(point("2024-03", true).end_ns, parsed("2024-03-31T22:00"));
     /* where a day begins at 1:00 */
     set_zone("BRT3BRST,M10.3.0/0,M2.3.0/0");
     cr_assert_eq(point("2024-10-20", true).ns, parsed("2024-10-20T03:00"));
