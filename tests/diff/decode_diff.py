@@ -109,10 +109,15 @@ def run(dump, records, layer):
     return [l.split('\t') for l in lines]
 
 
-def theirs_of(oracle, linktype, data, layer):
+def decoded(oracle, linktype, data):
     try:
-        d = oracle.decode(linktype, data)
+        return oracle.decode(linktype, data)
     except IndexError:  # the oracle trips over some cut headers
+        return None
+
+
+def theirs_of(oracle, d, layer):
+    if not d:
         return ('-', '-', '-'), []
     if not d.ls:
         return ('-', '-', '-'), d.tags
@@ -124,13 +129,13 @@ def theirs_of(oracle, linktype, data, layer):
     return (key, way, frag), d.tags
 
 
-def compare(oracle, name, records, result, layer, count, samples):
-    for n, ((linktype, _, data), ours) in enumerate(zip(records, result), 1):
+def compare(oracle, name, records, answers, result, layer, count, samples):
+    for n, ((linktype, _, data), answer, ours) in enumerate(zip(records, answers, result), 1):
         count['packets'] += 1
         if ours[0] == 'unknown':
             count['no decoder'] += 1
             continue
-        theirs, tags = theirs_of(oracle, linktype, data, layer)
+        theirs, tags = theirs_of(oracle, answer, layer)
         count['compared'] += 1
         if ours[0] == 'ip':
             ours[1], ours[2] = sort_icmp(ours[1], ours[2])
@@ -180,10 +185,11 @@ def main(args):
                 count['files without packets'] += 1
                 continue
             count['files'] += 1
+            answers = [decoded(oracle, linktype, data) for linktype, _, data in records]
             for layer in LAYERS:
                 result = run(dump, records, layer)
                 check_community(name, cids.get(f, cids.get(name, [])), result, count, samples)
-                compare(oracle, name, records, result, layer, count, samples)
+                compare(oracle, name, records, answers, result, layer, count, samples)
     bad = 0
     for k, v in sorted(count.items()):
         print('%8d  %s' % (v, k))

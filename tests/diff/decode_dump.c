@@ -51,6 +51,12 @@ static void print_packet(uint32_t link_type, const struct fc_packet *p)
            k->one_way, tunnel);
 }
 
+/* sscanf() would look for the end of the line at each byte. */
+static int digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* Returns the number of bytes, or -1 when the text is not hex. */
 static long from_hex(const char *text, uint8_t *bytes)
 {
@@ -59,10 +65,10 @@ static long from_hex(const char *text, uint8_t *bytes)
     if (text[0] == '-')
         return 0;
     for (; text[0] && text[0] != '\n'; text += 2, n++) {
-        unsigned value;
-        if (sscanf(text, "%2x", &value) != 1)
+        int high = digit(text[0]), low = digit(text[1]);
+        if (high < 0 || low < 0)
             return -1;
-        bytes[n] = (uint8_t)value;
+        bytes[n] = (uint8_t)(high << 4 | low);
     }
     return n;
 }
