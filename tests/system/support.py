@@ -11,7 +11,8 @@ Environment:
   FLOWCARVE_TEST_LONG   1: more rounds everywhere
   FLOWCARVE_TEST_SEED   seed of everything random (printed when a test fails)
 """
-import collections, contextlib, functools, glob, gzip, json, os, random, re, shutil, signal, sqlite3, struct, subprocess, sys
+import collections, contextlib, functools, glob, gzip, hashlib, json, os, random, re, shutil, signal, sqlite3, struct
+import subprocess, sys
 import tempfile, unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -59,15 +60,19 @@ def sanitized():
     return any(name in data for name in (b'__asan_init', b'__tsan_init', b'__ubsan_handle'))
 
 
-def environment(**more):
+@functools.lru_cache(None)
+def _environment():
     env = {k: v for k, v in os.environ.items() if not k.startswith('FLOWCARVE')}
     env.update(LC_ALL='C.UTF-8', TZ='UTC',
                ASAN_OPTIONS='exitcode=%d:detect_leaks=1:allocator_may_return_null=1' % SANITIZER_EXIT,
                LSAN_OPTIONS='exitcode=%d' % SANITIZER_EXIT,
                UBSAN_OPTIONS='halt_on_error=1:print_stacktrace=1:exitcode=%d' % SANITIZER_EXIT,
                TSAN_OPTIONS='exitcode=%d' % SANITIZER_EXIT)
-    env.update(more)
     return env
+
+
+def environment(**more):
+    return dict(_environment(), **more)
 
 
 def has_unnamed(pid):
@@ -362,6 +367,26 @@ def dump(db, leave_out=()):
     first, tables by their name; of session_positions only the division, not the positions. files.ctime_ns always: whether it
     is there depends on how long ago the captures were written.
     """
+    key = _content(db), tuple(leave_out)
+    text = _dumps.get(key) or _dump(db, leave_out)
+    if len(_dumps) > 60:
+        _dumps.clear()
+    if key[0] and key[0] == _content(db):
+        _dumps[key] = text
+    return text
+
+
+_dumps = {}  # texts by the bytes of an index: runs that fail leave the same again and again
+
+
+def _content(db):
+    """What the bytes of an index are; None where some of it may lie beside."""
+    if any(os.path.exists(db + end) for end in ('-wal', '-journal')):
+        return None
+    return hashlib.sha256(read_bytes(db)).digest()
+
+
+def _dump(db, leave_out):
     with open_db(db) as disk, contextlib.closing(sqlite3.connect(':memory:', isolation_level=None)) as c:
         disk.backup(c)
         if 'session_positions' in leave_out:
