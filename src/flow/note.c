@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-enum { SLAB_BLOCKS = 128, SHELF_FULL = 512, SHELF_HALF = SHELF_FULL / 2 };
+enum { SLAB_BLOCKS = 64, SHELF_FULL = 512, SHELF_HALF = SHELF_FULL / 2 };
 
 /* ---- blocks */
 
@@ -49,7 +49,7 @@ static int refill(struct fc_shelf *shelf)
     unsigned n = 0;
 
     pthread_mutex_lock(&s->lock);
-    while (n < SHELF_HALF && (s->spare || new_slab(s) == 0)) {
+    while (n < SHELF_HALF && (s->spare || (n == 0 && new_slab(s) == 0))) { /* no more than a small capture needs */
         struct fc_block *b = s->spare;
         s->spare = b->next;
         b->next = shelf->blocks;
