@@ -3,7 +3,7 @@
 
 The signature is computed here from what AWS says of it (Signature Version 4), with Python's hashlib and hmac: nothing of
 flowcarve's is used."""
-import email.utils, hashlib, hmac, http.server, os, re, ssl, threading, time, urllib.parse
+import email.utils, functools, hashlib, hmac, http.server, os, re, ssl, threading, time, urllib.parse
 
 import support
 
@@ -20,6 +20,13 @@ def sign(secret, region, when, method, path, headers, names):
     for part in (when[:8], region, 's3', 'aws4_request'):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
+@functools.lru_cache(4)
+def content(path, salt, *state):
+    """What a file has while its state is this one, and its tag."""
+    data = support.read_bytes(path)
+    return data, '"%s"' % hashlib.md5(data + salt).hexdigest()
 
 
 class Request:
@@ -95,12 +102,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path = os.path.join(archive.root, os.fsdecode(urllib.parse.unquote_to_bytes(self.path)).lstrip('/'))
         if not os.path.isfile(path):
             return self.answer(404, b'<Error><Code>NoSuchKey</Code></Error>')
-        data = support.read_bytes(path)
-        tag = None if archive.tagless else '"%s"' % hashlib.md5(data + archive.salt).hexdigest()
+        st = os.stat(path)
+        data, tag = content(path, archive.salt, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
+        tag = None if archive.tagless else tag
         wanted = self.headers.get('If-Match')
         if wanted and wanted != tag and not archive.blind:
             return self.answer(412)
-        more = {'ETag': tag, 'Last_Modified': email.utils.formatdate(int(os.stat(path).st_mtime), usegmt=True)}
+        more = {'ETag': tag, 'Last_Modified': email.utils.formatdate(int(st.st_mtime), usegmt=True)}
         found = re.fullmatch(r'bytes=(\d+)-(\d+)', span)
         if not found or lie == 'no ranges':
             return self.answer(200, data, **more)

@@ -61,7 +61,7 @@ def sanitized():
 
 
 @functools.lru_cache(None)
-def _environment():
+def base_environment():
     env = {k: v for k, v in os.environ.items() if not k.startswith('FLOWCARVE')}
     env.update(LC_ALL='C.UTF-8', TZ='UTC',
                ASAN_OPTIONS='exitcode=%d:detect_leaks=1:allocator_may_return_null=1' % SANITIZER_EXIT,
@@ -72,7 +72,7 @@ def _environment():
 
 
 def environment(**more):
-    return dict(_environment(), **more)
+    return dict(base_environment(), **more)
 
 
 def has_unnamed(pid):

@@ -242,7 +242,7 @@ class Service(Watched):
         self.socket.bind('\0' + name[1:] if name and name[0] == '@' else self.path('notify'))
         self.socket.settimeout(support.SECONDS / 4)
         env.update(NOTIFY_SOCKET=name or self.path('notify'))
-        with unittest.mock.patch.dict(os.environ, env):
+        with unittest.mock.patch.dict(support.base_environment(), env):
             return self.watch()
 
     def heard(self):

@@ -18,6 +18,12 @@ static void run(sqlite3 *sql, const char *text)
     cr_assert_eq(sqlite3_exec(sql, text, NULL, NULL, &why), SQLITE_OK, "%s: %s", text, why);
 }
 
+/* Some hundred pages of rows; they are read to the end in each round. */
+static unsigned many_rows(void)
+{
+    return test_number("FLOWCARVE_TEST_LONG", 0) ? 20000 : 8000;
+}
+
 static sqlite3 *open_it(const char *path)
 {
     sqlite3 *sql;
@@ -91,7 +97,7 @@ static int compare(struct fc_db *db)
 static void change(sqlite3 *sql, struct rng *r)
 {
     char text[300];
-    unsigned id = (unsigned)rng_below(r, 20000), many = (unsigned)rng_between(r, 1, 400);
+    unsigned id = (unsigned)rng_below(r, many_rows()), many = (unsigned)rng_between(r, 1, 400);
 
     snprintf(text, sizeof text,
              rng_chance(r, 50)   ? "UPDATE t SET a = a + 1 WHERE id BETWEEN %u AND %u"
@@ -114,7 +120,7 @@ Test(snapshot, a_wal_of_any_length_and_age)
 {
     struct rng r = {test_seed("snapshot")};
     const char *path = bt_path(0);
-    sqlite3 *writer = make(path, 20000);
+    sqlite3 *writer = make(path, many_rows());
     struct fc_db db = {.sql = open_it(path), .path = (char *)path};
 
     for (unsigned i = 0; i < 300; i++) {
@@ -124,7 +130,7 @@ Test(snapshot, a_wal_of_any_length_and_age)
             checkpoint(writer, &r);
     }
     /* several regions of its index */
-    for (unsigned i = 0; i < 30; i++)
+    for (unsigned i = 0; i < 600000 / many_rows(); i++)
         run(writer, "UPDATE t SET a = a + 1");
     cr_assert_eq(compare(&db), 1);
     sqlite3_close(db.sql);
@@ -181,7 +187,7 @@ static void *write_beside(void *ctx)
 Test(snapshot, beside_a_writer)
 {
     const char *path = bt_path(0);
-    sqlite3 *first = make(path, 20000);
+    sqlite3 *first = make(path, many_rows());
     struct fc_db db = {.sql = open_it(path), .path = (char *)path};
     struct beside beside = {path, test_seed("beside"), 0};
     unsigned rounds = test_number("FLOWCARVE_TEST_LONG", 0) ? 4000 : 400, by_pages = 0;
