@@ -217,8 +217,13 @@ static void look_at_times(struct fc_streams *all)
     }
 }
 
-/* Gives all of them a turn, and waits for a moment when nothing has come. */
-static int step(struct fc_streams *all, struct fc_error *err)
+static bool lacks(const struct stream *s, uint64_t end)
+{
+    return s->base + s->len < end && !s->done;
+}
+
+/* Gives all of them a turn, and waits for a moment when nothing has come of the one that is read up to `end`. */
+static int step(struct fc_streams *all, const struct stream *read, uint64_t end, struct fc_error *err)
 {
     const struct fc_curl *c = all->curl;
     int running, left, seen;
@@ -232,7 +237,7 @@ static int step(struct fc_streams *all, struct fc_error *err)
             return 0;
         }
     }
-    if (code == CURLM_OK && running)
+    if (code == CURLM_OK && running && lacks(read, end))
         code = c->multi_poll(all->multi, NULL, 0, POLL_MS, &seen);
     if (is_stopped(all))
         return fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
@@ -260,9 +265,9 @@ static int64_t read_stream(struct fc_source *source, void *buf, size_t n, uint64
         return fc_error_set(err, FC_E_LIMIT, s->name, off, "what it sends cannot be held");
     if (end - s->keep + SLACK > s->most)
         s->most = (size_t)(end - s->keep) + SLACK;
-    while (s->base + s->len < end && !s->done) {
+    while (lacks(s, end)) {
         go_on(s);
-        int rc = s->base + s->len < end ? step(s->all, err) : 0;
+        int rc = lacks(s, end) ? step(s->all, s, end, err) : 0;
         if (rc)
             return rc;
     }
