@@ -215,7 +215,12 @@ const uint8_t *fc_reader_refill(struct fc_reader *reader, uint64_t off, size_t n
 int fc_reader_met(struct fc_reader *reader, const struct fc_interface *iface)
 {
     struct fc_section *s = &reader->section;
-    size_t room = s->room;
+    size_t room = s->room, most = reader->met_most;
+
+    if (most && (s->count >= most || reader->met_count >= most)) {
+        fc_error_set(&reader->why, FC_E_LIMIT, reader->file->path, iface->off, "more than %zu interfaces", most);
+        return fc_reader_fail(reader, FC_E_LIMIT);
+    }
     int rc = fc_vector_reserve(&s->ifaces, &room, s->count + 1, sizeof *s->ifaces);
 
     s->room = (uint32_t)room;

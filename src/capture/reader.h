@@ -67,6 +67,7 @@ struct fc_reader {
     uint64_t pos;     /* file offset of the next record */
     uint64_t limit;   /* stop at records that start here or later */
     const int *stop; /* set behind fc_reader_init(), may be NULL; once *stop is not 0 reading fails: FC_E_INTERRUPTED */
+    size_t met_most; /* likewise: interfaces of a section, and in `met`; more: FC_E_LIMIT. 0: any number */
     int failed;      /* 0, or the code that every later call repeats */
     struct fc_error why;
     uint64_t damage_off;          /* FC_E_DAMAGED: first byte that could not be understood */

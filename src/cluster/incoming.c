@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_MOST = 1 << 20 }; /* of what is no packet: longer ones are not passed on */
+enum {
+    BLOCK_MOST = 1 << 20, /* of what is no packet: longer ones are not passed on */
+    IFACES_MOST = 100000, /* of a section */
+    DESCRIBED_MOST = 64 << 20
+};
 
 static int no_memory(struct fc_error *err)
 {
@@ -36,6 +40,7 @@ int fc_incoming_open(struct fc_incoming *in, struct fc_streams *streams, size_t 
     if (fc_reader_init(&in->reader, FC_READER_BUFFER))
         return no_memory(err);
     in->reader.stop = stop;
+    in->reader.met_most = IFACES_MOST;
     if ((rc = fc_file_open_source(fc_streams_source(streams, number), name, &in->place.file, err)))
         return rc == FC_E_FORMAT ? broken(in, 0, "it does not begin as one", err) : rc;
     if (in->place.file.format != FC_FORMAT_PCAPNG)
@@ -61,6 +66,7 @@ void fc_incoming_fini(struct fc_incoming *in)
 /* An interface, which the reader has met. */
 static int add_iface(struct fc_incoming *in, const struct fc_interface *met, struct fc_error *err)
 {
+    size_t known = in->ifaces->count;
     struct fc_carve_iface *iface;
     int rc = 0;
 
@@ -73,6 +79,9 @@ static int add_iface(struct fc_incoming *in, const struct fc_interface *met, str
     in->ifaces->origin = NULL;
     if (rc)
         return rc == FC_E_CHANGED ? broken(in, met->off, "an interface is not described", err) : rc;
+    in->described += in->ifaces->count > known ? sizeof *iface + iface->options_len : 0;
+    if (in->described > DESCRIBED_MOST)
+        return fc_error_set(err, FC_E_LIMIT, in->stored.path, met->off, "it describes too many interfaces");
     if (fc_vector_reserve(&in->iface, &in->iface_room, in->iface_count + 1, sizeof *in->iface))
         return no_memory(err);
     in->iface[in->iface_count++] = iface;

@@ -29,6 +29,7 @@ struct fc_incoming {
     /* of the section at hand */
     struct fc_carve_iface **iface;
     size_t iface_count, iface_room;
+    size_t described; /* bytes of descriptions that no other interface has, of all sections */
     bool big_endian;
     bool begun; /* the first section is known */
     struct fc_incoming_block *block;
@@ -41,7 +42,7 @@ struct fc_incoming {
 
 /*
  * Of a stream that was begun. name: what messages call the sensor; origin: the comment on its interfaces; both must
- * live as long. FC_E_IO: it sends no pcapng; what the stream's source says; FC_E_NOMEM. fc_incoming_fini() frees in any
+ * live as long. FC_E_IO: it sends no pcapng; what the stream's source says; FC_E_LIMIT: more interfaces than are held; FC_E_NOMEM. fc_incoming_fini() frees in any
  * case.
  */
 int fc_incoming_open(struct fc_incoming *in, struct fc_streams *streams, size_t number, const char *name,

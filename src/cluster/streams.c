@@ -19,7 +19,8 @@ enum {
     CONNECT_MS = 10000,
     POLL_MS = 50,
     BYTES_A_S = 50000, /* of a list of sessions */
-    BESIDE = 32        /* descriptors for all else */
+    TRAILER_MOST = 64 << 10,
+    BESIDE = 32 /* descriptors for all else */
 };
 
 struct stream {
@@ -40,7 +41,7 @@ struct stream {
     int code;             /* of what has ended it; 0: the answer is whole */
     struct fc_error why;
     struct fc_http_answer answer; /* headers: of the trailer */
-    size_t text_len, headers_len;
+    size_t text_len, headers_len, trailer_len;
     char message[CURL_ERROR_SIZE];
 };
 
@@ -132,15 +133,21 @@ static size_t take_body(char *data, size_t one, size_t len, void *ctx)
     return len;
 }
 
-/* What comes behind a body is the trailer. */
+/* What comes behind a body is the trailer, which libcurl would keep whatever its length. */
 static size_t take_header(char *data, size_t one, size_t len, void *ctx)
 {
     struct stream *s = ctx;
 
     (void)one;
     s->moved_ns = now_ns();
-    if (s->body)
-        s->headers_len = fc_http_note_header(&s->answer, s->headers_len, data, len);
+    if (!s->body)
+        return len;
+    s->trailer_len += len;
+    if (s->trailer_len > TRAILER_MOST) {
+        s->code = fc_error_set(&s->why, FC_E_IO, s->name, FC_NO_OFFSET, "its trailer has no end");
+        return CURL_WRITEFUNC_ERROR;
+    }
+    s->headers_len = fc_http_note_header(&s->answer, s->headers_len, data, len);
     return len;
 }
 
@@ -178,8 +185,8 @@ static void finish(struct stream *s, CURLcode result)
         return;
     if (result == CURLE_OK && s->answer.status != 200)
         s->code = fc_sensor_refused(&s->answer, s->name, &s->why);
-    else if (result == CURLE_OUT_OF_MEMORY)
-        end_with(s, FC_E_NOMEM, cause);
+    else if (result == CURLE_OUT_OF_MEMORY) /* libcurl says so of a header that is too long as well */
+        end_with(s, FC_E_IO, "out of memory, or a header of it has no end");
     else if (result != CURLE_OK && s->body)
         s->code = fc_error_set(&s->why, FC_E_IO, s->name, FC_NO_OFFSET, "it has broken off behind %llu bytes: %s",
                                (unsigned long long)(s->base + s->len), cause);

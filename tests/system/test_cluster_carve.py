@@ -336,7 +336,7 @@ class Commands(Case):
 
 class Liar(http.server.BaseHTTPRequestHandler):
     disable_nagle_algorithm = True  # an answer goes out in pieces
-    """A sensor that sends what it is told to: (status, pieces of a body, what stands behind the last chunk, what then)."""
+    """A sensor that sends what it is told to: (status, pieces of a body, what stands behind the last chunk, what else)."""
     protocol_version = 'HTTP/1.1'
 
     def log_message(self, *_):
@@ -347,8 +347,10 @@ class Liar(http.server.BaseHTTPRequestHandler):
         status, pieces, behind, then = self.server.plan
         self.send_response(status)
         self.send_header('Transfer-Encoding', 'chunked')
-        self.end_headers()
+        if then == 'header':
+            self.send_header('X', 'x' * 300000)
         try:
+            self.end_headers()
             for piece in pieces:
                 self.wfile.write(b'%x\r\n%s\r\n' % (len(piece), piece))
             if then == 'hang':
@@ -424,6 +426,7 @@ class Lies(Case):
                     self.assertFalse(got - others - support.multiset(self.everything((1,))))
                 self.assertTrue(missing, name)
 
+        self.check_what_has_no_end(liar, good, body, parts)
         for pieces in ([], [body[:1000]], [body[:middle]]):
             with self.subTest('hangs behind %d' % sum(map(len, pieces))):
                 liar.plan = (200, pieces, good, 'hang')
@@ -432,6 +435,28 @@ class Lies(Case):
                 self.assertTrue(0.3 < time.monotonic() - begun < 5)
                 self.assertIn('nothing has come for 0.4 s', missing[NAMES[1]][0])
         self.check_interrupt(liar, good, body[:middle], parts)
+
+    def check_what_has_no_end(self, liar, good, body, parts):
+        """What a sensor sends of that packets do not need is bounded, and one that sends too much is left out alone."""
+        order = '>' if body[8:12] == b'\x1a\x2b\x3c\x4d' else '<'
+        block = lambda kind, data: struct.pack(order + 'II', kind, len(data) + 12) + data + struct.pack(order + 'I', len(data) + 12)
+        interface = block(1, struct.pack(order + 'HHI', 1, 0, 0))
+        option = lambda n, text: struct.pack(order + 'HH', n, len(text)) + text
+        packet = lambda number: block(6, struct.pack(order + 'IIIII', number, 0, number, 4, 4) + b'abcd')
+        many = interface * 1000
+        large = [block(1, struct.pack(order + 'HHI', 1, 0, 0) + option(2, b'%04d' % n) + option(1, bytes(60000)) * 10) + packet(n) for n in range(120)]
+        header = body[:struct.unpack_from(order + 'I', body, 4)[0]]
+        lines = {b'Flowcarve-%d' % n: b'x' * 50 for n in range(2000)}
+        for name, plan, said in (('interfaces without packets', (200, [header] + [many] * 120, good, ''), 'more than 100000 interfaces'),
+                                 ('interfaces of a section', (200, [header] + [(interface * 100 + packet(0)) * 10] * 120, good, ''), 'more than 100000 interfaces'),
+                                 ('descriptions', (200, [header] + large, good, ''), 'it describes too many interfaces'),
+                                 ('a trailer', (200, [body], {**lines, **good}, ''), 'its trailer has no end'),
+                                 ('a line of a header', (200, [body], good, 'header'), 'a header of it has no end')):
+            with self.subTest(name):
+                liar.plan = plan
+                _, missing, _, _ = self.gather(*parts, 'partial=1')
+                self.assertEqual(list(missing), [NAMES[1]])
+                self.assertIn(said, missing[NAMES[1]][0])
 
     def check_interrupt(self, liar, good, body, parts):
         liar.plan = (200, [body], good, 'hang')
