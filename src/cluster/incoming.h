@@ -42,8 +42,8 @@ struct fc_incoming {
 
 /*
  * Of a stream that was begun. name: what messages call the sensor; origin: the comment on its interfaces; both must
- * live as long. FC_E_IO: it sends no pcapng; what the stream's source says; FC_E_LIMIT: more interfaces than are held; FC_E_NOMEM. fc_incoming_fini() frees in any
- * case.
+ * live as long. FC_E_IO: it sends no pcapng; what the stream's source says; FC_E_LIMIT: more interfaces than are
+ * held; FC_E_NOMEM. fc_incoming_fini() frees in any case.
  */
 int fc_incoming_open(struct fc_incoming *in, struct fc_streams *streams, size_t number, const char *name,
                      const char *origin, struct fc_carve_ifaces *ifaces, const int *stop, struct fc_error *err);

@@ -498,15 +498,6 @@ class Large(Case):
         # packets of one time are in the order of the parts, and then in that of the stream
         self.assertTrue([r.data for r in support.parse_capture(data)] == [r.data for r in sorted(self.everything(), key=lambda r: r.ts_ns)])
 
-    def test_no_pause_between_windows(self):
-        """Nothing is waited for when the window of the one that is read is full."""
-        self.start()
-        total = sum(os.path.getsize(p) for p in self.captures)
-        begun = time.monotonic()
-        self.gather(*(self.part(i) for i in range(3)))
-        if not support.sanitized():  # 50 ms a window were 3 s
-            self.assertLess(time.monotonic() - begun, 0.03 * (total >> 20))
-
     def test_a_sensor_is_killed(self):
         self.start()
         random = support.rng('kill')
