@@ -173,8 +173,8 @@ export const offsetOf = (ns) =>
 // What was typed as a time: without a zone it is one of the page's; else it is the server's to read.
 export function typedTime(text) {
     text = text.trim();
-    const m = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(\.\d{1,9})?)?$/.exec(text);
-    const local = m && nsOf(`${m[1]}T${m[2] || '00:00'}${m[3] || ':00'}${m[4] || ''}Z`);
+    const m = /^(\d{4}-\d\d)(?:(-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(\.\d{1,9})?)?)?$/.exec(text);
+    const local = m && nsOf(`${m[1]}${m[2] || '-01'}T${m[3] || '00:00'}${m[4] || ':00'}${m[5] || ''}Z`);
     if (local === null || local === undefined || !m) return text;
     return isoOf(local - offsetOf(local - offsetOf(local)));
 }
