@@ -34,9 +34,10 @@ enum {
     REDIRECTS = 5,
     CONNECT_SECONDS = 15,
     SILENT_SECONDS = 30,
-    SLOWEST = 1000,     /* bytes a second */
-    SAID_MAX = 1 << 10, /* of what a server says with a failure */
-    CHANNELS = 16,      /* connections kept */
+    SLOWEST = 1000,      /* bytes a second */
+    SAID_MAX = 1 << 10,  /* of what a server says with a failure */
+    LINES_MAX = 1 << 20, /* bytes of headers and trailers, which libcurl keeps */
+    CHANNELS = 16,       /* connections kept */
 };
 
 /* ---- connections */
@@ -88,6 +89,7 @@ struct answer {
     bool has_range;
     uint64_t first, last; /* bytes of the object that it says it has */
     bool too_much;
+    size_t lines_len;        /* of headers and trailers, of all answers */
     char said[SAID_MAX + 1]; /* the beginning of a body that is none of a capture */
     size_t said_len;
 };
@@ -135,6 +137,9 @@ static size_t take_line(char *line, size_t size, size_t count, void *ctx)
     char value[FC_FETCH_TAG_MAX];
     size_t len = size * count;
 
+    a->lines_len += len;
+    if (a->lines_len > LINES_MAX)
+        return 0;
     if (len > 5 && strncmp(line, "HTTP/", 5) == 0) { /* one more answer: what came before was not the last */
         const char *space = memchr(line, ' ', len);
         a->status = space ? strtol(space, NULL, 10) : 0;
@@ -395,7 +400,7 @@ static int judge(struct answer *a, CURLcode code, const char *why, bool *again, 
 
     if (is_stopped(f))
         return fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
-    if (code == CURLE_OUT_OF_MEMORY) /* which libcurl says of headers without end, too */
+    if (code == CURLE_OUT_OF_MEMORY || a->lines_len > LINES_MAX) /* which libcurl says of headers without end, too */
         return fc_error_set(err, FC_E_IO, f->url, f->off, "cannot be read: the answer does not fit in memory");
     if (code == CURLE_OK || code == CURLE_WRITE_ERROR) {
         *again = a->status != 206 && is_passing_status(a->status);

@@ -8,7 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONNECT_MS = 10000, SILENCE_MS = 30000, POLL_MS = 100 };
+enum {
+    CONNECT_MS = 10000,
+    SILENCE_MS = 30000,
+    POLL_MS = 100,
+    LINES_MOST = 1 << 20 /* bytes of headers and trailers, which libcurl keeps */
+};
 
 struct fc_http {
     const struct fc_curl *curl;
@@ -23,9 +28,9 @@ struct asking {
     const struct fc_http_request *request;
     struct fc_http_answer *answer;
     struct fc_error *err;
-    size_t text_len, headers_len;
+    size_t text_len, headers_len, lines_len;
     uint64_t moved; /* bytes that have come or gone, and pieces of header */
-    int rc;         /* of `take` */
+    int rc;         /* of `take`, or of headers that are too long */
     char message[CURL_ERROR_SIZE];
 };
 
@@ -146,6 +151,11 @@ static size_t take_header(char *data, size_t one, size_t len, void *ctx)
 
     (void)one;
     a->moved++;
+    a->lines_len += len;
+    if (a->lines_len > LINES_MOST) {
+        a->rc = fc_error_set(a->err, FC_E_IO, a->http->peer.url, FC_NO_OFFSET, "its headers have no end");
+        return CURL_WRITEFUNC_ERROR;
+    }
     a->headers_len = fc_http_note_header(a->answer, a->headers_len, data, len);
     return len;
 }

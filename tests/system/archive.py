@@ -125,6 +125,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if lie == 'short':
             self.close_connection = True
             return self.answer(206, body[:-1], Content_Range=said, Content_Length=str(len(body)), **more)
+        if lie == 'trailer':
+            chunks = b'%x\r\n%s\r\n0\r\n%s\r\n' % (len(body), body, b'X: %s\r\n' % (b'x' * 100) * 20000)
+            return self.answer(206, chunks, Content_Range=said, Content_Length=None, Transfer_Encoding='chunked', **more)
         return self.answer(206, body, Content_Range=said, **more)
 
 

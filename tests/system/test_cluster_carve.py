@@ -81,9 +81,13 @@ class Engine(http.server.BaseHTTPRequestHandler):
                 rows += [text(name) + struct.pack('<qBq', n, 1, n) for n in range(1, count + 1)]
         data = b''.join(rows)
         self.send_response(200)
-        self.send_header('Content-Length', str(len(data)))
+        lines = self.server.trailer
+        self.send_header(*(('Transfer-Encoding', 'chunked') if lines else ('Content-Length', str(len(data)))))
         self.end_headers()
-        self.wfile.write(data)
+        try:
+            self.wfile.write(b'%x\r\n%s\r\n0\r\n%s\r\n' % (len(data), data, lines) if lines else data)
+        except OSError:
+            self.close_connection = True
 
     do_GET = do_POST = answer
 
@@ -115,6 +119,7 @@ class Case(support.TestCase):
         os.chmod(self.path('token'), 0o600)
         self.engine = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Engine)
         self.engine.sessions = {NAMES[i]: (UUID[i], self.counts[i]) for i in range(3)}
+        self.engine.trailer = b''
         threading.Thread(target=self.engine.serve_forever, args=(.02,), daemon=True).start()
         self.addCleanup(self.engine.server_close)
         self.addCleanup(self.engine.shutdown)
@@ -332,6 +337,8 @@ class Commands(Case):
         for words, said in ((('--silence', '5s'), '--silence goes with --cluster'),):
             self.assert_says(support.flowcarve('carve', '-w', self.path('out'), '-d', self.dbs[0], *words, ok=2), said)
         self.assert_says(support.flowcarve('carve', '--cluster', self.path('none.ini'), '-w', self.path('out'), ok=2), 'none.ini')
+        self.engine.trailer = b'X: %s\r\n' % (b'x' * 100) * 20000
+        self.assert_says(self.carve(ok=2), 'headers have no end')
 
 
 class Liar(http.server.BaseHTTPRequestHandler):
