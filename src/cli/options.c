@@ -158,16 +158,27 @@ struct parse {
     void *args;
 };
 
+static bool is_name(const struct fc_option *o)
+{
+    return o->arg && (strcmp(o->arg, "DB") == 0 || strcmp(o->arg, "FILE") == 0 || strcmp(o->arg, "DIR") == 0);
+}
+
 static int take(const struct parse *p, const struct fc_option *o, const char *value)
 {
     void *place = (char *)p->args + o->place;
+    const char **word = place;
 
     if (o->take)
         return o->take(p->command->name, place, value);
-    if (o->arg)
-        *(const char **)place = value;
-    else
+    if (!o->arg) {
         *(bool *)place = true;
+        return 0;
+    }
+    if (is_name(o) && *word && strcmp(*word, value) != 0) { /* both may be meant, and one would be left out */
+        fc_complain("%s: --%s is given twice, '%s' and '%s'", p->command->name, o->name, *word, value);
+        return -1;
+    }
+    *word = value;
     return 0;
 }
 
@@ -189,7 +200,7 @@ static int apply(struct parse *p, int option, const char *inside, const char *wo
         value = p->argv[++p->at];
     }
     /* a variable of a script that was not set; an empty list may be meant */
-    if (o->arg && !*value && (strcmp(o->arg, "DB") == 0 || strcmp(o->arg, "FILE") == 0 || strcmp(o->arg, "DIR") == 0)) {
+    if (is_name(o) && !*value) {
         fc_complain("%s: option '%s' needs %s, not an empty name", p->command->name, word, o->arg);
         return FC_EXIT_ERROR;
     }

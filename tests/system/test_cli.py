@@ -198,6 +198,7 @@ class Cli(support.TestCase):
                 ('no-capture', ['index', '-d', 'y.db', 'missing.pcap']),
                 ('empty-index', ['index', '-d', '', 'small.pcap']), ('empty-output', ['carve', '-d', 'small.db', '--write=']),
                 ('empty-capture', ['index', '-d', 'y.db', 'small.pcap', '']),
+                ('output-twice', ['carve', '-d', 'small.db', '-w', 'x.pcap', '-w', 'y.pcap']),
                 ('count-bad-sort', ['query', '-d', 'small.db', '--count', '--sort', 'colour'])):
             with self.subTest(name):
                 self.golden('usage-' + name, *words, ok=2)
