@@ -174,7 +174,8 @@ static int take(const struct parse *p, const struct fc_option *o, const char *va
         *(bool *)place = true;
         return 0;
     }
-    if (is_name(o) && *word && strcmp(*word, value) != 0) { /* both may be meant, and one would be left out */
+    /* both may be meant, and one would be left out; an index may be that of an alias, and another one in its place */
+    if (is_name(o) && strcmp(o->arg, "DB") != 0 && *word && strcmp(*word, value) != 0) {
         fc_complain("%s: --%s is given twice, '%s' and '%s'", p->command->name, o->name, *word, value);
         return -1;
     }
