@@ -7,7 +7,6 @@ import contextlib, ctypes, glob, itertools, json, os, pwd, re, shutil, signal, s
 
 import support
 from support import FLOWCARVE, S, T0, flowcarve, index, select, sessions, udp, udp_fragments, verify
-from test_sandbox import status
 from test_watch import Watch
 
 CLONE_NEWNET = 0x40000000
@@ -258,7 +257,7 @@ class Capture(support.TestCase):
         w = self.capture('--threads', '8', '-B', '2M')
         self.until(lambda: self.packets() > 1000, 'nothing comes', w)
         if not support.sanitized():
-            self.assertEqual(set(status(w.p.pid)), {(2, 1)})
+            self.assertEqual(set(support.sandbox_of(w.p.pid)), {(2, 1)})
         self.end(w)  # and while it ends
         ours, (received, recorded, dropped) = self.facts(self.recorded()), self.counts(w)
         self.assertEqual((len(set(ours)), recorded + dropped, recorded), (len(ours), received, len(ours)))

@@ -561,8 +561,7 @@ class Watched(Watching):
                 self.until(lambda: not os.path.exists(self.path('caps', '0.pcap')), 'it is not deleted', w)
             else:
                 self.until_packets(1, w)
-            from test_sandbox import status
-            self.assertEqual(set(status(w.p.pid)), {(2, 1)})
+            self.assertEqual(set(support.sandbox_of(w.p.pid)), {(2, 1)})
             w.end()
 
     def test_a_month(self):

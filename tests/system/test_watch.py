@@ -7,7 +7,6 @@ import os, re, resource, shutil, signal, socket, sqlite3, subprocess, threading,
 
 import support
 from support import LONG, S, T0, flowcarve, index, select, udp, verify
-from test_sandbox import status
 
 
 class Watch:
@@ -624,7 +623,7 @@ class Beside(Watching):
         self.one(0)
         w = self.watch()
         self.until_packets(1, w)
-        found = status(w.p.pid)
+        found = support.sandbox_of(w.p.pid)
         self.assertGreater(len(found), 1)
         self.assertEqual(set(found), {(2, 1)})
         self.write('caps/new/2.pcap', support.read_bytes(self.one(2))[:-1])  # watches can be added, too
