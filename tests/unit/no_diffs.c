@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Criterion starts a process for each test, and each of them libgit2, for differences of texts that none of our assertions asks
- * for: that reads all certificates of the system, which takes longer than most tests do. It finds these in place of the library's.
+ * Criterion starts a process for each test, and in each of them libgit2, for differences of texts, which none of our
+ * assertions asks for. That reads all certificates of the system, which takes longer than most tests do. These are
+ * found in place of the library's.
  */
 #define SHOWN __attribute__((visibility("default")))
 
