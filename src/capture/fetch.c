@@ -400,7 +400,9 @@ static int judge(struct answer *a, CURLcode code, const char *why, bool *again, 
 
     if (is_stopped(f))
         return fc_error_set(err, FC_E_INTERRUPTED, NULL, FC_NO_OFFSET, "interrupted");
-    if (code == CURLE_OUT_OF_MEMORY || a->lines_len > LINES_MAX) /* which libcurl says of headers without end, too */
+    if (a->lines_len > LINES_MAX)
+        return fc_error_set(err, FC_E_IO, f->url, f->off, "cannot be read: the headers of the answer have no end");
+    if (code == CURLE_OUT_OF_MEMORY) /* which libcurl says of a header without end, too */
         return fc_error_set(err, FC_E_IO, f->url, f->off, "cannot be read: the answer does not fit in memory");
     if (code == CURLE_OK || code == CURLE_WRITE_ERROR) {
         *again = a->status != 206 && is_passing_status(a->status);

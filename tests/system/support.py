@@ -12,8 +12,7 @@ Environment:
   FLOWCARVE_TEST_SEED   seed of everything random (printed when a test fails)
 """
 import collections, contextlib, functools, glob, gzip, hashlib, json, os, random, re, shutil, signal, sqlite3, struct
-import subprocess, sys
-import tempfile, unittest
+import subprocess, sys, tempfile, unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
