@@ -456,6 +456,7 @@ class Lies(Case):
         lines = {b'Flowcarve-%d' % n: b'x' * 50 for n in range(2000)}
         for name, plan, said in (('interfaces without packets', (200, [header] + [many] * 120, good, ''), 'more than 100000 interfaces'),
                                  ('interfaces of a section', (200, [header] + [(interface * 100 + packet(0)) * 10] * 120, good, ''), 'more than 100000 interfaces'),
+                                 ('blocks without packets', (200, [header] + [block(0xbad, bytes(1 << 20))] * 200, good, ''), 'cannot be held'),
                                  ('descriptions', (200, [header] + large, good, ''), 'it describes too many interfaces'),
                                  ('a trailer', (200, [body], {**lines, **good}, ''), 'its trailer has no end'),
                                  ('a line of a header', (200, [body], good, 'header'), 'a header of it has no end')):
